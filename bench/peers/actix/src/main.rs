@@ -1,0 +1,101 @@
+//! actix-web.
+//!
+//!     actix-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo by actix-ws)
+
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, Result, web};
+use actix_ws::Message;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use peer_common::{Arguments, FILLER};
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    let arguments = Arguments::from_env();
+    HttpServer::new(|| {
+        App::new()
+            .route("/", web::get().to(plaintext))
+            .route("/plaintext", web::get().to(plaintext))
+            .route(
+                "/json",
+                web::get().to(|| async {
+                    web::Json(Greeting {
+                        message: "Hello, World!",
+                    })
+                }),
+            )
+            .route(
+                "/echo",
+                web::post().to(|body: web::Bytes| async move {
+                    HttpResponse::Ok()
+                        .content_type("application/octet-stream")
+                        .body(body)
+                }),
+            )
+            .route("/sink", web::post().to(sink))
+            .route("/bytes/{length}", web::get().to(bytes))
+            .route("/ws", web::get().to(echo))
+    })
+    .workers(arguments.workers)
+    .backlog(4096)
+    .max_connections(30_000)
+    .bind(arguments.address())?
+    .run()
+    .await
+}
+
+#[derive(serde::Serialize)]
+struct Greeting {
+    message: &'static str,
+}
+
+async fn plaintext() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain")
+        .body("Hello, World!")
+}
+
+async fn sink(mut body: web::Payload) -> Result<String> {
+    let mut length = 0;
+    while let Some(piece) = body.next().await {
+        length += piece?.len();
+    }
+    Ok(length.to_string())
+}
+
+async fn bytes(length: web::Path<usize>) -> HttpResponse {
+    let length = length.into_inner();
+    let pieces = stream::unfold(length, |left| async move {
+        let piece = FILLER.len().min(left);
+        (piece > 0).then(|| {
+            (
+                Ok::<_, Error>(Bytes::from_static(&FILLER[..piece])),
+                left - piece,
+            )
+        })
+    });
+    HttpResponse::Ok()
+        .content_type("application/octet-stream")
+        .no_chunking(length as u64)
+        .streaming(Box::pin(pieces))
+}
+
+async fn echo(request: HttpRequest, body: web::Payload) -> Result<HttpResponse> {
+    let (response, mut session, stream) = actix_ws::handle(&request, body)?;
+    let mut stream = stream.max_frame_size(1 << 26);
+    actix_web::rt::spawn(async move {
+        while let Some(Ok(message)) = stream.recv().await {
+            let sent = match message {
+                Message::Text(text) => session.text(text).await,
+                Message::Binary(bytes) => session.binary(bytes).await,
+                Message::Ping(payload) => session.pong(&payload).await,
+                Message::Close(_) => break,
+                _ => Ok(()),
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+        let _ = session.close(None).await;
+    });
+    Ok(response)
+}

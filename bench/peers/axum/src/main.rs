@@ -1,0 +1,148 @@
+//! axum on a multi-threaded tokio runtime, as its documentation serves it.
+//!
+//!     axum-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message)
+
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use futures_util::{SinkExt, StreamExt, stream};
+use peer_common::{Arguments, FILLER, listen, run};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+fn main() {
+    let arguments = Arguments::from_env();
+    let listener = listen(arguments.address(), false);
+    run(arguments.workers, async move {
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .expect("the socket listens")
+            .tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+        axum::serve(listener, router())
+            .await
+            .expect("the server serves");
+    });
+}
+
+type Publisher = broadcast::Sender<Bytes>;
+
+fn router() -> Router {
+    let (publisher, _) = broadcast::channel::<Bytes>(1024);
+    Router::new()
+        .route("/", get(|| async { "Hello, World!" }))
+        .route("/plaintext", get(|| async { "Hello, World!" }))
+        .route(
+            "/json",
+            get(|| async {
+                Json(Greeting {
+                    message: "Hello, World!",
+                })
+            }),
+        )
+        .route("/echo", post(|body: Bytes| async move { body }))
+        .route("/sink", post(sink).layer(DefaultBodyLimit::disable()))
+        .route("/bytes/{length}", get(bytes))
+        .route(
+            "/ws",
+            get(|upgrade: WebSocketUpgrade| async { large(upgrade).on_upgrade(echo) }),
+        )
+        .route(
+            "/pub",
+            get(
+                |State(publisher): State<Publisher>, upgrade: WebSocketUpgrade| async move {
+                    large(upgrade).on_upgrade(move |socket| publish(socket, publisher))
+                },
+            ),
+        )
+        .route(
+            "/sub",
+            get(
+                |State(publisher): State<Publisher>, upgrade: WebSocketUpgrade| async move {
+                    large(upgrade).on_upgrade(move |socket| subscribe(socket, publisher))
+                },
+            ),
+        )
+        .with_state(publisher)
+}
+
+#[derive(serde::Serialize)]
+struct Greeting {
+    message: &'static str,
+}
+
+async fn sink(body: Body) -> Result<String, StatusCode> {
+    let mut pieces = body.into_data_stream();
+    let mut length = 0;
+    while let Some(piece) = pieces.next().await {
+        length += piece.map_err(|_| StatusCode::BAD_REQUEST)?.len();
+    }
+    Ok(length.to_string())
+}
+
+async fn bytes(Path(length): Path<usize>) -> Response {
+    let pieces = stream::unfold(length, |left| async move {
+        let piece = FILLER.len().min(left);
+        (piece > 0).then(|| {
+            (
+                Ok::<_, Infallible>(Bytes::from_static(&FILLER[..piece])),
+                left - piece,
+            )
+        })
+    });
+    (
+        [(header::CONTENT_LENGTH, length)],
+        Body::from_stream(pieces),
+    )
+        .into_response()
+}
+
+fn large(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade.max_message_size(1 << 26).max_frame_size(1 << 26)
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        match message {
+            Message::Text(_) | Message::Binary(_) => {
+                if socket.send(message).await.is_err() {
+                    return;
+                }
+            }
+            Message::Close(_) => return,
+            Message::Ping(_) | Message::Pong(_) => {}
+        }
+    }
+}
+
+async fn publish(mut socket: WebSocket, publisher: Publisher) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if let Message::Binary(bytes) = message {
+            let _ = publisher.send(bytes);
+        }
+    }
+}
+
+async fn subscribe(socket: WebSocket, publisher: Publisher) {
+    let mut messages = publisher.subscribe();
+    let (mut sender, mut receiver) = socket.split();
+    let reader = tokio::spawn(async move { while let Some(Ok(_)) = receiver.next().await {} });
+    loop {
+        match messages.recv().await {
+            Ok(bytes) => {
+                if sender.send(Message::Binary(bytes)).await.is_err() {
+                    break;
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => break,
+        }
+    }
+    reader.abort();
+}

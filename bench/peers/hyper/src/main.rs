@@ -1,0 +1,130 @@
+//! hyper 1.x: a `match` over the path in place of a router, no deadlines, no limits.
+//!
+//!     hyper-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use peer_common::{Arguments, FILLER, listen, number, run};
+
+fn main() {
+    let arguments = Arguments::from_env();
+    let listener = listen(arguments.address(), false);
+    run(arguments.workers, async move {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("the socket listens");
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            tokio::spawn(async move {
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .pipeline_flush(true)
+                    .serve_connection(TokioIo::new(stream), service_fn(handle))
+                    .await;
+            });
+        }
+    });
+}
+
+async fn handle(request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
+    Ok(match (request.method(), request.uri().path()) {
+        (&Method::GET, "/" | "/plaintext") => {
+            reply("text/plain", Bytes::from_static(b"Hello, World!"))
+        }
+        (&Method::GET, "/json") => reply(
+            "application/json",
+            Bytes::from(br#"{"message":"Hello, World!"}"#.to_vec()),
+        ),
+        (&Method::POST, "/echo") => match request.into_body().collect().await {
+            Ok(body) => reply("application/octet-stream", body.to_bytes()),
+            Err(_) => status(StatusCode::BAD_REQUEST),
+        },
+        (&Method::POST, "/sink") => match length(request.into_body()).await {
+            Ok(length) => reply("text/plain", Bytes::from(length.to_string())),
+            Err(_) => status(StatusCode::BAD_REQUEST),
+        },
+        (&Method::GET, path) => match path.strip_prefix("/bytes/").and_then(number) {
+            Some(left) => {
+                let mut response = Response::new(Reply::Filler { left });
+                response.headers_mut().insert(
+                    CONTENT_TYPE,
+                    HeaderValue::from_static("application/octet-stream"),
+                );
+                response
+            }
+            None => status(StatusCode::NOT_FOUND),
+        },
+        _ => status(StatusCode::NOT_FOUND),
+    })
+}
+
+/// A response body without a box: what is ready, or so many bytes of filler.
+enum Reply {
+    Full(Full<Bytes>),
+    Filler { left: usize },
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Full(body) => Pin::new(body).poll_frame(context),
+            Self::Filler { left: 0 } => Poll::Ready(None),
+            Self::Filler { left } => {
+                let piece = FILLER.len().min(*left);
+                *left -= piece;
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&FILLER[..piece])))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(body) => body.is_end_stream(),
+            Self::Filler { left } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(body) => body.size_hint(),
+            Self::Filler { left } => SizeHint::with_exact(*left as u64),
+        }
+    }
+}
+
+fn reply(content_type: &'static str, body: Bytes) -> Response<Reply> {
+    let mut response = Response::new(Reply::Full(Full::new(body)));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn status(status: StatusCode) -> Response<Reply> {
+    let mut response = Response::new(Reply::Full(Full::default()));
+    *response.status_mut() = status;
+    response
+}
+
+async fn length(mut body: Incoming) -> Result<usize, hyper::Error> {
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(length)
+}

@@ -1,0 +1,131 @@
+//! Echo: every connection keeps so many messages in flight.
+
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::connect::handshake;
+use crate::die;
+use crate::frame::{Walk, encode};
+use crate::poll::{EventFlags, Poll, Stretch, Tick, receive};
+
+pub struct Echo {
+    pub port: u16,
+    pub connections: usize,
+    pub size: usize,
+    pub depth: usize,
+    pub seconds: f64,
+    pub warm_up: f64,
+    pub path: String,
+}
+
+struct Connection {
+    stream: TcpStream,
+    walk: Walk,
+    /// Bytes that are still to be written, and where in the ring of frames they begin.
+    owed: usize,
+    offset: usize,
+    /// Messages back since `sent`: a latency is that of DEPTH messages.
+    back: usize,
+    sent: Instant,
+    armed: bool,
+}
+
+pub fn run(echo: &Echo) {
+    let frame = encode(2, &vec![b'x'; echo.size]);
+    let depth = echo.depth.max(1);
+    let ring = frame.repeat(depth);
+    let mut poll = Poll::new();
+    let mut connections: Vec<Connection> = (0..echo.connections)
+        .map(|at| {
+            let (stream, rest) = handshake(echo.port, &echo.path, at);
+            if !rest.is_empty() {
+                die("bytes after the handshake");
+            }
+            poll.add(&stream, at);
+            let owed = ring.len();
+            Connection {
+                stream,
+                walk: Walk::default(),
+                owed,
+                offset: 0,
+                back: 0,
+                sent: Instant::now(),
+                armed: false,
+            }
+        })
+        .collect();
+    for (at, connection) in connections.iter_mut().enumerate() {
+        connection.sent = Instant::now();
+        connection.pump(&poll, at, &ring);
+    }
+
+    let mut buffer = vec![0; 512 * 1024];
+    let mut latencies: Vec<Duration> = Vec::with_capacity(LATENCIES);
+    let mut count = 0;
+    let mut stretch = Stretch::new(echo.warm_up, echo.seconds);
+    loop {
+        let ready = poll.wait();
+        let now = Instant::now();
+        match stretch.tick(now) {
+            Tick::Going => {}
+            Tick::Started => {
+                count = 0;
+                latencies.clear();
+            }
+            Tick::Over => return stretch.report(now, count, &mut latencies, ""),
+        }
+        for (at, flags) in ready {
+            let connection = &mut connections[at];
+            if flags.contains(EventFlags::IN) {
+                let length = receive(&connection.stream, &mut buffer);
+                let messages = connection.walk.feed(&buffer[..length]);
+                count += messages as u64;
+                connection.back += messages;
+                if connection.back >= depth {
+                    connection.back = 0;
+                    if latencies.len() < LATENCIES {
+                        latencies.push(now - connection.sent);
+                    }
+                    connection.sent = now;
+                }
+                connection.owed += messages * frame.len();
+            } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
+                die("a connection failed");
+            }
+            if connection.owed > 0 {
+                connection.pump(&poll, at, &ring);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Writes what is owed, as far as the socket takes it.
+    fn pump(&mut self, poll: &Poll, at: usize, ring: &[u8]) {
+        while self.owed > 0 {
+            let most = self.owed.min(ring.len() - self.offset);
+            match self.stream.write(&ring[self.offset..self.offset + most]) {
+                Ok(written) => {
+                    self.owed -= written;
+                    self.offset = (self.offset + written) % ring.len();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !self.armed {
+                        self.armed = true;
+                        poll.watch(&self.stream, at, EventFlags::IN | EventFlags::OUT);
+                    }
+                    return;
+                }
+                Err(error) => die(&format!("send: {error}")),
+            }
+        }
+        if self.armed {
+            self.armed = false;
+            poll.watch(&self.stream, at, EventFlags::IN);
+        }
+    }
+}
+
+/// How many latencies are kept.
+const LATENCIES: usize = 1 << 20;

@@ -1,0 +1,104 @@
+//! WebSocket load, and connections that only wait, from one thread.
+//!
+//!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [--path /ws]
+//!         every connection keeps DEPTH binary messages of SIZE bytes in flight
+//!     wsload fan PORT [-n SUBSCRIBERS] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub]
+//!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber has it
+//!     wsload idle PORT [-n CONNECTIONS] [--path /ws | --http]
+//!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered
+//!
+//! Prints `MARK start` when measuring begins, `MARK end` when it ends, and one line of JSON. On a fault the JSON is `{"error": ...}` and the
+//! exit status 3.
+
+#![forbid(unsafe_code)]
+
+mod connect;
+mod echo;
+mod fan;
+mod frame;
+mod idle;
+mod poll;
+
+use std::str::FromStr;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let options = Options {
+        words: words.get(2..).unwrap_or_default().to_vec(),
+    };
+    let Some(port) = words.get(1).and_then(|word| word.parse().ok()) else {
+        usage()
+    };
+    match words[0].as_str() {
+        "echo" => echo::run(&echo::Echo {
+            port,
+            connections: options.number("-c", 64),
+            size: options.number("-s", 16),
+            depth: options.number("-d", 1),
+            seconds: options.number("-t", 3.0),
+            warm_up: options.number("-w", 0.5),
+            path: options.text("--path", "/ws"),
+        }),
+        "fan" => fan::run(&fan::Fan {
+            port,
+            subscribers: options.number("-n", 1000),
+            size: options.number("-s", 128),
+            window: options.number("-k", 16),
+            seconds: options.number("-t", 3.0),
+            warm_up: options.number("-w", 0.5),
+            sub: options.text("--sub", "/sub"),
+            publish: options.text("--pub", "/pub"),
+        }),
+        "idle" => {
+            let http = options.words.iter().any(|word| word == "--http");
+            idle::run(
+                port,
+                options.number("-n", 10_000),
+                (!http).then(|| options.text("--path", "/ws")),
+            );
+        }
+        _ => usage(),
+    }
+}
+
+struct Options {
+    words: Vec<String>,
+}
+
+impl Options {
+    fn text(&self, name: &str, default: &str) -> String {
+        let at = self.words.iter().position(|word| word == name);
+        at.map_or_else(
+            || default.to_owned(),
+            |at| self.words.get(at + 1).cloned().unwrap_or_else(|| usage()),
+        )
+    }
+
+    fn number<T: FromStr>(&self, name: &str, default: T) -> T {
+        let at = self.words.iter().position(|word| word == name);
+        at.map_or(default, |at| {
+            self.words
+                .get(at + 1)
+                .and_then(|word| word.parse().ok())
+                .unwrap_or_else(|| usage())
+        })
+    }
+}
+
+fn usage() -> ! {
+    eprintln!(
+        "usage: wsload echo|fan|idle PORT [options]; the head of wsload's main.rs lists them"
+    );
+    std::process::exit(2)
+}
+
+/// Ends the run: the load could not be carried out as asked.
+pub fn die(message: &str) -> ! {
+    println!("{{\"error\":\"{}\"}}", message.replace(['"', '\\'], "'"));
+    std::process::exit(3)
+}
+
+/// Ends the run on an error, naming what was being done.
+pub fn or_die<T, E: std::fmt::Display>(result: Result<T, E>, doing: &str) -> T {
+    result.unwrap_or_else(|error| die(&format!("{doing}: {error}")))
+}

@@ -1,0 +1,138 @@
+//! The server under test. Its contract stays fixed: `bench/README.md` has it.
+
+use bytes::Bytes;
+use clap::Parser;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use wireline::extract::Path;
+use wireline::router::{BuildError, Router, Routes};
+use wireline::server::Server;
+use wireline::service::body::{Body, BodyError};
+use wireline::service::request::Request;
+use wireline::service::response::Response;
+
+/// Serves what the load tests ask for, through the router, with every default protection on.
+///
+/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink.
+#[derive(Parser)]
+#[command(name = "bench-server", version)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: SocketAddr,
+    /// Worker threads, each with a runtime and a socket of its own.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// The most connections at the same time.
+    #[arg(long, default_value_t = 20_000)]
+    max_connections: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match serve(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-server: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::new(routes()?).bind(args.addr).workers(args.workers).max_connections(args.max_connections);
+    server.run_with(|handle| {
+        for bound in handle.bound() {
+            println!("listening on {}", bound.to_string().trim_start_matches("http://"));
+        }
+    })?;
+    Ok(())
+}
+
+fn routes() -> Result<Routes, BuildError> {
+    let large = large();
+    let style = style();
+    let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
+    Router::new()
+        .get("/", hello)
+        .get("/plaintext", hello)
+        .get("/json", json)
+        .get("/health", async || ())
+        .post("/echo", echo)
+        .get("/bytes/{n}", bytes)
+        .get("/users/{id}/posts/{post}", post)
+        .get("/large", move || std::future::ready(Response::bytes(large.clone(), "application/json")))
+        .get("/static/style.css", move || std::future::ready(Response::bytes(style.clone(), "text/css")))
+        .merge(unlimited)
+        .build()
+}
+
+async fn hello() -> Response {
+    Response::bytes(Bytes::from_static(b"Hello, World!"), "text/plain")
+}
+
+#[derive(serde::Serialize)]
+struct Message {
+    message: &'static str,
+}
+
+async fn json() -> Result<Response, wireline::service::error::Error> {
+    Response::json(&Message { message: "Hello, World!" })
+}
+
+/// The body back, chunk by chunk when it is large.
+async fn echo(mut request: Request) -> Response {
+    Response::new(request.take_body()).with_content_type("application/octet-stream")
+}
+
+/// Reads the body in constant memory and answers its length.
+async fn sink(request: Request) -> Result<String, BodyError> {
+    let (_, mut body) = request.into_parts();
+    let mut length = 0u64;
+    while let Some(chunk) = body.chunk().await {
+        length += chunk?.len() as u64;
+    }
+    Ok(length.to_string())
+}
+
+/// Streams `n` octets.
+async fn bytes(Path(n): Path<u64>) -> Response {
+    let (mut sender, body) = Body::channel();
+    let block = Bytes::from_static(&[b'x'; 64 * 1024]);
+    tokio::spawn(async move {
+        let mut left = n;
+        while left > 0 {
+            let take = left.min(block.len() as u64);
+            left -= take;
+            if sender.send(block.slice(..usize::try_from(take).unwrap_or(block.len()))).await.is_err() {
+                return;
+            }
+        }
+    });
+    Response::new(body).with_content_type("application/octet-stream").with_header("content-length", n)
+}
+
+async fn post(Path((id, post)): Path<(String, String)>) -> String {
+    format!("{id} {post}")
+}
+
+/// About 100 KB of JSON that a compressor can do something with.
+fn large() -> Bytes {
+    let item = |number: usize| {
+        format!(r#"{{"id":{number},"name":"User number {number}","email":"user{number}@example.com","active":{},"score":{}}}"#, number % 2 == 0, number * 37 % 1000)
+    };
+    let items: Vec<String> = (0..1100).map(item).collect();
+    format!("[{}]", items.join(",")).into()
+}
+
+/// 32 KB of CSS.
+fn style() -> Bytes {
+    let mut css = String::new();
+    let mut number = 0;
+    while css.len() < 32 * 1024 {
+        css.push_str(&format!(".rule-{number} {{ margin: {}px; color: #{:06x}; }}\n", number % 40, number * 7919 % 0xff_ffff));
+        number += 1;
+    }
+    css.truncate(32 * 1024);
+    css.into()
+}

@@ -1,0 +1,584 @@
+//! A connection in which something is going on.
+
+use crate::http1::connection::{Connection, Event};
+use crate::http1::driver::config::Config;
+use crate::http1::driver::deadline::Meter;
+use crate::http1::driver::{Link, counter_of};
+use crate::http1::error::Error;
+use crate::http1::framing::BodyFraming;
+use crate::http1::out::Out;
+use crate::http1::state::{Life, RequestHalf, ResponseHalf};
+use crate::resource::budget::Pressure;
+use crate::resource::counters::Counter;
+use crate::resource::pool::{self, READ_BUFFER};
+use crate::resource::worker::Phase;
+use crate::service::body::{Body, BodyError};
+use crate::service::feed::{Demand, Feed};
+use crate::service::handler::ResponseFuture;
+use crate::service::headers::Headers;
+use crate::service::request::Request;
+use crate::service::upgrade::OnUpgrade;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, StatusCode};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::task::Context;
+
+/// The moving parts of a connection, borrowed from the thread while they move.
+pub(crate) struct Active {
+    pub(crate) protocol: Connection,
+    pub(crate) read: BytesMut,
+    pub(crate) out: Out,
+    pub(super) handler: Option<ResponseFuture>,
+    /// The content of the response that is being sent.
+    pub(super) sending: Option<Body>,
+    /// Where the request's content goes while its handler takes it.
+    pub(super) feed: Option<Arc<Feed>>,
+    /// A request whose small content is read before its handler runs.
+    gather: Option<Box<Gather>>,
+    pub(super) upgrade: Option<OnUpgrade>,
+    pub(super) meter: Meter,
+    /// Octets of content that nobody took and that were thrown away.
+    discarded: u64,
+    /// The peer has closed its side.
+    ended: bool,
+    /// The read before filled its buffer: the next one may be larger.
+    full: bool,
+    /// The request's content is a slice of the read buffer, which it keeps from the pool.
+    pub(super) pinned: bool,
+    /// A response was finished since the deadline of a head was set.
+    pub(super) cycled: bool,
+    pub(super) abort: bool,
+}
+
+struct Gather {
+    request: Request,
+    content: BytesMut,
+}
+
+/// What has to happen before anything else can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// More octets of a head; or, with an empty buffer, the next request.
+    Head,
+    /// More octets of content that somebody waits for, or that has to be thrown away.
+    Content,
+    /// A handler or the content of a response; meanwhile only the peer's end is watched for.
+    Peer,
+    /// The peer has to take what waits to be written.
+    Write,
+    /// Other tasks had to wait long enough.
+    Turn,
+    /// Everything was said: close, and let the peer read it.
+    Close,
+    /// The connection cannot go on, and the peer must see that it was cut.
+    Abort,
+    /// The connection is another protocol's.
+    Switch,
+}
+
+impl Active {
+    /// Takes one from the thread's store.
+    pub(crate) fn take() -> Box<Self> {
+        STORE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+            Box::new(Self {
+                protocol: Connection::default(),
+                read: BytesMut::new(),
+                out: Out::default(),
+                handler: None,
+                sending: None,
+                feed: None,
+                gather: None,
+                upgrade: None,
+                meter: Meter::default(),
+                discarded: 0,
+                ended: false,
+                full: false,
+                pinned: false,
+                cycled: false,
+                abort: false,
+            })
+        })
+    }
+
+    /// Gives it back, cleared.
+    pub(crate) fn give(mut self: Box<Self>) {
+        if self.read.capacity() > 0 && (!self.read.is_empty() || !self.read.try_reclaim(READ_BUFFER) || self.read.capacity() > READ_BUFFER) {
+            pool::give(std::mem::take(&mut self.read));
+        }
+        if !self.is_fresh() {
+            self.protocol = Connection::default();
+            self.handler = None;
+            self.sending = None;
+            self.feed = None;
+            self.gather = None;
+            self.upgrade = None;
+            self.discarded = 0;
+            self.ended = false;
+            self.abort = false;
+            self.pinned = false;
+        }
+        self.full = false;
+        self.cycled = false;
+        self.meter = Meter::default();
+        self.out.reset();
+        let _ = STORE.try_with(|store| {
+            let mut store = store.borrow_mut();
+            if store.len() < KEPT {
+                store.push(self);
+            }
+        });
+    }
+
+    /// Whether nothing but a whole number of messages has passed.
+    fn is_fresh(&self) -> bool {
+        self.protocol.state() == Default::default()
+            && !self.protocol.is_inside_head()
+            && self.handler.is_none()
+            && self.sending.is_none()
+            && self.feed.is_none()
+            && self.gather.is_none()
+            && self.upgrade.is_none()
+            && !self.ended
+            && !self.abort
+            && !self.pinned
+            && self.discarded == 0
+    }
+
+    /// Goes as far as it can without the transport.
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>, link: &Link, turns: &mut u32) -> Need {
+        loop {
+            if self.abort {
+                return Need::Abort;
+            }
+            if self.out.len() >= HIGH_WATER {
+                return Need::Write;
+            }
+            let state = self.protocol.state();
+            if state.life == Life::Switched {
+                return Need::Switch;
+            }
+            let need = match state.response {
+                ResponseHalf::AwaitingFinal if self.handler.is_some() => self.run_handler(cx, link),
+                ResponseHalf::AwaitingFinal if self.gather.is_some() => self.gather(cx, link),
+                // A message was refused, and that was not answered yet.
+                ResponseHalf::AwaitingFinal => Some(Need::Close),
+                ResponseHalf::Body => self.send_body(cx, link),
+                ResponseHalf::Done if state.life == Life::Closed => return Need::Close,
+                ResponseHalf::Done if state.request == RequestHalf::Body => self.discard(link),
+                ResponseHalf::Done if state.life == Life::MustClose => return Need::Close,
+                ResponseHalf::Done => {
+                    self.next_cycle(link);
+                    None
+                }
+                ResponseHalf::Idle if state.life != Life::Persistent => return Need::Close,
+                ResponseHalf::Idle if self.read.is_empty() => return if self.ended { Need::Close } else { Need::Head },
+                ResponseHalf::Idle if *turns >= TURNS => return Need::Turn,
+                ResponseHalf::Idle => {
+                    *turns += 1;
+                    self.receive_head(cx, link)
+                }
+            };
+            if let Some(need) = need {
+                return need;
+            }
+        }
+    }
+
+    #[inline]
+    fn next_cycle(&mut self, link: &Link) {
+        self.discarded = 0;
+        self.pinned = false;
+        self.cycled = true;
+        if self.protocol.next_cycle().is_err() {
+            self.abort = true;
+        }
+        // A drain that began meanwhile has made the response say `close`; nothing more is begun.
+        if link.shared.worker.phase() != Phase::Running {
+            self.protocol.close();
+        }
+    }
+
+    fn receive_head(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
+        let shared = &link.shared;
+        match self.protocol.receive(&mut self.read, &shared.config.limits) {
+            Ok(Some(Event::Request)) => {}
+            Ok(_) => return Some(if self.ended { Need::Close } else { Need::Head }),
+            Err(error) => {
+                self.refuse(error, link);
+                return None;
+            }
+        }
+        shared.worker.counters.add(Counter::Requests);
+        let framing = self.protocol.head().framing();
+        let mut request = Request::default();
+        let head = self.protocol.head_mut();
+        request.parts_mut().begin(head.method.clone(), head.version(), head.target, &mut head.block, &mut head.fields, &link.slot);
+        if shared.worker.budget().pressure() >= Pressure::Shedding {
+            shared.worker.counters.add(Counter::ShedRequests);
+            self.respond_plain(StatusCode::SERVICE_UNAVAILABLE, "overloaded, try again", true, link);
+            return None;
+        }
+        self.admit(cx, request, framing, link)
+    }
+
+    /// Asks the service what the route takes, and begins with the content accordingly.
+    #[inline]
+    fn admit(&mut self, cx: &mut Context<'_>, mut request: Request, framing: BodyFraming, link: &Link) -> Option<Need> {
+        let config = &link.shared.config;
+        let admission = match super::respond::guarded(|| link.shared.service.admit(&mut request)) {
+            Ok(admission) => admission,
+            Err(_) => {
+                self.panicked(link);
+                return None;
+            }
+        };
+        if framing == BodyFraming::Empty {
+            self.call(request, link);
+            return None;
+        }
+        if let Err(error) = self.protocol.limit_body(admission.max_body.unwrap_or(config.max_body)) {
+            self.refuse(error, link);
+            return None;
+        }
+        self.meter.begin(link.shared.worker.now());
+        match framing {
+            BodyFraming::Length(length) if length <= config.stream_threshold && !self.protocol.awaits_continue() => {
+                self.gather = Some(Box::new(Gather { request, content: BytesMut::new() }));
+                None
+            }
+            BodyFraming::Length(length) => {
+                self.stream(request, Some(length), link);
+                None
+            }
+            _ => {
+                self.stream_chunked(cx, request, link);
+                None
+            }
+        }
+    }
+
+    /// Runs the handler with a body that it takes as it comes.
+    fn stream(&mut self, mut request: Request, length: Option<u64>, link: &Link) {
+        let (feed, body) = Body::fed(length);
+        *request.body_mut() = body;
+        self.feed = Some(feed);
+        self.call(request, link);
+    }
+
+    /// A chunked body that has come whole with its head needs no stream.
+    fn stream_chunked(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+        if self.protocol.awaits_continue() {
+            return self.stream(request, None, link);
+        }
+        let mut content = Content::default();
+        loop {
+            match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+                Ok(Some(Event::Data(data))) => content.push(data),
+                Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
+                    *request.body_mut() = Body::full(content.into_bytes());
+                    self.pinned = true;
+                    return self.call(request, link);
+                }
+                Ok(Some(Event::EndOfMessage(trailers))) => {
+                    let (feed, body) = Body::fed(None);
+                    if !content.is_empty() {
+                        feed.push(content.into_bytes(), cx.waker());
+                    }
+                    feed.end(Ok(Some(trailer_headers(&trailers))));
+                    *request.body_mut() = body;
+                    return self.call(request, link);
+                }
+                Ok(_) => {
+                    self.stream(request, None, link);
+                    if let Some(feed) = self.feed.as_ref().filter(|_| !content.is_empty()) {
+                        feed.push(content.into_bytes(), cx.waker());
+                    }
+                    return;
+                }
+                Err(error) => return self.refuse(error, link),
+            }
+        }
+    }
+
+    /// Reads the small content of a request whose handler has not run yet.
+    fn gather(&mut self, _: &mut Context<'_>, link: &Link) -> Option<Need> {
+        match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+            Ok(Some(Event::Data(data))) => {
+                let gather = self.gather.as_mut()?;
+                if gather.content.is_empty() && self.protocol.unread() == Some(0) {
+                    // Whole in one piece: a slice of the read buffer, unless that would pin it for little.
+                    let data = if data.len() < COPIED { Bytes::copy_from_slice(&data) } else { data };
+                    self.pinned = data.len() >= COPIED;
+                    *gather.request.body_mut() = Body::full(data);
+                } else {
+                    gather.content.extend_from_slice(&data);
+                }
+            }
+            Ok(Some(Event::EndOfMessage(_))) => {
+                let mut gather = self.gather.take()?;
+                if !gather.content.is_empty() {
+                    *gather.request.body_mut() = Body::full(std::mem::take(&mut gather.content).freeze());
+                }
+                self.call(gather.request, link);
+            }
+            Ok(_) => return Some(if self.ended { Need::Abort } else { Need::Content }),
+            Err(error) => {
+                self.gather = None;
+                self.refuse(error, link);
+            }
+        }
+        None
+    }
+
+    /// Moves content from the buffer to whoever takes it. `Some(true)` when something moved,
+    /// `Some(false)` when more has to be read for that.
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<bool> {
+        let feed = self.feed.clone()?;
+        match feed.poll_demand(cx) {
+            Demand::Full => return None,
+            Demand::Abandoned => {
+                self.feed = None;
+                return Some(true);
+            }
+            Demand::Wanted => {}
+        }
+        if self.read.is_empty() && self.protocol.awaits_continue() {
+            // RFC 9110 §10.1.1: said when the content is first asked for, not before.
+            let _ = self.protocol.send_interim(StatusCode::CONTINUE, std::iter::empty(), &mut self.out);
+            self.protocol.head_mut().semantics.expect_continue = false;
+        }
+        let mut content = Content::default();
+        loop {
+            match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+                Ok(Some(Event::Data(data))) => {
+                    content.push(data);
+                    if content.len() < COALESCED {
+                        continue;
+                    }
+                }
+                Ok(Some(Event::EndOfMessage(trailers))) => {
+                    if !content.is_empty() {
+                        feed.push(content.into_bytes(), cx.waker());
+                    }
+                    feed.end(Ok((!trailers.is_empty()).then(|| trailer_headers(&trailers))));
+                    self.feed = None;
+                    return Some(true);
+                }
+                Ok(_) if content.is_empty() => {
+                    if self.ended {
+                        self.cut(&feed, BodyError::Incomplete, link);
+                        return Some(true);
+                    }
+                    return Some(false);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    link.shared.worker.counters.add(counter_of(error));
+                    let reason = match error {
+                        Error::ContentTooLarge | Error::ChunkTooLarge => BodyError::TooLarge,
+                        error => BodyError::Malformed(error.status().unwrap_or(StatusCode::BAD_REQUEST), error.reason()),
+                    };
+                    self.read.clear();
+                    feed.end(Err(reason));
+                    self.feed = None;
+                    return Some(true);
+                }
+            }
+            feed.push(content.into_bytes(), cx.waker());
+            return Some(true);
+        }
+    }
+
+    /// Ends the content of a request before its end.
+    pub(super) fn cut(&mut self, feed: &Feed, error: BodyError, link: &Link) {
+        if matches!(error, BodyError::Incomplete) {
+            link.shared.worker.counters.add(Counter::IncompleteRequests);
+        }
+        feed.end(Err(error));
+        self.feed = None;
+    }
+
+    /// Throws away content that nobody took, so that the connection can go on.
+    fn discard(&mut self, link: &Link) -> Option<Need> {
+        self.feed = None;
+        if self.protocol.state().life == Life::MustClose {
+            return Some(Need::Close);
+        }
+        match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+            Ok(Some(Event::Data(data))) => {
+                self.discarded += data.len() as u64;
+                (self.discarded > link.shared.config.drain_body).then_some(Need::Close)
+            }
+            Ok(Some(_)) => None,
+            Ok(None) => Some(if self.ended { Need::Close } else { Need::Content }),
+            Err(_) => Some(Need::Close),
+        }
+    }
+
+    /// The peer has closed its side (RFC 9112 §9.5, D32).
+    pub(crate) fn peer_closed(&mut self, link: &Link, _: bool) {
+        self.ended = true;
+        link.slot.set_gone();
+        let in_content = self.protocol.state().request == RequestHalf::Body;
+        if self.protocol.receive_end().is_err() {
+            link.shared.worker.counters.add(Counter::IncompleteRequests);
+            if in_content {
+                // Half a request is nothing to answer: whoever waits for the rest is told, and dropped.
+                if let Some(feed) = self.feed.take() {
+                    feed.end(Err(BodyError::Incomplete));
+                }
+                if self.handler.take().is_some() {
+                    link.shared.worker.counters.add(Counter::HandlersCancelled);
+                }
+            }
+            self.abort = true;
+        }
+    }
+
+    /// A read gave this many octets.
+    pub(crate) fn received(&mut self, len: usize, link: &Link) {
+        self.took(len, link);
+        self.full = self.read.len() == self.read.capacity();
+    }
+
+    /// The transport failed.
+    pub(crate) fn abort(&mut self) {
+        self.abort = true;
+    }
+
+    /// Makes room for a read: a usual buffer first, more when a head is larger than it or content comes fast.
+    pub(crate) fn reserve(&mut self, need: Need, config: &Config) {
+        if self.read.capacity() == 0 {
+            self.read = pool::take();
+        }
+        let most = match need {
+            Need::Head => config.limits.head() + 1,
+            Need::Content if self.full => config.read_buffer,
+            _ => READ_BUFFER,
+        };
+        let room = most.saturating_sub(self.read.len()).max(MIN_READ);
+        if self.read.capacity() - self.read.len() < MIN_READ.min(room) || (need == Need::Content && self.full) {
+            let wanted = if need == Need::Head { room.min(READ_BUFFER) } else { room };
+            if !self.read.try_reclaim(wanted) {
+                self.read.reserve(wanted);
+            }
+        }
+    }
+
+    /// Whether a read buffer is held.
+    pub(crate) fn has_buffer(&self) -> bool {
+        self.read.capacity() > 0
+    }
+
+    /// Whether part of a head has come.
+    pub(crate) fn is_inside_head(&self) -> bool {
+        self.protocol.is_inside_head()
+    }
+
+    /// Whether the peer has closed its side.
+    pub(crate) const fn saw_end(&self) -> bool {
+        self.ended
+    }
+
+    /// Before a wait: gives an empty read buffer back.
+    pub(crate) fn rest(&mut self) {
+        if self.read.is_empty() && self.read.capacity() > 0 {
+            pool::give(std::mem::take(&mut self.read));
+        }
+    }
+
+    /// The octets that this connection keeps while it waits.
+    pub(crate) fn held(&self) -> usize {
+        self.read.capacity()
+            + self.out.held()
+            + self.feed.as_ref().map_or(0, |feed| feed.held())
+            + self.gather.as_ref().map_or(0, |gather| gather.content.capacity())
+            + if self.pinned { READ_BUFFER } else { 0 }
+    }
+
+    /// What an upgrade needs: the function, and what was read of the new protocol.
+    pub(crate) fn into_upgrade(mut self: Box<Self>) -> Option<(OnUpgrade, Bytes)> {
+        let on_upgrade = self.upgrade.take()?;
+        Some((on_upgrade, std::mem::take(&mut self.read).freeze()))
+    }
+
+    /// Whether a handler or a response body is what is waited for.
+    pub(super) fn is_answering(&self) -> bool {
+        self.handler.is_some() || self.sending.is_some()
+    }
+
+    /// Whether content is being read before the handler runs.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.gather.is_some()
+    }
+
+    /// Forgets a request whose handler has not run.
+    pub(super) fn drop_gathered(&mut self) {
+        self.gather = None;
+    }
+}
+
+/// Pieces of content put together: one large piece stays a slice, small ones are copied side by side.
+#[derive(Default)]
+struct Content {
+    first: Bytes,
+    rest: BytesMut,
+}
+
+impl Content {
+    fn push(&mut self, piece: Bytes) {
+        if self.is_empty() {
+            self.first = piece;
+            return;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&piece);
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.rest.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}
+
+fn trailer_headers(trailers: &crate::http1::chunked::Trailers) -> Headers {
+    let line = |line: crate::wire::fields::FieldLine<'_>| {
+        Some((HeaderName::from_bytes(line.name()).ok()?, http::HeaderValue::from_bytes(line.value()).ok()?))
+    };
+    trailers.iter().filter_map(line).collect()
+}
+
+thread_local! {
+    // Boxed on purpose: the box itself goes round between the store and the connections.
+    #[expect(clippy::vec_box, reason = "the box goes round")]
+    static STORE: RefCell<Vec<Box<Active>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many a thread keeps, each with a read buffer at most.
+const KEPT: usize = 32;
+
+/// Responses that wait beyond this stop the connection from making more.
+const HIGH_WATER: usize = 64 * 1024;
+
+/// How many requests one connection has answered before others get their turn.
+const TURNS: u32 = 16;
+
+/// Content below this is copied off the read buffer, which a slice would pin.
+const COPIED: usize = 512;
+
+/// Pieces of content are put together until they have this size.
+const COALESCED: usize = 4096;
+
+/// There is always room for a read of this size.
+const MIN_READ: usize = 4096;
+

@@ -1,0 +1,414 @@
+//! The driver: where the sans-I/O core meets a transport, a service and a clock.
+//!
+//! A connection is one hand-written future, because every field of a waiting task is paid for each idle
+//! connection. While it waits for a request it is a transport, two pointers and a phase; everything
+//! else is an [`Active`](active::Active) that it borrows from the thread when there is something to
+//! read, and gives back when there is not.
+//!
+//! ```text
+//!   Idle --readable--> Active --all written, nothing read--> Idle
+//!                        |  refused, `close`, drain --> Linger (read and discard until the peer has
+//!                        |                                      seen the answer) --> end
+//!                        |  101, 2xx to CONNECT     --> Upgraded (another protocol's future) --> end
+//! ```
+//!
+//! One poll runs the handler, takes the next requests from what was read, writes once, reads.
+
+mod active;
+pub mod config;
+mod deadline;
+mod respond;
+
+use crate::http1::driver::active::{Active, Need};
+use crate::http1::driver::config::Config;
+use crate::http1::error::Error;
+use crate::resource::addr::ConnInfo;
+use crate::resource::budget::Pressure;
+use crate::resource::counters::Counter;
+use crate::resource::io::{Io, Transport};
+use crate::resource::pool;
+use crate::resource::worker::{Phase, Slot, Worker};
+use crate::service::handler::Service;
+use crate::service::upgrade::{UpgradeFuture, Upgraded};
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// What the connections of one worker are served with.
+pub struct Shared {
+    /// The clock, the deadline slots, the counters and the budget.
+    pub worker: Arc<Worker>,
+    /// What answers.
+    pub service: Arc<dyn Service>,
+    /// Limits and deadlines.
+    pub config: Arc<Config>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// One HTTP/1.1 connection as a future. It ends when the connection does; dropping it closes the
+/// connection and cancels its handler.
+#[derive(Debug)]
+pub struct Connection<P> {
+    stage: Stage,
+    link: Link,
+    /// Whatever is given back when the connection has ended.
+    _permit: P,
+}
+
+/// What a connection belongs to.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) slot: Arc<Slot>,
+}
+
+enum Stage {
+    Http(Http),
+    Upgraded(UpgradeFuture),
+    Ended,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Http(_) => "Http",
+            Self::Upgraded(_) => "Upgraded",
+            Self::Ended => "Ended",
+        })
+    }
+}
+
+/// The HTTP part of a connection's life.
+struct Http {
+    io: Io,
+    phase: HttpPhase,
+    /// The tick in which this phase began.
+    since: u32,
+    /// Whether a request was answered before.
+    served: bool,
+}
+
+enum HttpPhase {
+    Idle,
+    Active(Box<Active>),
+    /// Our side is closed; how many octets of the peer's are still thrown away.
+    Linger(u32),
+}
+
+/// How the HTTP part ends.
+enum Exit {
+    Closed,
+    Upgrade(Box<Active>),
+}
+
+impl<P> Connection<P> {
+    /// Takes over an accepted connection. `permit` is dropped when the connection has ended.
+    pub fn new(io: Io, info: ConnInfo, shared: Arc<Shared>, permit: P) -> Self {
+        let slot = shared.worker.register(info);
+        shared.worker.counters.add(Counter::ConnectionsAccepted);
+        let since = shared.worker.now();
+        Self { stage: Stage::Http(Http { io, phase: HttpPhase::Idle, since, served: false }), link: Link { shared, slot }, _permit: permit }
+    }
+}
+
+impl<P: Unpin> Future for Connection<P> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        me.link.slot.set_waker(cx.waker());
+        loop {
+            match &mut me.stage {
+                Stage::Http(http) => match ready!(http.poll(cx, &me.link)) {
+                    Exit::Closed => me.stage = Stage::Ended,
+                    Exit::Upgrade(active) => {
+                        me.link.slot.set_due(0);
+                        let Stage::Http(http) = std::mem::replace(&mut me.stage, Stage::Ended) else { continue };
+                        if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
+                            me.link.shared.worker.counters.add(Counter::Upgrades);
+                            me.stage = Stage::Upgraded(on_upgrade.run(Upgraded::new(http.io, read_ahead)));
+                        }
+                    }
+                },
+                Stage::Upgraded(future) => {
+                    if me.link.shared.worker.phase() == Phase::Forced {
+                        me.link.shared.worker.counters.add(Counter::DrainForced);
+                        me.stage = Stage::Ended;
+                        continue;
+                    }
+                    match respond::guarded(|| future.as_mut().poll(cx)) {
+                        Ok(Poll::Pending) => return Poll::Pending,
+                        Ok(Poll::Ready(())) => {}
+                        Err(_) => me.link.shared.worker.counters.add(Counter::HandlerPanics),
+                    }
+                    me.stage = Stage::Ended;
+                }
+                Stage::Ended => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.slot.set_gone();
+        self.shared.worker.counters.add(Counter::ConnectionsClosed);
+        self.shared.worker.unregister(&self.slot);
+    }
+}
+
+impl Http {
+    fn poll(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Exit> {
+        if self.is_over(cx, link) {
+            return self.closed(link);
+        }
+        let mut turns = 0;
+        loop {
+            match &mut self.phase {
+                HttpPhase::Idle => {
+                    if self.io.poll_readable(cx).is_pending() {
+                        self.arm_idle(link);
+                        return Poll::Pending;
+                    }
+                    self.phase = HttpPhase::Active(Active::take());
+                    if self.served {
+                        self.since = link.shared.worker.now();
+                    }
+                }
+                HttpPhase::Linger(_) => {
+                    ready!(self.linger(cx));
+                    return Poll::Ready(Exit::Closed);
+                }
+                HttpPhase::Active(active) => {
+                    let need = active.advance(cx, link, &mut turns);
+                    match active.write(cx, &mut self.io, link) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => {
+                            link.shared.worker.counters.add(Counter::IoErrors);
+                            return self.closed(link);
+                        }
+                        // A client that does not take its responses sends no further requests here; only
+                        // content that a handler is waiting for is still read.
+                        Poll::Pending if need != Need::Content => {
+                            self.arm(need, link);
+                            return Poll::Pending;
+                        }
+                        Poll::Pending => {}
+                    }
+                    match need {
+                        Need::Write => {}
+                        Need::Turn => {
+                            cx.waker().wake_by_ref();
+                            self.arm(need, link);
+                            return Poll::Pending;
+                        }
+                        Need::Close => return self.begin_linger(cx, link),
+                        Need::Abort => return self.closed(link),
+                        Need::Switch => {
+                            let HttpPhase::Active(active) = std::mem::replace(&mut self.phase, HttpPhase::Idle) else { continue };
+                            return Poll::Ready(Exit::Upgrade(active));
+                        }
+                        Need::Head | Need::Content | Need::Peer => {
+                            if !self.read(cx, need, link) {
+                                if let HttpPhase::Active(_) = self.phase {
+                                    self.arm(need, link);
+                                }
+                                if let HttpPhase::Idle = self.phase {
+                                    self.arm_idle(link);
+                                }
+                                return Poll::Pending;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads once. `false` when there is nothing to read: an active connection without anything in
+    /// progress is idle then.
+    fn read(&mut self, cx: &mut Context<'_>, need: Need, link: &Link) -> bool {
+        let HttpPhase::Active(active) = &mut self.phase else { return true };
+        if !active.may_read(need, &link.shared) {
+            active.rest();
+            return false;
+        }
+        if !active.has_buffer() && self.io.poll_readable(cx).is_pending() {
+            if need == Need::Head && !active.is_inside_head() {
+                self.retire(link);
+            } else {
+                active.rest();
+            }
+            return false;
+        }
+        let HttpPhase::Active(active) = &mut self.phase else { return true };
+        active.reserve(need, &link.shared.config);
+        match self.io.poll_read(cx, &mut active.read) {
+            Poll::Pending => {
+                if need == Need::Head && !active.is_inside_head() {
+                    self.retire(link);
+                } else {
+                    active.rest();
+                }
+                false
+            }
+            Poll::Ready(Ok(0)) => {
+                active.peer_closed(link, self.served);
+                true
+            }
+            Poll::Ready(Ok(len)) => {
+                active.received(len, link);
+                self.served = true;
+                true
+            }
+            Poll::Ready(Err(_)) => {
+                link.shared.worker.counters.add(Counter::IoErrors);
+                active.abort();
+                true
+            }
+        }
+    }
+
+    /// The end, with a handler that is dropped because of it counted.
+    fn closed(&self, link: &Link) -> Poll<Exit> {
+        if let HttpPhase::Active(active) = &self.phase
+            && active.is_answering()
+        {
+            link.shared.worker.counters.add(Counter::HandlersCancelled);
+        }
+        Poll::Ready(Exit::Closed)
+    }
+
+    /// Gives the active part back: nothing is in progress.
+    fn retire(&mut self, link: &Link) {
+        if let HttpPhase::Active(active) = std::mem::replace(&mut self.phase, HttpPhase::Idle) {
+            active.give();
+        }
+        self.since = link.shared.worker.now();
+        link.shared.worker.charge(&link.slot, 0);
+    }
+
+    /// Closes our side and begins to throw away what the peer still sends, so that it can read the last
+    /// response instead of a reset (RFC 9112 §9.6).
+    fn begin_linger(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Exit> {
+        let HttpPhase::Active(active) = std::mem::replace(&mut self.phase, HttpPhase::Linger(LINGER_KIB)) else { return Poll::Ready(Exit::Closed) };
+        let saw_end = active.saw_end();
+        active.give();
+        link.shared.worker.charge(&link.slot, 0);
+        self.since = link.shared.worker.now();
+        link.slot.set_due(link.shared.worker.tick_after(link.shared.config.linger));
+        if saw_end {
+            // The peer has closed its side: nothing can come that would reset the connection.
+            let _ = self.io.poll_shutdown(cx);
+            return Poll::Ready(Exit::Closed);
+        }
+        ready!(self.linger(cx));
+        Poll::Ready(Exit::Closed)
+    }
+
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let HttpPhase::Linger(left) = &mut self.phase else { return Poll::Ready(()) };
+        if self.io.poll_shutdown(cx).is_pending() {
+            return Poll::Pending;
+        }
+        loop {
+            if ready!(self.io.poll_readable(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            let mut buf = pool::take();
+            let read = self.io.poll_read(cx, &mut buf);
+            let len = buf.len();
+            pool::give(buf);
+            match ready!(read) {
+                Ok(1..) => *left = left.saturating_sub(u32::try_from(len.div_ceil(1024)).unwrap_or(u32::MAX)),
+                Ok(0) | Err(_) => return Poll::Ready(()),
+            }
+            if *left == 0 {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Whether the connection has to end now, whatever it is doing; meets the deadline that has passed.
+    fn is_over(&mut self, cx: &mut Context<'_>, link: &Link) -> bool {
+        let worker = &link.shared.worker;
+        if worker.phase() == Phase::Forced {
+            worker.counters.add(Counter::DrainForced);
+            return true;
+        }
+        if link.slot.is_shed() {
+            return true;
+        }
+        link.slot.is_due(worker.now()) && self.overdue(cx, link)
+    }
+}
+
+impl Active {
+    /// Writes what waits, as far as the transport takes it.
+    fn write(&mut self, cx: &mut Context<'_>, io: &mut Io, link: &Link) -> Poll<std::io::Result<()>> {
+        while !self.out.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.out.slices(&mut slices);
+            match io.poll_writev(cx, &slices[..filled]) {
+                Poll::Ready(Ok(len)) => {
+                    self.out.advance(len);
+                    self.written(len, link);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.stalled(link);
+                    return Poll::Pending;
+                }
+            }
+        }
+        if matches!(io, Io::Dyn(_)) { io.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Whether this need allows another read now.
+    fn may_read(&self, need: Need, shared: &Shared) -> bool {
+        if self.saw_end() {
+            return false;
+        }
+        match need {
+            Need::Peer => self.read.len() < shared.config.read_ahead,
+            Need::Content if !self.read.is_empty() => {
+                // Under pressure, whoever holds octets reads no more until they are taken.
+                let paused = shared.worker.budget().pressure() >= Pressure::High;
+                if paused {
+                    shared.worker.counters.add(Counter::ReadsPaused);
+                }
+                !paused
+            }
+            _ => true,
+        }
+    }
+}
+
+/// The slices of one vectored write.
+const SLICES: usize = 16;
+
+/// How many KiB of a refused message are thrown away before the connection closes all the same.
+const LINGER_KIB: u32 = 32 * 1024;
+
+/// A faulty request as the counter that it moves.
+pub(crate) fn counter_of(error: Error) -> Counter {
+    match error.status().map(|status| status.as_u16()) {
+        Some(413) => Counter::RefusedContentTooLarge,
+        Some(414) => Counter::RefusedRequestLine,
+        Some(417) => Counter::RefusedExpectation,
+        Some(431) => Counter::RefusedHeaderSection,
+        Some(501) => Counter::RefusedTransferCoding,
+        Some(505) => Counter::RefusedVersion,
+        Some(_) => Counter::RefusedMalformed,
+        None => Counter::IncompleteRequests,
+    }
+}
+
+/// What a waiting connection costs: the future of the task that tokio keeps for it.
+const _: () = assert!(size_of::<Connection<Arc<()>>>() <= 104);

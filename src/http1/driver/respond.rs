@@ -1,0 +1,245 @@
+//! From a handler's response to octets.
+
+use crate::http1::connection::ResponseHead;
+use crate::http1::driver::active::{Active, Need};
+use crate::http1::driver::config::Config;
+use crate::http1::driver::{Link, counter_of};
+use crate::http1::encode::Stamp;
+use crate::http1::error::Error;
+use crate::http1::framing::BodyFraming;
+use crate::http1::state::{RequestHalf, ResponseHalf};
+use crate::resource::counters::Counter;
+use crate::resource::worker::Phase;
+use crate::service::feed::Fed;
+use crate::service::request::Request;
+use crate::service::response::Response;
+use crate::wire::fields::FieldLine;
+use crate::wire::{grammar, number};
+use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Runs foreign code; a panic in it stays there.
+///
+/// Nothing that the code touched is used afterwards but through its own types, whose locks ignore
+/// poisoning: that is why asserting unwind safety is sound here.
+#[inline]
+pub(super) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(code))
+}
+
+impl Active {
+    /// Calls the handler; its future is polled by [`run_handler`](Self::run_handler).
+    #[inline]
+    pub(super) fn call(&mut self, request: Request, link: &Link) {
+        match guarded(|| link.shared.service.call(request)) {
+            Ok(handler) => self.handler = Some(handler),
+            Err(_) => self.panicked(link),
+        }
+    }
+
+    #[inline]
+    pub(super) fn run_handler(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
+        let handler = self.handler.as_mut()?;
+        match guarded(|| handler.as_mut().poll(cx)) {
+            Ok(Poll::Ready(response)) => {
+                let finished = self.handler.take();
+                // A value that the future captured may panic when it is dropped.
+                if guarded(|| drop(finished)).is_err() {
+                    link.shared.worker.counters.add(Counter::HandlerPanics);
+                }
+                self.respond(response, link);
+                None
+            }
+            Ok(Poll::Pending) => match self.pump(cx, link) {
+                Some(true) => None,
+                Some(false) => Some(Need::Content),
+                None => Some(Need::Peer),
+            },
+            Err(_) => {
+                let panicked = self.handler.take();
+                let _ = guarded(|| drop(panicked));
+                self.panicked(link);
+                None
+            }
+        }
+    }
+
+    /// Sends the head of a response, and its content when it is here.
+    #[inline]
+    fn respond(&mut self, response: Response, link: &Link) {
+        let counters = &link.shared.worker.counters;
+        if response.invalid().is_some() {
+            counters.add(Counter::InvalidResponses);
+            return self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
+        }
+        let (status, headers, mut body, upgrade) = response.into_sendable();
+        let is_head = *self.protocol.head().method() == Method::HEAD;
+        let mut length = body.len();
+        let mut close = link.shared.worker.phase() != Phase::Running || self.must_close_unread(&link.shared.config);
+        if !headers.is_plain() || length.is_none() {
+            if headers.get(CONNECTION).is_some_and(|value| grammar::list(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"))) {
+                close = true;
+            }
+            // D43: a handler's Content-Length counts where the content does not tell its own length.
+            if length.is_none() || ((is_head || status == StatusCode::NOT_MODIFIED) && body.is_empty()) {
+                let declared = headers.get(CONTENT_LENGTH).and_then(|value| number::decimal(value.as_bytes()));
+                length = declared.or(length);
+            }
+        }
+        let switch = status == StatusCode::SWITCHING_PROTOCOLS || (*self.protocol.head().method() == Method::CONNECT && status.is_success());
+        if switch && upgrade.is_none() {
+            counters.add(Counter::InvalidResponses);
+            return self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
+        }
+        let head = ResponseHead { status, length, close };
+        match self.send_head(head, headers.lines(), link) {
+            Ok(BodyFraming::Empty) => self.upgrade = upgrade,
+            Ok(_) => match body.take_full() {
+                Some(content) => {
+                    if self.protocol.send_data(content, &mut self.out).is_err()
+                        || self.protocol.send_end(std::iter::empty(), &mut self.out).is_err()
+                    {
+                        self.cannot_send(link);
+                    }
+                }
+                None => self.sending = Some(body),
+            },
+            Err(()) if self.protocol.state().response == ResponseHalf::AwaitingFinal => {
+                counters.add(Counter::InvalidResponses);
+                self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", true, link);
+            }
+            Err(()) => self.cannot_send(link),
+        }
+    }
+
+    /// Sends more of a streamed content.
+    pub(super) fn send_body(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
+        let Some(body) = self.sending.as_mut() else {
+            self.cannot_send(link);
+            return None;
+        };
+        let sent = match guarded(|| body.poll_piece(cx)) {
+            Ok(Poll::Pending) => {
+                return match self.pump(cx, link) {
+                    Some(true) => None,
+                    Some(false) => Some(Need::Content),
+                    None => Some(Need::Peer),
+                };
+            }
+            Ok(Poll::Ready(Some(Ok(Fed::Chunk(chunk))))) => self.protocol.send_data(chunk, &mut self.out).is_ok(),
+            Ok(Poll::Ready(Some(Ok(Fed::Trailers(trailers))))) => {
+                self.sending = None;
+                self.protocol.send_end(trailers.lines(), &mut self.out).is_ok()
+            }
+            Ok(Poll::Ready(None)) => {
+                self.sending = None;
+                self.protocol.send_end(std::iter::empty(), &mut self.out).is_ok()
+            }
+            Ok(Poll::Ready(Some(Err(_)))) => false,
+            Err(_) => {
+                link.shared.worker.counters.add(Counter::HandlerPanics);
+                false
+            }
+        };
+        if !sent {
+            self.cannot_send(link);
+        }
+        None
+    }
+
+    /// Answers a message that is refused. Nothing after it is interpreted.
+    pub(super) fn refuse(&mut self, error: Error, link: &Link) {
+        link.shared.worker.counters.add(counter_of(error));
+        self.read.clear();
+        match error.status() {
+            Some(status) => self.respond_plain(status, error.reason(), true, link),
+            None => self.abort = true,
+        }
+    }
+
+    /// Answers on the server's own account.
+    pub(super) fn respond_plain(&mut self, status: StatusCode, text: &'static str, close: bool, link: &Link) {
+        if self.protocol.state().response != ResponseHalf::AwaitingFinal {
+            self.abort = true;
+            return;
+        }
+        let text: &'static [u8] = text.as_bytes();
+        let head = ResponseHead { status, length: Some(text.len() as u64 + 1), close: close || self.must_close_unread(&link.shared.config) };
+        let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+        let retry = HeaderValue::from_static("1");
+        let lines = [
+            Some(FieldLine::new(&http::header::CONTENT_TYPE, &content_type)),
+            (status == StatusCode::SERVICE_UNAVAILABLE).then(|| FieldLine::new(&RETRY_AFTER, &retry)),
+        ];
+        let framing = self.send_head(head, lines.into_iter().flatten(), link);
+        if framing.is_ok_and(|framing| framing != BodyFraming::Empty) {
+            let _ = self.protocol.send_data([text, b"\n"].concat().into(), &mut self.out);
+            let _ = self.protocol.send_end(std::iter::empty(), &mut self.out);
+        }
+    }
+
+    /// A handler panicked: this request fails, nothing else does.
+    pub(super) fn panicked(&mut self, link: &Link) {
+        link.shared.worker.counters.add(Counter::HandlerPanics);
+        self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
+    }
+
+    /// Whether the connection cannot go on after this response because of content that was not read:
+    /// more than is worth reading, or content that the client may or may not send (RFC 9110 §10.1.1).
+    fn must_close_unread(&self, config: &Config) -> bool {
+        self.protocol.state().request == RequestHalf::Body
+            && (self.protocol.awaits_continue() || self.protocol.unread().is_some_and(|left| left > config.drain_body + self.read.len() as u64))
+    }
+
+    /// A response that was begun cannot be ended: the peer must see it cut short.
+    fn cannot_send(&mut self, link: &Link) {
+        link.shared.worker.counters.add(Counter::InvalidResponses);
+        self.sending = None;
+        self.abort = true;
+    }
+
+    #[inline]
+    fn send_head<'a>(&mut self, head: ResponseHead, lines: impl Iterator<Item = FieldLine<'a>>, link: &Link) -> Result<BodyFraming, ()> {
+        STAMP.with_borrow_mut(|cached| {
+            let tick = link.shared.worker.now();
+            if cached.tick != tick || cached.config != link.shared.config.id {
+                cached.refresh(tick, &link.shared.config);
+            }
+            let framing = self.protocol.send_response(head, lines, &cached.stamp, &mut self.out).map_err(|_| ())?;
+            link.shared.worker.counters.add(Counter::Responses);
+            Ok(framing)
+        })
+    }
+}
+
+/// `Server` and `Date` as lines, made again when the second changes.
+#[derive(Default)]
+struct Cached {
+    tick: u32,
+    config: u64,
+    second: u64,
+    stamp: Stamp,
+}
+
+impl Cached {
+    #[cold]
+    fn refresh(&mut self, tick: u32, config: &Config) {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if second != self.second || self.config != config.id {
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(now)).unwrap_or_else(|_| HeaderValue::from_static(""));
+            self.stamp = Stamp::new(&config.server, &date);
+        }
+        (self.tick, self.second, self.config) = (tick, second, config.id);
+    }
+}
+
+thread_local! {
+    static STAMP: RefCell<Cached> = RefCell::default();
+}
+

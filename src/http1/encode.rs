@@ -1,0 +1,148 @@
+//! Heads of responses, as octets. Nothing here can be made to split a response: names and values come
+//! as [`FieldLine`]s, which only checked types can become.
+
+use crate::http1::framing::BodyFraming;
+use crate::wire::fields::FieldLine;
+use crate::wire::number;
+use http::StatusCode;
+
+/// The fields that a server adds to its responses: `Server` and `Date`, already written as lines.
+#[derive(Clone, Debug, Default)]
+pub struct Stamp {
+    server: Vec<u8>,
+    date: Vec<u8>,
+    /// The end of the usual head: connection option, server, date, empty line.
+    keep_alive_end: Vec<u8>,
+}
+
+impl Stamp {
+    /// A stamp with this product name (none, when empty) and this IMF-fixdate.
+    ///
+    /// Both must be visible US-ASCII and spaces, as [`http::HeaderValue`] checks them.
+    pub fn new(server: &http::HeaderValue, date: &http::HeaderValue) -> Self {
+        let line = |name: &[u8], value: &[u8]| {
+            if value.is_empty() { Vec::new() } else { [name, b": ", value, b"\r\n"].concat() }
+        };
+        let server = line(b"server", server.as_bytes());
+        let date = line(b"date", date.as_bytes());
+        let keep_alive_end = [KEEP_ALIVE, &server, &date, b"\r\n"].concat();
+        Self { server, date, keep_alive_end }
+    }
+}
+
+/// What the head of a final response says besides its fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadPlan {
+    pub(crate) status: StatusCode,
+    pub(crate) framing: BodyFraming,
+    /// The length to announce although no content follows: HEAD and 304.
+    pub(crate) announced: Option<u64>,
+    pub(crate) option: ConnectionOption,
+}
+
+/// The connection option of a response (RFC 9110 §7.6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionOption {
+    KeepAlive,
+    Close,
+    Upgrade,
+    /// A 2xx to CONNECT says nothing.
+    None,
+}
+
+/// Writes the head of a final response. Fields that belong to the connection are ours: those of the
+/// caller are left out (D43); a `Date` or `Server` of the caller takes the place of ours.
+#[inline]
+pub(crate) fn final_head<'a>(out: &mut Vec<u8>, plan: HeadPlan, fields: impl Iterator<Item = FieldLine<'a>>, stamp: &Stamp) {
+    status_line(out, plan.status);
+    let (mut own_server, mut own_date) = (false, false);
+    for field in fields {
+        match field.name().len() {
+            4 if field.name() == b"date" => own_date = true,
+            6 if field.name() == b"server" => own_server = true,
+            7 if field.name() == b"upgrade" && !may_name_upgrades(plan) => continue,
+            7..=17 if is_ours(field.name()) => continue,
+            _ => {}
+        }
+        push_field(out, field);
+    }
+    match (plan.framing, plan.announced) {
+        (BodyFraming::Length(length), _) | (_, Some(length)) => {
+            out.extend_from_slice(b"content-length: ");
+            number::push_decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        (BodyFraming::Chunked, None) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        (BodyFraming::Empty | BodyFraming::CloseDelimited, None) => {}
+    }
+    if plan.option == ConnectionOption::KeepAlive && !own_server && !own_date {
+        out.extend_from_slice(&stamp.keep_alive_end);
+        return;
+    }
+    out.extend_from_slice(match plan.option {
+        ConnectionOption::KeepAlive => KEEP_ALIVE,
+        ConnectionOption::Close => b"connection: close\r\n",
+        ConnectionOption::Upgrade => b"connection: upgrade\r\n",
+        ConnectionOption::None => b"",
+    });
+    if !own_server {
+        out.extend_from_slice(&stamp.server);
+    }
+    if !own_date {
+        out.extend_from_slice(&stamp.date);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes an interim response (RFC 9110 §15.2).
+pub(crate) fn interim_head<'a>(out: &mut Vec<u8>, status: StatusCode, fields: impl Iterator<Item = FieldLine<'a>>) {
+    status_line(out, status);
+    for field in fields.filter(|field| !is_ours(field.name())) {
+        push_field(out, field);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the last chunk and the trailer section (RFC 9112 §7.1.2).
+pub(crate) fn last_chunk<'a>(out: &mut Vec<u8>, trailers: impl Iterator<Item = FieldLine<'a>>) {
+    out.extend_from_slice(b"0\r\n");
+    for field in trailers.filter(|field| !is_ours(field.name())) {
+        push_field(out, field);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[inline]
+fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+    out.reserve(256);
+    if status == StatusCode::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    // RFC 9112 §4: the space stays when there is no reason phrase.
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+#[inline]
+fn push_field(out: &mut Vec<u8>, field: FieldLine<'_>) {
+    out.extend_from_slice(field.name());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(field.value());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Fields whose value this folder decides: framing and the connection.
+fn is_ours(name: &[u8]) -> bool {
+    matches!(name, b"connection" | b"content-length" | b"transfer-encoding" | b"keep-alive" | b"proxy-connection")
+}
+
+/// RFC 9110 §7.8: Upgrade goes with a switch, and with 426.
+fn may_name_upgrades(plan: HeadPlan) -> bool {
+    plan.option == ConnectionOption::Upgrade || plan.status == StatusCode::UPGRADE_REQUIRED
+}
+
+const KEEP_ALIVE: &[u8] = b"connection: keep-alive\r\n";

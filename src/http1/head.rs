@@ -1,0 +1,243 @@
+//! The request head: request line and header section, read in one pass and never twice.
+
+use crate::http1::error::Error;
+use crate::http1::framing::{self, BodyFraming};
+use crate::http1::limits::Limits;
+use crate::http1::section::{SectionLimits, SectionParser};
+use crate::wire::fields::{Field, FieldLine};
+use crate::wire::grammar;
+use crate::wire::target::{self, RequestTarget};
+use http::{Method, Version};
+
+/// A request line and a header section that were accepted: the octets as they came (field names
+/// lower-cased), and where in them everything lies.
+#[derive(Debug, Default)]
+pub struct RequestHead {
+    /// The octets. Copied off the read buffer, so that a handler that waits does not pin it.
+    pub(crate) block: Vec<u8>,
+    pub(crate) method: Method,
+    pub(crate) minor: u8,
+    pub(crate) target: RequestTarget,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) semantics: framing::Semantics,
+}
+
+impl RequestHead {
+    /// The method.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// HTTP/1.0 or HTTP/1.1; higher minor versions are processed as 1.1 (RFC 9110 §2.5).
+    pub const fn version(&self) -> Version {
+        if self.minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 }
+    }
+
+    /// The target's form and parts.
+    pub const fn target(&self) -> &RequestTarget {
+        &self.target
+    }
+
+    /// The target as it was sent.
+    pub fn uri(&self) -> &[u8] {
+        self.target.whole(&self.block)
+    }
+
+    /// The path.
+    pub fn path(&self) -> &[u8] {
+        self.target.path(&self.block)
+    }
+
+    /// The field lines in the order in which they came, names in lower case.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = FieldLine<'_>> {
+        self.fields.iter().map(|field| FieldLine::of_block(*field, &self.block))
+    }
+
+    /// How the body ends.
+    pub const fn framing(&self) -> BodyFraming {
+        self.semantics.framing
+    }
+
+    /// Whether the connection may go on after this message (RFC 9112 §9.3).
+    pub const fn is_persistent(&self) -> bool {
+        self.semantics.persistent
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    pub const fn expects_continue(&self) -> bool {
+        self.semantics.expect_continue
+    }
+
+    /// Whether the client offers to upgrade (RFC 9110 §7.8).
+    pub const fn offers_upgrade(&self) -> bool {
+        self.semantics.upgrade
+    }
+}
+
+/// The resumable parser of a head. It keeps its place between reads.
+#[derive(Debug, Default)]
+pub(crate) struct HeadParser {
+    stage: Stage,
+    /// The first octet of the request line.
+    start: usize,
+    /// The first octet of the token being read.
+    mark: usize,
+    /// Where scanning goes on.
+    at: usize,
+    section: SectionParser,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Start,
+    Method,
+    Target,
+    Version,
+    Section,
+}
+
+impl HeadParser {
+    /// Reads on in `buf`, whose first octet is the first of the head in every call. `Ok(Some(len))`
+    /// says that the head takes the first `len` octets; `Ok(None)` asks for more and consumes nothing.
+    pub(crate) fn parse(&mut self, buf: &mut [u8], head: &mut RequestHead, limits: &Limits) -> Result<Option<usize>, Error> {
+        loop {
+            match self.stage {
+                Stage::Section => {
+                    let bounds = SectionLimits { octets: limits.header_section, fields: limits.header_fields };
+                    let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else { return Ok(None) };
+                    head.semantics = framing::request(buf, &head.fields, head.minor)?;
+                    *self = Self::default();
+                    return Ok(Some(end));
+                }
+                Stage::Start => {
+                    // RFC 9112 §2.2: an empty line before the request line is skipped; one, not many.
+                    match buf {
+                        [b'\r', b'\n', ..] => self.start = 2,
+                        [] | [b'\r'] => return Ok(None),
+                        [b'\r' | b'\n', ..] => return Err(Error::LineEnd),
+                        _ => {}
+                    }
+                    head.fields.clear();
+                    self.mark = self.start;
+                    self.at = self.start;
+                    self.stage = Stage::Method;
+                }
+                Stage::Method => {
+                    if !self.method(buf, head)? {
+                        return Ok(None);
+                    }
+                }
+                Stage::Target => {
+                    self.at = grammar::skip_target(buf, self.at);
+                    if self.at - self.start > limits.request_line {
+                        return Err(Error::RequestLineTooLong);
+                    }
+                    match buf.get(self.at) {
+                        None => return Ok(None),
+                        Some(b' ') if self.at > self.mark => {}
+                        Some(_) => return Err(Error::Target),
+                    }
+                    head.target = target::parse(buf, self.mark, self.at, &head.method).ok_or(Error::Target)?;
+                    self.at += 1;
+                    self.stage = Stage::Version;
+                }
+                Stage::Version => {
+                    let Some(end) = self.version(buf, head, limits)? else { return Ok(None) };
+                    self.section = SectionParser::at(end);
+                    self.stage = Stage::Section;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn method(&mut self, buf: &[u8], head: &mut RequestHead) -> Result<bool, Error> {
+        let rest = &buf[self.mark..];
+        let (method, len) = if rest.starts_with(b"GET ") {
+            (Method::GET, 3)
+        } else if rest.starts_with(b"POST ") {
+            (Method::POST, 4)
+        } else {
+            let len = rest.iter().position(|octet| !grammar::is_token(*octet)).unwrap_or(rest.len());
+            if len > MAX_METHOD {
+                return Err(Error::Method);
+            }
+            match rest.get(len) {
+                None => return Ok(false),
+                Some(b' ') => {}
+                Some(_) => return Err(Error::Method),
+            }
+            (Method::from_bytes(&rest[..len]).map_err(|_| Error::Method)?, len)
+        };
+        head.method = method;
+        self.mark += len + 1;
+        self.at = self.mark;
+        self.stage = Stage::Target;
+        Ok(true)
+    }
+
+    /// `HTTP-version CRLF`; gives the index after the line.
+    #[inline]
+    fn version(&mut self, buf: &[u8], head: &mut RequestHead, limits: &Limits) -> Result<Option<usize>, Error> {
+        let rest = &buf[self.at..];
+        if let Some(b"HTTP/1.1\r\n") = rest.first_chunk::<10>() {
+            head.minor = 1;
+        } else {
+            // Octet by octet, so that the verdict does not depend on how much has come.
+            for (place, octet) in rest.iter().take(10).enumerate() {
+                if place < 8 && self.at + place + 1 - self.start > limits.request_line {
+                    return Err(Error::RequestLineTooLong);
+                }
+                let fits = match place {
+                    5 | 7 => octet.is_ascii_digit(),
+                    8 | 9 => *octet == b"\r\n"[place - 8],
+                    _ => *octet == b"HTTP/x.x"[place],
+                };
+                if !fits {
+                    return Err(if place < 8 || !matches!(octet, b'\r' | b'\n') { Error::VersionSyntax } else { Error::LineEnd });
+                }
+            }
+            let Some(version) = rest.first_chunk::<10>() else { return Ok(None) };
+            if version[5] != b'1' {
+                return Err(Error::VersionUnsupported);
+            }
+            // RFC 9110 §2.5: a higher minor version is processed as the highest one known.
+            head.minor = u8::from(version[7] != b'0');
+        }
+        if self.at + 8 - self.start > limits.request_line {
+            return Err(Error::RequestLineTooLong);
+        }
+        Ok(Some(self.at + 10))
+    }
+}
+
+/// The longest registered method has 17 octets.
+const MAX_METHOD: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_starts_over() {
+        // 8,000 octets one at a time: the place moves on by one each call.
+        let text = format!("GET /{} HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(3_000), "b".repeat(4_000)).into_bytes();
+        let (mut parser, mut head) = (HeadParser::default(), RequestHead::default());
+        let mut buf = Vec::new();
+        for (place, octet) in text.iter().enumerate() {
+            buf.push(*octet);
+            let found = parser.parse(&mut buf, &mut head, &Limits::default()).expect("a valid head");
+            assert_eq!(found.is_some(), place + 1 == text.len());
+            let behind = buf.len() - if parser.stage == Stage::Section { parser.section_at() } else { parser.at.min(buf.len()) };
+            assert!(found.is_some() || behind <= 10, "{behind} octets would be read again at {place}");
+        }
+        assert_eq!(head.fields().len(), 2);
+    }
+
+    impl HeadParser {
+        fn section_at(&self) -> usize {
+            self.section.place()
+        }
+    }
+}

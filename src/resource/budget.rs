@@ -1,0 +1,79 @@
+//! The process-wide budget of buffered octets: what every connection together may hold.
+//!
+//! A connection is charged for what it keeps while it waits: its read buffer, what it has not yet
+//! written, the parts of a body that nobody took. A request that is answered in one go charges nothing,
+//! because its buffer is back in the pool before anybody else runs.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much of the budget is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// Less than 80 %.
+    Low,
+    /// From 80 % on: connections that hold much stop reading.
+    High,
+    /// From 95 % on: new requests are answered 503.
+    Shedding,
+    /// From 98 % on: the connections that hold most are closed.
+    Critical,
+}
+
+/// A byte budget shared by everything that buffers.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of `limit` octets; the default of the server is 256 MiB.
+    ///
+    /// ```
+    /// use wireline::resource::budget::{Budget, Pressure};
+    ///
+    /// let budget = Budget::new(1000);
+    /// budget.adjust(0, 960);
+    /// assert_eq!(budget.pressure(), Pressure::Shedding);
+    /// budget.adjust(960, 0);
+    /// assert_eq!(budget.pressure(), Pressure::Low);
+    /// ```
+    pub const fn new(limit: usize) -> Self {
+        Self { limit, used: AtomicUsize::new(0) }
+    }
+
+    /// Replaces a charge of `before` octets by one of `after`.
+    #[inline]
+    pub fn adjust(&self, before: usize, after: usize) {
+        if after > before {
+            self.used.fetch_add(after - before, Ordering::Relaxed);
+        } else if before > after {
+            self.used.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    /// The octets charged at present.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// How much of the budget is used.
+    #[inline]
+    pub fn pressure(&self) -> Pressure {
+        let used = self.used();
+        if used < self.limit / 100 * 80 {
+            Pressure::Low
+        } else if used < self.limit / 100 * 95 {
+            Pressure::High
+        } else if used < self.limit / 100 * 98 {
+            Pressure::Shedding
+        } else {
+            Pressure::Critical
+        }
+    }
+
+    /// How many octets have to go for the pressure to fall below [`Pressure::Shedding`].
+    pub(crate) fn excess(&self) -> usize {
+        self.used().saturating_sub(self.limit / 100 * 90)
+    }
+}

@@ -1,0 +1,125 @@
+//! Named counters: every refusal, deadline and shed moves one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// What is counted. [`name`](Self::name) is stable: dashboards may rely on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Counter { $($(#[$doc])* $variant,)* }
+
+        impl Counter {
+            /// All counters, in the order of their declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The counter's name in snake case.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    ConnectionsAccepted = "connections_accepted",
+    /// Connections that have ended.
+    ConnectionsClosed = "connections_closed",
+    /// Connections answered 503 or closed because the limit was reached.
+    ConnectionsRefused = "connections_refused",
+    /// Accept calls that failed (out of descriptors, for one).
+    AcceptErrors = "accept_errors",
+    /// Requests whose head was accepted.
+    Requests = "requests",
+    /// Responses that were begun.
+    Responses = "responses",
+    /// Requests refused with 400.
+    RefusedMalformed = "refused_malformed",
+    /// Requests refused with 408: the head did not come in time.
+    HeadTimeouts = "head_timeouts",
+    /// Connections closed before the first octet of a request came.
+    SilentTimeouts = "silent_timeouts",
+    /// Requests refused with 408: the body stalled, was too slow or took too long.
+    BodyTimeouts = "body_timeouts",
+    /// Kept-alive connections closed because nothing came.
+    IdleTimeouts = "idle_timeouts",
+    /// Connections closed because the client did not take the response.
+    WriteTimeouts = "write_timeouts",
+    /// Requests refused with 413.
+    RefusedContentTooLarge = "refused_content_too_large",
+    /// Requests refused with 414.
+    RefusedRequestLine = "refused_request_line",
+    /// Requests refused with 417.
+    RefusedExpectation = "refused_expectation",
+    /// Requests refused with 431.
+    RefusedHeaderSection = "refused_header_section",
+    /// Requests refused with 501.
+    RefusedTransferCoding = "refused_transfer_coding",
+    /// Requests refused with 505.
+    RefusedVersion = "refused_version",
+    /// Requests answered 503 because the byte budget was nearly used up.
+    ShedRequests = "shed_requests",
+    /// Connections closed because the byte budget was used up.
+    ShedConnections = "shed_connections",
+    /// Times a connection stopped reading because the byte budget ran short.
+    ReadsPaused = "reads_paused",
+    /// Handlers that panicked.
+    HandlerPanics = "handler_panics",
+    /// Handlers dropped because the client went away.
+    HandlersCancelled = "handlers_cancelled",
+    /// Connections that ended inside a request.
+    IncompleteRequests = "incomplete_requests",
+    /// Connections that failed in a read or a write.
+    IoErrors = "io_errors",
+    /// Responses that could not be sent as the handler made them (invalid field, wrong length).
+    InvalidResponses = "invalid_responses",
+    /// Connections handed to another protocol.
+    Upgrades = "upgrades",
+    /// Connections ended by force when the drain deadline passed.
+    DrainForced = "drain_forced",
+}
+
+/// One set of counters. Each worker has its own, so that counting never makes two cores share a line.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Counters {
+    cells: [AtomicU64; Counter::ALL.len()],
+}
+
+impl Counters {
+    /// Adds one.
+    #[inline]
+    pub fn add(&self, counter: Counter) {
+        self.cells[counter as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The present value of this set.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.cells[counter as usize].load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { cells: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_counters_apart() {
+        let counters = Counters::default();
+        for (place, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, place);
+            assert!(Counter::ALL[..place].iter().all(|other| other.name() != counter.name()));
+            for _ in 0..=place {
+                counters.add(*counter);
+            }
+        }
+        assert!(Counter::ALL.iter().enumerate().all(|(place, counter)| counters.get(*counter) == place as u64 + 1));
+    }
+}

@@ -1,0 +1,211 @@
+//! The transport seam: one trait between the drivers and whatever carries octets.
+//!
+//! It has no buffer in it. A driver first waits until there is something to read, which needs no
+//! buffer, then borrows one from its worker's pool, reads, and gives it back when it is empty: that is
+//! why an idle connection costs next to nothing.
+//!
+//! `tests/transport_contract.rs` is the contract as a suite; every transport passes it, a TLS stream
+//! among them.
+
+#[cfg(any(test, feature = "test"))]
+pub mod fault;
+#[cfg(any(test, feature = "test"))]
+pub mod memory;
+mod socket;
+
+use bytes::BytesMut;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connection's octet stream, as a driver needs it.
+///
+/// Implementations keep these promises; the contract suite holds them to it:
+///
+/// - `Pending` arms the waker of the context. `Ready` of [`poll_readable`](Self::poll_readable) may be
+///   spurious: a read after it may still be `Pending`.
+/// - Octets that were taken off the underlying transport but not yet delivered (a TLS record) make the
+///   stream readable.
+/// - The end of the peer's stream is `Ok(0)` from a read, again and again. A half-close leaves writing possible.
+/// - A write of nothing is never asked for, and a write that takes 0 octets is an error.
+pub trait Transport: Send + Unpin + 'static {
+    /// Waits until a read would give octets, the end, or an error. Needs no buffer.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Reads into the spare capacity of `buf`, which the caller has reserved. `Ok(0)` is the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
+
+    /// Writes from `bufs`, none of them empty; gives how many octets were taken.
+    fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
+
+    /// Sends what the transport itself holds back (a TLS record in progress).
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Ends our side of the stream, with whatever farewell the transport has.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Whether the connection was reset. Looks, never waits: for the case in which unread octets hide a
+    /// reset from [`poll_readable`](Self::poll_readable). A transport that cannot tell says `false`.
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        let _ = cx;
+        false
+    }
+}
+
+/// The transports that a driver knows by name, so that the common ones cost no virtual call.
+pub enum Io {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix domain socket.
+    Unix(UnixStream),
+    /// Anything else: TLS, tunnels, in-memory, fault injection.
+    Dyn(Box<dyn Transport>),
+}
+
+macro_rules! each {
+    ($self:ident, $io:ident => $call:expr) => {
+        match $self {
+            Io::Tcp($io) => $call,
+            Io::Unix($io) => $call,
+            Io::Dyn($io) => $call,
+        }
+    };
+}
+
+impl Transport for Io {
+    #[inline]
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Transport::poll_readable(io, cx))
+    }
+
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        each!(self, io => Transport::poll_read(io, cx, buf))
+    }
+
+    #[inline]
+    fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        each!(self, io => Transport::poll_writev(io, cx, bufs))
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Transport::poll_flush(io, cx))
+    }
+
+    #[inline]
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Transport::poll_shutdown(io, cx))
+    }
+
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        each!(self, io => Transport::is_reset(io, cx))
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_readable(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        (**self).poll_read(cx, buf)
+    }
+
+    fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        (**self).poll_writev(cx, bufs)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (**self).poll_shutdown(cx)
+    }
+
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        (**self).is_reset(cx)
+    }
+}
+
+impl From<TcpStream> for Io {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
+impl From<UnixStream> for Io {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
+impl From<Box<dyn Transport>> for Io {
+    fn from(transport: Box<dyn Transport>) -> Self {
+        Self::Dyn(transport)
+    }
+}
+
+impl std::fmt::Debug for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp(_) => "Io::Tcp",
+            Self::Unix(_) => "Io::Unix",
+            Self::Dyn(_) => "Io::Dyn",
+        })
+    }
+}
+
+/// For protocols that expect tokio's traits, after an upgrade.
+impl AsyncRead for Io {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Dyn(io) => {
+                let mut chunk = BytesMut::with_capacity(buf.remaining().min(DYN_READ));
+                if chunk.capacity() == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                let len = ready!(Transport::poll_read(io, cx, &mut chunk))?;
+                buf.put_slice(&chunk[..len.min(buf.remaining())]);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        Transport::poll_writev(&mut *self, cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        Transport::poll_writev(&mut *self, cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Transport::poll_flush(&mut *self, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Transport::poll_shutdown(&mut *self, cx)
+    }
+}
+
+/// The most that one read through tokio's trait takes from a boxed transport; `BytesMut` may round its
+/// capacity up, so the reader is never handed more than it asked for.
+const DYN_READ: usize = 16 * 1024;

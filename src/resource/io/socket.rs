@@ -1,0 +1,57 @@
+//! TCP and Unix sockets of tokio.
+
+use crate::resource::io::Transport;
+use bytes::BytesMut;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
+use tokio::net::{TcpStream, UnixStream};
+
+macro_rules! socket {
+    ($($stream:ty),*) => {$(
+        impl Transport for $stream {
+            #[inline]
+            fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_read_ready(cx)
+            }
+
+            /// `read_buf` clears tokio's readiness on a short read, which `try_read` does not: that saves
+            /// a second, failing system call for each request.
+            #[inline]
+            fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+                pin!(self.read_buf(buf)).poll(cx)
+            }
+
+            #[inline]
+            fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+                let written = match bufs {
+                    [one] => Pin::new(self).poll_write(cx, one),
+                    many => Pin::new(self).poll_write_vectored(cx, many),
+                };
+                match written {
+                    Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    other => other,
+                }
+            }
+
+            /// Sockets hold nothing back.
+            #[inline]
+            fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                AsyncWrite::poll_shutdown(Pin::new(self), cx)
+            }
+
+            /// A fresh look at the readiness: the error bit is set by a reset even while octets are unread.
+            fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+                matches!(pin!(self.ready(Interest::ERROR)).poll(cx), Poll::Ready(Ok(ready)) if ready.is_error())
+            }
+        }
+    )*};
+}
+
+socket!(TcpStream, UnixStream);

@@ -1,0 +1,9 @@
+//! What every driver needs and nobody owns: the transport seam, the buffer pool, the byte budget, the
+//! counters, and the coarse clock whose sweep closes what is overdue.
+
+pub mod addr;
+pub mod budget;
+pub mod counters;
+pub mod io;
+pub mod pool;
+pub mod worker;

@@ -1,0 +1,53 @@
+//! Read buffers, kept for each thread.
+
+use bytes::BytesMut;
+use std::cell::RefCell;
+
+/// The size of a read buffer: one read rarely brings more, and a whole head at the default limits
+/// nearly fits.
+pub const READ_BUFFER: usize = 16 * 1024;
+
+/// How many buffers a thread keeps: enough for a burst, 512 KiB at most.
+const KEPT: usize = 32;
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes an empty buffer with room for [`READ_BUFFER`] octets.
+pub fn take() -> BytesMut {
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
+}
+
+/// Gives a buffer back. It is kept only when nobody holds a slice of it (one kept 16-byte slice pins
+/// the whole block) and it did not grow.
+pub fn give(mut buf: BytesMut) {
+    buf.clear();
+    if buf.capacity() <= READ_BUFFER && buf.try_reclaim(READ_BUFFER) && buf.capacity() <= 2 * READ_BUFFER {
+        BUFFERS.with_borrow_mut(|kept| {
+            if kept.len() < KEPT {
+                kept.push(buf);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_unless_a_slice_of_it_lives() {
+        let mut buf = take();
+        buf.extend_from_slice(b"kept");
+        let pointer = buf.as_ptr();
+        let slice = buf.split_to(4).freeze();
+        give(buf);
+        let other = take();
+        assert_ne!(other.as_ptr(), pointer, "a pinned block was handed out again");
+        drop(slice);
+        let pointer = other.as_ptr();
+        give(other);
+        assert_eq!(take().as_ptr(), pointer);
+    }
+}

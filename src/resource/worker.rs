@@ -1,0 +1,357 @@
+//! What the connections of one worker share: a coarse clock, their deadline slots, and the sweep.
+//!
+//! A timer for each connection costs more than a request. Here a connection has one slot with a due
+//! tick, moved by a plain store; one task for each worker looks at all slots four times a second and
+//! wakes whoever is overdue. A deadline is never early and at most two ticks late.
+
+use crate::resource::addr::ConnInfo;
+use crate::resource::budget::{Budget, Pressure};
+use crate::resource::counters::{Counter, Counters};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The length of a tick.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// What the connections of one worker share.
+#[derive(Debug)]
+pub struct Worker {
+    /// This worker's counters.
+    pub counters: Counters,
+    budget: Arc<Budget>,
+    epoch: Instant,
+    now: AtomicU32,
+    phase: AtomicU8,
+    slots: Mutex<Slots>,
+    /// Wakes the sweep when the first connection comes.
+    occupied: Notify,
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    table: Vec<Option<Arc<Slot>>>,
+    free: Vec<u32>,
+    live: usize,
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Serving.
+    Running,
+    /// Finishing what was begun: the next response of each connection says `Connection: close`.
+    Draining,
+    /// The drain deadline has passed: every connection ends now.
+    Forced,
+}
+
+/// One connection's place in the sweep.
+#[derive(Debug)]
+pub struct Slot {
+    due: AtomicU32,
+    index: u32,
+    held: AtomicUsize,
+    shed: AtomicBool,
+    waker: OnceLock<Waker>,
+    info: ConnInfo,
+    /// The peer will send nothing more, or is gone altogether.
+    gone: AtomicBool,
+    /// Made when the first handler asks to be told.
+    told: OnceLock<Box<Notify>>,
+}
+
+impl Worker {
+    /// A worker whose connections are charged to `budget`. Must be made inside a tokio runtime with
+    /// time enabled: its clock is tokio's, so that a paused clock rules it.
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            counters: Counters::default(),
+            budget,
+            epoch: Instant::now(),
+            now: AtomicU32::new(1),
+            phase: AtomicU8::new(Phase::Running as u8),
+            slots: Mutex::default(),
+            occupied: Notify::new(),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// The present tick.
+    #[inline]
+    pub fn now(&self) -> u32 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// The tick by which `after` has surely passed; never 0, which means "no deadline".
+    #[inline]
+    pub fn tick_after(&self, after: Duration) -> u32 {
+        self.now().saturating_add(ticks(after))
+    }
+
+    /// What the worker is doing.
+    #[inline]
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            _ => Phase::Forced,
+        }
+    }
+
+    /// Moves on to `phase` (never back) and wakes every connection, so that each sees it.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::SeqCst);
+        let wakers: Vec<Waker> = self.slots().table.iter().flatten().filter_map(|slot| slot.waker.get().cloned()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The budget that this worker's connections are charged to.
+    #[inline]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// The number of connections.
+    pub fn live(&self) -> usize {
+        self.slots().live
+    }
+
+    /// Waits until there is no connection.
+    ///
+    /// Cancel safe: waiting again later misses nothing.
+    pub async fn wait_empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.live() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// A place in the sweep, without a deadline yet.
+    pub fn register(&self, info: ConnInfo) -> Arc<Slot> {
+        self.refresh();
+        let mut slots = self.slots();
+        let index = slots.free.pop().unwrap_or_else(|| {
+            slots.table.push(None);
+            u32::try_from(slots.table.len() - 1).unwrap_or(u32::MAX)
+        });
+        let slot = Arc::new(Slot {
+            due: AtomicU32::new(0),
+            index,
+            held: AtomicUsize::new(0),
+            shed: AtomicBool::new(false),
+            waker: OnceLock::new(),
+            info,
+            gone: AtomicBool::new(false),
+            told: OnceLock::new(),
+        });
+        slots.table[index as usize] = Some(slot.clone());
+        slots.live += 1;
+        if slots.live == 1 {
+            self.occupied.notify_one();
+        }
+        slot
+    }
+
+    /// Gives the place back and credits what was charged to it.
+    pub fn unregister(&self, slot: &Slot) {
+        self.budget.adjust(slot.held.swap(0, Ordering::Relaxed), 0);
+        let mut slots = self.slots();
+        let freed = slots.table[slot.index as usize].take();
+        slots.free.push(slot.index);
+        slots.live -= 1;
+        let empty = slots.live == 0;
+        drop(slots);
+        // The slot's waker keeps its task alive until here.
+        drop(freed);
+        if empty {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Charges `octets` to the connection of `slot`, in place of what was charged before.
+    #[inline]
+    pub fn charge(&self, slot: &Slot, octets: usize) {
+        let before = slot.held.load(Ordering::Relaxed);
+        if before != octets {
+            slot.held.store(octets, Ordering::Relaxed);
+            self.budget.adjust(before, octets);
+        }
+    }
+
+    /// Runs the sweep for as long as the worker lives; spawn it once. It sleeps while there is no connection.
+    pub async fn sweep(self: Arc<Self>) {
+        loop {
+            if self.live() == 0 {
+                self.occupied.notified().await;
+            }
+            tokio::time::sleep(TICK).await;
+            self.refresh();
+            self.wake_overdue();
+            if self.budget.pressure() == Pressure::Critical {
+                self.shed_largest();
+            }
+        }
+    }
+
+    fn refresh(&self) {
+        let passed = self.epoch.elapsed().as_millis() / TICK.as_millis();
+        self.now.store(u32::try_from(passed).unwrap_or(u32::MAX - 1) + 1, Ordering::Relaxed);
+    }
+
+    fn wake_overdue(&self) {
+        let now = self.now();
+        // Woken outside the lock: a waker of a runtime that shuts down may drop its task on the spot.
+        let wakers: Vec<Waker> =
+            self.slots().table.iter().flatten().filter(|slot| slot.is_due(now)).filter_map(|slot| slot.waker.get().cloned()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Marks the connections that hold most, until what they hold would bring the budget down.
+    fn shed_largest(&self) {
+        let mut held: Vec<(usize, Arc<Slot>)> =
+            self.slots().table.iter().flatten().map(|slot| (slot.held.load(Ordering::Relaxed), slot.clone())).collect();
+        held.sort_unstable_by_key(|(octets, _)| std::cmp::Reverse(*octets));
+        let mut excess = self.budget.excess();
+        for (octets, slot) in held {
+            if excess == 0 || octets == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(octets);
+            slot.shed.store(true, Ordering::Relaxed);
+            self.counters.add(Counter::ShedConnections);
+            slot.waker.get().into_iter().for_each(Waker::wake_by_ref);
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Remembers whom to wake. The first call counts: a connection lives in one task.
+    #[inline]
+    pub fn set_waker(&self, waker: &Waker) {
+        if self.waker.get().is_none() {
+            let _ = self.waker.set(waker.clone());
+        }
+    }
+
+    /// Moves the deadline; 0 is none.
+    #[inline]
+    pub fn set_due(&self, tick: u32) {
+        self.due.store(tick, Ordering::Relaxed);
+    }
+
+    /// Whether the deadline has passed.
+    #[inline]
+    pub fn is_due(&self, now: u32) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        due != 0 && due <= now
+    }
+
+    /// Whether this connection has to go because it holds more than its share of a budget that is used up.
+    #[inline]
+    pub fn is_shed(&self) -> bool {
+        self.shed.load(Ordering::Relaxed)
+    }
+
+    /// Both ends' addresses.
+    #[inline]
+    pub fn info(&self) -> ConnInfo {
+        self.info
+    }
+
+    /// The peer has closed its side, or is gone: whoever waits in [`closed`](Self::closed) goes on.
+    pub fn set_gone(&self) {
+        if !self.gone.swap(true, Ordering::SeqCst)
+            && let Some(told) = self.told.get()
+        {
+            told.notify_waiters();
+        }
+    }
+
+    /// Whether the peer has closed its side.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the peer has closed its side or is gone.
+    ///
+    /// Cancel safe.
+    pub async fn closed(&self) {
+        let told = self.told.get_or_init(Box::default).notified();
+        let mut told = std::pin::pin!(told);
+        told.as_mut().enable();
+        if !self.is_gone() {
+            told.await;
+        }
+    }
+
+    /// The octets charged to this connection.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+/// `after` in whole ticks, rounded up, and one more because the present tick has already begun.
+#[inline]
+fn ticks(after: Duration) -> u32 {
+    u32::try_from(after.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX / 2).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_early() {
+        assert_eq!(ticks(Duration::ZERO), 1);
+        assert_eq!(ticks(Duration::from_millis(1)), 2);
+        assert_eq!(ticks(Duration::from_millis(250)), 2);
+        assert_eq!(ticks(Duration::from_secs(10)), 41);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
+        let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
+        tokio::spawn(worker.clone().sweep());
+        let slot = worker.register(ConnInfo::default());
+        slot.set_due(worker.tick_after(Duration::from_secs(10)));
+        let begun = Instant::now();
+        std::future::poll_fn(|cx| {
+            slot.set_waker(cx.waker());
+            if slot.is_due(worker.now()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_secs(10) && took <= Duration::from_millis(10_500), "{took:?}");
+        worker.charge(&slot, 500);
+        worker.unregister(&slot);
+        assert_eq!(worker.budget().used(), 0);
+        assert_eq!(worker.live(), 0);
+        worker.wait_empty().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_holders_are_shed_first() {
+        let worker = Arc::new(Worker::new(Arc::new(Budget::new(1000))));
+        tokio::spawn(worker.clone().sweep());
+        let slots: Vec<_> = (0..10).map(|_| worker.register(ConnInfo::default())).collect();
+        for (place, slot) in slots.iter().enumerate() {
+            worker.charge(slot, if place == 3 { 900 } else { 10 });
+        }
+        tokio::time::sleep(TICK * 3).await;
+        let shed: Vec<usize> = (0..10).filter(|place| slots[*place].is_shed()).collect();
+        assert_eq!(shed, [3]);
+        assert_eq!(worker.counters.get(Counter::ShedConnections), 1);
+    }
+}

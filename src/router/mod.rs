@@ -1,0 +1,221 @@
+//! Routes: from a method and a path to a handler.
+//!
+//! ```text
+//!   Router  (a builder: routes, groups, middleware, state, limits)
+//!     | build: every pattern parsed, every conflict named, every handler's arguments checked
+//!     v
+//!   Routes  (a Service: one tree for all patterns, one method table for each)
+//! ```
+//!
+//! Precedence is literal, then parameter, then rest. Paths are matched raw, split at `/`; captures are
+//! percent-decoded once (D44). HEAD is answered from GET, OPTIONS from the method table, an unknown
+//! method with 405 and `Allow`.
+
+mod build;
+pub mod pattern;
+mod routes;
+pub mod tree;
+
+pub use self::build::BuildError;
+pub use self::routes::Routes;
+
+use crate::service::handler::{AnyHandler, Handler, erase};
+use crate::service::middleware::Middleware;
+use crate::service::route::StateMap;
+use http::Method;
+use std::fmt;
+use std::sync::Arc;
+
+/// A set of routes in the making, with the middleware, state and limits that they share.
+///
+/// Groups are routers too: [`merge`](Self::merge) takes one in as it is, [`nest`](Self::nest) under a
+/// prefix, and both keep the group's own middleware, state and body limit.
+///
+/// ```
+/// use wireline::extract::{Path, State};
+/// use wireline::router::Router;
+///
+/// #[derive(Clone)]
+/// struct Greeting(&'static str);
+///
+/// async fn greet(State(greeting): State<Greeting>, Path(name): Path<String>) -> String {
+///     format!("{} {name}", greeting.0)
+/// }
+///
+/// let api = Router::new().get("/greet/{name}", greet).state(Greeting("hello")).max_body(8 * 1024);
+/// let routes = Router::new().get("/health", async || ()).nest("/api", api).build()?;
+/// # Ok::<(), wireline::router::BuildError>(())
+/// ```
+#[derive(Default)]
+pub struct Router {
+    routes: Vec<RouteDef>,
+    groups: Vec<(String, Self)>,
+    middleware: Vec<Arc<dyn Middleware>>,
+    state: StateMap,
+    max_body: Option<u64>,
+    fallback: Option<Arc<dyn AnyHandler>>,
+    redirect_slash: bool,
+}
+
+struct RouteDef {
+    /// `None` is every method.
+    method: Option<Method>,
+    path: String,
+    handler: Arc<dyn AnyHandler>,
+}
+
+macro_rules! methods {
+    ($($name:ident $method:ident),*) => {$(
+        #[doc = concat!("Adds a handler for ", stringify!($method), " requests to `path`.")]
+        #[must_use]
+        pub fn $name<H, Args>(self, path: &str, handler: H) -> Self
+        where
+            H: Handler<Args>,
+            Args: 'static,
+        {
+            self.route(Method::$method, path, handler)
+        }
+    )*};
+}
+
+impl Router {
+    /// No routes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE, head HEAD, options OPTIONS, trace TRACE, connect CONNECT);
+
+    /// Adds a handler for a method and a path: `/users/{id}`, `/users/:id`, `/files/{*path}`.
+    ///
+    /// Whether the pattern is one, and free, is told by [`build`](Self::build).
+    #[must_use]
+    pub fn route<H, Args>(mut self, method: Method, path: &str, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        self.routes.push(RouteDef { method: Some(method), path: path.to_owned(), handler: erase(handler) });
+        self
+    }
+
+    /// Adds a handler for every method that has none of its own.
+    #[must_use]
+    pub fn any<H, Args>(mut self, path: &str, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        self.routes.push(RouteDef { method: None, path: path.to_owned(), handler: erase(handler) });
+        self
+    }
+
+    /// Adds a handler for a route in one string, method first: `":get/users/:id"` (S45).
+    ///
+    /// ```
+    /// # use wireline::router::Router;
+    /// let routes = Router::new().add(":get/users/:id", async || "one user").build()?;
+    /// # Ok::<(), wireline::router::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn add<H, Args>(mut self, route: &str, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        let method = pattern::split_method(route)
+            .and_then(|(method, path)| Some((Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?, path)));
+        // Without a method the whole string stays the path, and `build` says what is wrong with it.
+        let (method, path) = method.map_or((None, route), |(method, path)| (Some(method), path));
+        self.routes.push(RouteDef { method, path: path.to_owned(), handler: erase(handler) });
+        self
+    }
+
+    /// Takes a group in: its routes beside these, its middleware, state and limit around its routes only.
+    #[must_use]
+    pub fn merge(mut self, group: Self) -> Self {
+        self.groups.push((String::new(), group));
+        self
+    }
+
+    /// Takes a group in under a prefix, which may have parameters. The group's `/` is the prefix itself.
+    #[must_use]
+    pub fn nest(mut self, prefix: &str, group: Self) -> Self {
+        self.groups.push((prefix.to_owned(), group));
+        self
+    }
+
+    /// Puts middleware around every route of this router and its groups, whether added before or after.
+    /// The first added is the outermost. On the outermost router it also sees what has no route.
+    #[must_use]
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(middleware));
+        self
+    }
+
+    /// Gives a value to the `State<T>` arguments of this router and its groups; a group's own wins.
+    #[must_use]
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.state.insert(state);
+        self
+    }
+
+    /// Gives a value to the `Extension<T>` arguments of this router and its groups.
+    #[must_use]
+    pub fn extension<T: Clone + Send + Sync + 'static>(self, value: T) -> Self {
+        self.state(value)
+    }
+
+    /// Limits the content of requests to these routes, in octets. It wins over the server's limit and
+    /// over an outer router's, also when it is larger (S40).
+    #[must_use]
+    pub const fn max_body(mut self, octets: u64) -> Self {
+        self.max_body = Some(octets);
+        self
+    }
+
+    /// Answers what has no route, in place of 404. Counts on the outermost router.
+    #[must_use]
+    pub fn fallback<H, Args>(mut self, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        self.fallback = Some(erase(handler));
+        self
+    }
+
+    /// Redirects (308) a path that has no route to the same path with, or without, a slash at its end,
+    /// when that has one. Off by default: a trailing slash is another path. Counts on the outermost router.
+    #[must_use]
+    pub const fn redirect_trailing_slash(mut self, on: bool) -> Self {
+        self.redirect_slash = on;
+        self
+    }
+
+    /// Makes the routes.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] lists everything that is wrong: malformed patterns, two routes for one method and
+    /// path (it names both), and arguments that a route cannot give, such as a `State<T>` nobody set.
+    pub fn build(self) -> Result<Routes, BuildError> {
+        build::build(self)
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        for route in &self.routes {
+            list.entry(&format_args!("{} {}", route.method.as_ref().map_or("*", Method::as_str), route.path));
+        }
+        for (prefix, group) in &self.groups {
+            list.entry(&format_args!("{prefix} {group:?}"));
+        }
+        list.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

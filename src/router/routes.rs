@@ -1,0 +1,212 @@
+//! The finished routes, as a service.
+
+use crate::router::tree::{Params, Tree};
+use crate::service::handler::{Admission, AnyHandler, ResponseFuture, Service};
+use crate::service::middleware::{Chain, Next};
+use crate::service::request::Request;
+use crate::service::response::Response;
+use crate::service::route::{MAX_PARAMS, RouteFacts, decode};
+use crate::wire::fields::Span;
+use http::{HeaderValue, Method, StatusCode};
+use std::fmt;
+use std::sync::Arc;
+
+/// What [`Router::build`](crate::router::Router::build) makes: it answers requests.
+///
+/// ```
+/// use wireline::router::Router;
+/// use wireline::service::{handler::Service, request::Request};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let routes = Router::new().get("/ping", async || "pong").build().unwrap();
+/// let response = routes.call(Request::get("/ping")).await;
+/// assert_eq!(response.body().as_bytes(), Some(b"pong".as_slice()));
+/// # });
+/// ```
+pub struct Routes {
+    tree: Tree<MethodTable>,
+    endpoints: Vec<Endpoint>,
+    not_found: usize,
+    bad_capture: usize,
+    server_options: usize,
+    redirect_slash: bool,
+}
+
+/// One handler with what stands around it.
+pub(super) struct Endpoint {
+    pub(super) handler: Arc<dyn AnyHandler>,
+    /// `None` when there is no middleware: the handler is called directly.
+    pub(super) chain: Option<Arc<Chain>>,
+    pub(super) max_body: Option<u64>,
+    pub(super) facts: Arc<RouteFacts>,
+}
+
+impl Endpoint {
+    pub(super) fn pattern(&self) -> &str {
+        &self.facts.pattern
+    }
+}
+
+/// The endpoints of one pattern, by method.
+#[derive(Debug, Default)]
+pub(super) struct MethodTable {
+    get: Option<usize>,
+    post: Option<usize>,
+    others: Vec<(Method, usize)>,
+    any: Option<usize>,
+    /// What answers a method that is not here, and OPTIONS.
+    refused: usize,
+    options: usize,
+}
+
+impl MethodTable {
+    /// Puts an endpoint in; gives the one that was there already.
+    pub(super) fn set(&mut self, method: Option<&Method>, endpoint: usize) -> Option<usize> {
+        let place = match method {
+            None => &mut self.any,
+            Some(method) if *method == Method::GET => &mut self.get,
+            Some(method) if *method == Method::POST => &mut self.post,
+            Some(method) => {
+                if let Some((_, existing)) = self.others.iter().find(|(known, _)| known == method) {
+                    return Some(*existing);
+                }
+                self.others.push((method.clone(), endpoint));
+                return None;
+            }
+        };
+        if place.is_none() {
+            *place = Some(endpoint);
+            return None;
+        }
+        *place
+    }
+
+    pub(super) fn complete(&mut self, refused: usize, options: usize) {
+        (self.refused, self.options) = (refused, options);
+    }
+
+    #[inline]
+    fn find(&self, method: &Method) -> usize {
+        let own = if *method == Method::GET {
+            self.get
+        } else if *method == Method::POST {
+            self.post
+        } else {
+            let own = self.others.iter().find(|(known, _)| known == method).map(|(_, endpoint)| *endpoint);
+            // RFC 9110 §9.3.2: HEAD is GET without content, which the driver leaves out.
+            if *method == Method::HEAD { own.or(self.get) } else { own }
+        };
+        own.or(self.any).unwrap_or(if *method == Method::OPTIONS { self.options } else { self.refused })
+    }
+
+    /// The value of `Allow` (RFC 9110 §10.2.1).
+    pub(super) fn allow(&self) -> HeaderValue {
+        let mut methods: Vec<&str> = Vec::new();
+        if self.any.is_some() {
+            methods.extend(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+        }
+        if self.get.is_some() {
+            methods.extend(["GET", "HEAD"]);
+        }
+        if self.post.is_some() {
+            methods.push("POST");
+        }
+        methods.extend(self.others.iter().map(|(method, _)| method.as_str()));
+        methods.push("OPTIONS");
+        let mut unique: Vec<&str> = Vec::new();
+        for method in methods {
+            if !unique.contains(&method) {
+                unique.push(method);
+            }
+        }
+        // Methods are tokens, so the list is a field value.
+        HeaderValue::try_from(unique.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
+    }
+}
+
+impl Routes {
+    pub(super) const fn new(
+        tree: Tree<MethodTable>,
+        endpoints: Vec<Endpoint>,
+        not_found: usize,
+        bad_capture: usize,
+        server_options: usize,
+        redirect_slash: bool,
+    ) -> Self {
+        Self { tree, endpoints, not_found, bad_capture, server_options, redirect_slash }
+    }
+
+    /// The patterns, in the order in which they were added.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.tree.iter().map(|(pattern, _)| pattern.as_str())
+    }
+
+    /// Finds the endpoint, and where the captures lie.
+    #[inline]
+    fn find(&self, request: &Request, spans: &mut [Span; MAX_PARAMS]) -> (usize, usize) {
+        let path = request.path();
+        let mut params = Params::new();
+        let Some(leaf) = self.tree.find(path.as_bytes(), &mut params) else {
+            let asterisk = *request.method() == Method::OPTIONS && path == "*";
+            return (if asterisk { self.server_options } else { self.not_found }, 0);
+        };
+        let mut count = 0;
+        for range in params.iter() {
+            let capture = &path.as_bytes()[range.clone()];
+            // D44: a capture that cannot be decoded is refused before any handler sees it.
+            if capture.contains(&b'%') && decode(capture).is_none() {
+                return (self.bad_capture, 0);
+            }
+            let (Some(place), Some(span)) = (spans.get_mut(count), Span::new(range.start, range.end)) else { break };
+            *place = span;
+            count += 1;
+        }
+        (leaf.value().find(request.method()), count)
+    }
+
+    /// Where the same path with, or without, a slash at its end would lead.
+    fn slash_redirect(&self, request: &Request) -> Option<Response> {
+        let path = request.path();
+        let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
+        // `//host` in a Location would lead to another host.
+        if other.is_empty() || other.starts_with("//") {
+            return None;
+        }
+        self.tree.find(other.as_bytes(), &mut Params::new())?;
+        let location = request.query().map_or(other.clone(), |query| format!("{other}?{query}"));
+        Some(Response::redirect(&location, StatusCode::PERMANENT_REDIRECT))
+    }
+}
+
+impl Service for Routes {
+    #[inline]
+    fn admit(&self, request: &mut Request) -> Admission {
+        let mut spans = [Span::default(); MAX_PARAMS];
+        let (index, count) = self.find(request, &mut spans);
+        let Some(endpoint) = self.endpoints.get(index) else { return Admission::default() };
+        request.parts_mut().route_mut().set(&endpoint.facts, index, &spans[..count]);
+        Admission { max_body: endpoint.max_body }
+    }
+
+    #[inline]
+    fn call(&self, mut request: Request) -> ResponseFuture {
+        if request.parts().route().endpoint().is_none() {
+            self.admit(&mut request);
+        }
+        let index = request.parts().route().endpoint().unwrap_or(self.not_found);
+        if self.redirect_slash && index == self.not_found && let Some(redirect) = self.slash_redirect(&request) {
+            return Box::pin(std::future::ready(redirect));
+        }
+        let Some(endpoint) = self.endpoints.get(index) else { return Box::pin(std::future::ready(Response::internal_error())) };
+        match &endpoint.chain {
+            None => endpoint.handler.call(request),
+            Some(chain) => Next::new(chain.clone()).start(request),
+        }
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.patterns()).finish()
+    }
+}

@@ -1,0 +1,234 @@
+//! Where a server listens.
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+/// One place to listen at.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Bind {
+    /// TCP at one of these addresses, the first that can be had.
+    Tcp(Vec<SocketAddr>),
+    /// A Unix domain socket at this path. A socket that nobody listens at any more is replaced.
+    Unix(PathBuf),
+    /// A listener that is open already.
+    Listener(std::net::TcpListener),
+    /// A Unix listener that is open already.
+    UnixListener(std::os::unix::net::UnixListener),
+    /// The listeners that the process inherited, as systemd hands them over (`LISTEN_FDS`).
+    Inherited,
+    /// A text that names no place; starting the server tells.
+    Invalid(String),
+}
+
+/// What names a place to listen at (S3): `"127.0.0.1:8000"`, `"localhost:8000"`, `":8000"`,
+/// `"unix:/run/app.sock"`, `"systemd"`, a [`SocketAddr`], `([127, 0, 0, 1], 8000)`, a path, or an open
+/// listener.
+pub trait IntoBind {
+    /// The place.
+    fn into_bind(self) -> Bind;
+}
+
+impl IntoBind for Bind {
+    fn into_bind(self) -> Bind {
+        self
+    }
+}
+
+impl IntoBind for &str {
+    fn into_bind(self) -> Bind {
+        if let Some(path) = self.strip_prefix("unix:") {
+            return Bind::Unix(path.into());
+        }
+        if self == "systemd" {
+            return Bind::Inherited;
+        }
+        // `:8000` listens everywhere, as it does in Go.
+        let everywhere = self.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+        match everywhere.as_deref().unwrap_or(self).to_socket_addrs() {
+            Ok(addrs) => Bind::Tcp(addrs.collect()),
+            Err(_) => Bind::Invalid(self.to_owned()),
+        }
+    }
+}
+
+impl IntoBind for String {
+    fn into_bind(self) -> Bind {
+        self.as_str().into_bind()
+    }
+}
+
+impl IntoBind for SocketAddr {
+    fn into_bind(self) -> Bind {
+        Bind::Tcp(vec![self])
+    }
+}
+
+impl IntoBind for ([u8; 4], u16) {
+    fn into_bind(self) -> Bind {
+        SocketAddr::from(self).into_bind()
+    }
+}
+
+impl IntoBind for (&str, u16) {
+    fn into_bind(self) -> Bind {
+        self.to_socket_addrs().map_or_else(|_| Bind::Invalid(self.0.to_owned()), |addrs| Bind::Tcp(addrs.collect()))
+    }
+}
+
+impl IntoBind for &Path {
+    fn into_bind(self) -> Bind {
+        Bind::Unix(self.to_owned())
+    }
+}
+
+impl IntoBind for std::net::TcpListener {
+    fn into_bind(self) -> Bind {
+        Bind::Listener(self)
+    }
+}
+
+impl IntoBind for std::os::unix::net::UnixListener {
+    fn into_bind(self) -> Bind {
+        Bind::UnixListener(self)
+    }
+}
+
+/// A listener that is open.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, Option<PathBuf>),
+}
+
+/// Where an open listener listens, for people: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// A TCP address, with the port that was given when 0 was asked for.
+    Tcp(SocketAddr),
+    /// A Unix domain socket, and its path when it has one.
+    Unix(Option<PathBuf>),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => write!(f, "http://{addr}"),
+            Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(None) => f.write_str("unix"),
+        }
+    }
+}
+
+impl Bind {
+    /// Opens the listeners of this place; several only when they are inherited.
+    pub(super) fn open(self, backlog: u32, reuse_port: bool) -> io::Result<Vec<Listener>> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        match self {
+            Self::Tcp(addrs) => {
+                let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address");
+                for addr in addrs {
+                    match tcp(addr, backlog, reuse_port) {
+                        Ok(listener) => return Ok(vec![Listener::Tcp(listener)]),
+                        Err(error) => last = named(&error, addr),
+                    }
+                }
+                Err(last)
+            }
+            Self::Unix(path) => Ok(vec![unix(&path, backlog).map_err(|error| named(&error, path.display()))?]),
+            Self::Listener(listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(vec![Listener::Tcp(listener)])
+            }
+            Self::UnixListener(listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(vec![Listener::Unix(listener, None)])
+            }
+            Self::Inherited => inherited(),
+            Self::Invalid(text) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("`{text}` is no address to listen at (expected HOST:PORT, :PORT or unix:PATH)"),
+            )),
+        }
+    }
+}
+
+impl Listener {
+    pub(super) fn bound(&self) -> io::Result<Bound> {
+        Ok(match self {
+            Self::Tcp(listener) => Bound::Tcp(listener.local_addr()?),
+            Self::Unix(listener, _) => Bound::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned)),
+        })
+    }
+
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            // Only the first removes the path at the end.
+            Self::Unix(listener, _) => Self::Unix(listener.try_clone()?, None),
+        })
+    }
+}
+
+fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let addr = SockAddr::unix(path)?;
+    if let Err(error) = socket.bind(&addr) {
+        // A socket that a process left behind refuses connections; a live one does not.
+        let stale = error.kind() == io::ErrorKind::AddrInUse
+            && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        if !stale {
+            return Err(error);
+        }
+        std::fs::remove_file(path)?;
+        socket.bind(&addr)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.listen(backlog)?;
+    Ok(Listener::Unix(socket.into(), Some(path.to_owned())))
+}
+
+fn inherited() -> io::Result<Vec<Listener>> {
+    let mut handed = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for place in 0..handed.len() {
+        // A descriptor is taken whatever it is, so look at TCP first and leave it for the other on a mismatch.
+        if let Ok(Some(listener)) = handed.take_tcp_listener(place) {
+            listener.set_nonblocking(true)?;
+            listeners.push(Listener::Tcp(listener));
+        } else if let Ok(Some(listener)) = handed.take_unix_listener(place) {
+            listener.set_nonblocking(true)?;
+            listeners.push(Listener::Unix(listener, None));
+        }
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no listener was inherited (LISTEN_FDS is not set for this process)"));
+    }
+    Ok(listeners)
+}
+
+fn named(error: &io::Error, place: impl fmt::Display) -> io::Error {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied (ports below 1024 need a privilege)".to_owned(),
+        _ => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("cannot listen at {place}: {reason}"))
+}

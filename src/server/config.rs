@@ -1,0 +1,43 @@
+//! Limits of a whole server.
+
+use std::time::Duration;
+
+/// What a server allows altogether; what one connection is allowed stands in
+/// [`http1::driver::config::Config`](crate::http1::driver::config::Config).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Connections at the same time; each further one gets 503 with `Retry-After` and is closed.
+    /// Default 1,024, and never more than 90 % of the process's file descriptors.
+    pub max_connections: usize,
+    /// What happens beyond the limit of connections. Default [`Full::Refuse`].
+    pub when_full: Full,
+    /// Octets that all connections together may hold while they wait. Default 256 MiB.
+    pub memory_budget: usize,
+    /// How long a drain waits for what was begun. Default 30 s.
+    pub shutdown_timeout: Duration,
+    /// Connections that the kernel keeps for us to accept. Default 4,096.
+    pub backlog: u32,
+}
+
+/// What happens to a connection beyond the limit (D4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Full {
+    /// It is answered 503 with `Retry-After` and closed.
+    Refuse,
+    /// It waits in the kernel's backlog until another one ends.
+    Wait,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 1024,
+            when_full: Full::Refuse,
+            memory_budget: 256 * 1024 * 1024,
+            shutdown_timeout: Duration::from_secs(30),
+            backlog: 4096,
+        }
+    }
+}

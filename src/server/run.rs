@@ -1,0 +1,370 @@
+//! Building and running a server.
+
+use crate::http1::driver::config::Config;
+use crate::resource::budget::Budget;
+use crate::server::accept::{Accepting, Local, accept};
+use crate::server::bind::{Bind, Bound, IntoBind, Listener};
+use crate::server::config::ServerConfig;
+use crate::server::handle::Handle;
+use crate::server::permit::Permits;
+use crate::server::workers::{self, Common};
+use crate::service::handler::Service;
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::task::JoinSet;
+
+/// An HTTP server: a service, the places where it listens, and its limits.
+///
+/// Run it on your own runtime with [`start`](Self::start), or give it threads with
+/// [`run`](Self::run). Every limit and deadline is on without being asked for.
+///
+/// ```no_run
+/// use wireline::router::Router;
+/// use wireline::server::Server;
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let routes = Router::new().get("/", async || "Hello, World!").build()?;
+///     Server::new(routes).bind("127.0.0.1:8000").workers(2).run()?;
+///     Ok(())
+/// }
+/// ```
+pub struct Server {
+    service: Arc<dyn Service>,
+    binds: Vec<Bind>,
+    workers: Option<NonZeroUsize>,
+    signals: bool,
+    /// Limits and deadlines of each connection.
+    pub connection: Config,
+    /// Limits of the whole server.
+    pub config: ServerConfig,
+}
+
+impl Server {
+    /// A server without a place to listen yet.
+    pub fn new(service: impl Service) -> Self {
+        Self {
+            service: Arc::new(service),
+            binds: Vec::new(),
+            workers: None,
+            signals: cfg!(feature = "signal"),
+            connection: Config::default(),
+            config: ServerConfig::default(),
+        }
+    }
+
+    /// Listens there, too.
+    #[must_use]
+    pub fn bind(mut self, place: impl IntoBind) -> Self {
+        self.binds.push(place.into_bind());
+        self
+    }
+
+    /// How many worker threads [`run`](Self::run) starts. Default: one for each core.
+    #[must_use]
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = NonZeroUsize::new(count);
+        self
+    }
+
+    /// Whether SIGINT and SIGTERM begin a drain (a second one ends it at once). On by default, with the
+    /// `signal` feature.
+    #[must_use]
+    pub const fn signals(mut self, on: bool) -> Self {
+        self.signals = on;
+        self
+    }
+
+    /// The most connections at the same time (S134). Default 1,024.
+    #[must_use]
+    pub const fn max_connections(mut self, count: usize) -> Self {
+        self.config.max_connections = count;
+        self
+    }
+
+    /// The most octets of content of a request, where its route does not say otherwise (S38). Default 10 MiB.
+    #[must_use]
+    pub const fn max_body(mut self, octets: u64) -> Self {
+        self.connection.max_body = octets;
+        self
+    }
+
+    /// Changes limits and deadlines of each connection.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::new(Router::new().build().unwrap())
+    ///     .configure(|connection| connection.idle_timeout = Duration::from_secs(15));
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.connection);
+        self
+    }
+
+    /// Listens at one place and serves until a signal ends it (S1).
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be listened at.
+    pub async fn listen(self, place: impl IntoBind) -> Result<(), StartError> {
+        self.listen_with(place, async |_| ()).await
+    }
+
+    /// As [`listen`](Self::listen); `ready` runs once the server accepts connections (S2).
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub async fn listen_with(self, place: impl IntoBind, ready: impl AsyncFnOnce(&Bound)) -> Result<(), StartError> {
+        let running = self.bind(place).start()?;
+        if let Some(bound) = running.handle().bound().first() {
+            ready(bound).await;
+        }
+        running.wait().await;
+        Ok(())
+    }
+
+    /// Serves on the caller's runtime, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// When a place cannot be listened at. Must be called inside a tokio runtime with I/O and time
+    /// enabled; without one it is an error, too.
+    pub fn start(self) -> Result<Running, StartError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(StartError(io::Error::other("no tokio runtime: call this inside one, or use `run`")));
+        }
+        let signals = self.signals;
+        let (common, opened) = self.open(false)?;
+        let mut paths = Paths::default();
+        let shared = common.shared();
+        let mut tasks = JoinSet::new();
+        for listener in opened {
+            paths.remember(&listener);
+            let listener = Accepting::new(listener)?;
+            tasks.spawn(accept(listener, Local(shared.clone()), common.permits.clone(), common.full, common.handle.stop_signal()));
+        }
+        if signals {
+            watch_signals(&common.handle)?;
+        }
+        Ok(Running { handle: common.handle.clone(), timeout: common.timeout, tasks, _paths: paths })
+    }
+
+    /// Serves with worker threads of its own, and returns when the server has stopped. Each worker has
+    /// its own single-threaded runtime; TCP sockets are shared out by the kernel (`SO_REUSEPORT`),
+    /// Unix and inherited ones by the first worker.
+    ///
+    /// # Errors
+    ///
+    /// When a place cannot be listened at, or a thread cannot be started.
+    pub fn run(self) -> Result<(), StartError> {
+        self.run_with(|_| ())
+    }
+
+    /// As [`run`](Self::run); `ready` runs once the server accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_with(self, ready: impl FnOnce(&Handle)) -> Result<(), StartError> {
+        let count = self.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let signals = self.signals;
+        let backlog = self.config.backlog;
+        // Signals and the drain's deadline run here, apart from the workers.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (common, opened) = runtime.block_on(async { self.open(count > 1) })?;
+        let mut paths = Paths::default();
+        let (mut sets, mut handed): (Vec<Vec<Listener>>, _) = ((0..count).map(|_| Vec::new()).collect(), Vec::new());
+        for listener in opened {
+            paths.remember(&listener);
+            match (&listener, listener.bound()?) {
+                (Listener::Tcp(tcp), Bound::Tcp(addr)) if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) => {
+                    for set in &mut sets[1..] {
+                        set.extend(Bind::Tcp(vec![addr]).open(backlog, true)?);
+                    }
+                    sets[0].push(listener);
+                }
+                _ if count == 1 => sets[0].push(listener),
+                _ => handed.push(listener),
+            }
+        }
+        let threads = workers::start(&common, sets, handed)?;
+        runtime.block_on(async {
+            if signals {
+                watch_signals(&common.handle)?;
+            }
+            ready(&common.handle);
+            let (handle, timeout) = (common.handle.clone(), common.timeout);
+            handle.stopping().await;
+            finish(&handle, timeout).await;
+            Ok::<(), StartError>(())
+        })?;
+        join(threads);
+        Ok(())
+    }
+
+    fn open(self, reuse_port: bool) -> Result<(Ready, Vec<Listener>), StartError> {
+        if self.binds.is_empty() {
+            return Err(StartError(io::Error::new(io::ErrorKind::InvalidInput, "no place to listen at: call `bind`")));
+        }
+        let mut opened = Vec::new();
+        for bind in self.binds {
+            opened.extend(bind.open(self.config.backlog, reuse_port)?);
+        }
+        let bound = opened.iter().map(Listener::bound).collect::<io::Result<Vec<_>>>()?;
+        let budget = Arc::new(Budget::new(self.config.memory_budget));
+        let permits = Permits::new(self.config.max_connections.min(descriptor_share()));
+        let counted = permits.clone();
+        let common = Common {
+            service: self.service,
+            config: Arc::new(self.connection.settled()),
+            budget: budget.clone(),
+            permits,
+            full: self.config.when_full,
+            handle: Handle::new(budget, bound, move || counted.live()),
+        };
+        Ok((Ready { common, timeout: self.config.shutdown_timeout }, opened))
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("binds", &self.binds).field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What is common to the workers, and how long the drain may take.
+struct Ready {
+    common: Common,
+    timeout: std::time::Duration,
+}
+
+impl std::ops::Deref for Ready {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// A server that runs on the caller's runtime. Dropping it stops accepting; connections go on.
+#[derive(Debug)]
+pub struct Running {
+    handle: Handle,
+    timeout: std::time::Duration,
+    tasks: JoinSet<()>,
+    _paths: Paths,
+}
+
+impl Running {
+    /// A handle on the server.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until the server was stopped and has drained, or its deadline has passed.
+    pub async fn wait(mut self) {
+        self.handle.stopping().await;
+        // Whatever the kernel had accepted has become a connection before these end.
+        while self.tasks.join_next().await.is_some() {}
+        finish(&self.handle, self.timeout).await;
+    }
+}
+
+/// Waits for the drain, with its deadline.
+async fn finish(handle: &Handle, timeout: std::time::Duration) {
+    let mut stop = handle.stop_signal();
+    let mut forced = std::pin::pin!(stop.forced());
+    let mut drained = std::pin::pin!(handle.drained());
+    let either = std::future::poll_fn(|cx| {
+        if drained.as_mut().poll(cx).is_ready() || forced.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(());
+        }
+        std::task::Poll::Pending
+    });
+    if tokio::time::timeout(timeout, either).await.is_err() {
+        handle.force();
+    }
+    // Connections see the force when they are polled next, which it causes.
+    let _ = tokio::time::timeout(FORCE_WAIT, handle.drained()).await;
+}
+
+/// Joins the workers; a thread whose handler blocks it is left behind, so that a forced end is one.
+fn join(threads: Vec<JoinHandle<()>>) {
+    for _ in 0..100 {
+        if threads.iter().all(JoinHandle::is_finished) {
+            break;
+        }
+        std::thread::sleep(FORCE_WAIT / 100);
+    }
+    threads.into_iter().filter(JoinHandle::is_finished).for_each(|thread| drop(thread.join()));
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub struct StartError(io::Error);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// Socket files that we made, removed at the end.
+#[derive(Debug, Default)]
+struct Paths(Vec<PathBuf>);
+
+impl Paths {
+    fn remember(&mut self, listener: &Listener) {
+        if let Listener::Unix(_, Some(path)) = listener {
+            self.0.push(path.clone());
+        }
+    }
+}
+
+impl Drop for Paths {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn watch_signals(handle: &Handle) -> io::Result<()> {
+    #[cfg(feature = "signal")]
+    use crate::server::signal::watch;
+    #[cfg(not(feature = "signal"))]
+    use std::convert::identity as watch;
+    let _ = watch(handle.clone());
+    Ok(())
+}
+
+/// 90 % of the process's file descriptors.
+fn descriptor_share() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
+    let soft = soft.and_then(|text| crate::wire::number::decimal(text.as_bytes()));
+    soft.and_then(|limit| usize::try_from(limit / 10 * 9).ok()).unwrap_or(usize::MAX).max(1)
+}
+
+/// How long the forced end of the last connections is waited for.
+const FORCE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,158 @@
+//! N threads, each with a runtime of its own, so that a connection never changes its core.
+
+use crate::http1::driver::config::Config;
+use crate::http1::driver::{Connection, Shared};
+use crate::resource::addr::ConnInfo;
+use crate::resource::budget::Budget;
+use crate::resource::io::Io;
+use crate::resource::worker::Worker;
+use crate::server::accept::{Accepting, Local, Sink, accept};
+use crate::server::bind::Listener;
+use crate::server::config::Full;
+use crate::server::handle::Handle;
+use crate::server::permit::{Permit, Permits};
+use crate::service::handler::Service;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
+
+/// What every worker serves with.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) service: Arc<dyn Service>,
+    pub(super) config: Arc<Config>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) permits: Arc<Permits>,
+    pub(super) full: Full,
+    pub(super) handle: Handle,
+}
+
+impl Common {
+    /// The shared part of one worker, and its sweep. Must be called inside the worker's runtime.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        let worker = Arc::new(Worker::new(self.budget.clone()));
+        tokio::spawn(worker.clone().sweep());
+        self.handle.add_worker(worker.clone());
+        Arc::new(Shared { worker, service: self.service.clone(), config: self.config.clone() })
+    }
+}
+
+/// Starts a thread for each set of listeners. `handed` are listeners that all workers share: the
+/// first thread accepts from them and deals the connections out.
+pub(super) fn start(common: &Common, sets: Vec<Vec<Listener>>, handed: Vec<Listener>) -> io::Result<Vec<JoinHandle<()>>> {
+    let mut senders = Vec::new();
+    let mut receivers = Vec::new();
+    for _ in &sets {
+        let (sender, receiver) = mpsc::channel::<Accepted>(HANDED);
+        senders.push(sender);
+        receivers.push(receiver);
+    }
+    let mut handed = Some(handed);
+    let mut threads = Vec::new();
+    for (place, (listeners, receiver)) in sets.into_iter().zip(receivers).enumerate() {
+        let (common, senders) = (common.clone(), senders.clone());
+        let handed = handed.take().filter(|_| place == 0).unwrap_or_default();
+        let thread = std::thread::Builder::new().name(format!("wireline-{place}")).spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(_) => return common.handle.force(),
+            };
+            runtime.block_on(work(common, listeners, handed, senders, receiver));
+        })?;
+        threads.push(thread);
+    }
+    Ok(threads)
+}
+
+async fn work(
+    common: Common,
+    listeners: Vec<Listener>,
+    handed: Vec<Listener>,
+    senders: Vec<mpsc::Sender<Accepted>>,
+    mut receiver: mpsc::Receiver<Accepted>,
+) {
+    let shared = common.shared();
+    let stop = common.handle.stop_signal();
+    let mut accepting = Vec::new();
+    for listener in listeners {
+        match Accepting::new(listener) {
+            Ok(listener) => {
+                let task = accept(listener, Local(shared.clone()), common.permits.clone(), common.full, stop.clone());
+                accepting.push(tokio::spawn(task));
+            }
+            Err(_) => common.handle.force(),
+        }
+    }
+    for listener in handed {
+        match Accepting::new(listener) {
+            Ok(listener) => {
+                let dealer = Dealer { shared: shared.clone(), senders: senders.clone(), next: 0 };
+                accepting.push(tokio::spawn(accept(listener, dealer, common.permits.clone(), common.full, stop.clone())));
+            }
+            Err(_) => common.handle.force(),
+        }
+    }
+    drop(senders);
+    // Connections that another thread accepted for this one.
+    while let Some(Accepted { io, info, permit }) = receiver.recv().await {
+        if let Some(io) = io.register() {
+            tokio::spawn(Connection::new(io, info, shared.clone(), permit));
+        }
+    }
+    for task in accepting {
+        let _ = task.await;
+    }
+    common.handle.drained().await;
+}
+
+/// A connection on its way to another thread: without the runtime that accepted it.
+struct Accepted {
+    io: Loose,
+    info: ConnInfo,
+    permit: Permit,
+}
+
+enum Loose {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Loose {
+    fn register(self) -> Option<Io> {
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream).ok().map(Io::from),
+            Self::Unix(stream) => UnixStream::from_std(stream).ok().map(Io::from),
+        }
+    }
+}
+
+/// Deals connections out to all workers in turn.
+struct Dealer {
+    shared: Arc<Shared>,
+    senders: Vec<mpsc::Sender<Accepted>>,
+    next: usize,
+}
+
+impl Sink for Dealer {
+    fn serve(&mut self, io: Io, info: ConnInfo, permit: Permit) {
+        let io = match io {
+            Io::Tcp(stream) => stream.into_std().map(Loose::Tcp),
+            Io::Unix(stream) => stream.into_std().map(Loose::Unix),
+            Io::Dyn(_) => return,
+        };
+        let Ok(io) = io else { return };
+        let place = self.next % self.senders.len();
+        self.next = self.next.wrapping_add(1);
+        // A worker whose queue is full is behind by that many connections: closing one tells its client.
+        let _ = self.senders[place].try_send(Accepted { io, info, permit });
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// How many connections may be on their way to one worker.
+const HANDED: usize = 1024;

@@ -1,0 +1,429 @@
+//! Content: none, all at once, or a stream with backpressure.
+
+use crate::service::feed::{Fed, Feed, FeedReader};
+use crate::service::headers::Headers;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::{Frame, SizeHint};
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+/// The content of a request or a response.
+///
+/// A small request body is already here when the handler runs; a large one is read from the socket as
+/// the handler takes it. It implements [`http_body::Body`].
+///
+/// ```
+/// use wireline::service::body::Body;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let (mut sender, body) = Body::channel();
+/// tokio::spawn(async move {
+///     let _ = sender.send("streamed ".into()).await;
+///     let _ = sender.send("content".into()).await;
+/// });
+/// assert_eq!(body.collect().await.unwrap(), "streamed content");
+/// # });
+/// ```
+#[derive(Default)]
+pub struct Body {
+    kind: Kind,
+}
+
+#[derive(Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Full(Bytes),
+    Feed(FeedReader, Option<u64>),
+    Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
+}
+
+impl Body {
+    /// No content.
+    pub const fn empty() -> Self {
+        Self { kind: Kind::Empty }
+    }
+
+    /// All content at once.
+    #[inline]
+    pub fn full(content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        Self { kind: if content.is_empty() { Kind::Empty } else { Kind::Full(content) } }
+    }
+
+    /// A stream that another task feeds. There is room for one chunk: [`BodySender::send`] waits until
+    /// the peer has taken the one before.
+    pub fn channel() -> (BodySender, Self) {
+        let (feed, body) = Self::fed(None);
+        (BodySender { feed: Some(feed) }, body)
+    }
+
+    /// A stream with whoever holds the feed as its producer.
+    pub(crate) fn fed(length: Option<u64>) -> (Arc<Feed>, Self) {
+        let feed = Arc::new(Feed::default());
+        (feed.clone(), Self { kind: Kind::Feed(FeedReader(feed), length) })
+    }
+
+    /// A body of another crate. Its errors end the response early; the peer sees it cut short.
+    pub fn from_http_body<B>(body: B) -> Self
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Into<Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Self { kind: Kind::Foreign(Box::pin(Foreign(Box::pin(body)))) }
+    }
+
+    /// Whether there is no content, known without waiting.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.kind, Kind::Empty)
+    }
+
+    /// The content, when it is here already.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Empty => Some(&[]),
+            Kind::Full(content) => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The exact length, when it is known.
+    #[inline]
+    pub fn len(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Empty => Some(0),
+            Kind::Full(content) => Some(content.len() as u64),
+            Kind::Feed(_, length) => *length,
+            Kind::Foreign(body) => body.size_hint().exact(),
+        }
+    }
+
+    /// Takes the content out when it is here already.
+    #[inline]
+    pub(crate) fn take_full(&mut self) -> Option<Bytes> {
+        match &mut self.kind {
+            Kind::Empty => Some(Bytes::new()),
+            Kind::Full(content) => {
+                let content = std::mem::take(content);
+                self.kind = Kind::Empty;
+                Some(content)
+            }
+            _ => None,
+        }
+    }
+
+    /// The next piece. `None` is the end.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Fed, BodyError>>> {
+        match &mut self.kind {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(content) => {
+                let content = std::mem::take(content);
+                self.kind = Kind::Empty;
+                Poll::Ready(Some(Ok(Fed::Chunk(content))))
+            }
+            Kind::Feed(reader, _) => reader.0.poll_take(cx),
+            Kind::Foreign(body) => {
+                let frame = ready!(body.as_mut().poll_frame(cx));
+                Poll::Ready(frame.and_then(|frame| match frame.map(Frame::into_data) {
+                    Ok(Ok(data)) => Some(Ok(Fed::Chunk(data))),
+                    Ok(Err(frame)) => frame.into_trailers().ok().map(|trailers| Ok(Fed::Trailers(trailers.into()))),
+                    Err(error) => Some(Err(error)),
+                }))
+            }
+        }
+    }
+
+    /// Waits for the next chunk; `None` at the end. Trailers are passed over.
+    ///
+    /// Cancel safe: a chunk is either returned or still there.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong on the wire; nothing follows it.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
+        loop {
+            match poll_fn(|cx| self.poll_piece(cx)).await? {
+                Ok(Fed::Chunk(chunk)) => return Some(Ok(chunk)),
+                Ok(Fed::Trailers(_)) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Waits for all content. The server's body limit bounds it.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong on the wire, for one [`BodyError::TooLarge`].
+    pub async fn collect(self) -> Result<Bytes, BodyError> {
+        Ok(self.collect_with_trailers().await?.0)
+    }
+
+    /// Waits for all content and the trailer section.
+    ///
+    /// # Errors
+    ///
+    /// As [`collect`](Self::collect).
+    pub async fn collect_with_trailers(mut self) -> Result<(Bytes, Option<Headers>), BodyError> {
+        if let Some(content) = self.take_full() {
+            return Ok((content, None));
+        }
+        let (mut first, mut gathered, mut trailers) = (Bytes::new(), BytesMut::new(), None);
+        while let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await {
+            match piece? {
+                Fed::Chunk(chunk) if first.is_empty() && gathered.is_empty() => first = chunk,
+                Fed::Chunk(chunk) => {
+                    gathered.extend_from_slice(&std::mem::take(&mut first));
+                    gathered.extend_from_slice(&chunk);
+                }
+                Fed::Trailers(section) => trailers = Some(section),
+            }
+        }
+        Ok((if gathered.is_empty() { first } else { gathered.freeze() }, trailers))
+    }
+
+    /// The content as a stream of chunks, unless all of it is here already.
+    pub fn into_stream(self) -> Result<BodyStream, Bytes> {
+        let mut body = self;
+        match body.take_full() {
+            Some(content) => Err(content),
+            None => Ok(BodyStream { body }),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Empty => f.write_str("Body::Empty"),
+            Kind::Full(content) => write!(f, "Body::Full({} octets)", content.len()),
+            Kind::Feed(..) | Kind::Foreign(_) => f.write_str("Body::Stream"),
+        }
+    }
+}
+
+macro_rules! full_from {
+    ($($source:ty),*) => {$(
+        impl From<$source> for Body {
+            #[inline]
+            fn from(content: $source) -> Self {
+                Self::full(content)
+            }
+        }
+    )*};
+}
+
+full_from!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
+
+impl From<()> for Body {
+    fn from((): ()) -> Self {
+        Self::empty()
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let piece = ready!(self.poll_piece(cx));
+        Poll::Ready(piece.map(|piece| {
+            piece.map(|piece| match piece {
+                Fed::Chunk(data) => Frame::data(data),
+                Fed::Trailers(trailers) => Frame::trailers(trailers.into()),
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Full(_) => false,
+            Kind::Feed(reader, _) => reader.0.is_ended(),
+            Kind::Foreign(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Foreign(body) => body.size_hint(),
+            _ => self.len().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
+/// Chunks of a body, as they come.
+#[derive(Debug)]
+pub struct BodyStream {
+    body: Body,
+}
+
+impl BodyStream {
+    /// Waits for the next chunk; `None` at the end.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::chunk`].
+    pub async fn recv(&mut self) -> Option<Result<Bytes, BodyError>> {
+        self.body.chunk().await
+    }
+}
+
+/// Feeds the body that [`Body::channel`] made. Dropping it ends the body well, unless the thread is
+/// panicking: then the peer sees the body cut short.
+#[derive(Debug)]
+pub struct BodySender {
+    feed: Option<Arc<Feed>>,
+}
+
+impl BodySender {
+    /// Waits for room, then hands a chunk over.
+    ///
+    /// Cancel safe: a cancelled call has handed over nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] when nobody takes the body any more: the client is gone.
+    pub async fn send(&mut self, chunk: Bytes) -> Result<(), Closed> {
+        let feed = self.feed.as_ref().ok_or(Closed)?;
+        poll_fn(|cx| feed.poll_room(cx)).await.map_err(|()| Closed)?;
+        if !chunk.is_empty() {
+            feed.push(chunk, Waker::noop());
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody takes the body any more.
+    ///
+    /// Cancel safe.
+    pub async fn closed(&mut self) {
+        if let Some(feed) = &self.feed {
+            poll_fn(|cx| feed.poll_abandoned(cx)).await;
+        }
+    }
+
+    /// Ends the body with a trailer section.
+    pub fn finish_with(mut self, trailers: Headers) {
+        if let Some(feed) = self.feed.take() {
+            feed.end(Ok(Some(trailers)));
+        }
+    }
+
+    /// Ends the body badly: the peer sees it cut short.
+    pub fn abort(mut self) {
+        if let Some(feed) = self.feed.take() {
+            feed.end(Err(BodyError::Aborted));
+        }
+    }
+}
+
+impl Drop for BodySender {
+    fn drop(&mut self) {
+        if let Some(feed) = self.feed.take() {
+            feed.end(if std::thread::panicking() { Err(BodyError::Aborted) } else { Ok(None) });
+        }
+    }
+}
+
+/// Nobody takes the body any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body is no longer taken")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// Why a body ended before its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It passes the limit of its route (413).
+    TooLarge,
+    /// It did not come in time (408).
+    Timeout,
+    /// The client went away inside it (400).
+    Incomplete,
+    /// Its framing is malformed; the status and the sentence say how.
+    Malformed(StatusCode, &'static str),
+    /// Its producer gave up.
+    Aborted,
+    /// The body of another crate failed.
+    Foreign(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BodyError {
+    /// The status that tells a client.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Incomplete => StatusCode::BAD_REQUEST,
+            Self::Malformed(status, _) => *status,
+            Self::Aborted | Self::Foreign(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("content too large"),
+            Self::Timeout => f.write_str("the content did not come in time"),
+            Self::Incomplete => f.write_str("the client went away before the end of the content"),
+            Self::Malformed(_, reason) => f.write_str(reason),
+            Self::Aborted => f.write_str("the content was aborted by its producer"),
+            Self::Foreign(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Foreign(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// Another crate's body with our data and error types.
+struct Foreign<B>(Pin<Box<B>>);
+
+impl<B> http_body::Body for Foreign<B>
+where
+    B: http_body::Body,
+    B::Data: Into<Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.as_mut().poll_frame(cx).map(|frame| {
+            frame.map(|frame| match frame {
+                Ok(frame) => Ok(frame.map_data(Into::into)),
+                Err(error) => Err(BodyError::Foreign(error.into())),
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+

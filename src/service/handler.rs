@@ -1,0 +1,272 @@
+//! Functions as handlers, and where their arguments come from.
+//!
+//! A handler is an async function of up to eight extractors that returns something that is a response.
+//! All arguments but the last come from a request's [`Parts`]; the last may take the body.
+
+use crate::service::request::{Parts, Request};
+use crate::service::response::{IntoResponse, Response};
+use crate::service::route::StateMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A response to come.
+pub type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Whatever answers requests: a router, or one function through [`service_fn`].
+///
+/// A driver asks twice. [`admit`](Self::admit) sees the head and says how much content the route takes,
+/// before a single octet of it is read; [`call`](Self::call) answers.
+pub trait Service: Send + Sync + 'static {
+    /// Looks at the head; may leave in it what `call` will need.
+    fn admit(&self, request: &mut Request) -> Admission {
+        let _ = request;
+        Admission::default()
+    }
+
+    /// Answers.
+    fn call(&self, request: Request) -> ResponseFuture;
+}
+
+impl<S: Service + ?Sized> Service for Arc<S> {
+    fn admit(&self, request: &mut Request) -> Admission {
+        (**self).admit(request)
+    }
+
+    fn call(&self, request: Request) -> ResponseFuture {
+        (**self).call(request)
+    }
+}
+
+/// What a route asks of the driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// The most octets of content; `None` leaves it to the server's limit.
+    pub max_body: Option<u64>,
+}
+
+/// One function for every request.
+///
+/// ```
+/// use wireline::service::handler::service_fn;
+///
+/// let service = service_fn(async |request: wireline::service::request::Request| format!("you asked for {}", request.path()));
+/// # let _ = service;
+/// ```
+pub fn service_fn<F, Fut, R>(function: F) -> impl Service
+where
+    F: Fn(Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoResponse,
+{
+    struct Function<F>(F);
+
+    impl<F, Fut, R> Service for Function<F>
+    where
+        F: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: IntoResponse,
+    {
+        fn call(&self, request: Request) -> ResponseFuture {
+            let response = (self.0)(request);
+            Box::pin(async move { response.await.into_response() })
+        }
+    }
+
+    Function(function)
+}
+
+/// An argument that comes from the head of a request.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::service::handler::FromRequestParts;
+/// use wireline::service::request::Parts;
+///
+/// struct Tenant(String);
+///
+/// impl FromRequestParts for Tenant {
+///     type Rejection = (StatusCode, &'static str);
+///
+///     async fn from_request_parts(parts: &mut Parts) -> Result<Self, Self::Rejection> {
+///         let name = parts.header("x-tenant").and_then(|value| value.to_str().ok());
+///         Ok(Self(name.ok_or((StatusCode::BAD_REQUEST, "which tenant?"))?.to_owned()))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(message = "`{Self}` is not an argument that a handler can have here", note = "only the last argument may take the body")]
+pub trait FromRequestParts: Sized + Send {
+    /// What the client gets when there is no such value.
+    type Rejection: IntoResponse + Send;
+
+    /// Takes the value from the parts.
+    fn from_request_parts(parts: &mut Parts) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+
+    /// Looks, when the router is built, whether the route can give such a value at all.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, for the person who starts the server.
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        let _ = route;
+        Ok(())
+    }
+}
+
+/// A last argument, which may take the body. Everything that is [`FromRequestParts`] is one, too.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not an argument that a handler can have here")]
+pub trait FromRequest<Via = ViaRequest>: Sized + Send {
+    /// What the client gets when there is no such value.
+    type Rejection: IntoResponse + Send;
+
+    /// Takes the value from the request.
+    fn from_request(request: Request) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+
+    /// As [`FromRequestParts::check`].
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        let _ = route;
+        Ok(())
+    }
+}
+
+/// Marks the extractors that take the whole request.
+#[derive(Debug)]
+pub struct ViaRequest(Infallible);
+
+/// Marks the extractors that take the parts only.
+#[derive(Debug)]
+pub struct ViaParts(Infallible);
+
+/// What is known of a route when a router is built.
+#[derive(Debug)]
+pub struct RouteCheck<'a> {
+    /// The pattern.
+    pub pattern: &'a str,
+    /// The names of its parameters.
+    pub names: &'a [Box<str>],
+    /// The state of its routers.
+    pub state: &'a StateMap,
+}
+
+impl FromRequest for Request {
+    type Rejection = Infallible;
+
+    #[inline]
+    async fn from_request(request: Request) -> Result<Self, Infallible> {
+        Ok(request)
+    }
+}
+
+impl<T: FromRequestParts> FromRequest<ViaParts> for T {
+    type Rejection = T::Rejection;
+
+    #[inline]
+    async fn from_request(request: Request) -> Result<Self, Self::Rejection> {
+        let (mut parts, _body) = request.into_parts();
+        T::from_request_parts(&mut parts).await
+    }
+
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        T::check(route)
+    }
+}
+
+/// An async function of up to eight extractors.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    note = "a handler is an async function of at most 8 extractors that returns a response; only its last argument may take the body"
+)]
+pub trait Handler<Args>: Clone + Send + Sync + 'static {
+    /// Extracts the arguments and runs the function.
+    fn call(self, request: Request) -> impl Future<Output = Response> + Send + 'static;
+
+    /// Asks every argument whether the route can give it.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    fn check(route: &RouteCheck<'_>) -> Result<(), String>;
+}
+
+macro_rules! handler {
+    ($($part:ident)* ; $($last:ident)?) => {
+        impl<Fun, Fut, Res, $($part,)* $($last, Via)?> Handler<($(Via, $last,)? $($part,)*)> for Fun
+        where
+            Fun: Fn($($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = Res> + Send + 'static,
+            Res: IntoResponse + 'static,
+            $($part: FromRequestParts + 'static,)*
+            $($last: FromRequest<Via> + 'static, Via: 'static)?
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one macro for every number of arguments")]
+            async fn call(self, request: Request) -> Response {
+                let (mut parts, body) = request.into_parts();
+                $(let $part = match $part::from_request_parts(&mut parts).await {
+                    Ok(value) => value,
+                    Err(rejection) => return rejection.into_response(),
+                };)*
+                $(let $last = match $last::from_request(Request::from_parts(parts, body)).await {
+                    Ok(value) => value,
+                    Err(rejection) => return rejection.into_response(),
+                };)?
+                self($($part,)* $($last)?).await.into_response()
+            }
+
+            #[allow(unused_variables, reason = "a handler without arguments asks nothing")]
+            fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+                $($part::check(route)?;)*
+                $($last::check(route)?;)?
+                Ok(())
+            }
+        }
+    };
+}
+
+handler!(;);
+handler!(; A);
+handler!(A; B);
+handler!(A B; C);
+handler!(A B C; D);
+handler!(A B C D; E);
+handler!(A B C D E; F);
+handler!(A B C D E F; G);
+handler!(A B C D E F G; H);
+
+/// A handler whose arguments are forgotten.
+pub(crate) trait AnyHandler: Send + Sync + 'static {
+    fn call(&self, request: Request) -> ResponseFuture;
+    fn check(&self, route: &RouteCheck<'_>) -> Result<(), String>;
+}
+
+/// See [`AnyHandler`].
+pub(crate) fn erase<H, Args>(handler: H) -> Arc<dyn AnyHandler>
+where
+    H: Handler<Args>,
+    Args: 'static,
+{
+    struct Erased<H, Args>(H, std::marker::PhantomData<fn() -> Args>);
+
+    impl<H: Handler<Args>, Args: 'static> AnyHandler for Erased<H, Args> {
+        #[inline]
+        fn call(&self, request: Request) -> ResponseFuture {
+            Box::pin(self.0.clone().call(request))
+        }
+
+        fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
+            H::check(route)
+        }
+    }
+
+    Arc::new(Erased(handler, std::marker::PhantomData))
+}
+
+impl fmt::Debug for dyn AnyHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("handler")
+    }
+}

@@ -1,0 +1,443 @@
+//! The header section as handlers see it.
+
+use crate::wire::fields::{Field, FieldLine};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
+
+/// Field lines, with the methods that users of [`http::HeaderMap`] know.
+///
+/// Three representations stand behind them, because turning one into another costs more than a whole
+/// small request: a request of HTTP/1.1 stays the block of bytes that came, with a table of offsets;
+/// a response is a short list; what came as a `HeaderMap` (HTTP/2, tower) stays one.
+///
+/// Names are compared without regard to case and given in lower case. [`get`](Self::get) gives a
+/// [`FieldValue`], a view that derefs to neither string nor `HeaderValue`: it reads as bytes, compares
+/// with `&str`, and becomes a `HeaderValue` where one is needed.
+///
+/// ```
+/// use wireline::service::headers::Headers;
+/// use http::{HeaderValue, header};
+///
+/// let mut headers = Headers::new();
+/// headers.insert(header::ETAG, HeaderValue::from_static("\"v1\""));
+/// headers.append(header::VARY, HeaderValue::from_static("accept"));
+/// assert!(headers.get("ETag").is_some_and(|value| value == "\"v1\""));
+/// assert_eq!(headers.len(), 2);
+/// ```
+#[derive(Clone, Default)]
+pub struct Headers {
+    repr: Repr,
+}
+
+#[derive(Clone)]
+enum Repr {
+    Wire { block: Vec<u8>, fields: Vec<Field>, added: Vec<(HeaderName, HeaderValue)> },
+    Map(Box<HeaderMap>),
+    List { content_type: Option<HeaderValue>, rest: Vec<(HeaderName, HeaderValue)> },
+}
+
+impl Default for Repr {
+    fn default() -> Self {
+        Self::List { content_type: None, rest: Vec::new() }
+    }
+}
+
+impl Headers {
+    /// No field lines.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The field lines of a block that a parser accepted. Both are swapped with what was here, so that
+    /// their memory goes round.
+    #[inline]
+    pub(crate) fn set_wire(&mut self, new_block: &mut Vec<u8>, new_fields: &mut Vec<Field>) {
+        if let Repr::Wire { block, fields, added } = &mut self.repr {
+            std::mem::swap(block, new_block);
+            std::mem::swap(fields, new_fields);
+            added.clear();
+        } else {
+            self.repr = Repr::Wire { block: std::mem::take(new_block), fields: std::mem::take(new_fields), added: Vec::new() };
+        }
+    }
+
+    /// Forgets the field lines and keeps the memory of a block and a table of usual size.
+    #[inline]
+    pub(crate) fn release(&mut self) {
+        match &mut self.repr {
+            Repr::Wire { block, fields, added } if block.capacity() <= KEPT_BLOCK => {
+                block.clear();
+                fields.clear();
+                added.clear();
+            }
+            other => *other = Repr::Wire { block: Vec::new(), fields: Vec::new(), added: Vec::new() },
+        }
+    }
+
+    /// The first value of a field.
+    #[inline]
+    pub fn get(&self, name: impl AsName) -> Option<FieldValue<'_>> {
+        match &self.repr {
+            Repr::Wire { block, fields, added } => fields
+                .iter()
+                .find(|field| name.is(field.name(block)))
+                .map(|field| FieldValue::of_block(*field, block))
+                .or_else(|| find(added, &name)),
+            Repr::Map(map) => map.iter().find(|(key, _)| name.is(key.as_str().as_bytes())).map(|(_, value)| FieldValue::of(value)),
+            Repr::List { content_type, rest } => match content_type {
+                Some(value) if name.is(b"content-type") => Some(FieldValue::of(value)),
+                _ => find(rest, &name),
+            },
+        }
+    }
+
+    /// All values of a field, in order.
+    pub fn get_all(&self, name: impl AsName) -> impl Iterator<Item = FieldValue<'_>> {
+        self.iter().filter(move |(key, _)| name.is(key.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// Whether there is such a field.
+    pub fn contains(&self, name: impl AsName) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Sets a field to one value, in place of all it had; gives the first of those.
+    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<HeaderValue> {
+        if let Repr::Map(map) = &mut self.repr {
+            return map.insert(name, value);
+        }
+        if let Repr::List { content_type, rest } = &mut self.repr
+            && name == CONTENT_TYPE
+        {
+            rest.retain(|(key, _)| *key != name);
+            return content_type.replace(value);
+        }
+        let before = if self.contains(&name) { self.remove(&name) } else { None };
+        self.append(name, value);
+        before
+    }
+
+    /// Adds a field line, whatever lines of that name there are.
+    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        match &mut self.repr {
+            Repr::Wire { added, .. } => added.push((name, value)),
+            Repr::Map(map) => drop(map.append(name, value)),
+            Repr::List { content_type: content_type @ None, .. } if name == CONTENT_TYPE => *content_type = Some(value),
+            Repr::List { rest, .. } => rest.push((name, value)),
+        }
+    }
+
+    /// Sets a field from whatever turns into a name and a value.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidField`] when the name is no token or the value has control octets: nothing is changed.
+    ///
+    /// ```
+    /// let mut headers = wireline::service::headers::Headers::new();
+    /// assert!(headers.try_insert("x-colour", "blue").is_ok());
+    /// assert!(headers.try_insert("x-colour", "blue\r\nset-cookie: stolen").is_err());
+    /// ```
+    pub fn try_insert<N, V>(&mut self, name: N, value: V) -> Result<Option<HeaderValue>, InvalidField>
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        let (name, value) = field(name, value)?;
+        Ok(self.insert(name, value))
+    }
+
+    /// Removes all lines of a field; gives the first value.
+    pub fn remove(&mut self, name: impl AsName) -> Option<HeaderValue> {
+        let first = self.get(&name).map(|value| value.to_value());
+        match &mut self.repr {
+            Repr::Wire { block, fields, added } => {
+                fields.retain(|field| !name.is(field.name(block)));
+                added.retain(|(key, _)| !name.is(key.as_str().as_bytes()));
+            }
+            Repr::Map(map) => {
+                let key = map.keys().find(|key| name.is(key.as_str().as_bytes())).cloned();
+                key.and_then(|key| map.remove(key));
+            }
+            Repr::List { content_type, rest } => {
+                if name.is(b"content-type") {
+                    *content_type = None;
+                }
+                rest.retain(|(key, _)| !name.is(key.as_str().as_bytes()));
+            }
+        }
+        first
+    }
+
+    /// All field lines, names in lower case. Lines of one name keep their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
+        let (block, fields, map, first, list) = match &self.repr {
+            Repr::Wire { block, fields, added } => (Some(block), fields.as_slice(), None, None, added.as_slice()),
+            Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, [].as_slice()),
+            Repr::List { content_type, rest } => (None, [].as_slice(), None, content_type.as_ref(), rest.as_slice()),
+        };
+        let wire = block.into_iter().flat_map(move |block| {
+            fields.iter().map(move |field| (std::str::from_utf8(field.name(block)).unwrap_or_default(), FieldValue::of_block(*field, block)))
+        });
+        let map = map.into_iter().flatten().map(|(name, value)| (name.as_str(), FieldValue::of(value)));
+        let first = first.into_iter().map(|value| (CONTENT_TYPE_NAME, FieldValue::of(value)));
+        let list = list.iter().map(|(name, value)| (name.as_str(), FieldValue::of(value)));
+        wire.chain(map).chain(first).chain(list)
+    }
+
+    /// The field lines for an encoder.
+    #[inline]
+    pub(crate) fn lines(&self) -> Lines<'_> {
+        match &self.repr {
+            Repr::Wire { block, fields, added } => Lines::Wire(block, fields.iter(), added.iter()),
+            Repr::Map(map) => Lines::Map(map.iter()),
+            Repr::List { content_type, rest } => Lines::List(content_type.as_ref(), rest.iter()),
+        }
+    }
+
+    /// The number of field lines.
+    pub fn len(&self) -> usize {
+        match &self.repr {
+            Repr::Wire { fields, added, .. } => fields.len() + added.len(),
+            Repr::Map(map) => map.len(),
+            Repr::List { content_type, rest } => usize::from(content_type.is_some()) + rest.len(),
+        }
+    }
+
+    /// Whether there is no field line.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is nothing but a content type.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(&self.repr, Repr::List { rest, .. } if rest.is_empty())
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) {
+        self.repr = Repr::default();
+    }
+}
+
+impl FromIterator<(HeaderName, HeaderValue)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(lines: I) -> Self {
+        let mut headers = Self::new();
+        headers.extend(lines);
+        headers
+    }
+}
+
+impl Extend<(HeaderName, HeaderValue)> for Headers {
+    fn extend<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(&mut self, lines: I) {
+        for (name, value) in lines {
+            self.append(name, value);
+        }
+    }
+}
+
+impl From<HeaderMap> for Headers {
+    fn from(map: HeaderMap) -> Self {
+        Self { repr: Repr::Map(Box::new(map)) }
+    }
+}
+
+impl From<Headers> for HeaderMap {
+    fn from(headers: Headers) -> Self {
+        if let Repr::Map(map) = headers.repr {
+            return *map;
+        }
+        let mut map = Self::with_capacity(headers.len());
+        for (name, value) in headers.iter() {
+            // A name that a parser or `HeaderName` accepted is one again.
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                map.append(name, value.to_value());
+            }
+        }
+        map
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// The value of a field, wherever it is kept.
+#[derive(Clone, Copy)]
+pub struct FieldValue<'a> {
+    octets: &'a [u8],
+    source: Source<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Value(&'a HeaderValue),
+    Block,
+}
+
+impl<'a> FieldValue<'a> {
+    #[inline]
+    fn of(value: &'a HeaderValue) -> Self {
+        Self { octets: value.as_bytes(), source: Source::Value(value) }
+    }
+
+    #[inline]
+    fn of_block(field: Field, block: &'a [u8]) -> Self {
+        Self { octets: field.value(block), source: Source::Block }
+    }
+
+    /// The octets.
+    #[inline]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.octets
+    }
+
+    /// The value as text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not visible US-ASCII, space and HTAB, as with [`HeaderValue::to_str`].
+    pub fn to_str(&self) -> Result<&'a str, InvalidField> {
+        let plain = self.octets.iter().all(|octet| *octet == b'\t' || (0x20..0x7f).contains(octet));
+        std::str::from_utf8(self.octets).ok().filter(|_| plain).ok_or(InvalidField { what: "value is not US-ASCII" })
+    }
+
+    /// The value as the `http` crate's type; of a wire block it is a copy.
+    pub fn to_value(&self) -> HeaderValue {
+        match self.source {
+            Source::Value(value) => value.clone(),
+            // The parser refused what `HeaderValue` refuses, so the fallback is never taken.
+            Source::Block => HeaderValue::from_bytes(self.octets).unwrap_or_else(|_| HeaderValue::from_static("")),
+        }
+    }
+}
+
+impl PartialEq<str> for FieldValue<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.octets == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for FieldValue<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.octets == other.as_bytes()
+    }
+}
+
+impl PartialEq for FieldValue<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.octets == other.octets
+    }
+}
+
+impl fmt::Debug for FieldValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source {
+            // `HeaderValue` hides what is marked sensitive.
+            Source::Value(value) => value.fmt(f),
+            Source::Block => write!(f, "\"{}\"", self.octets.escape_ascii()),
+        }
+    }
+}
+
+/// What names a field: `&str` in any case, or a `HeaderName`.
+pub trait AsName: sealed::Sealed {
+    #[doc(hidden)]
+    fn is(&self, lower: &[u8]) -> bool;
+}
+
+impl AsName for &str {
+    #[inline]
+    fn is(&self, lower: &[u8]) -> bool {
+        lower.eq_ignore_ascii_case(self.as_bytes())
+    }
+}
+
+impl AsName for HeaderName {
+    #[inline]
+    fn is(&self, lower: &[u8]) -> bool {
+        self.as_str().as_bytes() == lower
+    }
+}
+
+impl<T: AsName> AsName for &T {
+    #[inline]
+    fn is(&self, lower: &[u8]) -> bool {
+        (**self).is(lower)
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals the trait")]
+    pub trait Sealed {}
+    impl Sealed for &str {}
+    impl Sealed for http::HeaderName {}
+    impl<T: Sealed> Sealed for &T {}
+}
+
+/// A name or a value that cannot stand in a field line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidField {
+    what: &'static str,
+}
+
+impl fmt::Display for InvalidField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid field: {} (RFC 9110 5)", self.what)
+    }
+}
+
+impl std::error::Error for InvalidField {}
+
+/// Checks a name and a value.
+pub(crate) fn field<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue), InvalidField>
+where
+    N: TryInto<HeaderName>,
+    V: TryInto<HeaderValue>,
+{
+    let name = name.try_into().map_err(|_| InvalidField { what: "name is no token" })?;
+    let value = value.try_into().map_err(|_| InvalidField { what: "value has control octets" })?;
+    Ok((name, value))
+}
+
+/// See [`Headers::lines`].
+pub(crate) enum Lines<'a> {
+    Wire(&'a [u8], std::slice::Iter<'a, Field>, std::slice::Iter<'a, (HeaderName, HeaderValue)>),
+    Map(http::header::Iter<'a, HeaderValue>),
+    List(Option<&'a HeaderValue>, std::slice::Iter<'a, (HeaderName, HeaderValue)>),
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = FieldLine<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<FieldLine<'a>> {
+        match self {
+            Lines::List(first, rest) => match first.take() {
+                Some(value) => Some(FieldLine::new(&CONTENT_TYPE, value)),
+                None => rest.next().map(|(name, value)| FieldLine::new(name, value)),
+            },
+            Lines::Wire(block, fields, added) => match fields.next() {
+                Some(field) => Some(FieldLine::of_block(*field, block)),
+                None => added.next().map(|(name, value)| FieldLine::new(name, value)),
+            },
+            Lines::Map(map) => map.next().map(|(name, value)| FieldLine::new(name, value)),
+        }
+    }
+}
+
+fn find<'a>(list: &'a [(HeaderName, HeaderValue)], name: &impl AsName) -> Option<FieldValue<'a>> {
+    list.iter().find(|(key, _)| name.is(key.as_str().as_bytes())).map(|(_, value)| FieldValue::of(value))
+}
+
+/// A recycled block larger than this is given up: it came from an unusual head.
+const KEPT_BLOCK: usize = 2048;
+
+const CONTENT_TYPE_NAME: &str = "content-type";
+
+#[cfg(test)]
+mod tests;

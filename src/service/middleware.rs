@@ -1,0 +1,81 @@
+//! Code around handlers: `async fn(request, next)`.
+
+use crate::service::handler::{AnyHandler, ResponseFuture};
+use crate::service::request::Request;
+use crate::service::response::{IntoResponse, Response};
+use std::fmt;
+use std::sync::Arc;
+
+/// A function that sees a request before its handler and the response after it (S61 to S65).
+///
+/// It may change the request, answer without calling [`Next::run`], or change the response.
+///
+/// ```
+/// use wireline::router::Router;
+/// use wireline::service::{middleware::Next, request::Request, response::Response};
+///
+/// async fn no_cache(request: Request, next: Next) -> Response {
+///     next.run(request).await.with_header("cache-control", "no-store")
+/// }
+///
+/// let router = Router::new().middleware(no_cache).get("/", async || "hello").build().unwrap();
+/// # let _ = router;
+/// ```
+pub trait Middleware: Send + Sync + 'static {
+    /// Runs.
+    fn handle(&self, request: Request, next: Next) -> ResponseFuture;
+}
+
+impl<F, Fut, R> Middleware for F
+where
+    F: Fn(Request, Next) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+    R: IntoResponse,
+{
+    fn handle(&self, request: Request, next: Next) -> ResponseFuture {
+        let response = self(request, next);
+        Box::pin(async move { response.await.into_response() })
+    }
+}
+
+/// The rest of the way to the handler.
+pub struct Next {
+    chain: Arc<Chain>,
+    at: usize,
+}
+
+/// The middleware of a route in order, and its handler.
+pub(crate) struct Chain {
+    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) handler: Arc<dyn AnyHandler>,
+}
+
+impl Next {
+    /// The whole way.
+    #[inline]
+    pub(crate) const fn new(chain: Arc<Chain>) -> Self {
+        Self { chain, at: 0 }
+    }
+
+    /// Goes on with the request; gives the response.
+    pub async fn run(self, request: Request) -> Response {
+        self.start(request).await
+    }
+
+    /// Goes on with the request without waiting.
+    pub(crate) fn start(mut self, request: Request) -> ResponseFuture {
+        match self.chain.middleware.get(self.at).cloned() {
+            Some(middleware) => {
+                self.at += 1;
+                middleware.handle(request, self)
+            }
+            None => self.chain.handler.call(request),
+        }
+    }
+}
+
+impl fmt::Debug for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Next({} more)", self.chain.middleware.len() - self.at)
+    }
+}

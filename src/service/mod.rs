@@ -1,0 +1,17 @@
+//! The words that both sides of a handler use: requests, responses, headers, bodies, errors, and the
+//! traits that turn functions into handlers.
+//!
+//! Nothing here knows how a request came or which route it took to its handler.
+
+pub mod body;
+pub mod error;
+pub(crate) mod feed;
+pub mod handler;
+pub mod headers;
+#[cfg(feature = "json")]
+pub mod json;
+pub mod middleware;
+pub mod request;
+pub mod response;
+pub mod route;
+pub mod upgrade;

@@ -1,0 +1,454 @@
+//! Requests.
+
+use crate::resource::addr::ConnInfo;
+use crate::resource::worker::Slot;
+use crate::service::body::{Body, BodyError, BodyStream};
+use crate::service::headers::{FieldValue, Headers};
+use crate::service::route::RouteInfo;
+use crate::wire::fields::Field;
+use crate::wire::target::RequestTarget;
+use bytes::Bytes;
+use http::{Extensions, Method, Uri, Version};
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+/// A request: its [`Parts`] and its [`Body`].
+///
+/// ```
+/// use wireline::service::request::Request;
+///
+/// let request = Request::get("/users/7?full=yes");
+/// assert_eq!((request.path(), request.query()), ("/users/7", Some("full=yes")));
+/// ```
+#[derive(Debug, Default)]
+pub struct Request {
+    parts: Parts,
+    body: Body,
+}
+
+impl Request {
+    /// A request from its two halves.
+    #[inline]
+    pub const fn from_parts(parts: Parts, body: Body) -> Self {
+        Self { parts, body }
+    }
+
+    /// A GET request for `uri`, for tests and for calling a service in process. A `uri` that is none
+    /// becomes `/`.
+    pub fn get(uri: &str) -> Self {
+        let mut request = Self::default();
+        request.parts.set_uri(uri.try_into().unwrap_or_default());
+        request
+    }
+
+    /// Splits the request.
+    #[inline]
+    pub fn into_parts(self) -> (Parts, Body) {
+        (self.parts, self.body)
+    }
+
+    /// Everything but the body.
+    #[inline]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Everything but the body.
+    #[inline]
+    pub const fn parts_mut(&mut self) -> &mut Parts {
+        &mut self.parts
+    }
+
+    /// The body.
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body.
+    pub const fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// Takes the body out, leaving an empty one.
+    pub fn take_body(&mut self) -> Body {
+        std::mem::take(&mut self.body)
+    }
+
+    /// Waits for all content. A second call gives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::collect`].
+    pub async fn collect(&mut self) -> Result<Bytes, BodyError> {
+        self.take_body().collect().await
+    }
+
+    /// The content as a stream, or `None` when it is here already: bodies up to the stream threshold
+    /// (64 KiB by default) are read before the handler runs.
+    pub fn body_stream(&mut self) -> Option<BodyStream> {
+        match self.take_body().into_stream() {
+            Ok(stream) => Some(stream),
+            Err(content) => {
+                self.body = Body::full(content);
+                None
+            }
+        }
+    }
+
+    /// Waits for all content and gives it as text. The content stays in the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::collect`]; and 400 when the content is not UTF-8.
+    pub async fn body_str(&mut self) -> Result<&str, BodyError> {
+        let content = self.collect().await?;
+        self.body = Body::full(content);
+        std::str::from_utf8(self.body.as_bytes().unwrap_or_default())
+            .map_err(|_| BodyError::Malformed(http::StatusCode::BAD_REQUEST, "the content is not UTF-8"))
+    }
+}
+
+/// The accessors of [`Parts`], for convenience.
+impl std::ops::Deref for Request {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl std::ops::DerefMut for Request {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.parts
+    }
+}
+
+/// Everything of a request but its body. Its memory is recycled from request to request.
+pub struct Parts(Option<Box<Inner>>);
+
+struct Inner {
+    method: Method,
+    version: Version,
+    target: Target,
+    /// The request target's text, apart from the headers' block so that replacing the headers leaves it alone.
+    line: Vec<u8>,
+    headers: Headers,
+    extensions: Option<Box<Extensions>>,
+    connection: Option<Arc<Slot>>,
+    route: RouteInfo,
+}
+
+enum Target {
+    /// The text is in `Inner::line`.
+    Wire(RequestTarget),
+    Uri(Box<Uri>),
+}
+
+impl Parts {
+    /// The method.
+    #[inline]
+    pub fn method(&self) -> &Method {
+        &self.inner().method
+    }
+
+    /// Changes the method.
+    pub fn set_method(&mut self, method: Method) {
+        self.inner_mut().method = method;
+    }
+
+    /// The HTTP version that the request came over.
+    pub fn version(&self) -> Version {
+        self.inner().version
+    }
+
+    /// The target as the client sent it: usually path and query.
+    pub fn uri(&self) -> &str {
+        match &self.inner().target {
+            Target::Wire(target) => text(target.whole(&self.inner().line)),
+            Target::Uri(uri) => uri.path_and_query().map_or("/", |target| target.as_str()),
+        }
+    }
+
+    /// The target as the `http` crate's type; `None` when that crate does not take it (`*` among them
+    /// it does, a path with `"` in it not).
+    pub fn to_uri(&self) -> Option<Uri> {
+        match &self.inner().target {
+            Target::Wire(target) => target.whole(&self.inner().line).try_into().ok(),
+            Target::Uri(uri) => Some((**uri).clone()),
+        }
+    }
+
+    /// Replaces the target.
+    pub fn set_uri(&mut self, uri: Uri) {
+        self.inner_mut().target = Target::Uri(Box::new(uri));
+    }
+
+    /// The path, percent-encoded as it came. Empty for CONNECT, `*` for `OPTIONS *`.
+    #[inline]
+    pub fn path(&self) -> &str {
+        match &self.inner().target {
+            Target::Wire(target) => text(target.path(&self.inner().line)),
+            Target::Uri(uri) => uri.path(),
+        }
+    }
+
+    /// The query, without its question mark.
+    #[inline]
+    pub fn query(&self) -> Option<&str> {
+        match &self.inner().target {
+            Target::Wire(target) => target.query(&self.inner().line).map(text),
+            Target::Uri(uri) => uri.query(),
+        }
+    }
+
+    /// The host that the request is for, with its port: the target's authority, else Host (RFC 9112 §3.3).
+    pub fn host(&self) -> Option<&str> {
+        let authority = match &self.inner().target {
+            Target::Wire(target) => target.authority(&self.inner().line).map(text),
+            Target::Uri(uri) => uri.authority().map(http::uri::Authority::as_str),
+        };
+        authority.or_else(|| self.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()))
+    }
+
+    /// The header section.
+    #[inline]
+    pub fn headers(&self) -> &Headers {
+        &self.inner().headers
+    }
+
+    /// The header section.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.inner_mut().headers
+    }
+
+    /// The first value of a field, in any case.
+    #[inline]
+    pub fn header(&self, name: &str) -> Option<FieldValue<'_>> {
+        self.headers().get(name)
+    }
+
+    /// Values that middleware and handlers share, by type.
+    pub fn extensions(&self) -> Option<&Extensions> {
+        self.inner().extensions.as_deref()
+    }
+
+    /// Values that middleware and handlers share, by type.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        self.inner_mut().extensions.get_or_insert_default()
+    }
+
+    /// A path parameter, percent-decoded. `None` when the route has none of that name, or when its
+    /// octets are no UTF-8.
+    pub fn param(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+        let span = self.route().span(name)?;
+        crate::service::route::decode(span.of(self.path().as_bytes()))
+    }
+
+    /// A string that middleware left under a key (S66).
+    pub fn extension(&self, key: &str) -> Option<&str> {
+        self.extensions()?.get::<StringMap>()?.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Leaves a string under a key, in place of what was there (S66, S67). Costs nothing when unused.
+    pub fn set_extension(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        let (key, value) = (key.into(), value.into());
+        let map = self.extensions_mut().get_or_insert_default::<StringMap>();
+        map.0.retain(|(name, _)| *name != key);
+        map.0.push((key, value));
+    }
+
+    /// Both ends' addresses.
+    pub fn connection(&self) -> ConnInfo {
+        self.inner().connection.as_ref().map(|slot| slot.info()).unwrap_or_default()
+    }
+
+    /// Waits until the client has closed its side or is gone (D32). A request that was made in process
+    /// has no client: it waits forever.
+    ///
+    /// Cancel safe. The future does not borrow the request.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let slot = self.inner().connection.clone();
+        async move {
+            match slot {
+                Some(slot) => slot.closed().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// What the router found.
+    #[inline]
+    pub(crate) fn route(&self) -> &RouteInfo {
+        &self.inner().route
+    }
+
+    /// What the router found.
+    #[inline]
+    pub(crate) fn route_mut(&mut self) -> &mut RouteInfo {
+        &mut self.inner_mut().route
+    }
+
+    /// A head that came over HTTP/1.1. `block` and `fields` are swapped with recycled ones.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        method: Method,
+        version: Version,
+        target: RequestTarget,
+        block: &mut Vec<u8>,
+        fields: &mut Vec<Field>,
+        connection: &Arc<Slot>,
+    ) {
+        let inner = self.inner_mut();
+        inner.method = method;
+        inner.version = version;
+        inner.line.clear();
+        inner.line.extend_from_slice(target.whole(block));
+        inner.target = Target::Wire(target.rebased());
+        inner.headers.set_wire(block, fields);
+        inner.connection = Some(connection.clone());
+    }
+
+    /// A head of another making (HTTP/2, tower).
+    pub(crate) fn begin_http(&mut self, head: http::request::Parts) {
+        let inner = self.inner_mut();
+        inner.method = head.method;
+        inner.version = head.version;
+        inner.headers = head.headers.into();
+        inner.target = Target::Uri(Box::new(head.uri));
+        if !head.extensions.is_empty() {
+            inner.extensions = Some(Box::new(head.extensions));
+        }
+    }
+
+    #[inline]
+    fn inner(&self) -> &Inner {
+        match &self.0 {
+            Some(inner) => inner,
+            None => gone(),
+        }
+    }
+
+    #[inline]
+    fn inner_mut(&mut self) -> &mut Inner {
+        match &mut self.0 {
+            Some(inner) => inner,
+            None => gone(),
+        }
+    }
+}
+
+impl Default for Parts {
+    /// GET `/` over HTTP/1.1, from the thread's store of recycled parts.
+    #[inline]
+    fn default() -> Self {
+        Self(Some(STORE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+            Box::new(Inner {
+                method: Method::GET,
+                version: Version::HTTP_11,
+                target: ROOT,
+                line: b"/".to_vec(),
+                headers: Headers::new(),
+                extensions: None,
+                connection: None,
+                route: RouteInfo::default(),
+            })
+        })))
+    }
+}
+
+impl Drop for Parts {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut inner) = self.0.take() else { return };
+        inner.method = Method::GET;
+        inner.version = Version::HTTP_11;
+        inner.target = ROOT;
+        inner.line.clear();
+        inner.line.push(b'/');
+        inner.line.shrink_to(KEPT_LINE);
+        inner.headers.release();
+        inner.extensions = None;
+        inner.connection = None;
+        inner.route.clear();
+        // A thread that is being torn down has no store any more.
+        let _ = STORE.try_with(|store| {
+            let mut store = store.borrow_mut();
+            if store.len() < KEPT {
+                store.push(inner);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", self.method())
+            .field("uri", &self.uri())
+            .field("version", &self.version())
+            .field("headers", self.headers())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Into<Body>> From<http::Request<B>> for Request {
+    fn from(request: http::Request<B>) -> Self {
+        let (head, body) = request.into_parts();
+        let mut parts = Parts::default();
+        parts.begin_http(head);
+        Self { parts, body: body.into() }
+    }
+}
+
+impl TryFrom<Request> for http::Request<Body> {
+    type Error = http::Error;
+
+    fn try_from(request: Request) -> Result<Self, http::Error> {
+        let (mut parts, body) = request.into_parts();
+        let uri = match parts.to_uri() {
+            Some(uri) => uri,
+            None => Uri::try_from(parts.uri())?,
+        };
+        let mut made = Self::new(body);
+        *made.method_mut() = parts.method().clone();
+        *made.version_mut() = parts.version();
+        *made.uri_mut() = uri;
+        *made.headers_mut() = std::mem::take(parts.headers_mut()).into();
+        if let Some(extensions) = parts.inner_mut().extensions.take() {
+            *made.extensions_mut() = *extensions;
+        }
+        let info = parts.connection();
+        made.extensions_mut().insert(info);
+        Ok(made)
+    }
+}
+
+#[derive(Clone, Default)]
+struct StringMap(Vec<(String, String)>);
+
+/// The octets of a target that was accepted are visible US-ASCII.
+#[inline]
+fn text(octets: &[u8]) -> &str {
+    std::str::from_utf8(octets).unwrap_or_default()
+}
+
+#[cold]
+fn gone() -> ! {
+    // The option is emptied in `drop` alone, after which nobody can call a method.
+    unreachable!("the parts of a request are used after they were dropped")
+}
+
+thread_local! {
+    static STORE: RefCell<Vec<Box<Inner>>> = const { RefCell::new(Vec::new()) };
+}
+
+const ROOT: Target = Target::Wire(RequestTarget::ROOT);
+
+/// How many recycled parts a thread keeps.
+const KEPT: usize = 64;
+
+/// How long a recycled target may be.
+const KEPT_LINE: usize = 256;
+

@@ -1,0 +1,359 @@
+//! Responses, and what turns into one.
+
+use crate::service::body::Body;
+use crate::service::headers::{Headers, InvalidField, field};
+use crate::service::upgrade::{OnUpgrade, Upgraded};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
+use http::{Extensions, HeaderName, HeaderValue, StatusCode};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+
+/// A response.
+///
+/// ```
+/// use wireline::service::response::Response;
+/// use http::StatusCode;
+///
+/// let response = Response::html("<h1>Gone</h1>").with_status(StatusCode::GONE).with_header("cache-control", "no-store");
+/// assert_eq!(response.status(), StatusCode::GONE);
+/// ```
+#[derive(Default)]
+pub struct Response {
+    status: StatusCode,
+    headers: Headers,
+    body: Body,
+    extensions: Option<Box<Extensions>>,
+    pub(crate) upgrade: Option<OnUpgrade>,
+    invalid: Option<InvalidField>,
+}
+
+impl Response {
+    /// 200 with this body and no fields.
+    pub fn new(body: impl Into<Body>) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+
+    /// 200 with nothing in it.
+    pub fn ok() -> Self {
+        Self::default()
+    }
+
+    /// 200 with text (`text/plain; charset=utf-8`).
+    #[inline]
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::typed(TEXT, body_of(text.into()))
+    }
+
+    /// 200 with HTML.
+    pub fn html(html: impl Into<Cow<'static, str>>) -> Self {
+        Self::typed(HTML, body_of(html.into()))
+    }
+
+    /// 200 with these octets under a content type.
+    pub fn bytes(content: impl Into<Bytes>, content_type: &str) -> Self {
+        Self::new(content.into()).with_content_type(content_type)
+    }
+
+    /// 204, no content.
+    pub fn empty() -> Self {
+        Self::default().with_status(StatusCode::NO_CONTENT)
+    }
+
+    /// A redirect to `location` with a 3xx status.
+    ///
+    /// ```
+    /// use wireline::service::response::Response;
+    ///
+    /// let response = Response::redirect("/login", http::StatusCode::SEE_OTHER);
+    /// assert!(response.headers().get("location").is_some_and(|to| to == "/login"));
+    /// ```
+    pub fn redirect(location: &str, status: StatusCode) -> Self {
+        Self::default().with_status(status).with_header(LOCATION, location)
+    }
+
+    /// 401 with a message.
+    pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::text(message).with_status(StatusCode::UNAUTHORIZED)
+    }
+
+    /// 500 with the usual phrase.
+    pub fn internal_error() -> Self {
+        Self::text("internal server error").with_status(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// 101: `on_upgrade` runs with the connection once the answer is on the wire (RFC 9110 §7.8). The
+    /// server waits for it in a drain, and its connection permit is held until it ends.
+    ///
+    /// To CONNECT it answers 200.
+    pub fn upgrade<F, Fut>(protocol: &'static str, on_upgrade: F) -> Self
+    where
+        F: FnOnce(Upgraded) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut response = Self::default().with_status(StatusCode::SWITCHING_PROTOCOLS).with_header(UPGRADE, protocol);
+        response.upgrade = Some(OnUpgrade::new(on_upgrade));
+        response
+    }
+
+    /// The status.
+    #[inline]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Changes the status.
+    pub const fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// The header section.
+    #[inline]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The header section.
+    #[inline]
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The body.
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body.
+    #[inline]
+    pub const fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// Replaces the body, keeping everything else.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The same response with another status.
+    #[must_use]
+    pub const fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same response with a content type.
+    #[must_use]
+    pub fn with_content_type(self, content_type: &str) -> Self {
+        self.with_header(CONTENT_TYPE, content_type)
+    }
+
+    /// The same response with a field, in place of what the field had.
+    ///
+    /// A name or a value that cannot stand in a field line makes the response a 500 when it is sent, and
+    /// counts as an invalid response; [`Headers::try_insert`] tells at once.
+    #[must_use]
+    pub fn with_header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match field(name, value) {
+            Ok((name, value)) => drop(self.headers.insert(name, value)),
+            Err(invalid) => self.invalid = Some(invalid),
+        }
+        self
+    }
+
+    /// The same response with one more `Set-Cookie` line (RFC 6265 §3: never folded into one).
+    #[must_use]
+    pub fn set_cookie<V: TryInto<HeaderValue>>(mut self, cookie: V) -> Self {
+        match field(SET_COOKIE, cookie) {
+            Ok((name, value)) => self.headers.append(name, value),
+            Err(invalid) => self.invalid = Some(invalid),
+        }
+        self
+    }
+
+    /// Values for middleware that sees the response, by type.
+    pub fn extensions(&self) -> Option<&Extensions> {
+        self.extensions.as_deref()
+    }
+
+    /// Values for middleware that sees the response, by type.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        self.extensions.get_or_insert_default()
+    }
+
+    /// Why this response cannot be sent as it is.
+    #[inline]
+    pub const fn invalid(&self) -> Option<InvalidField> {
+        self.invalid
+    }
+
+    /// Splits the response for a driver.
+    #[inline]
+    pub(crate) fn into_sendable(self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {
+        (self.status, self.headers, self.body, self.upgrade)
+    }
+
+    #[inline]
+    pub(crate) fn typed(content_type: HeaderValue, body: Body) -> Self {
+        let mut response = Self { body, ..Self::default() };
+        response.headers.insert(CONTENT_TYPE, content_type);
+        response
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).field("headers", &self.headers).field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+impl<B: Into<Body>> From<http::Response<B>> for Response {
+    fn from(response: http::Response<B>) -> Self {
+        let (head, body) = response.into_parts();
+        Self {
+            status: head.status,
+            headers: head.headers.into(),
+            body: body.into(),
+            extensions: (!head.extensions.is_empty()).then(|| Box::new(head.extensions)),
+            upgrade: None,
+            invalid: None,
+        }
+    }
+}
+
+impl From<Response> for http::Response<Body> {
+    fn from(response: Response) -> Self {
+        let mut made = Self::new(response.body);
+        *made.status_mut() = response.status;
+        *made.headers_mut() = response.headers.into();
+        if let Some(extensions) = response.extensions {
+            *made.extensions_mut() = *extensions;
+        }
+        made
+    }
+}
+
+/// What a handler may return.
+///
+/// Implemented for responses, text, octets, JSON, statuses, `(status, T)`, `(status, fields, T)`,
+/// `(fields, T)`, `Result` of two of those, and every error that is an
+/// [`HttpError`](crate::service::error::HttpError). `()` is 202 without content (D5).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a response",
+    note = "a handler may return text, `Json<T>`, a `StatusCode`, `(StatusCode, T)`, a `Response`, or a `Result` of those"
+)]
+pub trait IntoResponse {
+    /// Makes the response.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    #[inline]
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for Infallible {
+    fn into_response(self) -> Response {
+        match self {}
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::default().with_status(StatusCode::ACCEPTED)
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::default().with_status(self)
+    }
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
+macro_rules! text_response {
+    ($($source:ty),*) => {$(
+        impl IntoResponse for $source {
+            #[inline]
+            fn into_response(self) -> Response {
+                Response::text(self)
+            }
+        }
+    )*};
+}
+
+text_response!(&'static str, String, Cow<'static, str>);
+
+macro_rules! octet_response {
+    ($($source:ty),*) => {$(
+        impl IntoResponse for $source {
+            #[inline]
+            fn into_response(self) -> Response {
+                Response::typed(OCTETS, Body::from(self))
+            }
+        }
+    )*};
+}
+
+octet_response!(Bytes, Vec<u8>, &'static [u8]);
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    #[inline]
+    fn into_response(self) -> Response {
+        match self {
+            Ok(value) => value.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        self.1.into_response().with_status(self.0)
+    }
+}
+
+impl<N, V, T, const COUNT: usize> IntoResponse for ([(N, V); COUNT], T)
+where
+    N: TryInto<HeaderName>,
+    V: TryInto<HeaderValue>,
+    T: IntoResponse,
+{
+    fn into_response(self) -> Response {
+        self.0.into_iter().fold(self.1.into_response(), |response, (name, value)| response.with_header(name, value))
+    }
+}
+
+impl<F, T> IntoResponse for (StatusCode, F, T)
+where
+    (F, T): IntoResponse,
+{
+    fn into_response(self) -> Response {
+        (self.1, self.2).into_response().with_status(self.0)
+    }
+}
+
+fn body_of(text: Cow<'static, str>) -> Body {
+    match text {
+        Cow::Borrowed(text) => Body::from(text),
+        Cow::Owned(text) => Body::from(text),
+    }
+}
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");

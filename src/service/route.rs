@@ -1,0 +1,131 @@
+//! What a router tells a request about its route.
+
+use crate::wire::fields::Span;
+use crate::wire::number::hex_digit;
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The most parameters that a pattern may have.
+pub const MAX_PARAMS: usize = 16;
+
+/// The facts of one route, shared by its requests.
+#[derive(Debug, Default)]
+pub struct RouteFacts {
+    /// The pattern as it was written, with the prefixes of its groups.
+    pub pattern: String,
+    /// The names of its parameters, in order.
+    pub names: Vec<Box<str>>,
+    /// What `.state(T)` and `.extension(T)` of its routers left.
+    pub state: StateMap,
+}
+
+/// Where a request's parameters lie in its path, and the facts of its route.
+#[derive(Debug, Default)]
+pub(crate) struct RouteInfo {
+    facts: Option<Arc<RouteFacts>>,
+    /// The endpoint's number in its router.
+    endpoint: usize,
+    spans: [Span; MAX_PARAMS],
+    len: usize,
+}
+
+impl RouteInfo {
+    /// Remembers the route.
+    #[inline]
+    pub(crate) fn set(&mut self, facts: &Arc<RouteFacts>, endpoint: usize, spans: &[Span]) {
+        self.facts = Some(facts.clone());
+        self.endpoint = endpoint;
+        self.len = spans.len().min(MAX_PARAMS);
+        self.spans[..self.len].copy_from_slice(&spans[..self.len]);
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.facts = None;
+        self.len = 0;
+    }
+
+    pub(crate) fn facts(&self) -> Option<&RouteFacts> {
+        self.facts.as_deref()
+    }
+
+    /// The endpoint's number, when the request was routed.
+    #[inline]
+    pub(crate) fn endpoint(&self) -> Option<usize> {
+        self.facts.as_ref().map(|_| self.endpoint)
+    }
+
+    /// Where the parameter of that name lies.
+    pub(crate) fn span(&self, name: &str) -> Option<Span> {
+        let place = self.facts.as_ref()?.names.iter().position(|known| **known == *name)?;
+        self.spans[..self.len].get(place).copied()
+    }
+
+    /// All parameters, in the pattern's order.
+    pub(crate) fn params(&self) -> impl ExactSizeIterator<Item = (&str, Span)> {
+        let names = self.facts.as_ref().map(|facts| facts.names.as_slice()).unwrap_or_default();
+        names.iter().map(|name| &**name).zip(self.spans[..self.len].iter().copied())
+    }
+}
+
+/// Values by type.
+#[derive(Clone, Default)]
+pub struct StateMap(Vec<(TypeId, &'static str, Arc<dyn Any + Send + Sync>)>);
+
+impl StateMap {
+    /// Puts a value in, in place of one of the same type.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.0.retain(|(id, ..)| *id != TypeId::of::<T>());
+        self.0.push((TypeId::of::<T>(), std::any::type_name::<T>(), Arc::new(value)));
+    }
+
+    /// The value of a type.
+    pub fn get<T: 'static>(&self) -> Option<&T> {
+        self.0.iter().find(|(id, ..)| *id == TypeId::of::<T>()).and_then(|(.., value)| value.downcast_ref())
+    }
+
+    /// Adds what `outer` has and this does not.
+    pub(crate) fn inherit(&mut self, outer: &Self) {
+        for entry in &outer.0 {
+            if !self.0.iter().any(|(id, ..)| *id == entry.0) {
+                self.0.push(entry.clone());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StateMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(_, name, _)| name)).finish()
+    }
+}
+
+/// Decodes percent-encoded octets once (D44). `None` for an invalid escape and for octets that are no UTF-8.
+///
+/// ```
+/// use wireline::service::route::decode;
+///
+/// assert_eq!(decode(b"caf%C3%A9").as_deref(), Some("café"));
+/// assert_eq!(decode(b"100%"), None);
+/// assert_eq!(decode(b"%ff"), None);
+/// ```
+pub fn decode(text: &[u8]) -> Option<Cow<'_, str>> {
+    if !text.contains(&b'%') {
+        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
+    }
+    let mut octets = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(octet) = text.get(at) {
+        if *octet == b'%' {
+            let (high, low) = (hex_digit(*text.get(at + 1)?)?, hex_digit(*text.get(at + 2)?)?);
+            octets.push(high << 4 | low);
+            at += 3;
+        } else {
+            octets.push(*octet);
+            at += 1;
+        }
+    }
+    String::from_utf8(octets).ok().map(Cow::Owned)
+}

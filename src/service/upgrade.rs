@@ -1,0 +1,89 @@
+//! The hand-over of a connection to another protocol.
+
+use crate::resource::io::Io;
+use bytes::{Buf, Bytes};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connection that HTTP has let go of: its transport, and what was already read of the new protocol.
+///
+/// Through tokio's traits the read-ahead comes first, so that a protocol need not know of it.
+#[derive(Debug)]
+pub struct Upgraded {
+    io: Io,
+    read_ahead: Bytes,
+}
+
+impl Upgraded {
+    pub(crate) const fn new(io: Io, read_ahead: Bytes) -> Self {
+        Self { io, read_ahead }
+    }
+
+    /// The transport and the octets that came before it was handed over.
+    pub fn into_parts(self) -> (Io, Bytes) {
+        (self.io, self.read_ahead)
+    }
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read_ahead.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let len = self.read_ahead.len().min(buf.remaining());
+        buf.put_slice(&self.read_ahead[..len]);
+        self.read_ahead.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// The future of an upgraded connection.
+pub(crate) type UpgradeFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What runs once the answer is on the wire.
+pub(crate) struct OnUpgrade(Box<dyn FnOnce(Upgraded) -> UpgradeFuture + Send>);
+
+impl OnUpgrade {
+    pub(crate) fn new<F, Fut>(on_upgrade: F) -> Self
+    where
+        F: FnOnce(Upgraded) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Self(Box::new(move |upgraded| Box::pin(on_upgrade(upgraded))))
+    }
+
+    pub(crate) fn run(self, upgraded: Upgraded) -> UpgradeFuture {
+        (self.0)(upgraded)
+    }
+}
+
+impl fmt::Debug for OnUpgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnUpgrade")
+    }
+}

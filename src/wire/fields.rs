@@ -1,0 +1,157 @@
+//! The flat field table: where each field line of a block of bytes has its name and its value.
+//!
+//! A header section stays the block of bytes that it came in. Beside it stands one table of 8-byte
+//! entries, so that reading fourteen fields of a browser costs no allocation and no hashing, and
+//! looking one up is a walk over a few cache lines.
+
+use http::{HeaderName, HeaderValue};
+
+/// One field line of a block: four offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    name: Span,
+    value: Span,
+}
+
+impl Field {
+    /// A field whose name and value lie at these places of the block.
+    pub const fn new(name: Span, value: Span) -> Self {
+        Self { name, value }
+    }
+
+    /// The name, in lower case.
+    #[inline]
+    pub fn name(self, block: &[u8]) -> &[u8] {
+        self.name.of(block)
+    }
+
+    /// The value, without white space around it.
+    #[inline]
+    pub fn value(self, block: &[u8]) -> &[u8] {
+        self.value.of(block)
+    }
+
+    /// Where the value lies.
+    #[inline]
+    pub const fn value_span(self) -> Span {
+        self.value
+    }
+
+    /// The length of the name: most lookups are decided by it.
+    #[inline]
+    pub const fn name_len(self) -> usize {
+        self.name.len as usize
+    }
+}
+
+/// A range of a block of at most 65,535 octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u16,
+    len: u16,
+}
+
+impl Span {
+    /// The first octet.
+    pub(crate) const FIRST: Self = Self { start: 0, len: 1 };
+
+    /// The range `start..end`; `None` when it does not fit (a block is never larger than 65,535 octets).
+    #[inline]
+    pub fn new(start: usize, end: usize) -> Option<Self> {
+        Some(Self { start: u16::try_from(start).ok()?, len: u16::try_from(end.checked_sub(start)?).ok()? })
+    }
+
+    /// The octets of `block` in this range; empty when the range lies outside.
+    #[inline]
+    pub fn of(self, block: &[u8]) -> &[u8] {
+        block.get(self.range()).unwrap_or_default()
+    }
+
+    /// As a range of indices.
+    #[inline]
+    pub fn range(self) -> std::ops::Range<usize> {
+        usize::from(self.start)..usize::from(self.start) + usize::from(self.len)
+    }
+
+    /// The first index.
+    #[inline]
+    pub const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The number of octets.
+    #[inline]
+    pub const fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether the range is empty.
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A field line that may be written: its name is a token and its value has no control octets, so
+/// that no response can be split by one (RFC 9112 §11.1).
+///
+/// There is no way to make one from raw bytes: it comes from the types of the `http` crate, which
+/// have checked theirs, or from a block that a parser of this crate accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldLine<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> FieldLine<'a> {
+    /// A line from checked types.
+    ///
+    /// ```
+    /// use wireline::wire::fields::FieldLine;
+    /// use http::{HeaderValue, header};
+    ///
+    /// let value = HeaderValue::from_static("no-store");
+    /// assert_eq!(FieldLine::new(&header::CACHE_CONTROL, &value).name(), b"cache-control");
+    /// ```
+    #[inline]
+    pub fn new(name: &'a HeaderName, value: &'a HeaderValue) -> Self {
+        Self { name: name.as_str().as_bytes(), value: value.as_bytes() }
+    }
+
+    /// A line of a block that a parser of this crate accepted.
+    #[inline]
+    pub(crate) fn of_block(field: Field, block: &'a [u8]) -> Self {
+        Self { name: field.name(block), value: field.value(block) }
+    }
+
+    /// The name, in lower case.
+    #[inline]
+    pub const fn name(self) -> &'a [u8] {
+        self.name
+    }
+
+    /// The value.
+    #[inline]
+    pub const fn value(self) -> &'a [u8] {
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_sixteen_bits_wide() {
+        assert!(Span::new(0, 65_535).is_some());
+        assert!(Span::new(0, 65_536).is_none());
+        assert!(Span::new(5, 4).is_none());
+        assert_eq!(Span::new(60_000, 60_010).map(Span::range), Some(60_000..60_010));
+        assert_eq!(size_of::<Field>(), 8);
+    }
+
+    #[test]
+    fn a_span_outside_its_block_is_empty() {
+        assert_eq!(Span::new(2, 9).map(|span| span.of(b"abc")), Some(b"".as_slice()));
+    }
+}

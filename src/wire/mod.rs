@@ -1,0 +1,10 @@
+//! What every HTTP version shares on the wire: the grammar of RFC 9110, strict numbers, and the flat
+//! table of field lines that [`Headers`](crate::service::headers::Headers) is made of.
+//!
+//! Nothing here reads a socket, a clock or another folder. Whatever these functions accept may be
+//! trusted by everybody above them; whatever they refuse never reaches a handler.
+
+pub mod fields;
+pub mod grammar;
+pub mod number;
+pub mod target;

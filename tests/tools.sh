@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Sees to it that every tool the tests call is there, and fails with a clear line for each that is not.
+#
+# Debian packages are installed only with root's rights (as root, or where sudo asks for no password). Everything else goes under
+# target/tools: a Python environment in venv/, programs built by cargo in bin/. A second run finds them there and takes a second.
+# The folder may be put elsewhere with WIRELINE_TOOLS.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools=${WIRELINE_TOOLS:-${CARGO_TARGET_DIR:-$PWD/target}/tools}
+mkdir -p "$tools/bin"
+tools=$(cd "$tools" && pwd)
+export PATH="$tools/venv/bin:$tools/bin:$PATH:/usr/local/sbin:/usr/sbin"
+
+OHA_VERSION=1.16.0
+
+declare -a missing=()
+
+main() {
+    debian_packages
+    python_environment
+    cargo_programs
+    if ((${#missing[@]})); then
+        printf '\n'
+        printf 'missing: %s\n' "${missing[@]}"
+        exit 1
+    fi
+    report
+}
+
+# Program, Debian package.
+declare -A packages=(
+    [curl]=curl
+    [wrk]=wrk
+    [nginx]=nginx-light
+    [node]=nodejs
+    [python3]=python3
+    [valgrind]=valgrind
+)
+
+debian_packages() {
+    local program
+    local -a wanted=()
+    for program in "${!packages[@]}"; do
+        command -v "$program" >/dev/null || wanted+=("${packages[$program]}")
+    done
+    # venv needs ensurepip, which Debian splits off.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv python3-pip)
+
+    if ((${#wanted[@]})); then
+        printf 'installing Debian packages: %s\n' "${wanted[*]}"
+        install_packages "${wanted[@]}" || true
+    fi
+
+    for program in "${!packages[@]}"; do
+        command -v "$program" >/dev/null ||
+            missing+=("$program (Debian package ${packages[$program]}); install it and run again")
+    done
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        missing+=("Python's venv and ensurepip (Debian packages python3-venv, python3-pip); install them and run again")
+}
+
+install_packages() {
+    local -a as_root=()
+    if ! command -v apt-get >/dev/null; then
+        echo 'this system has no apt-get'
+        return 1
+    elif [ "$(id -u)" != 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            echo 'neither root nor a sudo that asks for no password'
+            return 1
+        fi
+        as_root=(sudo -n)
+    fi
+    # RUNLEVEL=1 asks nginx's package not to start its service: the tests start their own on a port of their own.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq update &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+            apt-get -qq install -y --no-install-recommends "$@"
+}
+
+python_environment() {
+    local stamp=$tools/venv/requirements.txt
+    if [ -x "$tools/venv/bin/python3" ] && cmp -s tests/requirements.txt "$stamp"; then
+        return
+    fi
+    python3 -c 'import ensurepip, venv' 2>/dev/null || return 0
+    echo 'building the Python environment'
+    rm -rf "$tools/venv"
+    if python3 -m venv "$tools/venv" &&
+        "$tools/venv/bin/python3" -m pip install --quiet --requirement tests/requirements.txt; then
+        cp tests/requirements.txt "$stamp"
+        # Bash remembers where python3 was found before.
+        hash -r
+    else
+        missing+=('the Python packages of tests/requirements.txt; pip says why above')
+    fi
+}
+
+cargo_programs() {
+    command -v oha >/dev/null && return
+    echo "building oha $OHA_VERSION"
+    # A target folder of its own keeps a stopped build for the next run.
+    if CARGO_TARGET_DIR=$tools/build cargo install oha --version "$OHA_VERSION" --locked --root "$tools" --quiet; then
+        rm -rf "$tools/build"
+    else
+        missing+=("oha; cargo says why above, or put any recent oha into PATH")
+    fi
+}
+
+report() {
+    printf 'cargo     %s\n' "$(cargo --version)"
+    printf 'curl      %s\n' "$(curl --version | head -n 1)"
+    printf 'wrk       %s\n' "$(wrk --version 2>&1 | head -n 1)"
+    printf 'nginx     %s\n' "$(nginx -v 2>&1)"
+    printf 'node      %s\n' "$(node --version)"
+    printf 'python3   %s with %s\n' "$(python3 --version)" "$(python3 -m pip freeze | paste -sd ' ')"
+    printf 'valgrind  %s\n' "$(valgrind --version)"
+    printf 'oha       %s\n' "$(oha --version)"
+}
+
+main

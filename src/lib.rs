@@ -1,4 +1,5 @@
 //! wireline
+pub mod extract;
 pub mod http1;
 pub mod resource;
 pub mod router;

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use clap::Parser;
+use http::HeaderValue;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use wireline::extract::Path;
 use wireline::router::{BuildError, Router, Routes};
 use wireline::server::Server;
 use wireline::service::body::{Body, BodyError};
@@ -61,14 +61,14 @@ fn routes() -> Result<Routes, BuildError> {
         .post("/echo", echo)
         .get("/bytes/{n}", bytes)
         .get("/users/{id}/posts/{post}", post)
-        .get("/large", move || std::future::ready(Response::bytes(large.clone(), "application/json")))
-        .get("/static/style.css", move || std::future::ready(Response::bytes(style.clone(), "text/css")))
+        .get("/large", move || std::future::ready(Response::bytes(large.clone(), JSON)))
+        .get("/static/style.css", move || std::future::ready(Response::bytes(style.clone(), CSS)))
         .merge(unlimited)
         .build()
 }
 
 async fn hello() -> Response {
-    Response::bytes(Bytes::from_static(b"Hello, World!"), "text/plain")
+    Response::bytes(Bytes::from_static(b"Hello, World!"), PLAIN)
 }
 
 #[derive(serde::Serialize)]
@@ -82,7 +82,7 @@ async fn json() -> Result<Response, wireline::service::error::Error> {
 
 /// The body back, chunk by chunk when it is large.
 async fn echo(mut request: Request) -> Response {
-    Response::new(request.take_body()).with_content_type("application/octet-stream")
+    Response::new(request.take_body()).with_content_type(OCTETS)
 }
 
 /// Reads the body in constant memory and answers its length.
@@ -96,7 +96,8 @@ async fn sink(request: Request) -> Result<String, BodyError> {
 }
 
 /// Streams `n` octets.
-async fn bytes(Path(n): Path<u64>) -> Response {
+async fn bytes(request: Request) -> Response {
+    let n = request.param("n").and_then(|n| wireline::wire::number::decimal(n.as_bytes())).unwrap_or(0);
     let (mut sender, body) = Body::channel();
     let block = Bytes::from_static(&[b'x'; 64 * 1024]);
     tokio::spawn(async move {
@@ -109,11 +110,11 @@ async fn bytes(Path(n): Path<u64>) -> Response {
             }
         }
     });
-    Response::new(body).with_content_type("application/octet-stream").with_header("content-length", n)
+    Response::new(body).with_content_type(OCTETS).with_header("content-length", n)
 }
 
-async fn post(Path((id, post)): Path<(String, String)>) -> String {
-    format!("{id} {post}")
+async fn post(request: Request) -> String {
+    format!("{} {}", request.param("id").unwrap_or_default(), request.param("post").unwrap_or_default())
 }
 
 /// About 100 KB of JSON that a compressor can do something with.
@@ -136,3 +137,8 @@ fn style() -> Bytes {
     css.truncate(32 * 1024);
     css.into()
 }
+
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const CSS: HeaderValue = HeaderValue::from_static("text/css");

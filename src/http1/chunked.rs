@@ -112,12 +112,13 @@ impl ChunkedDecoder {
                     }
                     buf.advance(taken);
                     self.framing += taken as u64;
-                    // A body sent octet by octet costs six times its payload; a flood of it is refused.
-                    if self.framing > FREE_FRAMING && self.framing / limits.chunk_overhead.max(1) > self.payload {
-                        return Err(Error::ChunkOverhead);
-                    }
                     if !matches!(self.state, State::Data | State::Trailers(_)) {
                         return Ok(None);
+                    }
+                    // A body sent octet by octet costs six times its payload; a flood of it is refused. Looked
+                    // at only where a line has ended, so that the verdict does not depend on the reads.
+                    if self.framing > FREE_FRAMING && self.framing / limits.chunk_overhead.max(1) > self.payload {
+                        return Err(Error::ChunkOverhead);
                     }
                 }
             }
@@ -159,7 +160,7 @@ impl ChunkedDecoder {
                 if self.size > limits.chunk {
                     return Err(Error::ChunkTooLarge);
                 }
-                if self.payload + self.size > self.limit {
+                if self.payload.saturating_add(self.size) > self.limit {
                     return Err(Error::ContentTooLarge);
                 }
                 self.state = if self.size == 0 { State::Trailers(Box::default()) } else { State::Data };

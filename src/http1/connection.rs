@@ -53,7 +53,7 @@ pub struct ResponseHead {
 ///
 /// let mut out = Out::default();
 /// let head = ResponseHead { status: http::StatusCode::OK, length: Some(2), close: false };
-/// connection.send_response(head, std::iter::empty(), &Stamp::default(), &mut out).unwrap();
+/// connection.send_response(head, std::iter::empty(), &mut Stamp::default(), &mut out).unwrap();
 /// connection.send_data("hi".into(), &mut out).unwrap();
 /// connection.send_end(std::iter::empty(), &mut out).unwrap();
 /// assert_eq!(out.to_vec(), b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nhi");
@@ -102,6 +102,16 @@ impl Connection {
     /// Whether some, but not all, of a request head has come.
     pub const fn is_inside_head(&self) -> bool {
         self.started
+    }
+
+    /// Makes this a new connection that keeps the memory of the old one.
+    pub(crate) fn reset(&mut self) {
+        self.state = State::default();
+        self.parser = HeadParser::default();
+        self.head.fields.clear();
+        self.decoder = BodyDecoder::Ended;
+        self.sending = BodyFraming::Empty;
+        self.started = false;
     }
 
     /// Reads on. `Ok(None)` asks for more octets, or, when the message has ended, for the next cycle.
@@ -223,7 +233,7 @@ impl Connection {
         &mut self,
         head: ResponseHead,
         fields: impl Iterator<Item = FieldLine<'a>>,
-        stamp: &Stamp,
+        stamp: &mut Stamp,
         out: &mut Out,
     ) -> Result<BodyFraming, IllegalTransition> {
         let connect = self.head.method == Method::CONNECT;

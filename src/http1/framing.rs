@@ -36,17 +36,17 @@ pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8) -> Result<Seman
     let mut seen = Seen::default();
     for field in fields {
         match field.name_len() {
-            4 if field.name(block) == b"host" => {
+            4 if field.is(b"host", block) => {
                 // RFC 9112 §3.2: one Host, and a valid one, even when an absolute target overrides it.
                 if seen.host || !grammar::is_host(field.value(block)) {
                     return Err(Error::Host);
                 }
                 seen.host = true;
             }
-            6 if field.name(block) == b"expect" => seen.expect(field.value(block)),
-            7 if field.name(block) == b"upgrade" => seen.upgrade = true,
-            10 if field.name(block) == b"connection" => seen.connection(field.value(block)),
-            14 if field.name(block) == b"content-length" => {
+            6 if field.is(b"expect", block) => seen.expect(field.value(block)),
+            7 if field.is(b"upgrade", block) => seen.upgrade = true,
+            10 if field.is(b"connection", block) => seen.connection(field.value(block)),
+            14 if field.is(b"content-length", block) => {
                 // RFC 9112 §6.3 (5): a list or a second field, equal or not, is refused.
                 if seen.length.is_some() || seen.length_error {
                     seen.length_error = true;
@@ -56,7 +56,7 @@ pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8) -> Result<Seman
                     None => seen.length_error = true,
                 }
             }
-            17 if field.name(block) == b"transfer-encoding" => seen.coding(field.value(block)),
+            17 if field.is(b"transfer-encoding", block) => seen.coding(field.value(block)),
             _ => {}
         }
     }

@@ -101,54 +101,46 @@ impl HeadParser {
     /// Reads on in `buf`, whose first octet is the first of the head in every call. `Ok(Some(len))`
     /// says that the head takes the first `len` octets; `Ok(None)` asks for more and consumes nothing.
     pub(crate) fn parse(&mut self, buf: &mut [u8], head: &mut RequestHead, limits: &Limits) -> Result<Option<usize>, Error> {
-        loop {
-            match self.stage {
-                Stage::Section => {
-                    let bounds = SectionLimits { octets: limits.header_section, fields: limits.header_fields };
-                    let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else { return Ok(None) };
-                    head.semantics = framing::request(buf, &head.fields, head.minor)?;
-                    *self = Self::default();
-                    return Ok(Some(end));
-                }
-                Stage::Start => {
-                    // RFC 9112 §2.2: an empty line before the request line is skipped; one, not many.
-                    match buf {
-                        [b'\r', b'\n', ..] => self.start = 2,
-                        [] | [b'\r'] => return Ok(None),
-                        [b'\r' | b'\n', ..] => return Err(Error::LineEnd),
-                        _ => {}
-                    }
-                    head.fields.clear();
-                    self.mark = self.start;
-                    self.at = self.start;
-                    self.stage = Stage::Method;
-                }
-                Stage::Method => {
-                    if !self.method(buf, head)? {
-                        return Ok(None);
-                    }
-                }
-                Stage::Target => {
-                    self.at = grammar::skip_target(buf, self.at);
-                    if self.at - self.start > limits.request_line {
-                        return Err(Error::RequestLineTooLong);
-                    }
-                    match buf.get(self.at) {
-                        None => return Ok(None),
-                        Some(b' ') if self.at > self.mark => {}
-                        Some(_) => return Err(Error::Target),
-                    }
-                    head.target = target::parse(buf, self.mark, self.at, &head.method).ok_or(Error::Target)?;
-                    self.at += 1;
-                    self.stage = Stage::Version;
-                }
-                Stage::Version => {
-                    let Some(end) = self.version(buf, head, limits)? else { return Ok(None) };
-                    self.section = SectionParser::at(end);
-                    self.stage = Stage::Section;
-                }
+        if self.stage == Stage::Start {
+            // RFC 9112 §2.2: an empty line before the request line is skipped; one, not many.
+            match buf {
+                [b'\r', b'\n', ..] => self.start = 2,
+                [] | [b'\r'] => return Ok(None),
+                [b'\r' | b'\n', ..] => return Err(Error::LineEnd),
+                _ => {}
             }
+            head.fields.clear();
+            self.mark = self.start;
+            self.stage = Stage::Method;
         }
+        if self.stage == Stage::Method && !self.method(buf, head)? {
+            return Ok(None);
+        }
+        if self.stage == Stage::Target {
+            let end = grammar::skip_target(buf, self.at);
+            self.at = end;
+            if end - self.start > limits.request_line {
+                return Err(Error::RequestLineTooLong);
+            }
+            match buf.get(end) {
+                None => return Ok(None),
+                Some(b' ') if end > self.mark => {}
+                Some(_) => return Err(Error::Target),
+            }
+            head.target = target::parse(buf, self.mark, end, &head.method).ok_or(Error::Target)?;
+            self.at = end + 1;
+            self.stage = Stage::Version;
+        }
+        if self.stage == Stage::Version {
+            let Some(end) = self.version(buf, head, limits)? else { return Ok(None) };
+            self.section = SectionParser::at(end);
+            self.stage = Stage::Section;
+        }
+        let bounds = SectionLimits { octets: limits.header_section, fields: limits.header_fields };
+        let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else { return Ok(None) };
+        head.semantics = framing::request(buf, &head.fields, head.minor)?;
+        *self = Self::default();
+        Ok(Some(end))
     }
 
     #[inline]

@@ -38,54 +38,61 @@ impl SectionParser {
     /// does not depend on how the section was cut into reads.
     #[inline]
     pub(crate) fn parse(&mut self, buf: &mut [u8], fields: &mut Vec<Field>, limits: SectionLimits) -> Result<Option<usize>, Error> {
+        // The whole section ends before this index, or it is too large. Offsets have 16 bits.
+        let most = (self.start + limits.octets).min(usize::from(u16::MAX));
+        let (mut line, mut colon, mut at) = (self.line, self.colon, self.at);
         loop {
-            if self.colon == 0 {
-                let end = grammar::lower_token(buf, self.at);
-                self.at = end;
-                if end - self.start > limits.octets {
+            if colon == 0 {
+                at = grammar::lower_token(buf, at);
+                if at > most {
                     return Err(Error::SectionTooLarge);
                 }
-                match buf.get(end) {
-                    None => return Ok(None),
-                    Some(b':') if end > self.line => {}
-                    Some(b'\r') if end == self.line => {
-                        return match buf.get(end + 1) {
-                            None => Ok(None),
-                            Some(b'\n') => Ok(Some(end + 2)),
-                            Some(_) => Err(Error::LineEnd),
-                        };
-                    }
-                    Some(b'\n') if end == self.line => return Err(Error::LineEnd),
+                match buf.get(at) {
+                    Some(b':') if at > line => {}
+                    Some(_) if at == line => return Self::end(buf, at).inspect(|_| (self.line, self.colon, self.at) = (line, 0, at)),
                     Some(_) => return Err(Error::FieldName),
+                    None => {
+                        (self.line, self.colon, self.at) = (line, 0, at);
+                        return Ok(None);
+                    }
                 }
                 if fields.len() == limits.fields {
                     return Err(Error::SectionTooLarge);
                 }
-                self.colon = end;
-                self.at = end + 1;
+                colon = at;
+                at += 1;
             }
-            let end = grammar::skip_field_value(buf, self.at);
-            self.at = end;
-            if end - self.start > limits.octets {
+            let end = grammar::skip_field_value(buf, at);
+            if end > most {
                 return Err(Error::SectionTooLarge);
             }
             match buf.get(end..) {
                 Some([b'\r', b'\n', ..]) => {}
-                None | Some([] | [b'\r']) => return Ok(None),
+                None | Some([] | [b'\r']) => {
+                    (self.line, self.colon, self.at) = (line, colon, end);
+                    return Ok(None);
+                }
                 Some([b'\r' | b'\n', ..]) => return Err(Error::LineEnd),
                 Some(_) => return Err(Error::FieldValue),
             }
-            if end + 2 - self.start > limits.octets {
+            at = end + 2;
+            if at > most {
                 return Err(Error::SectionTooLarge);
             }
-            let (from, to) = grammar::trim(buf, self.colon + 1, end);
-            let (Some(name), Some(value)) = (Span::new(self.line, self.colon), Span::new(from, to)) else {
-                return Err(Error::SectionTooLarge);
-            };
-            fields.push(Field::new(name, value));
-            self.at = end + 2;
-            self.line = end + 2;
-            self.colon = 0;
+            let (from, to) = grammar::trim(buf, colon + 1, end);
+            fields.push(Field::new(Span::within(line, colon), Span::within(from, to)));
+            (line, colon) = (at, 0);
+        }
+    }
+
+    /// The empty line, or what stands in its place.
+    #[inline]
+    fn end(buf: &[u8], at: usize) -> Result<Option<usize>, Error> {
+        match buf.get(at..) {
+            Some([b'\r', b'\n', ..]) => Ok(Some(at + 2)),
+            Some([b'\r']) => Ok(None),
+            Some([b'\r' | b'\n', ..]) => Err(Error::LineEnd),
+            _ => Err(Error::FieldName),
         }
     }
 }

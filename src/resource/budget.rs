@@ -23,6 +23,10 @@ pub enum Pressure {
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
+    /// From where on the pressure is high, and where it is shedding, and critical.
+    high: usize,
+    shedding: usize,
+    critical: usize,
     used: AtomicUsize,
 }
 
@@ -38,8 +42,9 @@ impl Budget {
     /// budget.adjust(960, 0);
     /// assert_eq!(budget.pressure(), Pressure::Low);
     /// ```
-    pub const fn new(limit: usize) -> Self {
-        Self { limit, used: AtomicUsize::new(0) }
+    pub fn new(limit: usize) -> Self {
+        let part = |percent: usize| limit / 100 * percent;
+        Self { limit, high: part(80), shedding: part(95), critical: part(98), used: AtomicUsize::new(0) }
     }
 
     /// Replaces a charge of `before` octets by one of `after`.
@@ -61,11 +66,11 @@ impl Budget {
     #[inline]
     pub fn pressure(&self) -> Pressure {
         let used = self.used();
-        if used < self.limit / 100 * 80 {
+        if used < self.high {
             Pressure::Low
-        } else if used < self.limit / 100 * 95 {
+        } else if used < self.shedding {
             Pressure::High
-        } else if used < self.limit / 100 * 98 {
+        } else if used < self.critical {
             Pressure::Shedding
         } else {
             Pressure::Critical

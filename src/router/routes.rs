@@ -144,15 +144,15 @@ impl Routes {
     /// Finds the endpoint, and where the captures lie.
     #[inline]
     fn find(&self, request: &Request, spans: &mut [Span; MAX_PARAMS]) -> (usize, usize) {
-        let path = request.path();
+        let path = request.parts().path_octets();
         let mut params = Params::new();
-        let Some(leaf) = self.tree.find(path.as_bytes(), &mut params) else {
-            let asterisk = *request.method() == Method::OPTIONS && path == "*";
+        let Some(leaf) = self.tree.find(path, &mut params) else {
+            let asterisk = *request.method() == Method::OPTIONS && path == b"*";
             return (if asterisk { self.server_options } else { self.not_found }, 0);
         };
         let mut count = 0;
         for range in params.iter() {
-            let capture = &path.as_bytes()[range.clone()];
+            let capture = &path[range.clone()];
             // D44: a capture that cannot be decoded is refused before any handler sees it.
             if capture.contains(&b'%') && decode(capture).is_none() {
                 return (self.bad_capture, 0);

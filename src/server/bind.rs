@@ -164,14 +164,6 @@ impl Listener {
             Self::Unix(listener, _) => Bound::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned)),
         })
     }
-
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(match self {
-            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
-            // Only the first removes the path at the end.
-            Self::Unix(listener, _) => Self::Unix(listener.try_clone()?, None),
-        })
-    }
 }
 
 fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net::TcpListener> {

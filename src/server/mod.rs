@@ -17,6 +17,6 @@ mod run;
 mod signal;
 mod workers;
 
-pub use self::bind::{Bind, IntoBind};
+pub use self::bind::{Bind, Bound, IntoBind};
 pub use self::handle::{Handle, Metrics};
-pub use self::run::{Server, StartError};
+pub use self::run::{Running, Server, StartError};

@@ -413,7 +413,8 @@ where
         self.0.as_mut().poll_frame(cx).map(|frame| {
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(frame.map_data(Into::into)),
-                Err(error) => Err(BodyError::Foreign(error.into())),
+                // An error of ours that went through another crate's hands keeps its status.
+                Err(error) => Err(error.into().downcast().map_or_else(BodyError::Foreign, |own| *own)),
             })
         })
     }

@@ -32,9 +32,17 @@ pub struct Headers {
 
 #[derive(Clone)]
 enum Repr {
-    Wire { block: Vec<u8>, fields: Vec<Field>, added: Vec<(HeaderName, HeaderValue)> },
+    Wire(Box<Wire>),
     Map(Box<HeaderMap>),
     List { content_type: Option<HeaderValue>, rest: Vec<(HeaderName, HeaderValue)> },
+}
+
+/// A block as it came, its field table, and what was added since.
+#[derive(Clone, Default)]
+struct Wire {
+    block: Vec<u8>,
+    fields: Vec<Field>,
+    added: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Default for Repr {
@@ -49,16 +57,22 @@ impl Headers {
         Self::default()
     }
 
+    /// A content type and nothing else.
+    #[inline]
+    pub(crate) const fn of_type(content_type: HeaderValue) -> Self {
+        Self { repr: Repr::List { content_type: Some(content_type), rest: Vec::new() } }
+    }
+
     /// The field lines of a block that a parser accepted. Both are swapped with what was here, so that
     /// their memory goes round.
     #[inline]
     pub(crate) fn set_wire(&mut self, new_block: &mut Vec<u8>, new_fields: &mut Vec<Field>) {
-        if let Repr::Wire { block, fields, added } = &mut self.repr {
-            std::mem::swap(block, new_block);
-            std::mem::swap(fields, new_fields);
-            added.clear();
+        if let Repr::Wire(wire) = &mut self.repr {
+            std::mem::swap(&mut wire.block, new_block);
+            std::mem::swap(&mut wire.fields, new_fields);
         } else {
-            self.repr = Repr::Wire { block: std::mem::take(new_block), fields: std::mem::take(new_fields), added: Vec::new() };
+            let (block, fields) = (std::mem::take(new_block), std::mem::take(new_fields));
+            self.repr = Repr::Wire(Box::new(Wire { block, fields, added: Vec::new() }));
         }
     }
 
@@ -66,12 +80,14 @@ impl Headers {
     #[inline]
     pub(crate) fn release(&mut self) {
         match &mut self.repr {
-            Repr::Wire { block, fields, added } if block.capacity() <= KEPT_BLOCK => {
-                block.clear();
-                fields.clear();
-                added.clear();
+            Repr::Wire(wire) if wire.block.capacity() <= KEPT_BLOCK => {
+                wire.block.clear();
+                wire.fields.clear();
+                if !wire.added.is_empty() {
+                    wire.added.clear();
+                }
             }
-            other => *other = Repr::Wire { block: Vec::new(), fields: Vec::new(), added: Vec::new() },
+            other => *other = Repr::Wire(Box::default()),
         }
     }
 
@@ -79,11 +95,10 @@ impl Headers {
     #[inline]
     pub fn get(&self, name: impl AsName) -> Option<FieldValue<'_>> {
         match &self.repr {
-            Repr::Wire { block, fields, added } => fields
-                .iter()
-                .find(|field| name.is(field.name(block)))
-                .map(|field| FieldValue::of_block(*field, block))
-                .or_else(|| find(added, &name)),
+            Repr::Wire(wire) => (wire.fields.iter())
+                .find(|field| name.is(field.name(&wire.block)))
+                .map(|field| FieldValue::of_block(*field, &wire.block))
+                .or_else(|| find(&wire.added, &name)),
             Repr::Map(map) => map.iter().find(|(key, _)| name.is(key.as_str().as_bytes())).map(|(_, value)| FieldValue::of(value)),
             Repr::List { content_type, rest } => match content_type {
                 Some(value) if name.is(b"content-type") => Some(FieldValue::of(value)),
@@ -121,7 +136,7 @@ impl Headers {
     /// Adds a field line, whatever lines of that name there are.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
         match &mut self.repr {
-            Repr::Wire { added, .. } => added.push((name, value)),
+            Repr::Wire(wire) => wire.added.push((name, value)),
             Repr::Map(map) => drop(map.append(name, value)),
             Repr::List { content_type: content_type @ None, .. } if name == CONTENT_TYPE => *content_type = Some(value),
             Repr::List { rest, .. } => rest.push((name, value)),
@@ -152,9 +167,9 @@ impl Headers {
     pub fn remove(&mut self, name: impl AsName) -> Option<HeaderValue> {
         let first = self.get(&name).map(|value| value.to_value());
         match &mut self.repr {
-            Repr::Wire { block, fields, added } => {
-                fields.retain(|field| !name.is(field.name(block)));
-                added.retain(|(key, _)| !name.is(key.as_str().as_bytes()));
+            Repr::Wire(wire) => {
+                wire.fields.retain(|field| !name.is(field.name(&wire.block)));
+                wire.added.retain(|(key, _)| !name.is(key.as_str().as_bytes()));
             }
             Repr::Map(map) => {
                 let key = map.keys().find(|key| name.is(key.as_str().as_bytes())).cloned();
@@ -173,7 +188,7 @@ impl Headers {
     /// All field lines, names in lower case. Lines of one name keep their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
         let (block, fields, map, first, list) = match &self.repr {
-            Repr::Wire { block, fields, added } => (Some(block), fields.as_slice(), None, None, added.as_slice()),
+            Repr::Wire(wire) => (Some(&wire.block), wire.fields.as_slice(), None, None, wire.added.as_slice()),
             Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, [].as_slice()),
             Repr::List { content_type, rest } => (None, [].as_slice(), None, content_type.as_ref(), rest.as_slice()),
         };
@@ -190,7 +205,7 @@ impl Headers {
     #[inline]
     pub(crate) fn lines(&self) -> Lines<'_> {
         match &self.repr {
-            Repr::Wire { block, fields, added } => Lines::Wire(block, fields.iter(), added.iter()),
+            Repr::Wire(wire) => Lines::Wire(&wire.block, wire.fields.iter(), wire.added.iter()),
             Repr::Map(map) => Lines::Map(map.iter()),
             Repr::List { content_type, rest } => Lines::List(content_type.as_ref(), rest.iter()),
         }
@@ -199,7 +214,7 @@ impl Headers {
     /// The number of field lines.
     pub fn len(&self) -> usize {
         match &self.repr {
-            Repr::Wire { fields, added, .. } => fields.len() + added.len(),
+            Repr::Wire(wire) => wire.fields.len() + wire.added.len(),
             Repr::Map(map) => map.len(),
             Repr::List { content_type, rest } => usize::from(content_type.is_some()) + rest.len(),
         }

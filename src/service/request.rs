@@ -193,6 +193,15 @@ impl Parts {
         }
     }
 
+    /// The path as octets, for a router.
+    #[inline]
+    pub(crate) fn path_octets(&self) -> &[u8] {
+        match &self.inner().target {
+            Target::Wire(target) => target.path(&self.inner().line),
+            Target::Uri(uri) => uri.path().as_bytes(),
+        }
+    }
+
     /// The query, without its question mark.
     #[inline]
     pub fn query(&self) -> Option<&str> {
@@ -289,6 +298,23 @@ impl Parts {
         &mut self.inner_mut().route
     }
 
+    /// Parts from the thread's store, with the line of an earlier request in them.
+    #[inline]
+    pub(crate) fn recycled() -> Self {
+        Self(Some(STORE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+            Box::new(Inner {
+                method: Method::GET,
+                version: Version::HTTP_11,
+                target: ROOT,
+                line: b"/".to_vec(),
+                headers: Headers::new(),
+                extensions: None,
+                connection: None,
+                route: RouteInfo::default(),
+            })
+        })))
+    }
+
     /// A head that came over HTTP/1.1. `block` and `fields` are swapped with recycled ones.
     #[inline]
     pub(crate) fn begin(
@@ -340,34 +366,27 @@ impl Parts {
 }
 
 impl Default for Parts {
-    /// GET `/` over HTTP/1.1, from the thread's store of recycled parts.
-    #[inline]
+    /// GET `/` over HTTP/1.1.
     fn default() -> Self {
-        Self(Some(STORE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
-            Box::new(Inner {
-                method: Method::GET,
-                version: Version::HTTP_11,
-                target: ROOT,
-                line: b"/".to_vec(),
-                headers: Headers::new(),
-                extensions: None,
-                connection: None,
-                route: RouteInfo::default(),
-            })
-        })))
-    }
-}
-
-impl Drop for Parts {
-    #[inline]
-    fn drop(&mut self) {
-        let Some(mut inner) = self.0.take() else { return };
+        let mut parts = Self::recycled();
+        let inner = parts.inner_mut();
         inner.method = Method::GET;
         inner.version = Version::HTTP_11;
         inner.target = ROOT;
         inner.line.clear();
         inner.line.push(b'/');
-        inner.line.shrink_to(KEPT_LINE);
+        parts
+    }
+}
+
+impl Drop for Parts {
+    /// Lets go of everything but memory that the next request can use.
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut inner) = self.0.take() else { return };
+        if inner.line.capacity() > KEPT_LINE {
+            inner.line = Vec::new();
+        }
         inner.headers.release();
         inner.extensions = None;
         inner.connection = None;

@@ -24,8 +24,14 @@ pub struct Response {
     status: StatusCode,
     headers: Headers,
     body: Body,
-    extensions: Option<Box<Extensions>>,
-    pub(crate) upgrade: Option<OnUpgrade>,
+    /// What few responses have, kept apart so that a response is moved in a few instructions.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    extensions: Extensions,
+    upgrade: Option<OnUpgrade>,
     invalid: Option<InvalidField>,
 }
 
@@ -52,8 +58,12 @@ impl Response {
     }
 
     /// 200 with these octets under a content type.
-    pub fn bytes(content: impl Into<Bytes>, content_type: &str) -> Self {
-        Self::new(content.into()).with_content_type(content_type)
+    pub fn bytes<V: TryInto<HeaderValue>>(content: impl Into<Bytes>, content_type: V) -> Self {
+        let body = Body::full(content);
+        match content_type.try_into() {
+            Ok(content_type) => Self::typed(content_type, body),
+            Err(_) => Self::new(body).with_header(CONTENT_TYPE, INVALID),
+        }
     }
 
     /// 204, no content.
@@ -93,7 +103,7 @@ impl Response {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let mut response = Self::default().with_status(StatusCode::SWITCHING_PROTOCOLS).with_header(UPGRADE, protocol);
-        response.upgrade = Some(OnUpgrade::new(on_upgrade));
+        response.rare_mut().upgrade = Some(OnUpgrade::new(on_upgrade));
         response
     }
 
@@ -147,7 +157,7 @@ impl Response {
 
     /// The same response with a content type.
     #[must_use]
-    pub fn with_content_type(self, content_type: &str) -> Self {
+    pub fn with_content_type<V: TryInto<HeaderValue>>(self, content_type: V) -> Self {
         self.with_header(CONTENT_TYPE, content_type)
     }
 
@@ -163,7 +173,7 @@ impl Response {
     {
         match field(name, value) {
             Ok((name, value)) => drop(self.headers.insert(name, value)),
-            Err(invalid) => self.invalid = Some(invalid),
+            Err(invalid) => self.rare_mut().invalid = Some(invalid),
         }
         self
     }
@@ -173,38 +183,40 @@ impl Response {
     pub fn set_cookie<V: TryInto<HeaderValue>>(mut self, cookie: V) -> Self {
         match field(SET_COOKIE, cookie) {
             Ok((name, value)) => self.headers.append(name, value),
-            Err(invalid) => self.invalid = Some(invalid),
+            Err(invalid) => self.rare_mut().invalid = Some(invalid),
         }
         self
     }
 
     /// Values for middleware that sees the response, by type.
     pub fn extensions(&self) -> Option<&Extensions> {
-        self.extensions.as_deref()
+        self.rare.as_ref().map(|rare| &rare.extensions)
     }
 
     /// Values for middleware that sees the response, by type.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        self.extensions.get_or_insert_default()
+        &mut self.rare_mut().extensions
     }
 
     /// Why this response cannot be sent as it is.
     #[inline]
-    pub const fn invalid(&self) -> Option<InvalidField> {
-        self.invalid
+    pub fn invalid(&self) -> Option<InvalidField> {
+        self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
     /// Splits the response for a driver.
     #[inline]
     pub(crate) fn into_sendable(self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {
-        (self.status, self.headers, self.body, self.upgrade)
+        (self.status, self.headers, self.body, self.rare.and_then(|rare| rare.upgrade))
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     #[inline]
     pub(crate) fn typed(content_type: HeaderValue, body: Body) -> Self {
-        let mut response = Self { body, ..Self::default() };
-        response.headers.insert(CONTENT_TYPE, content_type);
-        response
+        Self { headers: Headers::of_type(content_type), body, ..Self::default() }
     }
 }
 
@@ -221,9 +233,7 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
             status: head.status,
             headers: head.headers.into(),
             body: body.into(),
-            extensions: (!head.extensions.is_empty()).then(|| Box::new(head.extensions)),
-            upgrade: None,
-            invalid: None,
+            rare: (!head.extensions.is_empty()).then(|| Box::new(Rare { extensions: head.extensions, ..Rare::default() })),
         }
     }
 }
@@ -233,8 +243,8 @@ impl From<Response> for http::Response<Body> {
         let mut made = Self::new(response.body);
         *made.status_mut() = response.status;
         *made.headers_mut() = response.headers.into();
-        if let Some(extensions) = response.extensions {
-            *made.extensions_mut() = *extensions;
+        if let Some(rare) = response.rare {
+            *made.extensions_mut() = rare.extensions;
         }
         made
     }
@@ -356,4 +366,7 @@ fn body_of(text: Cow<'static, str>) -> Body {
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// What no field value can be.
+const INVALID: &str = "\0";
+
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");

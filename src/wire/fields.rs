@@ -37,6 +37,12 @@ impl Field {
         self.value
     }
 
+    /// Whether the name is this one; a comparison of words, not of slices.
+    #[inline]
+    pub fn is<const LEN: usize>(self, name: &[u8; LEN], block: &[u8]) -> bool {
+        usize::from(self.name.len) == LEN && block.get(self.name.start()..).and_then(|rest| rest.first_chunk()) == Some(name)
+    }
+
     /// The length of the name: most lookups are decided by it.
     #[inline]
     pub const fn name_len(self) -> usize {
@@ -59,6 +65,13 @@ impl Span {
     #[inline]
     pub fn new(start: usize, end: usize) -> Option<Self> {
         Some(Self { start: u16::try_from(start).ok()?, len: u16::try_from(end.checked_sub(start)?).ok()? })
+    }
+
+    /// The range `start..end` of a block whose length was found to be at most 65,535.
+    #[inline]
+    pub(crate) fn within(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end <= usize::from(u16::MAX));
+        Self { start: (start & 0xffff) as u16, len: (end.wrapping_sub(start) & 0xffff) as u16 }
     }
 
     /// The octets of `block` in this range; empty when the range lies outside.

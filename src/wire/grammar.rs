@@ -39,16 +39,17 @@ pub const fn is_field_value(octet: u8) -> bool {
 /// Field names reach the handler in lower case; doing it while the name is scanned costs a store for
 /// each octet and saves every later comparison from folding case.
 #[inline]
-pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
-    while let Some(octet) = bytes.get_mut(at) {
-        let lower = LOWER[*octet as usize];
+pub fn lower_token(bytes: &mut [u8], at: usize) -> usize {
+    let len = bytes.len();
+    let Some(rest) = bytes.get_mut(at..) else { return at };
+    for (offset, octet) in rest.iter_mut().enumerate() {
+        let lower = LOWER[usize::from(*octet)];
         if lower == 0 {
-            break;
+            return at + offset;
         }
         *octet = lower;
-        at += 1;
     }
-    at
+    len
 }
 
 /// The index of the first octet from `at` on that is no target character (or the length).
@@ -98,6 +99,13 @@ pub fn skip_field_value(bytes: &[u8], mut at: usize) -> usize {
 /// trimmed range of `bytes[start..end]`.
 #[inline]
 pub fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    // Nearly every value has one space before it and none after.
+    if let Some([b' ', first, ..]) = bytes.get(start..end)
+        && *first > b' '
+        && bytes.get(end - 1).is_some_and(|last| *last > b' ')
+    {
+        return (start + 1, end);
+    }
     while start < end && matches!(bytes[start], b' ' | b'\t') {
         start += 1;
     }
@@ -129,7 +137,19 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// assert!(is_host(b"example.com") && is_host(b"[::1]:8000") && is_host(b"my_service:80"));
 /// assert!(!is_host(b"") && !is_host(b"a,b") && !is_host(b"user@a") && !is_host(b"a:99999") && !is_host(b"[::1"));
 /// ```
+#[inline]
 pub fn is_host(host: &[u8]) -> bool {
+    // The usual name or address is one run of plain characters and a port.
+    let plain = host.iter().position(|octet| !REG_NAME[usize::from(*octet)]).unwrap_or(host.len());
+    match host.get(plain) {
+        None => plain > 0,
+        Some(b':') if plain > 0 => is_port(&host[plain + 1..]),
+        Some(_) => is_unusual_host(host),
+    }
+}
+
+#[cold]
+fn is_unusual_host(host: &[u8]) -> bool {
     let port = if let Some(rest) = host.strip_prefix(b"[") {
         let Some(close) = rest.iter().position(|octet| *octet == b']') else { return false };
         let (address, after) = (&rest[..close], &rest[close + 1..]);
@@ -167,10 +187,17 @@ fn is_reg_name(name: &[u8]) -> bool {
     true
 }
 
+#[inline]
 fn is_port(digits: &[u8]) -> bool {
-    digits.len() <= 5
-        && digits.iter().all(u8::is_ascii_digit)
-        && digits.iter().fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0')) <= 65_535
+    let mut value = 0u32;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return false;
+        }
+        value = value.wrapping_mul(10).wrapping_add(u32::from(digit));
+    }
+    digits.len() <= 5 && value <= 65_535
 }
 
 /// Marks the high bit of each octet of `word` that is a control octet (below 0x20, or 0x7f). Octets

@@ -7,7 +7,7 @@ use crate::http1::driver::{Link, counter_of};
 use crate::http1::error::Error;
 use crate::http1::framing::BodyFraming;
 use crate::http1::out::Out;
-use crate::http1::state::{Life, RequestHalf, ResponseHalf};
+use crate::http1::state::{Life, RequestHalf, ResponseHalf, State};
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::pool::{self, READ_BUFFER};
@@ -16,7 +16,7 @@ use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Demand, Feed};
 use crate::service::handler::ResponseFuture;
 use crate::service::headers::Headers;
-use crate::service::request::Request;
+use crate::service::request::{Parts, Request};
 use crate::service::upgrade::OnUpgrade;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, StatusCode};
@@ -46,6 +46,11 @@ pub(crate) struct Active {
     full: bool,
     /// The request's content is a slice of the read buffer, which it keeps from the pool.
     pub(super) pinned: bool,
+    /// Something other than plain requests and responses went on: everything is cleared when this goes
+    /// back to the store.
+    pub(super) touched: bool,
+    /// The handler was polled in this turn already.
+    pub(super) parked: bool,
     /// A response was finished since the deadline of a head was set.
     pub(super) cycled: bool,
     pub(super) abort: bool,
@@ -95,6 +100,8 @@ impl Active {
                 ended: false,
                 full: false,
                 pinned: false,
+                touched: false,
+                parked: false,
                 cycled: false,
                 abort: false,
             })
@@ -106,21 +113,23 @@ impl Active {
         if self.read.capacity() > 0 && (!self.read.is_empty() || !self.read.try_reclaim(READ_BUFFER) || self.read.capacity() > READ_BUFFER) {
             pool::give(std::mem::take(&mut self.read));
         }
-        if !self.is_fresh() {
-            self.protocol = Connection::default();
+        if self.touched || self.protocol.state() != State::default() || self.protocol.is_inside_head() {
+            self.protocol.reset();
             self.handler = None;
             self.sending = None;
             self.feed = None;
             self.gather = None;
             self.upgrade = None;
             self.discarded = 0;
+            self.meter = Meter::default();
             self.ended = false;
             self.abort = false;
             self.pinned = false;
+            self.parked = false;
+            self.touched = false;
         }
         self.full = false;
         self.cycled = false;
-        self.meter = Meter::default();
         self.out.reset();
         let _ = STORE.try_with(|store| {
             let mut store = store.borrow_mut();
@@ -128,21 +137,6 @@ impl Active {
                 store.push(self);
             }
         });
-    }
-
-    /// Whether nothing but a whole number of messages has passed.
-    fn is_fresh(&self) -> bool {
-        self.protocol.state() == Default::default()
-            && !self.protocol.is_inside_head()
-            && self.handler.is_none()
-            && self.sending.is_none()
-            && self.feed.is_none()
-            && self.gather.is_none()
-            && self.upgrade.is_none()
-            && !self.ended
-            && !self.abort
-            && !self.pinned
-            && self.discarded == 0
     }
 
     /// Goes as far as it can without the transport.
@@ -191,7 +185,7 @@ impl Active {
         self.pinned = false;
         self.cycled = true;
         if self.protocol.next_cycle().is_err() {
-            self.abort = true;
+            self.abort();
         }
         // A drain that began meanwhile has made the response say `close`; nothing more is begun.
         if link.shared.worker.phase() != Phase::Running {
@@ -211,9 +205,10 @@ impl Active {
         }
         shared.worker.counters.add(Counter::Requests);
         let framing = self.protocol.head().framing();
-        let mut request = Request::default();
+        let mut parts = Parts::recycled();
         let head = self.protocol.head_mut();
-        request.parts_mut().begin(head.method.clone(), head.version(), head.target, &mut head.block, &mut head.fields, &link.slot);
+        parts.begin(head.method.clone(), head.version(), head.target, &mut head.block, &mut head.fields, &link.slot);
+        let request = Request::from_parts(parts, Body::empty());
         if shared.worker.budget().pressure() >= Pressure::Shedding {
             shared.worker.counters.add(Counter::ShedRequests);
             self.respond_plain(StatusCode::SERVICE_UNAVAILABLE, "overloaded, try again", true, link);
@@ -226,6 +221,10 @@ impl Active {
     #[inline]
     fn admit(&mut self, cx: &mut Context<'_>, mut request: Request, framing: BodyFraming, link: &Link) -> Option<Need> {
         let config = &link.shared.config;
+        if framing == BodyFraming::Empty {
+            self.begin(cx, request, link);
+            return None;
+        }
         let admission = match super::respond::guarded(|| link.shared.service.admit(&mut request)) {
             Ok(admission) => admission,
             Err(_) => {
@@ -233,14 +232,11 @@ impl Active {
                 return None;
             }
         };
-        if framing == BodyFraming::Empty {
-            self.call(request, link);
-            return None;
-        }
         if let Err(error) = self.protocol.limit_body(admission.max_body.unwrap_or(config.max_body)) {
             self.refuse(error, link);
             return None;
         }
+        self.touched = true;
         self.meter.begin(link.shared.worker.now());
         match framing {
             BodyFraming::Length(length) if length <= config.stream_threshold && !self.protocol.awaits_continue() => {
@@ -417,7 +413,8 @@ impl Active {
     }
 
     /// The peer has closed its side (RFC 9112 §9.5, D32).
-    pub(crate) fn peer_closed(&mut self, link: &Link, _: bool) {
+    pub(crate) fn peer_closed(&mut self, link: &Link) {
+        self.touched = true;
         self.ended = true;
         link.slot.set_gone();
         let in_content = self.protocol.state().request == RequestHalf::Body;
@@ -444,6 +441,7 @@ impl Active {
 
     /// The transport failed.
     pub(crate) fn abort(&mut self) {
+        self.touched = true;
         self.abort = true;
     }
 

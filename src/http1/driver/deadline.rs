@@ -111,6 +111,7 @@ impl Http {
         let (worker, config) = (&link.shared.worker, &link.shared.config);
         let now = worker.now();
         let HttpPhase::Active(active) = &mut self.phase else { return };
+        active.touched = true;
         worker.charge(&link.slot, active.held());
         active.meter.waiting = Some(need);
         let mut due = 0;

@@ -172,13 +172,12 @@ impl Http {
         loop {
             match &mut self.phase {
                 HttpPhase::Idle => {
-                    if self.io.poll_readable(cx).is_pending() {
+                    // A wake means that there is something to read, nearly always; when there is not, what
+                    // was borrowed goes back at once.
+                    self.phase = HttpPhase::Active(Active::take());
+                    if !self.read(cx, Need::Head, true, link) {
                         self.arm_idle(link);
                         return Poll::Pending;
-                    }
-                    self.phase = HttpPhase::Active(Active::take());
-                    if self.served {
-                        self.since = link.shared.worker.now();
                     }
                 }
                 HttpPhase::Linger(_) => {
@@ -215,7 +214,7 @@ impl Http {
                             return Poll::Ready(Exit::Upgrade(active));
                         }
                         Need::Head | Need::Content | Need::Peer => {
-                            if !self.read(cx, need, link) {
+                            if !self.read(cx, need, false, link) {
                                 if let HttpPhase::Active(_) = self.phase {
                                     self.arm(need, link);
                                 }
@@ -232,15 +231,16 @@ impl Http {
     }
 
     /// Reads once. `false` when there is nothing to read: an active connection without anything in
-    /// progress is idle then.
-    fn read(&mut self, cx: &mut Context<'_>, need: Need, link: &Link) -> bool {
+    /// progress is idle then. `woken` says that there probably is.
+    fn read(&mut self, cx: &mut Context<'_>, need: Need, woken: bool, link: &Link) -> bool {
         let HttpPhase::Active(active) = &mut self.phase else { return true };
         if !active.may_read(need, &link.shared) {
             active.rest();
             return false;
         }
-        if !active.has_buffer() && self.io.poll_readable(cx).is_pending() {
-            if need == Need::Head && !active.is_inside_head() {
+        let between = need == Need::Head && !active.is_inside_head();
+        if !woken && (between || !active.has_buffer()) && self.io.poll_readable(cx).is_pending() {
+            if between {
                 self.retire(link);
             } else {
                 active.rest();
@@ -251,7 +251,7 @@ impl Http {
         active.reserve(need, &link.shared.config);
         match self.io.poll_read(cx, &mut active.read) {
             Poll::Pending => {
-                if need == Need::Head && !active.is_inside_head() {
+                if between {
                     self.retire(link);
                 } else {
                     active.rest();
@@ -259,10 +259,13 @@ impl Http {
                 false
             }
             Poll::Ready(Ok(0)) => {
-                active.peer_closed(link, self.served);
+                active.peer_closed(link);
                 true
             }
             Poll::Ready(Ok(len)) => {
+                if self.served && between {
+                    self.since = link.shared.worker.now();
+                }
                 active.received(len, link);
                 self.served = true;
                 true

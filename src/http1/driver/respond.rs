@@ -42,8 +42,36 @@ impl Active {
         }
     }
 
+    /// Admits, calls and polls for the first time in one go: most handlers are ready at once, and then
+    /// their future is never moved into the connection.
+    #[inline]
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+        let service = &link.shared.service;
+        let first = guarded(|| {
+            service.admit(&mut request);
+            let mut handler = service.call(request);
+            match handler.as_mut().poll(cx) {
+                Poll::Ready(response) => Ok(response),
+                Poll::Pending => Err(handler),
+            }
+        });
+        match first {
+            Ok(Ok(response)) => self.respond(response, link),
+            Ok(Err(handler)) => {
+                self.handler = Some(handler);
+                // It was polled without a content to take, so nothing moved that it could wait for.
+                self.parked = true;
+                self.touched = true;
+            }
+            Err(_) => self.panicked(link),
+        }
+    }
+
     #[inline]
     pub(super) fn run_handler(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
+        if std::mem::take(&mut self.parked) {
+            return Some(Need::Peer);
+        }
         let handler = self.handler.as_mut()?;
         match guarded(|| handler.as_mut().poll(cx)) {
             Ok(Poll::Ready(response)) => {
@@ -98,7 +126,10 @@ impl Active {
         }
         let head = ResponseHead { status, length, close };
         match self.send_head(head, headers.lines(), link) {
-            Ok(BodyFraming::Empty) => self.upgrade = upgrade,
+            Ok(BodyFraming::Empty) => {
+                self.touched |= upgrade.is_some();
+                self.upgrade = upgrade;
+            }
             Ok(_) => match body.take_full() {
                 Some(content) => {
                     if self.protocol.send_data(content, &mut self.out).is_err()
@@ -107,7 +138,10 @@ impl Active {
                         self.cannot_send(link);
                     }
                 }
-                None => self.sending = Some(body),
+                None => {
+                    self.touched = true;
+                    self.sending = Some(body);
+                }
             },
             Err(()) if self.protocol.state().response == ResponseHalf::AwaitingFinal => {
                 counters.add(Counter::InvalidResponses);
@@ -154,6 +188,7 @@ impl Active {
 
     /// Answers a message that is refused. Nothing after it is interpreted.
     pub(super) fn refuse(&mut self, error: Error, link: &Link) {
+        self.touched = true;
         link.shared.worker.counters.add(counter_of(error));
         self.read.clear();
         match error.status() {
@@ -164,6 +199,7 @@ impl Active {
 
     /// Answers on the server's own account.
     pub(super) fn respond_plain(&mut self, status: StatusCode, text: &'static str, close: bool, link: &Link) {
+        self.touched = true;
         if self.protocol.state().response != ResponseHalf::AwaitingFinal {
             self.abort = true;
             return;
@@ -198,6 +234,7 @@ impl Active {
 
     /// A response that was begun cannot be ended: the peer must see it cut short.
     fn cannot_send(&mut self, link: &Link) {
+        self.touched = true;
         link.shared.worker.counters.add(Counter::InvalidResponses);
         self.sending = None;
         self.abort = true;
@@ -210,7 +247,7 @@ impl Active {
             if cached.tick != tick || cached.config != link.shared.config.id {
                 cached.refresh(tick, &link.shared.config);
             }
-            let framing = self.protocol.send_response(head, lines, &cached.stamp, &mut self.out).map_err(|_| ())?;
+            let framing = self.protocol.send_response(head, lines, &mut cached.stamp, &mut self.out).map_err(|_| ())?;
             link.shared.worker.counters.add(Counter::Responses);
             Ok(framing)
         })

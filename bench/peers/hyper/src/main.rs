@@ -1,6 +1,9 @@
 //! hyper 1.x: a `match` over the path in place of a router, no deadlines, no limits.
 //!
-//!     hyper-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}
+//!     hyper-peer PORT [WORKERS] [default]      /, /json, /echo, /sink, /bytes/{n}
+//!
+//! `pipeline_flush` is on, as pipelined load needs it, unless the mode is `default`: it lifts hyper's ceiling on unwritten bytes, so that a
+//! download to a client that is slower than the server is held in memory whole.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,6 +21,7 @@ use peer_common::{Arguments, FILLER, listen, number, run};
 fn main() {
     let arguments = Arguments::from_env();
     let listener = listen(arguments.address(), false);
+    let pipeline_flush = arguments.mode.as_deref() != Some("default");
     run(arguments.workers, async move {
         let listener = tokio::net::TcpListener::from_std(listener).expect("the socket listens");
         loop {
@@ -27,7 +31,7 @@ fn main() {
             let _ = stream.set_nodelay(true);
             tokio::spawn(async move {
                 let _ = hyper::server::conn::http1::Builder::new()
-                    .pipeline_flush(true)
+                    .pipeline_flush(pipeline_flush)
                     .serve_connection(TokioIo::new(stream), service_fn(handle))
                     .await;
             });

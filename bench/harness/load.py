@@ -1,0 +1,131 @@
+"""The load drivers: each puts load on a server and returns what was done and how long it took."""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+
+from . import BENCH, LOAD
+
+
+class LoadError(RuntimeError):
+    """The load could not be put on the server, or it answered something else than it should."""
+
+
+def run(command, *, core=None, timeout=120):
+    pin = ["taskset", "-c", str(core)] if core is not None else []
+    try:
+        done = subprocess.run([*pin, *map(str, command)], capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise LoadError(f"{os.path.basename(command[0])} took longer than {timeout} s") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip())[-200:]
+        raise LoadError(f"{os.path.basename(command[0])} ended with status {done.returncode}: {said}")
+    return done.stdout
+
+
+def expect(server, method, path, body=None, answer=None, headers=()):
+    """One request; raises unless the answer is a 200 with the content `answer`. Returns the response's header section."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise LoadError(f"{method} {path}: {error!r}") from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise LoadError(f"{method} {path}: status {response.status}")
+    if answer is not None and content != answer:
+        raise LoadError(f"{method} {path}: wrong content {content[:40]!r}")
+    return response.headers
+
+
+def wrk(server, path, connections, seconds, *, core=None, options=(), tail=()):
+    out = run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *options, server.url + path, *tail],
+        core=core,
+    )
+    faults = re.findall(r"(Non-2xx or 3xx responses: \d+|Socket errors: .*)", out)
+    return {
+        "count": int(re.search(r"(\d+) requests in", out)[1]),
+        "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
+        "p50_us": _microseconds(re.search(r"^ +50% +(\S+)", out, re.M)[1]),
+        "p99_us": _microseconds(re.search(r"^ +99% +(\S+)", out, re.M)[1]),
+        "fault": "; ".join(faults) or None,
+    }
+
+
+def pipelined(server, connections, seconds, depth, *, core=None):
+    script = os.path.join(LOAD, "pipeline.lua")
+    return wrk(server, "/", connections, seconds, core=core, options=["-s", script], tail=["--", str(depth)])
+
+
+def oha(program, server, path, options, *, core=None, timeout=180):
+    """Runs oha with `options`; percentiles are in microseconds, `successes` counts 2xx answers."""
+    out = run([program, "--no-tui", "--output-format", "json", *options, server.url + path], core=core, timeout=timeout)
+    result = json.loads(out)
+    statuses = {int(status): count for status, count in result["statusCodeDistribution"].items()}
+    errors = result["errorDistribution"]
+    count = sum(statuses.values()) + sum(errors.values())
+    successes = sum(number for status, number in statuses.items() if 200 <= status < 300)
+    latency = result["latencyPercentiles"]
+    other = {str(status): number for status, number in statuses.items() if not 200 <= status < 300}
+    return {
+        "count": count,
+        "successes": successes,
+        "per_second": result["summary"]["requestsPerSec"],
+        "seconds": result["summary"]["total"],
+        "p50_us": (latency["p50"] or 0) * 1e6,
+        "p99_us": (latency["p99"] or 0) * 1e6,
+        "fault": "; ".join(f"{number} x {what}" for what, number in {**other, **errors}.items()) or None,
+    }
+
+
+def h2load(server, path, requests, *, connections=64, depth=1, options=(), core=None, timeout=120):
+    """So many requests over HTTP/1.1; raises unless each got a 2xx answer."""
+    out = run(
+        ["h2load", "--h1", "-t1", f"-c{connections}", f"-m{depth}", f"-n{requests}", *options, server.url + path],
+        core=core,
+        timeout=timeout,
+    )
+    answered = int(re.search(r"status codes: (\d+) 2xx", out)[1])
+    if answered != requests:
+        raise LoadError(f"{path}: {answered} of {requests} requests got a 2xx answer")
+
+
+def wsload(program, server, arguments, *, core=None, timeout=120):
+    """Runs wsload; `cpu_ns` is the server's between wsload's two marks."""
+    pin = ["taskset", "-c", str(core)] if core is not None else []
+    words = [*pin, program, arguments[0], str(server.port), *map(str, arguments[1:])]
+    result, begin, end = {"error": "no result"}, None, None
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("MARK start"):
+                begin = server.cpu_ns()
+            elif line.startswith("MARK end"):
+                end = server.cpu_ns()
+            elif line.startswith("{"):
+                result = json.loads(line)
+    if "error" in result:
+        raise LoadError(f"wsload: {result['error']}")
+    fault = f"lost {result['lost']}" if result.get("lost") else None
+    return {**result, "cpu_ns": end - begin, "fault": fault}
+
+
+def transfer(server, direction, size, connections, *, core=None, timeout=120):
+    """Uploads to /sink or downloads from /bytes/{size}, once on each of `connections` at the same time."""
+    out = run(
+        [sys.executable, os.path.join(BENCH, "harness", "transfer.py"), direction, server.port, size, connections],
+        core=core,
+        timeout=timeout,
+    )
+    return json.loads(out)
+
+
+def _microseconds(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 60e6}[unit]

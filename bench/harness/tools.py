@@ -1,0 +1,99 @@
+"""Sees to it that the programs a benchmark needs are there: Debian packages, oha, bench-server, the peers."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+
+from . import BENCH, ROOT
+
+# Program -> Debian package.
+PACKAGES = {
+    "h2load": "nghttp2-client",
+    "nginx": "nginx-light",
+    "perf": "linux-perf",
+    "strace": "strace",
+    "taskset": "util-linux",
+    "valgrind": "valgrind",
+    "wrk": "wrk",
+}
+
+
+def need(*programs):
+    """Ends the run unless every program is there; as root it installs what is missing first."""
+    os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        packages = sorted({PACKAGES[program] for program in missing})
+        print("installing Debian packages:", *packages, file=sys.stderr)
+        # RUNLEVEL=1 asks nginx's package not to start its service.
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        subprocess.run(["apt-get", "-qq", "update"], env=environment)
+        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages], env=environment)
+        missing = [program for program in programs if not shutil.which(program)]
+    if missing:
+        packages = sorted({PACKAGES[program] for program in missing})
+        sys.exit(f"missing: {', '.join(missing)} (Debian packages: {' '.join(packages)}); install them and run again")
+
+
+def target():
+    return os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
+
+
+def oha():
+    """The path of oha: $OHA, PATH, the project's own tools folder; otherwise cargo builds it there, which takes minutes."""
+    tools = os.environ.get("WIRELINE_TOOLS") or os.path.join(target(), "tools")
+    local = os.path.join(tools, "bin", "oha")
+    for found in (os.environ.get("OHA"), shutil.which("oha"), local):
+        if found and os.access(found, os.X_OK):
+            return found
+    print("building oha", file=sys.stderr)
+    environment = {**os.environ, "CARGO_TARGET_DIR": os.path.join(tools, "build")}
+    built = subprocess.run(["cargo", "install", "oha", "--locked", "--root", tools], env=environment)
+    if built.returncode:
+        sys.exit("oha could not be built: put a recent one into PATH, or its path into $OHA")
+    shutil.rmtree(os.path.join(tools, "build"), ignore_errors=True)
+    return local
+
+
+def build_server():
+    """Builds bench-server in release mode and returns its path."""
+    _cargo(ROOT, "--package", "wireline-bench")
+    return os.path.join(target(), "release", "bench-server")
+
+
+def build_peers():
+    """Builds the peers and wsload in release mode and returns the folder of their programs. They keep a target folder of their own."""
+    folder = os.environ.get("BENCH_PEERS_TARGET") or os.path.join(BENCH, "peers", "target")
+    _cargo(os.path.join(BENCH, "peers"), "--locked", "--target-dir", folder)
+    return os.path.join(folder, "release")
+
+
+def _cargo(folder, *arguments):
+    if subprocess.run(["cargo", "build", "--release", "--quiet", *arguments], cwd=folder).returncode:
+        sys.exit(f"cargo build failed in {os.path.relpath(folder, ROOT)}")
+
+
+def servers(override=None):
+    """The tables of servers.toml. A command in `override` stands in for wireline; then there is no `--app` row."""
+    with open(os.path.join(BENCH, "servers.toml"), "rb") as file:
+        table = tomllib.load(file)
+    if override:
+        del table["wireline-app"]
+        table["wireline"].update(command=override, unequal="another server stands in: " + os.path.basename(override.split()[0]))
+        table["wireline"].pop("limited", None)
+    return table
+
+
+def places(names, table, override=None, load=()):
+    """Builds what the servers `names` and the load drivers `load` need, and returns the values for their commands."""
+    found = {"bench": BENCH, "server": "", "peers": ""}
+    commands = [table[name]["command"] for name in names]
+    if any("{server}" in command for command in commands):
+        found["server"] = build_server()
+    if "wsload" in load or any("{peers}" in command for command in commands):
+        found["peers"] = build_peers()
+    if any("nginx" in command for command in commands):
+        need("nginx")
+    return found

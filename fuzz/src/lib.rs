@@ -1,0 +1,25 @@
+//! What must hold for every input, one function for each fuzz target.
+//!
+//! The functions are ordinary ones: the targets call them under libFuzzer, and
+//! `tests/fuzz_replay.rs` includes this file and calls them with the committed seeds and findings on
+//! a stable compiler.
+
+#![forbid(unsafe_code)]
+
+mod chunked;
+#[path = "../../tests/support/conversation.rs"]
+mod conversation;
+mod differential;
+mod input;
+mod reference;
+mod request_head;
+mod response;
+mod router;
+mod splits;
+
+pub use chunked::chunked;
+pub use differential::differential;
+pub use request_head::request_head;
+pub use response::response;
+pub use router::router;
+pub use splits::splits;

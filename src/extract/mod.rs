@@ -1,0 +1,83 @@
+//! The arguments of handlers: each file here is one kind of value that a handler may ask a request for.
+//!
+//! ```text
+//!   Request ── Parts ── FromRequestParts ──> Path Query State Extension Headers ConnInfo Method Uri
+//!      │                                     Version MatchedPath RawQuery
+//!      └────── Body ──── FromRequest ──────> Json Bytes String Body, or the whole Request
+//! ```
+//!
+//! All arguments but the last come from the head ([`FromRequestParts`]); the last may take the content
+//! ([`FromRequest`]). They are taken in order, and the first that is not to be had answers in the
+//! handler's place with its rejection: a type of its own with a status, a sentence for the client, and
+//! conversions to [`IntoResponse`] and [`Error`].
+//!
+//! | the client's fault | the programmer's fault |
+//! |---|---|
+//! | 400 malformed, 408 too slow, 413 too large, 415 not JSON, 422 JSON of another shape | refused by `Router::build` where the route alone tells; 500 where only a request does |
+//!
+//! `Option<T>` is `None` when the request has no such value at all; a value that is there and malformed
+//! is still refused ([`OptionalFromRequestParts`], [`OptionalFromRequest`]). `Result<T, T::Rejection>`
+//! hands every rejection to the handler.
+//!
+//! ```
+//! use wireline::extract::{Json, Path, PathRejection, State};
+//! use wireline::router::Router;
+//!
+//! #[derive(Clone)]
+//! struct Shelf(&'static str);
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Book {
+//!     title: String,
+//! }
+//!
+//! async fn put(State(shelf): State<Shelf>, Path(place): Path<u32>, Json(book): Json<Book>) -> String {
+//!     format!("{} stands at {place} on {}", book.title, shelf.0)
+//! }
+//!
+//! async fn look(place: Result<Path<u32>, PathRejection>) -> String {
+//!     place.map_or_else(|rejection| format!("nowhere: {rejection}"), |Path(place)| format!("at {place}"))
+//! }
+//!
+//! let shelf = Router::new().put("/shelf/{place}", put).get("/shelf/{place}", look).state(Shelf("the left"));
+//! assert!(shelf.build().is_ok());
+//! ```
+//!
+//! [`FromRequestParts`]: crate::service::handler::FromRequestParts
+//! [`FromRequest`]: crate::service::handler::FromRequest
+//! [`IntoResponse`]: crate::service::response::IntoResponse
+//! [`Error`]: crate::service::error::Error
+
+mod body;
+mod bytes;
+mod conn_info;
+mod extension;
+mod headers;
+#[cfg(feature = "json")]
+mod json;
+mod matched_path;
+mod method;
+mod optional;
+mod params;
+mod path;
+#[cfg(feature = "form")]
+mod query;
+mod raw_query;
+mod rejection;
+mod result;
+mod state;
+mod string;
+mod uri;
+mod version;
+
+pub use self::extension::{Extension, ExtensionRejection};
+#[cfg(feature = "json")]
+pub use self::json::{Json, JsonRejection};
+pub use self::matched_path::{MatchedPath, MatchedPathRejection};
+pub use self::optional::{OptionalFromRequest, OptionalFromRequestParts};
+pub use self::path::{Path, PathRejection};
+#[cfg(feature = "form")]
+pub use self::query::{Query, QueryRejection};
+pub use self::raw_query::RawQuery;
+pub use self::state::{State, StateRejection};
+pub use self::uri::UriRejection;

@@ -1,0 +1,44 @@
+//! The request target as a URI.
+
+use crate::extract::rejection::rejection;
+use crate::service::handler::FromRequestParts;
+use crate::service::request::Parts;
+use http::{StatusCode, Uri};
+use std::fmt;
+
+/// The request target as the `http` crate's type: path and query, with scheme and authority when the
+/// client sent them (RFC 9112 §3.2.2).
+///
+/// ```
+/// use http::Uri;
+/// use wireline::router::Router;
+///
+/// let router = Router::new().get("/{*rest}", async |uri: Uri| format!("nothing at {}", uri.path()));
+/// assert!(router.build().is_ok());
+/// ```
+impl FromRequestParts for Uri {
+    type Rejection = UriRejection;
+
+    async fn from_request_parts(parts: &mut Parts) -> Result<Self, UriRejection> {
+        parts.to_uri().ok_or(UriRejection(()))
+    }
+}
+
+/// The server takes a few targets that the `http` crate does not, such as a path with `"` in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UriRejection(());
+
+impl UriRejection {
+    /// 400.
+    pub const fn status(&self) -> StatusCode {
+        StatusCode::BAD_REQUEST
+    }
+}
+
+impl fmt::Display for UriRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request target is not a URI")
+    }
+}
+
+rejection!(UriRejection);

@@ -1,0 +1,519 @@
+//! Services of tower here, and ours there: an axum `Router` behind a wireline route, a wireline router
+//! behind hyper.
+//!
+//! ```text
+//!   wireline request ── TowerService ──> poll_ready, call ──> any tower service (axum, tonic, ...)
+//!   hyper's request  ── HyperService ──> admit, call ──────> any wireline service (Routes, ...)
+//! ```
+//!
+//! Heads are converted, contents are not: they stream through, with their trailers. A switch of protocols
+//! does not pass: each side has its own way to hand a connection over.
+
+use crate::router::Router;
+use crate::service::body::{Body, BodyError};
+use crate::service::handler::{ResponseFuture, Service};
+use crate::service::request::Request;
+use crate::service::response::Response;
+use bytes::{Buf, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// A tower service as a wireline [`Service`].
+///
+/// Each request goes to a clone of the service, once that says it is ready. The request is an
+/// [`http::Request`] of wireline's [`Body`] with a [`ConnInfo`](crate::resource::addr::ConnInfo) among its
+/// extensions. An error of the service is a 500, and so is a 101: nobody here could speak what it
+/// switches to.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::task::{Context, Poll};
+/// use wireline::router::Router;
+/// use wireline::service::{body::Body, handler::Service, request::Request};
+///
+/// #[derive(Clone)]
+/// struct Hello;
+///
+/// impl tower_service::Service<http::Request<Body>> for Hello {
+///     type Response = http::Response<Body>;
+///     type Error = Infallible;
+///     type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+///
+///     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+///         Poll::Ready(Ok(()))
+///     }
+///
+///     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+///         std::future::ready(Ok(http::Response::new(format!("hello from {}", request.uri()).into())))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let routes = Router::new().mount_tower("/old", Hello).build().unwrap();
+/// let mut response = routes.call(Request::get("/old/page")).await;
+/// let content = std::mem::take(response.body_mut()).collect().await.unwrap();
+/// assert_eq!(content, "hello from /page");
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TowerService<S> {
+    service: S,
+    /// How many segments of the path the service does not see.
+    hidden: usize,
+}
+
+impl<S> TowerService<S> {
+    /// The service, for requests with their whole path.
+    pub const fn new(service: S) -> Self {
+        Self { service, hidden: 0 }
+    }
+}
+
+impl<S, B> Service for TowerService<S>
+where
+    S: tower_service::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    B: HttpBody + Send + 'static,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn call(&self, request: Request) -> ResponseFuture {
+        let Self { mut service, hidden } = self.clone();
+        Box::pin(async move {
+            let Ok(mut request) = http::Request::try_from(request) else {
+                return Response::text("the request target is not a URI").with_status(StatusCode::BAD_REQUEST);
+            };
+            if hidden > 0 {
+                *request.uri_mut() = without_segments(std::mem::take(request.uri_mut()), hidden);
+            }
+            if poll_fn(|cx| service.poll_ready(cx)).await.is_err() {
+                return Response::internal_error();
+            }
+            match service.call(request).await {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Response::internal_error(),
+                Ok(response) => response.map(body_of).into(),
+                Err(_) => Response::internal_error(),
+            }
+        })
+    }
+}
+
+/// Tower services in a router.
+impl Router {
+    /// Gives a tower service everything at and under `prefix`, whatever the method. The service sees paths
+    /// without the prefix, so that one with routes of its own needs not know where it hangs; `/` alone
+    /// gives it everything. Other routes under the prefix win where they are more precise.
+    ///
+    /// Middleware, state and limits of this router stand around it as around a route.
+    #[must_use]
+    pub fn mount_tower<S, B>(self, prefix: &str, service: S) -> Self
+    where
+        S: tower_service::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+        B: HttpBody + Send + 'static,
+        B::Data: Into<Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let prefix = prefix.trim_end_matches('/');
+        let service = TowerService { service, hidden: prefix.matches('/').count() };
+        let handler = move |request: Request| service.call(request);
+        let (slash, rest) = (format!("{prefix}/"), format!("{prefix}/{{*{REST}}}"));
+        let router = if prefix.is_empty() { self } else { self.any(prefix, handler.clone()) };
+        router.any(&slash, handler.clone()).any(&rest, handler)
+    }
+
+    /// Gives a tower service what has no route, with its whole path. Counts on the outermost router.
+    #[must_use]
+    pub fn fallback_tower<S, B>(self, service: S) -> Self
+    where
+        S: tower_service::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send,
+        B: HttpBody + Send + 'static,
+        B::Data: Into<Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let service = TowerService::new(service);
+        self.fallback(move |request: Request| service.call(request))
+    }
+}
+
+/// A wireline service as a tower service; see [`HyperService`].
+pub fn into_tower(service: Arc<dyn Service>) -> HyperService {
+    HyperService { service, max_body: DEFAULT_MAX_BODY }
+}
+
+/// A wireline service as a tower service, for hyper (through `hyper_util::service::TowerToHyperService`)
+/// and for everything else that calls tower services.
+///
+/// The body limit of the route holds, else [`max_body`](Self::max_body): past it the handler meets
+/// [`BodyError::TooLarge`], and a length that says so beforehand is answered with 413 in its place. All
+/// other limits, deadlines and the guard against panics are the calling server's.
+///
+/// Addresses are not known here: whoever has them leaves a
+/// [`ConnInfo`](crate::resource::addr::ConnInfo) in the request's extensions. A response that would switch
+/// protocols becomes 501.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_service::Service as _;
+/// use wireline::router::Router;
+/// use wireline::service::body::Body;
+/// use wireline::tower::into_tower;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let routes = Router::new().get("/ping", async || "pong").build().unwrap();
+/// let mut service = into_tower(Arc::new(routes));
+/// let request = http::Request::get("/ping").body(Body::empty()).unwrap();
+/// let response = service.call(request).await.unwrap();
+/// assert_eq!(response.into_body().collect().await.unwrap(), "pong");
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct HyperService {
+    service: Arc<dyn Service>,
+    max_body: u64,
+}
+
+impl HyperService {
+    /// Limits the content of requests, in octets, where their route does not say otherwise. Default 10 MiB.
+    #[must_use]
+    pub const fn max_body(mut self, octets: u64) -> Self {
+        self.max_body = octets;
+        self
+    }
+}
+
+impl fmt::Debug for HyperService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperService").field("max_body", &self.max_body).finish_non_exhaustive()
+    }
+}
+
+impl<B> tower_service::Service<http::Request<B>> for HyperService
+where
+    B: HttpBody + Send + 'static,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let method = head.method.clone();
+        let mut request = Request::from(http::Request::from_parts(head, ()));
+        let limit = self.service.admit(&mut request).max_body.unwrap_or(self.max_body);
+        if body.size_hint().lower() > limit {
+            let response = Response::text("content too large").with_status(StatusCode::PAYLOAD_TOO_LARGE);
+            return Box::pin(std::future::ready(Ok(response.into())));
+        }
+        if !body.is_end_stream() {
+            *request.body_mut() = Body::from_http_body(Limited { body: Box::pin(body), left: limit });
+        }
+        let response = self.service.call(request);
+        Box::pin(async move { Ok(sendable(response.await, &method)) })
+    }
+}
+
+/// The response as a server of another making may send it.
+fn sendable(response: Response, method: &Method) -> http::Response<Body> {
+    if response.invalid().is_some() {
+        return Response::internal_error().into();
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS || (*method == Method::CONNECT && response.status().is_success()) {
+        return Response::text("this server does not switch protocols").with_status(StatusCode::NOT_IMPLEMENTED).into();
+    }
+    let mut response = http::Response::from(response);
+    // D43: a length that the content tells itself wins over the handler's, where there is content.
+    let tells = response.body().len().is_some();
+    let announces = (*method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED) && response.body().is_empty();
+    let headers: &mut HeaderMap = response.headers_mut();
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    if tells && !announces {
+        headers.remove(CONTENT_LENGTH);
+    }
+    response
+}
+
+/// The same URI without the first segments of its path.
+fn without_segments(uri: Uri, count: usize) -> Uri {
+    let path = uri.path();
+    let rest = path.match_indices('/').nth(count).map_or("/", |(at, _)| &path[at..]);
+    let shortened = uri.query().map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
+    // What was left out of a valid path leaves a valid path.
+    let Ok(shortened) = PathAndQuery::try_from(shortened) else { return uri };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(shortened);
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+/// A body that is known to have ended stays known to be empty: to HEAD that is the difference between the
+/// service's Content-Length and none.
+fn body_of<B>(body: B) -> Body
+where
+    B: HttpBody + Send + 'static,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.is_end_stream() { Body::empty() } else { Body::from_http_body(body) }
+}
+
+/// A body with a ceiling.
+struct Limited<B> {
+    body: Pin<Box<B>>,
+    left: u64,
+}
+
+impl<B> HttpBody for Limited<B>
+where
+    B: HttpBody,
+    B::Data: Into<Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(frame) = ready!(self.body.as_mut().poll_frame(cx)) else { return Poll::Ready(None) };
+        let frame = frame.map_err(|error| BodyError::Foreign(error.into())).and_then(|frame| {
+            let length = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+            self.left = self.left.checked_sub(length).ok_or(BodyError::TooLarge)?;
+            Ok(frame.map_data(Into::into))
+        });
+        Poll::Ready(Some(frame))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The limit of wireline's own server (S37).
+const DEFAULT_MAX_BODY: u64 = 10 * 1024 * 1024;
+
+/// The name of the parameter that takes the rest of the path, unlikely to be one of the prefix's.
+const REST: &str = "rest_of_the_path";
+
+/// Fields of the connection (RFC 9110 §7.6.1), which is the calling server's.
+const HOP_BY_HOP: [HeaderName; 5] =
+    [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::addr::{ConnInfo, PeerAddr};
+    use crate::service::error::Result;
+    use bytes::Bytes;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tower_service::Service as _;
+
+    /// A tower service from a function; it is ready when it was asked twice.
+    struct Slow<F> {
+        function: F,
+        asked: u32,
+        clones: Arc<AtomicU32>,
+    }
+
+    impl<F> Slow<F> {
+        fn new(function: F) -> Self {
+            Self { function, asked: 0, clones: Arc::default() }
+        }
+    }
+
+    impl<F: Clone> Clone for Slow<F> {
+        fn clone(&self) -> Self {
+            self.clones.fetch_add(1, Ordering::Relaxed);
+            Self { function: self.function.clone(), asked: 0, clones: self.clones.clone() }
+        }
+    }
+
+    impl<F: Fn(http::Request<Body>) -> Result<http::Response<Body>, &'static str>> tower_service::Service<http::Request<Body>> for Slow<F> {
+        type Response = http::Response<Body>;
+        type Error = &'static str;
+        type Future = std::future::Ready<Result<http::Response<Body>, &'static str>>;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+            self.asked += 1;
+            if self.asked < 2 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            assert!(self.asked >= 2, "called before it was ready");
+            std::future::ready((self.function)(request))
+        }
+    }
+
+    fn tell(request: http::Request<Body>) -> Result<http::Response<Body>, &'static str> {
+        Ok(http::Response::new(format!("{} {}", request.method(), request.uri()).into()))
+    }
+
+    async fn text(mut response: Response) -> (u16, String) {
+        let content = std::mem::take(response.body_mut()).collect().await.expect("the content of the answer");
+        (response.status().as_u16(), String::from_utf8_lossy(&content).into_owned())
+    }
+
+    async fn get(service: &impl Service, target: &str) -> (u16, String) {
+        text(service.call(Request::get(target)).await).await
+    }
+
+    #[tokio::test]
+    async fn a_mounted_service_does_not_see_its_prefix() {
+        let service = Slow::new(tell);
+        let clones = service.clones.clone();
+        let routes = Router::new()
+            .get("/api/own", async || "own")
+            .mount_tower("/api", service.clone())
+            .mount_tower("/t/{tenant}/", service.clone())
+            .fallback_tower(service)
+            .build()
+            .expect("no conflict");
+        let before = clones.load(Ordering::Relaxed);
+        for (target, seen) in [
+            ("/api", "GET /"),
+            ("/api/", "GET /"),
+            ("/api?a=/b/c", "GET /?a=/b/c"),
+            ("/api/x/y?q=1", "GET /x/y?q=1"),
+            ("/api/x/y/", "GET /x/y/"),
+            ("/api/a%2Fb", "GET /a%2Fb"),
+            ("/api/own", "own"),
+            ("/t/acme/x", "GET /x"),
+            ("/t/acme", "GET /"),
+            ("/elsewhere/x?y", "GET /elsewhere/x?y"),
+        ] {
+            assert_eq!(get(&routes, target).await, (200, seen.to_owned()), "{target}");
+        }
+        assert_eq!(clones.load(Ordering::Relaxed) - before, 9, "one clone for each request that reached the service");
+        let whole = Router::new().mount_tower("/", Slow::new(tell)).build().expect("no conflict");
+        assert_eq!(get(&whole, "/").await, (200, "GET /".to_owned()));
+        assert_eq!(get(&whole, "/a/b").await, (200, "GET /a/b".to_owned()));
+    }
+
+    #[test]
+    fn what_stands_before_the_path_stays() {
+        let uri: Uri = "http://example.com:8000/a/b/c?d".parse().expect("a URI");
+        assert_eq!(without_segments(uri.clone(), 2), "http://example.com:8000/c?d");
+        assert_eq!(without_segments(uri.clone(), 3), "http://example.com:8000/?d");
+        assert_eq!(without_segments(uri, 9), "http://example.com:8000/?d");
+    }
+
+    #[tokio::test]
+    async fn errors_and_switches_become_500() {
+        let failing = TowerService::new(Slow::new(|_| Err("the disk is full")));
+        assert_eq!(get(&failing, "/").await, (500, "internal server error".to_owned()));
+        let switching = TowerService::new(Slow::new(|_| {
+            let mut response = http::Response::new(Body::empty());
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            Ok(response)
+        }));
+        assert_eq!(get(&switching, "/").await.0, 500);
+    }
+
+    #[tokio::test]
+    async fn contents_stream_both_ways_with_trailers() {
+        let echo = TowerService::new(Slow::new(|request: http::Request<Body>| Ok(http::Response::new(request.into_body()))));
+        let (mut sender, body) = Body::channel();
+        let mut request = Request::get("/");
+        *request.body_mut() = body;
+        tokio::spawn(async move {
+            sender.send("one ".into()).await.expect("a reader");
+            sender.send("two".into()).await.expect("a reader");
+            let mut trailers = crate::service::headers::Headers::new();
+            trailers.try_insert("x-sum", "7").expect("a field");
+            sender.finish_with(trailers);
+        });
+        let mut response = echo.call(request).await;
+        let (content, trailers) = std::mem::take(response.body_mut()).collect_with_trailers().await.expect("the content");
+        assert_eq!(content, "one two");
+        assert!(trailers.is_some_and(|trailers| trailers.get("x-sum").is_some_and(|value| value == "7")));
+    }
+
+    async fn ask(service: &mut HyperService, request: http::Request<impl Into<Body>>) -> (u16, HeaderMap, String) {
+        let Ok(response) = service.call(request.map(Into::into)).await;
+        let (head, body) = response.into_parts();
+        let content = body.collect().await.expect("the content of the answer");
+        (head.status.as_u16(), head.headers, String::from_utf8_lossy(&content).into_owned())
+    }
+
+    fn post(target: &str, content: impl Into<Body>) -> http::Request<Body> {
+        http::Request::post(target).body(content.into()).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn limits_hold_behind_another_server() {
+        let routes = Router::new()
+            .post("/", async |content: Bytes| content.len().to_string())
+            .nest("/small", Router::new().post("/", async |content: Bytes| content.len().to_string()).max_body(2))
+            .build()
+            .expect("valid");
+        let mut service = into_tower(Arc::new(routes)).max_body(4);
+        assert_eq!(ask(&mut service, post("/", "1234")).await.2, "4");
+        assert_eq!(ask(&mut service, post("/", "12345")).await.0, 413);
+        assert_eq!(ask(&mut service, post("/small", "12")).await.2, "2");
+        assert_eq!(ask(&mut service, post("/small", "123")).await.0, 413);
+        // Without a length, the limit is met while reading.
+        for (chunks, status) in [(4, 200), (5, 413)] {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                for _ in 0..chunks {
+                    if sender.send("x".into()).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            assert_eq!(ask(&mut service, post("/", body)).await.0, status, "{chunks} chunks");
+        }
+    }
+
+    #[tokio::test]
+    async fn responses_are_such_as_another_server_may_send() {
+        let routes = Router::new()
+            .get("/length", async || Response::text("12345").with_header("content-length", "3").with_header("connection", "close"))
+            .get("/chunked", async || Response::text("12345").with_header("transfer-encoding", "chunked"))
+            .get("/invalid", async || Response::text("").with_header("x", "a\nb"))
+            .get("/upgrade", async || Response::upgrade("chat", async |_| ()))
+            .head("/head", async || Response::ok().with_header("content-length", "9"))
+            .get("/peer", async |info: ConnInfo| info.peer.to_string())
+            .build()
+            .expect("valid");
+        let mut service = into_tower(Arc::new(routes));
+        let request = |method: &str, target: &str| http::Request::builder().method(method).uri(target).body(()).expect("a request");
+        for target in ["/length", "/chunked"] {
+            let (status, headers, content) = ask(&mut service, request("GET", target)).await;
+            assert_eq!((status, content.as_str()), (200, "12345"));
+            assert_eq!(headers.keys().collect::<Vec<_>>(), ["content-type"], "{target}");
+        }
+        assert_eq!(ask(&mut service, request("GET", "/invalid")).await.0, 500);
+        assert_eq!(ask(&mut service, request("GET", "/upgrade")).await.0, 501);
+        assert_eq!(ask(&mut service, request("CONNECT", "/length")).await.0, 405);
+        assert_eq!(ask(&mut service, request("HEAD", "/head")).await.1["content-length"], "9");
+        let mut addressed = request("GET", "/peer");
+        let peer = PeerAddr::Inet("192.0.2.1:5".parse().expect("an address"));
+        addressed.extensions_mut().insert(ConnInfo { peer, local: PeerAddr::Unix });
+        assert_eq!(ask(&mut service, addressed).await.2, "192.0.2.1:5");
+    }
+}

@@ -123,7 +123,8 @@ impl Router {
         B::Error: Into<BoxError>,
     {
         let prefix = prefix.trim_end_matches('/');
-        let service = TowerService { service, hidden: prefix.matches('/').count() };
+        // A handler is cloned for each request, and so is the service: once is enough.
+        let service = Arc::new(TowerService { service, hidden: prefix.matches('/').count() });
         let handler = move |request: Request| service.call(request);
         let (slash, rest) = (format!("{prefix}/"), format!("{prefix}/{{*{REST}}}"));
         let router = if prefix.is_empty() { self } else { self.any(prefix, handler.clone()) };
@@ -140,7 +141,7 @@ impl Router {
         B::Data: Into<Bytes>,
         B::Error: Into<BoxError>,
     {
-        let service = TowerService::new(service);
+        let service = Arc::new(TowerService::new(service));
         self.fallback(move |request: Request| service.call(request))
     }
 }

@@ -4,7 +4,7 @@ import os
 
 BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(BENCH)
-RESULTS = os.path.join(BENCH, "results")
+RESULTS = os.environ.get("BENCH_RESULTS") or os.path.join(BENCH, "results")
 LOAD = os.path.join(BENCH, "load")
 
 # The header section that Chrome sends for a page, 14 fields with Host, which the load tools add themselves.

@@ -20,8 +20,8 @@ PACKAGES = {
 }
 
 
-def need(*programs):
-    """Ends the run unless every program is there; as root it installs what is missing first."""
+def need(*programs, must=True):
+    """Sees to it that every program is there; as root it installs what is missing. Ends the run without one, unless not `must`."""
     os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
     missing = [program for program in programs if not shutil.which(program)]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
@@ -32,7 +32,7 @@ def need(*programs):
         subprocess.run(["apt-get", "-qq", "update"], env=environment)
         subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages], env=environment)
         missing = [program for program in programs if not shutil.which(program)]
-    if missing:
+    if missing and must:
         packages = sorted({PACKAGES[program] for program in missing})
         sys.exit(f"missing: {', '.join(missing)} (Debian packages: {' '.join(packages)}); install them and run again")
 

@@ -129,8 +129,7 @@ impl Connection {
             (RequestHalf::Body, _) => self.receive_body(buf, limits),
         };
         if result.is_err() {
-            // Legal in every state that reads.
-            let _ = self.state.apply(Transition::Refuse);
+            self.give_up();
         }
         result
     }
@@ -325,7 +324,12 @@ impl Connection {
 
     /// Refuses the present message for a reason that is not in its octets: it did not come in time.
     /// One error response may still be sent, if none was begun.
+    #[cold]
     pub fn give_up(&mut self) {
+        if self.state.request == RequestHalf::Idle && !self.parser.has_method() {
+            // The method is that of the request before, and HEAD would keep the reason from the peer.
+            self.head.method = Method::GET;
+        }
         let _ = self.state.apply(Transition::Refuse);
     }
 

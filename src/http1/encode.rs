@@ -7,7 +7,7 @@ use crate::wire::number;
 use http::StatusCode;
 
 /// The fields that a server adds to its responses: `Server` and `Date`, already written as lines.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stamp {
     server: Vec<u8>,
     date: Vec<u8>,
@@ -29,6 +29,13 @@ impl Stamp {
         let date = line(b"date", date.as_bytes());
         let keep_alive_end = [KEEP_ALIVE, &server, &date, b"\r\n"].concat();
         Self { server, date, keep_alive_end, memo: Default::default() }
+    }
+}
+
+/// Neither `Server` nor `Date`.
+impl Default for Stamp {
+    fn default() -> Self {
+        Self { server: Vec::new(), date: Vec::new(), keep_alive_end: [KEEP_ALIVE, b"\r\n"].concat(), memo: Default::default() }
     }
 }
 

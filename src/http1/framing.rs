@@ -31,15 +31,22 @@ pub(crate) struct Semantics {
 /// Decides framing, persistence, expectation and upgrade of a request from its fields.
 ///
 /// Ambiguity is an error, never a guess: what two parsers could read in two ways is refused.
+/// `known_host` is a Host that was found valid before.
 #[inline]
-pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8) -> Result<Semantics, Error> {
+pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8, known_host: &mut Vec<u8>) -> Result<Semantics, Error> {
     let mut seen = Seen::default();
     for field in fields {
         match field.name_len() {
             4 if field.is(b"host", block) => {
                 // RFC 9112 §3.2: one Host, and a valid one, even when an absolute target overrides it.
-                if seen.host || !grammar::is_host(field.value(block)) {
+                // Nearly always it is the one that was found valid in the request before.
+                let host = field.value(block);
+                if seen.host || (host != known_host.as_slice() && !grammar::is_host(host)) || host.is_empty() {
                     return Err(Error::Host);
+                }
+                if host != known_host.as_slice() {
+                    known_host.clear();
+                    known_host.extend_from_slice(host);
                 }
                 seen.host = true;
             }

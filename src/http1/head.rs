@@ -20,6 +20,7 @@ pub struct RequestHead {
     pub(crate) target: RequestTarget,
     pub(crate) fields: Vec<Field>,
     pub(crate) semantics: framing::Semantics,
+    known_host: Vec<u8>,
 }
 
 impl RequestHead {
@@ -127,6 +128,12 @@ impl HeadParser {
                 Some(b' ') if end > self.mark => {}
                 Some(_) => return Err(Error::Target),
             }
+            if end + 1 - self.start > limits.request_line {
+                return Err(Error::RequestLineTooLong);
+            }
+            if end + 1 - self.start > limits.request_line {
+                return Err(Error::RequestLineTooLong);
+            }
             head.target = target::parse(buf, self.mark, end, &head.method).ok_or(Error::Target)?;
             self.at = end + 1;
             self.stage = Stage::Version;
@@ -138,9 +145,14 @@ impl HeadParser {
         }
         let bounds = SectionLimits { octets: limits.header_section, fields: limits.header_fields };
         let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else { return Ok(None) };
-        head.semantics = framing::request(buf, &head.fields, head.minor)?;
+        head.semantics = framing::request(buf, &head.fields, head.minor, &mut head.known_host)?;
         *self = Self::default();
         Ok(Some(end))
+    }
+
+    /// Whether the method of the request that is being read is known.
+    pub(crate) fn has_method(&self) -> bool {
+        !matches!(self.stage, Stage::Start | Stage::Method)
     }
 
     #[inline]
@@ -162,7 +174,10 @@ impl HeadParser {
             }
             (Method::from_bytes(&rest[..len]).map_err(|_| Error::Method)?, len)
         };
-        head.method = method;
+        // Assigning drops the old value, which costs more than finding that it is the same.
+        if head.method != method {
+            head.method = method;
+        }
         self.mark += len + 1;
         self.at = self.mark;
         self.stage = Stage::Target;

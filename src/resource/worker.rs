@@ -225,7 +225,9 @@ impl Worker {
                 break;
             }
             excess = excess.saturating_sub(octets);
-            slot.shed.store(true, Ordering::Relaxed);
+            if slot.shed.swap(true, Ordering::Relaxed) {
+                continue;
+            }
             self.counters.add(Counter::ShedConnections);
             slot.waker.get().into_iter().for_each(Waker::wake_by_ref);
         }

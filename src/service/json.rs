@@ -4,9 +4,11 @@ use crate::service::body::Body;
 use crate::service::error::{Error, Result};
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
 
 impl Response {
     /// 200 with `value` as JSON.
@@ -16,8 +18,13 @@ impl Response {
     /// When `value` cannot be serialised (a map with keys that are no strings, for one); with `?` it
     /// becomes a 500.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        let content = serde_json::to_vec(value).map_err(Error::internal)?;
-        Ok(Self::typed(JSON, Body::full(content)))
+        // Written into a buffer that stays, so that a small value costs one allocation of its exact size.
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            serde_json::to_writer(&mut *scratch, value).map_err(Error::internal)?;
+            let content = if scratch.len() > COPIED { Bytes::from(std::mem::take(scratch)) } else { Bytes::copy_from_slice(scratch) };
+            Ok(Self::typed(JSON, Body::full(content)))
+        })
     }
 }
 
@@ -53,3 +60,10 @@ impl IntoResponse for serde_json::Value {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// From here on copying costs more than the allocation that it saves.
+const COPIED: usize = 16 * 1024;

@@ -131,7 +131,7 @@ struct Inner {
     method: Method,
     version: Version,
     target: Target,
-    /// The request target's text, apart from the headers' block so that replacing the headers leaves it alone.
+    /// The request line up to the end of its target, apart from the headers' block so that replacing the headers leaves it alone.
     line: Vec<u8>,
     headers: Headers,
     extensions: Option<Box<Extensions>>,
@@ -319,7 +319,7 @@ impl Parts {
     #[inline]
     pub(crate) fn begin(
         &mut self,
-        method: Method,
+        method: &Method,
         version: Version,
         target: RequestTarget,
         block: &mut Vec<u8>,
@@ -327,11 +327,13 @@ impl Parts {
         connection: &Arc<Slot>,
     ) {
         let inner = self.inner_mut();
-        inner.method = method;
+        if inner.method != *method {
+            inner.method.clone_from(method);
+        }
         inner.version = version;
         inner.line.clear();
-        inner.line.extend_from_slice(target.whole(block));
-        inner.target = Target::Wire(target.rebased());
+        inner.line.extend_from_slice(target.up_to_end(block));
+        inner.target = Target::Wire(target);
         inner.headers.set_wire(block, fields);
         inner.connection = Some(connection.clone());
     }

@@ -33,12 +33,10 @@ impl RequestTarget {
     pub(crate) const ROOT: Self =
         Self { form: TargetForm::Origin, whole: Span::FIRST, path: Span::FIRST, query: None, authority: None };
 
-    /// The same target in a block that begins with it.
+    /// The block up to the end of the target: all that the offsets refer to.
     #[inline]
-    pub(crate) fn rebased(self) -> Self {
-        let start = self.whole.start();
-        let shift = |span: Span| Span::new(span.start() - start, span.start() - start + span.len()).unwrap_or_default();
-        Self { whole: shift(self.whole), path: shift(self.path), query: self.query.map(shift), authority: self.authority.map(shift), ..self }
+    pub(crate) fn up_to_end<'a>(&self, block: &'a [u8]) -> &'a [u8] {
+        block.get(..self.whole.range().end).unwrap_or_default()
     }
 
     /// Which form the target has.

@@ -23,16 +23,16 @@ use wireline::http1::state::Life;
 
 /// What a conversation came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// The events, consecutive data put together, values as the octets that they are.
-    pub lines: Vec<Vec<u8>>,
+    pub(crate) lines: Vec<Vec<u8>>,
     /// Where it stopped.
-    pub end: End,
+    pub(crate) end: End,
 }
 
 /// Where a conversation stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Every octet was consumed, the next request may come.
     Waiting,
     /// A message has begun and not ended.
@@ -45,7 +45,7 @@ pub enum End {
 
 impl Record {
     /// The record of a conversation whose octets come in these pieces.
-    pub fn of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Self {
+    pub(crate) fn of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Self {
         let mut conversation = Conversation::default();
         for piece in pieces {
             conversation.feed(piece, limits);

@@ -19,20 +19,20 @@ use wireline::wire::number;
 
 /// One conversation and what must come of it.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// Unique over all files.
-    pub name: String,
+    pub(crate) name: String,
     /// What the client sends.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// What the core gives, line by line, unescaped.
-    pub events: Vec<Vec<u8>>,
+    pub(crate) events: Vec<Vec<u8>>,
     /// How it ends.
-    pub ending: Ending,
+    pub(crate) ending: Ending,
 }
 
 /// How a conversation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Every octet is consumed, and the next request may come.
     Open,
     /// The message has not ended.
@@ -48,7 +48,7 @@ pub enum Ending {
 /// # Panics
 ///
 /// When a file does not have the form that it must have: a case that cannot be read would not be run.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/http1");
     let mut files: Vec<_> = fs::read_dir(&folder).expect("the folder of the corpus").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
@@ -89,7 +89,7 @@ fn case(table: &Table) -> Case {
 }
 
 /// The octets that `text` stands for.
-pub fn unescape(text: &str, name: &str) -> Vec<u8> {
+pub(crate) fn unescape(text: &str, name: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -130,7 +130,7 @@ fn escape<'a>(text: &'a [u8], octets: &mut Vec<u8>) -> Option<&'a [u8]> {
 }
 
 /// Lines for a message, with what cannot be printed escaped and what is long cut.
-pub fn show(lines: &[Vec<u8>]) -> String {
+pub(crate) fn show(lines: &[Vec<u8>]) -> String {
     let line = |line: &Vec<u8>| {
         let text = line.escape_ascii().to_string();
         if text.len() > 200 { format!("\n        {}... ({} octets)", &text[..200], line.len()) } else { format!("\n        {text}") }
@@ -143,7 +143,7 @@ pub fn show(lines: &[Vec<u8>]) -> String {
 /// # Panics
 ///
 /// When there is a failure.
-pub fn conclude(ran: usize, failures: &[(String, String)]) {
+pub(crate) fn conclude(ran: usize, failures: &[(String, String)]) {
     assert!(ran >= 300, "only {ran} cases: the corpus is not whole");
     if !failures.is_empty() {
         let mut names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();

@@ -207,7 +207,7 @@ impl Active {
         let framing = self.protocol.head().framing();
         let mut parts = Parts::recycled();
         let head = self.protocol.head_mut();
-        parts.begin(head.method.clone(), head.version(), head.target, &mut head.block, &mut head.fields, &link.slot);
+        parts.begin(&head.method, head.version(), head.target, &mut head.block, &mut head.fields, &link.slot);
         let request = Request::from_parts(parts, Body::empty());
         if shared.worker.budget().pressure() >= Pressure::Shedding {
             shared.worker.counters.add(Counter::ShedRequests);

@@ -125,7 +125,9 @@ impl Active {
             return self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
         }
         let head = ResponseHead { status, length, close };
-        match self.send_head(head, headers.lines(), link) {
+        let sent = self.send_head(head, headers.lines(), link);
+        headers.finish();
+        match sent {
             Ok(BodyFraming::Empty) => {
                 self.touched |= upgrade.is_some();
                 self.upgrade = upgrade;

@@ -1,0 +1,146 @@
+//! The command line.
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use wireline::wire::number;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Invocation {
+    Serve(Options),
+    /// Help or the version.
+    Print(String),
+}
+
+/// A ready-to-run HTTP server.
+#[derive(Debug, Parser)]
+#[command(name = "wireline", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a welcome page and a few routes to try (the default).
+    Serve(Options),
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Where to listen; may be given several times. Port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT|unix:PATH", default_value = "127.0.0.1:8000", value_parser = place)]
+    pub(crate) addr: Vec<String>,
+    /// Worker threads, 1 to 1024 [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = workers)]
+    pub(crate) workers: Option<usize>,
+    /// The most connections at the same time; further ones are answered 503.
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = connections)]
+    pub(crate) max_connections: usize,
+}
+
+/// Reads the command line; an error is one line.
+pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
+    match Cli::try_parse_from(args) {
+        Ok(Cli { command: Some(Command::Serve(options)), .. } | Cli { command: None, options }) => {
+            Ok(Invocation::Serve(options))
+        }
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Invocation::Print(error.to_string())),
+            _ => Err(one_line(&error.to_string())),
+        },
+    }
+}
+
+/// The first paragraph of clap's message and its first tip, as one line.
+fn one_line(message: &str) -> String {
+    let mut paragraphs = message.split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let what = paragraphs.next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(&what).trim_end_matches('.').to_owned();
+    let tip = paragraphs.find_map(|text| text.strip_prefix("tip: ").map(|tip| format!(" ({tip})")));
+    let line = format!("{what}{}; see `wireline --help`", tip.unwrap_or_default());
+    line.chars().filter(|character| !character.is_control()).collect()
+}
+
+/// Looks at the form of a place, so that a wrong port is told apart from a host that nobody knows.
+fn place(text: &str) -> Result<String, String> {
+    if text.strip_prefix("unix:").is_some_and(|path| !path.is_empty()) || text == "systemd" {
+        return Ok(text.to_owned());
+    }
+    let Some((_, port)) = text.rsplit_once(':').filter(|_| !text.starts_with("unix:")) else {
+        return Err("expected HOST:PORT, :PORT or unix:PATH".to_owned());
+    };
+    match number::decimal(port.as_bytes()) {
+        Some(0..=65_535) => Ok(text.to_owned()),
+        _ => Err(format!("`{port}` is no port (0 to 65535)")),
+    }
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    between(text, 1024)
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    between(text, 10_000_000)
+}
+
+fn between(text: &str, most: usize) -> Result<usize, String> {
+    let count = number::decimal(text.as_bytes()).and_then(|count| usize::try_from(count).ok());
+    count.filter(|count| (1..=most).contains(count)).ok_or_else(|| format!("expected a number from 1 to {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn refused(args: &[&str]) -> String {
+        match read(["wireline"].iter().chain(args).map(OsString::from)) {
+            Err(line) => line,
+            Ok(read) => panic!("{args:?} was taken as {read:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_is_the_default_with_and_without_its_name() {
+        for args in [&["wireline"][..], &["wireline", "serve"]] {
+            let Ok(Invocation::Serve(options)) = read(args.iter().map(OsString::from)) else { panic!("{args:?}") };
+            assert_eq!(options.addr, ["127.0.0.1:8000"]);
+            assert_eq!((options.workers, options.max_connections), (None, 1024));
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_one_line_that_names_the_culprit() {
+        for (args, culprit) in [
+            (&["--frobnicate"][..], "--frobnicate"),
+            (&["--adr", "x"], "--addr"),
+            (&["sevre"], "sevre"),
+            (&["--workers", "0"], "1 to 1024"),
+            (&["--workers", "+2"], "+2"),
+            (&["--workers", "two"], "two"),
+            (&["--workers"], "--workers"),
+            (&["--max-connections", "-1"], "-1"),
+            (&["--max-connections", "99999999999999999999"], "10000000"),
+            (&["--addr", "127.0.0.1:99999"], "99999"),
+            (&["--addr", "127.0.0.1:http"], "http"),
+            (&["--addr", "127.0.0.1"], "HOST:PORT"),
+            (&["--addr", "unix:"], "unix:PATH"),
+            (&["--addr", "a\nb"], "HOST:PORT"),
+            (&["serve", "--addr"], "--addr"),
+            (&["serve", "extra"], "extra"),
+        ] {
+            let line = refused(args);
+            assert!(line.contains(culprit) && !line.contains('\n'), "{args:?}: {line:?}");
+        }
+    }
+}

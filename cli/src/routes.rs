@@ -1,0 +1,64 @@
+//! What the server serves: a welcome page, and a few routes to try.
+
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use std::sync::{Arc, OnceLock};
+use wireline::router::{BuildError, Router, Routes};
+use wireline::server::Handle;
+use wireline::service::body::Body;
+use wireline::service::error::{Error, Result};
+use wireline::service::response::Response;
+
+/// The routes. `running` is set once the server runs.
+pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError> {
+    let page: Arc<str> = PAGE.replace("{version}", env!("CARGO_PKG_VERSION")).into();
+    // Counted and thrown away, so no length is too much; the deadlines and the least rate still hold.
+    let upload = Router::new().max_body(u64::MAX).post("/upload", upload);
+    Router::new()
+        .get("/", move || std::future::ready(welcome(&page)))
+        .get("/health", async || Response::ok())
+        .get("/ready", move || std::future::ready(ready(&running)))
+        .get("/favicon.ico", async || Response::empty().with_header(CACHE_CONTROL, "max-age=86400"))
+        .post("/echo", echo)
+        .merge(upload)
+        .build()
+}
+
+fn welcome(page: &Arc<str>) -> Response {
+    Response::html(page.to_string())
+        .with_header(CONTENT_SECURITY_POLICY, POLICY)
+        .with_header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .with_header(REFERRER_POLICY, "no-referrer")
+        .with_header(CACHE_CONTROL, "no-cache")
+}
+
+/// Readiness, apart from liveness: a server that drains is healthy and takes no new work.
+fn ready(running: &OnceLock<Handle>) -> Response {
+    if running.get().is_some_and(Handle::is_ready) {
+        return Response::ok();
+    }
+    Response::text("draining\n").with_status(http::StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Sends the content back as it comes. Never as the type that the client said: what one page posts must
+/// not become a page of this server.
+async fn echo(body: Body) -> Response {
+    Response::new(body)
+        .with_content_type("application/octet-stream")
+        .with_header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+}
+
+/// Counts the content as it comes and keeps none of it.
+async fn upload(mut body: Body) -> Result<Response, Error> {
+    let mut received: u64 = 0;
+    while let Some(chunk) = body.chunk().await {
+        received += chunk?.len() as u64;
+    }
+    Ok(Response::text(format!("{{\"received\": {received}}}\n")).with_content_type("application/json"))
+}
+
+const PAGE: &str = include_str!("welcome.html");
+
+/// Nothing but the page's own style and script, which are named by their SHA-256, and requests to this
+/// server. `tests/serve.rs` holds the digests to the page.
+const POLICY: &str = "default-src 'none'; style-src 'sha256-ZBbxP3lJNXcTmoOIqSgzc1ttxuV1+7PhGK5TA05BUcQ='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

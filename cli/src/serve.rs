@@ -1,0 +1,75 @@
+//! Running the server, and what it says meanwhile.
+
+use crate::args::Options;
+use crate::routes;
+use std::io::{self, Write};
+use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::{Arc, Once, OnceLock};
+use wireline::resource::counters::Counter;
+use wireline::server::Server;
+
+/// Serves until a signal ends it; an error is one line.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let running = Arc::new(OnceLock::new());
+    let routes = routes::build(running.clone()).map_err(|error| error.to_string())?;
+    let mut server = Server::new(routes).max_connections(options.max_connections);
+    for place in &options.addr {
+        refuse_a_taken_port(place)?;
+        server = server.bind(place.as_str());
+    }
+    if let Some(workers) = options.workers {
+        server = server.workers(workers);
+    }
+    let deadline = server.config.shutdown_timeout;
+
+    let drain_told = Arc::new(Once::new());
+    let told = drain_told.clone();
+    let outcome = server.run_with(|handle| {
+        let places: Vec<String> = handle.bound().iter().map(ToString::to_string).collect();
+        say(&format!("wireline {} is listening on {} (Ctrl-C to stop)", env!("CARGO_PKG_VERSION"), places.join(" and ")));
+        let _ = running.set(handle.clone());
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            handle.stopping().await;
+            let open = handle.metrics().connections();
+            told.call_once(|| tell_drain(open, deadline.as_secs()));
+        });
+    });
+    outcome.map_err(|error| error.to_string())?;
+    // A drain that had nothing to wait for is over before the task above has run.
+    drain_told.call_once(|| tell_drain(0, deadline.as_secs()));
+    say(&match running.get().map_or(0, |handle| handle.metrics().get(Counter::DrainForced)) {
+        0 => "wireline has stopped".to_owned(),
+        1 => "wireline has stopped; 1 connection was cut off".to_owned(),
+        cut => format!("wireline has stopped; {cut} connections were cut off"),
+    });
+    Ok(())
+}
+
+/// A line on stdout. Nobody reading it is no reason to fail.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn tell_drain(open: usize, seconds: u64) {
+    let connections = if open == 1 { "connection" } else { "connections" };
+    say(&format!("wireline is draining: {open} {connections} open, {seconds} s at most (Ctrl-C again to stop at once)"));
+}
+
+/// Several workers share a port by `SO_REUSEPORT`, with which a second server of the same user would
+/// quietly take half of the connections of the first. A socket without it tells.
+fn refuse_a_taken_port(place: &str) -> Result<(), String> {
+    if place.starts_with("unix:") || place == "systemd" {
+        return Ok(());
+    }
+    let everywhere = place.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+    let Ok(addrs) = everywhere.as_deref().unwrap_or(place).to_socket_addrs() else {
+        // The server says what is wrong with a place that is none.
+        return Ok(());
+    };
+    let mut addrs = addrs.filter(|addr| addr.port() != 0);
+    match addrs.find(|addr| TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)) {
+        Some(addr) => Err(format!("cannot listen at {addr}: the address is in use")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,211 @@
+"""What every group of checks uses: the tally, the servers, one plain exchange of octets."""
+
+import pathlib
+import re
+import socket
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterator
+
+Check = tuple[str, Callable[[], None]]
+Checks = Iterator[Check]
+Address = tuple[str, int]
+
+
+class Failure(Exception):
+    """A check that did not hold, with what was sent and what came back."""
+
+    def __init__(self, why: str, sent: object = None, got: object = None) -> None:
+        super().__init__(why)
+        self.sent = sent
+        self.got = got
+
+
+def expect(holds: bool, why: str, sent: object = None, got: object = None) -> None:
+    if not holds:
+        raise Failure(why, sent, got)
+
+
+def show(value: object, limit: int = 1200) -> str:
+    """Octets or text for people, the middle left out when it is long."""
+    text = repr(value)[2:-1] if isinstance(value, (bytes, bytearray)) else str(value)
+    if len(text) > limit:
+        text = f"{text[:limit * 2 // 3]} [... {len(text) - limit} more ...] {text[-limit // 3:]}"
+    return text
+
+
+class Tally:
+    """Counts checks, and prints each that failed."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.failed = 0
+        self._group: tuple[str, int, int, float] | None = None
+
+    def group(self, name: str) -> None:
+        self.close_group()
+        self._group = (name, self.passed, self.failed, time.monotonic())
+
+    def close_group(self) -> None:
+        if self._group:
+            name, passed, failed, begin = self._group
+            print(f"{name}: {self.passed - passed} held, {self.failed - failed} did not, {time.monotonic() - begin:.1f} s", flush=True)
+            self._group = None
+
+    def run(self, name: str, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except Failure as failure:
+            self.fail(name, str(failure), failure.sent, failure.got)
+        except Exception:  # whatever a client library raises is a failed check, not the end of the run
+            self.fail(name, traceback.format_exc().rstrip())
+        else:
+            self.passed += 1
+
+    def fail(self, name: str, why: str, sent: object = None, got: object = None) -> None:
+        self.failed += 1
+        print(f"FAILED {self._group[0] + ': ' if self._group else ''}{name}: {why}")
+        if sent is not None:
+            print(f"  sent: {show(sent)}")
+        if got is not None:
+            print(f"  got:  {show(got)}")
+
+
+class Process:
+    """A server of ours, ready when its output has a line that `ready` matches."""
+
+    def __init__(self, name: str, arguments: list[object], folder: pathlib.Path) -> None:
+        self.name = name
+        self.address: Address = ("127.0.0.1", 0)
+        self._log = folder / f"{name}.log"
+        with self._log.open("wb") as log:
+            self.popen = subprocess.Popen([str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def wait_for_line(self, pattern: str, seconds: float = 10) -> str:
+        """The first group of `pattern` in the output."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.popen.poll() is None:
+            found = re.search(pattern, self.output())
+            if found:
+                return found.group(1)
+            time.sleep(0.02)
+        raise Failure(f"{self.name} did not start", got=self.output())
+
+    def wait_for_port(self, port: int, seconds: float = 10) -> bool:
+        """Whether something answers at `port` while the process lives."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.popen.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return True
+        return False
+
+    def stop(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(2)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+
+
+class Servers:
+    """The probe on TCP and on a Unix socket; Node and nginx on request."""
+
+    probe: Process
+    probe_unix: Process
+
+    def __init__(self, probe: pathlib.Path, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.unix_path = folder / "probe.sock"
+        self._program = probe
+        self._running: list[Process] = []
+
+    def start(self) -> None:
+        self.probe = self._start("probe", [self._program, "127.0.0.1:0"])
+        self.probe.address = self._address(self.probe)
+        self.probe_unix = self._start("probe-unix", [self._program, f"unix:{self.unix_path}"])
+        self.probe_unix.wait_for_line(r"listening on (\S+)")
+
+    def url(self, path: str = "/") -> str:
+        host, port = self.probe.address
+        return f"http://{host}:{port}{path}"
+
+    def node(self) -> Address:
+        """Node's http server, which tells of each request its method, target and length of content."""
+        process = self._start("node", ["node", HERE / "node_server.mjs"])
+        process.address = self._address(process)
+        return process.address
+
+    def nginx(self) -> Address:
+        """nginx, which answers each request with its method and target."""
+        for _ in range(5):
+            # nginx cannot be asked for any free port; somebody else may take the one that was free a moment ago.
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                port = taken.getsockname()[1]
+            prefix = self.folder / "nginx"
+            prefix.mkdir(exist_ok=True)
+            configuration = (HERE / "nginx.conf.in").read_text().replace("@PORT@", str(port)).replace("@PREFIX@", str(prefix))
+            (prefix / "nginx.conf").write_text(configuration)
+            process = self._start("nginx", ["nginx", "-p", prefix, "-c", prefix / "nginx.conf", "-e", "stderr"])
+            if process.wait_for_port(port):
+                process.address = ("127.0.0.1", port)
+                return process.address
+            process.stop()
+        raise Failure("nginx did not start", got=process.output())
+
+    def stop(self) -> None:
+        for process in self._running:
+            process.stop()
+
+    def _start(self, name: str, arguments: list[object]) -> Process:
+        process = Process(name, arguments, self.folder)
+        self._running.append(process)
+        return process
+
+    def _address(self, process: Process) -> Address:
+        host, _, port = process.wait_for_line(r"listening on (\S+)\n").rpartition(":")
+        return (host, int(port))
+
+
+def run(arguments: list[object], seconds: float = 30, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Runs a client to its end; one that hangs is a failure."""
+    words = [str(argument) for argument in arguments]
+    try:
+        return subprocess.run(words, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired as expired:
+        raise Failure(f"not done after {seconds} s", " ".join(words), (expired.stdout or b"") + (expired.stderr or b"")) from None
+
+
+def exchange(address: Address, octets: bytes, seconds: float = 10) -> bytes:
+    """Sends octets on a connection of their own and reads to the server's close."""
+    received = bytearray()
+    with socket.create_connection(address, seconds) as connection:
+        connection.sendall(octets)
+        try:
+            while block := connection.recv(65536):
+                received += block
+        except TimeoutError:
+            raise Failure(f"the server did not close within {seconds} s", octets, received) from None
+        except ConnectionResetError:
+            raise Failure("the connection was reset", octets, received) from None
+    return bytes(received)
+
+
+def get(address: Address, path: str) -> bytes:
+    """One honest request, to see that the server is well."""
+    octets = f"GET {path} HTTP/1.1\r\nHost: {address[0]}\r\nConnection: close\r\n\r\n".encode()
+    received = exchange(address, octets)
+    expect(received.startswith(b"HTTP/1.1 200 "), "an honest request was not answered 200", octets, received)
+    return received
+
+
+HERE = pathlib.Path(__file__).resolve().parent

@@ -23,7 +23,10 @@ fn main() -> ExitCode {
     let server = Server::new(service_fn(probe)).bind(addr).workers(1);
     let run = server.run_with(|handle| {
         for bound in handle.bound() {
-            println!("listening on {}", bound.to_string().trim_start_matches("http://"));
+            println!(
+                "listening on {}",
+                bound.to_string().trim_start_matches("http://")
+            );
         }
     });
     match run {
@@ -48,12 +51,17 @@ async fn probe(mut request: Request) -> Response {
             Err(error) => Response::text(error.to_string()).with_status(error.status()),
         },
         (Method::OPTIONS, _) => Response::ok().with_header("allow", ALLOW),
-        _ => Response::text("method not allowed").with_status(StatusCode::METHOD_NOT_ALLOWED).with_header("allow", ALLOW),
+        _ => Response::text("method not allowed")
+            .with_status(StatusCode::METHOD_NOT_ALLOWED)
+            .with_header("allow", ALLOW),
     }
 }
 
 fn fields(request: &Request) -> String {
-    let lines = request.headers().iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+    let lines = request
+        .headers()
+        .iter()
+        .map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
     lines.collect()
 }
 

@@ -1,8 +1,65 @@
-//! wireline
+//! wireline is an HTTP server engine whose wire layer is written by hand: strict in what it accepts,
+//! fast, and bounded by default.
+//!
+//! ```no_run
+//! use wireline::extract::Path;
+//! use wireline::{Router, Server};
+//!
+//! async fn greet(Path(name): Path<String>) -> String {
+//!     format!("Hello, {name}!")
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let routes = Router::new()
+//!         .get("/", async || "Hello, World!")
+//!         .get("/greet/{name}", greet)
+//!         .build()?;
+//!     Server::new(routes).bind("127.0.0.1:8000").run()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | to do this | look here |
+//! |---|---|
+//! | route requests to handlers | [`Router`], [`extract`] |
+//! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
+//! | read and write bodies as streams | [`Body`] |
+//! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
+//! | listen, limit, drain | [`Server`], [`server::Handle`] |
+//! | test in process | `test::TestClient` (feature `test`) |
+//! | drive the protocol yourself | [`http1::connection::Connection`], which does no I/O |
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
+//! | `form` | yes | [`extract::Query`] |
+//! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
+//! | `signal` | yes | a drain on SIGINT and SIGTERM |
+//! | `tracing` | yes | spans and events through `tracing` |
+//! | `tower` | no | tower services in wireline, and wireline in tower servers |
+//! | `test` | no | the test client, the in-memory and the fault-injecting transport |
+
+#[cfg(feature = "app")]
+pub mod app;
 pub mod extract;
 pub mod http1;
+#[cfg(feature = "app")]
+pub mod layer;
 pub mod resource;
 pub mod router;
 pub mod server;
 pub mod service;
+#[cfg(feature = "test")]
+pub mod test;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod wire;
+
+pub use self::router::Router;
+pub use self::server::Server;
+pub use self::service::body::Body;
+pub use self::service::error::{Error, Result};
+pub use self::service::request::Request;
+pub use self::service::response::Response;

@@ -96,8 +96,16 @@ impl TestClient {
         let budget = Arc::new(Budget::new(octets));
         let worker = Arc::new(Worker::new(budget.clone()));
         tokio::spawn(worker.clone().sweep());
-        let shared = Arc::new(Shared { worker, service: Arc::new(service), config: Arc::new(config.settled()) });
-        Self { shared, budget, capacity: CAPACITY }
+        let shared = Arc::new(Shared {
+            worker,
+            service: Arc::new(service),
+            config: Arc::new(config.settled()),
+        });
+        Self {
+            shared,
+            budget,
+            capacity: CAPACITY,
+        }
     }
 
     /// A GET request for `target`.
@@ -132,7 +140,13 @@ impl TestClient {
 
     /// A request with any method. `target` is sent as it is.
     pub fn method(&self, method: Method, target: &str) -> TestRequest<'_> {
-        TestRequest { client: self, method, target: target.to_owned(), fields: Vec::new(), body: Body::empty() }
+        TestRequest {
+            client: self,
+            method,
+            target: target.to_owned(),
+            fields: Vec::new(),
+            body: Body::empty(),
+        }
     }
 
     /// Sends a request that was made elsewhere, its body in chunks when its length is not known.
@@ -172,7 +186,12 @@ impl TestClient {
 
     /// Serves one more connection over any transport; the task ends when the connection does.
     pub fn serve(&self, io: impl Into<Io>) -> JoinHandle<()> {
-        tokio::spawn(Connection::new(io.into(), ConnInfo::default(), self.shared.clone(), ()))
+        tokio::spawn(Connection::new(
+            io.into(),
+            ConnInfo::default(),
+            self.shared.clone(),
+            (),
+        ))
     }
 
     /// Begins a drain: the next response of each connection says `Connection: close`.
@@ -203,7 +222,9 @@ impl TestClient {
 
 impl fmt::Debug for TestClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestClient").field("connections", &self.connections()).finish_non_exhaustive()
+        f.debug_struct("TestClient")
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
     }
 }
 
@@ -276,12 +297,16 @@ impl<'a> TestRequest<'a> {
         if !has(http::header::CONTENT_LENGTH) && !has(http::header::TRANSFER_ENCODING) {
             match self.body.len() {
                 Some(0) => {}
-                Some(length) => head.extend_from_slice(format!("content-length: {length}\r\n").as_bytes()),
+                Some(length) => {
+                    head.extend_from_slice(format!("content-length: {length}\r\n").as_bytes())
+                }
                 None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             }
         }
         for (name, value) in &self.fields {
-            head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+            head.extend_from_slice(
+                &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat(),
+            );
         }
         head.extend_from_slice(b"\r\n");
         head
@@ -305,11 +330,18 @@ impl<'a> IntoFuture for TestRequest<'a> {
 }
 
 /// Sends a request; how it went shows in the response.
-async fn write(writer: &mut (impl AsyncWrite + Unpin), head: Vec<u8>, mut body: Body, chunked: bool) -> io::Result<()> {
+async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    head: Vec<u8>,
+    mut body: Body,
+    chunked: bool,
+) -> io::Result<()> {
     writer.write_all(&head).await?;
     while let Some(Ok(chunk)) = body.chunk().await {
         if chunked {
-            writer.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+            writer
+                .write_all(format!("{:x}\r\n", chunk.len()).as_bytes())
+                .await?;
             writer.write_all(&chunk).await?;
             writer.write_all(b"\r\n").await?;
         } else {

@@ -66,39 +66,57 @@ use std::task::{Context, Poll, ready};
 #[derive(Clone, Copy, Debug)]
 pub struct TowerService<S> {
     service: S,
-    /// How many segments of the path the service does not see.
-    hidden: usize,
+    /// Whether the service sees only what the route's rest parameter took of the path.
+    mounted: bool,
 }
 
 impl<S> TowerService<S> {
     /// The service, for requests with their whole path.
     pub const fn new(service: S) -> Self {
-        Self { service, hidden: 0 }
+        Self {
+            service,
+            mounted: false,
+        }
     }
 }
 
 impl<S, B> Service for TowerService<S>
 where
-    S: tower_service::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+    S: tower_service::Service<http::Request<Body>, Response = http::Response<B>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
     B: HttpBody + Send + 'static,
     B::Data: Into<Bytes>,
     B::Error: Into<BoxError>,
 {
     fn call(&self, request: Request) -> ResponseFuture {
-        let Self { mut service, hidden } = self.clone();
+        let mut service = self.service.clone();
+        // A mount without a rest of the path is its prefix alone.
+        let rest = self.mounted.then(|| {
+            request
+                .parts()
+                .route()
+                .span(REST)
+                .map(|rest| rest.start() - 1)
+        });
         Box::pin(async move {
             let Ok(mut request) = http::Request::try_from(request) else {
-                return Response::text("the request target is not a URI").with_status(StatusCode::BAD_REQUEST);
+                return Response::text("the request target is not a URI")
+                    .with_status(StatusCode::BAD_REQUEST);
             };
-            if hidden > 0 {
-                *request.uri_mut() = without_segments(std::mem::take(request.uri_mut()), hidden);
+            if let Some(rest) = rest {
+                *request.uri_mut() = from_octet(std::mem::take(request.uri_mut()), rest);
             }
             if poll_fn(|cx| service.poll_ready(cx)).await.is_err() {
                 return Response::internal_error();
             }
             match service.call(request).await {
-                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Response::internal_error(),
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    Response::internal_error()
+                }
                 Ok(response) => response.map(body_of).into(),
                 Err(_) => Response::internal_error(),
             }
@@ -116,7 +134,11 @@ impl Router {
     #[must_use]
     pub fn mount_tower<S, B>(self, prefix: &str, service: S) -> Self
     where
-        S: tower_service::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S: tower_service::Service<http::Request<Body>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send,
         B: HttpBody + Send + 'static,
         B::Data: Into<Bytes>,
@@ -124,10 +146,17 @@ impl Router {
     {
         let prefix = prefix.trim_end_matches('/');
         // A handler is cloned for each request, and so is the service: once is enough.
-        let service = Arc::new(TowerService { service, hidden: prefix.matches('/').count() });
+        let service = Arc::new(TowerService {
+            service,
+            mounted: true,
+        });
         let handler = move |request: Request| service.call(request);
         let (slash, rest) = (format!("{prefix}/"), format!("{prefix}/{{*{REST}}}"));
-        let router = if prefix.is_empty() { self } else { self.any(prefix, handler.clone()) };
+        let router = if prefix.is_empty() {
+            self
+        } else {
+            self.any(prefix, handler.clone())
+        };
         router.any(&slash, handler.clone()).any(&rest, handler)
     }
 
@@ -135,7 +164,11 @@ impl Router {
     #[must_use]
     pub fn fallback_tower<S, B>(self, service: S) -> Self
     where
-        S: tower_service::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
+        S: tower_service::Service<http::Request<Body>, Response = http::Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send,
         B: HttpBody + Send + 'static,
         B::Data: Into<Bytes>,
@@ -148,7 +181,10 @@ impl Router {
 
 /// A wireline service as a tower service; see [`HyperService`].
 pub fn into_tower(service: Arc<dyn Service>) -> HyperService {
-    HyperService { service, max_body: DEFAULT_MAX_BODY }
+    HyperService {
+        service,
+        max_body: DEFAULT_MAX_BODY,
+    }
 }
 
 /// A wireline service as a tower service, for hyper (through `hyper_util::service::TowerToHyperService`)
@@ -194,7 +230,9 @@ impl HyperService {
 
 impl fmt::Debug for HyperService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HyperService").field("max_body", &self.max_body).finish_non_exhaustive()
+        f.debug_struct("HyperService")
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
     }
 }
 
@@ -216,13 +254,21 @@ where
         let (head, body) = request.into_parts();
         let method = head.method.clone();
         let mut request = Request::from(http::Request::from_parts(head, ()));
-        let limit = self.service.admit(&mut request).max_body.unwrap_or(self.max_body);
+        let limit = self
+            .service
+            .admit(&mut request)
+            .max_body
+            .unwrap_or(self.max_body);
         if body.size_hint().lower() > limit {
-            let response = Response::text("content too large").with_status(StatusCode::PAYLOAD_TOO_LARGE);
+            let response =
+                Response::text("content too large").with_status(StatusCode::PAYLOAD_TOO_LARGE);
             return Box::pin(std::future::ready(Ok(response.into())));
         }
         if !body.is_end_stream() {
-            *request.body_mut() = Body::from_http_body(Limited { body: Box::pin(body), left: limit });
+            *request.body_mut() = Body::from_http_body(Limited {
+                body: Box::pin(body),
+                left: limit,
+            });
         }
         let response = self.service.call(request);
         Box::pin(async move { Ok(sendable(response.await, &method)) })
@@ -234,13 +280,18 @@ fn sendable(response: Response, method: &Method) -> http::Response<Body> {
     if response.invalid().is_some() {
         return Response::internal_error().into();
     }
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS || (*method == Method::CONNECT && response.status().is_success()) {
-        return Response::text("this server does not switch protocols").with_status(StatusCode::NOT_IMPLEMENTED).into();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        || (*method == Method::CONNECT && response.status().is_success())
+    {
+        return Response::text("this server does not switch protocols")
+            .with_status(StatusCode::NOT_IMPLEMENTED)
+            .into();
     }
     let mut response = http::Response::from(response);
     // D43: a length that the content tells itself wins over the handler's, where there is content.
     let tells = response.body().len().is_some();
-    let announces = (*method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED) && response.body().is_empty();
+    let announces = (*method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED)
+        && response.body().is_empty();
     let headers: &mut HeaderMap = response.headers_mut();
     for name in HOP_BY_HOP {
         headers.remove(name);
@@ -251,13 +302,16 @@ fn sendable(response: Response, method: &Method) -> http::Response<Body> {
     response
 }
 
-/// The same URI without the first segments of its path.
-fn without_segments(uri: Uri, count: usize) -> Uri {
-    let path = uri.path();
-    let rest = path.match_indices('/').nth(count).map_or("/", |(at, _)| &path[at..]);
-    let shortened = uri.query().map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
+/// The same URI with a path that begins at this octet of its path; `/` alone without one.
+fn from_octet(uri: Uri, at: Option<usize>) -> Uri {
+    let rest = at.and_then(|at| uri.path().get(at..)).unwrap_or("/");
+    let shortened = uri
+        .query()
+        .map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
     // What was left out of a valid path leaves a valid path.
-    let Ok(shortened) = PathAndQuery::try_from(shortened) else { return uri };
+    let Ok(shortened) = PathAndQuery::try_from(shortened) else {
+        return uri;
+    };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(shortened);
     Uri::from_parts(parts).unwrap_or(uri)
@@ -271,7 +325,11 @@ where
     B::Data: Into<Bytes>,
     B::Error: Into<BoxError>,
 {
-    if body.is_end_stream() { Body::empty() } else { Body::from_http_body(body) }
+    if body.is_end_stream() {
+        Body::empty()
+    } else {
+        Body::from_http_body(body)
+    }
 }
 
 /// A body with a ceiling.
@@ -289,13 +347,20 @@ where
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(frame) = ready!(self.body.as_mut().poll_frame(cx)) else { return Poll::Ready(None) };
-        let frame = frame.map_err(|error| BodyError::Foreign(error.into())).and_then(|frame| {
-            let length = frame.data_ref().map_or(0, |data| data.remaining() as u64);
-            self.left = self.left.checked_sub(length).ok_or(BodyError::TooLarge)?;
-            Ok(frame.map_data(Into::into))
-        });
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(frame) = ready!(self.body.as_mut().poll_frame(cx)) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame
+            .map_err(|error| BodyError::Foreign(error.into()))
+            .and_then(|frame| {
+                let length = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                self.left = self.left.checked_sub(length).ok_or(BodyError::TooLarge)?;
+                Ok(frame.map_data(Into::into))
+            });
         Poll::Ready(Some(frame))
     }
 
@@ -317,8 +382,13 @@ const DEFAULT_MAX_BODY: u64 = 10 * 1024 * 1024;
 const REST: &str = "rest_of_the_path";
 
 /// Fields of the connection (RFC 9110 §7.6.1), which is the calling server's.
-const HOP_BY_HOP: [HeaderName; 5] =
-    [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+const HOP_BY_HOP: [HeaderName; 5] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -338,18 +408,28 @@ mod tests {
 
     impl<F> Slow<F> {
         fn new(function: F) -> Self {
-            Self { function, asked: 0, clones: Arc::default() }
+            Self {
+                function,
+                asked: 0,
+                clones: Arc::default(),
+            }
         }
     }
 
     impl<F: Clone> Clone for Slow<F> {
         fn clone(&self) -> Self {
             self.clones.fetch_add(1, Ordering::Relaxed);
-            Self { function: self.function.clone(), asked: 0, clones: self.clones.clone() }
+            Self {
+                function: self.function.clone(),
+                asked: 0,
+                clones: self.clones.clone(),
+            }
         }
     }
 
-    impl<F: Fn(http::Request<Body>) -> Result<http::Response<Body>, &'static str>> tower_service::Service<http::Request<Body>> for Slow<F> {
+    impl<F: Fn(http::Request<Body>) -> Result<http::Response<Body>, &'static str>>
+        tower_service::Service<http::Request<Body>> for Slow<F>
+    {
         type Response = http::Response<Body>;
         type Error = &'static str;
         type Future = std::future::Ready<Result<http::Response<Body>, &'static str>>;
@@ -370,12 +450,20 @@ mod tests {
     }
 
     fn tell(request: http::Request<Body>) -> Result<http::Response<Body>, &'static str> {
-        Ok(http::Response::new(format!("{} {}", request.method(), request.uri()).into()))
+        Ok(http::Response::new(
+            format!("{} {}", request.method(), request.uri()).into(),
+        ))
     }
 
     async fn text(mut response: Response) -> (u16, String) {
-        let content = std::mem::take(response.body_mut()).collect().await.expect("the content of the answer");
-        (response.status().as_u16(), String::from_utf8_lossy(&content).into_owned())
+        let content = std::mem::take(response.body_mut())
+            .collect()
+            .await
+            .expect("the content of the answer");
+        (
+            response.status().as_u16(),
+            String::from_utf8_lossy(&content).into_owned(),
+        )
     }
 
     async fn get(service: &impl Service, target: &str) -> (u16, String) {
@@ -389,7 +477,12 @@ mod tests {
         let routes = Router::new()
             .get("/api/own", async || "own")
             .mount_tower("/api", service.clone())
-            .mount_tower("/t/{tenant}/", service.clone())
+            .nest(
+                "/t/{tenant}/",
+                Router::new()
+                    .mount_tower("/in", service.clone())
+                    .mount_tower("/", service.clone()),
+            )
             .fallback_tower(service)
             .build()
             .expect("no conflict");
@@ -404,12 +497,25 @@ mod tests {
             ("/api/own", "own"),
             ("/t/acme/x", "GET /x"),
             ("/t/acme", "GET /"),
+            ("/t/acme/in/x/y", "GET /x/y"),
+            ("/t/acme/in", "GET /"),
             ("/elsewhere/x?y", "GET /elsewhere/x?y"),
         ] {
-            assert_eq!(get(&routes, target).await, (200, seen.to_owned()), "{target}");
+            assert_eq!(
+                get(&routes, target).await,
+                (200, seen.to_owned()),
+                "{target}"
+            );
         }
-        assert_eq!(clones.load(Ordering::Relaxed) - before, 9, "one clone for each request that reached the service");
-        let whole = Router::new().mount_tower("/", Slow::new(tell)).build().expect("no conflict");
+        assert_eq!(
+            clones.load(Ordering::Relaxed) - before,
+            11,
+            "one clone for each request that reached the service"
+        );
+        let whole = Router::new()
+            .mount_tower("/", Slow::new(tell))
+            .build()
+            .expect("no conflict");
         assert_eq!(get(&whole, "/").await, (200, "GET /".to_owned()));
         assert_eq!(get(&whole, "/a/b").await, (200, "GET /a/b".to_owned()));
     }
@@ -417,15 +523,21 @@ mod tests {
     #[test]
     fn what_stands_before_the_path_stays() {
         let uri: Uri = "http://example.com:8000/a/b/c?d".parse().expect("a URI");
-        assert_eq!(without_segments(uri.clone(), 2), "http://example.com:8000/c?d");
-        assert_eq!(without_segments(uri.clone(), 3), "http://example.com:8000/?d");
-        assert_eq!(without_segments(uri, 9), "http://example.com:8000/?d");
+        assert_eq!(
+            from_octet(uri.clone(), Some(4)),
+            "http://example.com:8000/c?d"
+        );
+        assert_eq!(from_octet(uri.clone(), None), "http://example.com:8000/?d");
+        assert_eq!(from_octet(uri, Some(99)), "http://example.com:8000/?d");
     }
 
     #[tokio::test]
     async fn errors_and_switches_become_500() {
         let failing = TowerService::new(Slow::new(|_| Err("the disk is full")));
-        assert_eq!(get(&failing, "/").await, (500, "internal server error".to_owned()));
+        assert_eq!(
+            get(&failing, "/").await,
+            (500, "internal server error".to_owned())
+        );
         let switching = TowerService::new(Slow::new(|_| {
             let mut response = http::Response::new(Body::empty());
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -436,7 +548,9 @@ mod tests {
 
     #[tokio::test]
     async fn contents_stream_both_ways_with_trailers() {
-        let echo = TowerService::new(Slow::new(|request: http::Request<Body>| Ok(http::Response::new(request.into_body()))));
+        let echo = TowerService::new(Slow::new(|request: http::Request<Body>| {
+            Ok(http::Response::new(request.into_body()))
+        }));
         let (mut sender, body) = Body::channel();
         let mut request = Request::get("/");
         *request.body_mut() = body;
@@ -448,27 +562,47 @@ mod tests {
             sender.finish_with(trailers);
         });
         let mut response = echo.call(request).await;
-        let (content, trailers) = std::mem::take(response.body_mut()).collect_with_trailers().await.expect("the content");
+        let (content, trailers) = std::mem::take(response.body_mut())
+            .collect_with_trailers()
+            .await
+            .expect("the content");
         assert_eq!(content, "one two");
-        assert!(trailers.is_some_and(|trailers| trailers.get("x-sum").is_some_and(|value| value == "7")));
+        assert!(
+            trailers
+                .is_some_and(|trailers| trailers.get("x-sum").is_some_and(|value| value == "7"))
+        );
     }
 
-    async fn ask(service: &mut HyperService, request: http::Request<impl Into<Body>>) -> (u16, HeaderMap, String) {
+    async fn ask(
+        service: &mut HyperService,
+        request: http::Request<impl Into<Body>>,
+    ) -> (u16, HeaderMap, String) {
         let Ok(response) = service.call(request.map(Into::into)).await;
         let (head, body) = response.into_parts();
         let content = body.collect().await.expect("the content of the answer");
-        (head.status.as_u16(), head.headers, String::from_utf8_lossy(&content).into_owned())
+        (
+            head.status.as_u16(),
+            head.headers,
+            String::from_utf8_lossy(&content).into_owned(),
+        )
     }
 
     fn post(target: &str, content: impl Into<Body>) -> http::Request<Body> {
-        http::Request::post(target).body(content.into()).expect("a request")
+        http::Request::post(target)
+            .body(content.into())
+            .expect("a request")
     }
 
     #[tokio::test]
     async fn limits_hold_behind_another_server() {
         let routes = Router::new()
             .post("/", async |content: Bytes| content.len().to_string())
-            .nest("/small", Router::new().post("/", async |content: Bytes| content.len().to_string()).max_body(2))
+            .nest(
+                "/small",
+                Router::new()
+                    .post("/", async |content: Bytes| content.len().to_string())
+                    .max_body(2),
+            )
             .build()
             .expect("valid");
         let mut service = into_tower(Arc::new(routes)).max_body(4);
@@ -486,35 +620,68 @@ mod tests {
                     }
                 }
             });
-            assert_eq!(ask(&mut service, post("/", body)).await.0, status, "{chunks} chunks");
+            assert_eq!(
+                ask(&mut service, post("/", body)).await.0,
+                status,
+                "{chunks} chunks"
+            );
         }
     }
 
     #[tokio::test]
     async fn responses_are_such_as_another_server_may_send() {
         let routes = Router::new()
-            .get("/length", async || Response::text("12345").with_header("content-length", "3").with_header("connection", "close"))
-            .get("/chunked", async || Response::text("12345").with_header("transfer-encoding", "chunked"))
-            .get("/invalid", async || Response::text("").with_header("x", "a\nb"))
+            .get("/length", async || {
+                Response::text("12345")
+                    .with_header("content-length", "3")
+                    .with_header("connection", "close")
+            })
+            .get("/chunked", async || {
+                Response::text("12345").with_header("transfer-encoding", "chunked")
+            })
+            .get("/invalid", async || {
+                Response::text("").with_header("x", "a\nb")
+            })
             .get("/upgrade", async || Response::upgrade("chat", async |_| ()))
-            .head("/head", async || Response::ok().with_header("content-length", "9"))
+            .head("/head", async || {
+                Response::ok().with_header("content-length", "9")
+            })
             .get("/peer", async |info: ConnInfo| info.peer.to_string())
             .build()
             .expect("valid");
         let mut service = into_tower(Arc::new(routes));
-        let request = |method: &str, target: &str| http::Request::builder().method(method).uri(target).body(()).expect("a request");
+        let request = |method: &str, target: &str| {
+            http::Request::builder()
+                .method(method)
+                .uri(target)
+                .body(())
+                .expect("a request")
+        };
         for target in ["/length", "/chunked"] {
             let (status, headers, content) = ask(&mut service, request("GET", target)).await;
             assert_eq!((status, content.as_str()), (200, "12345"));
-            assert_eq!(headers.keys().collect::<Vec<_>>(), ["content-type"], "{target}");
+            assert_eq!(
+                headers.keys().collect::<Vec<_>>(),
+                ["content-type"],
+                "{target}"
+            );
         }
         assert_eq!(ask(&mut service, request("GET", "/invalid")).await.0, 500);
         assert_eq!(ask(&mut service, request("GET", "/upgrade")).await.0, 501);
-        assert_eq!(ask(&mut service, request("CONNECT", "/length")).await.0, 405);
-        assert_eq!(ask(&mut service, request("HEAD", "/head")).await.1["content-length"], "9");
+        assert_eq!(
+            ask(&mut service, request("CONNECT", "/length")).await.0,
+            405
+        );
+        assert_eq!(
+            ask(&mut service, request("HEAD", "/head")).await.1["content-length"],
+            "9"
+        );
         let mut addressed = request("GET", "/peer");
         let peer = PeerAddr::Inet("192.0.2.1:5".parse().expect("an address"));
-        addressed.extensions_mut().insert(ConnInfo { peer, local: PeerAddr::Unix });
+        addressed.extensions_mut().insert(ConnInfo {
+            peer,
+            local: PeerAddr::Unix,
+        });
         assert_eq!(ask(&mut service, addressed).await.2, "192.0.2.1:5");
     }
 }

@@ -68,7 +68,9 @@ fn service(seen: Seen) -> impl Service {
             let _guard = Guard(seen.clone());
             let path = request.path().to_owned();
             if let Some(tenths) = path.strip_prefix("/after/") {
-                let tenths = tenths.bytes().fold(0, |tenths, digit| tenths * 10 + u32::from(digit - b'0'));
+                let tenths = tenths
+                    .bytes()
+                    .fold(0, |tenths, digit| tenths * 10 + u32::from(digit - b'0'));
                 pass(f64::from(tenths) / 10.0).await;
                 return Ok(Response::text("later"));
             }
@@ -111,7 +113,11 @@ fn assert_only(client: &TestClient, moved: &[Counter]) {
         let expected = u64::from(moved.contains(&counter));
         assert_eq!(client.count(counter), expected, "{}", counter.name());
     }
-    assert_eq!(client.count(Counter::ConnectionsAccepted), client.count(Counter::ConnectionsClosed), "a connection is left");
+    assert_eq!(
+        client.count(Counter::ConnectionsAccepted),
+        client.count(Counter::ConnectionsClosed),
+        "a connection is left"
+    );
     assert_eq!((client.connections(), client.buffered()), (0, 0));
 }
 

@@ -31,7 +31,9 @@ trait Peer: AsyncRead + AsyncWrite + Unpin + Send {
 
 impl Peer for TcpStream {
     fn abandon(&mut self) {
-        socket2::SockRef::from(&*self).set_linger(Some(Duration::ZERO)).unwrap();
+        socket2::SockRef::from(&*self)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
     }
 }
 
@@ -54,12 +56,18 @@ impl<T: Peer> Peer for tokio_rustls::client::TlsStream<T> {
 
 async fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (client, accepted) = tokio::join!(
+        TcpStream::connect(listener.local_addr().unwrap()),
+        listener.accept()
+    );
     (client.unwrap(), accepted.unwrap().0)
 }
 
 fn pair(peer: impl Peer + 'static, under_test: impl Transport) -> Pair {
-    Pair { peer: Box::new(peer), under_test: Box::new(under_test) }
+    Pair {
+        peer: Box::new(peer),
+        under_test: Box::new(under_test),
+    }
 }
 
 async fn over_tcp() -> Pair {
@@ -84,7 +92,10 @@ async fn over_memory() -> Pair {
 
 async fn over_no_fault() -> Pair {
     let (client, server) = memory::pair(CAPACITY);
-    pair(client, FaultyTransport::new(server, Fault::Reset, usize::MAX))
+    pair(
+        client,
+        FaultyTransport::new(server, Fault::Reset, usize::MAX),
+    )
 }
 
 async fn over_tls_in_memory() -> Pair {
@@ -101,13 +112,23 @@ async fn over_tls() -> Pair {
 
 /// Nothing to read: a read is `Pending` whatever readiness said, and both wake when octets come.
 async fn readiness_may_be_spurious_and_pending_wakes(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
     let mut buf = BytesMut::with_capacity(64);
     for round in 0..3 {
         // Whatever `poll_readable` says of a stream without octets, the read after it must not invent an end or an error.
         for _ in 0..2 {
-            let _ = under_test.poll_readable(&mut Context::from_waker(Waker::noop())).map(|ready| ready.unwrap());
-            assert!(under_test.poll_read(&mut Context::from_waker(Waker::noop()), &mut buf).is_pending(), "round {round}");
+            let _ = under_test
+                .poll_readable(&mut Context::from_waker(Waker::noop()))
+                .map(|ready| ready.unwrap());
+            assert!(
+                under_test
+                    .poll_read(&mut Context::from_waker(Waker::noop()), &mut buf)
+                    .is_pending(),
+                "round {round}"
+            );
         }
         let writer = tokio::spawn(async move {
             tokio::task::yield_now().await;
@@ -115,8 +136,12 @@ async fn readiness_may_be_spurious_and_pending_wakes(pair: Pair) {
             peer.flush().await.unwrap();
             peer
         });
-        within(poll_fn(|cx| under_test.poll_readable(cx))).await.unwrap();
-        let len = within(poll_fn(|cx| under_test.poll_read(cx, &mut buf))).await.unwrap();
+        within(poll_fn(|cx| under_test.poll_readable(cx)))
+            .await
+            .unwrap();
+        let len = within(poll_fn(|cx| under_test.poll_read(cx, &mut buf)))
+            .await
+            .unwrap();
         assert_eq!((len, &buf[..]), (4, b"ping".as_slice()));
         buf.clear();
         peer = writer.await.unwrap();
@@ -135,39 +160,74 @@ async fn readiness_may_be_spurious_and_pending_wakes(pair: Pair) {
 
 /// A read fills the spare capacity and no more; what is left (in the socket, in a decrypted record) keeps the stream readable.
 async fn what_was_buffered_stays_readable(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
-    let sent: Vec<u8> = (0..1000_u32).map(|number| number.to_be_bytes()[3]).collect();
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
+    let sent: Vec<u8> = (0..1000_u32)
+        .map(|number| number.to_be_bytes()[3])
+        .collect();
     peer.write_all(&sent).await.unwrap();
     peer.flush().await.unwrap();
     let mut got = Vec::new();
     while got.len() < sent.len() {
-        within(poll_fn(|cx| under_test.poll_readable(cx))).await.unwrap();
+        within(poll_fn(|cx| under_test.poll_readable(cx)))
+            .await
+            .unwrap();
         let mut buf = BytesMut::with_capacity(7);
         let room = buf.capacity();
-        let len = within(poll_fn(|cx| under_test.poll_read(cx, &mut buf))).await.unwrap();
-        assert!(len > 0 && len == buf.len() && buf.capacity() == room, "{len} of {room}");
+        let len = within(poll_fn(|cx| under_test.poll_read(cx, &mut buf)))
+            .await
+            .unwrap();
+        assert!(
+            len > 0 && len == buf.len() && buf.capacity() == room,
+            "{len} of {room}"
+        );
         got.extend_from_slice(&buf);
     }
     assert_eq!(got, sent);
     let mut buf = BytesMut::with_capacity(7);
-    assert!(under_test.poll_read(&mut Context::from_waker(Waker::noop()), &mut buf).is_pending());
+    assert!(
+        under_test
+            .poll_read(&mut Context::from_waker(Waker::noop()), &mut buf)
+            .is_pending()
+    );
 }
 
 /// The end of the peer's stream is `Ok(0)`, again and again; writing goes on.
 async fn a_half_close_leaves_writing_possible(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
     peer.write_all(b"last").await.unwrap();
     peer.shutdown().await.unwrap();
     let mut buf = BytesMut::with_capacity(64);
-    while within(poll_fn(|cx| under_test.poll_read(cx, &mut buf))).await.unwrap() > 0 {}
+    while within(poll_fn(|cx| under_test.poll_read(cx, &mut buf)))
+        .await
+        .unwrap()
+        > 0
+    {}
     assert_eq!(&buf[..], b"last");
     for _ in 0..3 {
-        within(poll_fn(|cx| under_test.poll_readable(cx))).await.unwrap();
-        assert_eq!(within(poll_fn(|cx| under_test.poll_read(cx, &mut buf))).await.unwrap(), 0);
-        assert!(!under_test.is_reset(&mut Context::from_waker(Waker::noop())), "a half-close is no reset");
+        within(poll_fn(|cx| under_test.poll_readable(cx)))
+            .await
+            .unwrap();
+        assert_eq!(
+            within(poll_fn(|cx| under_test.poll_read(cx, &mut buf)))
+                .await
+                .unwrap(),
+            0
+        );
+        assert!(
+            !under_test.is_reset(&mut Context::from_waker(Waker::noop())),
+            "a half-close is no reset"
+        );
     }
     write_all(&mut under_test, &[b"still ", b"here"]).await;
-    within(poll_fn(|cx| under_test.poll_shutdown(cx))).await.unwrap();
+    within(poll_fn(|cx| under_test.poll_shutdown(cx)))
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     within(peer.read_to_end(&mut answer)).await.unwrap();
     assert_eq!(answer, b"still here");
@@ -175,9 +235,14 @@ async fn a_half_close_leaves_writing_possible(pair: Pair) {
 
 /// Our own half-close ends what the peer reads, and reading goes on.
 async fn our_half_close_leaves_reading_possible(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
     write_all(&mut under_test, &[b"bye"]).await;
-    within(poll_fn(|cx| under_test.poll_shutdown(cx))).await.unwrap();
+    within(poll_fn(|cx| under_test.poll_shutdown(cx)))
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     within(peer.read_to_end(&mut answer)).await.unwrap();
     assert_eq!(answer, b"bye");
@@ -185,15 +250,25 @@ async fn our_half_close_leaves_reading_possible(pair: Pair) {
     peer.flush().await.unwrap();
     let mut buf = BytesMut::with_capacity(64);
     while buf.len() < 7 {
-        assert!(within(poll_fn(|cx| under_test.poll_read(cx, &mut buf))).await.unwrap() > 0);
+        assert!(
+            within(poll_fn(|cx| under_test.poll_read(cx, &mut buf)))
+                .await
+                .unwrap()
+                > 0
+        );
     }
     assert_eq!(&buf[..], b"and you");
 }
 
 /// Slices arrive in their order and whole, however many there are.
 async fn vectored_writes_keep_their_order(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
-    let pieces: Vec<Vec<u8>> = (1..=80_usize).map(|number| vec![b'a' + u8::try_from(number % 26).unwrap(); number * 13 % 700 + 1]).collect();
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
+    let pieces: Vec<Vec<u8>> = (1..=80_usize)
+        .map(|number| vec![b'a' + u8::try_from(number % 26).unwrap(); number * 13 % 700 + 1])
+        .collect();
     let sent = pieces.concat();
     let expected = sent.len();
     let reader = tokio::spawn(async move {
@@ -208,15 +283,32 @@ async fn vectored_writes_keep_their_order(pair: Pair) {
 
 /// A peer that does not read makes writes wait, and wakes them when it reads; nothing is lost or repeated.
 async fn backpressure_waits_and_wakes(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
-    let chunk: Vec<u8> = (0..16 * 1024_u32).map(|number| number.to_le_bytes()[number as usize % 2]).collect();
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
+    let chunk: Vec<u8> = (0..16 * 1024_u32)
+        .map(|number| number.to_le_bytes()[number as usize % 2])
+        .collect();
     let mut written = 0;
     let stalled = loop {
         let part = &chunk[written % chunk.len()..];
-        match under_test.poll_writev(&mut Context::from_waker(Waker::noop()), &[IoSlice::new(part)]) {
+        match under_test.poll_writev(
+            &mut Context::from_waker(Waker::noop()),
+            &[IoSlice::new(part)],
+        ) {
             Poll::Ready(len) => written += len.unwrap(),
             // A socket may only not have heard yet that there is room.
-            Poll::Pending if tokio::time::timeout(Duration::from_millis(50), poll_fn(|cx| ready_to_write(&mut under_test, cx, part, &mut written))).await.is_err() => break written,
+            Poll::Pending
+                if tokio::time::timeout(
+                    Duration::from_millis(50),
+                    poll_fn(|cx| ready_to_write(&mut under_test, cx, part, &mut written)),
+                )
+                .await
+                .is_err() =>
+            {
+                break written;
+            }
             Poll::Pending => {}
         }
         assert!(written < 64 * 1024 * 1024, "no end of room");
@@ -230,20 +322,40 @@ async fn backpressure_waits_and_wakes(pair: Pair) {
     while written < total {
         let part = &chunk[written % chunk.len()..];
         let part = &part[..part.len().min(total - written)];
-        written += within(poll_fn(|cx| under_test.poll_writev(cx, &[IoSlice::new(part)]))).await.unwrap();
+        written += within(poll_fn(|cx| {
+            under_test.poll_writev(cx, &[IoSlice::new(part)])
+        }))
+        .await
+        .unwrap();
     }
-    within(poll_fn(|cx| under_test.poll_flush(cx))).await.unwrap();
+    within(poll_fn(|cx| under_test.poll_flush(cx)))
+        .await
+        .unwrap();
     let got = within(reader).await.unwrap();
-    assert!(got.chunks(chunk.len()).all(|piece| chunk.starts_with(piece)), "octets were lost or repeated");
+    assert!(
+        got.chunks(chunk.len())
+            .all(|piece| chunk.starts_with(piece)),
+        "octets were lost or repeated"
+    );
 }
 
-fn ready_to_write(under_test: &mut Box<dyn Transport>, cx: &mut Context<'_>, part: &[u8], written: &mut usize) -> Poll<()> {
-    under_test.poll_writev(cx, &[IoSlice::new(part)]).map(|len| *written += len.unwrap())
+fn ready_to_write(
+    under_test: &mut Box<dyn Transport>,
+    cx: &mut Context<'_>,
+    part: &[u8],
+    written: &mut usize,
+) -> Poll<()> {
+    under_test
+        .poll_writev(cx, &[IoSlice::new(part)])
+        .map(|len| *written += len.unwrap())
 }
 
 /// After a flush the peer can read everything, without the transport being polled again.
 async fn a_flush_holds_nothing_back(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
     for len in [1, 100, 5000] {
         write_all(&mut under_test, &[&vec![b'x'; len]]).await;
         let mut got = vec![0; len];
@@ -254,11 +366,18 @@ async fn a_flush_holds_nothing_back(pair: Pair) {
 
 /// A reset wakes whoever waits, and every read after it fails.
 async fn a_reset_is_an_error(pair: Pair) {
-    let Pair { mut peer, mut under_test } = pair;
+    let Pair {
+        mut peer,
+        mut under_test,
+    } = pair;
     assert!(!under_test.is_reset(&mut Context::from_waker(Waker::noop())));
     write_all(&mut under_test, &[b"never read"]).await;
     let mut buf = BytesMut::with_capacity(64);
-    assert!(under_test.poll_read(&mut Context::from_waker(Waker::noop()), &mut buf).is_pending());
+    assert!(
+        under_test
+            .poll_read(&mut Context::from_waker(Waker::noop()), &mut buf)
+            .is_pending()
+    );
     let killer = tokio::spawn(async move {
         tokio::task::yield_now().await;
         peer.abandon();
@@ -266,17 +385,39 @@ async fn a_reset_is_an_error(pair: Pair) {
     });
     let _ = within(poll_fn(|cx| under_test.poll_readable(cx))).await;
     killer.await.unwrap();
-    let error = within(poll_fn(|cx| under_test.poll_read(cx, &mut buf))).await.expect_err("a reset is not an end");
-    assert!(matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{error:?}");
-    let written = within(poll_fn(|cx| under_test.poll_writev(cx, &[IoSlice::new(b"gone")]))).await;
-    assert!(written.is_err() || within(poll_fn(|cx| under_test.poll_flush(cx))).await.is_err(), "wrote to nobody");
+    let error = within(poll_fn(|cx| under_test.poll_read(cx, &mut buf)))
+        .await
+        .expect_err("a reset is not an end");
+    assert!(
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        ),
+        "{error:?}"
+    );
+    let written = within(poll_fn(|cx| {
+        under_test.poll_writev(cx, &[IoSlice::new(b"gone")])
+    }))
+    .await;
+    assert!(
+        written.is_err()
+            || within(poll_fn(|cx| under_test.poll_flush(cx)))
+                .await
+                .is_err(),
+        "wrote to nobody"
+    );
 }
 
 /// Through tokio's own traits, as an upgraded protocol uses it, the same octets pass in both directions.
 async fn it_works_through_tokios_traits(pair: Pair) {
-    let Pair { mut peer, under_test } = pair;
+    let Pair {
+        mut peer,
+        under_test,
+    } = pair;
     let mut io = Io::from(under_test);
-    let sent: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    let sent: Vec<u8> = (0..100_000_u32)
+        .map(|number| number.to_le_bytes()[0])
+        .collect();
     let expected = sent.clone();
     let echo = tokio::spawn(async move {
         let mut got = Vec::new();
@@ -303,15 +444,21 @@ async fn write_all(under_test: &mut Box<dyn Transport>, pieces: &[&[u8]]) {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
-        let len = within(poll_fn(|cx| under_test.poll_writev(cx, left))).await.unwrap();
+        let len = within(poll_fn(|cx| under_test.poll_writev(cx, left)))
+            .await
+            .unwrap();
         assert!(len > 0, "a write that takes nothing is an error");
         IoSlice::advance_slices(&mut left, len);
     }
-    within(poll_fn(|cx| under_test.poll_flush(cx))).await.unwrap();
+    within(poll_fn(|cx| under_test.poll_flush(cx)))
+        .await
+        .unwrap();
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(10), future).await.expect("nobody was woken")
+    tokio::time::timeout(Duration::from_secs(10), future)
+        .await
+        .expect("nobody was woken")
 }
 
 macro_rules! contract {
@@ -349,8 +496,13 @@ contract!(every clause over over_tcp over_io over_unix over_memory over_no_fault
 async fn a_reset_behind_unread_octets_is_seen() {
     let (mut client, mut server) = tcp().await;
     client.write_all(b"unread").await.unwrap();
-    within(poll_fn(|cx| server.poll_readable(cx))).await.unwrap();
-    assert!(!Transport::is_reset(&mut server, &mut Context::from_waker(Waker::noop())));
+    within(poll_fn(|cx| server.poll_readable(cx)))
+        .await
+        .unwrap();
+    assert!(!Transport::is_reset(
+        &mut server,
+        &mut Context::from_waker(Waker::noop())
+    ));
     client.abandon();
     drop(client);
     within(async {
@@ -389,13 +541,20 @@ async fn each_fault_is_what_it_says() {
 
         let (_client, server) = memory::pair(CAPACITY);
         let mut faulty = FaultyTransport::new(server, fault, 0);
-        let mut write = || faulty.poll_writev(cx, &[IoSlice::new(b"abc"), IoSlice::new(b"defgh")]).map_err(|error| error.kind());
+        let mut write = || {
+            faulty
+                .poll_writev(cx, &[IoSlice::new(b"abc"), IoSlice::new(b"defgh")])
+                .map_err(|error| error.kind())
+        };
         let expected = match fault {
             Fault::Reset => [Poll::Ready(Err(io::ErrorKind::ConnectionReset)); 2],
             Fault::BrokenPipe => [Poll::Ready(Err(io::ErrorKind::BrokenPipe)); 2],
             Fault::TimedOut => [Poll::Ready(Err(io::ErrorKind::TimedOut)); 2],
             Fault::End => [Poll::Ready(Ok(8)); 2],
-            Fault::WriteZero => [Poll::Ready(Err(io::ErrorKind::WriteZero)), Poll::Ready(Ok(8))],
+            Fault::WriteZero => [
+                Poll::Ready(Err(io::ErrorKind::WriteZero)),
+                Poll::Ready(Ok(8)),
+            ],
             Fault::Short => [Poll::Ready(Ok(3)), Poll::Ready(Ok(8))],
             Fault::Dribble => [Poll::Ready(Ok(1)); 2],
             Fault::Stall => [Poll::Pending; 2],

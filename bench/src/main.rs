@@ -5,7 +5,9 @@ use clap::Parser;
 use http::HeaderValue;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use wireline::router::{BuildError, Router, Routes};
+use wireline::app::App;
+use wireline::extract::Path;
+use wireline::router::Router;
 use wireline::server::Server;
 use wireline::service::body::{Body, BodyError};
 use wireline::service::request::Request;
@@ -23,6 +25,9 @@ struct Args {
     /// Worker threads, each with a runtime and a socket of its own.
     #[arg(long, default_value_t = 1)]
     workers: usize,
+    /// Adds what the paved path adds: request ids, security headers and spans.
+    #[arg(long)]
+    app: bool,
     /// The most connections at the same time.
     #[arg(long, default_value_t = 20_000)]
     max_connections: usize,
@@ -40,16 +45,27 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::new(routes()?).bind(args.addr).workers(args.workers).max_connections(args.max_connections);
+    let server = if args.app {
+        App::new(router()).server()?
+    } else {
+        Server::new(router().build()?)
+    };
+    let server = server
+        .bind(args.addr)
+        .workers(args.workers)
+        .max_connections(args.max_connections);
     server.run_with(|handle| {
         for bound in handle.bound() {
-            println!("listening on {}", bound.to_string().trim_start_matches("http://"));
+            println!(
+                "listening on {}",
+                bound.to_string().trim_start_matches("http://")
+            );
         }
     })?;
     Ok(())
 }
 
-fn routes() -> Result<Routes, BuildError> {
+fn router() -> Router {
     let large = large();
     let style = style();
     let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
@@ -61,10 +77,13 @@ fn routes() -> Result<Routes, BuildError> {
         .post("/echo", echo)
         .get("/bytes/{n}", bytes)
         .get("/users/{id}/posts/{post}", post)
-        .get("/large", move || std::future::ready(Response::bytes(large.clone(), JSON)))
-        .get("/static/style.css", move || std::future::ready(Response::bytes(style.clone(), CSS)))
+        .get("/large", move || {
+            std::future::ready(Response::bytes(large.clone(), JSON))
+        })
+        .get("/static/style.css", move || {
+            std::future::ready(Response::bytes(style.clone(), CSS))
+        })
         .merge(unlimited)
-        .build()
 }
 
 async fn hello() -> Response {
@@ -77,7 +96,9 @@ struct Message {
 }
 
 async fn json() -> Result<Response, wireline::service::error::Error> {
-    Response::json(&Message { message: "Hello, World!" })
+    Response::json(&Message {
+        message: "Hello, World!",
+    })
 }
 
 /// The body back, chunk by chunk when it is large.
@@ -96,8 +117,7 @@ async fn sink(request: Request) -> Result<String, BodyError> {
 }
 
 /// Streams `n` octets.
-async fn bytes(request: Request) -> Response {
-    let n = request.param("n").and_then(|n| wireline::wire::number::decimal(n.as_bytes())).unwrap_or(0);
+async fn bytes(Path(n): Path<u64>) -> Response {
     let (mut sender, body) = Body::channel();
     let block = Bytes::from_static(&[b'x'; 64 * 1024]);
     tokio::spawn(async move {
@@ -105,22 +125,32 @@ async fn bytes(request: Request) -> Response {
         while left > 0 {
             let take = left.min(block.len() as u64);
             left -= take;
-            if sender.send(block.slice(..usize::try_from(take).unwrap_or(block.len()))).await.is_err() {
+            if sender
+                .send(block.slice(..usize::try_from(take).unwrap_or(block.len())))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
     });
-    Response::new(body).with_content_type(OCTETS).with_header("content-length", n)
+    Response::new(body)
+        .with_content_type(OCTETS)
+        .with_header("content-length", n)
 }
 
-async fn post(request: Request) -> String {
-    format!("{} {}", request.param("id").unwrap_or_default(), request.param("post").unwrap_or_default())
+async fn post(Path((id, post)): Path<(String, String)>) -> String {
+    format!("{id} {post}")
 }
 
 /// About 100 KB of JSON that a compressor can do something with.
 fn large() -> Bytes {
     let item = |number: usize| {
-        format!(r#"{{"id":{number},"name":"User number {number}","email":"user{number}@example.com","active":{},"score":{}}}"#, number % 2 == 0, number * 37 % 1000)
+        format!(
+            r#"{{"id":{number},"name":"User number {number}","email":"user{number}@example.com","active":{},"score":{}}}"#,
+            number.is_multiple_of(2),
+            number * 37 % 1000
+        )
     };
     let items: Vec<String> = (0..1100).map(item).collect();
     format!("[{}]", items.join(",")).into()
@@ -131,7 +161,11 @@ fn style() -> Bytes {
     let mut css = String::new();
     let mut number = 0;
     while css.len() < 32 * 1024 {
-        css.push_str(&format!(".rule-{number} {{ margin: {}px; color: #{:06x}; }}\n", number % 40, number * 7919 % 0xff_ffff));
+        css.push_str(&format!(
+            ".rule-{number} {{ margin: {}px; color: #{:06x}; }}\n",
+            number % 40,
+            number * 7919 % 0xff_ffff
+        ));
         number += 1;
     }
     css.truncate(32 * 1024);

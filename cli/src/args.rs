@@ -46,11 +46,20 @@ pub(crate) struct Options {
 /// Reads the command line; an error is one line.
 pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
     match Cli::try_parse_from(args) {
-        Ok(Cli { command: Some(Command::Serve(options)), .. } | Cli { command: None, options }) => {
-            Ok(Invocation::Serve(options))
-        }
+        Ok(
+            Cli {
+                command: Some(Command::Serve(options)),
+                ..
+            }
+            | Cli {
+                command: None,
+                options,
+            },
+        ) => Ok(Invocation::Serve(options)),
         Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Invocation::Print(error.to_string())),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Invocation::Print(error.to_string()))
+            }
             _ => Err(one_line(&error.to_string())),
         },
     }
@@ -58,17 +67,29 @@ pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
 
 /// The first paragraph of clap's message and its first tip, as one line.
 fn one_line(message: &str) -> String {
-    let mut paragraphs = message.split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut paragraphs = message
+        .split("\n\n")
+        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
     let what = paragraphs.next().unwrap_or_default();
-    let what = what.strip_prefix("error: ").unwrap_or(&what).trim_end_matches('.').to_owned();
+    let what = what
+        .strip_prefix("error: ")
+        .unwrap_or(&what)
+        .trim_end_matches('.')
+        .to_owned();
     let tip = paragraphs.find_map(|text| text.strip_prefix("tip: ").map(|tip| format!(" ({tip})")));
     let line = format!("{what}{}; see `wireline --help`", tip.unwrap_or_default());
-    line.chars().filter(|character| !character.is_control()).collect()
+    line.chars()
+        .filter(|character| !character.is_control())
+        .collect()
 }
 
 /// Looks at the form of a place, so that a wrong port is told apart from a host that nobody knows.
 fn place(text: &str) -> Result<String, String> {
-    if text.strip_prefix("unix:").is_some_and(|path| !path.is_empty()) || text == "systemd" {
+    if text
+        .strip_prefix("unix:")
+        .is_some_and(|path| !path.is_empty())
+        || text == "systemd"
+    {
         return Ok(text.to_owned());
     }
     let Some((_, port)) = text.rsplit_once(':').filter(|_| !text.starts_with("unix:")) else {
@@ -90,7 +111,9 @@ fn connections(text: &str) -> Result<usize, String> {
 
 fn between(text: &str, most: usize) -> Result<usize, String> {
     let count = number::decimal(text.as_bytes()).and_then(|count| usize::try_from(count).ok());
-    count.filter(|count| (1..=most).contains(count)).ok_or_else(|| format!("expected a number from 1 to {most}"))
+    count
+        .filter(|count| (1..=most).contains(count))
+        .ok_or_else(|| format!("expected a number from 1 to {most}"))
 }
 
 #[cfg(test)]
@@ -113,7 +136,9 @@ mod tests {
     #[test]
     fn serving_is_the_default_with_and_without_its_name() {
         for args in [&["wireline"][..], &["wireline", "serve"]] {
-            let Ok(Invocation::Serve(options)) = read(args.iter().map(OsString::from)) else { panic!("{args:?}") };
+            let Ok(Invocation::Serve(options)) = read(args.iter().map(OsString::from)) else {
+                panic!("{args:?}")
+            };
             assert_eq!(options.addr, ["127.0.0.1:8000"]);
             assert_eq!((options.workers, options.max_connections), (None, 1024));
         }
@@ -140,7 +165,10 @@ mod tests {
             (&["serve", "extra"], "extra"),
         ] {
             let line = refused(args);
-            assert!(line.contains(culprit) && !line.contains('\n'), "{args:?}: {line:?}");
+            assert!(
+                line.contains(culprit) && !line.contains('\n'),
+                "{args:?}: {line:?}"
+            );
         }
     }
 }

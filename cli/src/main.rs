@@ -11,11 +11,6 @@ mod serve;
 use crate::args::Invocation;
 use std::process::ExitCode;
 
-/// glibc keeps what thousands of closed connections had; jemalloc's background threads give it back.
-#[cfg(all(feature = "jemalloc", target_os = "linux"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 fn main() -> ExitCode {
     let outcome = match args::read(std::env::args_os()) {
         Ok(Invocation::Serve(options)) => serve::run(&options),

@@ -1,6 +1,8 @@
 //! What the server serves: a welcome page, and a few routes to try.
 
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use std::sync::{Arc, OnceLock};
 use wireline::router::{BuildError, Router, Routes};
 use wireline::server::Handle;
@@ -17,7 +19,9 @@ pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError
         .get("/", move || std::future::ready(welcome(&page)))
         .get("/health", async || Response::ok())
         .get("/ready", move || std::future::ready(ready(&running)))
-        .get("/favicon.ico", async || Response::empty().with_header(CACHE_CONTROL, "max-age=86400"))
+        .get("/favicon.ico", async || {
+            Response::empty().with_header(CACHE_CONTROL, "max-age=86400")
+        })
         .post("/echo", echo)
         .merge(upload)
         .build()
@@ -53,12 +57,13 @@ async fn upload(mut body: Body) -> Result<Response, Error> {
     while let Some(chunk) = body.chunk().await {
         received += chunk?.len() as u64;
     }
-    Ok(Response::text(format!("{{\"received\": {received}}}\n")).with_content_type("application/json"))
+    Ok(Response::text(format!("{{\"received\": {received}}}\n"))
+        .with_content_type("application/json"))
 }
 
 const PAGE: &str = include_str!("welcome.html");
 
 /// Nothing but the page's own style and script, which are named by their SHA-256, and requests to this
 /// server. `tests/serve.rs` holds the digests to the page.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-ZBbxP3lJNXcTmoOIqSgzc1ttxuV1+7PhGK5TA05BUcQ='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-uydpQvHwqJ8zg9CN7vM4LFfaHSUC+DezuePGa5Wzhcg='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -26,7 +26,11 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
         let places: Vec<String> = handle.bound().iter().map(ToString::to_string).collect();
-        say(&format!("wireline {} is listening on {} (Ctrl-C to stop)", env!("CARGO_PKG_VERSION"), places.join(" and ")));
+        say(&format!(
+            "wireline {} is listening on {} (Ctrl-C to stop)",
+            env!("CARGO_PKG_VERSION"),
+            places.join(" and ")
+        ));
         let _ = running.set(handle.clone());
         let handle = handle.clone();
         tokio::spawn(async move {
@@ -38,7 +42,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     outcome.map_err(|error| error.to_string())?;
     // A drain that had nothing to wait for is over before the task above has run.
     drain_told.call_once(|| tell_drain(0, deadline.as_secs()));
-    say(&match running.get().map_or(0, |handle| handle.metrics().get(Counter::DrainForced)) {
+    say(&match running
+        .get()
+        .map_or(0, |handle| handle.metrics().get(Counter::DrainForced))
+    {
         0 => "wireline has stopped".to_owned(),
         1 => "wireline has stopped; 1 connection was cut off".to_owned(),
         cut => format!("wireline has stopped; {cut} connections were cut off"),
@@ -52,8 +59,14 @@ pub(crate) fn say(line: &str) {
 }
 
 fn tell_drain(open: usize, seconds: u64) {
-    let connections = if open == 1 { "connection" } else { "connections" };
-    say(&format!("wireline is draining: {open} {connections} open, {seconds} s at most (Ctrl-C again to stop at once)"));
+    let connections = if open == 1 {
+        "connection"
+    } else {
+        "connections"
+    };
+    say(&format!(
+        "wireline is draining: {open} {connections} open, {seconds} s at most (Ctrl-C again to stop at once)"
+    ));
 }
 
 /// Several workers share a port by `SO_REUSEPORT`, with which a second server of the same user would
@@ -62,13 +75,17 @@ fn refuse_a_taken_port(place: &str) -> Result<(), String> {
     if place.starts_with("unix:") || place == "systemd" {
         return Ok(());
     }
-    let everywhere = place.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+    let everywhere = place
+        .strip_prefix(':')
+        .map(|port| format!("0.0.0.0:{port}"));
     let Ok(addrs) = everywhere.as_deref().unwrap_or(place).to_socket_addrs() else {
         // The server says what is wrong with a place that is none.
         return Ok(());
     };
     let mut addrs = addrs.filter(|addr| addr.port() != 0);
-    match addrs.find(|addr| TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)) {
+    match addrs.find(|addr| {
+        TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    }) {
         Some(addr) => Err(format!("cannot listen at {addr}: the address is in use")),
         None => Ok(()),
     }

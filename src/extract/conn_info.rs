@@ -13,7 +13,10 @@ impl FromRequestParts for ConnInfo {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, Infallible> {
-        let left = parts.extensions().and_then(|extensions| extensions.get::<Self>()).copied();
+        let left = parts
+            .extensions()
+            .and_then(|extensions| extensions.get::<Self>())
+            .copied();
         Ok(left.unwrap_or_else(|| parts.connection()))
     }
 }

@@ -39,7 +39,9 @@ impl<T: Clone + Send + Sync + 'static> FromRequestParts for Extension<T> {
     type Rejection = ExtensionRejection;
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, ExtensionRejection> {
-        find(parts).ok_or(ExtensionRejection { type_name: type_name::<T>() })
+        find(parts).ok_or_else(|| ExtensionRejection {
+            type_name: type_name::<T>(),
+        })
     }
 }
 
@@ -52,8 +54,12 @@ impl<T: Clone + Send + Sync + 'static> OptionalFromRequestParts for Extension<T>
 }
 
 fn find<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<Extension<T>> {
-    let left = parts.extensions().and_then(|extensions| extensions.get::<T>());
-    left.or_else(|| parts.route().facts()?.state.get::<T>()).cloned().map(Extension)
+    let left = parts
+        .extensions()
+        .and_then(|extensions| extensions.get::<T>());
+    left.or_else(|| parts.route().facts()?.state.get::<T>())
+        .cloned()
+        .map(Extension)
 }
 
 /// Neither the request nor a router of its route has a value of the type.
@@ -72,7 +78,10 @@ impl ExtensionRejection {
 impl fmt::Display for ExtensionRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.type_name;
-        write!(f, "the handler takes `Extension<{name}>`, but neither middleware nor `.extension(..)` of a router left one")
+        write!(
+            f,
+            "the handler takes `Extension<{name}>`, but neither middleware nor `.extension(..)` of a router left one"
+        )
     }
 }
 

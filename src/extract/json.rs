@@ -44,11 +44,18 @@ impl<T: DeserializeOwned + Send> FromRequest for Json<T> {
         if !has_json(&request) {
             return Err(JsonRejection::ContentType);
         }
-        let content = request.into_parts().1.collect().await.map_err(JsonRejection::Body)?;
-        serde_json::from_slice(&content).map(Self).map_err(|error| match error.classify() {
-            Category::Data => JsonRejection::Data(error),
-            Category::Syntax | Category::Eof | Category::Io => JsonRejection::Syntax(error),
-        })
+        let content = request
+            .into_parts()
+            .1
+            .collect()
+            .await
+            .map_err(JsonRejection::Body)?;
+        serde_json::from_slice(&content)
+            .map(Self)
+            .map_err(|error| match error.classify() {
+                Category::Data => JsonRejection::Data(error),
+                Category::Syntax | Category::Eof | Category::Io => JsonRejection::Syntax(error),
+            })
     }
 }
 
@@ -135,11 +142,21 @@ impl IntoResponse for JsonRejection {
 
 /// Whether the content type is JSON's, whatever its parameters (RFC 9110 §8.3.1: in any case).
 fn has_json(request: &Request) -> bool {
-    let Some(content_type) = request.header("content-type") else { return false };
-    let essence = content_type.as_bytes().split(|octet| *octet == b';').next().unwrap_or_default().trim_ascii();
-    let Some(slash) = essence.iter().position(|octet| *octet == b'/') else { return false };
+    let Some(content_type) = request.header("content-type") else {
+        return false;
+    };
+    let essence = content_type
+        .as_bytes()
+        .split(|octet| *octet == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    let Some(slash) = essence.iter().position(|octet| *octet == b'/') else {
+        return false;
+    };
     let (kind, subtype) = (&essence[..slash], &essence[slash + 1..]);
-    let suffixed = subtype.len() > SUFFIX.len() && subtype[subtype.len() - SUFFIX.len()..].eq_ignore_ascii_case(SUFFIX);
+    let suffixed = subtype.len() > SUFFIX.len()
+        && subtype[subtype.len() - SUFFIX.len()..].eq_ignore_ascii_case(SUFFIX);
     suffixed || (kind.eq_ignore_ascii_case(b"application") && subtype.eq_ignore_ascii_case(b"json"))
 }
 
@@ -157,20 +174,29 @@ mod tests {
         let mut request = Request::get("/");
         request.set_method(Method::POST);
         if let Some(content_type) = content_type {
-            request.headers_mut().try_insert("content-type", content_type).expect("a field");
+            request
+                .headers_mut()
+                .try_insert("content-type", content_type)
+                .expect("a field");
         }
         *request.body_mut() = content.into();
         request
     }
 
-    async fn status_of<T: DeserializeOwned + Send>(request: Request) -> Result<T, (StatusCode, String)> {
+    async fn status_of<T: DeserializeOwned + Send>(
+        request: Request,
+    ) -> Result<T, (StatusCode, String)> {
         match Json::from_request(request).await {
             Ok(Json(value)) => Ok(value),
             Err(rejection) => {
                 let status = rejection.status();
                 let response = rejection.into_response();
                 assert_eq!(response.status(), status);
-                Err((status, String::from_utf8_lossy(response.body().as_bytes().unwrap_or_default()).into_owned()))
+                Err((
+                    status,
+                    String::from_utf8_lossy(response.body().as_bytes().unwrap_or_default())
+                        .into_owned(),
+                ))
             }
         }
     }
@@ -197,7 +223,10 @@ mod tests {
             let expected = if taken {
                 Ok(json!([1]))
             } else {
-                Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected `Content-Type: application/json`".to_owned()))
+                Err((
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "expected `Content-Type: application/json`".to_owned(),
+                ))
             };
             assert_eq!(outcome, expected, "{content_type:?}");
         }
@@ -205,26 +234,60 @@ mod tests {
 
     #[tokio::test]
     async fn s76_malformed_is_400_and_another_shape_422() {
-        let ask = |content: &'static str| status_of::<HashMap<String, u8>>(request(Some("application/json"), content));
-        assert_eq!(ask("{\"a\": 1}").await, Ok(HashMap::from([("a".to_owned(), 1)])));
+        let ask = |content: &'static str| {
+            status_of::<HashMap<String, u8>>(request(Some("application/json"), content))
+        };
+        assert_eq!(
+            ask("{\"a\": 1}").await,
+            Ok(HashMap::from([("a".to_owned(), 1)]))
+        );
         for (content, status, text) in [
-            ("", 400, "invalid JSON: EOF while parsing a value at line 1 column 0"),
-            ("{\"a\":\n 1", 400, "invalid JSON: EOF while parsing an object at line 2 column 2"),
-            ("{\"a\": 1} x", 400, "invalid JSON: trailing characters at line 1 column 10"),
-            ("{'a': 1}", 400, "invalid JSON: key must be a string at line 1 column 2"),
-            ("[1]", 422, "unexpected JSON: invalid type: sequence, expected a map at line 1 column 0"),
-            ("{\"a\":\n 300}", 422, "unexpected JSON: invalid value: integer `300`, expected u8 at line 2 column 4"),
+            (
+                "",
+                400,
+                "invalid JSON: EOF while parsing a value at line 1 column 0",
+            ),
+            (
+                "{\"a\":\n 1",
+                400,
+                "invalid JSON: EOF while parsing an object at line 2 column 2",
+            ),
+            (
+                "{\"a\": 1} x",
+                400,
+                "invalid JSON: trailing characters at line 1 column 10",
+            ),
+            (
+                "{'a': 1}",
+                400,
+                "invalid JSON: key must be a string at line 1 column 2",
+            ),
+            (
+                "[1]",
+                422,
+                "unexpected JSON: invalid type: sequence, expected a map at line 1 column 0",
+            ),
+            (
+                "{\"a\":\n 300}",
+                422,
+                "unexpected JSON: invalid value: integer `300`, expected u8 at line 2 column 4",
+            ),
         ] {
-            let expected = (StatusCode::from_u16(status).expect("a status"), text.to_owned());
+            let expected = (
+                StatusCode::from_u16(status).expect("a status"),
+                text.to_owned(),
+            );
             assert_eq!(ask(content).await, Err(expected), "{content}");
         }
-        let list = status_of::<Vec<Value>>(request(Some("application/json"), "[1, {\"a\": null}]")).await;
+        let list =
+            status_of::<Vec<Value>>(request(Some("application/json"), "[1, {\"a\": null}]")).await;
         assert_eq!(list, Ok(vec![json!(1), json!({ "a": null })]));
     }
 
     #[tokio::test]
     async fn s76_deep_nesting_is_refused_and_not_followed() {
-        let outcome = status_of::<Value>(request(Some("application/json"), "[".repeat(1_000_000))).await;
+        let outcome =
+            status_of::<Value>(request(Some("application/json"), "[".repeat(1_000_000))).await;
         let (status, text) = outcome.expect_err("a million brackets");
         assert_eq!(status, StatusCode::BAD_REQUEST);
         assert!(text.contains("recursion limit"), "{text}");
@@ -235,13 +298,27 @@ mod tests {
         for (error, status, text) in [
             (BodyError::TooLarge, 413, "content too large"),
             (BodyError::Timeout, 408, "the content did not come in time"),
-            (BodyError::Incomplete, 400, "the client went away before the end of the content"),
-            (BodyError::Foreign("the disk is full".into()), 500, "internal server error"),
+            (
+                BodyError::Incomplete,
+                400,
+                "the client went away before the end of the content",
+            ),
+            (
+                BodyError::Foreign("the disk is full".into()),
+                500,
+                "internal server error",
+            ),
         ] {
             let (feed, body) = Body::fed(None);
             feed.end(Err(error));
             let outcome = status_of::<Value>(request(Some("application/json"), body)).await;
-            assert_eq!(outcome, Err((StatusCode::from_u16(status).expect("a status"), text.to_owned())));
+            assert_eq!(
+                outcome,
+                Err((
+                    StatusCode::from_u16(status).expect("a status"),
+                    text.to_owned()
+                ))
+            );
         }
     }
 
@@ -249,7 +326,9 @@ mod tests {
     async fn optional_json_is_none_without_content_type_and_content() {
         let ask = async |content_type, content: &'static str| {
             let outcome = Option::<Json<u8>>::from_request(request(content_type, content)).await;
-            outcome.map(|value| value.map(|Json(value)| value)).map_err(|rejection| rejection.status().as_u16())
+            outcome
+                .map(|value| value.map(|Json(value)| value))
+                .map_err(|rejection| rejection.status().as_u16())
         };
         assert_eq!(ask(None, "").await, Ok(None));
         assert_eq!(ask(Some("application/json"), "7").await, Ok(Some(7)));
@@ -260,8 +339,16 @@ mod tests {
     #[test]
     fn s76_as_a_response() {
         let response = Json(vec![1, 2]).into_response();
-        assert_eq!((response.status(), response.body().as_bytes()), (StatusCode::OK, Some(b"[1,2]".as_slice())));
-        assert!(response.headers().get("content-type").is_some_and(|value| value == "application/json"));
+        assert_eq!(
+            (response.status(), response.body().as_bytes()),
+            (StatusCode::OK, Some(b"[1,2]".as_slice()))
+        );
+        assert!(
+            response
+                .headers()
+                .get("content-type")
+                .is_some_and(|value| value == "application/json")
+        );
         let unwritable = Json(HashMap::from([(vec![1], 1)])).into_response();
         assert_eq!(unwritable.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

@@ -32,12 +32,19 @@ impl FromRequestParts for MatchedPath {
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, MatchedPathRejection> {
         let pattern = parts.route().facts().map(|facts| facts.pattern.clone());
-        pattern.filter(|pattern| !pattern.is_empty()).map(Self).ok_or(MatchedPathRejection(()))
+        pattern
+            .filter(|pattern| !pattern.is_empty())
+            .map(Self)
+            .ok_or(MatchedPathRejection(()))
     }
 
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
         // Every pattern begins with a slash; a fallback has none.
-        if route.pattern.starts_with('/') { Ok(()) } else { Err(MatchedPathRejection(()).to_string()) }
+        if route.pattern.starts_with('/') {
+            Ok(())
+        } else {
+            Err(MatchedPathRejection(()).to_string())
+        }
     }
 }
 

@@ -41,7 +41,9 @@ pub trait OptionalFromRequestParts: Sized + Send {
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the parts, `None` when they have no such value.
-    fn optional_from_request_parts(parts: &mut Parts) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
+    fn optional_from_request_parts(
+        parts: &mut Parts,
+    ) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
 }
 
 /// Content that may be absent; else as [`OptionalFromRequestParts`]. `Option<Json<T>>` is `None` for a
@@ -73,7 +75,9 @@ pub trait OptionalFromRequest: Sized + Send {
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the request, `None` when it has no such value.
-    fn optional_from_request(request: Request) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
+    fn optional_from_request(
+        request: Request,
+    ) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
 }
 
 impl<T: OptionalFromRequestParts> FromRequestParts for Option<T> {

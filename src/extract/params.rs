@@ -3,7 +3,9 @@
 use crate::extract::path::PathRejection;
 use crate::service::route::decode;
 use serde::de::value::CowStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use std::borrow::Cow;
 use std::fmt;
@@ -26,12 +28,19 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> Params<I> {
     /// The only parameter, for types that are one value.
     fn single(mut self) -> Result<Param<'de>> {
         let found = self.0.len();
-        self.0.next().filter(|_| found == 1).ok_or(PathRejection::WrongCount { expected: 1, found })
+        self.0
+            .next()
+            .filter(|_| found == 1)
+            .ok_or(PathRejection::WrongCount { expected: 1, found })
     }
 
     fn exactly(self, expected: usize) -> Result<Self> {
         let found = self.0.len();
-        if found == expected { Ok(self) } else { Err(PathRejection::WrongCount { expected, found }) }
+        if found == expected {
+            Ok(self)
+        } else {
+            Err(PathRejection::WrongCount { expected, found })
+        }
     }
 }
 
@@ -53,7 +62,12 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> Deserializer<'de> for Params<
         deserialize_f32 deserialize_f64
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, name: &'static str, variants: &'static [&'static str], visitor: V) -> Result<V::Value> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         self.single()?.deserialize_enum(name, variants, visitor)
     }
 
@@ -62,10 +76,18 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> Deserializer<'de> for Params<
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_map(Entries { rest: self.0, current: None })
+        visitor.visit_map(Entries {
+            rest: self.0,
+            current: None,
+        })
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _name: &'static str, _fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         self.deserialize_map(visitor)
     }
 
@@ -77,11 +99,20 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> Deserializer<'de> for Params<
         self.exactly(len)?.deserialize_seq(visitor)
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _name: &'static str, len: usize, visitor: V) -> Result<V::Value> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value> {
         self.deserialize_tuple(len, visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -93,7 +124,11 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> Deserializer<'de> for Params<
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_unit()
     }
 
@@ -113,12 +148,18 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> MapAccess<'de> for Entries<'d
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         self.current = self.rest.next();
-        self.current.map(|param| seed.deserialize(text_deserializer(param.name.into()))).transpose()
+        self.current
+            .map(|param| seed.deserialize(text_deserializer(param.name.into())))
+            .transpose()
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let param = self.current.take().ok_or_else(|| PathRejection::custom("a value was asked for before its key"))?;
-        seed.deserialize(param).map_err(|rejection| rejection.of(param.name))
+        let param = self
+            .current
+            .take()
+            .ok_or_else(|| PathRejection::custom("a value was asked for before its key"))?;
+        seed.deserialize(param)
+            .map_err(|rejection| rejection.of(param.name))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -135,7 +176,11 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> SeqAccess<'de> for Elements<I
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         let element = self.0.next().map(|param| {
             let rejected = |rejection: PathRejection| rejection.of(param.name);
-            seed.deserialize(Param { in_sequence: true, ..param }).map_err(rejected)
+            seed.deserialize(Param {
+                in_sequence: true,
+                ..param
+            })
+            .map_err(rejected)
         });
         element.transpose()
     }
@@ -147,15 +192,24 @@ impl<'de, I: ExactSizeIterator<Item = Param<'de>>> SeqAccess<'de> for Elements<I
 
 impl<'de> Param<'de> {
     pub(super) const fn new(name: &'de str, octets: &'de [u8]) -> Self {
-        Self { name, octets, in_sequence: false }
+        Self {
+            name,
+            octets,
+            in_sequence: false,
+        }
     }
 
     fn text(self) -> Result<Cow<'de, str>> {
-        decode(self.octets).ok_or_else(|| PathRejection::Undecodable { name: self.name.to_owned() })
+        decode(self.octets).ok_or_else(|| PathRejection::Undecodable {
+            name: self.name.to_owned(),
+        })
     }
 
     fn refuse(self, expected: fmt::Arguments<'_>) -> PathRejection {
-        PathRejection::Invalid { name: Some(self.name.to_owned()), reason: format!("expected {expected}") }
+        PathRejection::Invalid {
+            name: Some(self.name.to_owned()),
+            reason: format!("expected {expected}"),
+        }
     }
 }
 
@@ -225,22 +279,52 @@ impl<'de> Deserializer<'de> for Param<'de> {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         // Rounding twice can differ from rounding once in the last bit.
-        #[expect(clippy::disallowed_methods, reason = "`is_decimal` has refused signs and names such as `+1` and `inf`")]
-        let value = self.text().map(|text| if is_decimal(&text) { text.parse::<f32>().ok() } else { None })?;
-        visitor.visit_f32(value.filter(|value| value.is_finite()).ok_or_else(|| self.refuse(format_args!("a number")))?)
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "`is_decimal` has refused signs and names such as `+1` and `inf`"
+        )]
+        let value = self.text().map(|text| {
+            if is_decimal(&text) {
+                text.parse::<f32>().ok()
+            } else {
+                None
+            }
+        })?;
+        visitor.visit_f32(
+            value
+                .filter(|value| value.is_finite())
+                .ok_or_else(|| self.refuse(format_args!("a number")))?,
+        )
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        #[expect(clippy::disallowed_methods, reason = "`is_decimal` has refused signs and names such as `+1` and `inf`")]
-        let value = self.text().map(|text| if is_decimal(&text) { text.parse::<f64>().ok() } else { None })?;
-        visitor.visit_f64(value.filter(|value| value.is_finite()).ok_or_else(|| self.refuse(format_args!("a number")))?)
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "`is_decimal` has refused signs and names such as `+1` and `inf`"
+        )]
+        let value = self.text().map(|text| {
+            if is_decimal(&text) {
+                text.parse::<f64>().ok()
+            } else {
+                None
+            }
+        })?;
+        visitor.visit_f64(
+            value
+                .filter(|value| value.is_finite())
+                .ok_or_else(|| self.refuse(format_args!("a number")))?,
+        )
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -248,7 +332,11 @@ impl<'de> Deserializer<'de> for Param<'de> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_unit()
     }
 
@@ -260,10 +348,21 @@ impl<'de> Deserializer<'de> for Param<'de> {
         if !self.in_sequence || len != 2 {
             return Err(PathRejection::Unsupported { what: "a tuple" });
         }
-        visitor.visit_seq(Pair { name: Some(self.name), param: Some(Self { in_sequence: false, ..self }) })
+        visitor.visit_seq(Pair {
+            name: Some(self.name),
+            param: Some(Self {
+                in_sequence: false,
+                ..self
+            }),
+        })
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _name: &'static str, _variants: &'static [&'static str], visitor: V) -> Result<V::Value> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
         visitor.visit_enum(self)
     }
 }
@@ -316,7 +415,11 @@ impl<'de> VariantAccess<'de> for NameOnly {
         Err(CONTENT)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], _visitor: V) -> Result<V::Value> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value> {
         Err(CONTENT)
     }
 }
@@ -331,7 +434,11 @@ fn unsigned(text: &str) -> Option<u128> {
         return None;
     }
     text.bytes().try_fold(0u128, |value, octet| {
-        let digit = if octet.is_ascii_digit() { octet - b'0' } else { return None };
+        let digit = if octet.is_ascii_digit() {
+            octet - b'0'
+        } else {
+            return None;
+        };
         value.checked_mul(10)?.checked_add(u128::from(digit))
     })
 }
@@ -346,11 +453,24 @@ fn signed(text: &str) -> Option<i128> {
 
 /// Digits, then a fraction or not, then an exponent or not; `-` before them or not.
 fn is_decimal(text: &str) -> bool {
-    let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(mantissa, exponent)| (mantissa, Some(exponent)));
+    let (mantissa, exponent) = text
+        .split_once(['e', 'E'])
+        .map_or((text, None), |(mantissa, exponent)| {
+            (mantissa, Some(exponent))
+        });
     let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
-    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(whole, fraction)| (whole, Some(fraction)));
+    let (whole, fraction) = mantissa
+        .split_once('.')
+        .map_or((mantissa, None), |(whole, fraction)| {
+            (whole, Some(fraction))
+        });
     let exponent = exponent.map(|exponent| exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
-    [Some(whole), fraction, exponent].into_iter().flatten().all(|digits| !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit()))
+    [Some(whole), fraction, exponent]
+        .into_iter()
+        .flatten()
+        .all(|digits| !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
-const CONTENT: PathRejection = PathRejection::Unsupported { what: "a variant with content" };
+const CONTENT: PathRejection = PathRejection::Unsupported {
+    what: "a variant with content",
+};

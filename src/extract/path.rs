@@ -55,14 +55,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts for Path<T> {
     #[inline]
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, PathRejection> {
         let octets = parts.path().as_bytes();
-        let params = parts.route().params().map(|(name, span)| Param::new(name, span.of(octets)));
+        let params = parts
+            .route()
+            .params()
+            .map(|(name, span)| Param::new(name, span.of(octets)));
         let only = match params.len() {
             0 => return Err(PathRejection::NoParameters),
             1 => parts.route().params().next().map(|(name, _)| name),
             _ => None,
         };
         // What `T` itself says of its value does not name it.
-        T::deserialize(Params(params)).map(Self).map_err(|rejection| only.into_iter().fold(rejection, PathRejection::of))
+        T::deserialize(Params(params))
+            .map(Self)
+            .map_err(|rejection| only.into_iter().fold(rejection, PathRejection::of))
     }
 
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
@@ -70,10 +75,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts for Path<T> {
             Some(PathRejection::NoParameters)
         } else {
             // A dry run with a value that numbers and text take shows what no value can mend.
-            T::deserialize(Params(route.names.iter().map(|name| Param::new(name, b"0")))).err()
+            T::deserialize(Params(
+                route.names.iter().map(|name| Param::new(name, b"0")),
+            ))
+            .err()
         };
         match fault.filter(|fault| fault.status().is_server_error()) {
-            Some(fault) => Err(format!("the handler takes `Path<{}>`: {fault}", type_name::<T>())),
+            Some(fault) => Err(format!(
+                "the handler takes `Path<{}>`: {fault}",
+                type_name::<T>()
+            )),
             None => Ok(()),
         }
     }
@@ -138,16 +149,21 @@ impl PathRejection {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Invalid { .. } | Self::Undecodable { .. } => StatusCode::BAD_REQUEST,
-            Self::NoParameters | Self::WrongCount { .. } | Self::Missing { .. } | Self::Unknown { .. } | Self::Unsupported { .. } => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::NoParameters
+            | Self::WrongCount { .. }
+            | Self::Missing { .. }
+            | Self::Unknown { .. }
+            | Self::Unsupported { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// The same rejection with the name of the parameter, unless it has one.
     pub(super) fn of(self, param: &str) -> Self {
         match self {
-            Self::Invalid { name: None, reason } => Self::Invalid { name: Some(param.to_owned()), reason },
+            Self::Invalid { name: None, reason } => Self::Invalid {
+                name: Some(param.to_owned()),
+                reason,
+            },
             other => other,
         }
     }
@@ -156,13 +172,27 @@ impl PathRejection {
 impl fmt::Display for PathRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid { name: Some(name), reason } => write!(f, "path parameter `{name}`: {reason}"),
+            Self::Invalid {
+                name: Some(name),
+                reason,
+            } => write!(f, "path parameter `{name}`: {reason}"),
             Self::Invalid { name: None, reason } => write!(f, "path parameters: {reason}"),
-            Self::Undecodable { name } => write!(f, "path parameter `{name}`: invalid escape, or not UTF-8"),
+            Self::Undecodable { name } => {
+                write!(f, "path parameter `{name}`: invalid escape, or not UTF-8")
+            }
             Self::NoParameters => f.write_str("the route has no path parameters"),
-            Self::WrongCount { expected, found } => write!(f, "the handler takes {expected} path parameters, the route has {found}"),
-            Self::Missing { name } => write!(f, "the handler takes a path parameter `{name}`, which the route does not have"),
-            Self::Unknown { name } => write!(f, "the route has a path parameter `{name}`, which the handler does not take"),
+            Self::WrongCount { expected, found } => write!(
+                f,
+                "the handler takes {expected} path parameters, the route has {found}"
+            ),
+            Self::Missing { name } => write!(
+                f,
+                "the handler takes a path parameter `{name}`, which the route does not have"
+            ),
+            Self::Unknown { name } => write!(
+                f,
+                "the route has a path parameter `{name}`, which the handler does not take"
+            ),
             Self::Unsupported { what } => write!(f, "a path parameter cannot become {what}"),
         }
     }
@@ -172,15 +202,22 @@ rejection!(PathRejection);
 
 impl de::Error for PathRejection {
     fn custom<T: fmt::Display>(reason: T) -> Self {
-        Self::Invalid { name: None, reason: reason.to_string() }
+        Self::Invalid {
+            name: None,
+            reason: reason.to_string(),
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::Missing { name: field.to_owned() }
+        Self::Missing {
+            name: field.to_owned(),
+        }
     }
 
     fn unknown_field(field: &str, _expected: &'static [&'static str]) -> Self {
-        Self::Unknown { name: field.to_owned() }
+        Self::Unknown {
+            name: field.to_owned(),
+        }
     }
 
     // What the client sent is not said back to it.

@@ -53,7 +53,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts for Query<T> {
 impl<T: DeserializeOwned + Send> OptionalFromRequestParts for Query<T> {
     type Rejection = QueryRejection;
 
-    async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, QueryRejection> {
+    async fn optional_from_request_parts(
+        parts: &mut Parts,
+    ) -> Result<Option<Self>, QueryRejection> {
         parts.query().map(|query| read(query).map(Self)).transpose()
     }
 }
@@ -80,7 +82,12 @@ impl QueryRejection {
 impl fmt::Display for QueryRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "query parameter `{}`: {}", key.escape_debug(), self.reason),
+            Some(key) => write!(
+                f,
+                "query parameter `{}`: {}",
+                key.escape_debug(),
+                self.reason
+            ),
             None => write!(f, "query: {}", self.reason),
         }
     }
@@ -91,9 +98,21 @@ rejection!(QueryRejection);
 fn read<T: DeserializeOwned>(query: &str) -> Result<T, QueryRejection> {
     let (place, in_value) = (Cell::new(0), Cell::new(false));
     let form = serde_html_form::Deserializer::from_bytes(query.as_bytes());
-    T::deserialize(Watched { form, place: &place, in_value: &in_value }).map_err(|error| {
-        let key = if in_value.get() { distinct_key(query, place.get()) } else { None };
-        QueryRejection { key, reason: error.to_string() }
+    T::deserialize(Watched {
+        form,
+        place: &place,
+        in_value: &in_value,
+    })
+    .map_err(|error| {
+        let key = if in_value.get() {
+            distinct_key(query, place.get())
+        } else {
+            None
+        };
+        QueryRejection {
+            key,
+            reason: error.to_string(),
+        }
     })
 }
 
@@ -120,14 +139,22 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.form.deserialize_map(Watched { form: visitor, place: self.place, in_value: self.in_value })
+        self.form.deserialize_map(Watched {
+            form: visitor,
+            place: self.place,
+            in_value: self.in_value,
+        })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         self.form.deserialize_seq(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -139,7 +166,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
         visitor.visit_unit()
     }
 
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         visitor.visit_unit()
     }
 
@@ -147,7 +178,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
         visitor.visit_unit()
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.form.deserialize_tuple(len, visitor)
     }
 
@@ -164,14 +199,21 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watched<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.form.visit_map(Watched { form: map, place: self.place, in_value: self.in_value })
+        self.form.visit_map(Watched {
+            form: map,
+            place: self.place,
+            in_value: self.in_value,
+        })
     }
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Watched<'_, A> {
     type Error = A::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
         self.place.set(self.place.get() + 1);
         self.form.next_key_seed(seed)
     }

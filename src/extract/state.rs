@@ -42,7 +42,11 @@ impl<T: Clone + Send + Sync + 'static> FromRequestParts for State<T> {
     }
 
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
-        route.state.get::<T>().map(|_| ()).ok_or_else(|| StateRejection::of::<T>().to_string())
+        route
+            .state
+            .get::<T>()
+            .map(|_| ())
+            .ok_or_else(|| StateRejection::of::<T>().to_string())
     }
 }
 
@@ -67,7 +71,9 @@ pub struct StateRejection {
 
 impl StateRejection {
     fn of<T>() -> Self {
-        Self { type_name: type_name::<T>() }
+        Self {
+            type_name: type_name::<T>(),
+        }
     }
 
     /// 500.
@@ -78,7 +84,11 @@ impl StateRejection {
 
 impl fmt::Display for StateRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the handler takes `State<{0}>`, but no `.state(..)` of a router around it gave a `{0}`", self.type_name)
+        write!(
+            f,
+            "the handler takes `State<{0}>`, but no `.state(..)` of a router around it gave a `{0}`",
+            self.type_name
+        )
     }
 }
 

@@ -23,6 +23,7 @@ impl FromRequest for String {
 
     async fn from_request(request: Request) -> Result<Self, BodyError> {
         let content = Bytes::from_request(request).await?;
-        Self::from_utf8(content.into()).map_err(|_| BodyError::Malformed(StatusCode::BAD_REQUEST, "the content is not UTF-8"))
+        Self::from_utf8(content.into())
+            .map_err(|_| BodyError::Malformed(StatusCode::BAD_REQUEST, "the content is not UTF-8"))
     }
 }

@@ -47,7 +47,11 @@ impl BodyDecoder {
     }
 
     /// Takes the next piece off the front of `buf`; `Ok(None)` asks for more.
-    pub(crate) fn decode(&mut self, buf: &mut BytesMut, limits: &Limits) -> Result<Option<Piece>, Error> {
+    pub(crate) fn decode(
+        &mut self,
+        buf: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<Piece>, Error> {
         let piece = match self {
             Self::Ended => return Ok(Some(Piece::End(Trailers::default()))),
             Self::Length(0) => Piece::End(Trailers::default()),

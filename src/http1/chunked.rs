@@ -18,7 +18,9 @@ pub struct Trailers {
 impl Trailers {
     /// The field lines in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = FieldLine<'_>> {
-        self.fields.iter().map(|field| FieldLine::of_block(*field, &self.block))
+        self.fields
+            .iter()
+            .map(|field| FieldLine::of_block(*field, &self.block))
     }
 
     /// Whether there is no field line.
@@ -69,7 +71,16 @@ enum State {
 impl ChunkedDecoder {
     /// A decoder that refuses more than `limit` octets of payload.
     pub(crate) const fn new(limit: u64) -> Self {
-        Self { state: State::Size, size: 0, digits: 0, extension: 0, extensions: 0, framing: 0, payload: 0, limit }
+        Self {
+            state: State::Size,
+            size: 0,
+            digits: 0,
+            extension: 0,
+            extensions: 0,
+            framing: 0,
+            payload: 0,
+            limit,
+        }
     }
 
     /// Changes the limit of the payload, which is known once the route is.
@@ -78,14 +89,19 @@ impl ChunkedDecoder {
     }
 
     /// Takes the next piece off the front of `buf`. `Ok(None)` asks for more.
-    pub(crate) fn decode(&mut self, buf: &mut BytesMut, limits: &Limits) -> Result<Option<Piece>, Error> {
+    pub(crate) fn decode(
+        &mut self,
+        buf: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<Piece>, Error> {
         loop {
             match &mut self.state {
                 State::Data => {
                     if buf.is_empty() {
                         return Ok(None);
                     }
-                    let take = usize::try_from(self.size).map_or(buf.len(), |size| size.min(buf.len()));
+                    let take =
+                        usize::try_from(self.size).map_or(buf.len(), |size| size.min(buf.len()));
                     self.size -= take as u64;
                     self.payload += take as u64;
                     if self.size == 0 {
@@ -95,8 +111,13 @@ impl ChunkedDecoder {
                 }
                 State::Trailers(place) => {
                     let (parser, fields) = &mut **place;
-                    let bounds = SectionLimits { octets: limits.trailer_section, fields: limits.trailer_fields };
-                    let Some(end) = parser.parse(buf, fields, bounds)? else { return Ok(None) };
+                    let bounds = SectionLimits {
+                        octets: limits.trailer_section,
+                        fields: limits.trailer_fields,
+                    };
+                    let Some(end) = parser.parse(buf, fields, bounds)? else {
+                        return Ok(None);
+                    };
                     let block = buf.split_to(end).freeze();
                     let mut fields = std::mem::take(fields);
                     fields.retain(|field| may_trail(field.name(&block)));
@@ -117,7 +138,9 @@ impl ChunkedDecoder {
                     }
                     // A body sent octet by octet costs six times its payload; a flood of it is refused. Looked
                     // at only where a line has ended, so that the verdict does not depend on the reads.
-                    if self.framing > FREE_FRAMING && self.framing / limits.chunk_overhead.max(1) > self.payload {
+                    if self.framing > FREE_FRAMING
+                        && self.framing / limits.chunk_overhead.max(1) > self.payload
+                    {
                         return Err(Error::ChunkOverhead);
                     }
                 }
@@ -163,7 +186,11 @@ impl ChunkedDecoder {
                 if self.payload.saturating_add(self.size) > self.limit {
                     return Err(Error::ContentTooLarge);
                 }
-                self.state = if self.size == 0 { State::Trailers(Box::default()) } else { State::Data };
+                self.state = if self.size == 0 {
+                    State::Trailers(Box::default())
+                } else {
+                    State::Data
+                };
                 self.digits = 0;
                 self.extension = 0;
                 return Ok(true);
@@ -192,9 +219,25 @@ impl ChunkedDecoder {
 fn may_trail(name: &[u8]) -> bool {
     !matches!(
         name,
-        b"content-length" | b"transfer-encoding" | b"host" | b"trailer" | b"connection" | b"keep-alive" | b"te" | b"upgrade" | b"expect"
-            | b"proxy-connection" | b"content-encoding" | b"content-type" | b"content-range" | b"authorization" | b"cookie" | b"set-cookie"
-            | b"cache-control" | b"max-forwards" | b"range"
+        b"content-length"
+            | b"transfer-encoding"
+            | b"host"
+            | b"trailer"
+            | b"connection"
+            | b"keep-alive"
+            | b"te"
+            | b"upgrade"
+            | b"expect"
+            | b"proxy-connection"
+            | b"content-encoding"
+            | b"content-type"
+            | b"content-range"
+            | b"authorization"
+            | b"cookie"
+            | b"set-cookie"
+            | b"cache-control"
+            | b"max-forwards"
+            | b"range"
     )
 }
 

@@ -134,7 +134,11 @@ impl Connection {
         result
     }
 
-    fn receive_head(&mut self, buf: &mut BytesMut, limits: &Limits) -> Result<Option<Event>, Error> {
+    fn receive_head(
+        &mut self,
+        buf: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<Event>, Error> {
         let Some(len) = self.parser.parse(buf, &mut self.head, limits)? else {
             self.started = !buf.is_empty();
             return Ok(None);
@@ -149,11 +153,17 @@ impl Connection {
             self.decoder = BodyDecoder::new(framing);
         }
         let persistent = self.head.is_persistent();
-        self.state.apply(Transition::RequestHead { body, persistent }).map_err(|_| Error::Incomplete)?;
+        self.state
+            .apply(Transition::RequestHead { body, persistent })
+            .map_err(|_| Error::Incomplete)?;
         Ok(Some(Event::Request))
     }
 
-    fn receive_body(&mut self, buf: &mut BytesMut, limits: &Limits) -> Result<Option<Event>, Error> {
+    fn receive_body(
+        &mut self,
+        buf: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Option<Event>, Error> {
         Ok(match self.decoder.decode(buf, limits)? {
             None => None,
             Some(Piece::Data(data)) => Some(Event::Data(data)),
@@ -183,7 +193,11 @@ impl Connection {
     pub fn receive_end(&mut self) -> Result<(), Error> {
         let inside = self.started || self.state.request == RequestHalf::Body;
         let _ = self.state.apply(Transition::PeerClosed);
-        if inside { Err(Error::Incomplete) } else { Ok(()) }
+        if inside {
+            Err(Error::Incomplete)
+        } else {
+            Ok(())
+        }
     }
 
     /// How much of the present message's content has not been read yet, where its length was declared.
@@ -236,28 +250,51 @@ impl Connection {
         out: &mut Out,
     ) -> Result<BodyFraming, IllegalTransition> {
         let connect = self.head.method == Method::CONNECT;
-        let switch = head.status == StatusCode::SWITCHING_PROTOCOLS || (connect && head.status.is_success());
+        let switch =
+            head.status == StatusCode::SWITCHING_PROTOCOLS || (connect && head.status.is_success());
         if head.status.is_informational() && !(switch && self.head.offers_upgrade()) {
             return Err(IllegalTransition);
         }
         let without_content = self.head.method == Method::HEAD;
         let framing = framing::response(connect, head.status, head.length, self.head.minor);
-        let sent = if without_content { BodyFraming::Empty } else { framing };
+        let sent = if without_content {
+            BodyFraming::Empty
+        } else {
+            framing
+        };
         let option = if switch {
             self.state.apply(Transition::Switch)?;
-            if connect { ConnectionOption::None } else { ConnectionOption::Upgrade }
+            if connect {
+                ConnectionOption::None
+            } else {
+                ConnectionOption::Upgrade
+            }
         } else {
             let persistent = !head.close && framing != BodyFraming::CloseDelimited;
-            self.state.apply(Transition::Final { body: sent != BodyFraming::Empty, persistent })?;
-            if self.state.life == Life::Persistent { ConnectionOption::KeepAlive } else { ConnectionOption::Close }
+            self.state.apply(Transition::Final {
+                body: sent != BodyFraming::Empty,
+                persistent,
+            })?;
+            if self.state.life == Life::Persistent {
+                ConnectionOption::KeepAlive
+            } else {
+                ConnectionOption::Close
+            }
         };
         // RFC 9110 §8.6: HEAD and 304 may announce what GET would have sent; 1xx and 204 never do.
         let announced = match framing {
             BodyFraming::Length(length) if without_content => Some(length),
-            _ if head.status == StatusCode::NOT_MODIFIED => head.length.filter(|length| *length > 0),
+            _ if head.status == StatusCode::NOT_MODIFIED => {
+                head.length.filter(|length| *length > 0)
+            }
             _ => None,
         };
-        let plan = HeadPlan { status: head.status, framing: sent, announced, option };
+        let plan = HeadPlan {
+            status: head.status,
+            framing: sent,
+            announced,
+            option,
+        };
         encode::final_head(out.inline(), plan, fields, stamp);
         self.sending = sent;
         Ok(sent)
@@ -277,7 +314,9 @@ impl Connection {
         match &mut self.sending {
             BodyFraming::Empty => return Err(IllegalTransition),
             BodyFraming::Length(left) => {
-                *left = left.checked_sub(data.len() as u64).ok_or(IllegalTransition)?;
+                *left = left
+                    .checked_sub(data.len() as u64)
+                    .ok_or(IllegalTransition)?;
                 out.push(data);
             }
             BodyFraming::CloseDelimited => out.push(data),
@@ -300,7 +339,11 @@ impl Connection {
     /// [`IllegalTransition`] when less was sent than announced: the connection must then be closed
     /// without another octet, so that the peer sees the response cut short.
     #[inline]
-    pub fn send_end<'a>(&mut self, trailers: impl Iterator<Item = FieldLine<'a>>, out: &mut Out) -> Result<(), IllegalTransition> {
+    pub fn send_end<'a>(
+        &mut self,
+        trailers: impl Iterator<Item = FieldLine<'a>>,
+        out: &mut Out,
+    ) -> Result<(), IllegalTransition> {
         if self.state.response == ResponseHalf::Done {
             return Ok(());
         }

@@ -23,19 +23,33 @@ impl Stamp {
     /// Both must be visible US-ASCII and spaces, as [`http::HeaderValue`] checks them.
     pub fn new(server: &http::HeaderValue, date: &http::HeaderValue) -> Self {
         let line = |name: &[u8], value: &[u8]| {
-            if value.is_empty() { Vec::new() } else { [name, b": ", value, b"\r\n"].concat() }
+            if value.is_empty() {
+                Vec::new()
+            } else {
+                [name, b": ", value, b"\r\n"].concat()
+            }
         };
         let server = line(b"server", server.as_bytes());
         let date = line(b"date", date.as_bytes());
         let keep_alive_end = [KEEP_ALIVE, &server, &date, b"\r\n"].concat();
-        Self { server, date, keep_alive_end, memo: Default::default() }
+        Self {
+            server,
+            date,
+            keep_alive_end,
+            memo: Default::default(),
+        }
     }
 }
 
 /// Neither `Server` nor `Date`.
 impl Default for Stamp {
     fn default() -> Self {
-        Self { server: Vec::new(), date: Vec::new(), keep_alive_end: [KEEP_ALIVE, b"\r\n"].concat(), memo: Default::default() }
+        Self {
+            server: Vec::new(),
+            date: Vec::new(),
+            keep_alive_end: [KEEP_ALIVE, b"\r\n"].concat(),
+            memo: Default::default(),
+        }
     }
 }
 
@@ -62,7 +76,12 @@ pub(crate) enum ConnectionOption {
 /// Writes the head of a final response. Fields that belong to the connection are ours: those of the
 /// caller are left out (D43); a `Date` or `Server` of the caller takes the place of ours.
 #[inline]
-pub(crate) fn final_head<'a>(out: &mut Vec<u8>, plan: HeadPlan, mut fields: impl Iterator<Item = FieldLine<'a>>, stamp: &mut Stamp) {
+pub(crate) fn final_head<'a>(
+    out: &mut Vec<u8>,
+    plan: HeadPlan,
+    mut fields: impl Iterator<Item = FieldLine<'a>>,
+    stamp: &mut Stamp,
+) {
     out.reserve(512);
     let (first, second) = (fields.next(), fields.next());
     if let (Some(only), None, BodyFraming::Length(length)) = (first, second, plan.framing)
@@ -120,7 +139,12 @@ fn usual_head(out: &mut Vec<u8>, content_type: FieldLine<'_>, length: u64, stamp
     if value != content_type.value() || prefix.is_empty() {
         value.clear();
         value.extend_from_slice(content_type.value());
-        *prefix = [b"HTTP/1.1 200 OK\r\ncontent-type: ", content_type.value(), b"\r\ncontent-length: "].concat();
+        *prefix = [
+            b"HTTP/1.1 200 OK\r\ncontent-type: ",
+            content_type.value(),
+            b"\r\ncontent-length: ",
+        ]
+        .concat();
     }
     out.extend_from_slice(prefix);
     number::push_decimal(out, length);
@@ -129,7 +153,11 @@ fn usual_head(out: &mut Vec<u8>, content_type: FieldLine<'_>, length: u64, stamp
 }
 
 /// Writes an interim response (RFC 9110 §15.2).
-pub(crate) fn interim_head<'a>(out: &mut Vec<u8>, status: StatusCode, fields: impl Iterator<Item = FieldLine<'a>>) {
+pub(crate) fn interim_head<'a>(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    fields: impl Iterator<Item = FieldLine<'a>>,
+) {
     status_line(out, status);
     for field in fields.filter(|field| !is_ours(field.name())) {
         push_field(out, field);
@@ -170,7 +198,14 @@ fn push_field(out: &mut Vec<u8>, field: FieldLine<'_>) {
 
 /// Fields whose value this folder decides: framing and the connection.
 fn is_ours(name: &[u8]) -> bool {
-    matches!(name, b"connection" | b"content-length" | b"transfer-encoding" | b"keep-alive" | b"proxy-connection")
+    matches!(
+        name,
+        b"connection"
+            | b"content-length"
+            | b"transfer-encoding"
+            | b"keep-alive"
+            | b"proxy-connection"
+    )
 }
 
 /// RFC 9110 §7.8: Upgrade goes with a switch, and with 426.

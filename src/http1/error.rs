@@ -91,7 +91,9 @@ impl Error {
             Self::Host => "Host missing, repeated or malformed (RFC 9112 3.2)",
             Self::ContentLength => "malformed or repeated Content-Length (RFC 9112 6.3)",
             Self::TransferEncoding => "malformed Transfer-Encoding (RFC 9112 6.1)",
-            Self::ConflictingFraming => "Content-Length and Transfer-Encoding together (RFC 9112 6.3)",
+            Self::ConflictingFraming => {
+                "Content-Length and Transfer-Encoding together (RFC 9112 6.3)"
+            }
             Self::TransferCodingUnknown => "transfer coding not implemented (RFC 9112 6.1)",
             Self::Expectation => "unknown expectation (RFC 9110 10.1.1)",
             Self::Chunk => "malformed chunk (RFC 9112 7.1)",

@@ -33,7 +33,12 @@ pub(crate) struct Semantics {
 /// Ambiguity is an error, never a guess: what two parsers could read in two ways is refused.
 /// `known_host` is a Host that was found valid before.
 #[inline]
-pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8, known_host: &mut Vec<u8>) -> Result<Semantics, Error> {
+pub(crate) fn request(
+    block: &[u8],
+    fields: &[Field],
+    minor: u8,
+    known_host: &mut Vec<u8>,
+) -> Result<Semantics, Error> {
     let mut seen = Seen::default();
     for field in fields {
         match field.name_len() {
@@ -41,7 +46,10 @@ pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8, known_host: &mu
                 // RFC 9112 §3.2: one Host, and a valid one, even when an absolute target overrides it.
                 // Nearly always it is the one that was found valid in the request before.
                 let host = field.value(block);
-                if seen.host || (host != known_host.as_slice() && !grammar::is_host(host)) || host.is_empty() {
+                if seen.host
+                    || (host != known_host.as_slice() && !grammar::is_host(host))
+                    || host.is_empty()
+                {
                     return Err(Error::Host);
                 }
                 if host != known_host.as_slice() {
@@ -102,9 +110,17 @@ pub(crate) fn request(block: &[u8], fields: &[Field], minor: u8, known_host: &mu
 /// body's length (RFC 9112 §6.3, for the sender §6.1 and §6.2).
 ///
 /// `length` is the exact length of the body when it is known.
-pub(crate) fn response(is_connect: bool, status: StatusCode, length: Option<u64>, minor: u8) -> BodyFraming {
+pub(crate) fn response(
+    is_connect: bool,
+    status: StatusCode,
+    length: Option<u64>,
+    minor: u8,
+) -> BodyFraming {
     // §6.3 (1), (2): 1xx, 204 and 304 end with their head, and so does a 2xx to CONNECT.
-    if status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+    if status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
+    {
         return BodyFraming::Empty;
     }
     if is_connect && status.is_success() {
@@ -178,14 +194,26 @@ impl Seen {
 /// `gzip, chunked` is honest: chunked stands once, last and plain. Anything else that has `chunked`
 /// in it is how one parser is made to see chunks where another sees none.
 fn unsupported_coding(value: &[u8]) -> Coding {
-    let members: Vec<&[u8]> = value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).collect();
-    let clean = |member: &&[u8]| !member.is_empty() && member.iter().all(|octet| grammar::is_token(*octet));
-    if !members.iter().all(|member| clean(member)) {
+    let members: Vec<&[u8]> = value
+        .split(|octet| *octet == b',')
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    let clean =
+        |member: &&[u8]| !member.is_empty() && member.iter().all(|octet| grammar::is_token(*octet));
+    if !members.iter().all(clean) {
         return Coding::Malformed;
     }
-    let Some((last, before)) = members.split_last() else { return Coding::Malformed };
-    let mentions_chunked = |member: &[u8]| member.windows(7).any(|window| window.eq_ignore_ascii_case(b"chunked"));
-    if before.iter().any(|member| mentions_chunked(member)) || (mentions_chunked(last) && !last.eq_ignore_ascii_case(b"chunked")) {
+    let Some((last, before)) = members.split_last() else {
+        return Coding::Malformed;
+    };
+    let mentions_chunked = |member: &[u8]| {
+        member
+            .windows(7)
+            .any(|window| window.eq_ignore_ascii_case(b"chunked"))
+    };
+    if before.iter().any(|member| mentions_chunked(member))
+        || (mentions_chunked(last) && !last.eq_ignore_ascii_case(b"chunked"))
+    {
         return Coding::Malformed;
     }
     Coding::Unknown
@@ -222,8 +250,16 @@ mod tests {
         assert_eq!(response(false, ok, None, 1), BodyFraming::Chunked);
         assert_eq!(response(false, ok, None, 0), BodyFraming::CloseDelimited);
         assert_eq!(response(true, ok, Some(3), 1), BodyFraming::Empty);
-        assert_eq!(response(true, StatusCode::NOT_FOUND, Some(3), 1), BodyFraming::Length(3));
-        for status in [StatusCode::CONTINUE, StatusCode::SWITCHING_PROTOCOLS, StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED] {
+        assert_eq!(
+            response(true, StatusCode::NOT_FOUND, Some(3), 1),
+            BodyFraming::Length(3)
+        );
+        for status in [
+            StatusCode::CONTINUE,
+            StatusCode::SWITCHING_PROTOCOLS,
+            StatusCode::NO_CONTENT,
+            StatusCode::NOT_MODIFIED,
+        ] {
             assert_eq!(response(false, status, Some(3), 1), BodyFraming::Empty);
         }
     }

@@ -31,7 +31,11 @@ impl RequestHead {
 
     /// HTTP/1.0 or HTTP/1.1; higher minor versions are processed as 1.1 (RFC 9110 §2.5).
     pub const fn version(&self) -> Version {
-        if self.minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 }
+        if self.minor == 0 {
+            Version::HTTP_10
+        } else {
+            Version::HTTP_11
+        }
     }
 
     /// The target's form and parts.
@@ -51,7 +55,9 @@ impl RequestHead {
 
     /// The field lines in the order in which they came, names in lower case.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = FieldLine<'_>> {
-        self.fields.iter().map(|field| FieldLine::of_block(*field, &self.block))
+        self.fields
+            .iter()
+            .map(|field| FieldLine::of_block(*field, &self.block))
     }
 
     /// How the body ends.
@@ -101,7 +107,12 @@ enum Stage {
 impl HeadParser {
     /// Reads on in `buf`, whose first octet is the first of the head in every call. `Ok(Some(len))`
     /// says that the head takes the first `len` octets; `Ok(None)` asks for more and consumes nothing.
-    pub(crate) fn parse(&mut self, buf: &mut [u8], head: &mut RequestHead, limits: &Limits) -> Result<Option<usize>, Error> {
+    pub(crate) fn parse(
+        &mut self,
+        buf: &mut [u8],
+        head: &mut RequestHead,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
         if self.stage == Stage::Start {
             // RFC 9112 §2.2: an empty line before the request line is skipped; one, not many.
             match buf {
@@ -139,12 +150,19 @@ impl HeadParser {
             self.stage = Stage::Version;
         }
         if self.stage == Stage::Version {
-            let Some(end) = self.version(buf, head, limits)? else { return Ok(None) };
+            let Some(end) = self.version(buf, head, limits)? else {
+                return Ok(None);
+            };
             self.section = SectionParser::at(end);
             self.stage = Stage::Section;
         }
-        let bounds = SectionLimits { octets: limits.header_section, fields: limits.header_fields };
-        let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else { return Ok(None) };
+        let bounds = SectionLimits {
+            octets: limits.header_section,
+            fields: limits.header_fields,
+        };
+        let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else {
+            return Ok(None);
+        };
         head.semantics = framing::request(buf, &head.fields, head.minor, &mut head.known_host)?;
         *self = Self::default();
         Ok(Some(end))
@@ -163,7 +181,10 @@ impl HeadParser {
         } else if rest.starts_with(b"POST ") {
             (Method::POST, 4)
         } else {
-            let len = rest.iter().position(|octet| !grammar::is_token(*octet)).unwrap_or(rest.len());
+            let len = rest
+                .iter()
+                .position(|octet| !grammar::is_token(*octet))
+                .unwrap_or(rest.len());
             if len > MAX_METHOD {
                 return Err(Error::Method);
             }
@@ -172,7 +193,10 @@ impl HeadParser {
                 Some(b' ') => {}
                 Some(_) => return Err(Error::Method),
             }
-            (Method::from_bytes(&rest[..len]).map_err(|_| Error::Method)?, len)
+            (
+                Method::from_bytes(&rest[..len]).map_err(|_| Error::Method)?,
+                len,
+            )
         };
         // Assigning drops the old value, which costs more than finding that it is the same.
         if head.method != method {
@@ -186,7 +210,12 @@ impl HeadParser {
 
     /// `HTTP-version CRLF`; gives the index after the line.
     #[inline]
-    fn version(&mut self, buf: &[u8], head: &mut RequestHead, limits: &Limits) -> Result<Option<usize>, Error> {
+    fn version(
+        &self,
+        buf: &[u8],
+        head: &mut RequestHead,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
         let rest = &buf[self.at..];
         if let Some(b"HTTP/1.1\r\n") = rest.first_chunk::<10>() {
             head.minor = 1;
@@ -202,10 +231,16 @@ impl HeadParser {
                     _ => *octet == b"HTTP/x.x"[place],
                 };
                 if !fits {
-                    return Err(if place < 8 || !matches!(octet, b'\r' | b'\n') { Error::VersionSyntax } else { Error::LineEnd });
+                    return Err(if place < 8 || !matches!(octet, b'\r' | b'\n') {
+                        Error::VersionSyntax
+                    } else {
+                        Error::LineEnd
+                    });
                 }
             }
-            let Some(version) = rest.first_chunk::<10>() else { return Ok(None) };
+            let Some(version) = rest.first_chunk::<10>() else {
+                return Ok(None);
+            };
             if version[5] != b'1' {
                 return Err(Error::VersionUnsupported);
             }
@@ -229,15 +264,30 @@ mod tests {
     #[test]
     fn it_never_starts_over() {
         // 8,000 octets one at a time: the place moves on by one each call.
-        let text = format!("GET /{} HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(3_000), "b".repeat(4_000)).into_bytes();
+        let text = format!(
+            "GET /{} HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+            "a".repeat(3_000),
+            "b".repeat(4_000)
+        )
+        .into_bytes();
         let (mut parser, mut head) = (HeadParser::default(), RequestHead::default());
         let mut buf = Vec::new();
         for (place, octet) in text.iter().enumerate() {
             buf.push(*octet);
-            let found = parser.parse(&mut buf, &mut head, &Limits::default()).expect("a valid head");
+            let found = parser
+                .parse(&mut buf, &mut head, &Limits::default())
+                .expect("a valid head");
             assert_eq!(found.is_some(), place + 1 == text.len());
-            let behind = buf.len() - if parser.stage == Stage::Section { parser.section_at() } else { parser.at.min(buf.len()) };
-            assert!(found.is_some() || behind <= 10, "{behind} octets would be read again at {place}");
+            let behind = buf.len()
+                - if parser.stage == Stage::Section {
+                    parser.section_at()
+                } else {
+                    parser.at.min(buf.len())
+                };
+            assert!(
+                found.is_some() || behind <= 10,
+                "{behind} octets would be read again at {place}"
+            );
         }
         assert_eq!(head.fields().len(), 2);
     }

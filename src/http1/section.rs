@@ -29,7 +29,12 @@ impl SectionParser {
     /// A parser for the section that begins at `start`.
     #[inline]
     pub(crate) const fn at(start: usize) -> Self {
-        Self { start, at: start, line: start, colon: 0 }
+        Self {
+            start,
+            at: start,
+            line: start,
+            colon: 0,
+        }
     }
 
     /// Reads on. `Ok(Some(end))` is the index after the empty line, `Ok(None)` asks for more octets.
@@ -37,7 +42,12 @@ impl SectionParser {
     /// Names are lower-cased in place. A limit is refused as soon as it is passed, so that the answer
     /// does not depend on how the section was cut into reads.
     #[inline]
-    pub(crate) fn parse(&mut self, buf: &mut [u8], fields: &mut Vec<Field>, limits: SectionLimits) -> Result<Option<usize>, Error> {
+    pub(crate) fn parse(
+        &mut self,
+        buf: &mut [u8],
+        fields: &mut Vec<Field>,
+        limits: SectionLimits,
+    ) -> Result<Option<usize>, Error> {
         // The whole section ends before this index, or it is too large. Offsets have 16 bits.
         let most = (self.start + limits.octets).min(usize::from(u16::MAX));
         let (mut line, mut colon, mut at) = (self.line, self.colon, self.at);
@@ -49,7 +59,10 @@ impl SectionParser {
                 }
                 match buf.get(at) {
                     Some(b':') if at > line => {}
-                    Some(_) if at == line => return Self::end(buf, at).inspect(|_| (self.line, self.colon, self.at) = (line, 0, at)),
+                    Some(_) if at == line => {
+                        return Self::end(buf, at)
+                            .inspect(|_| (self.line, self.colon, self.at) = (line, 0, at));
+                    }
                     Some(_) => return Err(Error::FieldName),
                     None => {
                         (self.line, self.colon, self.at) = (line, 0, at);
@@ -80,7 +93,10 @@ impl SectionParser {
                 return Err(Error::SectionTooLarge);
             }
             let (from, to) = grammar::trim(buf, colon + 1, end);
-            fields.push(Field::new(Span::within(line, colon), Span::within(from, to)));
+            fields.push(Field::new(
+                Span::within(line, colon),
+                Span::within(from, to),
+            ));
             (line, colon) = (at, 0);
         }
     }

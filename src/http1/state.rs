@@ -122,16 +122,32 @@ impl State {
             return Ok(());
         }
         *self = match (transition, self.request, self.response) {
-            (Transition::RequestHead { body, persistent }, Req::Idle, Res::Idle) if self.life == Persistent => Self {
-                request: if body { Req::Body } else { Req::Done },
-                response: Res::AwaitingFinal,
-                life: if persistent { Persistent } else { MustClose },
+            (Transition::RequestHead { body, persistent }, Req::Idle, Res::Idle)
+                if self.life == Persistent =>
+            {
+                Self {
+                    request: if body { Req::Body } else { Req::Done },
+                    response: Res::AwaitingFinal,
+                    life: if persistent { Persistent } else { MustClose },
+                }
+            }
+            (Transition::RequestEnd, Req::Body, response) => Self {
+                request: Req::Done,
+                response,
+                life: self.life,
             },
-            (Transition::RequestEnd, Req::Body, response) => Self { request: Req::Done, response, life: self.life },
             // A fault in the head has no response half yet; a fault in the body meets whatever was sent.
-            (Transition::Refuse, Req::Idle, Res::Idle) => Self { request: Req::Done, response: Res::AwaitingFinal, life: MustClose },
+            (Transition::Refuse, Req::Idle, Res::Idle) => Self {
+                request: Req::Done,
+                response: Res::AwaitingFinal,
+                life: MustClose,
+            },
             (Transition::Refuse, Req::Body | Req::Done, response) if response != Res::Idle => {
-                Self { request: Req::Done, response, life: MustClose }
+                Self {
+                    request: Req::Done,
+                    response,
+                    life: MustClose,
+                }
             }
             (Transition::Interim, _, Res::AwaitingFinal) => *self,
             (Transition::Final { body, persistent }, request, Res::AwaitingFinal) => Self {
@@ -140,14 +156,36 @@ impl State {
                 life: if persistent { self.life } else { MustClose },
             },
             // RFC 9110 §7.8: the answer first, the new protocol after it, and only when the request has ended.
-            (Transition::Switch, Req::Done, Res::AwaitingFinal) => Self { request: Req::Done, response: Res::Done, life: Switched },
-            (Transition::ResponseEnd, request, Res::Body) => Self { request, response: Res::Done, life: self.life },
-            (Transition::NextCycle, Req::Done, Res::Done) if self.life == Persistent => Self::default(),
+            (Transition::Switch, Req::Done, Res::AwaitingFinal) => Self {
+                request: Req::Done,
+                response: Res::Done,
+                life: Switched,
+            },
+            (Transition::ResponseEnd, request, Res::Body) => Self {
+                request,
+                response: Res::Done,
+                life: self.life,
+            },
+            (Transition::NextCycle, Req::Done, Res::Done) if self.life == Persistent => {
+                Self::default()
+            }
             // RFC 9112 §9.5: a half-close between messages ends the connection, inside a request makes it
             // incomplete, after a whole request leaves the answer to be sent.
-            (Transition::PeerClosed, Req::Idle | Req::Body, response) => Self { request: self.request, response, life: Closed },
-            (Transition::PeerClosed, Req::Done, response) => Self { request: Req::Done, response, life: MustClose },
-            (Transition::Close, request, response) => Self { request, response, life: Closed },
+            (Transition::PeerClosed, Req::Idle | Req::Body, response) => Self {
+                request: self.request,
+                response,
+                life: Closed,
+            },
+            (Transition::PeerClosed, Req::Done, response) => Self {
+                request: Req::Done,
+                response,
+                life: MustClose,
+            },
+            (Transition::Close, request, response) => Self {
+                request,
+                response,
+                life: Closed,
+            },
             _ => return Err(IllegalTransition),
         };
         Ok(())

@@ -44,7 +44,13 @@ impl Budget {
     /// ```
     pub fn new(limit: usize) -> Self {
         let part = |percent: usize| limit / 100 * percent;
-        Self { limit, high: part(80), shedding: part(95), critical: part(98), used: AtomicUsize::new(0) }
+        Self {
+            limit,
+            high: part(80),
+            shedding: part(95),
+            critical: part(98),
+            used: AtomicUsize::new(0),
+        }
     }
 
     /// Replaces a charge of `before` octets by one of `after`.

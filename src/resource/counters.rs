@@ -102,7 +102,9 @@ impl Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { cells: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self {
+            cells: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
@@ -115,11 +117,20 @@ mod tests {
         let counters = Counters::default();
         for (place, counter) in Counter::ALL.iter().enumerate() {
             assert_eq!(*counter as usize, place);
-            assert!(Counter::ALL[..place].iter().all(|other| other.name() != counter.name()));
+            assert!(
+                Counter::ALL[..place]
+                    .iter()
+                    .all(|other| other.name() != counter.name())
+            );
             for _ in 0..=place {
                 counters.add(*counter);
             }
         }
-        assert!(Counter::ALL.iter().enumerate().all(|(place, counter)| counters.get(*counter) == place as u64 + 1));
+        assert!(
+            Counter::ALL
+                .iter()
+                .enumerate()
+                .all(|(place, counter)| counters.get(*counter) == place as u64 + 1)
+        );
     }
 }

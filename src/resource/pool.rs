@@ -16,14 +16,19 @@ thread_local! {
 
 /// Takes an empty buffer with room for [`READ_BUFFER`] octets.
 pub fn take() -> BytesMut {
-    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
+    BUFFERS
+        .with_borrow_mut(Vec::pop)
+        .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
 }
 
 /// Gives a buffer back. It is kept only when nobody holds a slice of it (one kept 16-byte slice pins
 /// the whole block) and it did not grow.
 pub fn give(mut buf: BytesMut) {
     buf.clear();
-    if buf.capacity() <= READ_BUFFER && buf.try_reclaim(READ_BUFFER) && buf.capacity() <= 2 * READ_BUFFER {
+    if buf.capacity() <= READ_BUFFER
+        && buf.try_reclaim(READ_BUFFER)
+        && buf.capacity() <= 2 * READ_BUFFER
+    {
         BUFFERS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
                 kept.push(buf);
@@ -44,7 +49,11 @@ mod tests {
         let slice = buf.split_to(4).freeze();
         give(buf);
         let other = take();
-        assert_ne!(other.as_ptr(), pointer, "a pinned block was handed out again");
+        assert_ne!(
+            other.as_ptr(),
+            pointer,
+            "a pinned block was handed out again"
+        );
         drop(slice);
         let pointer = other.as_ptr();
         give(other);

@@ -106,7 +106,13 @@ impl Worker {
     /// Moves on to `phase` (never back) and wakes every connection, so that each sees it.
     pub fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::SeqCst);
-        let wakers: Vec<Waker> = self.slots().table.iter().flatten().filter_map(|slot| slot.waker.get().cloned()).collect();
+        let wakers: Vec<Waker> = self
+            .slots()
+            .table
+            .iter()
+            .flatten()
+            .filter_map(|slot| slot.waker.get().cloned())
+            .collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -203,21 +209,35 @@ impl Worker {
 
     fn refresh(&self) {
         let passed = self.epoch.elapsed().as_millis() / TICK.as_millis();
-        self.now.store(u32::try_from(passed).unwrap_or(u32::MAX - 1) + 1, Ordering::Relaxed);
+        self.now.store(
+            u32::try_from(passed).unwrap_or(u32::MAX - 1) + 1,
+            Ordering::Relaxed,
+        );
     }
 
     fn wake_overdue(&self) {
         let now = self.now();
         // Woken outside the lock: a waker of a runtime that shuts down may drop its task on the spot.
-        let wakers: Vec<Waker> =
-            self.slots().table.iter().flatten().filter(|slot| slot.is_due(now)).filter_map(|slot| slot.waker.get().cloned()).collect();
+        let wakers: Vec<Waker> = self
+            .slots()
+            .table
+            .iter()
+            .flatten()
+            .filter(|slot| slot.is_due(now))
+            .filter_map(|slot| slot.waker.get().cloned())
+            .collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Marks the connections that hold most, until what they hold would bring the budget down.
     fn shed_largest(&self) {
-        let mut held: Vec<(usize, Arc<Slot>)> =
-            self.slots().table.iter().flatten().map(|slot| (slot.held.load(Ordering::Relaxed), slot.clone())).collect();
+        let mut held: Vec<(usize, Arc<Slot>)> = self
+            .slots()
+            .table
+            .iter()
+            .flatten()
+            .map(|slot| (slot.held.load(Ordering::Relaxed), slot.clone()))
+            .collect();
         held.sort_unstable_by_key(|(octets, _)| std::cmp::Reverse(*octets));
         let mut excess = self.budget.excess();
         for (octets, slot) in held {
@@ -307,7 +327,9 @@ impl Slot {
 /// `after` in whole ticks, rounded up, and one more because the present tick has already begun.
 #[inline]
 fn ticks(after: Duration) -> u32 {
-    u32::try_from(after.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX / 2).saturating_add(1)
+    u32::try_from(after.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u32::MAX / 2)
+        .saturating_add(1)
 }
 
 #[cfg(test)]
@@ -331,11 +353,18 @@ mod tests {
         let begun = Instant::now();
         std::future::poll_fn(|cx| {
             slot.set_waker(cx.waker());
-            if slot.is_due(worker.now()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if slot.is_due(worker.now()) {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
         })
         .await;
         let took = begun.elapsed();
-        assert!(took >= Duration::from_secs(10) && took <= Duration::from_millis(10_500), "{took:?}");
+        assert!(
+            took >= Duration::from_secs(10) && took <= Duration::from_millis(10_500),
+            "{took:?}"
+        );
         worker.charge(&slot, 500);
         worker.unregister(&slot);
         assert_eq!(worker.budget().used(), 0);
@@ -347,7 +376,9 @@ mod tests {
     async fn the_largest_holders_are_shed_first() {
         let worker = Arc::new(Worker::new(Arc::new(Budget::new(1000))));
         tokio::spawn(worker.clone().sweep());
-        let slots: Vec<_> = (0..10).map(|_| worker.register(ConnInfo::default())).collect();
+        let slots: Vec<_> = (0..10)
+            .map(|_| worker.register(ConnInfo::default()))
+            .collect();
         for (place, slot) in slots.iter().enumerate() {
             worker.charge(slot, if place == 3 { 900 } else { 10 });
         }

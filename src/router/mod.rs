@@ -95,7 +95,11 @@ impl Router {
         H: Handler<Args>,
         Args: 'static,
     {
-        self.routes.push(RouteDef { method: Some(method), path: path.to_owned(), handler: erase(handler) });
+        self.routes.push(RouteDef {
+            method: Some(method),
+            path: path.to_owned(),
+            handler: erase(handler),
+        });
         self
     }
 
@@ -106,7 +110,11 @@ impl Router {
         H: Handler<Args>,
         Args: 'static,
     {
-        self.routes.push(RouteDef { method: None, path: path.to_owned(), handler: erase(handler) });
+        self.routes.push(RouteDef {
+            method: None,
+            path: path.to_owned(),
+            handler: erase(handler),
+        });
         self
     }
 
@@ -123,11 +131,19 @@ impl Router {
         H: Handler<Args>,
         Args: 'static,
     {
-        let method = pattern::split_method(route)
-            .and_then(|(method, path)| Some((Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?, path)));
+        let method = pattern::split_method(route).and_then(|(method, path)| {
+            Some((
+                Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok()?,
+                path,
+            ))
+        });
         // Without a method the whole string stays the path, and `build` says what is wrong with it.
         let (method, path) = method.map_or((None, route), |(method, path)| (Some(method), path));
-        self.routes.push(RouteDef { method, path: path.to_owned(), handler: erase(handler) });
+        self.routes.push(RouteDef {
+            method,
+            path: path.to_owned(),
+            handler: erase(handler),
+        });
         self
     }
 
@@ -208,7 +224,11 @@ impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         for route in &self.routes {
-            list.entry(&format_args!("{} {}", route.method.as_ref().map_or("*", Method::as_str), route.path));
+            list.entry(&format_args!(
+                "{} {}",
+                route.method.as_ref().map_or("*", Method::as_str),
+                route.path
+            ));
         }
         for (prefix, group) in &self.groups {
             list.entry(&format_args!("{prefix} {group:?}"));

@@ -92,11 +92,23 @@ impl MethodTable {
         } else if *method == Method::POST {
             self.post
         } else {
-            let own = self.others.iter().find(|(known, _)| known == method).map(|(_, endpoint)| *endpoint);
+            let own = self
+                .others
+                .iter()
+                .find(|(known, _)| known == method)
+                .map(|(_, endpoint)| *endpoint);
             // RFC 9110 §9.3.2: HEAD is GET without content, which the driver leaves out.
-            if *method == Method::HEAD { own.or(self.get) } else { own }
+            if *method == Method::HEAD {
+                own.or(self.get)
+            } else {
+                own
+            }
         };
-        own.or(self.any).unwrap_or(if *method == Method::OPTIONS { self.options } else { self.refused })
+        own.or(self.any).unwrap_or(if *method == Method::OPTIONS {
+            self.options
+        } else {
+            self.refused
+        })
     }
 
     /// The value of `Allow` (RFC 9110 §10.2.1).
@@ -120,7 +132,8 @@ impl MethodTable {
             }
         }
         // Methods are tokens, so the list is a field value.
-        HeaderValue::try_from(unique.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
+        HeaderValue::try_from(unique.join(", "))
+            .unwrap_or_else(|_| HeaderValue::from_static("OPTIONS"))
     }
 }
 
@@ -133,7 +146,14 @@ impl Routes {
         server_options: usize,
         redirect_slash: bool,
     ) -> Self {
-        Self { tree, endpoints, not_found, bad_capture, server_options, redirect_slash }
+        Self {
+            tree,
+            endpoints,
+            not_found,
+            bad_capture,
+            server_options,
+            redirect_slash,
+        }
     }
 
     /// The patterns, in the order in which they were added.
@@ -148,7 +168,14 @@ impl Routes {
         let mut params = Params::new();
         let Some(leaf) = self.tree.find(path, &mut params) else {
             let asterisk = *request.method() == Method::OPTIONS && path == b"*";
-            return (if asterisk { self.server_options } else { self.not_found }, 0);
+            return (
+                if asterisk {
+                    self.server_options
+                } else {
+                    self.not_found
+                },
+                0,
+            );
         };
         let mut count = 0;
         for range in params.iter() {
@@ -157,7 +184,11 @@ impl Routes {
             if capture.contains(&b'%') && decode(capture).is_none() {
                 return (self.bad_capture, 0);
             }
-            let (Some(place), Some(span)) = (spans.get_mut(count), Span::new(range.start, range.end)) else { break };
+            let (Some(place), Some(span)) =
+                (spans.get_mut(count), Span::new(range.start, range.end))
+            else {
+                break;
+            };
             *place = span;
             count += 1;
         }
@@ -167,14 +198,21 @@ impl Routes {
     /// Where the same path with, or without, a slash at its end would lead.
     fn slash_redirect(&self, request: &Request) -> Option<Response> {
         let path = request.path();
-        let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
+        let other = path
+            .strip_suffix('/')
+            .map_or_else(|| format!("{path}/"), str::to_owned);
         // `//host` in a Location would lead to another host.
         if other.is_empty() || other.starts_with("//") {
             return None;
         }
         self.tree.find(other.as_bytes(), &mut Params::new())?;
-        let location = request.query().map_or(other.clone(), |query| format!("{other}?{query}"));
-        Some(Response::redirect(&location, StatusCode::PERMANENT_REDIRECT))
+        let location = request
+            .query()
+            .map_or_else(|| other.clone(), |query| format!("{other}?{query}"));
+        Some(Response::redirect(
+            &location,
+            StatusCode::PERMANENT_REDIRECT,
+        ))
     }
 }
 
@@ -183,9 +221,16 @@ impl Service for Routes {
     fn admit(&self, request: &mut Request) -> Admission {
         let mut spans = [Span::default(); MAX_PARAMS];
         let (index, count) = self.find(request, &mut spans);
-        let Some(endpoint) = self.endpoints.get(index) else { return Admission::default() };
-        request.parts_mut().route_mut().set(&endpoint.facts, index, &spans[..count]);
-        Admission { max_body: endpoint.max_body }
+        let Some(endpoint) = self.endpoints.get(index) else {
+            return Admission::default();
+        };
+        request
+            .parts_mut()
+            .route_mut()
+            .set(&endpoint.facts, index, &spans[..count]);
+        Admission {
+            max_body: endpoint.max_body,
+        }
     }
 
     #[inline]
@@ -194,10 +239,15 @@ impl Service for Routes {
             self.admit(&mut request);
         }
         let index = request.parts().route().endpoint().unwrap_or(self.not_found);
-        if self.redirect_slash && index == self.not_found && let Some(redirect) = self.slash_redirect(&request) {
+        if self.redirect_slash
+            && index == self.not_found
+            && let Some(redirect) = self.slash_redirect(&request)
+        {
             return Box::pin(std::future::ready(redirect));
         }
-        let Some(endpoint) = self.endpoints.get(index) else { return Box::pin(std::future::ready(Response::internal_error())) };
+        let Some(endpoint) = self.endpoints.get(index) else {
+            return Box::pin(std::future::ready(Response::internal_error()));
+        };
         match &endpoint.chain {
             None => endpoint.handler.call(request),
             Some(chain) => Next::new(chain.clone()).start(request),

@@ -11,28 +11,45 @@ async fn ask(routes: &Routes, method: Method, path: &str) -> (StatusCode, String
     let mut request = Request::get(path);
     request.set_method(method);
     let response = routes.call(request).await;
-    let (status, text) = (response.status(), response.body().as_bytes().map(|text| String::from_utf8_lossy(text).into_owned()));
+    let (status, text) = (
+        response.status(),
+        response
+            .body()
+            .as_bytes()
+            .map(|text| String::from_utf8_lossy(text).into_owned()),
+    );
     (status, text.unwrap_or_default())
 }
 
 #[tokio::test]
 async fn precedence_is_literal_then_parameter_then_rest() {
     let routes = Router::new()
-        .get("/a/{*rest}", async |request: Request| format!("rest {}", request.param("rest").unwrap_or_default()))
-        .get("/a/:id", async |request: Request| format!("id {}", request.param("id").unwrap_or_default()))
+        .get("/a/{*rest}", async |request: Request| {
+            format!("rest {}", request.param("rest").unwrap_or_default())
+        })
+        .get("/a/:id", async |request: Request| {
+            format!("id {}", request.param("id").unwrap_or_default())
+        })
         .get("/a/b", async || "literal")
         .build()
         .expect("three patterns that differ");
     assert_eq!(ask(&routes, Method::GET, "/a/b").await.1, "literal");
     assert_eq!(ask(&routes, Method::GET, "/a/c%20d").await.1, "id c d");
     assert_eq!(ask(&routes, Method::GET, "/a/b/c").await.1, "rest b/c");
-    assert_eq!(ask(&routes, Method::GET, "/a/").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        ask(&routes, Method::GET, "/a/").await.0,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
 async fn s44_s45_methods_and_their_answers() {
-    let routes =
-        Router::new().get("/x", async || "get").post("/x", async || "post").add(":delete/x", async || "delete").build().expect("valid");
+    let routes = Router::new()
+        .get("/x", async || "get")
+        .post("/x", async || "post")
+        .add(":delete/x", async || "delete")
+        .build()
+        .expect("valid");
     assert_eq!(ask(&routes, Method::GET, "/x").await.1, "get");
     assert_eq!(ask(&routes, Method::HEAD, "/x").await.1, "get");
     assert_eq!(ask(&routes, Method::POST, "/x").await.1, "post");
@@ -44,20 +61,52 @@ async fn s44_s45_methods_and_their_answers() {
     });
     let refused = refused.await;
     assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert!(refused.headers().get("allow").is_some_and(|allow| allow == "GET, HEAD, POST, DELETE, OPTIONS"));
-    assert_eq!(ask(&routes, Method::OPTIONS, "/x").await.0, StatusCode::NO_CONTENT);
-    assert_eq!(ask(&routes, Method::OPTIONS, "/y").await.0, StatusCode::NOT_FOUND);
+    assert!(
+        refused
+            .headers()
+            .get("allow")
+            .is_some_and(|allow| allow == "GET, HEAD, POST, DELETE, OPTIONS")
+    );
+    assert_eq!(
+        ask(&routes, Method::OPTIONS, "/x").await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        ask(&routes, Method::OPTIONS, "/y").await.0,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[test]
 fn a_conflict_names_both_patterns() {
-    let error = Router::new().get("/u/{id}", async || "").get("/u/{name}", async || "").build().expect_err("they match the same paths");
-    assert!(error.to_string().contains("/u/{id}") && error.to_string().contains("/u/{name}"), "{error}");
-    let error = Router::new().get("/u/{id}", async || "").get("/u/:id", async || "").build().expect_err("twice the same");
-    assert!(error.to_string().contains("/u/{id}") && error.to_string().contains("/u/:id"), "{error}");
-    let error = Router::new().get("no-slash", async || "").get("/{", async || "").build().expect_err("two faults");
+    let error = Router::new()
+        .get("/u/{id}", async || "")
+        .get("/u/{name}", async || "")
+        .build()
+        .expect_err("they match the same paths");
+    assert!(
+        error.to_string().contains("/u/{id}") && error.to_string().contains("/u/{name}"),
+        "{error}"
+    );
+    let error = Router::new()
+        .get("/u/{id}", async || "")
+        .get("/u/:id", async || "")
+        .build()
+        .expect_err("twice the same");
+    assert!(
+        error.to_string().contains("/u/{id}") && error.to_string().contains("/u/:id"),
+        "{error}"
+    );
+    let error = Router::new()
+        .get("no-slash", async || "")
+        .get("/{", async || "")
+        .build()
+        .expect_err("two faults");
     assert_eq!(error.problems().len(), 2, "{error}");
-    let error = Router::new().add("get/x", async || "").build().expect_err("no method, no path");
+    let error = Router::new()
+        .add("get/x", async || "")
+        .build()
+        .expect_err("no method, no path");
     assert!(error.to_string().contains("get/x"), "{error}");
 }
 
@@ -65,10 +114,18 @@ fn a_conflict_names_both_patterns() {
 async fn s49_s61_s62_groups_have_their_own_middleware() {
     async fn mark(name: &'static str, request: Request, next: Next) -> Response {
         let response = next.run(request).await;
-        let seen = response.headers().get("seen").and_then(|seen| seen.to_str().ok()).unwrap_or_default().to_owned();
+        let seen = response
+            .headers()
+            .get("seen")
+            .and_then(|seen| seen.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         response.with_header("seen", format!("{name}{seen}"))
     }
-    let group = Router::new().middleware(|request, next| mark("g", request, next)).get("/", async || "").get("/in", async || "");
+    let group = Router::new()
+        .middleware(|request, next| mark("g", request, next))
+        .get("/", async || "")
+        .get("/in", async || "");
     let routes = Router::new()
         .nest("/g", group)
         .middleware(|request, next| mark("a", request, next))
@@ -76,15 +133,29 @@ async fn s49_s61_s62_groups_have_their_own_middleware() {
         .get("/out", async || "")
         .build()
         .expect("valid");
-    for (path, expected) in [("/out", "ab"), ("/g", "abg"), ("/g/in", "abg"), ("/none", "ab")] {
+    for (path, expected) in [
+        ("/out", "ab"),
+        ("/g", "abg"),
+        ("/g/in", "abg"),
+        ("/none", "ab"),
+    ] {
         let response = routes.call(Request::get(path)).await;
-        assert!(response.headers().get("seen").is_some_and(|seen| seen == expected), "{path} {response:?}");
+        assert!(
+            response
+                .headers()
+                .get("seen")
+                .is_some_and(|seen| seen == expected),
+            "{path} {response:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn s64_s65_s66_s67_middleware_may_answer_change_and_pass_on() {
-    async fn gate(mut request: Request, next: Next) -> Result<Response, (StatusCode, &'static str)> {
+    async fn gate(
+        mut request: Request,
+        next: Next,
+    ) -> Result<Response, (StatusCode, &'static str)> {
         if request.header("x-pass").is_none() {
             return Err((StatusCode::FORBIDDEN, "no"));
         }
@@ -94,13 +165,24 @@ async fn s64_s65_s66_s67_middleware_may_answer_change_and_pass_on() {
     }
     let routes = Router::new()
         .middleware(gate)
-        .get("/", async |request: Request| request.extension("who").unwrap_or("nobody").to_owned())
+        .get("/", async |request: Request| {
+            request.extension("who").unwrap_or("nobody").to_owned()
+        })
         .build()
         .expect("valid");
-    assert_eq!(routes.call(Request::get("/")).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        routes.call(Request::get("/")).await.status(),
+        StatusCode::FORBIDDEN
+    );
     let mut request = Request::get("/");
-    request.headers_mut().try_insert("x-pass", "yes").expect("a field");
-    assert_eq!(routes.call(request).await.body().as_bytes(), Some(b"second".as_slice()));
+    request
+        .headers_mut()
+        .try_insert("x-pass", "yes")
+        .expect("a field");
+    assert_eq!(
+        routes.call(request).await.body().as_bytes(),
+        Some(b"second".as_slice())
+    );
 }
 
 #[tokio::test]
@@ -108,11 +190,19 @@ async fn s39_s40_a_groups_body_limit_wins() {
     let routes = Router::new()
         .max_body(100)
         .post("/outer", async || "")
-        .nest("/large", Router::new().max_body(1000).post("/x", async || ""))
+        .nest(
+            "/large",
+            Router::new().max_body(1000).post("/x", async || ""),
+        )
         .merge(Router::new().post("/inherits", async || ""))
         .build()
         .expect("valid");
-    for (path, limit) in [("/outer", Some(100)), ("/large/x", Some(1000)), ("/inherits", Some(100)), ("/none", None)] {
+    for (path, limit) in [
+        ("/outer", Some(100)),
+        ("/large/x", Some(1000)),
+        ("/inherits", Some(100)),
+        ("/none", None),
+    ] {
         let mut request = Request::get(path);
         request.set_method(Method::POST);
         assert_eq!(routes.admit(&mut request).max_body, limit, "{path}");
@@ -122,30 +212,73 @@ async fn s39_s40_a_groups_body_limit_wins() {
 #[tokio::test]
 async fn d44_captures_are_decoded_once_and_refused_when_they_cannot_be() {
     let routes = Router::new()
-        .get("/f/{name}", async |request: Request| request.param("name").unwrap_or_default().into_owned())
+        .get("/f/{name}", async |request: Request| {
+            request.param("name").unwrap_or_default().into_owned()
+        })
         .build()
         .expect("valid");
-    assert_eq!(ask(&routes, Method::GET, "/f/a%2Fb").await, (StatusCode::OK, "a/b".into()));
-    assert_eq!(ask(&routes, Method::GET, "/f/%2541").await, (StatusCode::OK, "%41".into()));
-    assert_eq!(ask(&routes, Method::GET, "/f/%ff").await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(ask(&routes, Method::GET, "/f/%zz").await.0, StatusCode::BAD_REQUEST);
-    assert_eq!(ask(&routes, Method::GET, "/f/..").await, (StatusCode::OK, "..".into()));
-    assert_eq!(ask(&routes, Method::GET, "/f/x/").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        ask(&routes, Method::GET, "/f/a%2Fb").await,
+        (StatusCode::OK, "a/b".into())
+    );
+    assert_eq!(
+        ask(&routes, Method::GET, "/f/%2541").await,
+        (StatusCode::OK, "%41".into())
+    );
+    assert_eq!(
+        ask(&routes, Method::GET, "/f/%ff").await.0,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        ask(&routes, Method::GET, "/f/%zz").await.0,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        ask(&routes, Method::GET, "/f/..").await,
+        (StatusCode::OK, "..".into())
+    );
+    assert_eq!(
+        ask(&routes, Method::GET, "/f/x/").await.0,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
 async fn a_trailing_slash_is_redirected_only_when_asked_for() {
-    let routes = Router::new().get("/a", async || "").get("/b/", async || "").redirect_trailing_slash(true).build().expect("valid");
-    for (path, location) in [("/a/?q=1", Some("/a?q=1")), ("/b", Some("/b/")), ("/c/", None), ("//", None)] {
+    let routes = Router::new()
+        .get("/a", async || "")
+        .get("/b/", async || "")
+        .redirect_trailing_slash(true)
+        .build()
+        .expect("valid");
+    for (path, location) in [
+        ("/a/?q=1", Some("/a?q=1")),
+        ("/b", Some("/b/")),
+        ("/c/", None),
+        ("//", None),
+    ] {
         let response = routes.call(Request::get(path)).await;
-        let found = response.headers().get("location").and_then(|location| location.to_str().ok());
+        let found = response
+            .headers()
+            .get("location")
+            .and_then(|location| location.to_str().ok());
         assert_eq!(found, location, "{path}");
     }
 }
 
 #[tokio::test]
 async fn the_fallback_takes_what_has_no_route() {
-    let routes = Router::new().get("/a", async || "").fallback(async |request: Request| request.path().to_owned()).build().expect("valid");
-    assert_eq!(ask(&routes, Method::GET, "/elsewhere").await, (StatusCode::OK, "/elsewhere".into()));
-    assert_eq!(ask(&routes, Method::POST, "/a").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let routes = Router::new()
+        .get("/a", async || "")
+        .fallback(async |request: Request| request.path().to_owned())
+        .build()
+        .expect("valid");
+    assert_eq!(
+        ask(&routes, Method::GET, "/elsewhere").await,
+        (StatusCode::OK, "/elsewhere".into())
+    );
+    assert_eq!(
+        ask(&routes, Method::POST, "/a").await.0,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
 }

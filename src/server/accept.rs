@@ -56,18 +56,36 @@ impl Accepting {
                 // Responses are written whole, so waiting for more only delays them.
                 let _ = stream.set_nodelay(true);
                 let local = stream.local_addr().map(PeerAddr::from).unwrap_or_default();
-                Ok((stream.into(), ConnInfo { peer: peer.into(), local }))
+                Ok((
+                    stream.into(),
+                    ConnInfo {
+                        peer: peer.into(),
+                        local,
+                    },
+                ))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((stream.into(), ConnInfo { peer: PeerAddr::Unix, local: PeerAddr::Unix }))
+                Ok((
+                    stream.into(),
+                    ConnInfo {
+                        peer: PeerAddr::Unix,
+                        local: PeerAddr::Unix,
+                    },
+                ))
             }
         }
     }
 }
 
 /// Accepts until the server stops.
-pub(super) async fn accept(listener: Accepting, mut sink: impl Sink, permits: Arc<Permits>, full: Full, mut stop: Stop) {
+pub(super) async fn accept(
+    listener: Accepting,
+    mut sink: impl Sink,
+    permits: Arc<Permits>,
+    full: Full,
+    mut stop: Stop,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let reserved = match full {
@@ -77,9 +95,8 @@ pub(super) async fn accept(listener: Accepting, mut sink: impl Sink, permits: Ar
                 None => return,
             },
         };
-        let accepted = match stop.unless(listener.accept()).await {
-            Some(accepted) => accepted,
-            None => return drain_backlog(&listener, &mut sink, &permits).await,
+        let Some(accepted) = stop.unless(listener.accept()).await else {
+            return drain_backlog(&listener, &mut sink, &permits).await;
         };
         match accepted {
             Ok((io, info)) => {
@@ -153,7 +170,12 @@ impl Drop for Lingering {
 
 /// Errors that the peer caused before its connection was accepted.
 fn is_of_the_connection(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
 }
 
 thread_local! {

@@ -75,7 +75,10 @@ impl IntoBind for ([u8; 4], u16) {
 
 impl IntoBind for (&str, u16) {
     fn into_bind(self) -> Bind {
-        self.to_socket_addrs().map_or_else(|_| Bind::Invalid(self.0.to_owned()), |addrs| Bind::Tcp(addrs.collect()))
+        self.to_socket_addrs().map_or_else(
+            |_| Bind::Invalid(self.0.to_owned()),
+            |addrs| Bind::Tcp(addrs.collect()),
+        )
     }
 }
 
@@ -139,7 +142,9 @@ impl Bind {
                 }
                 Err(last)
             }
-            Self::Unix(path) => Ok(vec![unix(&path, backlog).map_err(|error| named(&error, path.display()))?]),
+            Self::Unix(path) => Ok(vec![
+                unix(&path, backlog).map_err(|error| named(&error, path.display()))?,
+            ]),
             Self::Listener(listener) => {
                 listener.set_nonblocking(true)?;
                 Ok(vec![Listener::Tcp(listener)])
@@ -151,7 +156,9 @@ impl Bind {
             Self::Inherited => inherited(),
             Self::Invalid(text) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("`{text}` is no address to listen at (expected HOST:PORT, :PORT or unix:PATH)"),
+                format!(
+                    "`{text}` is no address to listen at (expected HOST:PORT, :PORT or unix:PATH)"
+                ),
             )),
         }
     }
@@ -161,7 +168,9 @@ impl Listener {
     pub(super) fn bound(&self) -> io::Result<Bound> {
         Ok(match self {
             Self::Tcp(listener) => Bound::Tcp(listener.local_addr()?),
-            Self::Unix(listener, _) => Bound::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned)),
+            Self::Unix(listener, _) => {
+                Bound::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned))
+            }
         })
     }
 }
@@ -184,7 +193,8 @@ fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
     if let Err(error) = socket.bind(&addr) {
         // A socket that a process left behind refuses connections; a live one does not.
         let stale = error.kind() == io::ErrorKind::AddrInUse
-            && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+            && std::os::unix::net::UnixStream::connect(path)
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
         if !stale {
             return Err(error);
         }
@@ -210,7 +220,10 @@ fn inherited() -> io::Result<Vec<Listener>> {
         }
     }
     if listeners.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "no listener was inherited (LISTEN_FDS is not set for this process)"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no listener was inherited (LISTEN_FDS is not set for this process)",
+        ));
     }
     Ok(listeners)
 }
@@ -219,7 +232,9 @@ fn named(error: &io::Error, place: impl fmt::Display) -> io::Error {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied (ports below 1024 need a privilege)".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied (ports below 1024 need a privilege)".to_owned()
+        }
         _ => error.to_string(),
     };
     io::Error::new(error.kind(), format!("cannot listen at {place}: {reason}"))

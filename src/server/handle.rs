@@ -39,15 +39,31 @@ struct Inner {
 }
 
 impl Handle {
-    pub(super) fn new(budget: Arc<Budget>, bound: Vec<Bound>, live: impl Fn() -> usize + Send + Sync + 'static) -> Self {
+    pub(super) fn new(
+        budget: Arc<Budget>,
+        bound: Vec<Bound>,
+        live: impl Fn() -> usize + Send + Sync + 'static,
+    ) -> Self {
         let stage = watch::Sender::new(Phase::Running);
-        Self { inner: Arc::new(Inner { stage, workers: Mutex::default(), budget, bound, live: Box::new(live) }) }
+        Self {
+            inner: Arc::new(Inner {
+                stage,
+                workers: Mutex::default(),
+                budget,
+                bound,
+                live: Box::new(live),
+            }),
+        }
     }
 
     /// Begins to drain: no connection is accepted any more, every response says `Connection: close`,
     /// and what was begun is finished. A second call ends everything at once.
     pub fn stop(&self) {
-        let next = if *self.inner.stage.borrow() == Phase::Running { Phase::Draining } else { Phase::Forced };
+        let next = if *self.inner.stage.borrow() == Phase::Running {
+            Phase::Draining
+        } else {
+            Phase::Forced
+        };
         self.enter(next);
     }
 
@@ -76,7 +92,9 @@ impl Handle {
 
     /// What the server counts.
     pub fn metrics(&self) -> Metrics {
-        Metrics { handle: self.clone() }
+        Metrics {
+            handle: self.clone(),
+        }
     }
 
     pub(super) fn add_worker(&self, worker: Arc<Worker>) {
@@ -85,13 +103,19 @@ impl Handle {
     }
 
     pub(super) fn stop_signal(&self) -> Stop {
-        Stop { stage: self.inner.stage.subscribe() }
+        Stop {
+            stage: self.inner.stage.subscribe(),
+        }
     }
 
     /// Waits until no connection is left.
     pub(super) async fn drained(&self) {
         loop {
-            let busy = self.workers().iter().find(|worker| worker.live() > 0).cloned();
+            let busy = self
+                .workers()
+                .iter()
+                .find(|worker| worker.live() > 0)
+                .cloned();
             match busy {
                 Some(worker) => worker.wait_empty().await,
                 None => return,
@@ -111,13 +135,19 @@ impl Handle {
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Worker>>> {
-        self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("stage", &*self.inner.stage.borrow()).field("bound", &self.inner.bound).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("stage", &*self.inner.stage.borrow())
+            .field("bound", &self.inner.bound)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,12 +170,18 @@ pub struct Metrics {
 impl Metrics {
     /// One counter.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.handle.workers().iter().map(|worker| worker.counters.get(counter)).sum()
+        self.handle
+            .workers()
+            .iter()
+            .map(|worker| worker.counters.get(counter))
+            .sum()
     }
 
     /// All counters with their names.
     pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        Counter::ALL.iter().map(|counter| (counter.name(), self.get(*counter)))
+        Counter::ALL
+            .iter()
+            .map(|counter| (counter.name(), self.get(*counter)))
     }
 
     /// The connections that are open now.

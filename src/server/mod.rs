@@ -11,11 +11,18 @@ mod accept;
 pub mod bind;
 pub mod config;
 mod handle;
+#[cfg(not(feature = "signal"))]
+mod no_signal;
 mod permit;
 mod run;
 #[cfg(feature = "signal")]
 mod signal;
 mod workers;
+
+#[cfg(not(feature = "signal"))]
+use self::no_signal as signals;
+#[cfg(feature = "signal")]
+use self::signal as signals;
 
 pub use self::bind::{Bind, Bound, IntoBind};
 pub use self::handle::{Handle, Metrics};

@@ -18,12 +18,20 @@ pub(super) struct Permit(Arc<Permits>);
 
 impl Permits {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, live: AtomicUsize::new(0), released: Notify::new() })
+        Arc::new(Self {
+            limit,
+            live: AtomicUsize::new(0),
+            released: Notify::new(),
+        })
     }
 
     /// A place, if there is one.
     pub(super) fn try_take(self: &Arc<Self>) -> Option<Permit> {
-        let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| (live < self.limit).then_some(live + 1));
+        let taken = self
+            .live
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
+                (live < self.limit).then_some(live + 1)
+            });
         taken.is_ok().then(|| Permit(self.clone()))
     }
 

@@ -7,6 +7,7 @@ use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
 use crate::server::handle::Handle;
 use crate::server::permit::Permits;
+use crate::server::signals;
 use crate::server::workers::{self, Common};
 use crate::service::handler::Service;
 use std::fmt;
@@ -50,7 +51,7 @@ impl Server {
             service: Arc::new(service),
             binds: Vec::new(),
             workers: None,
-            signals: cfg!(feature = "signal"),
+            signals: signals::AVAILABLE,
             connection: Config::default(),
             config: ServerConfig::default(),
         }
@@ -122,7 +123,11 @@ impl Server {
     /// # Errors
     ///
     /// As [`listen`](Self::listen).
-    pub async fn listen_with(self, place: impl IntoBind, ready: impl AsyncFnOnce(&Bound)) -> Result<(), StartError> {
+    pub async fn listen_with(
+        self,
+        place: impl IntoBind,
+        ready: impl AsyncFnOnce(&Bound),
+    ) -> Result<(), StartError> {
         let running = self.bind(place).start()?;
         if let Some(bound) = running.handle().bound().first() {
             ready(bound).await;
@@ -139,9 +144,11 @@ impl Server {
     /// enabled; without one it is an error, too.
     pub fn start(self) -> Result<Running, StartError> {
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(StartError(io::Error::other("no tokio runtime: call this inside one, or use `run`")));
+            return Err(StartError(io::Error::other(
+                "no tokio runtime: call this inside one, or use `run`",
+            )));
         }
-        let signals = self.signals;
+        let watched = self.signals;
         let (common, opened) = self.open(false)?;
         let mut paths = Paths::default();
         let shared = common.shared();
@@ -149,12 +156,23 @@ impl Server {
         for listener in opened {
             paths.remember(&listener);
             let listener = Accepting::new(listener)?;
-            tasks.spawn(accept(listener, Local(shared.clone()), common.permits.clone(), common.full, common.handle.stop_signal()));
+            tasks.spawn(accept(
+                listener,
+                Local(shared.clone()),
+                common.permits.clone(),
+                common.full,
+                common.handle.stop_signal(),
+            ));
         }
-        if signals {
-            watch_signals(&common.handle)?;
+        if watched {
+            signals::watch(common.handle.clone())?;
         }
-        Ok(Running { handle: common.handle.clone(), timeout: common.timeout, tasks, _paths: paths })
+        Ok(Running {
+            handle: common.handle.clone(),
+            timeout: common.timeout,
+            tasks,
+            _paths: paths,
+        })
     }
 
     /// Serves with worker threads of its own, and returns when the server has stopped. Each worker has
@@ -174,18 +192,26 @@ impl Server {
     ///
     /// As [`run`](Self::run).
     pub fn run_with(self, ready: impl FnOnce(&Handle)) -> Result<(), StartError> {
-        let count = self.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let signals = self.signals;
+        let count = self
+            .workers
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get);
+        let watched = self.signals;
         let backlog = self.config.backlog;
         // Signals and the drain's deadline run here, apart from the workers.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (common, opened) = runtime.block_on(async { self.open(count > 1) })?;
         let mut paths = Paths::default();
-        let (mut sets, mut handed): (Vec<Vec<Listener>>, _) = ((0..count).map(|_| Vec::new()).collect(), Vec::new());
+        let (mut sets, mut handed): (Vec<Vec<Listener>>, _) =
+            ((0..count).map(|_| Vec::new()).collect(), Vec::new());
         for listener in opened {
             paths.remember(&listener);
             match (&listener, listener.bound()?) {
-                (Listener::Tcp(tcp), Bound::Tcp(addr)) if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) => {
+                (Listener::Tcp(tcp), Bound::Tcp(addr))
+                    if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) =>
+                {
                     for set in &mut sets[1..] {
                         set.extend(Bind::Tcp(vec![addr]).open(backlog, true)?);
                     }
@@ -197,8 +223,8 @@ impl Server {
         }
         let threads = workers::start(&common, sets, handed)?;
         runtime.block_on(async {
-            if signals {
-                watch_signals(&common.handle)?;
+            if watched {
+                signals::watch(common.handle.clone())?;
             }
             ready(&common.handle);
             let (handle, timeout) = (common.handle.clone(), common.timeout);
@@ -212,13 +238,19 @@ impl Server {
 
     fn open(self, reuse_port: bool) -> Result<(Ready, Vec<Listener>), StartError> {
         if self.binds.is_empty() {
-            return Err(StartError(io::Error::new(io::ErrorKind::InvalidInput, "no place to listen at: call `bind`")));
+            return Err(StartError(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no place to listen at: call `bind`",
+            )));
         }
         let mut opened = Vec::new();
         for bind in self.binds {
             opened.extend(bind.open(self.config.backlog, reuse_port)?);
         }
-        let bound = opened.iter().map(Listener::bound).collect::<io::Result<Vec<_>>>()?;
+        let bound = opened
+            .iter()
+            .map(Listener::bound)
+            .collect::<io::Result<Vec<_>>>()?;
         let budget = Arc::new(Budget::new(self.config.memory_budget));
         let permits = Permits::new(self.config.max_connections.min(descriptor_share()));
         let counted = permits.clone();
@@ -230,13 +262,22 @@ impl Server {
             full: self.config.when_full,
             handle: Handle::new(budget, bound, move || counted.live()),
         };
-        Ok((Ready { common, timeout: self.config.shutdown_timeout }, opened))
+        Ok((
+            Ready {
+                common,
+                timeout: self.config.shutdown_timeout,
+            },
+            opened,
+        ))
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("binds", &self.binds).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("binds", &self.binds)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -304,7 +345,10 @@ fn join(threads: Vec<JoinHandle<()>>) {
         }
         std::thread::sleep(FORCE_WAIT / 100);
     }
-    threads.into_iter().filter(JoinHandle::is_finished).for_each(|thread| drop(thread.join()));
+    threads
+        .into_iter()
+        .filter(JoinHandle::is_finished)
+        .for_each(|thread| drop(thread.join()));
 }
 
 /// Why a server did not start.
@@ -349,21 +393,18 @@ impl Drop for Paths {
     }
 }
 
-fn watch_signals(handle: &Handle) -> io::Result<()> {
-    #[cfg(feature = "signal")]
-    use crate::server::signal::watch;
-    #[cfg(not(feature = "signal"))]
-    use std::convert::identity as watch;
-    let _ = watch(handle.clone());
-    Ok(())
-}
-
 /// 90 % of the process's file descriptors.
 fn descriptor_share() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next());
+    let soft = limits.lines().find_map(|line| {
+        line.strip_prefix("Max open files")?
+            .split_whitespace()
+            .next()
+    });
     let soft = soft.and_then(|text| crate::wire::number::decimal(text.as_bytes()));
-    soft.and_then(|limit| usize::try_from(limit / 10 * 9).ok()).unwrap_or(usize::MAX).max(1)
+    soft.and_then(|limit| usize::try_from(limit / 10 * 9).ok())
+        .unwrap_or(usize::MAX)
+        .max(1)
 }
 
 /// How long the forced end of the last connections is waited for.

@@ -35,13 +35,21 @@ impl Common {
         let worker = Arc::new(Worker::new(self.budget.clone()));
         tokio::spawn(worker.clone().sweep());
         self.handle.add_worker(worker.clone());
-        Arc::new(Shared { worker, service: self.service.clone(), config: self.config.clone() })
+        Arc::new(Shared {
+            worker,
+            service: self.service.clone(),
+            config: self.config.clone(),
+        })
     }
 }
 
 /// Starts a thread for each set of listeners. `handed` are listeners that all workers share: the
 /// first thread accepts from them and deals the connections out.
-pub(super) fn start(common: &Common, sets: Vec<Vec<Listener>>, handed: Vec<Listener>) -> io::Result<Vec<JoinHandle<()>>> {
+pub(super) fn start(
+    common: &Common,
+    sets: Vec<Vec<Listener>>,
+    handed: Vec<Listener>,
+) -> io::Result<Vec<JoinHandle<()>>> {
     let mut senders = Vec::new();
     let mut receivers = Vec::new();
     for _ in &sets {
@@ -54,13 +62,17 @@ pub(super) fn start(common: &Common, sets: Vec<Vec<Listener>>, handed: Vec<Liste
     for (place, (listeners, receiver)) in sets.into_iter().zip(receivers).enumerate() {
         let (common, senders) = (common.clone(), senders.clone());
         let handed = handed.take().filter(|_| place == 0).unwrap_or_default();
-        let thread = std::thread::Builder::new().name(format!("wireline-{place}")).spawn(move || {
-            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime,
-                Err(_) => return common.handle.force(),
-            };
-            runtime.block_on(work(common, listeners, handed, senders, receiver));
-        })?;
+        let thread = std::thread::Builder::new()
+            .name(format!("wireline-{place}"))
+            .spawn(move || {
+                let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                else {
+                    return common.handle.force();
+                };
+                runtime.block_on(work(common, listeners, handed, senders, receiver));
+            })?;
         threads.push(thread);
     }
     Ok(threads)
@@ -79,7 +91,13 @@ async fn work(
     for listener in listeners {
         match Accepting::new(listener) {
             Ok(listener) => {
-                let task = accept(listener, Local(shared.clone()), common.permits.clone(), common.full, stop.clone());
+                let task = accept(
+                    listener,
+                    Local(shared.clone()),
+                    common.permits.clone(),
+                    common.full,
+                    stop.clone(),
+                );
                 accepting.push(tokio::spawn(task));
             }
             Err(_) => common.handle.force(),
@@ -88,8 +106,18 @@ async fn work(
     for listener in handed {
         match Accepting::new(listener) {
             Ok(listener) => {
-                let dealer = Dealer { shared: shared.clone(), senders: senders.clone(), next: 0 };
-                accepting.push(tokio::spawn(accept(listener, dealer, common.permits.clone(), common.full, stop.clone())));
+                let dealer = Dealer {
+                    shared: shared.clone(),
+                    senders: senders.clone(),
+                    next: 0,
+                };
+                accepting.push(tokio::spawn(accept(
+                    listener,
+                    dealer,
+                    common.permits.clone(),
+                    common.full,
+                    stop.clone(),
+                )));
             }
             Err(_) => common.handle.force(),
         }

@@ -52,7 +52,13 @@ impl Body {
     #[inline]
     pub fn full(content: impl Into<Bytes>) -> Self {
         let content = content.into();
-        Self { kind: if content.is_empty() { Kind::Empty } else { Kind::Full(content) } }
+        Self {
+            kind: if content.is_empty() {
+                Kind::Empty
+            } else {
+                Kind::Full(content)
+            },
+        }
     }
 
     /// A stream that another task feeds. There is room for one chunk: [`BodySender::send`] waits until
@@ -65,7 +71,12 @@ impl Body {
     /// A stream with whoever holds the feed as its producer.
     pub(crate) fn fed(length: Option<u64>) -> (Arc<Feed>, Self) {
         let feed = Arc::new(Feed::default());
-        (feed.clone(), Self { kind: Kind::Feed(FeedReader(feed), length) })
+        (
+            feed.clone(),
+            Self {
+                kind: Kind::Feed(FeedReader(feed), length),
+            },
+        )
     }
 
     /// A body of another crate. Its errors end the response early; the peer sees it cut short.
@@ -75,7 +86,9 @@ impl Body {
         B::Data: Into<Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Self { kind: Kind::Foreign(Box::pin(Foreign(Box::pin(body)))) }
+        Self {
+            kind: Kind::Foreign(Box::pin(Foreign(Box::pin(body)))),
+        }
     }
 
     /// Whether there is no content, known without waiting.
@@ -118,7 +131,10 @@ impl Body {
     }
 
     /// The next piece. `None` is the end.
-    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Fed, BodyError>>> {
+    pub(crate) fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Fed, BodyError>>> {
         match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
             Kind::Full(content) => {
@@ -129,10 +145,15 @@ impl Body {
             Kind::Feed(reader, _) => reader.0.poll_take(cx),
             Kind::Foreign(body) => {
                 let frame = ready!(body.as_mut().poll_frame(cx));
-                Poll::Ready(frame.and_then(|frame| match frame.map(Frame::into_data) {
-                    Ok(Ok(data)) => Some(Ok(Fed::Chunk(data))),
-                    Ok(Err(frame)) => frame.into_trailers().ok().map(|trailers| Ok(Fed::Trailers(trailers.into()))),
-                    Err(error) => Some(Err(error)),
+                Poll::Ready(frame.and_then(|frame| {
+                    match frame.map(Frame::into_data) {
+                        Ok(Ok(data)) => Some(Ok(Fed::Chunk(data))),
+                        Ok(Err(frame)) => frame
+                            .into_trailers()
+                            .ok()
+                            .map(|trailers| Ok(Fed::Trailers(trailers.into()))),
+                        Err(error) => Some(Err(error)),
+                    }
                 }))
             }
         }
@@ -184,7 +205,14 @@ impl Body {
                 Fed::Trailers(section) => trailers = Some(section),
             }
         }
-        Ok((if gathered.is_empty() { first } else { gathered.freeze() }, trailers))
+        Ok((
+            if gathered.is_empty() {
+                first
+            } else {
+                gathered.freeze()
+            },
+            trailers,
+        ))
     }
 
     /// The content as a stream of chunks, unless all of it is here already.
@@ -230,7 +258,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let piece = ready!(self.poll_piece(cx));
         Poll::Ready(piece.map(|piece| {
             piece.map(|piece| match piece {
@@ -252,7 +283,9 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Foreign(body) => body.size_hint(),
-            _ => self.len().map_or_else(SizeHint::default, SizeHint::with_exact),
+            _ => self
+                .len()
+                .map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }
@@ -293,7 +326,9 @@ impl BodySender {
     /// [`Closed`] when nobody takes the body any more: the client is gone.
     pub async fn send(&mut self, chunk: Bytes) -> Result<(), Closed> {
         let feed = self.feed.as_ref().ok_or(Closed)?;
-        poll_fn(|cx| feed.poll_room(cx)).await.map_err(|()| Closed)?;
+        poll_fn(|cx| feed.poll_room(cx))
+            .await
+            .map_err(|()| Closed)?;
         if !chunk.is_empty() {
             feed.push(chunk, Waker::noop());
         }
@@ -327,7 +362,11 @@ impl BodySender {
 impl Drop for BodySender {
     fn drop(&mut self) {
         if let Some(feed) = self.feed.take() {
-            feed.end(if std::thread::panicking() { Err(BodyError::Aborted) } else { Ok(None) });
+            feed.end(if std::thread::panicking() {
+                Err(BodyError::Aborted)
+            } else {
+                Ok(None)
+            });
         }
     }
 }
@@ -409,12 +448,18 @@ where
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.0.as_mut().poll_frame(cx).map(|frame| {
             frame.map(|frame| match frame {
                 Ok(frame) => Ok(frame.map_data(Into::into)),
                 // An error of ours that went through another crate's hands keeps its status.
-                Err(error) => Err(error.into().downcast().map_or_else(BodyError::Foreign, |own| *own)),
+                Err(error) => Err(error
+                    .into()
+                    .downcast()
+                    .map_or_else(BodyError::Foreign, |own| *own)),
             })
         })
     }
@@ -427,4 +472,3 @@ where
         self.0.size_hint()
     }
 }
-

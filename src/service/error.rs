@@ -35,17 +35,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with a status and a message for the client.
     pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into(), source: None }
+        Self {
+            status,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// 500 with the usual phrase; what happened stays in the source.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: "internal server error".into(), source: Some(source.into()) }
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: "internal server error".into(),
+            source: Some(source.into()),
+        }
     }
 
     /// The same error with a source.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -69,7 +80,11 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error").field("status", &self.status).field("message", &self.message).field("source", &self.source).finish()
+        f.debug_struct("Error")
+            .field("status", &self.status)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
     }
 }
 
@@ -127,8 +142,15 @@ impl Error {
 
 impl From<BodyError> for Error {
     fn from(error: BodyError) -> Self {
-        Self::new(error.status(), if error.status().is_server_error() { "internal server error".to_owned() } else { error.to_string() })
-            .with_source(error)
+        Self::new(
+            error.status(),
+            if error.status().is_server_error() {
+                "internal server error".to_owned()
+            } else {
+                error.to_string()
+            },
+        )
+        .with_source(error)
     }
 }
 

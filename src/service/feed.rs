@@ -36,7 +36,7 @@ pub(crate) enum Fed {
 
 impl Feed {
     /// Takes what is there; asks for more and waits when there is nothing. `None` is the end.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Fed, BodyError>>> {
+    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<Result<Fed, BodyError>>> {
         let mut slot = self.slot();
         if let Some(chunk) = slot.chunk.take() {
             slot.want = slot.end.is_none();
@@ -46,7 +46,9 @@ impl Feed {
             return Poll::Ready(Some(Ok(Fed::Chunk(chunk))));
         }
         match &mut slot.end {
-            Some(Ok(trailers)) => Poll::Ready(trailers.take().map(|trailers| Ok(Fed::Trailers(trailers)))),
+            Some(Ok(trailers)) => {
+                Poll::Ready(trailers.take().map(|trailers| Ok(Fed::Trailers(trailers))))
+            }
             Some(Err(_)) => {
                 let ended = slot.end.replace(Ok(None));
                 Poll::Ready(ended.and_then(Result::err).map(Err))
@@ -55,7 +57,11 @@ impl Feed {
                 set(&mut slot.consumer, cx);
                 let first = !slot.want;
                 slot.want = true;
-                let producer = if first { other(slot.producer.take(), cx.waker()) } else { None };
+                let producer = if first {
+                    other(slot.producer.take(), cx.waker())
+                } else {
+                    None
+                };
                 drop(slot);
                 producer.into_iter().for_each(Waker::wake);
                 Poll::Pending
@@ -80,7 +86,7 @@ impl Feed {
     }
 
     /// Where the producer stands; remembers whom to wake when that changes.
-    pub(crate) fn poll_demand(&self, cx: &mut Context<'_>) -> Demand {
+    pub(crate) fn poll_demand(&self, cx: &Context<'_>) -> Demand {
         let mut slot = self.slot();
         if slot.abandoned {
             return Demand::Abandoned;
@@ -93,7 +99,7 @@ impl Feed {
     }
 
     /// Whether there is room for a chunk, asked for or not; for producers that may run one ahead.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), ()>> {
         let mut slot = self.slot();
         if slot.abandoned {
             return Poll::Ready(Err(()));
@@ -106,7 +112,7 @@ impl Feed {
     }
 
     /// Waits until the consumer is gone.
-    pub(crate) fn poll_abandoned(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_abandoned(&self, cx: &Context<'_>) -> Poll<()> {
         let mut slot = self.slot();
         if slot.abandoned {
             return Poll::Ready(());

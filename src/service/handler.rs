@@ -95,13 +95,18 @@ where
 ///     }
 /// }
 /// ```
-#[diagnostic::on_unimplemented(message = "`{Self}` is not an argument that a handler can have here", note = "only the last argument may take the body")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an argument that a handler can have here",
+    note = "only the last argument may take the body"
+)]
 pub trait FromRequestParts: Sized + Send {
     /// What the client gets when there is no such value.
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the parts.
-    fn from_request_parts(parts: &mut Parts) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+    fn from_request_parts(
+        parts: &mut Parts,
+    ) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 
     /// Looks, when the router is built, whether the route can give such a value at all.
     ///
@@ -115,13 +120,16 @@ pub trait FromRequestParts: Sized + Send {
 }
 
 /// A last argument, which may take the body. Everything that is [`FromRequestParts`] is one, too.
-#[diagnostic::on_unimplemented(message = "`{Self}` is not an argument that a handler can have here")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an argument that a handler can have here"
+)]
 pub trait FromRequest<Via = ViaRequest>: Sized + Send {
     /// What the client gets when there is no such value.
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the request.
-    fn from_request(request: Request) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+    fn from_request(request: Request)
+    -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 
     /// As [`FromRequestParts::check`].
     ///

@@ -34,7 +34,10 @@ pub struct Headers {
 enum Repr {
     Wire(Box<Wire>),
     Map(Box<HeaderMap>),
-    List { content_type: Option<HeaderValue>, rest: Vec<(HeaderName, HeaderValue)> },
+    List {
+        content_type: Option<HeaderValue>,
+        rest: Vec<(HeaderName, HeaderValue)>,
+    },
 }
 
 /// A block as it came, its field table, and what was added since.
@@ -47,7 +50,10 @@ struct Wire {
 
 impl Default for Repr {
     fn default() -> Self {
-        Self::List { content_type: None, rest: Vec::new() }
+        Self::List {
+            content_type: None,
+            rest: Vec::new(),
+        }
     }
 }
 
@@ -60,7 +66,12 @@ impl Headers {
     /// A content type and nothing else.
     #[inline]
     pub(crate) const fn of_type(content_type: HeaderValue) -> Self {
-        Self { repr: Repr::List { content_type: Some(content_type), rest: Vec::new() } }
+        Self {
+            repr: Repr::List {
+                content_type: Some(content_type),
+                rest: Vec::new(),
+            },
+        }
     }
 
     /// The field lines of a block that a parser accepted. Both are swapped with what was here, so that
@@ -72,7 +83,11 @@ impl Headers {
             std::mem::swap(&mut wire.fields, new_fields);
         } else {
             let (block, fields) = (std::mem::take(new_block), std::mem::take(new_fields));
-            self.repr = Repr::Wire(Box::new(Wire { block, fields, added: Vec::new() }));
+            self.repr = Repr::Wire(Box::new(Wire {
+                block,
+                fields,
+                added: Vec::new(),
+            }));
         }
     }
 
@@ -99,7 +114,10 @@ impl Headers {
                 .find(|field| name.is(field.name(&wire.block)))
                 .map(|field| FieldValue::of_block(*field, &wire.block))
                 .or_else(|| find(&wire.added, &name)),
-            Repr::Map(map) => map.iter().find(|(key, _)| name.is(key.as_str().as_bytes())).map(|(_, value)| FieldValue::of(value)),
+            Repr::Map(map) => map
+                .iter()
+                .find(|(key, _)| name.is(key.as_str().as_bytes()))
+                .map(|(_, value)| FieldValue::of(value)),
             Repr::List { content_type, rest } => match content_type {
                 Some(value) if name.is(b"content-type") => Some(FieldValue::of(value)),
                 _ => find(rest, &name),
@@ -109,7 +127,9 @@ impl Headers {
 
     /// All values of a field, in order.
     pub fn get_all(&self, name: impl AsName) -> impl Iterator<Item = FieldValue<'_>> {
-        self.iter().filter(move |(key, _)| name.is(key.as_bytes())).map(|(_, value)| value)
+        self.iter()
+            .filter(move |(key, _)| name.is(key.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// Whether there is such a field.
@@ -128,7 +148,11 @@ impl Headers {
             rest.retain(|(key, _)| *key != name);
             return content_type.replace(value);
         }
-        let before = if self.contains(&name) { self.remove(&name) } else { None };
+        let before = if self.contains(&name) {
+            self.remove(&name)
+        } else {
+            None
+        };
         self.append(name, value);
         before
     }
@@ -138,7 +162,10 @@ impl Headers {
         match &mut self.repr {
             Repr::Wire(wire) => wire.added.push((name, value)),
             Repr::Map(map) => drop(map.append(name, value)),
-            Repr::List { content_type: content_type @ None, .. } if name == CONTENT_TYPE => *content_type = Some(value),
+            Repr::List {
+                content_type: content_type @ None,
+                ..
+            } if name == CONTENT_TYPE => *content_type = Some(value),
             Repr::List { rest, .. } => rest.push((name, value)),
         }
     }
@@ -154,7 +181,11 @@ impl Headers {
     /// assert!(headers.try_insert("x-colour", "blue").is_ok());
     /// assert!(headers.try_insert("x-colour", "blue\r\nset-cookie: stolen").is_err());
     /// ```
-    pub fn try_insert<N, V>(&mut self, name: N, value: V) -> Result<Option<HeaderValue>, InvalidField>
+    pub fn try_insert<N, V>(
+        &mut self,
+        name: N,
+        value: V,
+    ) -> Result<Option<HeaderValue>, InvalidField>
     where
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
@@ -168,11 +199,16 @@ impl Headers {
         let first = self.get(&name).map(|value| value.to_value());
         match &mut self.repr {
             Repr::Wire(wire) => {
-                wire.fields.retain(|field| !name.is(field.name(&wire.block)));
-                wire.added.retain(|(key, _)| !name.is(key.as_str().as_bytes()));
+                wire.fields
+                    .retain(|field| !name.is(field.name(&wire.block)));
+                wire.added
+                    .retain(|(key, _)| !name.is(key.as_str().as_bytes()));
             }
             Repr::Map(map) => {
-                let key = map.keys().find(|key| name.is(key.as_str().as_bytes())).cloned();
+                let key = map
+                    .keys()
+                    .find(|key| name.is(key.as_str().as_bytes()))
+                    .cloned();
                 key.and_then(|key| map.remove(key));
             }
             Repr::List { content_type, rest } => {
@@ -188,16 +224,40 @@ impl Headers {
     /// All field lines, names in lower case. Lines of one name keep their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
         let (block, fields, map, first, list) = match &self.repr {
-            Repr::Wire(wire) => (Some(&wire.block), wire.fields.as_slice(), None, None, wire.added.as_slice()),
+            Repr::Wire(wire) => (
+                Some(&wire.block),
+                wire.fields.as_slice(),
+                None,
+                None,
+                wire.added.as_slice(),
+            ),
             Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, [].as_slice()),
-            Repr::List { content_type, rest } => (None, [].as_slice(), None, content_type.as_ref(), rest.as_slice()),
+            Repr::List { content_type, rest } => (
+                None,
+                [].as_slice(),
+                None,
+                content_type.as_ref(),
+                rest.as_slice(),
+            ),
         };
         let wire = block.into_iter().flat_map(move |block| {
-            fields.iter().map(move |field| (std::str::from_utf8(field.name(block)).unwrap_or_default(), FieldValue::of_block(*field, block)))
+            fields.iter().map(move |field| {
+                (
+                    std::str::from_utf8(field.name(block)).unwrap_or_default(),
+                    FieldValue::of_block(*field, block),
+                )
+            })
         });
-        let map = map.into_iter().flatten().map(|(name, value)| (name.as_str(), FieldValue::of(value)));
-        let first = first.into_iter().map(|value| (CONTENT_TYPE_NAME, FieldValue::of(value)));
-        let list = list.iter().map(|(name, value)| (name.as_str(), FieldValue::of(value)));
+        let map = map
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.as_str(), FieldValue::of(value)));
+        let first = first
+            .into_iter()
+            .map(|value| (CONTENT_TYPE_NAME, FieldValue::of(value)));
+        let list = list
+            .iter()
+            .map(|(name, value)| (name.as_str(), FieldValue::of(value)));
         wire.chain(map).chain(first).chain(list)
     }
 
@@ -268,7 +328,9 @@ impl Extend<(HeaderName, HeaderValue)> for Headers {
 
 impl From<HeaderMap> for Headers {
     fn from(map: HeaderMap) -> Self {
-        Self { repr: Repr::Map(Box::new(map)) }
+        Self {
+            repr: Repr::Map(Box::new(map)),
+        }
     }
 }
 
@@ -310,12 +372,18 @@ enum Source<'a> {
 impl<'a> FieldValue<'a> {
     #[inline]
     fn of(value: &'a HeaderValue) -> Self {
-        Self { octets: value.as_bytes(), source: Source::Value(value) }
+        Self {
+            octets: value.as_bytes(),
+            source: Source::Value(value),
+        }
     }
 
     #[inline]
     fn of_block(field: Field, block: &'a [u8]) -> Self {
-        Self { octets: field.value(block), source: Source::Block }
+        Self {
+            octets: field.value(block),
+            source: Source::Block,
+        }
     }
 
     /// The octets.
@@ -330,8 +398,16 @@ impl<'a> FieldValue<'a> {
     ///
     /// When it is not visible US-ASCII, space and HTAB, as with [`HeaderValue::to_str`].
     pub fn to_str(&self) -> Result<&'a str, InvalidField> {
-        let plain = self.octets.iter().all(|octet| *octet == b'\t' || (0x20..0x7f).contains(octet));
-        std::str::from_utf8(self.octets).ok().filter(|_| plain).ok_or(InvalidField { what: "value is not US-ASCII" })
+        let plain = self
+            .octets
+            .iter()
+            .all(|octet| *octet == b'\t' || (0x20..0x7f).contains(octet));
+        std::str::from_utf8(self.octets)
+            .ok()
+            .filter(|_| plain)
+            .ok_or(InvalidField {
+                what: "value is not US-ASCII",
+            })
     }
 
     /// The value as the `http` crate's type; of a wire block it is a copy.
@@ -339,7 +415,8 @@ impl<'a> FieldValue<'a> {
         match self.source {
             Source::Value(value) => value.clone(),
             // The parser refused what `HeaderValue` refuses, so the fallback is never taken.
-            Source::Block => HeaderValue::from_bytes(self.octets).unwrap_or_else(|_| HeaderValue::from_static("")),
+            Source::Block => HeaderValue::from_bytes(self.octets)
+                .unwrap_or_else(|_| HeaderValue::from_static("")),
         }
     }
 }
@@ -427,16 +504,27 @@ where
     N: TryInto<HeaderName>,
     V: TryInto<HeaderValue>,
 {
-    let name = name.try_into().map_err(|_| InvalidField { what: "name is no token" })?;
-    let value = value.try_into().map_err(|_| InvalidField { what: "value has control octets" })?;
+    let name = name.try_into().map_err(|_| InvalidField {
+        what: "name is no token",
+    })?;
+    let value = value.try_into().map_err(|_| InvalidField {
+        what: "value has control octets",
+    })?;
     Ok((name, value))
 }
 
 /// See [`Headers::lines`].
 pub(crate) enum Lines<'a> {
-    Wire(&'a [u8], std::slice::Iter<'a, Field>, std::slice::Iter<'a, (HeaderName, HeaderValue)>),
+    Wire(
+        &'a [u8],
+        std::slice::Iter<'a, Field>,
+        std::slice::Iter<'a, (HeaderName, HeaderValue)>,
+    ),
     Map(http::header::Iter<'a, HeaderValue>),
-    List(Option<&'a HeaderValue>, std::slice::Iter<'a, (HeaderName, HeaderValue)>),
+    List(
+        Option<&'a HeaderValue>,
+        std::slice::Iter<'a, (HeaderName, HeaderValue)>,
+    ),
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -451,7 +539,9 @@ impl<'a> Iterator for Lines<'a> {
             },
             Lines::Wire(block, fields, added) => match fields.next() {
                 Some(field) => Some(FieldLine::of_block(*field, block)),
-                None => added.next().map(|(name, value)| FieldLine::new(name, value)),
+                None => added
+                    .next()
+                    .map(|(name, value)| FieldLine::new(name, value)),
             },
             Lines::Map(map) => map.next().map(|(name, value)| FieldLine::new(name, value)),
         }
@@ -459,7 +549,9 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 fn find<'a>(list: &'a [(HeaderName, HeaderValue)], name: &impl AsName) -> Option<FieldValue<'a>> {
-    list.iter().find(|(key, _)| name.is(key.as_str().as_bytes())).map(|(_, value)| FieldValue::of(value))
+    list.iter()
+        .find(|(key, _)| name.is(key.as_str().as_bytes()))
+        .map(|(_, value)| FieldValue::of(value))
 }
 
 /// A recycled block larger than this is given up: it came from an unusual head.

@@ -22,7 +22,11 @@ impl Response {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             serde_json::to_writer(&mut *scratch, value).map_err(Error::internal)?;
-            let content = if scratch.len() > COPIED { Bytes::from(std::mem::take(scratch)) } else { Bytes::copy_from_slice(scratch) };
+            let content = if scratch.len() > COPIED {
+                Bytes::from(std::mem::take(scratch))
+            } else {
+                Bytes::copy_from_slice(scratch)
+            };
             Ok(Self::typed(JSON, Body::full(content)))
         })
     }

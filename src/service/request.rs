@@ -104,8 +104,9 @@ impl Request {
     pub async fn body_str(&mut self) -> Result<&str, BodyError> {
         let content = self.collect().await?;
         self.body = Body::full(content);
-        std::str::from_utf8(self.body.as_bytes().unwrap_or_default())
-            .map_err(|_| BodyError::Malformed(http::StatusCode::BAD_REQUEST, "the content is not UTF-8"))
+        std::str::from_utf8(self.body.as_bytes().unwrap_or_default()).map_err(|_| {
+            BodyError::Malformed(http::StatusCode::BAD_REQUEST, "the content is not UTF-8")
+        })
     }
 }
 
@@ -137,6 +138,7 @@ struct Inner {
     extensions: Option<Box<Extensions>>,
     connection: Option<Arc<Slot>>,
     route: RouteInfo,
+    id: Option<[u8; 16]>,
 }
 
 enum Target {
@@ -217,7 +219,11 @@ impl Parts {
             Target::Wire(target) => target.authority(&self.inner().line).map(text),
             Target::Uri(uri) => uri.authority().map(http::uri::Authority::as_str),
         };
-        authority.or_else(|| self.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()))
+        authority.or_else(|| {
+            self.headers()
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok())
+        })
     }
 
     /// The header section.
@@ -256,7 +262,12 @@ impl Parts {
 
     /// A string that middleware left under a key (S66).
     pub fn extension(&self, key: &str) -> Option<&str> {
-        self.extensions()?.get::<StringMap>()?.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.extensions()?
+            .get::<StringMap>()?
+            .0
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Leaves a string under a key, in place of what was there (S66, S67). Costs nothing when unused.
@@ -269,7 +280,11 @@ impl Parts {
 
     /// Both ends' addresses.
     pub fn connection(&self) -> ConnInfo {
-        self.inner().connection.as_ref().map(|slot| slot.info()).unwrap_or_default()
+        self.inner()
+            .connection
+            .as_ref()
+            .map(|slot| slot.info())
+            .unwrap_or_default()
     }
 
     /// Waits until the client has closed its side or is gone (D32). A request that was made in process
@@ -284,6 +299,21 @@ impl Parts {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// The pattern of the route that was found, with the prefixes of its groups.
+    pub fn matched_pattern(&self) -> Option<&str> {
+        self.route().facts().map(|facts| facts.pattern.as_str())
+    }
+
+    /// The octets of the request's id, when it was given one: on the paved path every request is.
+    pub fn id(&self) -> Option<[u8; 16]> {
+        self.inner().id
+    }
+
+    /// Gives the request an id.
+    pub fn set_id(&mut self, id: [u8; 16]) {
+        self.inner_mut().id = Some(id);
     }
 
     /// What the router found.
@@ -311,6 +341,7 @@ impl Parts {
                 extensions: None,
                 connection: None,
                 route: RouteInfo::default(),
+                id: None,
             })
         })))
     }
@@ -385,7 +416,9 @@ impl Drop for Parts {
     /// Lets go of everything but memory that the next request can use.
     #[inline]
     fn drop(&mut self) {
-        let Some(mut inner) = self.0.take() else { return };
+        let Some(mut inner) = self.0.take() else {
+            return;
+        };
         if inner.line.capacity() > KEPT_LINE {
             inner.line = Vec::new();
         }
@@ -393,6 +426,7 @@ impl Drop for Parts {
         inner.extensions = None;
         inner.connection = None;
         inner.route.clear();
+        inner.id = None;
         // A thread that is being torn down has no store any more.
         let _ = STORE.try_with(|store| {
             let mut store = store.borrow_mut();
@@ -419,7 +453,10 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
         let (head, body) = request.into_parts();
         let mut parts = Parts::default();
         parts.begin_http(head);
-        Self { parts, body: body.into() }
+        Self {
+            parts,
+            body: body.into(),
+        }
     }
 }
 
@@ -462,6 +499,7 @@ fn gone() -> ! {
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "the box itself goes round")]
     static STORE: RefCell<Vec<Box<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -472,4 +510,3 @@ const KEPT: usize = 64;
 
 /// How long a recycled target may be.
 const KEPT_LINE: usize = 256;
-

@@ -38,7 +38,10 @@ struct Rare {
 impl Response {
     /// 200 with this body and no fields.
     pub fn new(body: impl Into<Body>) -> Self {
-        Self { body: body.into(), ..Self::default() }
+        Self {
+            body: body.into(),
+            ..Self::default()
+        }
     }
 
     /// 200 with nothing in it.
@@ -80,7 +83,9 @@ impl Response {
     /// assert!(response.headers().get("location").is_some_and(|to| to == "/login"));
     /// ```
     pub fn redirect(location: &str, status: StatusCode) -> Self {
-        Self::default().with_status(status).with_header(LOCATION, location)
+        Self::default()
+            .with_status(status)
+            .with_header(LOCATION, location)
     }
 
     /// 401 with a message.
@@ -102,7 +107,9 @@ impl Response {
         F: FnOnce(Upgraded) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let mut response = Self::default().with_status(StatusCode::SWITCHING_PROTOCOLS).with_header(UPGRADE, protocol);
+        let mut response = Self::default()
+            .with_status(StatusCode::SWITCHING_PROTOCOLS)
+            .with_header(UPGRADE, protocol);
         response.rare_mut().upgrade = Some(OnUpgrade::new(on_upgrade));
         response
     }
@@ -207,7 +214,12 @@ impl Response {
     /// Splits the response for a driver.
     #[inline]
     pub(crate) fn into_sendable(self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {
-        (self.status, self.headers, self.body, self.rare.and_then(|rare| rare.upgrade))
+        (
+            self.status,
+            self.headers,
+            self.body,
+            self.rare.and_then(|rare| rare.upgrade),
+        )
     }
 
     fn rare_mut(&mut self) -> &mut Rare {
@@ -216,13 +228,21 @@ impl Response {
 
     #[inline]
     pub(crate) fn typed(content_type: HeaderValue, body: Body) -> Self {
-        Self { headers: Headers::of_type(content_type), body, ..Self::default() }
+        Self {
+            headers: Headers::of_type(content_type),
+            body,
+            ..Self::default()
+        }
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response").field("status", &self.status).field("headers", &self.headers).field("body", &self.body).finish_non_exhaustive()
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 
@@ -233,7 +253,12 @@ impl<B: Into<Body>> From<http::Response<B>> for Response {
             status: head.status,
             headers: head.headers.into(),
             body: body.into(),
-            rare: (!head.extensions.is_empty()).then(|| Box::new(Rare { extensions: head.extensions, ..Rare::default() })),
+            rare: (!head.extensions.is_empty()).then(|| {
+                Box::new(Rare {
+                    extensions: head.extensions,
+                    ..Rare::default()
+                })
+            }),
         }
     }
 }
@@ -344,7 +369,11 @@ where
     T: IntoResponse,
 {
     fn into_response(self) -> Response {
-        self.0.into_iter().fold(self.1.into_response(), |response, (name, value)| response.with_header(name, value))
+        self.0
+            .into_iter()
+            .fold(self.1.into_response(), |response, (name, value)| {
+                response.with_header(name, value)
+            })
     }
 }
 

@@ -59,14 +59,26 @@ impl RouteInfo {
 
     /// Where the parameter of that name lies.
     pub(crate) fn span(&self, name: &str) -> Option<Span> {
-        let place = self.facts.as_ref()?.names.iter().position(|known| **known == *name)?;
+        let place = self
+            .facts
+            .as_ref()?
+            .names
+            .iter()
+            .position(|known| **known == *name)?;
         self.spans[..self.len].get(place).copied()
     }
 
     /// All parameters, in the pattern's order.
     pub(crate) fn params(&self) -> impl ExactSizeIterator<Item = (&str, Span)> {
-        let names = self.facts.as_ref().map(|facts| facts.names.as_slice()).unwrap_or_default();
-        names.iter().map(|name| &**name).zip(self.spans[..self.len].iter().copied())
+        let names = self
+            .facts
+            .as_ref()
+            .map(|facts| facts.names.as_slice())
+            .unwrap_or_default();
+        names
+            .iter()
+            .map(|name| &**name)
+            .zip(self.spans[..self.len].iter().copied())
     }
 }
 
@@ -78,12 +90,19 @@ impl StateMap {
     /// Puts a value in, in place of one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.0.retain(|(id, ..)| *id != TypeId::of::<T>());
-        self.0.push((TypeId::of::<T>(), std::any::type_name::<T>(), Arc::new(value)));
+        self.0.push((
+            TypeId::of::<T>(),
+            std::any::type_name::<T>(),
+            Arc::new(value),
+        ));
     }
 
     /// The value of a type.
     pub fn get<T: 'static>(&self) -> Option<&T> {
-        self.0.iter().find(|(id, ..)| *id == TypeId::of::<T>()).and_then(|(.., value)| value.downcast_ref())
+        self.0
+            .iter()
+            .find(|(id, ..)| *id == TypeId::of::<T>())
+            .and_then(|(.., value)| value.downcast_ref())
     }
 
     /// Adds what `outer` has and this does not.
@@ -98,7 +117,9 @@ impl StateMap {
 
 impl fmt::Debug for StateMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(_, name, _)| name)).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|(_, name, _)| name))
+            .finish()
     }
 }
 
@@ -119,7 +140,10 @@ pub fn decode(text: &[u8]) -> Option<Cow<'_, str>> {
     let mut at = 0;
     while let Some(octet) = text.get(at) {
         if *octet == b'%' {
-            let (high, low) = (hex_digit(*text.get(at + 1)?)?, hex_digit(*text.get(at + 2)?)?);
+            let (high, low) = (
+                hex_digit(*text.get(at + 1)?)?,
+                hex_digit(*text.get(at + 2)?)?,
+            );
             octets.push(high << 4 | low);
             at += 3;
         } else {

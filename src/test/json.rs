@@ -30,7 +30,10 @@ impl TestResponse {
     pub fn json<T: DeserializeOwned>(&self) -> T {
         match serde_json::from_slice(self.bytes()) {
             Ok(value) => value,
-            Err(error) => panic!("not the JSON that was expected: {error}\n{}", String::from_utf8_lossy(self.bytes())),
+            Err(error) => panic!(
+                "not the JSON that was expected: {error}\n{}",
+                String::from_utf8_lossy(self.bytes())
+            ),
         }
     }
 }

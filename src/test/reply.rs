@@ -51,7 +51,10 @@ impl TestResponse {
 }
 
 /// Reads one final response and the interim ones before it.
-pub(super) async fn read(reader: &mut (impl AsyncRead + Unpin), is_head: bool) -> io::Result<TestResponse> {
+pub(super) async fn read(
+    reader: &mut (impl AsyncRead + Unpin),
+    is_head: bool,
+) -> io::Result<TestResponse> {
     let mut buf = BytesMut::new();
     let mut interim = Vec::new();
     let (status, headers) = loop {
@@ -62,12 +65,22 @@ pub(super) async fn read(reader: &mut (impl AsyncRead + Unpin), is_head: bool) -
         interim.push(status);
     };
     let (mut content, mut trailers) = (BytesMut::new(), Headers::new());
-    let without = is_head || status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    let without = is_head
+        || status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED;
     if !without && headers.contains(TRANSFER_ENCODING) {
-        let limits = Limits { chunk: u64::MAX, chunk_overhead: u64::MAX, ..Limits::default() };
+        let limits = Limits {
+            chunk: u64::MAX,
+            chunk_overhead: u64::MAX,
+            ..Limits::default()
+        };
         let mut decoder = ChunkedDecoder::new(MOST);
         loop {
-            match decoder.decode(&mut buf, &limits).map_err(io::Error::other)? {
+            match decoder
+                .decode(&mut buf, &limits)
+                .map_err(io::Error::other)?
+            {
                 Some(Piece::Data(data)) => content.extend_from_slice(&data),
                 Some(Piece::End(section)) => {
                     for line in section.iter() {
@@ -80,7 +93,8 @@ pub(super) async fn read(reader: &mut (impl AsyncRead + Unpin), is_head: bool) -
             }
         }
     } else if let Some(length) = headers.get(CONTENT_LENGTH).filter(|_| !without) {
-        let length = number::decimal(length.as_bytes()).and_then(|length| usize::try_from(length).ok());
+        let length =
+            number::decimal(length.as_bytes()).and_then(|length| usize::try_from(length).ok());
         let length = length.ok_or_else(|| malformed("content-length"))?;
         while buf.len() < length {
             more(reader, &mut buf).await?;
@@ -90,10 +104,19 @@ pub(super) async fn read(reader: &mut (impl AsyncRead + Unpin), is_head: bool) -
         while reader.read_buf(&mut buf).await? > 0 {}
         content = buf;
     }
-    Ok(TestResponse { status, headers, trailers, interim, content: content.freeze() })
+    Ok(TestResponse {
+        status,
+        headers,
+        trailers,
+        interim,
+        content: content.freeze(),
+    })
 }
 
-async fn head(reader: &mut (impl AsyncRead + Unpin), buf: &mut BytesMut) -> io::Result<(StatusCode, Headers)> {
+async fn head(
+    reader: &mut (impl AsyncRead + Unpin),
+    buf: &mut BytesMut,
+) -> io::Result<(StatusCode, Headers)> {
     let end = loop {
         match buf.windows(4).position(|window| window == b"\r\n\r\n") {
             Some(end) => break end,
@@ -101,12 +124,19 @@ async fn head(reader: &mut (impl AsyncRead + Unpin), buf: &mut BytesMut) -> io::
         }
     };
     let block = buf.split_to(end + 4);
-    let mut lines = block[..end].split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = block[..end]
+        .split(|octet| *octet == b'\n')
+        .map(<[u8]>::trim_ascii);
     let line = lines.next().unwrap_or_default();
-    let status = line.strip_prefix(b"HTTP/1.1 ").and_then(|rest| StatusCode::from_bytes(rest.get(..3)?).ok());
+    let status = line
+        .strip_prefix(b"HTTP/1.1 ")
+        .and_then(|rest| StatusCode::from_bytes(rest.get(..3)?).ok());
     let mut headers = Headers::new();
     for line in lines {
-        let colon = line.iter().position(|octet| *octet == b':').ok_or_else(|| malformed("field line"))?;
+        let colon = line
+            .iter()
+            .position(|octet| *octet == b':')
+            .ok_or_else(|| malformed("field line"))?;
         let (name, value) = field(&line[..colon], line[colon + 1..].trim_ascii())?;
         headers.append(name, value);
     }
@@ -115,14 +145,20 @@ async fn head(reader: &mut (impl AsyncRead + Unpin), buf: &mut BytesMut) -> io::
 
 async fn more(reader: &mut (impl AsyncRead + Unpin), buf: &mut BytesMut) -> io::Result<()> {
     match reader.read_buf(buf).await? {
-        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended before the response did")),
+        0 => Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the connection ended before the response did",
+        )),
         _ => Ok(()),
     }
 }
 
 fn field(name: &[u8], value: &[u8]) -> io::Result<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name).map_err(io::Error::other)?;
-    Ok((name, HeaderValue::from_bytes(value).map_err(io::Error::other)?))
+    Ok((
+        name,
+        HeaderValue::from_bytes(value).map_err(io::Error::other)?,
+    ))
 }
 
 fn malformed(what: &str) -> io::Error {

@@ -45,11 +45,15 @@ impl TestServer {
     /// As [`new`](Self::new), and when one of the places cannot be listened at.
     #[track_caller]
     pub fn start(server: Server) -> Self {
-        let server = server.bind((Ipv4Addr::LOCALHOST.octets(), 0)).workers(1).signals(false);
+        let server = server
+            .bind((Ipv4Addr::LOCALHOST.octets(), 0))
+            .workers(1)
+            .signals(false);
         let (sender, receiver) = mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
             let ready = sender.clone();
-            if let Err(error) = server.run_with(move |handle| drop(ready.send(Ok(handle.clone())))) {
+            if let Err(error) = server.run_with(move |handle| drop(ready.send(Ok(handle.clone()))))
+            {
                 drop(sender.send(Err(error)));
             }
         });
@@ -63,7 +67,11 @@ impl TestServer {
             _ => None,
         });
         let addr = addr.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        Self { handle, addr, thread: Some(thread) }
+        Self {
+            handle,
+            addr,
+            thread: Some(thread),
+        }
     }
 
     /// Where it listens.

@@ -40,7 +40,11 @@ impl Field {
     /// Whether the name is this one; a comparison of words, not of slices.
     #[inline]
     pub fn is<const LEN: usize>(self, name: &[u8; LEN], block: &[u8]) -> bool {
-        usize::from(self.name.len) == LEN && block.get(self.name.start()..).and_then(|rest| rest.first_chunk()) == Some(name)
+        usize::from(self.name.len) == LEN
+            && block
+                .get(self.name.start()..)
+                .and_then(|rest| rest.first_chunk())
+                == Some(name)
     }
 
     /// The length of the name: most lookups are decided by it.
@@ -64,14 +68,20 @@ impl Span {
     /// The range `start..end`; `None` when it does not fit (a block is never larger than 65,535 octets).
     #[inline]
     pub fn new(start: usize, end: usize) -> Option<Self> {
-        Some(Self { start: u16::try_from(start).ok()?, len: u16::try_from(end.checked_sub(start)?).ok()? })
+        Some(Self {
+            start: u16::try_from(start).ok()?,
+            len: u16::try_from(end.checked_sub(start)?).ok()?,
+        })
     }
 
     /// The range `start..end` of a block whose length was found to be at most 65,535.
     #[inline]
     pub(crate) fn within(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end <= usize::from(u16::MAX));
-        Self { start: (start & 0xffff) as u16, len: (end.wrapping_sub(start) & 0xffff) as u16 }
+        Self {
+            start: (start & 0xffff) as u16,
+            len: (end.wrapping_sub(start) & 0xffff) as u16,
+        }
     }
 
     /// The octets of `block` in this range; empty when the range lies outside.
@@ -128,13 +138,19 @@ impl<'a> FieldLine<'a> {
     /// ```
     #[inline]
     pub fn new(name: &'a HeaderName, value: &'a HeaderValue) -> Self {
-        Self { name: name.as_str().as_bytes(), value: value.as_bytes() }
+        Self {
+            name: name.as_str().as_bytes(),
+            value: value.as_bytes(),
+        }
     }
 
     /// A line of a block that a parser of this crate accepted.
     #[inline]
     pub(crate) fn of_block(field: Field, block: &'a [u8]) -> Self {
-        Self { name: field.name(block), value: field.value(block) }
+        Self {
+            name: field.name(block),
+            value: field.value(block),
+        }
     }
 
     /// The name, in lower case.
@@ -159,12 +175,18 @@ mod tests {
         assert!(Span::new(0, 65_535).is_some());
         assert!(Span::new(0, 65_536).is_none());
         assert!(Span::new(5, 4).is_none());
-        assert_eq!(Span::new(60_000, 60_010).map(Span::range), Some(60_000..60_010));
+        assert_eq!(
+            Span::new(60_000, 60_010).map(Span::range),
+            Some(60_000..60_010)
+        );
         assert_eq!(size_of::<Field>(), 8);
     }
 
     #[test]
     fn a_span_outside_its_block_is_empty() {
-        assert_eq!(Span::new(2, 9).map(|span| span.of(b"abc")), Some(b"".as_slice()));
+        assert_eq!(
+            Span::new(2, 9).map(|span| span.of(b"abc")),
+            Some(b"".as_slice())
+        );
     }
 }

@@ -41,7 +41,10 @@ pub const fn is_field_value(octet: u8) -> bool {
 #[inline]
 pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
     // Four at a time: without the loop's own work an octet costs five instructions.
-    while let Some(block) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+    while let Some(block) = bytes
+        .get_mut(at..)
+        .and_then(|rest| rest.first_chunk_mut::<4>())
+    {
         for (offset, octet) in block.iter_mut().enumerate() {
             let lower = LOWER[usize::from(*octet)];
             if lower == 0 {
@@ -66,7 +69,9 @@ pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
 #[inline]
 pub fn skip_target(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        if block.iter().fold(false, |seen, octet| seen | (*octet <= 0x20) | (*octet >= 0x7f) | (*octet == b'#')) {
+        if block.iter().fold(false, |seen, octet| {
+            seen | (*octet <= 0x20) | (*octet >= 0x7f) | (*octet == b'#')
+        }) {
             break;
         }
         at += 16;
@@ -88,7 +93,9 @@ pub fn skip_target(bytes: &[u8], mut at: usize) -> usize {
 pub fn skip_field_value(bytes: &[u8], mut at: usize) -> usize {
     loop {
         while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-            if block.iter().fold(false, |seen, octet| seen | (*octet < 0x20) | (*octet == 0x7f)) {
+            if block.iter().fold(false, |seen, octet| {
+                seen | (*octet < 0x20) | (*octet == 0x7f)
+            }) {
                 break;
             }
             at += 16;
@@ -136,7 +143,10 @@ pub fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
 /// assert_eq!(members, [b"close".as_slice(), b"Upgrade"]);
 /// ```
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+    value
+        .split(|octet| *octet == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
 }
 
 /// Whether `host` is `uri-host [ ":" port ]` (RFC 9110 §7.2, RFC 3986 §3.2.2): a registered name, an
@@ -154,7 +164,10 @@ pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[inline]
 pub fn is_host(host: &[u8]) -> bool {
     // The usual name or address is one run of plain characters and a port.
-    let plain = host.iter().position(|octet| !REG_NAME[usize::from(*octet)]).unwrap_or(host.len());
+    let plain = host
+        .iter()
+        .position(|octet| !REG_NAME[usize::from(*octet)])
+        .unwrap_or(host.len());
     match host.get(plain) {
         None => plain > 0,
         Some(b':') if plain > 0 => is_port(&host[plain + 1..]),
@@ -165,14 +178,23 @@ pub fn is_host(host: &[u8]) -> bool {
 #[cold]
 fn is_unusual_host(host: &[u8]) -> bool {
     let port = if let Some(rest) = host.strip_prefix(b"[") {
-        let Some(close) = rest.iter().position(|octet| *octet == b']') else { return false };
+        let Some(close) = rest.iter().position(|octet| *octet == b']') else {
+            return false;
+        };
         let (address, after) = (&rest[..close], &rest[close + 1..]);
-        if !address.contains(&b':') || !address.iter().all(|octet| octet.is_ascii_hexdigit() || matches!(octet, b':' | b'.')) {
+        if !address.contains(&b':')
+            || !address
+                .iter()
+                .all(|octet| octet.is_ascii_hexdigit() || matches!(octet, b':' | b'.'))
+        {
             return false;
         }
         after
     } else {
-        let end = host.iter().position(|octet| *octet == b':').unwrap_or(host.len());
+        let end = host
+            .iter()
+            .position(|octet| *octet == b':')
+            .unwrap_or(host.len());
         if end == 0 || !is_reg_name(&host[..end]) {
             return false;
         }
@@ -189,7 +211,8 @@ fn is_reg_name(name: &[u8]) -> bool {
     while let Some(octet) = name.get(at) {
         match octet {
             b'%' => {
-                if !matches!(name.get(at + 1..at + 3), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) {
+                if !matches!(name.get(at + 1..at + 3), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
+                {
                     return false;
                 }
                 at += 3;
@@ -243,7 +266,23 @@ static LOWER: [u8; 256] = {
     while octet < 256 {
         let c = octet as u8;
         if c.is_ascii_alphanumeric()
-            || matches!(c, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+            || matches!(
+                c,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            )
         {
             table[octet] = c.to_ascii_lowercase();
         }
@@ -269,7 +308,22 @@ static REG_NAME: [bool; 256] = {
     while octet < 256 {
         let c = octet as u8;
         table[octet] = c.is_ascii_alphanumeric()
-            || matches!(c, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=');
+            || matches!(
+                c,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b';'
+                    | b'='
+            );
         octet += 1;
     }
     table
@@ -287,8 +341,15 @@ mod tests {
                 for octet in 0..=255u8 {
                     let mut line = vec![b'v'; len];
                     line[place] = octet;
-                    let expected = line.iter().position(|octet| !is_field_value(*octet)).unwrap_or(len);
-                    assert_eq!(skip_field_value(&line, 0), expected, "octet {octet:#x} at {place} of {len}");
+                    let expected = line
+                        .iter()
+                        .position(|octet| !is_field_value(*octet))
+                        .unwrap_or(len);
+                    assert_eq!(
+                        skip_field_value(&line, 0),
+                        expected,
+                        "octet {octet:#x} at {place} of {len}"
+                    );
                 }
             }
         }
@@ -309,10 +370,24 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for good in ["a", "a.b-c_d~", "127.0.0.1", "127.0.0.1:8080", "[::1]", "[::ffff:1.2.3.4]:1", "a:", "%41b", "a:65535", "a!$&'()*+;="] {
+        for good in [
+            "a",
+            "a.b-c_d~",
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::ffff:1.2.3.4]:1",
+            "a:",
+            "%41b",
+            "a:65535",
+            "a!$&'()*+;=",
+        ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
-        for bad in ["", ":80", "a b", "a/b", "a,b", "u@a", "a:65536", "a:999999", "a:8x", "[::1", "[]", "[1]", "[::1]x", "a%4", "a%zz", "a\\b", "a?b", "a#b", "a<b", "é"] {
+        for bad in [
+            "", ":80", "a b", "a/b", "a,b", "u@a", "a:65536", "a:999999", "a:8x", "[::1", "[]",
+            "[1]", "[::1]x", "a%4", "a%zz", "a\\b", "a?b", "a#b", "a<b", "é",
+        ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");
         }
     }

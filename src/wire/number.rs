@@ -120,7 +120,19 @@ mod tests {
 
     #[test]
     fn written_numbers_read_back() {
-        for value in [0, 1, 9, 10, 15, 16, 255, 256, 4096, u64::from(u32::MAX), u64::MAX] {
+        for value in [
+            0,
+            1,
+            9,
+            10,
+            15,
+            16,
+            255,
+            256,
+            4096,
+            u64::from(u32::MAX),
+            u64::MAX,
+        ] {
             let (mut dec, mut hex) = (Vec::new(), Vec::new());
             push_decimal(&mut dec, value);
             push_hex(&mut hex, value);

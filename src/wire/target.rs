@@ -30,8 +30,13 @@ pub struct RequestTarget {
 
 impl RequestTarget {
     /// The target of a block that is `/` alone.
-    pub(crate) const ROOT: Self =
-        Self { form: TargetForm::Origin, whole: Span::FIRST, path: Span::FIRST, query: None, authority: None };
+    pub(crate) const ROOT: Self = Self {
+        form: TargetForm::Origin,
+        whole: Span::FIRST,
+        path: Span::FIRST,
+        query: None,
+        authority: None,
+    };
 
     /// The block up to the end of the target: all that the offsets refer to.
     #[inline]
@@ -67,7 +72,12 @@ impl RequestTarget {
 
 /// Judges the target at `start..end` of `block`, whose octets were already found to be target characters.
 #[inline]
-pub(crate) fn parse(block: &[u8], start: usize, end: usize, method: &Method) -> Option<RequestTarget> {
+pub(crate) fn parse(
+    block: &[u8],
+    start: usize,
+    end: usize,
+    method: &Method,
+) -> Option<RequestTarget> {
     let text = &block[start..end];
     if text.first() == Some(&b'/') && *method != Method::CONNECT {
         // `//host/x` in origin-form is a path, never an authority (D37).
@@ -82,23 +92,39 @@ fn parse_rare(block: &[u8], start: usize, end: usize, method: &Method) -> Option
     let whole = Span::new(start, end)?;
     if *method == Method::CONNECT {
         // RFC 9112 §3.2.3: host and port, the port is not optional.
-        let named_port = text.iter().rposition(|octet| *octet == b':').is_some_and(|colon| colon + 1 < text.len());
+        let named_port = text
+            .iter()
+            .rposition(|octet| *octet == b':')
+            .is_some_and(|colon| colon + 1 < text.len());
         if !grammar::is_host(text) || !named_port || text.ends_with(b"]") {
             return None;
         }
         let path = Span::new(end, end)?;
-        return Some(RequestTarget { form: TargetForm::Authority, whole, path, query: None, authority: Some(whole) });
+        return Some(RequestTarget {
+            form: TargetForm::Authority,
+            whole,
+            path,
+            query: None,
+            authority: Some(whole),
+        });
     }
     if text == b"*" {
         if *method != Method::OPTIONS {
             return None;
         }
-        return Some(RequestTarget { form: TargetForm::Asterisk, whole, path: whole, query: None, authority: None });
+        return Some(RequestTarget {
+            form: TargetForm::Asterisk,
+            whole,
+            path: whole,
+            query: None,
+            authority: None,
+        });
     }
     let scheme = [b"http://".as_slice(), b"https://"]
         .into_iter()
-        .find(|scheme| text.len() > scheme.len() && text[..scheme.len()].eq_ignore_ascii_case(scheme))
-        ?;
+        .find(|scheme| {
+            text.len() > scheme.len() && text[..scheme.len()].eq_ignore_ascii_case(scheme)
+        })?;
     let authority_start = start + scheme.len();
     let authority_end = block[authority_start..end]
         .iter()
@@ -110,59 +136,151 @@ fn parse_rare(block: &[u8], start: usize, end: usize, method: &Method) -> Option
     }
     let authority = Span::new(authority_start, authority_end);
     if block.get(authority_end) == Some(&b'/') && authority_end < end {
-        return with_path(block, start, authority_end, end, TargetForm::Absolute, authority);
+        return with_path(
+            block,
+            start,
+            authority_end,
+            end,
+            TargetForm::Absolute,
+            authority,
+        );
     }
     // RFC 9110 §4.2.3: an empty path is `/`, which stands in the scheme's second slash.
     let slash = authority_start - 1;
-    let query = if authority_end < end { Span::new(authority_end + 1, end) } else { None };
+    let query = if authority_end < end {
+        Span::new(authority_end + 1, end)
+    } else {
+        None
+    };
     let path = Span::new(slash, slash + 1)?;
-    Some(RequestTarget { form: TargetForm::Absolute, whole, path, query, authority })
+    Some(RequestTarget {
+        form: TargetForm::Absolute,
+        whole,
+        path,
+        query,
+        authority,
+    })
 }
 
 #[inline]
-fn with_path(block: &[u8], start: usize, path: usize, end: usize, form: TargetForm, authority: Option<Span>) -> Option<RequestTarget> {
-    let question = block[path..end].iter().position(|octet| *octet == b'?').map(|offset| path + offset);
-    let (Some(whole), Some(path)) = (Span::new(start, end), Span::new(path, question.unwrap_or(end))) else {
+fn with_path(
+    block: &[u8],
+    start: usize,
+    path: usize,
+    end: usize,
+    form: TargetForm,
+    authority: Option<Span>,
+) -> Option<RequestTarget> {
+    let question = block[path..end]
+        .iter()
+        .position(|octet| *octet == b'?')
+        .map(|offset| path + offset);
+    let (Some(whole), Some(path)) = (
+        Span::new(start, end),
+        Span::new(path, question.unwrap_or(end)),
+    ) else {
         return None;
     };
     let query = question.and_then(|question| Span::new(question + 1, end));
-    Some(RequestTarget { form, whole, path, query, authority })
+    Some(RequestTarget {
+        form,
+        whole,
+        path,
+        query,
+        authority,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn judge(method: Method, target: &str) -> Option<(TargetForm, String, Option<String>, Option<String>)> {
+    fn judge(
+        method: Method,
+        target: &str,
+    ) -> Option<(TargetForm, String, Option<String>, Option<String>)> {
         let block = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
         let start = method.as_str().len() + 1;
         let found = parse(&block, start, start + target.len(), &method)?;
         assert_eq!(found.whole(&block), target.as_bytes());
         let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
-        Some((found.form(), text(found.path(&block)), found.query(&block).map(text), found.authority(&block).map(text)))
+        Some((
+            found.form(),
+            text(found.path(&block)),
+            found.query(&block).map(text),
+            found.authority(&block).map(text),
+        ))
     }
 
     #[test]
     fn four_forms() {
         use TargetForm::*;
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(judge(Method::GET, "/a/b?c=d?e"), Some((Origin, "/a/b".into(), some("c=d?e"), None)));
-        assert_eq!(judge(Method::GET, "//host/x"), Some((Origin, "//host/x".into(), None, None)));
-        assert_eq!(judge(Method::GET, "/?"), Some((Origin, "/".into(), some(""), None)));
-        assert_eq!(judge(Method::GET, "http://a:80/x?y"), Some((Absolute, "/x".into(), some("y"), some("a:80"))));
-        assert_eq!(judge(Method::GET, "HTTPS://a"), Some((Absolute, "/".into(), None, some("a"))));
-        assert_eq!(judge(Method::GET, "http://a?q"), Some((Absolute, "/".into(), some("q"), some("a"))));
-        assert_eq!(judge(Method::CONNECT, "a:443"), Some((Authority, String::new(), None, some("a:443"))));
-        assert_eq!(judge(Method::CONNECT, "[::1]:443"), Some((Authority, String::new(), None, some("[::1]:443"))));
-        assert_eq!(judge(Method::OPTIONS, "*"), Some((Asterisk, "*".into(), None, None)));
+        assert_eq!(
+            judge(Method::GET, "/a/b?c=d?e"),
+            Some((Origin, "/a/b".into(), some("c=d?e"), None))
+        );
+        assert_eq!(
+            judge(Method::GET, "//host/x"),
+            Some((Origin, "//host/x".into(), None, None))
+        );
+        assert_eq!(
+            judge(Method::GET, "/?"),
+            Some((Origin, "/".into(), some(""), None))
+        );
+        assert_eq!(
+            judge(Method::GET, "http://a:80/x?y"),
+            Some((Absolute, "/x".into(), some("y"), some("a:80")))
+        );
+        assert_eq!(
+            judge(Method::GET, "HTTPS://a"),
+            Some((Absolute, "/".into(), None, some("a")))
+        );
+        assert_eq!(
+            judge(Method::GET, "http://a?q"),
+            Some((Absolute, "/".into(), some("q"), some("a")))
+        );
+        assert_eq!(
+            judge(Method::CONNECT, "a:443"),
+            Some((Authority, String::new(), None, some("a:443")))
+        );
+        assert_eq!(
+            judge(Method::CONNECT, "[::1]:443"),
+            Some((Authority, String::new(), None, some("[::1]:443")))
+        );
+        assert_eq!(
+            judge(Method::OPTIONS, "*"),
+            Some((Asterisk, "*".into(), None, None))
+        );
     }
 
     #[test]
     fn no_other_form() {
-        for target in ["*", "a:443", "a", "ftp://a/", "http://", "http:///x", "http://u@a/", "http://a b/", "?q", "http:/a"] {
+        for target in [
+            "*",
+            "a:443",
+            "a",
+            "ftp://a/",
+            "http://",
+            "http:///x",
+            "http://u@a/",
+            "http://a b/",
+            "?q",
+            "http:/a",
+        ] {
             assert_eq!(judge(Method::GET, target), None, "{target}");
         }
-        for target in ["/", "a", "a:", ":443", "http://a/", "*", "[::1]", "u@a:1", "a:99999"] {
+        for target in [
+            "/",
+            "a",
+            "a:",
+            ":443",
+            "http://a/",
+            "*",
+            "[::1]",
+            "u@a:1",
+            "a:99999",
+        ] {
             assert_eq!(judge(Method::CONNECT, target), None, "{target}");
         }
     }

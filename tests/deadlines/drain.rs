@@ -9,14 +9,25 @@ use wireline::resource::counters::Counter;
 async fn a_response_in_a_drain_says_close_and_ends_the_connection() {
     let (client, _) = client();
     let mut io = client.connect();
-    send(&mut io, "GET /after/50 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    send(
+        &mut io,
+        "GET /after/50 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    )
+    .await;
     pass(1.0).await;
     client.drain();
     let watch = Watch::start();
     let answer = rest(&mut io).await;
     watch.assert(4.0..=4.1);
-    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "nothing new is begun: {answer}");
-    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("later"), "{answer}");
+    assert_eq!(
+        answer.matches("HTTP/1.1 ").count(),
+        1,
+        "nothing new is begun: {answer}"
+    );
+    assert!(
+        answer.contains("\r\nconnection: close\r\n") && answer.ends_with("later"),
+        "{answer}"
+    );
     drop(io);
     pass(0.1).await;
     assert_only(&client, &[]);
@@ -29,7 +40,11 @@ async fn idle_connections_go_after_a_grace() {
     let (mut idle, mut late) = (client.connect(), client.connect());
     for io in [&mut idle, &mut late] {
         send(io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        assert!(response(io).await.contains("\r\nconnection: keep-alive\r\n"));
+        assert!(
+            response(io)
+                .await
+                .contains("\r\nconnection: keep-alive\r\n")
+        );
     }
     pass(1.0).await;
     client.drain();
@@ -37,7 +52,10 @@ async fn idle_connections_go_after_a_grace() {
     pass(0.1).await;
     send(&mut late, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let answer = rest(&mut late).await;
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("\r\nconnection: close\r\n"),
+        "{answer}"
+    );
     assert_eq!(rest(&mut idle).await, "");
     watch.assert(0.25..=1.0);
     drop(late);
@@ -48,17 +66,22 @@ async fn idle_connections_go_after_a_grace() {
 /// Answers that the server gives on its own account say `close` in a drain, too.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_drain_is_answered_with_close() {
-    let panics = wireline::service::handler::service_fn(async |_: wireline::service::request::Request| -> &'static str {
-        pass(1.0).await;
-        panic!("for the test")
-    });
+    let panics = wireline::service::handler::service_fn(
+        async |_: wireline::service::request::Request| -> &'static str {
+            pass(1.0).await;
+            panic!("for the test")
+        },
+    );
     let client = wireline::test::TestClient::new(panics);
     let mut io = client.connect();
     send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     pass(0.5).await;
     client.drain();
     let answer = rest(&mut io).await;
-    assert!(answer.starts_with("HTTP/1.1 500 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 500 ") && answer.contains("\r\nconnection: close\r\n"),
+        "{answer}"
+    );
 }
 
 /// When the deadline of the drain has passed, everything ends, whatever it is doing.

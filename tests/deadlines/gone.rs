@@ -17,7 +17,10 @@ async fn a_fin_after_a_request_is_told_and_answered() {
     io.shutdown().await.unwrap();
     let answer = rest(&mut io).await;
     watch.assert(0.5..=0.6);
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("I heard"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("I heard"),
+        "{answer}"
+    );
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     pass(0.1).await;
     assert_eq!(seen.told(), 1);
@@ -79,7 +82,10 @@ async fn a_reset_cancels_at_once() {
     let watch = Watch::start();
     io.reset();
     pass(0.001).await;
-    assert_eq!((seen.begun(), seen.dropped(), client.connections()), (1, 1, 0));
+    assert_eq!(
+        (seen.begun(), seen.dropped(), client.connections()),
+        (1, 1, 0)
+    );
     watch.assert(0.0..=0.01);
     assert_only(&client, &[Counter::HandlersCancelled, Counter::IoErrors]);
 }
@@ -94,17 +100,26 @@ async fn a_reset_is_seen_behind_a_fin_and_behind_a_full_read_ahead() {
     pass(0.1).await;
     io.reset();
     pass(1.3).await;
-    assert_eq!((seen.begun(), seen.dropped(), client.connections()), (1, 1, 0));
+    assert_eq!(
+        (seen.begun(), seen.dropped(), client.connections()),
+        (1, 1, 0)
+    );
     assert_eq!(client.count(Counter::HandlersCancelled), 1);
 
     let mut io = client.connect();
     send(&mut io, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n").await;
     send(&mut io, vec![b'\n'; 64 * 1024]).await;
     pass(5.0).await;
-    assert!(io.unread_by_peer() > 16 * 1024, "more was read ahead than the limit says");
+    assert!(
+        io.unread_by_peer() > 16 * 1024,
+        "more was read ahead than the limit says"
+    );
     io.reset();
     pass(1.5).await;
-    assert_eq!((seen.begun(), seen.dropped(), client.connections()), (2, 2, 0));
+    assert_eq!(
+        (seen.begun(), seen.dropped(), client.connections()),
+        (2, 2, 0)
+    );
     assert_eq!(client.count(Counter::HandlersCancelled), 2);
     assert_eq!(client.buffered(), 0);
 }
@@ -126,7 +141,11 @@ async fn a_fin_inside_a_request_ends_it() {
         assert_eq!(rest(&mut io).await, "", "{request}");
         watch.assert(0.0..=0.1);
         pass(0.1).await;
-        assert_eq!((seen.begun(), seen.dropped()), (handlers, handlers), "{request}");
+        assert_eq!(
+            (seen.begun(), seen.dropped()),
+            (handlers, handlers),
+            "{request}"
+        );
         let cancelled = [Counter::IncompleteRequests, Counter::HandlersCancelled];
         assert_only(&client, &cancelled[..=handlers]);
     }
@@ -135,18 +154,19 @@ async fn a_fin_inside_a_request_ends_it() {
 /// A half-closed client that takes what is sent is served to the end, however long that is.
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_client_gets_its_stream_to_the_end() {
-    let events = wireline::service::handler::service_fn(async |_: wireline::service::request::Request| {
-        let (mut sender, body) = wireline::service::body::Body::channel();
-        tokio::spawn(async move {
-            for _ in 0..30 {
-                pass(1.0).await;
-                if sender.send("tick ".into()).await.is_err() {
-                    return;
+    let events =
+        wireline::service::handler::service_fn(async |_: wireline::service::request::Request| {
+            let (mut sender, body) = wireline::service::body::Body::channel();
+            tokio::spawn(async move {
+                for _ in 0..30 {
+                    pass(1.0).await;
+                    if sender.send("tick ".into()).await.is_err() {
+                        return;
+                    }
                 }
-            }
+            });
+            body
         });
-        body
-    });
     let client = wireline::test::TestClient::new(events);
     let mut io = client.connect();
     send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;

@@ -28,9 +28,16 @@ async fn a_slow_head_is_answered_408_however_busily_it_dribbles() {
             watch.assert(10.0..=10.6);
             answer + &rest(&mut reader).await
         },
-        dribble(&mut writer, "GET / HTTP/1.1\r\nHost: a\r\nX: yyyyyyyyyyyyyyyyy", 1.0),
+        dribble(
+            &mut writer,
+            "GET / HTTP/1.1\r\nHost: a\r\nX: yyyyyyyyyyyyyyyyy",
+            1.0
+        ),
     );
-    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+        "{answer}"
+    );
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
     drop(io);
@@ -96,7 +103,11 @@ async fn a_pipelined_partial_head_gets_a_fresh_deadline() {
     for slow in ["/after/80", "/"] {
         let (client, _) = client();
         let mut io = client.connect();
-        send(&mut io, format!("GET {slow} HTTP/1.1\r\nHost: a\r\n\r\nGET / HT")).await;
+        send(
+            &mut io,
+            format!("GET {slow} HTTP/1.1\r\nHost: a\r\n\r\nGET / HT"),
+        )
+        .await;
         assert!(response(&mut io).await.starts_with("HTTP/1.1 200 "));
         pass(9.5).await;
         send(&mut io, "TP/1.1\r\nHost: a\r\n\r\nGET").await;
@@ -142,7 +153,11 @@ async fn after_a_refusal_the_connection_lingers_and_ends() {
     send(&mut io, "BAD\r\n\r\n").await;
     assert!(rest(&mut io).await.starts_with("HTTP/1.1 400 "));
     watch.assert(0.0..=0.1);
-    assert_eq!(client.connections(), 1, "it reads on, so that the client can");
+    assert_eq!(
+        client.connections(),
+        1,
+        "it reads on, so that the client can"
+    );
     dribble(&mut io, [b'x'; 100], 0.1).await;
     watch.assert(2.0..=2.7);
     assert_eq!(client.connections(), 0);

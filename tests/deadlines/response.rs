@@ -26,13 +26,16 @@ async fn a_client_that_takes_nothing_is_closed_after_half_a_minute() {
     assert_only(&client, &[Counter::WriteTimeouts]);
     let mut got = Vec::new();
     io.read_to_end(&mut got).await.unwrap();
-    assert!(got.len() < 128 * 1024, "what was on its way can still be read");
+    assert!(
+        got.len() < 128 * 1024,
+        "what was on its way can still be read"
+    );
 }
 
 /// A client that takes an octet now and then is no better.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_drops_is_closed() {
-    for (octets, every) in [(1, 20.0), (1, 1.0), (200, 1.0)] {
+    for (octets, every) in [(1, 20.0), (1, 1.0), (1, 0.3), (200, 1.0)] {
         let (client, _) = client();
         let mut io = client.connect();
         let watch = Watch::start();
@@ -91,5 +94,9 @@ async fn a_client_that_only_writes_is_closed() {
         () = end(&client) => watch.assert(30.0..=32.0),
     }
     assert_only(&client, &[Counter::WriteTimeouts]);
-    assert_eq!(seen.begun(), 1, "a second handler ran although the first response was not taken");
+    assert_eq!(
+        seen.begun(),
+        1,
+        "a second handler ran although the first response was not taken"
+    );
 }

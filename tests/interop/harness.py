@@ -29,7 +29,7 @@ def expect(holds: bool, why: str, sent: object = None, got: object = None) -> No
 
 def show(value: object, limit: int = 1200) -> str:
     """Octets or text for people, the middle left out when it is long."""
-    text = repr(value)[2:-1] if isinstance(value, (bytes, bytearray)) else str(value)
+    text = repr(bytes(value))[2:-1] if isinstance(value, (bytes, bytearray)) else str(value)
     if len(text) > limit:
         text = f"{text[:limit * 2 // 3]} [... {len(text) - limit} more ...] {text[-limit // 3:]}"
     return text

@@ -83,12 +83,21 @@ impl Conversation {
                     }
                 }
                 Ok(Some(Event::EndOfMessage(trailers))) => {
-                    self.lines.extend(trailers.iter().map(|field| [b"trailer ", field.name(), b": ", field.value()].concat()));
+                    self.lines.extend(
+                        trailers.iter().map(|field| {
+                            [b"trailer ", field.name(), b": ", field.value()].concat()
+                        }),
+                    );
                     self.ended();
                 }
                 Err(error) => {
                     self.refused = Some(error);
-                    self.answer(error.status().expect("whoever sends a faulty message gets an answer"), true);
+                    self.answer(
+                        error
+                            .status()
+                            .expect("whoever sends a faulty message gets an answer"),
+                        true,
+                    );
                     break;
                 }
             }
@@ -96,8 +105,15 @@ impl Conversation {
         }
         if self.refused.is_some() || self.is_over() {
             let left = self.buf.len();
-            assert!(matches!(self.connection.receive(&mut self.buf, limits), Ok(None)), "something was read after the last message");
-            assert_eq!(self.buf.len(), left, "octets were taken after the last message");
+            assert!(
+                matches!(self.connection.receive(&mut self.buf, limits), Ok(None)),
+                "something was read after the last message"
+            );
+            assert_eq!(
+                self.buf.len(),
+                left,
+                "octets were taken after the last message"
+            );
         }
     }
 
@@ -106,18 +122,32 @@ impl Conversation {
         self.lines.push(b"end".to_vec());
         self.answer(StatusCode::OK, false);
         let persists = self.connection.state().life == Life::Persistent;
-        assert_eq!(self.connection.next_cycle().is_ok(), persists, "a cycle after this one");
+        assert_eq!(
+            self.connection.next_cycle().is_ok(),
+            persists,
+            "a cycle after this one"
+        );
     }
 
     fn answer(&mut self, status: StatusCode, close: bool) {
         let mut out = Out::default();
-        let head = ResponseHead { status, length: Some(0), close };
-        self.connection.send_response(head, std::iter::empty(), &mut Stamp::default(), &mut out).expect("one answer for each message");
-        self.connection.send_end(std::iter::empty(), &mut out).expect("an answer that ends");
+        let head = ResponseHead {
+            status,
+            length: Some(0),
+            close,
+        };
+        self.connection
+            .send_response(head, std::iter::empty(), &mut Stamp::default(), &mut out)
+            .expect("one answer for each message");
+        self.connection
+            .send_end(std::iter::empty(), &mut out)
+            .expect("an answer that ends");
         let sent = out.to_vec();
         let says = |option: &[u8]| sent.windows(option.len()).any(|window| window == option);
         match self.connection.state().life {
-            Life::Persistent => assert!(!close && says(b"connection: keep-alive") && !says(b"close")),
+            Life::Persistent => {
+                assert!(!close && says(b"connection: keep-alive") && !says(b"close"))
+            }
             Life::MustClose => assert!(says(b"connection: close") && !says(b"keep-alive")),
             Life::Switched => assert!(!close && !says(b"connection") && !says(b"content-length")),
             Life::Closed => panic!("closed before the answer was written"),
@@ -141,24 +171,57 @@ impl Conversation {
             assert!(self.buf.is_empty(), "octets were left over");
             End::Waiting
         };
-        assert!(matches!(self.connection.receive(&mut self.buf, limits), Ok(None)), "something was read after the end");
-        Record { lines: self.lines, end }
+        assert!(
+            matches!(self.connection.receive(&mut self.buf, limits), Ok(None)),
+            "something was read after the end"
+        );
+        Record {
+            lines: self.lines,
+            end,
+        }
     }
 }
 
 fn head_lines(head: &RequestHead) -> Vec<Vec<u8>> {
-    let version = if head.version() == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" };
+    let version = if head.version() == Version::HTTP_10 {
+        "HTTP/1.0"
+    } else {
+        "HTTP/1.1"
+    };
     let framing = match head.framing() {
         BodyFraming::Empty => "empty".to_owned(),
         BodyFraming::Length(length) => format!("length={length}"),
         BodyFraming::Chunked => "chunked".to_owned(),
-        BodyFraming::CloseDelimited => panic!("a request that only the end of the connection would end"),
+        BodyFraming::CloseDelimited => {
+            panic!("a request that only the end of the connection would end")
+        }
     };
-    let persistence = if head.is_persistent() { "keep-alive" } else { "close" };
-    let mut line = [b"request ", head.method().as_str().as_bytes(), b" ", head.uri(), b" "].concat();
+    let persistence = if head.is_persistent() {
+        "keep-alive"
+    } else {
+        "close"
+    };
+    let mut line = [
+        b"request ",
+        head.method().as_str().as_bytes(),
+        b" ",
+        head.uri(),
+        b" ",
+    ]
+    .concat();
     line.extend_from_slice(format!("{version} {framing} {persistence}").as_bytes());
-    line.extend_from_slice(if head.expects_continue() { b" expect" } else { b"" });
-    line.extend_from_slice(if head.offers_upgrade() { b" upgrade" } else { b"" });
-    let fields = head.fields().map(|field| [b"field ", field.name(), b": ", field.value()].concat());
+    line.extend_from_slice(if head.expects_continue() {
+        b" expect"
+    } else {
+        b""
+    });
+    line.extend_from_slice(if head.offers_upgrade() {
+        b" upgrade"
+    } else {
+        b""
+    });
+    let fields = head
+        .fields()
+        .map(|field| [b"field ", field.name(), b": ", field.value()].concat());
     std::iter::once(line).chain(fields).collect()
 }

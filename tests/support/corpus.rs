@@ -50,17 +50,28 @@ pub(crate) enum Ending {
 /// When a file does not have the form that it must have: a case that cannot be read would not be run.
 pub(crate) fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/http1");
-    let mut files: Vec<_> = fs::read_dir(&folder).expect("the folder of the corpus").map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .expect("the folder of the corpus")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     files.sort();
     let (mut cases, mut names) = (Vec::new(), HashSet::new());
     for file in files {
         let text = fs::read_to_string(&file).expect("a readable file");
-        let table: Table = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let table: Table =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert!(table.len() == 1, "{}: nothing but cases", file.display());
         for value in table["case"].as_array().expect("a list of cases") {
             let case = case(value.as_table().expect("a case"));
-            assert!(names.insert(case.name.clone()), "{}: there are two of this name", case.name);
+            assert!(
+                names.insert(case.name.clone()),
+                "{}: there are two of this name",
+                case.name
+            );
             cases.push(case);
         }
     }
@@ -68,14 +79,21 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn case(table: &Table) -> Case {
-    let text = |key: &str| table.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("no {key} in {table:?}"));
+    let text = |key: &str| {
+        table
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("no {key} in {table:?}"))
+    };
     let name = text("name").to_owned();
     assert!(!text("rfc").is_empty(), "{name}: no section decides");
     let mut ending = Ending::Open;
     for (key, value) in table {
         let found = match (key.as_str(), value) {
             ("name" | "rfc" | "bytes" | "events", _) => continue,
-            ("error", Value::Integer(status)) => Ending::Error(u16::try_from(*status).expect("a status")),
+            ("error", Value::Integer(status)) => {
+                Ending::Error(u16::try_from(*status).expect("a status"))
+            }
             ("incomplete", Value::Boolean(true)) => Ending::Incomplete,
             ("closed", Value::Boolean(true)) => Ending::Closed,
             _ => panic!("{name}: {key} = {value:?} means nothing"),
@@ -84,8 +102,15 @@ fn case(table: &Table) -> Case {
         ending = found;
     }
     let events = table["events"].as_array().expect("a list of events").iter();
-    let events = events.map(|line| unescape(line.as_str().expect("a line"), &name)).collect();
-    Case { bytes: unescape(text("bytes"), &name), events, ending, name }
+    let events = events
+        .map(|line| unescape(line.as_str().expect("a line"), &name))
+        .collect();
+    Case {
+        bytes: unescape(text("bytes"), &name),
+        events,
+        ending,
+        name,
+    }
 }
 
 /// The octets that `text` stands for.
@@ -94,12 +119,20 @@ pub(crate) fn unescape(text: &str, name: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = match first {
-            b'\\' => escape(after, &mut octets).unwrap_or_else(|| panic!("{name}: no such escape: {}", after.escape_ascii())),
+            b'\\' => escape(after, &mut octets)
+                .unwrap_or_else(|| panic!("{name}: no such escape: {}", after.escape_ascii())),
             b'{' => {
-                let end = after.iter().position(|octet| *octet == b'}').unwrap_or_else(|| panic!("{name}: a brace is not closed"));
+                let end = after
+                    .iter()
+                    .position(|octet| *octet == b'}')
+                    .unwrap_or_else(|| panic!("{name}: a brace is not closed"));
                 let inner = std::str::from_utf8(&after[..end]).expect("a part of the text");
-                let (count, inner) = inner.split_once('*').unwrap_or_else(|| panic!("{name}: {{N*TEXT}} is meant"));
-                let count = number::decimal(count.as_bytes()).and_then(|count| usize::try_from(count).ok()).expect("a number");
+                let (count, inner) = inner
+                    .split_once('*')
+                    .unwrap_or_else(|| panic!("{name}: {{N*TEXT}} is meant"));
+                let count = number::decimal(count.as_bytes())
+                    .and_then(|count| usize::try_from(count).ok())
+                    .expect("a number");
                 assert!(!inner.contains('{'), "{name}: braces inside braces");
                 octets.extend_from_slice(&unescape(inner, name).repeat(count));
                 &after[end + 1..]
@@ -122,7 +155,10 @@ fn escape<'a>(text: &'a [u8], octets: &mut Vec<u8>) -> Option<&'a [u8]> {
         [b't', rest @ ..] => (b'\t', rest),
         [b'0', rest @ ..] => (0, rest),
         [b'\\', rest @ ..] => (b'\\', rest),
-        [b'x', high, low, rest @ ..] => (number::hex_digit(*high)? << 4 | number::hex_digit(*low)?, rest),
+        [b'x', high, low, rest @ ..] => (
+            number::hex_digit(*high)? << 4 | number::hex_digit(*low)?,
+            rest,
+        ),
         _ => return None,
     };
     octets.push(octet);
@@ -133,7 +169,11 @@ fn escape<'a>(text: &'a [u8], octets: &mut Vec<u8>) -> Option<&'a [u8]> {
 pub(crate) fn show(lines: &[Vec<u8>]) -> String {
     let line = |line: &Vec<u8>| {
         let text = line.escape_ascii().to_string();
-        if text.len() > 200 { format!("\n        {}... ({} octets)", &text[..200], line.len()) } else { format!("\n        {text}") }
+        if text.len() > 200 {
+            format!("\n        {}... ({} octets)", &text[..200], line.len())
+        } else {
+            format!("\n        {text}")
+        }
     };
     lines.iter().map(line).collect()
 }
@@ -148,8 +188,16 @@ pub(crate) fn conclude(ran: usize, failures: &[(String, String)]) {
     if !failures.is_empty() {
         let mut names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
         names.dedup();
-        let details: String = failures.iter().take(30).map(|(name, detail)| format!("\n{name}: {detail}\n")).collect();
-        panic!("{} of {ran} cases failed: {}\n{details}", names.len(), names.join(" "));
+        let details: String = failures
+            .iter()
+            .take(30)
+            .map(|(name, detail)| format!("\n{name}: {detail}\n"))
+            .collect();
+        panic!(
+            "{} of {ran} cases failed: {}\n{details}",
+            names.len(),
+            names.join(" ")
+        );
     }
     println!("{ran} cases");
 }

@@ -1,15 +1,18 @@
 //! One conversation with the driver, over an in-memory transport: what the handler saw, and what came back.
 
 use crate::corpus::{Case, Ending, show};
+use bytes::BytesMut;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::yield_now;
+use std::task::{Context, Poll, Wake, Waker};
 use wireline::http1::driver::config::Config;
 use wireline::http1::driver::{Connection, Shared};
 use wireline::resource::addr::ConnInfo;
 use wireline::resource::budget::Budget;
-use wireline::resource::io::{Io, memory};
+use wireline::resource::io::memory::{self, MemoryStream};
+use wireline::resource::io::{Io, Transport};
 use wireline::resource::worker::Worker;
 use wireline::service::handler::{ResponseFuture, Service};
 use wireline::service::request::Request;
@@ -29,38 +32,143 @@ pub(crate) struct Served {
 }
 
 /// Serves a case in pieces, then the tail. Where the server must close, the client waits for it; where it
-/// must not, the client closes its side.
-pub(crate) async fn serve(case: &Case, pieces: &[&[u8]], tail: &[u8]) -> Served {
-    let (mut client, server) = memory::pair(4 * 1024 * 1024);
-    let (recorder, worker) = (Arc::new(Recorder::default()), Arc::new(Worker::new(Arc::new(Budget::new(usize::MAX)))));
+/// must not, the client closes its side. There is no clock and no scheduler: the connection is polled
+/// after each piece.
+pub(crate) fn serve(case: &Case, pieces: &[&[u8]], tail: &[u8]) -> Served {
+    let (client, server) = memory::pair(4 * 1024 * 1024);
+    let (recorder, worker) = (
+        Arc::new(Recorder::default()),
+        Arc::new(Worker::new(Arc::new(Budget::new(usize::MAX)))),
+    );
     let mut config = Config::default();
     config.max_body = u64::MAX;
-    let shared = Arc::new(Shared { worker, service: recorder.clone(), config: Arc::new(config) });
-    let connection = tokio::spawn(Connection::new(Io::Dyn(Box::new(server)), ConnInfo::default(), shared, ()));
+    let shared = Arc::new(Shared {
+        worker,
+        service: recorder.clone(),
+        config: Arc::new(config),
+    });
+    let connection = Connection::new(Io::Dyn(Box::new(server)), ConnInfo::default(), shared, ());
+    let mut peers = Peers {
+        client,
+        connection,
+        ended: false,
+        woken: Arc::default(),
+    };
 
-    let tail = if case.ending == Ending::Incomplete { &[][..] } else { tail };
+    let tail = if case.ending == Ending::Incomplete {
+        &[][..]
+    } else {
+        tail
+    };
     for piece in pieces.iter().chain([&tail]) {
-        // The server may have closed already; then what is sent goes nowhere.
-        let _ = client.write_all(piece).await;
-        for _ in 0..3 {
-            yield_now().await;
-        }
+        peers.send(piece);
     }
     let mut received = Vec::new();
-    let closes = matches!(case.ending, Ending::Closed | Ending::Error(_));
-    let mut ended_first = false;
-    if closes {
-        ended_first = tokio::time::timeout(PATIENCE, client.read_to_end(&mut received)).await.is_ok();
-    }
-    if !ended_first {
-        let _ = client.shutdown().await;
-        let _ = tokio::time::timeout(PATIENCE, client.read_to_end(&mut received)).await;
-    }
+    let ended_first = peers.receive(&mut received);
+    peers.shut();
+    assert!(
+        peers.receive(&mut received),
+        "{}: the stream does not end",
+        case.name
+    );
+    let (
+        waker,
+        Peers {
+            client,
+            mut connection,
+            ended,
+            ..
+        },
+    ) = (Waker::noop(), peers);
     drop(client);
-    let ended = tokio::time::timeout(PATIENCE, connection).await;
-    assert!(matches!(ended, Ok(Ok(()))), "{}: the connection's future did not end: {ended:?}", case.name);
+    assert!(
+        ended
+            || Pin::new(&mut connection)
+                .poll(&mut Context::from_waker(waker))
+                .is_ready(),
+        "{}: the connection does not end",
+        case.name
+    );
     let take = |log: &Log| std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
-    Served { begun: take(&recorder.begun), whole: take(&recorder.whole), received, ended_first }
+    Served {
+        begun: take(&recorder.begun),
+        whole: take(&recorder.whole),
+        received,
+        ended_first,
+    }
+}
+
+/// Both ends of a connection, driven in turns.
+struct Peers {
+    client: MemoryStream,
+    connection: Connection<()>,
+    ended: bool,
+    woken: Arc<Woken>,
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Peers {
+    /// Sends octets and lets the server do all that it can. Whatever is sent after its end goes nowhere.
+    fn send(&mut self, octets: &[u8]) {
+        if !octets.is_empty() {
+            let sent = self.client.poll_writev(
+                &mut Context::from_waker(Waker::noop()),
+                &[IoSlice::new(octets)],
+            );
+            assert!(
+                self.ended || matches!(sent, Poll::Ready(Ok(len)) if len == octets.len()),
+                "{sent:?}"
+            );
+        }
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        let waker = Waker::from(self.woken.clone());
+        self.woken.0.store(true, Ordering::Relaxed);
+        while !self.ended && self.woken.0.swap(false, Ordering::Relaxed) {
+            self.ended = Pin::new(&mut self.connection)
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready();
+        }
+    }
+
+    /// Takes what has come; gives whether it was the end of the stream.
+    fn receive(&mut self, received: &mut Vec<u8>) -> bool {
+        let mut buf = BytesMut::new();
+        loop {
+            buf.reserve(4096);
+            match Transport::poll_read(
+                &mut self.client,
+                &mut Context::from_waker(Waker::noop()),
+                &mut buf,
+            ) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0)) => {
+                    received.extend_from_slice(&buf);
+                    return true;
+                }
+                Poll::Ready(Err(error)) => panic!("{error}"),
+                Poll::Pending => {
+                    received.extend_from_slice(&buf);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn shut(&mut self) {
+        let _ = Transport::poll_shutdown(&mut self.client, &mut Context::from_waker(Waker::noop()));
+        self.turn();
+    }
 }
 
 impl Served {
@@ -70,16 +178,28 @@ impl Served {
         if case.ending == Ending::Open {
             events.extend(["request GET /tail HTTP/1.1 empty keep-alive", "end"].map(Vec::from));
         }
-        let expected: Vec<Vec<u8>> = events.iter().filter(|line| line.starts_with(b"request ")).map(|line| method_and_target(line)).collect();
+        let expected: Vec<Vec<u8>> = events
+            .iter()
+            .filter(|line| line.starts_with(b"request "))
+            .map(|line| method_and_target(line))
+            .collect();
         // A handler need not begin before the content of its request is there, and must not before its head is.
         let unended = events.iter().filter(|line| *line == b"end").count() < expected.len();
         let least = expected.len() - usize::from(unended);
         if !expected.starts_with(&self.begun) || self.begun.len() < least {
-            return Err(format!("handlers for{}\n    ran for{}", show(&expected), show(&self.begun)));
+            return Err(format!(
+                "handlers for{}\n    ran for{}",
+                show(&expected),
+                show(&self.begun)
+            ));
         }
         let seen = whole_messages(&events);
         if self.whole != seen {
-            return Err(format!("requests{}\n    were seen as{}", show(&seen), show(&self.whole)));
+            return Err(format!(
+                "requests{}\n    were seen as{}",
+                show(&seen),
+                show(&self.whole)
+            ));
         }
         self.check_answers(case, least)
     }
@@ -95,19 +215,35 @@ impl Served {
         }
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         if statuses != expected {
-            return Err(format!("answers {expected:?}, found {statuses:?}: {}", self.received.escape_ascii()));
+            return Err(format!(
+                "answers {expected:?}, found {statuses:?}: {}",
+                self.received.escape_ascii()
+            ));
         }
-        let tunnel = case.events.iter().any(|line| line.starts_with(b"request CONNECT "));
-        let Some((last, before)) = answers.split_last() else { return Ok(()) };
+        let tunnel = case
+            .events
+            .iter()
+            .any(|line| line.starts_with(b"request CONNECT "));
+        let Some((last, before)) = answers.split_last() else {
+            return Ok(());
+        };
         let closes = matches!(case.ending, Ending::Closed | Ending::Error(_));
         if closes != self.ended_first {
-            return Err(format!("the server {} close", if closes { "did not" } else { "was the one to" }));
+            return Err(format!(
+                "the server {} close",
+                if closes { "did not" } else { "was the one to" }
+            ));
         }
         if answers.iter().any(|answer| answer.date.is_empty()) {
             return Err("an answer without Date".to_owned());
         }
-        if before.iter().any(|answer| answer.connection == "close") || (!tunnel && closes != (last.connection == "close")) {
-            return Err(format!("the last answer says Connection: {}", last.connection));
+        if before.iter().any(|answer| answer.connection == "close")
+            || (!tunnel && closes != (last.connection == "close"))
+        {
+            return Err(format!(
+                "the last answer says Connection: {}",
+                last.connection
+            ));
         }
         Ok(())
     }
@@ -124,8 +260,13 @@ type Log = Mutex<Vec<Vec<u8>>>;
 
 impl Service for Recorder {
     fn call(&self, mut request: Request) -> ResponseFuture {
-        let line = [request.method().as_str(), " ", request.uri()].concat().into_bytes();
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+        let line = [request.method().as_str(), " ", request.uri()]
+            .concat()
+            .into_bytes();
+        self.begun
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line.clone());
         let whole = self.whole.clone();
         Box::pin(async move {
             let is_connect = request.method() == http::Method::CONNECT;
@@ -138,15 +279,26 @@ impl Service for Recorder {
             for (name, value) in trailers.iter().flat_map(|trailers| trailers.iter()) {
                 lines.push([b"trailer ", name.as_bytes(), b": ", value.as_bytes()].concat());
             }
-            whole.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
+            whole
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(lines);
             // 200 to CONNECT needs somebody who takes the tunnel.
-            if is_connect { Response::upgrade("tunnel", async |_| ()).with_status(http::StatusCode::OK) } else { Response::default() }
+            if is_connect {
+                Response::upgrade("tunnel", async |_| ()).with_status(http::StatusCode::OK)
+            } else {
+                Response::default()
+            }
         })
     }
 }
 
 fn method_and_target(line: &[u8]) -> Vec<u8> {
-    line.split(|octet| *octet == b' ').skip(1).take(2).collect::<Vec<_>>().join(&b' ')
+    line.split(|octet| *octet == b' ')
+        .skip(1)
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(&b' ')
 }
 
 /// The events of the messages that end, as the handler records them.
@@ -177,24 +329,39 @@ fn answers(mut received: &[u8], bare: bool) -> Result<Vec<Answer>, String> {
     while !received.is_empty() {
         let mut room = [httparse::EMPTY_HEADER; 32];
         let mut head = httparse::Response::new(&mut room);
-        let Ok(httparse::Status::Complete(len)) = head.parse(received) else { return Err(format!("no response: {}", received.escape_ascii())) };
-        let field = |name: &str| {
-            let found = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-            found.map(|field| String::from_utf8_lossy(field.value).into_owned()).unwrap_or_default()
+        let Ok(httparse::Status::Complete(len)) = head.parse(received) else {
+            return Err(format!("no response: {}", received.escape_ascii()));
         };
-        let length = wireline::wire::number::decimal(field("content-length").as_bytes()).unwrap_or_default();
+        let field = |name: &str| {
+            let found = head
+                .headers
+                .iter()
+                .find(|field| field.name.eq_ignore_ascii_case(name));
+            found
+                .map(|field| String::from_utf8_lossy(field.value).into_owned())
+                .unwrap_or_default()
+        };
+        let length =
+            wireline::wire::number::decimal(field("content-length").as_bytes()).unwrap_or_default();
         let length = usize::try_from(length).map_err(|error| error.to_string())?;
-        let length = if bare && received.len() == len { 0 } else { length };
-        let Some(rest) = received.get(len + length..) else { return Err("a response is cut short".to_owned()) };
+        let length = if bare && received.len() == len {
+            0
+        } else {
+            length
+        };
+        let Some(rest) = received.get(len + length..) else {
+            return Err("a response is cut short".to_owned());
+        };
         match head.code {
             Some(100) => {}
-            Some(status) => answers.push(Answer { status, connection: field("connection"), date: field("date") }),
+            Some(status) => answers.push(Answer {
+                status,
+                connection: field("connection"),
+                date: field("date"),
+            }),
             None => return Err("no status".to_owned()),
         }
         received = rest;
     }
     Ok(answers)
 }
-
-/// In the time of a paused clock, which goes on only when nothing else can.
-const PATIENCE: Duration = Duration::from_secs(60);

@@ -37,7 +37,9 @@ pub(crate) async fn until(io: &mut (impl AsyncRead + Unpin), end: &str) -> Strin
 pub(crate) async fn response(io: &mut (impl AsyncRead + Unpin)) -> String {
     let mut got = until(io, "\r\n\r\n").await;
     if let Some(length) = field(&got, "content-length") {
-        let length = length.bytes().fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+        let length = length
+            .bytes()
+            .fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
         let mut content = vec![0; length];
         if io.read_exact(&mut content).await.is_ok() {
             got.push_str(&String::from_utf8_lossy(&content));
@@ -57,7 +59,11 @@ pub(crate) fn field<'a>(response: &'a str, name: &str) -> Option<&'a str> {
 
 /// The status codes of the responses in `octets`, which holds nothing but whole ones without a `HTTP/1.1 ` in their content.
 pub(crate) fn statuses(octets: &str) -> Vec<&str> {
-    octets.split("HTTP/1.1 ").skip(1).map(|response| &response[..3]).collect()
+    octets
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|response| &response[..3])
+        .collect()
 }
 
 /// A stopwatch on tokio's clock.
@@ -72,7 +78,10 @@ impl Watch {
     #[track_caller]
     pub(crate) fn assert(&self, seconds: RangeInclusive<f64>) {
         let passed = self.0.elapsed().as_secs_f64();
-        assert!(seconds.contains(&passed), "took {passed} s, expected {seconds:?}");
+        assert!(
+            seconds.contains(&passed),
+            "took {passed} s, expected {seconds:?}"
+        );
     }
 }
 
@@ -82,7 +91,11 @@ pub(crate) async fn pass(seconds: f64) {
 }
 
 /// Octet after octet with a pause before each, until the other end is gone.
-pub(crate) async fn dribble(io: &mut (impl AsyncWrite + Unpin), octets: impl AsRef<[u8]>, pause: f64) {
+pub(crate) async fn dribble(
+    io: &mut (impl AsyncWrite + Unpin),
+    octets: impl AsRef<[u8]>,
+    pause: f64,
+) {
     for octet in octets.as_ref() {
         pass(pause).await;
         if io.write_all(&[*octet]).await.is_err() {

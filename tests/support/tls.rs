@@ -22,7 +22,11 @@ pub(crate) struct Tls<T> {
 
 impl<T: Transport + AsyncRead + AsyncWrite> Transport for Tls<T> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.drained { self.stream.get_mut().0.poll_readable(cx) } else { Poll::Ready(Ok(())) }
+        if self.drained {
+            self.stream.get_mut().0.poll_readable(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
@@ -31,7 +35,11 @@ impl<T: Transport + AsyncRead + AsyncWrite> Transport for Tls<T> {
         read
     }
 
-    fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             len => Poll::Ready(Ok(len)),
@@ -62,13 +70,26 @@ where
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
-    let versions = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-    let server_config = versions.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let versions = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let server_config = versions
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let versions = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap();
     let client_config = versions.with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(client_config));
     let acceptor = TlsAcceptor::from(Arc::new(server_config));
     let (client, server) = tokio::join!(connector.connect(name, client), acceptor.accept(server));
-    (client.unwrap(), Tls { stream: server.unwrap(), drained: false })
+    (
+        client.unwrap(),
+        Tls {
+            stream: server.unwrap(),
+            drained: false,
+        },
+    )
 }

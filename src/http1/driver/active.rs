@@ -3,6 +3,7 @@
 use crate::http1::connection::{Connection, Event};
 use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
+use crate::http1::driver::respond::guarded;
 use crate::http1::driver::{Link, counter_of};
 use crate::http1::error::Error;
 use crate::http1::framing::BodyFraming;
@@ -110,10 +111,17 @@ impl Active {
 
     /// Gives it back, cleared.
     pub(crate) fn give(mut self: Box<Self>) {
-        if self.read.capacity() > 0 && (!self.read.is_empty() || !self.read.try_reclaim(READ_BUFFER) || self.read.capacity() > READ_BUFFER) {
+        if self.read.capacity() > 0
+            && (!self.read.is_empty()
+                || !self.read.try_reclaim(READ_BUFFER)
+                || self.read.capacity() > READ_BUFFER)
+        {
             pool::give(std::mem::take(&mut self.read));
         }
-        if self.touched || self.protocol.state() != State::default() || self.protocol.is_inside_head() {
+        if self.touched
+            || self.protocol.state() != State::default()
+            || self.protocol.is_inside_head()
+        {
             self.protocol.reset();
             self.handler = None;
             self.sending = None;
@@ -166,7 +174,9 @@ impl Active {
                     None
                 }
                 ResponseHalf::Idle if state.life != Life::Persistent => return Need::Close,
-                ResponseHalf::Idle if self.read.is_empty() => return if self.ended { Need::Close } else { Need::Head },
+                ResponseHalf::Idle if self.read.is_empty() => {
+                    return if self.ended { Need::Close } else { Need::Head };
+                }
                 ResponseHalf::Idle if *turns >= TURNS => return Need::Turn,
                 ResponseHalf::Idle => {
                     *turns += 1;
@@ -197,7 +207,11 @@ impl Active {
         let shared = &link.shared;
         match self.protocol.receive(&mut self.read, &shared.config.limits) {
             Ok(Some(Event::Request)) => {}
-            Ok(_) => return Some(if self.ended { Need::Close } else { Need::Head }),
+            Ok(_) if self.ended => {
+                shared.worker.counters.add(Counter::IncompleteRequests);
+                return Some(Need::Close);
+            }
+            Ok(_) => return Some(Need::Head),
             Err(error) => {
                 self.refuse(error, link);
                 return None;
@@ -207,11 +221,23 @@ impl Active {
         let framing = self.protocol.head().framing();
         let mut parts = Parts::recycled();
         let head = self.protocol.head_mut();
-        parts.begin(&head.method, head.version(), head.target, &mut head.block, &mut head.fields, &link.slot);
+        parts.begin(
+            &head.method,
+            head.version(),
+            head.target,
+            &mut head.block,
+            &mut head.fields,
+            &link.slot,
+        );
         let request = Request::from_parts(parts, Body::empty());
         if shared.worker.budget().pressure() >= Pressure::Shedding {
             shared.worker.counters.add(Counter::ShedRequests);
-            self.respond_plain(StatusCode::SERVICE_UNAVAILABLE, "overloaded, try again", true, link);
+            self.respond_plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded, try again",
+                true,
+                link,
+            );
             return None;
         }
         self.admit(cx, request, framing, link)
@@ -219,28 +245,39 @@ impl Active {
 
     /// Asks the service what the route takes, and begins with the content accordingly.
     #[inline]
-    fn admit(&mut self, cx: &mut Context<'_>, mut request: Request, framing: BodyFraming, link: &Link) -> Option<Need> {
+    fn admit(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut request: Request,
+        framing: BodyFraming,
+        link: &Link,
+    ) -> Option<Need> {
         let config = &link.shared.config;
         if framing == BodyFraming::Empty {
             self.begin(cx, request, link);
             return None;
         }
-        let admission = match super::respond::guarded(|| link.shared.service.admit(&mut request)) {
-            Ok(admission) => admission,
-            Err(_) => {
-                self.panicked(link);
-                return None;
-            }
+        let Ok(admission) = guarded(|| link.shared.service.admit(&mut request)) else {
+            self.panicked(link);
+            return None;
         };
-        if let Err(error) = self.protocol.limit_body(admission.max_body.unwrap_or(config.max_body)) {
+        if let Err(error) = self
+            .protocol
+            .limit_body(admission.max_body.unwrap_or(config.max_body))
+        {
             self.refuse(error, link);
             return None;
         }
         self.touched = true;
         self.meter.begin(link.shared.worker.now());
         match framing {
-            BodyFraming::Length(length) if length <= config.stream_threshold && !self.protocol.awaits_continue() => {
-                self.gather = Some(Box::new(Gather { request, content: BytesMut::new() }));
+            BodyFraming::Length(length)
+                if length <= config.stream_threshold && !self.protocol.awaits_continue() =>
+            {
+                self.gather = Some(Box::new(Gather {
+                    request,
+                    content: BytesMut::new(),
+                }));
                 None
             }
             BodyFraming::Length(length) => {
@@ -263,13 +300,16 @@ impl Active {
     }
 
     /// A chunked body that has come whole with its head needs no stream.
-    fn stream_chunked(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+    fn stream_chunked(&mut self, cx: &Context<'_>, mut request: Request, link: &Link) {
         if self.protocol.awaits_continue() {
             return self.stream(request, None, link);
         }
         let mut content = Content::default();
         loop {
-            match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+            match self
+                .protocol
+                .receive(&mut self.read, &link.shared.config.limits)
+            {
                 Ok(Some(Event::Data(data))) => content.push(data),
                 Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
                     *request.body_mut() = Body::full(content.into_bytes());
@@ -299,12 +339,19 @@ impl Active {
 
     /// Reads the small content of a request whose handler has not run yet.
     fn gather(&mut self, _: &mut Context<'_>, link: &Link) -> Option<Need> {
-        match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+        match self
+            .protocol
+            .receive(&mut self.read, &link.shared.config.limits)
+        {
             Ok(Some(Event::Data(data))) => {
                 let gather = self.gather.as_mut()?;
                 if gather.content.is_empty() && self.protocol.unread() == Some(0) {
                     // Whole in one piece: a slice of the read buffer, unless that would pin it for little.
-                    let data = if data.len() < COPIED { Bytes::copy_from_slice(&data) } else { data };
+                    let data = if data.len() < COPIED {
+                        Bytes::copy_from_slice(&data)
+                    } else {
+                        data
+                    };
                     self.pinned = data.len() >= COPIED;
                     *gather.request.body_mut() = Body::full(data);
                 } else {
@@ -314,11 +361,16 @@ impl Active {
             Ok(Some(Event::EndOfMessage(_))) => {
                 let mut gather = self.gather.take()?;
                 if !gather.content.is_empty() {
-                    *gather.request.body_mut() = Body::full(std::mem::take(&mut gather.content).freeze());
+                    *gather.request.body_mut() =
+                        Body::full(std::mem::take(&mut gather.content).freeze());
                 }
                 self.call(gather.request, link);
             }
-            Ok(_) => return Some(if self.ended { Need::Abort } else { Need::Content }),
+            Ok(_) if self.ended => {
+                link.shared.worker.counters.add(Counter::IncompleteRequests);
+                return Some(Need::Abort);
+            }
+            Ok(_) => return Some(Need::Content),
             Err(error) => {
                 self.gather = None;
                 self.refuse(error, link);
@@ -329,7 +381,7 @@ impl Active {
 
     /// Moves content from the buffer to whoever takes it. `Some(true)` when something moved,
     /// `Some(false)` when more has to be read for that.
-    pub(super) fn pump(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<bool> {
+    pub(super) fn pump(&mut self, cx: &Context<'_>, link: &Link) -> Option<bool> {
         let feed = self.feed.clone()?;
         match feed.poll_demand(cx) {
             Demand::Full => return None,
@@ -339,14 +391,24 @@ impl Active {
             }
             Demand::Wanted => {}
         }
-        if self.read.is_empty() && self.protocol.awaits_continue() {
-            // RFC 9110 §10.1.1: said when the content is first asked for, not before.
-            let _ = self.protocol.send_interim(StatusCode::CONTINUE, std::iter::empty(), &mut self.out);
+        if self.protocol.awaits_continue() {
+            // RFC 9110 §10.1.1: said when the content is first asked for, not before, and not when it
+            // has begun to come.
+            if self.read.is_empty() {
+                let _ = self.protocol.send_interim(
+                    StatusCode::CONTINUE,
+                    std::iter::empty(),
+                    &mut self.out,
+                );
+            }
             self.protocol.head_mut().semantics.expect_continue = false;
         }
         let mut content = Content::default();
         loop {
-            match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+            match self
+                .protocol
+                .receive(&mut self.read, &link.shared.config.limits)
+            {
                 Ok(Some(Event::Data(data))) => {
                     content.push(data);
                     if content.len() < COALESCED {
@@ -357,7 +419,9 @@ impl Active {
                     if !content.is_empty() {
                         feed.push(content.into_bytes(), cx.waker());
                     }
-                    feed.end(Ok((!trailers.is_empty()).then(|| trailer_headers(&trailers))));
+                    feed.end(Ok(
+                        (!trailers.is_empty()).then(|| trailer_headers(&trailers))
+                    ));
                     self.feed = None;
                     return Some(true);
                 }
@@ -373,7 +437,10 @@ impl Active {
                     link.shared.worker.counters.add(counter_of(error));
                     let reason = match error {
                         Error::ContentTooLarge | Error::ChunkTooLarge => BodyError::TooLarge,
-                        error => BodyError::Malformed(error.status().unwrap_or(StatusCode::BAD_REQUEST), error.reason()),
+                        error => BodyError::Malformed(
+                            error.status().unwrap_or(StatusCode::BAD_REQUEST),
+                            error.reason(),
+                        ),
                     };
                     self.read.clear();
                     feed.end(Err(reason));
@@ -401,13 +468,20 @@ impl Active {
         if self.protocol.state().life == Life::MustClose {
             return Some(Need::Close);
         }
-        match self.protocol.receive(&mut self.read, &link.shared.config.limits) {
+        match self
+            .protocol
+            .receive(&mut self.read, &link.shared.config.limits)
+        {
             Ok(Some(Event::Data(data))) => {
                 self.discarded += data.len() as u64;
                 (self.discarded > link.shared.config.drain_body).then_some(Need::Close)
             }
             Ok(Some(_)) => None,
-            Ok(None) => Some(if self.ended { Need::Close } else { Need::Content }),
+            Ok(None) => Some(if self.ended {
+                Need::Close
+            } else {
+                Need::Content
+            }),
             Err(_) => Some(Need::Close),
         }
     }
@@ -417,6 +491,10 @@ impl Active {
         self.touched = true;
         self.ended = true;
         link.slot.set_gone();
+        if self.protocol.state().request == RequestHalf::Done && !self.read.is_empty() {
+            // Whole requests may stand behind the one that is being answered: they are served first.
+            return;
+        }
         let in_content = self.protocol.state().request == RequestHalf::Body;
         if self.protocol.receive_end().is_err() {
             link.shared.worker.counters.add(Counter::IncompleteRequests);
@@ -456,8 +534,14 @@ impl Active {
             _ => READ_BUFFER,
         };
         let room = most.saturating_sub(self.read.len()).max(MIN_READ);
-        if self.read.capacity() - self.read.len() < MIN_READ.min(room) || (need == Need::Content && self.full) {
-            let wanted = if need == Need::Head { room.min(READ_BUFFER) } else { room };
+        if self.read.capacity() - self.read.len() < MIN_READ.min(room)
+            || (need == Need::Content && self.full)
+        {
+            let wanted = if need == Need::Head {
+                room.min(READ_BUFFER)
+            } else {
+                room
+            };
             if !self.read.try_reclaim(wanted) {
                 self.read.reserve(wanted);
             }
@@ -491,7 +575,10 @@ impl Active {
         self.read.capacity()
             + self.out.held()
             + self.feed.as_ref().map_or(0, |feed| feed.held())
-            + self.gather.as_ref().map_or(0, |gather| gather.content.capacity())
+            + self
+                .gather
+                .as_ref()
+                .map_or(0, |gather| gather.content.capacity())
             + if self.pinned { READ_BUFFER } else { 0 }
     }
 
@@ -531,7 +618,8 @@ impl Content {
             return;
         }
         if self.rest.is_empty() {
-            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+            self.rest
+                .extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.rest.extend_from_slice(&piece);
     }
@@ -545,13 +633,20 @@ impl Content {
     }
 
     fn into_bytes(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+        if self.rest.is_empty() {
+            self.first
+        } else {
+            self.rest.freeze()
+        }
     }
 }
 
 fn trailer_headers(trailers: &crate::http1::chunked::Trailers) -> Headers {
     let line = |line: crate::wire::fields::FieldLine<'_>| {
-        Some((HeaderName::from_bytes(line.name()).ok()?, http::HeaderValue::from_bytes(line.value()).ok()?))
+        Some((
+            HeaderName::from_bytes(line.name()).ok()?,
+            http::HeaderValue::from_bytes(line.value()).ok()?,
+        ))
     };
     trailers.iter().filter_map(line).collect()
 }
@@ -578,5 +673,4 @@ const COPIED: usize = 512;
 const COALESCED: usize = 4096;
 
 /// There is always room for a read of this size.
-const MIN_READ: usize = 4096;
-
+pub(super) const MIN_READ: usize = 4096;

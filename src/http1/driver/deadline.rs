@@ -24,6 +24,8 @@ pub(crate) struct Meter {
     output: Flow,
     /// The tick in which throwing away unread content began, or the peer closed its side.
     other: u32,
+    /// The tick in which rates are looked at next; a peer that keeps us awake does not put it off.
+    check: u32,
     waiting: Option<Need>,
 }
 
@@ -55,16 +57,30 @@ impl Flow {
         self.since != 0 && now.saturating_sub(self.since) > ticks(longest)
     }
 
-    fn is_slow(&self, now: u32, config: &Config) -> bool {
-        let waited = self.waited + if self.since == 0 { 0 } else { now.saturating_sub(self.since) };
-        waited > ticks(config.rate_grace) && self.octets * TICKS_A_SECOND < config.min_rate * u64::from(waited)
+    /// The ticks waited, with the present wait.
+    fn waited(&self, now: u32) -> u32 {
+        self.waited
+            + if self.since == 0 {
+                0
+            } else {
+                now.saturating_sub(self.since)
+            }
+    }
+
+    fn is_slow(&self, waited: u32, config: &Config) -> bool {
+        waited > ticks(config.rate_grace)
+            && self.octets * TICKS_A_SECOND < config.min_rate * u64::from(waited)
     }
 }
 
 impl Meter {
     /// The content of a request begins.
     pub(super) fn begin(&mut self, now: u32) {
-        *self = Self { begun: now, output: self.output, ..Self::default() };
+        *self = Self {
+            begun: now,
+            output: self.output,
+            ..Self::default()
+        };
     }
 }
 
@@ -83,6 +99,13 @@ impl Active {
         self.meter.output.wait(link.shared.worker.now());
     }
 
+    /// What the transport held back has gone.
+    pub(crate) fn flushed(&mut self, link: &Link) {
+        if self.meter.output.since != 0 {
+            self.meter.output.moved(0, link.shared.worker.now());
+        }
+    }
+
     /// A read gave this many octets of content.
     pub(crate) fn took(&mut self, octets: usize, link: &Link) {
         if self.meter.begun != 0 {
@@ -96,7 +119,11 @@ impl Http {
     #[inline]
     pub(super) fn arm_idle(&self, link: &Link) {
         let (worker, config) = (&link.shared.worker, &link.shared.config);
-        let longest = if self.served { config.idle_timeout } else { config.head_timeout };
+        let longest = if self.served {
+            config.idle_timeout
+        } else {
+            config.head_timeout
+        };
         let mut due = self.since.saturating_add(ticks(longest));
         if worker.phase() != Phase::Running {
             // A request may be on its way; after this it is not waited for.
@@ -110,14 +137,20 @@ impl Http {
     pub(super) fn arm(&mut self, need: Need, link: &Link) {
         let (worker, config) = (&link.shared.worker, &link.shared.config);
         let now = worker.now();
-        let HttpPhase::Active(active) = &mut self.phase else { return };
+        let HttpPhase::Active(active) = &mut self.phase else {
+            return;
+        };
         active.touched = true;
         worker.charge(&link.slot, active.held());
         active.meter.waiting = Some(need);
+        if active.meter.check <= now {
+            active.meter.check = now + TICKS_A_SECOND as u32;
+        }
+        let check = active.meter.check;
         let mut due = 0;
         let mut until = |tick: u32| due = if due == 0 { tick } else { due.min(tick) };
-        if !active.out.is_empty() {
-            until(now + TICKS_A_SECOND as u32);
+        if active.meter.output.since != 0 {
+            until(check);
         }
         let state = active.protocol.state();
         match need {
@@ -127,7 +160,9 @@ impl Http {
                 }
                 until(self.since.saturating_add(ticks(config.head_timeout)));
             }
-            Need::Content if state.response == ResponseHalf::Done && state.request == RequestHalf::Body => {
+            Need::Content
+                if state.response == ResponseHalf::Done && state.request == RequestHalf::Body =>
+            {
                 if active.meter.other == 0 {
                     active.meter.other = now;
                 }
@@ -135,16 +170,23 @@ impl Http {
             }
             Need::Content => {
                 active.meter.input.wait(now);
-                until(now + TICKS_A_SECOND as u32);
+                until(check);
             }
             Need::Peer if active.saw_end() => {
                 if active.meter.other == 0 {
                     active.meter.other = now;
                 }
                 // Each second, because a reset is not seen once the end was.
-                until(active.meter.other.saturating_add(ticks(config.closed_grace)).min(now + TICKS_A_SECOND as u32));
+                until(
+                    active
+                        .meter
+                        .other
+                        .saturating_add(ticks(config.closed_grace))
+                        .min(check),
+                );
             }
-            Need::Peer if active.read.len() >= config.read_ahead => until(now + TICKS_A_SECOND as u32),
+            // As often, because what was read ahead may hide a reset, too.
+            Need::Peer if !active.read.is_empty() => until(check),
             _ => {}
         }
         link.slot.set_due(due);
@@ -163,32 +205,55 @@ impl Http {
                     // What came in the last moment is still served.
                     return false;
                 }
-                worker.counters.add(if self.served { Counter::IdleTimeouts } else { Counter::SilentTimeouts });
+                if worker.phase() == Phase::Running {
+                    worker.counters.add(if self.served {
+                        Counter::IdleTimeouts
+                    } else {
+                        Counter::SilentTimeouts
+                    });
+                }
                 let _ = self.io.poll_shutdown(cx);
                 return true;
             }
             HttpPhase::Active(active) => active,
         };
-        if !active.out.is_empty() && (active.meter.output.is_stalled(now, config.write_timeout) || active.meter.output.is_slow(now, config)) {
+        let output = &active.meter.output;
+        // A pause is judged by its length alone, and by what was taken once it is over.
+        if output.is_stalled(now, config.write_timeout)
+            || (output.since != 0 && output.is_slow(output.waited, config))
+        {
             worker.counters.add(Counter::WriteTimeouts);
             return true;
         }
         let state = active.protocol.state();
         match active.meter.waiting {
-            Some(Need::Head) if active.is_inside_head() && now >= self.since.saturating_add(ticks(config.head_timeout)) => {
+            Some(Need::Head)
+                if active.is_inside_head()
+                    && now >= self.since.saturating_add(ticks(config.head_timeout)) =>
+            {
                 worker.counters.add(Counter::HeadTimeouts);
                 active.time_out_head(link);
             }
-            Some(Need::Content) if state.response == ResponseHalf::Done => return true,
+            Some(Need::Content) if state.response == ResponseHalf::Done => {
+                worker.counters.add(Counter::IncompleteRequests);
+                return true;
+            }
             Some(Need::Content) => {
                 let total = now.saturating_sub(active.meter.begun) > ticks(config.body_timeout);
-                if total || active.meter.input.is_stalled(now, config.read_timeout) || active.meter.input.is_slow(now, config) {
+                if total
+                    || active.meter.input.is_stalled(now, config.read_timeout)
+                    || active
+                        .meter
+                        .input
+                        .is_slow(active.meter.input.waited(now), config)
+                {
                     worker.counters.add(Counter::BodyTimeouts);
                     active.time_out_content(link);
                 }
             }
             Some(Need::Peer) => {
-                let waited = active.saw_end() && now.saturating_sub(active.meter.other) >= ticks(config.closed_grace);
+                let waited = active.saw_end()
+                    && now.saturating_sub(active.meter.other) >= ticks(config.closed_grace);
                 return waited || self.io.is_reset(cx);
             }
             _ => {}
@@ -201,7 +266,12 @@ impl Active {
     fn time_out_head(&mut self, link: &Link) {
         self.protocol.give_up();
         self.read.clear();
-        self.respond_plain(StatusCode::REQUEST_TIMEOUT, "the request did not come in time", true, link);
+        self.respond_plain(
+            StatusCode::REQUEST_TIMEOUT,
+            "the request did not come in time",
+            true,
+            link,
+        );
     }
 
     /// Tells whoever takes the content; a handler that has not begun is never run.
@@ -210,7 +280,12 @@ impl Active {
         self.read.clear();
         if self.is_gathering() {
             self.drop_gathered();
-            self.respond_plain(StatusCode::REQUEST_TIMEOUT, "the content did not come in time", true, link);
+            self.respond_plain(
+                StatusCode::REQUEST_TIMEOUT,
+                "the content did not come in time",
+                true,
+                link,
+            );
         } else if let Some(feed) = self.feed.take() {
             self.cut(&feed, BodyError::Timeout, link);
         }
@@ -219,7 +294,9 @@ impl Active {
 
 /// `after` in ticks, rounded up, and one more because a tick has begun.
 fn ticks(after: Duration) -> u32 {
-    u32::try_from(after.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX / 2).saturating_add(1)
+    u32::try_from(after.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u32::MAX / 2)
+        .saturating_add(1)
 }
 
 const TICKS_A_SECOND: u64 = 4;

@@ -19,7 +19,7 @@ pub mod config;
 mod deadline;
 mod respond;
 
-use crate::http1::driver::active::{Active, Need};
+use crate::http1::driver::active::{Active, MIN_READ, Need};
 use crate::http1::driver::config::Config;
 use crate::http1::error::Error;
 use crate::resource::addr::ConnInfo;
@@ -47,7 +47,9 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,7 +115,16 @@ impl<P> Connection<P> {
         let slot = shared.worker.register(info);
         shared.worker.counters.add(Counter::ConnectionsAccepted);
         let since = shared.worker.now();
-        Self { stage: Stage::Http(Http { io, phase: HttpPhase::Idle, since, served: false }), link: Link { shared, slot }, _permit: permit }
+        Self {
+            stage: Stage::Http(Http {
+                io,
+                phase: HttpPhase::Idle,
+                since,
+                served: false,
+            }),
+            link: Link { shared, slot },
+            _permit: permit,
+        }
     }
 }
 
@@ -129,10 +140,20 @@ impl<P: Unpin> Future for Connection<P> {
                     Exit::Closed => me.stage = Stage::Ended,
                     Exit::Upgrade(active) => {
                         me.link.slot.set_due(0);
-                        let Stage::Http(http) = std::mem::replace(&mut me.stage, Stage::Ended) else { continue };
+                        let Stage::Http(http) = std::mem::replace(&mut me.stage, Stage::Ended)
+                        else {
+                            continue;
+                        };
+                        let worker = &me.link.shared.worker;
+                        worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
-                            me.link.shared.worker.counters.add(Counter::Upgrades);
-                            me.stage = Stage::Upgraded(on_upgrade.run(Upgraded::new(http.io, read_ahead)));
+                            worker.counters.add(Counter::Upgrades);
+                            match respond::guarded(|| {
+                                on_upgrade.run(Upgraded::new(http.io, read_ahead))
+                            }) {
+                                Ok(future) => me.stage = Stage::Upgraded(future),
+                                Err(_) => worker.counters.add(Counter::HandlerPanics),
+                            }
                         }
                     }
                 },
@@ -210,7 +231,11 @@ impl Http {
                         Need::Close => return self.begin_linger(cx, link),
                         Need::Abort => return self.closed(link),
                         Need::Switch => {
-                            let HttpPhase::Active(active) = std::mem::replace(&mut self.phase, HttpPhase::Idle) else { continue };
+                            let HttpPhase::Active(active) =
+                                std::mem::replace(&mut self.phase, HttpPhase::Idle)
+                            else {
+                                continue;
+                            };
                             return Poll::Ready(Exit::Upgrade(active));
                         }
                         Need::Head | Need::Content | Need::Peer => {
@@ -233,7 +258,9 @@ impl Http {
     /// Reads once. `false` when there is nothing to read: an active connection without anything in
     /// progress is idle then. `woken` says that there probably is.
     fn read(&mut self, cx: &mut Context<'_>, need: Need, woken: bool, link: &Link) -> bool {
-        let HttpPhase::Active(active) = &mut self.phase else { return true };
+        let HttpPhase::Active(active) = &mut self.phase else {
+            return true;
+        };
         if !active.may_read(need, &link.shared) {
             active.rest();
             return false;
@@ -247,12 +274,19 @@ impl Http {
             }
             return false;
         }
-        let HttpPhase::Active(active) = &mut self.phase else { return true };
+        let HttpPhase::Active(active) = &mut self.phase else {
+            return true;
+        };
         active.reserve(need, &link.shared.config);
         match self.io.poll_read(cx, &mut active.read) {
             Poll::Pending => {
                 if between {
+                    let since = self.since;
                     self.retire(link);
+                    if woken {
+                        // There was nothing to read, so nothing has moved the deadline.
+                        self.since = since;
+                    }
                 } else {
                     active.rest();
                 }
@@ -300,12 +334,17 @@ impl Http {
     /// Closes our side and begins to throw away what the peer still sends, so that it can read the last
     /// response instead of a reset (RFC 9112 §9.6).
     fn begin_linger(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Exit> {
-        let HttpPhase::Active(active) = std::mem::replace(&mut self.phase, HttpPhase::Linger(LINGER_KIB)) else { return Poll::Ready(Exit::Closed) };
+        let HttpPhase::Active(active) =
+            std::mem::replace(&mut self.phase, HttpPhase::Linger(LINGER_KIB))
+        else {
+            return Poll::Ready(Exit::Closed);
+        };
         let saw_end = active.saw_end();
         active.give();
         link.shared.worker.charge(&link.slot, 0);
         self.since = link.shared.worker.now();
-        link.slot.set_due(link.shared.worker.tick_after(link.shared.config.linger));
+        link.slot
+            .set_due(link.shared.worker.tick_after(link.shared.config.linger));
         if saw_end {
             // The peer has closed its side: nothing can come that would reset the connection.
             let _ = self.io.poll_shutdown(cx);
@@ -316,7 +355,9 @@ impl Http {
     }
 
     fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let HttpPhase::Linger(left) = &mut self.phase else { return Poll::Ready(()) };
+        let HttpPhase::Linger(left) = &mut self.phase else {
+            return Poll::Ready(());
+        };
         if self.io.poll_shutdown(cx).is_pending() {
             return Poll::Pending;
         }
@@ -329,7 +370,10 @@ impl Http {
             let len = buf.len();
             pool::give(buf);
             match ready!(read) {
-                Ok(1..) => *left = left.saturating_sub(u32::try_from(len.div_ceil(1024)).unwrap_or(u32::MAX)),
+                Ok(1..) => {
+                    *left =
+                        left.saturating_sub(u32::try_from(len.div_ceil(1024)).unwrap_or(u32::MAX))
+                }
                 Ok(0) | Err(_) => return Poll::Ready(()),
             }
             if *left == 0 {
@@ -354,7 +398,12 @@ impl Http {
 
 impl Active {
     /// Writes what waits, as far as the transport takes it.
-    fn write(&mut self, cx: &mut Context<'_>, io: &mut Io, link: &Link) -> Poll<std::io::Result<()>> {
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut Io,
+        link: &Link,
+    ) -> Poll<std::io::Result<()>> {
         while !self.out.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.out.slices(&mut slices);
@@ -370,7 +419,16 @@ impl Active {
                 }
             }
         }
-        if matches!(io, Io::Dyn(_)) { io.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+        if !matches!(io, Io::Dyn(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = io.poll_flush(cx);
+        if flushed.is_pending() {
+            self.stalled(link);
+        } else {
+            self.flushed(link);
+        }
+        flushed
     }
 
     /// Whether this need allows another read now.
@@ -379,8 +437,13 @@ impl Active {
             return false;
         }
         match need {
-            Need::Peer => self.read.len() < shared.config.read_ahead,
-            Need::Content if !self.read.is_empty() => {
+            Need::Peer
+                if !self.read.is_empty()
+                    && self.read.len() + MIN_READ > shared.config.read_ahead =>
+            {
+                false
+            }
+            Need::Peer | Need::Content if !self.read.is_empty() => {
                 // Under pressure, whoever holds octets reads no more until they are taken.
                 let paused = shared.worker.budget().pressure() >= Pressure::High;
                 if paused {

@@ -103,28 +103,50 @@ impl Active {
         let counters = &link.shared.worker.counters;
         if response.invalid().is_some() {
             counters.add(Counter::InvalidResponses);
-            return self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
+            return self.respond_plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal server error",
+                false,
+                link,
+            );
         }
         let (status, headers, mut body, upgrade) = response.into_sendable();
         let is_head = *self.protocol.head().method() == Method::HEAD;
         let mut length = body.len();
-        let mut close = link.shared.worker.phase() != Phase::Running || self.must_close_unread(&link.shared.config);
+        let mut close = link.shared.worker.phase() != Phase::Running
+            || self.must_close_unread(&link.shared.config);
         if !headers.is_plain() || length.is_none() {
-            if headers.get(CONNECTION).is_some_and(|value| grammar::list(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"))) {
+            if headers.get(CONNECTION).is_some_and(|value| {
+                grammar::list(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"))
+            }) {
                 close = true;
             }
             // D43: a handler's Content-Length counts where the content does not tell its own length.
-            if length.is_none() || ((is_head || status == StatusCode::NOT_MODIFIED) && body.is_empty()) {
-                let declared = headers.get(CONTENT_LENGTH).and_then(|value| number::decimal(value.as_bytes()));
+            if length.is_none()
+                || ((is_head || status == StatusCode::NOT_MODIFIED) && body.is_empty())
+            {
+                let declared = headers
+                    .get(CONTENT_LENGTH)
+                    .and_then(|value| number::decimal(value.as_bytes()));
                 length = declared.or(length);
             }
         }
-        let switch = status == StatusCode::SWITCHING_PROTOCOLS || (*self.protocol.head().method() == Method::CONNECT && status.is_success());
+        let switch = status == StatusCode::SWITCHING_PROTOCOLS
+            || (*self.protocol.head().method() == Method::CONNECT && status.is_success());
         if switch && upgrade.is_none() {
             counters.add(Counter::InvalidResponses);
-            return self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
+            return self.respond_plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal server error",
+                false,
+                link,
+            );
         }
-        let head = ResponseHead { status, length, close };
+        let head = ResponseHead {
+            status,
+            length,
+            close,
+        };
         let sent = self.send_head(head, headers.lines(), link);
         headers.finish();
         match sent {
@@ -135,7 +157,10 @@ impl Active {
             Ok(_) => match body.take_full() {
                 Some(content) => {
                     if self.protocol.send_data(content, &mut self.out).is_err()
-                        || self.protocol.send_end(std::iter::empty(), &mut self.out).is_err()
+                        || self
+                            .protocol
+                            .send_end(std::iter::empty(), &mut self.out)
+                            .is_err()
                     {
                         self.cannot_send(link);
                     }
@@ -147,7 +172,12 @@ impl Active {
             },
             Err(()) if self.protocol.state().response == ResponseHalf::AwaitingFinal => {
                 counters.add(Counter::InvalidResponses);
-                self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", true, link);
+                self.respond_plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal server error",
+                    true,
+                    link,
+                );
             }
             Err(()) => self.cannot_send(link),
         }
@@ -167,14 +197,20 @@ impl Active {
                     None => Some(Need::Peer),
                 };
             }
-            Ok(Poll::Ready(Some(Ok(Fed::Chunk(chunk))))) => self.protocol.send_data(chunk, &mut self.out).is_ok(),
+            Ok(Poll::Ready(Some(Ok(Fed::Chunk(chunk))))) => {
+                self.protocol.send_data(chunk, &mut self.out).is_ok()
+            }
             Ok(Poll::Ready(Some(Ok(Fed::Trailers(trailers))))) => {
                 self.sending = None;
-                self.protocol.send_end(trailers.lines(), &mut self.out).is_ok()
+                self.protocol
+                    .send_end(trailers.lines(), &mut self.out)
+                    .is_ok()
             }
             Ok(Poll::Ready(None)) => {
                 self.sending = None;
-                self.protocol.send_end(std::iter::empty(), &mut self.out).is_ok()
+                self.protocol
+                    .send_end(std::iter::empty(), &mut self.out)
+                    .is_ok()
             }
             Ok(Poll::Ready(Some(Err(_)))) => false,
             Err(_) => {
@@ -200,23 +236,39 @@ impl Active {
     }
 
     /// Answers on the server's own account.
-    pub(super) fn respond_plain(&mut self, status: StatusCode, text: &'static str, close: bool, link: &Link) {
+    pub(super) fn respond_plain(
+        &mut self,
+        status: StatusCode,
+        text: &'static str,
+        close: bool,
+        link: &Link,
+    ) {
         self.touched = true;
         if self.protocol.state().response != ResponseHalf::AwaitingFinal {
             self.abort = true;
             return;
         }
         let text: &'static [u8] = text.as_bytes();
-        let head = ResponseHead { status, length: Some(text.len() as u64 + 1), close: close || self.must_close_unread(&link.shared.config) };
+        let close = close
+            || link.shared.worker.phase() != Phase::Running
+            || self.must_close_unread(&link.shared.config);
+        let head = ResponseHead {
+            status,
+            length: Some(text.len() as u64 + 1),
+            close,
+        };
         let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
         let retry = HeaderValue::from_static("1");
         let lines = [
             Some(FieldLine::new(&http::header::CONTENT_TYPE, &content_type)),
-            (status == StatusCode::SERVICE_UNAVAILABLE).then(|| FieldLine::new(&RETRY_AFTER, &retry)),
+            (status == StatusCode::SERVICE_UNAVAILABLE)
+                .then(|| FieldLine::new(&RETRY_AFTER, &retry)),
         ];
         let framing = self.send_head(head, lines.into_iter().flatten(), link);
         if framing.is_ok_and(|framing| framing != BodyFraming::Empty) {
-            let _ = self.protocol.send_data([text, b"\n"].concat().into(), &mut self.out);
+            let _ = self
+                .protocol
+                .send_data([text, b"\n"].concat().into(), &mut self.out);
             let _ = self.protocol.send_end(std::iter::empty(), &mut self.out);
         }
     }
@@ -224,14 +276,23 @@ impl Active {
     /// A handler panicked: this request fails, nothing else does.
     pub(super) fn panicked(&mut self, link: &Link) {
         link.shared.worker.counters.add(Counter::HandlerPanics);
-        self.respond_plain(StatusCode::INTERNAL_SERVER_ERROR, "internal server error", false, link);
+        self.respond_plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal server error",
+            false,
+            link,
+        );
     }
 
     /// Whether the connection cannot go on after this response because of content that was not read:
     /// more than is worth reading, or content that the client may or may not send (RFC 9110 §10.1.1).
     fn must_close_unread(&self, config: &Config) -> bool {
         self.protocol.state().request == RequestHalf::Body
-            && (self.protocol.awaits_continue() || self.protocol.unread().is_some_and(|left| left > config.drain_body + self.read.len() as u64))
+            && (self.protocol.awaits_continue()
+                || self
+                    .protocol
+                    .unread()
+                    .is_some_and(|left| left > config.drain_body + self.read.len() as u64))
     }
 
     /// A response that was begun cannot be ended: the peer must see it cut short.
@@ -243,13 +304,21 @@ impl Active {
     }
 
     #[inline]
-    fn send_head<'a>(&mut self, head: ResponseHead, lines: impl Iterator<Item = FieldLine<'a>>, link: &Link) -> Result<BodyFraming, ()> {
+    fn send_head<'a>(
+        &mut self,
+        head: ResponseHead,
+        lines: impl Iterator<Item = FieldLine<'a>>,
+        link: &Link,
+    ) -> Result<BodyFraming, ()> {
         STAMP.with_borrow_mut(|cached| {
             let tick = link.shared.worker.now();
             if cached.tick != tick || cached.config != link.shared.config.id {
                 cached.refresh(tick, &link.shared.config);
             }
-            let framing = self.protocol.send_response(head, lines, &mut cached.stamp, &mut self.out).map_err(|_| ())?;
+            let framing = self
+                .protocol
+                .send_response(head, lines, &mut cached.stamp, &mut self.out)
+                .map_err(|_| ())?;
             link.shared.worker.counters.add(Counter::Responses);
             Ok(framing)
         })
@@ -269,9 +338,12 @@ impl Cached {
     #[cold]
     fn refresh(&mut self, tick: u32, config: &Config) {
         let now = SystemTime::now();
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let second = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         if second != self.second || self.config != config.id {
-            let date = HeaderValue::try_from(httpdate::fmt_http_date(now)).unwrap_or_else(|_| HeaderValue::from_static(""));
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(now))
+                .unwrap_or_else(|_| HeaderValue::from_static(""));
             self.stamp = Stamp::new(&config.server, &date);
         }
         (self.tick, self.second, self.config) = (tick, second, config.id);
@@ -281,4 +353,3 @@ impl Cached {
 thread_local! {
     static STAMP: RefCell<Cached> = RefCell::default();
 }
-

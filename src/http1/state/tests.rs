@@ -3,19 +3,71 @@
 use super::*;
 
 const REQUESTS: [RequestHalf; 3] = [RequestHalf::Idle, RequestHalf::Body, RequestHalf::Done];
-const RESPONSES: [ResponseHalf; 4] = [ResponseHalf::Idle, ResponseHalf::AwaitingFinal, ResponseHalf::Body, ResponseHalf::Done];
-const LIVES: [Life; 4] = [Life::Persistent, Life::MustClose, Life::Closed, Life::Switched];
+const RESPONSES: [ResponseHalf; 4] = [
+    ResponseHalf::Idle,
+    ResponseHalf::AwaitingFinal,
+    ResponseHalf::Body,
+    ResponseHalf::Done,
+];
+const LIVES: [Life; 4] = [
+    Life::Persistent,
+    Life::MustClose,
+    Life::Closed,
+    Life::Switched,
+];
 const TRANSITIONS: [(&str, Transition); 14] = [
-    ("head", Transition::RequestHead { body: false, persistent: true }),
-    ("head+body", Transition::RequestHead { body: true, persistent: true }),
-    ("head-close", Transition::RequestHead { body: false, persistent: false }),
-    ("head+body-close", Transition::RequestHead { body: true, persistent: false }),
+    (
+        "head",
+        Transition::RequestHead {
+            body: false,
+            persistent: true,
+        },
+    ),
+    (
+        "head+body",
+        Transition::RequestHead {
+            body: true,
+            persistent: true,
+        },
+    ),
+    (
+        "head-close",
+        Transition::RequestHead {
+            body: false,
+            persistent: false,
+        },
+    ),
+    (
+        "head+body-close",
+        Transition::RequestHead {
+            body: true,
+            persistent: false,
+        },
+    ),
     ("request-end", Transition::RequestEnd),
     ("refuse", Transition::Refuse),
     ("interim", Transition::Interim),
-    ("final", Transition::Final { body: false, persistent: true }),
-    ("final+body", Transition::Final { body: true, persistent: true }),
-    ("final-close", Transition::Final { body: false, persistent: false }),
+    (
+        "final",
+        Transition::Final {
+            body: false,
+            persistent: true,
+        },
+    ),
+    (
+        "final+body",
+        Transition::Final {
+            body: true,
+            persistent: true,
+        },
+    ),
+    (
+        "final-close",
+        Transition::Final {
+            body: false,
+            persistent: false,
+        },
+    ),
     ("switch", Transition::Switch),
     ("response-end", Transition::ResponseEnd),
     ("next-cycle", Transition::NextCycle),
@@ -98,7 +150,11 @@ fn reachable() -> Vec<State> {
     let mut next = 0;
     while let Some(state) = found.get(next).copied() {
         next += 1;
-        for transition in TRANSITIONS.map(|(_, transition)| transition).into_iter().chain([Transition::Close]) {
+        for transition in TRANSITIONS
+            .map(|(_, transition)| transition)
+            .into_iter()
+            .chain([Transition::Close])
+        {
             let mut moved = state;
             if moved.apply(transition).is_ok() && !found.contains(&moved) {
                 found.push(moved);
@@ -109,26 +165,46 @@ fn reachable() -> Vec<State> {
 }
 
 fn written(state: State) -> String {
-    let request = ["I", "B", "D"][REQUESTS.iter().position(|half| *half == state.request).expect("listed")];
-    let response = ["I", "A", "B", "D"][RESPONSES.iter().position(|half| *half == state.response).expect("listed")];
-    let life = ["P", "M", "C", "S"][LIVES.iter().position(|life| *life == state.life).expect("listed")];
+    let request = ["I", "B", "D"][REQUESTS
+        .iter()
+        .position(|half| *half == state.request)
+        .expect("listed")];
+    let response = ["I", "A", "B", "D"][RESPONSES
+        .iter()
+        .position(|half| *half == state.response)
+        .expect("listed")];
+    let life = ["P", "M", "C", "S"][LIVES
+        .iter()
+        .position(|life| *life == state.life)
+        .expect("listed")];
     format!("{request}/{response}/{life}")
 }
 
 #[test]
 fn every_state_with_every_transition() {
-    let legal: Vec<[&str; 3]> =
-        LEGAL.lines().filter_map(|line| line.split_whitespace().collect::<Vec<_>>().try_into().ok()).collect();
+    let legal: Vec<[&str; 3]> = LEGAL
+        .lines()
+        .filter_map(|line| line.split_whitespace().collect::<Vec<_>>().try_into().ok())
+        .collect();
     let mut used = 0;
     for request in REQUESTS {
         for response in RESPONSES {
             for life in LIVES {
-                let state = State { request, response, life };
-                if !is_reachable(state) && !(request == RequestHalf::Idle && response == ResponseHalf::Idle) {
+                let state = State {
+                    request,
+                    response,
+                    life,
+                };
+                if !is_reachable(state)
+                    && !(request == RequestHalf::Idle && response == ResponseHalf::Idle)
+                {
                     continue;
                 }
                 for (name, transition) in TRANSITIONS {
-                    let expected = legal.iter().find(|row| row[0] == written(state) && row[1] == name).map(|row| row[2]);
+                    let expected = legal
+                        .iter()
+                        .find(|row| row[0] == written(state) && row[1] == name)
+                        .map(|row| row[2]);
                     let mut moved = state;
                     let result = moved.apply(transition).ok().map(|()| written(moved));
                     assert_eq!(result.as_deref(), expected, "{} {name}", written(state));
@@ -150,7 +226,10 @@ fn every_state_with_every_transition() {
 fn nothing_is_legal_once_closed_but_close() {
     for life in [Life::Closed, Life::Switched] {
         for (name, transition) in TRANSITIONS {
-            let mut state = State { life, ..State::default() };
+            let mut state = State {
+                life,
+                ..State::default()
+            };
             assert_eq!(state.apply(transition), Err(IllegalTransition), "{name}");
         }
     }

@@ -30,8 +30,16 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, for tests that try each.
-    pub const ALL: [Self; 8] =
-        [Self::Reset, Self::BrokenPipe, Self::TimedOut, Self::End, Self::WriteZero, Self::Short, Self::Dribble, Self::Stall];
+    pub const ALL: [Self; 8] = [
+        Self::Reset,
+        Self::BrokenPipe,
+        Self::TimedOut,
+        Self::End,
+        Self::WriteZero,
+        Self::Short,
+        Self::Dribble,
+        Self::Stall,
+    ];
 }
 
 /// A transport around another one, in which call number `at` (counted from 0 over reads, writes,
@@ -48,7 +56,13 @@ pub struct FaultyTransport<T> {
 impl<T: Transport> FaultyTransport<T> {
     /// Wraps `inner`. With `at` beyond the last call, nothing goes wrong and the calls are only counted.
     pub fn new(inner: T, fault: Fault, at: usize) -> Self {
-        Self { inner, fault, at, calls: Arc::default(), active: false }
+        Self {
+            inner,
+            fault,
+            at,
+            calls: Arc::default(),
+            active: false,
+        }
     }
 
     /// The number of calls so far, readable after the transport has gone.
@@ -79,7 +93,9 @@ impl<T: Transport> Transport for FaultyTransport<T> {
         match self.meet() {
             Some(Fault::Stall) => Poll::Pending,
             Some(Fault::End) => Poll::Ready(Ok(())),
-            Some(fault) if Self::error(fault).is_some() => Poll::Ready(Self::error(fault).map_or(Ok(()), Err)),
+            Some(fault) if Self::error(fault).is_some() => {
+                Poll::Ready(Self::error(fault).map_or(Ok(()), Err))
+            }
             _ => self.inner.poll_readable(cx),
         }
     }
@@ -108,7 +124,11 @@ impl<T: Transport> Transport for FaultyTransport<T> {
         Poll::Ready(Ok(len))
     }
 
-    fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let total: usize = bufs.iter().map(|buf| buf.len()).sum();
         let most = match self.meet() {
             Some(Fault::Stall) => return Poll::Pending,
@@ -121,7 +141,9 @@ impl<T: Transport> Transport for FaultyTransport<T> {
             },
             None => total,
         };
-        let Some(first) = bufs.first() else { return Poll::Ready(Ok(0)) };
+        let Some(first) = bufs.first() else {
+            return Poll::Ready(Ok(0));
+        };
         if most < total {
             let part = &first[..first.len().min(most)];
             return self.inner.poll_writev(cx, &[IoSlice::new(part)]);
@@ -132,7 +154,9 @@ impl<T: Transport> Transport for FaultyTransport<T> {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.meet() {
             Some(Fault::Stall) => Poll::Pending,
-            Some(fault) if Self::error(fault).is_some() => Poll::Ready(Self::error(fault).map_or(Ok(()), Err)),
+            Some(fault) if Self::error(fault).is_some() => {
+                Poll::Ready(Self::error(fault).map_or(Ok(()), Err))
+            }
             _ => self.inner.poll_flush(cx),
         }
     }
@@ -140,7 +164,9 @@ impl<T: Transport> Transport for FaultyTransport<T> {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.meet() {
             Some(Fault::Stall) => Poll::Pending,
-            Some(fault) if Self::error(fault).is_some() => Poll::Ready(Self::error(fault).map_or(Ok(()), Err)),
+            Some(fault) if Self::error(fault).is_some() => {
+                Poll::Ready(Self::error(fault).map_or(Ok(()), Err))
+            }
             _ => self.inner.poll_shutdown(cx),
         }
     }

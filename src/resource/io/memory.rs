@@ -25,8 +25,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// # });
 /// ```
 pub fn pair(capacity: usize) -> (MemoryStream, MemoryStream) {
-    let wire = Arc::new(Mutex::new(Wire { halves: [Half::new(capacity), Half::new(capacity)], reset: false }));
-    (MemoryStream { wire: wire.clone(), end: 0 }, MemoryStream { wire, end: 1 })
+    let wire = Arc::new(Mutex::new(Wire {
+        halves: [Half::new(capacity), Half::new(capacity)],
+        reset: false,
+    }));
+    (
+        MemoryStream {
+            wire: wire.clone(),
+            end: 0,
+        },
+        MemoryStream { wire, end: 1 },
+    )
 }
 
 /// One end of an in-memory connection. Dropping it closes both directions.
@@ -54,11 +63,20 @@ struct Half {
 
 impl Half {
     fn new(capacity: usize) -> Self {
-        Self { buf: BytesMut::new(), capacity, closed: false, reader: None, writer: None }
+        Self {
+            buf: BytesMut::new(),
+            capacity,
+            closed: false,
+            reader: None,
+            writer: None,
+        }
     }
 
     fn wake(&mut self) {
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+        for waker in [self.reader.take(), self.writer.take()]
+            .into_iter()
+            .flatten()
+        {
             waker.wake();
         }
     }
@@ -91,7 +109,12 @@ impl MemoryStream {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read_into(&self, cx: &mut Context<'_>, limit: usize, mut sink: impl FnMut(&[u8])) -> Poll<io::Result<usize>> {
+    fn read_into(
+        &self,
+        cx: &Context<'_>,
+        limit: usize,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Poll<io::Result<usize>> {
         let mut wire = self.wire();
         if wire.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -126,7 +149,11 @@ impl Transport for MemoryStream {
         self.read_into(cx, spare, |octets| buf.extend_from_slice(octets))
     }
 
-    fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut wire = self.wire();
         if wire.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
@@ -178,14 +205,23 @@ impl Drop for MemoryStream {
 }
 
 impl AsyncRead for MemoryStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let room = buf.remaining();
-        self.read_into(cx, room, |octets| buf.put_slice(octets)).map_ok(drop)
+        self.read_into(cx, room, |octets| buf.put_slice(octets))
+            .map_ok(drop)
     }
 }
 
 impl AsyncWrite for MemoryStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }

@@ -65,5 +65,5 @@ const PAGE: &str = include_str!("welcome.html");
 
 /// Nothing but the page's own style and script, which are named by their SHA-256, and requests to this
 /// server. `tests/serve.rs` holds the digests to the page.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-uydpQvHwqJ8zg9CN7vM4LFfaHSUC+DezuePGa5Wzhcg='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-s90teDP9QfTefMuQe6wwGuQKUb+YxgX04cCnjLG6nVI='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

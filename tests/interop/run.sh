@@ -15,6 +15,7 @@ target=$(cd "$target" && pwd)
 export WIRELINE_TOOLS=${WIRELINE_TOOLS:-$target/tools}
 export PATH="$WIRELINE_TOOLS/venv/bin:$WIRELINE_TOOLS/bin:$PATH:/usr/local/sbin:/usr/sbin"
 
+export PYTHONDONTWRITEBYTECODE=1
 cargo build --quiet --release --example probe
 # The program that replaces this shell ends what it starts, also when it is stopped.
 exec python3 tests/interop/main.py "$target/release/examples/probe" "$@"

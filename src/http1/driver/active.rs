@@ -1,11 +1,10 @@
 //! A connection in which something is going on.
 
 use crate::http1::connection::{Connection, Event};
+use crate::http1::driver::Link;
 use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
 use crate::http1::driver::respond::guarded;
-use crate::http1::driver::{Link, counter_of};
-use crate::http1::error::Error;
 use crate::http1::framing::BodyFraming;
 use crate::http1::out::Out;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State};
@@ -14,13 +13,12 @@ use crate::resource::counters::Counter;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::body::{Body, BodyError};
-use crate::service::feed::{Demand, Feed};
+use crate::service::feed::Feed;
 use crate::service::handler::ResponseFuture;
-use crate::service::headers::Headers;
 use crate::service::request::{Parts, Request};
 use crate::service::upgrade::OnUpgrade;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::task::Context;
@@ -36,13 +34,13 @@ pub(crate) struct Active {
     /// Where the request's content goes while its handler takes it.
     pub(super) feed: Option<Arc<Feed>>,
     /// A request whose small content is read before its handler runs.
-    gather: Option<Box<Gather>>,
+    pub(super) gather: Option<Box<Gather>>,
     pub(super) upgrade: Option<OnUpgrade>,
     pub(super) meter: Meter,
     /// Octets of content that nobody took and that were thrown away.
-    discarded: u64,
+    pub(super) discarded: u64,
     /// The peer has closed its side.
-    ended: bool,
+    pub(super) ended: bool,
     /// The read before filled its buffer: the next one may be larger.
     full: bool,
     /// The request's content is a slice of the read buffer, which it keeps from the pool.
@@ -57,9 +55,10 @@ pub(crate) struct Active {
     pub(super) abort: bool,
 }
 
-struct Gather {
-    request: Request,
-    content: BytesMut,
+/// A request whose content is not whole yet.
+pub(super) struct Gather {
+    pub(super) request: Request,
+    pub(super) content: BytesMut,
 }
 
 /// What has to happen before anything else can.
@@ -291,201 +290,6 @@ impl Active {
         }
     }
 
-    /// Runs the handler with a body that it takes as it comes.
-    fn stream(&mut self, mut request: Request, length: Option<u64>, link: &Link) {
-        let (feed, body) = Body::fed(length);
-        *request.body_mut() = body;
-        self.feed = Some(feed);
-        self.call(request, link);
-    }
-
-    /// A chunked body that has come whole with its head needs no stream.
-    fn stream_chunked(&mut self, cx: &Context<'_>, mut request: Request, link: &Link) {
-        if self.protocol.awaits_continue() {
-            return self.stream(request, None, link);
-        }
-        let mut content = Content::default();
-        loop {
-            match self
-                .protocol
-                .receive(&mut self.read, &link.shared.config.limits)
-            {
-                Ok(Some(Event::Data(data))) => content.push(data),
-                Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
-                    *request.body_mut() = Body::full(content.into_bytes());
-                    self.pinned = true;
-                    return self.call(request, link);
-                }
-                Ok(Some(Event::EndOfMessage(trailers))) => {
-                    let (feed, body) = Body::fed(None);
-                    if !content.is_empty() {
-                        feed.push(content.into_bytes(), cx.waker());
-                    }
-                    feed.end(Ok(Some(trailer_headers(&trailers))));
-                    *request.body_mut() = body;
-                    return self.call(request, link);
-                }
-                Ok(_) => {
-                    self.stream(request, None, link);
-                    if let Some(feed) = self.feed.as_ref().filter(|_| !content.is_empty()) {
-                        feed.push(content.into_bytes(), cx.waker());
-                    }
-                    return;
-                }
-                Err(error) => return self.refuse(error, link),
-            }
-        }
-    }
-
-    /// Reads the small content of a request whose handler has not run yet.
-    fn gather(&mut self, _: &mut Context<'_>, link: &Link) -> Option<Need> {
-        match self
-            .protocol
-            .receive(&mut self.read, &link.shared.config.limits)
-        {
-            Ok(Some(Event::Data(data))) => {
-                let gather = self.gather.as_mut()?;
-                if gather.content.is_empty() && self.protocol.unread() == Some(0) {
-                    // Whole in one piece: a slice of the read buffer, unless that would pin it for little.
-                    let data = if data.len() < COPIED {
-                        Bytes::copy_from_slice(&data)
-                    } else {
-                        data
-                    };
-                    self.pinned = data.len() >= COPIED;
-                    *gather.request.body_mut() = Body::full(data);
-                } else {
-                    gather.content.extend_from_slice(&data);
-                }
-            }
-            Ok(Some(Event::EndOfMessage(_))) => {
-                let mut gather = self.gather.take()?;
-                if !gather.content.is_empty() {
-                    *gather.request.body_mut() =
-                        Body::full(std::mem::take(&mut gather.content).freeze());
-                }
-                self.call(gather.request, link);
-            }
-            Ok(_) if self.ended => {
-                link.shared.worker.counters.add(Counter::IncompleteRequests);
-                return Some(Need::Abort);
-            }
-            Ok(_) => return Some(Need::Content),
-            Err(error) => {
-                self.gather = None;
-                self.refuse(error, link);
-            }
-        }
-        None
-    }
-
-    /// Moves content from the buffer to whoever takes it. `Some(true)` when something moved,
-    /// `Some(false)` when more has to be read for that.
-    pub(super) fn pump(&mut self, cx: &Context<'_>, link: &Link) -> Option<bool> {
-        let feed = self.feed.clone()?;
-        match feed.poll_demand(cx) {
-            Demand::Full => return None,
-            Demand::Abandoned => {
-                self.feed = None;
-                return Some(true);
-            }
-            Demand::Wanted => {}
-        }
-        if self.protocol.awaits_continue() {
-            // RFC 9110 §10.1.1: said when the content is first asked for, not before, and not when it
-            // has begun to come.
-            if self.read.is_empty() {
-                let _ = self.protocol.send_interim(
-                    StatusCode::CONTINUE,
-                    std::iter::empty(),
-                    &mut self.out,
-                );
-            }
-            self.protocol.head_mut().semantics.expect_continue = false;
-        }
-        let mut content = Content::default();
-        loop {
-            match self
-                .protocol
-                .receive(&mut self.read, &link.shared.config.limits)
-            {
-                Ok(Some(Event::Data(data))) => {
-                    content.push(data);
-                    if content.len() < COALESCED {
-                        continue;
-                    }
-                }
-                Ok(Some(Event::EndOfMessage(trailers))) => {
-                    if !content.is_empty() {
-                        feed.push(content.into_bytes(), cx.waker());
-                    }
-                    feed.end(Ok(
-                        (!trailers.is_empty()).then(|| trailer_headers(&trailers))
-                    ));
-                    self.feed = None;
-                    return Some(true);
-                }
-                Ok(_) if content.is_empty() => {
-                    if self.ended {
-                        self.cut(&feed, BodyError::Incomplete, link);
-                        return Some(true);
-                    }
-                    return Some(false);
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    link.shared.worker.counters.add(counter_of(error));
-                    let reason = match error {
-                        Error::ContentTooLarge | Error::ChunkTooLarge => BodyError::TooLarge,
-                        error => BodyError::Malformed(
-                            error.status().unwrap_or(StatusCode::BAD_REQUEST),
-                            error.reason(),
-                        ),
-                    };
-                    self.read.clear();
-                    feed.end(Err(reason));
-                    self.feed = None;
-                    return Some(true);
-                }
-            }
-            feed.push(content.into_bytes(), cx.waker());
-            return Some(true);
-        }
-    }
-
-    /// Ends the content of a request before its end.
-    pub(super) fn cut(&mut self, feed: &Feed, error: BodyError, link: &Link) {
-        if matches!(error, BodyError::Incomplete) {
-            link.shared.worker.counters.add(Counter::IncompleteRequests);
-        }
-        feed.end(Err(error));
-        self.feed = None;
-    }
-
-    /// Throws away content that nobody took, so that the connection can go on.
-    fn discard(&mut self, link: &Link) -> Option<Need> {
-        self.feed = None;
-        if self.protocol.state().life == Life::MustClose {
-            return Some(Need::Close);
-        }
-        match self
-            .protocol
-            .receive(&mut self.read, &link.shared.config.limits)
-        {
-            Ok(Some(Event::Data(data))) => {
-                self.discarded += data.len() as u64;
-                (self.discarded > link.shared.config.drain_body).then_some(Need::Close)
-            }
-            Ok(Some(_)) => None,
-            Ok(None) => Some(if self.ended {
-                Need::Close
-            } else {
-                Need::Content
-            }),
-            Err(_) => Some(Need::Close),
-        }
-    }
-
     /// The peer has closed its side (RFC 9112 §9.5, D32).
     pub(crate) fn peer_closed(&mut self, link: &Link) {
         self.touched = true;
@@ -604,53 +408,6 @@ impl Active {
     }
 }
 
-/// Pieces of content put together: one large piece stays a slice, small ones are copied side by side.
-#[derive(Default)]
-struct Content {
-    first: Bytes,
-    rest: BytesMut,
-}
-
-impl Content {
-    fn push(&mut self, piece: Bytes) {
-        if self.is_empty() {
-            self.first = piece;
-            return;
-        }
-        if self.rest.is_empty() {
-            self.rest
-                .extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.rest.extend_from_slice(&piece);
-    }
-
-    fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.rest.is_empty() {
-            self.first
-        } else {
-            self.rest.freeze()
-        }
-    }
-}
-
-fn trailer_headers(trailers: &crate::http1::chunked::Trailers) -> Headers {
-    let line = |line: crate::wire::fields::FieldLine<'_>| {
-        Some((
-            HeaderName::from_bytes(line.name()).ok()?,
-            http::HeaderValue::from_bytes(line.value()).ok()?,
-        ))
-    };
-    trailers.iter().filter_map(line).collect()
-}
-
 thread_local! {
     // Boxed on purpose: the box itself goes round between the store and the connections.
     #[expect(clippy::vec_box, reason = "the box goes round")]
@@ -665,12 +422,6 @@ const HIGH_WATER: usize = 64 * 1024;
 
 /// How many requests one connection has answered before others get their turn.
 const TURNS: u32 = 16;
-
-/// Content below this is copied off the read buffer, which a slice would pin.
-const COPIED: usize = 512;
-
-/// Pieces of content are put together until they have this size.
-const COALESCED: usize = 4096;
 
 /// There is always room for a read of this size.
 pub(super) const MIN_READ: usize = 4096;

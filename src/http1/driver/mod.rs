@@ -16,6 +16,7 @@
 
 mod active;
 pub mod config;
+mod content;
 mod deadline;
 mod respond;
 

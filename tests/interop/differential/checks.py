@@ -55,6 +55,8 @@ def findings(found: Outcomes) -> list[str]:
     told = [f"wireline and {name} disagree: {difference}" for name, theirs in others.items() if (difference := judge.disagreement(ours, theirs, [*others.values()]))]
     if judge.alone(ours, list(others.values())):
         told.append("wireline alone accepts")
+    if judge.goes_on(ours, list(others.values())):
+        told.append("wireline alone goes on after the close of a connection")
     return told + breaches(ours)
 
 

@@ -1,8 +1,8 @@
 """Compares what wireline made of a case with what the others made of it.
 
-Two rules. Where wireline and another both accept a message, they must agree where it ends: whoever stands before the other in a chain of
-proxies and servers would otherwise see requests that the other does not see (RFC 9112 section 11.2). And a message that every other refuses, wireline
-must not accept.
+Three rules. Where wireline and another both accept a message, they must agree where it ends: whoever stands before the other in a chain of
+proxies and servers would otherwise see requests that the other does not see (RFC 9112 section 11.2). A message that every other refuses, wireline
+must not accept. And where every other closes the connection, wireline must not go on (RFC 9112 section 9.6).
 
 The end of a message shows in three ways: in the length of its content where a peer tells it, in the canary behind the case being answered or not, and
 in what follows being refused.
@@ -44,6 +44,15 @@ def alone(ours: Outcome, others: list[Outcome]) -> bool:
     """Whether wireline accepted a message that every other one refuses. A peer that has announced its close has no opinion on what follows."""
     place = accepted(ours)
     return place > 0 and all(accepted(other) < place and other.end not in (End.CLOSED, End.DEAF) for other in others)
+
+
+def goes_on(ours: Outcome, others: list[Outcome]) -> bool:
+    """Whether wireline answers something behind the message after which every other has announced its close."""
+    places = {len(other.messages) for other in others if other.end is End.CLOSED}
+    if len(places) != 1 or any(other.end is not End.CLOSED for other in others):
+        return False
+    place = places.pop()
+    return len(ours.messages) > place or (len(ours.messages) == place and ours.end in (End.CANARY, End.REFUSED))
 
 
 def stricter(ours: Outcome, theirs: Outcome) -> bool:

@@ -29,18 +29,25 @@ impl Answer {
 
     /// A field's value, or nothing.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("a field of text"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("a field of text"))
     }
 }
 
 /// A request without content.
 pub fn get(target: &str) -> Request<Full<Bytes>> {
-    Request::get(target).header("host", "localhost").body(Full::default()).expect("a request")
+    Request::get(target)
+        .header("host", "localhost")
+        .body(Full::default())
+        .expect("a request")
 }
 
 /// A request with content.
 pub fn post(target: &str, content_type: &str, content: impl Into<Bytes>) -> Request<Full<Bytes>> {
-    let request = Request::post(target).header("host", "localhost").header("content-type", content_type);
+    let request = Request::post(target)
+        .header("host", "localhost")
+        .header("content-type", content_type);
     request.body(Full::new(content.into())).expect("a request")
 }
 
@@ -51,7 +58,9 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let stream = TcpStream::connect(addr).await.expect("a connection");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("a handshake");
     tokio::spawn(connection);
     let mut answers = Vec::new();
     for request in requests {
@@ -64,7 +73,9 @@ where
 /// Sends one request over a connection of HTTP/2.
 pub async fn ask_http2(addr: SocketAddr, request: Request<Full<Bytes>>) -> Answer {
     let stream = TcpStream::connect(addr).await.expect("a connection");
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .expect("a handshake");
     tokio::spawn(connection);
     whole(sender.send_request(request).await.expect("an answer")).await
 }
@@ -73,5 +84,10 @@ async fn whole(response: http::Response<hyper::body::Incoming>) -> Answer {
     let (head, body) = response.into_parts();
     let body = body.collect().await.expect("the content");
     let trailers = body.trailers().cloned();
-    Answer { status: head.status, headers: head.headers, content: body.to_bytes(), trailers }
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        content: body.to_bytes(),
+        trailers,
+    }
 }

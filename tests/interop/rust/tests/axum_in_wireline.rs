@@ -19,11 +19,25 @@ use wireline_interop::{ask, get, post};
 
 /// The application on the other side.
 fn application() -> axum::Router {
-    async fn greet(State(greeting): State<&'static str>, Path(name): Path<String>, Query(query): Query<HashMap<String, String>>) -> String {
-        format!("{greeting} {name} {}", query.get("q").map_or("", String::as_str))
+    async fn greet(
+        State(greeting): State<&'static str>,
+        Path(name): Path<String>,
+        Query(query): Query<HashMap<String, String>>,
+    ) -> String {
+        format!(
+            "{greeting} {name} {}",
+            query.get("q").map_or("", String::as_str)
+        )
     }
-    async fn tell(method: Method, OriginalUri(uri): OriginalUri, headers: HeaderMap, path: MatchedPath) -> String {
-        let agent = headers.get("x-agent").map_or("", |value| value.to_str().expect("text"));
+    async fn tell(
+        method: Method,
+        OriginalUri(uri): OriginalUri,
+        headers: HeaderMap,
+        path: MatchedPath,
+    ) -> String {
+        let agent = headers
+            .get("x-agent")
+            .map_or("", |value| value.to_str().expect("text"));
         format!("{method} {uri} {} {agent}", path.as_str())
     }
     async fn double(axum::Json(number): axum::Json<u64>) -> axum::Json<u64> {
@@ -33,10 +47,16 @@ fn application() -> axum::Router {
         let mut section = HeaderMap::new();
         section.insert("x-sum", "9".parse().expect("a value"));
         let body = chunks(vec!["one ".into(), "two".into()], Some(section));
-        http::Response::builder().header("trailer", "x-sum").body(AxumBody::new(body)).expect("a response")
+        http::Response::builder()
+            .header("trailer", "x-sum")
+            .body(AxumBody::new(body))
+            .expect("a response")
     }
     async fn peer(request: axum::extract::Request) -> String {
-        request.extensions().get::<ConnInfo>().map_or_else(|| "unknown".to_owned(), |info| info.peer.ip().is_some().to_string())
+        request.extensions().get::<ConnInfo>().map_or_else(
+            || "unknown".to_owned(),
+            |info| info.peer.ip().is_some().to_string(),
+        )
     }
     axum::Router::new()
         .route("/greet/{name}", on_get(greet))
@@ -64,12 +84,17 @@ fn chunks(chunks: Vec<Bytes>, trailers: Option<HeaderMap>) -> Channel<Bytes, Inf
 
 fn mounted() -> TestServer {
     async fn mark(request: wireline::service::request::Request, next: Next) -> Response {
-        next.run(request).await.with_header("x-middleware", "wireline")
+        next.run(request)
+            .await
+            .with_header("x-middleware", "wireline")
     }
     let routes = Router::new()
         .get("/own", async || "wireline's own")
         .mount_tower("/app", application())
-        .nest("/limited", Router::new().mount_tower("/", application()).max_body(8))
+        .nest(
+            "/limited",
+            Router::new().mount_tower("/", application()).max_body(8),
+        )
         .middleware(mark)
         .build()
         .expect("no conflict");
@@ -80,7 +105,8 @@ fn mounted() -> TestServer {
 async fn requests_reach_the_mounted_router_and_answers_come_back() {
     let server = mounted();
     let mut told = get("/app/tell?a=b");
-    told.headers_mut().insert("x-agent", "hyper".parse().expect("a value"));
+    told.headers_mut()
+        .insert("x-agent", "hyper".parse().expect("a value"));
     let mut deleted = get("/app/tell");
     *deleted.method_mut() = Method::DELETE;
     let requests = vec![
@@ -98,7 +124,10 @@ async fn requests_reach_the_mounted_router_and_answers_come_back() {
         get("/app/peer"),
     ];
     let answers = ask(server.addr(), requests).await;
-    let seen: Vec<(u16, &str)> = answers.iter().map(|answer| (answer.status.as_u16(), answer.text())).collect();
+    let seen: Vec<(u16, &str)> = answers
+        .iter()
+        .map(|answer| (answer.status.as_u16(), answer.text()))
+        .collect();
     assert_eq!(seen[0], (200, "wireline's own"));
     assert_eq!(seen[1], (200, "hello café a b"));
     assert_eq!(seen[2], (200, "GET /tell?a=b /tell hyper"));
@@ -113,8 +142,15 @@ async fn requests_reach_the_mounted_router_and_answers_come_back() {
     assert_eq!(seen[11], (200, "true"));
     for answer in &answers {
         assert_eq!(answer.header("x-middleware"), "wireline");
-        assert_eq!(answer.headers.get_all("content-length").iter().count(), 1, "{answer:?}");
-        assert_eq!(answer.header("content-length"), answer.content.len().to_string());
+        assert_eq!(
+            answer.headers.get_all("content-length").iter().count(),
+            1,
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.header("content-length"),
+            answer.content.len().to_string()
+        );
         assert!(!answer.header("date").is_empty());
     }
 }
@@ -125,19 +161,34 @@ async fn head_announces_what_get_would_send() {
     let mut head = get("/app/greet/ada");
     *head.method_mut() = Method::HEAD;
     let answers = ask(server.addr(), [head, get("/app/greet/ada")]).await;
-    assert_eq!(answers[0].header("content-length"), answers[1].content.len().to_string());
-    assert_eq!((answers[0].content.len(), answers[1].text()), (0, "hello ada "));
+    assert_eq!(
+        answers[0].header("content-length"),
+        answers[1].content.len().to_string()
+    );
+    assert_eq!(
+        (answers[0].content.len(), answers[1].text()),
+        (0, "hello ada ")
+    );
 }
 
 #[tokio::test]
 async fn content_streams_through_and_keeps_its_limit() {
     let server = mounted();
-    let large: Bytes = (0..3_000_000u32).map(|place| (place % 251) as u8).collect::<Vec<_>>().into();
+    let large: Bytes = (0..3_000_000u32)
+        .map(|place| (place % 251) as u8)
+        .collect::<Vec<_>>()
+        .into();
     let answers = ask(server.addr(), [post("/app/echo", "x/y", large.clone())]).await;
-    assert_eq!((answers[0].status, answers[0].content.len()), (StatusCode::OK, large.len()));
+    assert_eq!(
+        (answers[0].status, answers[0].content.len()),
+        (StatusCode::OK, large.len())
+    );
     assert!(answers[0].content == large, "the content came back changed");
     let small = ask(server.addr(), [post("/limited/echo", "x/y", "12345678")]).await;
-    assert_eq!((small[0].status, small[0].text()), (StatusCode::OK, "12345678"));
+    assert_eq!(
+        (small[0].status, small[0].text()),
+        (StatusCode::OK, "12345678")
+    );
     let refused = ask(server.addr(), [post("/limited/echo", "x/y", "123456789")]).await;
     assert_eq!(refused[0].status, StatusCode::PAYLOAD_TOO_LARGE);
 }
@@ -146,19 +197,32 @@ async fn content_streams_through_and_keeps_its_limit() {
 async fn chunked_content_and_trailers_cross_over() {
     let server = mounted();
     let mut request = get("/app/trailers");
-    request.headers_mut().insert("te", "trailers".parse().expect("a value"));
+    request
+        .headers_mut()
+        .insert("te", "trailers".parse().expect("a value"));
     let answers = ask(server.addr(), [request]).await;
-    assert_eq!((answers[0].text(), answers[0].header("transfer-encoding")), ("one two", "chunked"));
+    assert_eq!(
+        (answers[0].text(), answers[0].header("transfer-encoding")),
+        ("one two", "chunked")
+    );
     let trailers = answers[0].trailers.as_ref().expect("a trailer section");
     assert_eq!(trailers["x-sum"], "9");
 
     // A body without a length that is too large to be here before the handler runs comes back without one.
     for (size, coding) in [(3, ""), (300_000, "chunked")] {
         let body = chunks(vec![vec![7; size].into(); 3], None);
-        let request = Request::post("/app/echo").header("host", "localhost").body(body).expect("a request");
+        let request = Request::post("/app/echo")
+            .header("host", "localhost")
+            .body(body)
+            .expect("a request");
         let answers = ask(server.addr(), [request]).await;
         assert_eq!(answers[0].header("transfer-encoding"), coding, "{size}");
-        assert!(answers[0].content == vec![7; 3 * size], "{} octets of {}", answers[0].content.len(), 3 * size);
+        assert!(
+            answers[0].content == vec![7; 3 * size],
+            "{} octets of {}",
+            answers[0].content.len(),
+            3 * size
+        );
     }
 }
 
@@ -166,20 +230,46 @@ async fn chunked_content_and_trailers_cross_over() {
 async fn axum_as_the_whole_service_and_as_the_fallback() {
     let server = TestServer::new(TowerService::new(application()));
     let answers = ask(server.addr(), [get("/greet/ada"), get("/nothing")]).await;
-    assert_eq!((answers[0].text(), answers[1].status), ("hello ada ", StatusCode::NOT_FOUND));
+    assert_eq!(
+        (answers[0].text(), answers[1].status),
+        ("hello ada ", StatusCode::NOT_FOUND)
+    );
 
-    let routes = Router::new().get("/own", async || "own").fallback_tower(application()).build().expect("valid");
+    let routes = Router::new()
+        .get("/own", async || "own")
+        .fallback_tower(application())
+        .build()
+        .expect("valid");
     let server = TestServer::new(routes);
     let answers = ask(server.addr(), [get("/own"), get("/greet/bob")]).await;
-    assert_eq!((answers[0].text(), answers[1].text()), ("own", "hello bob "));
+    assert_eq!(
+        (answers[0].text(), answers[1].text()),
+        ("own", "hello bob ")
+    );
 }
 
 #[tokio::test]
 async fn wireline_inside_axum() {
-    let routes = Router::new().get("/inner/{id}", async |wireline::extract::Path(id): wireline::extract::Path<u8>| id.to_string());
+    let routes = Router::new().get(
+        "/inner/{id}",
+        async |wireline::extract::Path(id): wireline::extract::Path<u8>| id.to_string(),
+    );
     let inner = wireline::tower::into_tower(std::sync::Arc::new(routes.build().expect("valid")));
     let outer = axum::Router::new().fallback_service(inner);
-    let response = tower::ServiceExt::oneshot(outer, Request::get("/inner/7").body(Full::<Bytes>::default()).expect("a request"));
+    let response = tower::ServiceExt::oneshot(
+        outer,
+        Request::get("/inner/7")
+            .body(Full::<Bytes>::default())
+            .expect("a request"),
+    );
     let response = response.await.expect("no error");
-    assert_eq!(response.into_body().collect().await.expect("the content").to_bytes(), "7");
+    assert_eq!(
+        response
+            .into_body()
+            .collect()
+            .await
+            .expect("the content")
+            .to_bytes(),
+        "7"
+    );
 }

@@ -73,7 +73,7 @@ fn router() -> Router {
         .get("/", hello)
         .get("/plaintext", hello)
         .get("/json", json)
-        .get("/health", async || ())
+        .get("/health", async || Response::ok())
         .post("/echo", echo)
         .get("/bytes/{n}", bytes)
         .get("/users/{id}/posts/{post}", post)
@@ -118,23 +118,16 @@ async fn sink(request: Request) -> Result<String, BodyError> {
 
 /// Streams `n` octets.
 async fn bytes(Path(n): Path<u64>) -> Response {
-    let (mut sender, body) = Body::channel();
     let block = Bytes::from_static(&[b'x'; 64 * 1024]);
-    tokio::spawn(async move {
-        let mut left = n;
-        while left > 0 {
-            let take = left.min(block.len() as u64);
-            left -= take;
-            if sender
-                .send(block.slice(..usize::try_from(take).unwrap_or(block.len())))
-                .await
-                .is_err()
-            {
-                return;
-            }
-        }
+    let mut left = n;
+    let chunks = std::iter::from_fn(move || {
+        let take = block
+            .len()
+            .min(usize::try_from(left).unwrap_or(block.len()));
+        left -= take as u64;
+        (take > 0).then(|| block.slice(..take))
     });
-    Response::new(body)
+    Response::new(Body::from_chunks(chunks))
         .with_content_type(OCTETS)
         .with_header("content-length", n)
 }

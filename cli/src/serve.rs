@@ -25,13 +25,13 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
+        let _ = running.set(handle.clone());
         let places: Vec<String> = handle.bound().iter().map(ToString::to_string).collect();
         say(&format!(
             "wireline {} is listening on {} (Ctrl-C to stop)",
             env!("CARGO_PKG_VERSION"),
             places.join(" and ")
         ));
-        let _ = running.set(handle.clone());
         let handle = handle.clone();
         tokio::spawn(async move {
             handle.stopping().await;

@@ -448,7 +448,7 @@ fn what_it_does_not_understand_is_one_line_and_code_2() {
     assert_refused(&["--addr", "127.0.0.1:eighty"], "eighty");
     assert_refused(&["--addr", "127.0.0.1"], "HOST:PORT");
     assert_refused(&["--addr"], "--addr");
-    assert_refused(&["--addr", "a\nb\n\nc"], "HOST:PORT");
+    assert_refused(&["--addr", "a\nb\n\nc"], "a b");
 }
 
 #[test]

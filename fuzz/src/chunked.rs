@@ -16,7 +16,11 @@ use wireline::http1::limits::Limits;
 /// When they do not.
 pub fn chunked(data: &[u8]) {
     let mut input = Input(data);
-    let limits = if input.flag() { tight() } else { Limits::default() };
+    let limits = if input.flag() {
+        tight()
+    } else {
+        Limits::default()
+    };
     let lengths = input.string(8);
     let body = input.0;
     // From here on the proportion of framing to payload matters, which the plain reading does not know.
@@ -25,15 +29,25 @@ pub fn chunked(data: &[u8]) {
     }
     let mut expected = reference::chunked(body, &limits);
     if let Verdict::Complete(message) = &mut expected {
-        message.trailers.retain(|(name, _)| !DROPPED.contains(&&name[..]));
+        message
+            .trailers
+            .retain(|(name, _)| !DROPPED.contains(&&name[..]));
     }
     assert_eq!(decode(&[body], &limits), expected, "whole");
-    assert_eq!(decode(&pieces(body, if lengths.is_empty() { &[1] } else { lengths }), &limits), expected, "cut by {lengths:?}");
+    assert_eq!(
+        decode(
+            &pieces(body, if lengths.is_empty() { &[1] } else { lengths }),
+            &limits
+        ),
+        expected,
+        "cut by {lengths:?}"
+    );
 }
 
 fn decode(pieces: &[&[u8]], limits: &Limits) -> Verdict {
     let mut connection = Connection::default();
-    let mut buf = BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"[..]);
+    let mut buf =
+        BytesMut::from(&b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"[..]);
     let head = connection.receive(&mut buf, &Limits::default());
     assert!(matches!(head, Ok(Some(Event::Request))) && buf.is_empty());
     let (mut message, mut received) = (reference::Message::default(), 0);
@@ -45,12 +59,22 @@ fn decode(pieces: &[&[u8]], limits: &Limits) -> Verdict {
                 Ok(None) => break,
                 Ok(Some(Event::Data(data))) => message.content.extend_from_slice(&data),
                 Ok(Some(Event::EndOfMessage(trailers))) => {
-                    message.trailers = trailers.iter().map(|field| (field.name().to_vec(), field.value().to_vec())).collect();
+                    message.trailers = trailers
+                        .iter()
+                        .map(|field| (field.name().to_vec(), field.value().to_vec()))
+                        .collect();
                     message.len = received - buf.len();
                     return Verdict::Complete(message);
                 }
                 Ok(Some(Event::Request)) => panic!("a request inside a body"),
-                Err(error) => return Verdict::Refused(error.status().expect("a fault in a body is answered").as_u16()),
+                Err(error) => {
+                    return Verdict::Refused(
+                        error
+                            .status()
+                            .expect("a fault in a body is answered")
+                            .as_u16(),
+                    );
+                }
             }
         }
     }

@@ -10,20 +10,42 @@ use http::Version;
 ///
 /// When httparse refuses it or reads it in another way.
 pub fn differential(data: &[u8]) {
-    let Some((connection, taken)) = accepted(data) else { return };
+    let Some((connection, taken)) = accepted(data) else {
+        return;
+    };
     let head = connection.head();
     let mut room = [httparse::EMPTY_HEADER; 128];
     let mut theirs = httparse::Request::new(&mut room);
     match theirs.parse(data) {
         Ok(status) => assert_eq!(status, httparse::Status::Complete(taken), "another length"),
         // RFC 9110 section 2.5: HTTP/1.2 is processed as HTTP/1.1; httparse does not know it.
-        Err(httparse::Error::Version) if head.version() == Version::HTTP_11 && !data[..taken].windows(10).any(|end| end == b" HTTP/1.1\r") => return,
+        Err(httparse::Error::Version)
+            if head.version() == Version::HTTP_11
+                && !data[..taken].windows(10).any(|end| end == b" HTTP/1.1\r") =>
+        {
+            return;
+        }
         Err(error) => panic!("httparse: {error}"),
     }
     assert_eq!(theirs.method, Some(head.method().as_str()));
     assert_eq!(theirs.path.map(str::as_bytes), Some(head.uri()));
-    assert_eq!(theirs.version, Some(u8::from(head.version() == Version::HTTP_11)));
-    let ours: Vec<_> = head.fields().map(|field| (field.name().to_vec(), field.value().to_vec())).collect();
-    let theirs: Vec<_> = theirs.headers.iter().map(|field| (field.name.to_ascii_lowercase().into_bytes(), field.value.to_vec())).collect();
+    assert_eq!(
+        theirs.version,
+        Some(u8::from(head.version() == Version::HTTP_11))
+    );
+    let ours: Vec<_> = head
+        .fields()
+        .map(|field| (field.name().to_vec(), field.value().to_vec()))
+        .collect();
+    let theirs: Vec<_> = theirs
+        .headers
+        .iter()
+        .map(|field| {
+            (
+                field.name.to_ascii_lowercase().into_bytes(),
+                field.value.to_vec(),
+            )
+        })
+        .collect();
     assert_eq!(ours, theirs);
 }

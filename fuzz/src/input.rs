@@ -41,7 +41,11 @@ pub(crate) fn pieces<'a>(octets: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
         if input.0.is_empty() {
             break;
         }
-        pieces.push(input.take(if *length == 0 { 256 } else { usize::from(*length) }));
+        pieces.push(input.take(if *length == 0 {
+            256
+        } else {
+            usize::from(*length)
+        }));
     }
     pieces
 }

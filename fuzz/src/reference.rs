@@ -48,14 +48,17 @@ fn read(body: &[u8], limits: &Limits, message: &mut Message) -> Result<(), Stop>
         if digits.is_empty() {
             return Err(Stop::Refused(400));
         }
-        let size = digits.iter().fold(0, |size, digit| size * 16 + u64::from(char::from(*digit).to_digit(16).unwrap_or_default()));
+        let size = digits.iter().fold(0, |size, digit| {
+            size * 16 + u64::from(char::from(*digit).to_digit(16).unwrap_or_default())
+        });
 
         let blank = run(body, at, |octet| matches!(octet, b' ' | b'\t'));
         at += blank.len();
         // The first blank is free.
         let mut extension = blank.len().saturating_sub(1);
         extensions += extension;
-        let is_extended = || extension <= limits.chunk_extension && extensions <= limits.chunk_extensions;
+        let is_extended =
+            || extension <= limits.chunk_extension && extensions <= limits.chunk_extensions;
         if !is_extended() {
             return Err(Stop::Refused(400));
         }
@@ -80,13 +83,26 @@ fn read(body: &[u8], limits: &Limits, message: &mut Message) -> Result<(), Stop>
             return Ok(());
         }
         let size = usize::try_from(size).map_err(|_| Stop::Incomplete)?;
-        message.content.extend_from_slice(body.get(at..at + size).ok_or(Stop::Incomplete)?);
+        message
+            .content
+            .extend_from_slice(body.get(at..at + size).ok_or(Stop::Incomplete)?);
         at = line_end(body, at + size)?;
     }
 }
 
-fn trailers(body: &[u8], start: usize, limits: &Limits, fields: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<usize, Stop> {
-    let within = |at: usize| if at - start > limits.trailer_section { Err(Stop::Refused(431)) } else { Ok(()) };
+fn trailers(
+    body: &[u8],
+    start: usize,
+    limits: &Limits,
+    fields: &mut Vec<(Vec<u8>, Vec<u8>)>,
+) -> Result<usize, Stop> {
+    let within = |at: usize| {
+        if at - start > limits.trailer_section {
+            Err(Stop::Refused(431))
+        } else {
+            Ok(())
+        }
+    };
     let mut at = start;
     loop {
         let name = run(body, at, is_token);
@@ -111,7 +127,10 @@ fn trailers(body: &[u8], start: usize, limits: &Limits, fields: &mut Vec<(Vec<u8
 /// The octets from `at` on that have a property.
 fn run(body: &[u8], at: usize, is: impl Fn(u8) -> bool) -> &[u8] {
     let rest = body.get(at..).unwrap_or_default();
-    &rest[..rest.iter().position(|octet| !is(*octet)).unwrap_or(rest.len())]
+    &rest[..rest
+        .iter()
+        .position(|octet| !is(*octet))
+        .unwrap_or(rest.len())]
 }
 
 fn next(body: &[u8], at: usize) -> Result<u8, Stop> {

@@ -22,9 +22,20 @@ use wireline::wire::fields::FieldLine;
 pub fn response(data: &[u8]) {
     let mut input = Input(data);
     let (method, minor) = (METHODS[input.below(METHODS.len())], input.below(2));
-    let option = ["", "Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: upgrade\r\nUpgrade: x\r\n"][input.below(4)];
+    let option = [
+        "",
+        "Connection: close\r\n",
+        "Connection: keep-alive\r\n",
+        "Connection: upgrade\r\nUpgrade: x\r\n",
+    ][input.below(4)];
     let mut connection = asked(method, minor, option);
-    let (mut out, stamp) = (Out::default(), Stamp::new(&HeaderValue::from_static("s"), &HeaderValue::from_static("d")));
+    let (mut out, mut stamp) = (
+        Out::default(),
+        Stamp::new(
+            &HeaderValue::from_static("s"),
+            &HeaderValue::from_static("d"),
+        ),
+    );
 
     let mut interims = Vec::new();
     if input.flag() {
@@ -32,13 +43,24 @@ pub fn response(data: &[u8]) {
         let before = out.len();
         match connection.send_interim(status, lines(&fields), &mut out) {
             Ok(()) if minor == 1 => interims.push((status, expected(&fields))),
-            _ => assert_eq!(out.len(), before, "an interim response that must not be sent"),
+            _ => assert_eq!(
+                out.len(),
+                before,
+                "an interim response that must not be sent"
+            ),
         }
     }
 
     let (status, fields) = (status(&mut input), fields(&mut input));
-    let head = ResponseHead { status, length: input.flag().then(|| input.below(64) as u64), close: input.flag() };
-    if connection.send_response(head, lines(&fields), &stamp, &mut out).is_err() {
+    let head = ResponseHead {
+        status,
+        length: input.flag().then(|| input.below(64) as u64),
+        close: input.flag(),
+    };
+    if connection
+        .send_response(head, lines(&fields), &mut stamp, &mut out)
+        .is_err()
+    {
         assert!(status.is_informational(), "{status} was refused");
         read_interims(&out.to_vec(), &interims);
         return;
@@ -52,43 +74,95 @@ pub fn response(data: &[u8]) {
     let at = read_interims(&sent, &interims);
     let mut room = [httparse::EMPTY_HEADER; 64];
     let mut theirs = httparse::Response::new(&mut room);
-    let Ok(httparse::Status::Complete(len)) = theirs.parse(&sent[at..]) else { panic!("no response: {}", sent.escape_ascii()) };
+    let Ok(httparse::Status::Complete(len)) = theirs.parse(&sent[at..]) else {
+        panic!("no response: {}", sent.escape_ascii())
+    };
     let body = &sent[at + len..];
-    assert_eq!((theirs.version, theirs.code), (Some(1), Some(status.as_u16())));
+    assert_eq!(
+        (theirs.version, theirs.code),
+        (Some(1), Some(status.as_u16()))
+    );
 
     // The fields of the handler, in order, then ours.
     let read = pairs(theirs.headers);
     let mine = expected(&fields);
-    let may_upgrade = status == StatusCode::SWITCHING_PROTOCOLS || status == StatusCode::UPGRADE_REQUIRED;
-    let mine: Vec<_> = mine.into_iter().filter(|(name, _)| may_upgrade || name != "upgrade").collect();
+    let may_upgrade =
+        status == StatusCode::SWITCHING_PROTOCOLS || status == StatusCode::UPGRADE_REQUIRED;
+    let mine: Vec<_> = mine
+        .into_iter()
+        .filter(|(name, _)| may_upgrade || name != "upgrade")
+        .collect();
     assert_eq!(read.get(..mine.len()), Some(&mine[..]));
-    let of_name = |name: &str| read[mine.len()..].iter().filter(|(known, _)| known == name).map(|(_, value)| &value[..]).collect::<Vec<_>>();
+    let of_name = |name: &str| {
+        read[mine.len()..]
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| &value[..])
+            .collect::<Vec<_>>()
+    };
     for name in ["date", "server"] {
-        assert_eq!(of_name(name).len() + mine.iter().filter(|(known, _)| known == name).count().min(1), 1, "{name}");
+        assert_eq!(
+            of_name(name).len()
+                + mine
+                    .iter()
+                    .filter(|(known, _)| known == name)
+                    .count()
+                    .min(1),
+            1,
+            "{name}"
+        );
     }
 
     let switched = connection.state().life == Life::Switched;
-    let (lengths, codings, options) = (of_name("content-length"), of_name("transfer-encoding"), of_name("connection"));
+    let (lengths, codings, options) = (
+        of_name("content-length"),
+        of_name("transfer-encoding"),
+        of_name("connection"),
+    );
     let said = options.first().copied().unwrap_or_default();
-    assert_eq!(options.len(), usize::from(!(switched && method == "CONNECT")));
-    assert_eq!(said == b"keep-alive", connection.state().life == Life::Persistent);
-    assert_eq!(said == b"keep-alive" && ended, connection.next_cycle().is_ok());
+    assert_eq!(
+        options.len(),
+        usize::from(!(switched && method == "CONNECT"))
+    );
+    assert_eq!(
+        said == b"keep-alive",
+        connection.state().life == Life::Persistent
+    );
+    assert_eq!(
+        said == b"keep-alive" && ended,
+        connection.next_cycle().is_ok()
+    );
     assert!(lengths.len() + codings.len() <= 1);
 
     // RFC 9112 section 6.3, as a client reads it.
-    let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304) || method == "HEAD" || (method == "CONNECT" && status.is_success());
-    assert!(!(status.is_informational() || status == 204 || switched) || lengths.len() + codings.len() == 0);
+    let bodiless = status.is_informational()
+        || matches!(status.as_u16(), 204 | 304)
+        || method == "HEAD"
+        || (method == "CONNECT" && status.is_success());
+    assert!(
+        !(status.is_informational() || status == 204 || switched)
+            || lengths.len() + codings.len() == 0
+    );
     if bodiless {
         assert!(body.is_empty() && content.is_empty() && ended);
     } else if let [coding] = codings[..] {
         assert_eq!((coding, minor), (&b"chunked"[..], 1));
-        let Verdict::Complete(message) = reference::chunked(body, &Limits::default()) else { panic!("no chunks: {}", body.escape_ascii()) };
+        let Verdict::Complete(message) = reference::chunked(body, &Limits::default()) else {
+            panic!("no chunks: {}", body.escape_ascii())
+        };
         assert_eq!((message.content, message.len), (content, body.len()));
         assert_eq!(text(message.trailers), expected(&trailers));
     } else if let [length] = lengths[..] {
-        assert_eq!(head.length.map(|length| length.to_string().into_bytes()), Some(length.to_vec()));
+        assert_eq!(
+            head.length.map(|length| length.to_string().into_bytes()),
+            Some(length.to_vec())
+        );
         assert_eq!(body, content);
-        assert_eq!(ended, head.length == Some(body.len() as u64), "a response that is cut short is not ended");
+        assert_eq!(
+            ended,
+            head.length == Some(body.len() as u64),
+            "a response that is cut short is not ended"
+        );
     } else {
         assert_eq!((body, minor, said), (&content[..], 0, &b"close"[..]));
     }
@@ -136,9 +210,13 @@ fn fields(input: &mut Input<'_>) -> Vec<(HeaderName, HeaderValue)> {
     let mut fields = Vec::new();
     for _ in 0..input.below(8) {
         let known = input.below(NAMES.len() + 4);
-        let name = NAMES.get(known).map_or_else(|| input.string(12), |name| name.as_bytes());
+        let name = NAMES
+            .get(known)
+            .map_or_else(|| input.string(12), |name| name.as_bytes());
         let value = input.string(40);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
             fields.push((name, value));
         }
     }
@@ -146,21 +224,37 @@ fn fields(input: &mut Input<'_>) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 fn lines(fields: &[(HeaderName, HeaderValue)]) -> impl Iterator<Item = FieldLine<'_>> {
-    fields.iter().map(|(name, value)| FieldLine::new(name, value))
+    fields
+        .iter()
+        .map(|(name, value)| FieldLine::new(name, value))
 }
 
 /// The fields that must arrive.
 fn expected(fields: &[(HeaderName, HeaderValue)]) -> Vec<(String, Vec<u8>)> {
-    let kept = fields.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
-    kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().trim_ascii().to_vec())).collect()
+    let kept = fields
+        .iter()
+        .filter(|(name, _)| !OURS.contains(&name.as_str()));
+    kept.map(|(name, value)| {
+        (
+            name.as_str().to_owned(),
+            value.as_bytes().trim_ascii().to_vec(),
+        )
+    })
+    .collect()
 }
 
 fn text(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
-    fields.into_iter().map(|(name, value)| (String::from_utf8_lossy(&name).into_owned(), value)).collect()
+    fields
+        .into_iter()
+        .map(|(name, value)| (String::from_utf8_lossy(&name).into_owned(), value))
+        .collect()
 }
 
 fn pairs(headers: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
-    headers.iter().map(|field| (field.name.to_owned(), field.value.trim_ascii().to_vec())).collect()
+    headers
+        .iter()
+        .map(|field| (field.name.to_owned(), field.value.trim_ascii().to_vec()))
+        .collect()
 }
 
 /// Reads the interim responses that were sent; gives where the final one begins.
@@ -169,8 +263,13 @@ fn read_interims(sent: &[u8], interims: &[(StatusCode, Vec<(String, Vec<u8>)>)])
     for (status, fields) in interims {
         let mut room = [httparse::EMPTY_HEADER; 64];
         let mut theirs = httparse::Response::new(&mut room);
-        let Ok(httparse::Status::Complete(len)) = theirs.parse(&sent[at..]) else { panic!("no interim response: {}", sent.escape_ascii()) };
-        assert_eq!((theirs.version, theirs.code), (Some(1), Some(status.as_u16())));
+        let Ok(httparse::Status::Complete(len)) = theirs.parse(&sent[at..]) else {
+            panic!("no interim response: {}", sent.escape_ascii())
+        };
+        assert_eq!(
+            (theirs.version, theirs.code),
+            (Some(1), Some(status.as_u16()))
+        );
         assert!(status.is_informational() && *status != StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(pairs(theirs.headers), *fields);
         at += len;
@@ -181,7 +280,13 @@ fn read_interims(sent: &[u8], interims: &[(StatusCode, Vec<(String, Vec<u8>)>)])
 const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "CONNECT"];
 
 /// Fields whose value the engine decides.
-const OURS: [&str; 5] = ["connection", "content-length", "transfer-encoding", "keep-alive", "proxy-connection"];
+const OURS: [&str; 5] = [
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "proxy-connection",
+];
 
 const NAMES: [&str; 12] = [
     "connection",

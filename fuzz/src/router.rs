@@ -14,20 +14,31 @@ pub fn router(data: &[u8]) {
     let path = lines.pop().unwrap_or_default();
     let (mut tree, mut known) = (Tree::new(), Vec::<Pattern>::new());
     for line in lines {
-        let Ok(source) = std::str::from_utf8(line) else { continue };
+        let Ok(source) = std::str::from_utf8(line) else {
+            continue;
+        };
         split(source);
         let pattern = match Pattern::parse(source) {
             Ok(pattern) => pattern,
             Err(error) => {
-                assert!(error.offset() <= source.len() && error.pattern() == source && !error.to_string().is_empty());
+                assert!(
+                    error.offset() <= source.len()
+                        && error.pattern() == source
+                        && !error.to_string().is_empty()
+                );
                 continue;
             }
         };
         assert_eq!(pattern.as_str(), source);
-        let same = known.iter().find(|old| old.segments() == pattern.segments());
+        let same = known
+            .iter()
+            .find(|old| old.segments() == pattern.segments());
         match (tree.insert(&pattern, known.len()), same) {
             (Ok(()), None) => known.push(pattern),
-            (Err(conflict), Some(old)) => assert_eq!((conflict.existing(), conflict.refused()), (old.as_str(), source)),
+            (Err(conflict), Some(old)) => assert_eq!(
+                (conflict.existing(), conflict.refused()),
+                (old.as_str(), source)
+            ),
             (result, same) => panic!("{source}: {result:?} beside {same:?}"),
         }
     }
@@ -36,7 +47,9 @@ pub fn router(data: &[u8]) {
     for pattern in &known {
         // A literal route is found by its own path, whatever else matches it.
         if let Some(literal) = pattern.as_literal() {
-            let found = tree.find(literal.as_bytes(), &mut Params::new()).map(|leaf| &**leaf.pattern());
+            let found = tree
+                .find(literal.as_bytes(), &mut Params::new())
+                .map(|leaf| &**leaf.pattern());
             assert_eq!(found, Some(pattern));
         }
         agree(&tree, &known, &example(pattern));
@@ -51,7 +64,10 @@ fn split(source: &str) {
 }
 
 fn agree(tree: &Tree<usize>, known: &[Pattern], path: &[u8]) {
-    let ranked = known.iter().enumerate().filter_map(|(index, pattern)| Some((rank(pattern, path)?, index)));
+    let ranked = known
+        .iter()
+        .enumerate()
+        .filter_map(|(index, pattern)| Some((rank(pattern, path)?, index)));
     let best = ranked.min_by(|((a, _), _), ((b, _), _)| a.cmp(b));
     let mut params = Params::new();
     let found = tree.find(path, &mut params);
@@ -59,7 +75,12 @@ fn agree(tree: &Tree<usize>, known: &[Pattern], path: &[u8]) {
     match (found, best) {
         (None, None) => assert!(captures.is_empty()),
         (Some(leaf), Some(((_, expected), index))) => {
-            assert_eq!((*leaf.value(), &captures), (index, &expected), "{}", path.escape_ascii());
+            assert_eq!(
+                (*leaf.value(), &captures),
+                (index, &expected),
+                "{}",
+                path.escape_ascii()
+            );
             assert_eq!(leaf.names().len(), captures.len());
         }
         (found, best) => panic!("{}: {found:?}, expected {best:?}", path.escape_ascii()),
@@ -82,7 +103,9 @@ fn rank<'p>(pattern: &Pattern, path: &'p [u8]) -> Option<(Ranks, Vec<&'p [u8]>)>
             Segment::Literal(_) => return None,
             Segment::Param { prefix, suffix } => {
                 ranks.push((1, usize::MAX - prefix.len(), usize::MAX - suffix.len()));
-                let capture = text.strip_prefix(prefix.as_bytes())?.strip_suffix(suffix.as_bytes())?;
+                let capture = text
+                    .strip_prefix(prefix.as_bytes())?
+                    .strip_suffix(suffix.as_bytes())?;
                 if capture.is_empty() || cuts_escape(text, prefix.len() + capture.len()) {
                     return None;
                 }
@@ -115,5 +138,7 @@ fn example(pattern: &Pattern) -> Vec<u8> {
         Segment::Param { prefix, suffix } => format!("{prefix}x{suffix}"),
         Segment::Rest => "x/y".to_owned(),
     });
-    segments.flat_map(|segment| [b"/".to_vec(), segment.into_bytes()].concat()).collect()
+    segments
+        .flat_map(|segment| [b"/".to_vec(), segment.into_bytes()].concat())
+        .collect()
 }

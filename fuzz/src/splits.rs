@@ -12,15 +12,27 @@ use wireline::http1::limits::Limits;
 /// When it does not.
 pub fn splits(data: &[u8]) {
     let mut input = Input(data);
-    let limits = if input.flag() { tight() } else { Limits::default() };
+    let limits = if input.flag() {
+        tight()
+    } else {
+        Limits::default()
+    };
     let mut lengths = input.string(8).to_vec();
     if lengths.is_empty() {
         lengths.push(7);
     }
     let conversation = input.0;
     let whole = Record::of([conversation], &limits);
-    assert_eq!(Record::of(conversation.chunks(1), &limits), whole, "octet by octet");
-    assert_eq!(Record::of(pieces(conversation, &lengths), &limits), whole, "cut by {lengths:?}");
+    assert_eq!(
+        Record::of(conversation.chunks(1), &limits),
+        whole,
+        "octet by octet"
+    );
+    assert_eq!(
+        Record::of(pieces(conversation, &lengths), &limits),
+        whole,
+        "cut by {lengths:?}"
+    );
 }
 
 /// Limits that short inputs reach.

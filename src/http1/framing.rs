@@ -46,13 +46,13 @@ pub(crate) fn request(
                 // RFC 9112 §3.2: one Host, and a valid one, even when an absolute target overrides it.
                 // Nearly always it is the one that was found valid in the request before.
                 let host = field.value(block);
-                if seen.host
-                    || (host != known_host.as_slice() && !grammar::is_host(host))
-                    || host.is_empty()
-                {
+                if seen.host || host.is_empty() {
                     return Err(Error::Host);
                 }
                 if host != known_host.as_slice() {
+                    if !grammar::is_host(host) {
+                        return Err(Error::Host);
+                    }
                     known_host.clear();
                     known_host.extend_from_slice(host);
                 }

@@ -68,6 +68,23 @@ impl Body {
         (BodySender { feed: Some(feed) }, body)
     }
 
+    /// A stream of chunks that are made when they are sent: no task, no channel.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use wireline::service::body::Body;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let body = Body::from_chunks((1..4).map(|number| Bytes::from(format!("{number};"))));
+    /// assert_eq!(body.collect().await.unwrap(), "1;2;3;");
+    /// # });
+    /// ```
+    pub fn from_chunks(chunks: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+        Self {
+            kind: Kind::Foreign(Box::pin(Chunks(Box::new(chunks)))),
+        }
+    }
+
     /// A stream with whoever holds the feed as its producer.
     pub(crate) fn fed(length: Option<u64>) -> (Arc<Feed>, Self) {
         let feed = Arc::new(Feed::default());
@@ -433,6 +450,21 @@ impl std::error::Error for BodyError {
             Self::Foreign(error) => Some(&**error),
             _ => None,
         }
+    }
+}
+
+/// See [`Body::from_chunks`].
+struct Chunks(Box<dyn Iterator<Item = Bytes> + Send>);
+
+impl http_body::Body for Chunks {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk))))
     }
 }
 

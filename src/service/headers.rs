@@ -298,10 +298,13 @@ impl Headers {
         self.len() == 0
     }
 
-    /// Whether there is nothing but a content type.
+    /// The content type, when there is nothing else.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        matches!(&self.repr, Repr::List { rest, .. } if rest.is_empty())
+    pub(crate) fn plain_type(&self) -> Option<&HeaderValue> {
+        match &self.repr {
+            Repr::List { content_type, rest } if rest.is_empty() => content_type.as_ref(),
+            _ => None,
+        }
     }
 
     /// Removes everything.

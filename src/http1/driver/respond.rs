@@ -115,7 +115,7 @@ impl Active {
         let mut length = body.len();
         let mut close = link.shared.worker.phase() != Phase::Running
             || self.must_close_unread(&link.shared.config);
-        if !headers.is_plain() || length.is_none() {
+        if headers.plain_type().is_none() || length.is_none() {
             if headers.get(CONNECTION).is_some_and(|value| {
                 grammar::list(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"))
             }) {
@@ -147,7 +147,13 @@ impl Active {
             length,
             close,
         };
-        let sent = self.send_head(head, headers.lines(), link);
+        let sent = match headers.plain_type() {
+            Some(value) => {
+                let only = FieldLine::new(&http::header::CONTENT_TYPE, value);
+                self.send_head(head, std::iter::once(only), link)
+            }
+            None => self.send_head(head, headers.lines(), link),
+        };
         headers.finish();
         match sent {
             Ok(BodyFraming::Empty) => {

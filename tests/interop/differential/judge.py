@@ -2,7 +2,7 @@
 
 Three rules. Where wireline and another both accept a message, they must agree where it ends: whoever stands before the other in a chain of
 proxies and servers would otherwise see requests that the other does not see (RFC 9112 section 11.2). A message that every other refuses, wireline
-must not accept. And where every other closes the connection, wireline must not go on (RFC 9112 section 9.6).
+must not accept. And where the others close the connection, wireline must not go on (RFC 9112 section 9.6).
 
 The end of a message shows in three ways: in the length of its content where a peer tells it, in the canary behind the case being answered or not, and
 in what follows being refused.
@@ -43,15 +43,17 @@ def accepted(outcome: Outcome) -> int:
 def alone(ours: Outcome, others: list[Outcome]) -> bool:
     """Whether wireline accepted a message that every other one refuses. A peer that has announced its close has no opinion on what follows."""
     place = accepted(ours)
-    return place > 0 and all(accepted(other) < place and other.end not in (End.CLOSED, End.DEAF) for other in others)
+    return place > 0 and all(accepted(other) < place and other.end not in (End.CLOSED, End.NO_OPINION) for other in others)
 
 
 def goes_on(ours: Outcome, others: list[Outcome]) -> bool:
-    """Whether wireline answers something behind the message after which every other has announced its close."""
+    """Whether wireline answers something behind a message after which another has announced its close, and none of the others goes on."""
     places = {len(other.messages) for other in others if other.end is End.CLOSED}
-    if len(places) != 1 or any(other.end is not End.CLOSED for other in others):
+    if len(places) != 1:
         return False
     place = places.pop()
+    if any(accepted(other) > place or other.end not in (End.CLOSED, End.REFUSED, End.SILENT, End.NO_OPINION) for other in others):
+        return False
     return len(ours.messages) > place or (len(ours.messages) == place and ours.end in (End.CANARY, End.REFUSED))
 
 
@@ -74,7 +76,7 @@ def _step(outcome: Outcome, place: int) -> _Message | End:
 def _explained(ours: Outcome, theirs: Outcome, place: int, all_others: list[Outcome]) -> bool:
     """Whether one peer may answer the canary behind `place` messages that both accept, and the other may not, although the messages end at the same place."""
     end = theirs.end if ours.end is End.CANARY else ours.end
-    if place == 0 or end in (End.CLOSED, End.DEAF):
+    if place == 0 or end in (End.CLOSED, End.NO_OPINION):
         return True
     if end is End.SILENT:
         # An answer before the message had ended, then a close: the message was refused after all.

@@ -20,8 +20,8 @@ class End(Enum):
     SILENT = "closed in silence"
     # Closed as its last response said it would.
     CLOSED = "closed as announced"
-    # Has no opinion on what followed.
-    DEAF = "drops what followed an upgrade that it ignored"
+    # Node drops what comes behind an upgrade that it ignores, h11 never keeps a connection with HTTP/1.0.
+    NO_OPINION = "has no opinion on what follows"
     WAITING = "waits for more"
 
 
@@ -69,7 +69,7 @@ class Peer:
         elif closed:
             outcome.end = End.SILENT
         elif outcome.responses and self.tells.deaf(outcome.responses[-1]):
-            outcome.end = End.DEAF
+            outcome.end = End.NO_OPINION
         return outcome
 
 
@@ -162,7 +162,7 @@ class H11:
                 machine.send(h11.Response(status_code=status, headers=[("Content-Length", "0")]))
                 machine.send(h11.EndOfMessage())
                 if machine.our_state is h11.MUST_CLOSE:
-                    outcome.end = End.CLOSED
+                    outcome.end = End.NO_OPINION if request.http_version == b"1.0" else End.CLOSED
                     return outcome
                 machine.start_next_cycle()
             else:

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Writes fuzz/seeds/ anew: from the corpus of conversations where the target reads HTTP, from the lists below where it does not.
+
+    python3 fuzz/seeds.py
+"""
+
+import hashlib
+import pathlib
+import re
+import shutil
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+MOST = 48  # seeds of one target
+LONGEST = 1500  # octets of one seed
+
+ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
+
+ROUTES = [
+    ["/", "/users", "/users/{id}", "/users/{id}/posts/{post}", "/users/7/posts/8"],
+    ["/users/me", "/users/:id", "/users/{id}/edit", "/users/me/edit"],
+    ["/static/{*path}", "/static/style.css", "/static/{file}", "/static/a/b/c"],
+    ["/v{major}", "/v{major}.json", "/{name}.json", "/v1.json"],
+    ["/{a}/x", "/{a}/{b}", "/a/{b}", "/a/x", "/a/x/"],
+    ["/a{{b}}", "/a{{{b}}}", "/a%7Bb%7D"],
+    ["/%41{x}41", "/{x}41", "/{x}1", "/a%41"],
+    ["/caf\u00e9", "/caf%c3%a9", "/{x}", "/caf%C3%A9"],
+    ["//", "///{x}", "/{x}//", "//a//"],
+    ["/{a}/{b}/{c}/end", "/a/{b}/{c}/end", "/a/a/{c}/end", "/{a}/a/a/end", "/a/a/a/other"],
+    ["/a{x}aa", "/aa{x}a", "/a{x}", "/{x}aa", "/aaaaa"],
+    [":get/users/:id", ":post/users", "/users/1"],
+    ["/{x}", "/{y}", "/x"],
+    ["/{x", "/x}", "/{}", "/{*}", "/{*x}/y", "/a{*x}", "/{x}{y}", "/{1}", "/?", "/%4", "x", "/%4"],
+    ["/" + "/".join("{p%d}" % place for place in range(17)), "/" + "/".join("{p%d}" % place for place in range(16)), "/x" * 16],
+    ["/{a}", "/{a}/{*rest}", "/{*rest}", "/a/b/c"],
+]
+
+# Octet by octet what fuzz/src/response.rs takes: method, minor version, option, interim, status, fields, length, close, content, trailers.
+RESPONSES = [
+    b"\0\1\0\0" + b"\0" + b"\0" + b"\1\5\0" + b"\1\1\5hello",
+    b"\0\1\0\0" + b"\0" + b"\1\x0b\5plain" + b"\0\0" + b"\2\1\5hello\1\6 world" + b"\1\x0a\2ok",
+    b"\0\0\0\0" + b"\0" + b"\0" + b"\0\0" + b"\1\1\5hello",
+    b"\1\1\0\0" + b"\0" + b"\0" + b"\1\5\0" + b"\0",
+    b"\1\1\0\0" + b"\0" + b"\0" + b"\0\0" + b"\1\1\5hello",
+    b"\2\1\0\0" + b"\4" + b"\0" + b"\1\5\0" + b"\0",
+    b"\2\1\0\0" + b"\5" + b"\0" + b"\1\5\0" + b"\0",
+    b"\3\1\0\0" + b"\0" + b"\0" + b"\0\0" + b"\0",
+    b"\3\1\0\0" + b"\6" + b"\0" + b"\1\3\0" + b"\1\1\3abc",
+    b"\0\1\3\0" + b"\1" + b"\1\5\1x" + b"\0\0" + b"\0",
+    b"\0\1\0\0" + b"\7" + b"\1\5\1x" + b"\1\0\0" + b"\0",
+    b"\0\1\0\1" + b"\3" + b"\2\x0a\1x\0\5close" + b"\0" + b"\0" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\0\0\1" + b"\2" + b"\0" + b"\0" + b"\0" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\1\0" + b"\0" + b"\0" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\0\2\0" + b"\0" + b"\0" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\0" + b"\1\2\1" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\5\0\5close\1\0019\2\7chunked\3\1x\4\1x" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\2\6\1d\7\1s" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\3\x0a\6a\r\nb: c\x0f\3x y\1z\x0d\2ok\3 v " + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\0" + b"\1\7\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\0" + b"\1\1\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\0" + b"\0\0" + b"\3\0\5large\1\0\1\1x" + b"\2\1\0019\x0a\1t",
+    b"\0\1\0\0" + b"\x0a\2\x99" + b"\0" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\x09" + b"\0" + b"\1\0\0" + b"\0",
+]
+
+
+def main():
+    cases = [case for file in sorted((HERE / "../tests/corpus/http1").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
+    conversations = {case["name"]: unescape(case["bytes"]) for case in cases}
+    heads = {case["name"] for case in cases if case["events"]}
+    bodies = {
+        name: octets.split(b"\r\n\r\n", 1)[1]
+        for name, octets in conversations.items()
+        if name.startswith(("chunk", "trailer", "found")) and b"chunked\r\n\r\n" in octets
+    }
+    write("request_head", conversations)
+    write("differential", {name: octets for name, octets in conversations.items() if name in heads})
+    write("splits", {name: bytes([place % 2, 3, 1 + place % 5, 7, 40]) + conversations[name] for place, name in enumerate(conversations)})
+    write("chunked", {name: bytes([place % 2, 2, 3, 11]) + bodies[name] for place, name in enumerate(bodies)})
+    write("response", {f"response-{place}": octets for place, octets in enumerate(RESPONSES)})
+    write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
+
+
+def write(target, inputs):
+    """Replaces the seeds of a target by at most MOST of the inputs, chosen by the hash of their names."""
+    folder = HERE / "seeds" / target
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    short = [name for name, octets in inputs.items() if len(octets) <= LONGEST]
+    for name in sorted(short, key=lambda name: hashlib.sha256(name.encode()).digest())[:MOST]:
+        (folder / name).write_bytes(inputs[name])
+    print(f"{target}: {len(list(folder.iterdir()))} seeds")
+
+
+def unescape(text):
+    def repeat(match):
+        return match[2] * int(match[1])
+
+    text = re.sub(r"\{(\d+)\*([^}]*)\}", repeat, text)
+    octets = bytearray()
+    for match in re.finditer(r"\\x(..)|\\(.)|([^\\]+)", text, re.DOTALL):
+        octets += bytes.fromhex(match[1]) if match[1] else ESCAPES[match[2]] if match[2] else match[3].encode()
+    return bytes(octets)
+
+
+if __name__ == "__main__":
+    main()

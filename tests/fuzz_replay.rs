@@ -1,0 +1,141 @@
+//! What the fuzzers check, on a stable compiler: every committed seed and every finding is replayed.
+//!
+//! `fuzz/seeds/TARGET/` holds inputs to begin with, `fuzz/findings/TARGET/` those that once failed. The
+//! last test feeds the targets with mutations of the seeds, so that they also see what nobody chose.
+
+#[path = "../fuzz/src/lib.rs"]
+pub mod invariants;
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 6] = [
+    ("request_head", invariants::request_head),
+    ("splits", invariants::splits),
+    ("chunked", invariants::chunked),
+    ("differential", invariants::differential),
+    ("response", invariants::response),
+    ("router", invariants::router),
+];
+
+#[test]
+fn seeds_hold() {
+    for (name, target) in TARGETS {
+        let seeds = inputs("seeds", name);
+        assert!(
+            (10..=60).contains(&seeds.len()),
+            "{name}: {} seeds",
+            seeds.len()
+        );
+        replay(name, target, seeds);
+    }
+}
+
+#[test]
+fn findings_stay_fixed() {
+    for (name, target) in TARGETS {
+        replay(name, target, inputs("findings", name));
+    }
+}
+
+#[test]
+fn mutated_seeds_hold() {
+    let mut random = 1u64;
+    let mut below = |bound: usize| {
+        // A linear congruence with Knuth's multiplier: the same inputs in every run.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap_or_default() % bound
+    };
+    for (name, target) in TARGETS {
+        let seeds: Vec<Vec<u8>> = inputs("seeds", name)
+            .into_iter()
+            .map(|(_, seed)| seed)
+            .filter(|seed| seed.len() < 2000)
+            .collect();
+        for round in 0..MUTATIONS {
+            let mut input = seeds[below(seeds.len())].clone();
+            for _ in 0..1 + below(4) {
+                let at = below(input.len() + 1);
+                match below(5) {
+                    0 => input.truncate(at),
+                    1 => input.insert(at, b"\r\n \t:;,0a/{}%\0\x7f\xff"[below(16)]),
+                    2 if at < input.len() => {
+                        input[at] = u8::try_from(below(256)).unwrap_or_default()
+                    }
+                    3 if at < input.len() => drop(input.remove(at)),
+                    _ => {
+                        let other = &seeds[below(seeds.len())];
+                        let from = below(other.len() + 1);
+                        input.truncate(at);
+                        input.extend_from_slice(&other[from..]);
+                    }
+                }
+            }
+            assert!(
+                catch_unwind(|| target(&input)).is_ok(),
+                "{name}, round {round}: {}",
+                input.escape_ascii()
+            );
+        }
+    }
+}
+
+/// Every fuzz target is in the list above, and has its file.
+#[test]
+fn no_target_is_left_out() {
+    let mut files: Vec<String> = files(&folder("fuzz_targets"))
+        .iter()
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    let mut names = TARGETS.map(|(name, _)| name);
+    files.sort();
+    names.sort_unstable();
+    assert_eq!(files, names);
+}
+
+fn replay(name: &str, target: fn(&[u8]), inputs: Vec<(PathBuf, Vec<u8>)>) {
+    for (path, input) in inputs {
+        assert!(
+            catch_unwind(|| target(&input)).is_ok(),
+            "{name}: {}",
+            path.display()
+        );
+    }
+}
+
+fn inputs(kind: &str, target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = folder(kind).join(target);
+    // A target without findings has no folder for them.
+    let files = if folder.exists() {
+        files(&folder)
+    } else {
+        Vec::new()
+    };
+    files
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).expect("a readable input")))
+        .collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(name)
+}
+
+/// For each target.
+const MUTATIONS: usize = 5_000;

@@ -4,11 +4,9 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use std::sync::{Arc, OnceLock};
-use wireline::router::{BuildError, Router, Routes};
+use wireline::router::{BuildError, Routes};
 use wireline::server::Handle;
-use wireline::service::body::Body;
-use wireline::service::error::{Error, Result};
-use wireline::service::response::Response;
+use wireline::{Body, Error, Response, Result, Router};
 
 /// The routes. `running` is set once the server runs.
 pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError> {

@@ -5,8 +5,8 @@ use crate::routes;
 use std::io::{self, Write};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Once, OnceLock};
+use wireline::Server;
 use wireline::resource::counters::Counter;
-use wireline::server::Server;
 
 /// Serves until a signal ends it; an error is one line.
 pub(crate) fn run(options: &Options) -> Result<(), String> {

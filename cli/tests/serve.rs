@@ -29,9 +29,14 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut server = Self {
+            child,
+            stdout,
+            places: Vec::new(),
+        };
         let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
+        server.stdout.read_line(&mut line).unwrap();
         let version = env!("CARGO_PKG_VERSION");
         let places = line
             .strip_prefix(&format!("wireline {version} is listening on "))
@@ -39,13 +44,9 @@ impl Server {
             .unwrap_or_else(|| panic!("the first line is {line:?}"));
         let places = places
             .split(" and ")
-            .map(|place| place.trim_start_matches("http://").to_owned())
-            .collect();
-        Self {
-            child,
-            stdout,
-            places,
-        }
+            .map(|place| place.trim_start_matches("http://"));
+        server.places = places.map(str::to_owned).collect();
+        server
     }
 
     fn connect(&self) -> TcpStream {
@@ -82,8 +83,6 @@ impl Server {
                 break status;
             }
             if begun.elapsed() >= limit {
-                self.child.kill().unwrap();
-                self.child.wait().unwrap();
                 panic!("still running after {limit:?}");
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -103,6 +102,14 @@ impl Server {
         self.signal("-INT");
         let (status, said, complained) = self.end_within(Duration::from_secs(5));
         assert_eq!(status.code(), Some(0), "{said}{complained}");
+    }
+}
+
+impl Drop for Server {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

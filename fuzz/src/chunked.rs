@@ -1,8 +1,8 @@
 //! A chunked body is read as a plain reading of RFC 9112 section 7.1 reads it, however it is cut.
 
-use crate::input::{Input, pieces};
-use crate::reference::{self, Verdict};
-use crate::splits::tight;
+use super::input::{Input, pieces};
+use super::reference::{self, Verdict};
+use super::splits::tight;
 use bytes::BytesMut;
 use wireline::http1::connection::{Connection, Event};
 use wireline::http1::limits::Limits;

@@ -1,6 +1,6 @@
 //! A head that is accepted here is accepted by httparse, with equal method, target, version and fields.
 
-use crate::request_head::accepted;
+use super::request_head::accepted;
 use http::Version;
 
 /// Input: octets. Whatever httparse is laxer in (bare LF, many empty lines, no Host, framing) is not its

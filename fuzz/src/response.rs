@@ -1,8 +1,8 @@
 //! What is sent is read back by an independent parser as the one response that was meant, whatever a
 //! handler puts into it.
 
-use crate::input::Input;
-use crate::reference::{self, Verdict};
+use super::input::Input;
+use super::reference::{self, Verdict};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
 use wireline::http1::connection::{Connection, Event, ResponseHead};

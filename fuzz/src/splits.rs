@@ -1,7 +1,7 @@
 //! However a conversation is cut into reads, its events and its end are the same.
 
-use crate::conversation::Record;
-use crate::input::{Input, pieces};
+use super::conversation::Record;
+use super::input::{Input, pieces};
 use wireline::http1::limits::Limits;
 
 /// Input: one octet (odd: tight limits), one octet (how many cut lengths follow), the cut lengths, the

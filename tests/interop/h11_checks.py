@@ -227,7 +227,7 @@ class Client:
     @classmethod
     @contextmanager
     def to(cls, address: Address) -> Iterator["Client"]:
-        with socket.create_connection(address, 10) as connection:
+        with socket.create_connection(address, 5) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client = cls(connection)
             try:

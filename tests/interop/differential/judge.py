@@ -52,7 +52,7 @@ def goes_on(ours: Outcome, others: list[Outcome]) -> bool:
     if len(places) != 1:
         return False
     place = places.pop()
-    if any(accepted(other) > place or other.end not in (End.CLOSED, End.REFUSED, End.SILENT, End.NO_OPINION) for other in others):
+    if any(accepted(other) > place or other.end not in (End.CLOSED, End.REFUSED, End.SILENT) for other in others):
         return False
     return len(ours.messages) > place or (len(ours.messages) == place and ours.end in (End.CANARY, End.REFUSED))
 

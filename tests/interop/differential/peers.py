@@ -20,7 +20,7 @@ class End(Enum):
     SILENT = "closed in silence"
     # Closed as its last response said it would.
     CLOSED = "closed as announced"
-    # Node drops what comes behind an upgrade that it ignores, h11 never keeps a connection with HTTP/1.0.
+    # Node drops what comes behind an upgrade that it ignores.
     NO_OPINION = "has no opinion on what follows"
     WAITING = "waits for more"
 
@@ -162,7 +162,7 @@ class H11:
                 machine.send(h11.Response(status_code=status, headers=[("Content-Length", "0")]))
                 machine.send(h11.EndOfMessage())
                 if machine.our_state is h11.MUST_CLOSE:
-                    outcome.end = End.NO_OPINION if request.http_version == b"1.0" else End.CLOSED
+                    outcome.end = End.CLOSED
                     return outcome
                 machine.start_next_cycle()
             else:

@@ -1,0 +1,179 @@
+//! Where the server says no: body limits, the limit of connections, panics, the byte budget.
+
+use crate::{eventually, serve, serve_with};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use wireline::resource::counters::Counter;
+use wireline::server::config::Full;
+
+/// S37 to S43: a default for all, a group's own, smaller or larger, for lengths and for chunks; all inclusive.
+#[test]
+fn body_limits() {
+    let served = serve();
+    let upload = |path: &str, len: usize, chunked: bool| {
+        let content = "x".repeat(len);
+        let mut socket = served.connect();
+        let reply = if chunked {
+            let (first, second) = content.split_at(len / 2);
+            let mut chunks = String::new();
+            for half in [first, second] {
+                for piece in half.as_bytes().chunks(0x10_0000) {
+                    chunks += &format!(
+                        "{:x}\r\n{}\r\n",
+                        piece.len(),
+                        std::str::from_utf8(piece).unwrap()
+                    );
+                }
+            }
+            socket.request(
+                &format!("POST {path}"),
+                "Transfer-Encoding: chunked\r\n",
+                &(chunks + "0\r\n\r\n"),
+            )
+        } else {
+            socket.request(
+                &format!("POST {path}"),
+                &format!("Content-Length: {len}\r\n"),
+                &content,
+            )
+        };
+        assert_eq!(reply.persists(), reply.status == 200);
+        reply.status
+    };
+    const KIB: usize = 1024;
+    const MIB: usize = 1024 * KIB;
+    for chunked in [false, true] {
+        assert_eq!(upload("/api", 8 * KIB, chunked), 200);
+        assert_eq!(upload("/api", 8 * KIB + 1, chunked), 413);
+        assert_eq!(upload("/length", 10 * MIB, chunked), 200);
+        assert_eq!(upload("/length", 10 * MIB + 1, chunked), 413);
+        assert_eq!(upload("/upload", 50 * MIB, chunked), 200);
+        assert_eq!(upload("/upload", 50 * MIB + 1, chunked), 413);
+    }
+    let small = serve_with(|server| server.max_body(1000));
+    let reply = small
+        .connect()
+        .request("POST /echo", "Content-Length: 1001\r\n", "");
+    assert_eq!(reply.status, 413);
+    let reply = small
+        .connect()
+        .request("POST /api", "Content-Length: 1001\r\n", &"x".repeat(1001));
+    assert_eq!(reply.status, 200, "the group's limit wins");
+}
+
+/// S134, decision D4: one more gets 503 and when to come again; the others notice nothing.
+#[test]
+fn s134_beyond_the_limit_of_connections() {
+    let served = serve_with(|server| server.max_connections(3));
+    let mut held: Vec<_> = (0..3).map(|_| served.connect()).collect();
+    for socket in &mut held {
+        assert_eq!(socket.get("/").text(), "hello");
+    }
+    // More than may linger at once, and each sends a request that nobody will read.
+    for _ in 0..100 {
+        let mut refused = served.connect();
+        let reply = refused.get("/canary");
+        assert_eq!(
+            (
+                reply.status,
+                reply.field("retry-after"),
+                reply.field("connection")
+            ),
+            (503, Some("1"), Some("close"))
+        );
+        refused.assert_end();
+    }
+    assert_eq!(served.count(Counter::ConnectionsRefused), 100);
+    for socket in &mut held {
+        assert_eq!(socket.get("/").text(), "hello");
+    }
+    held.pop();
+    eventually("the place is free", || {
+        served.server.handle().metrics().connections() == 2
+    });
+    assert_eq!(served.connect().get("/").text(), "hello");
+    assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
+}
+
+/// The other choice of D4: who comes too early waits.
+#[test]
+fn or_a_connection_waits_for_a_place() {
+    let served = serve_with(|mut server| {
+        server.config.when_full = Full::Wait;
+        server.max_connections(1)
+    });
+    let mut first = served.connect();
+    assert_eq!(first.get("/").text(), "hello");
+    let mut second = served.connect();
+    second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(served.count(Counter::Requests), 1);
+    drop(first);
+    assert_eq!(second.reply().text(), "hello");
+    assert_eq!(served.count(Counter::ConnectionsRefused), 0);
+}
+
+/// A panic is one request's, before its first wait or after it.
+#[test]
+fn a_panic_is_a_500_and_the_connection_goes_on() {
+    let served = serve();
+    let mut socket = served.connect();
+    for path in ["/panic", "/late-panic", "/panic"] {
+        let reply = socket.get(path);
+        assert_eq!((reply.status, reply.persists()), (500, true), "{path}");
+        assert!(
+            !reply.text().contains("for the test"),
+            "the message is not the client's"
+        );
+        assert_eq!(socket.get("/").text(), "hello");
+    }
+    assert_eq!(served.count(Counter::HandlerPanics), 3);
+    // Content that the handler did not read does not become a request.
+    let canary = "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n";
+    let reply = socket.request(
+        "GET /panic",
+        &format!("Content-Length: {}\r\n", canary.len()),
+        canary,
+    );
+    assert_eq!(reply.status, 500);
+    assert_eq!(socket.get("/").text(), "hello");
+    assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
+}
+
+/// RESILIENCE 2.4: when the byte budget is nearly used up, new requests are answered 503.
+#[test]
+fn a_budget_that_is_used_up_sheds_requests() {
+    let served = serve_with(|mut server| {
+        server.config.memory_budget = 96 * 1024;
+        server
+    });
+    // Handlers that wait, with requests read ahead behind them.
+    let mut held: Vec<_> = (0..6).map(|_| served.connect()).collect();
+    let filler = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+        "x".repeat(7000)
+    );
+    for socket in &mut held {
+        socket
+            .send("GET /park HTTP/1.1\r\nHost: a\r\n\r\n")
+            .send(filler.repeat(4));
+    }
+    eventually("the budget is short", || {
+        served.server.handle().metrics().buffered() >= 92 * 1024
+    });
+    let reply = served.connect().get("/");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("retry-after"),
+            reply.field("connection")
+        ),
+        (503, Some("1"), Some("close"))
+    );
+    assert!(served.count(Counter::ShedRequests) >= 1);
+    drop(held);
+    eventually("nothing is held", || {
+        served.server.handle().metrics().buffered() == 0
+    });
+    assert_eq!(served.connect().get("/").text(), "hello");
+}

@@ -1,0 +1,324 @@
+//! Where a server listens: TCP, several, Unix sockets, open listeners, and the caller's runtime.
+
+use crate::socket::Socket;
+use crate::{Seen, routes};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use wireline::Server;
+use wireline::resource::counters::Counter;
+use wireline::server::bind::{Bound, IntoBind};
+use wireline::server::{Bind, Handle};
+use wireline::test::TestServer;
+
+fn server() -> Server {
+    Server::new(routes(Arc::new(Seen::default()))).signals(false)
+}
+
+fn addr_of(bound: &Bound) -> SocketAddr {
+    match bound {
+        Bound::Tcp(addr) => *addr,
+        other => panic!("{other} is no TCP address"),
+    }
+}
+
+/// A path for a socket, gone when the test is.
+struct Path(PathBuf);
+
+impl Path {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("wireline-{name}-{}.sock", std::process::id())))
+    }
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// S3: every form that names a place.
+#[test]
+fn s3_bind_forms() {
+    let port = |bind: Bind| match bind {
+        Bind::Tcp(addrs) => addrs.first().map(|addr| addr.to_string()),
+        Bind::Unix(path) => Some(path.display().to_string()),
+        Bind::Inherited => Some("inherited".to_owned()),
+        _ => None,
+    };
+    assert_eq!(
+        port("127.0.0.1:3000".into_bind()).as_deref(),
+        Some("127.0.0.1:3000")
+    );
+    assert_eq!(
+        port(String::from("[::1]:3000").into_bind()).as_deref(),
+        Some("[::1]:3000")
+    );
+    assert_eq!(port(":3000".into_bind()).as_deref(), Some("0.0.0.0:3000"));
+    assert_eq!(
+        port(SocketAddr::from(([127, 0, 0, 1], 8000)).into_bind()).as_deref(),
+        Some("127.0.0.1:8000")
+    );
+    assert_eq!(
+        port(([127, 0, 0, 1], 8000).into_bind()).as_deref(),
+        Some("127.0.0.1:8000")
+    );
+    assert_eq!(
+        port(("127.0.0.1", 8000).into_bind()).as_deref(),
+        Some("127.0.0.1:8000")
+    );
+    assert_eq!(
+        port("unix:/run/app.sock".into_bind()).as_deref(),
+        Some("/run/app.sock")
+    );
+    assert_eq!(
+        port(std::path::Path::new("/run/app.sock").into_bind()).as_deref(),
+        Some("/run/app.sock")
+    );
+    assert_eq!(port("systemd".into_bind()).as_deref(), Some("inherited"));
+    assert_eq!(port("no place".into_bind()), None);
+}
+
+/// One service at two ports and at a Unix socket, through one worker and through several.
+#[test]
+fn several_listeners_serve_one_service() {
+    for workers in [1, 3] {
+        let path = Path::new(&format!("several-{workers}"));
+        let (sender, receiver) = std::sync::mpsc::channel::<Handle>();
+        let place = path.0.clone();
+        let thread = std::thread::spawn(move || {
+            let server = server()
+                .bind("127.0.0.1:0")
+                .bind(([127, 0, 0, 1], 0))
+                .bind(place.as_path());
+            server
+                .workers(workers)
+                .run_with(|handle| drop(sender.send(handle.clone())))
+                .unwrap();
+        });
+        let handle = receiver.recv().unwrap();
+        assert_eq!(handle.bound().len(), 3);
+        for _ in 0..10 {
+            for bound in &handle.bound()[..2] {
+                assert_eq!(Socket::connect(addr_of(bound)).get("/").text(), "hello");
+            }
+            assert_eq!(
+                Socket::connect_unix(&path.0).get("/target").text(),
+                "/target a"
+            );
+        }
+        assert_eq!(handle.metrics().get(Counter::ConnectionsAccepted), 30);
+        assert_eq!(handle.metrics().get(Counter::Requests), 30);
+        assert!(handle.is_ready());
+        handle.stop();
+        thread.join().unwrap();
+        assert!(!handle.is_ready());
+        assert!(!path.0.exists(), "the socket file is removed");
+        assert_eq!(handle.metrics().get(Counter::ConnectionsClosed), 30);
+    }
+}
+
+/// A socket file that nobody listens at is replaced; one that somebody does is not.
+#[test]
+fn a_stale_unix_socket_is_replaced() {
+    let path = Path::new("stale");
+    drop(std::os::unix::net::UnixListener::bind(&path.0).unwrap());
+    assert!(path.0.exists());
+    let running = TestServer::start(server().bind(path.0.as_path()));
+    assert_eq!(Socket::connect_unix(&path.0).get("/").text(), "hello");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let error = server().bind(path.0.as_path()).start().unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+    assert_eq!(
+        Socket::connect_unix(&path.0).get("/").text(),
+        "hello",
+        "the first still listens"
+    );
+    drop(running);
+    assert!(!path.0.exists());
+    // What is no socket is not touched.
+    std::fs::write(&path.0, "precious").unwrap();
+    assert!(server().bind(path.0.as_path()).start().is_err());
+    assert_eq!(std::fs::read_to_string(&path.0).unwrap(), "precious");
+}
+
+/// Beyond the limit of connections a Unix client is told, too.
+#[test]
+fn a_unix_client_beyond_the_limit_is_answered_503() {
+    let path = Path::new("full");
+    let served = TestServer::start(server().max_connections(1).bind(path.0.as_path()));
+    let mut first = Socket::connect_unix(&path.0);
+    assert_eq!(first.get("/").text(), "hello");
+    for _ in 0..100 {
+        let reply = Socket::connect_unix(&path.0).get("/");
+        assert_eq!((reply.status, reply.field("retry-after")), (503, Some("1")));
+    }
+    assert_eq!(
+        served.handle().metrics().get(Counter::ConnectionsRefused),
+        100
+    );
+}
+
+/// Listeners that are open already are taken as they are.
+#[test]
+fn open_listeners_are_taken() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let served = TestServer::start(server().bind(listener));
+    assert_eq!(Socket::connect(addr).get("/").text(), "hello");
+    assert_eq!(Socket::connect(served.addr()).get("/").text(), "hello");
+}
+
+/// What cannot be listened at is an error with a clear text, and nothing has begun.
+#[tokio::test]
+async fn places_that_cannot_be_had() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = taken.local_addr().unwrap();
+    for (error, text) in [
+        (server().start().unwrap_err(), "call `bind`".to_owned()),
+        (
+            server().bind("nonsense").start().unwrap_err(),
+            "`nonsense` is no address".to_owned(),
+        ),
+        (
+            server().bind(addr).start().unwrap_err(),
+            format!("cannot listen at {addr}: the address is in use"),
+        ),
+        (
+            server().bind("192.0.2.1:80").start().unwrap_err(),
+            "no such address".to_owned(),
+        ),
+        (
+            server().bind("systemd").start().unwrap_err(),
+            "no listener was inherited".to_owned(),
+        ),
+    ] {
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+}
+
+/// S1, S2: on the caller's runtime; the callback runs once connections are accepted, with the port that was given.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_listen_with_calls_back_when_it_listens() {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let listening = tokio::spawn(server().listen_with(
+        "127.0.0.1:0",
+        async move |bound: &Bound| {
+            drop(sender.send(addr_of(bound)));
+        },
+    ));
+    let addr = receiver.await.unwrap();
+    let text =
+        tokio::task::spawn_blocking(move || Socket::connect(addr).get("/").text().to_owned())
+            .await
+            .unwrap();
+    assert_eq!(text, "hello");
+    assert!(!listening.is_finished());
+    listening.abort();
+}
+
+/// On a runtime with several threads, many connections at once and many refusals: all are answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_on_a_runtime_of_several_threads_are_seen() {
+    let running = server()
+        .max_connections(1)
+        .bind("127.0.0.1:0")
+        .start()
+        .unwrap();
+    let handle = running.handle();
+    let addr = addr_of(&handle.bound()[0]);
+    let clients = tokio::task::spawn_blocking(move || {
+        let mut first = Socket::connect(addr);
+        assert_eq!(first.get("/").text(), "hello");
+        for number in 0..300 {
+            let mut refused = Socket::connect(addr);
+            // Octets that nobody reads would turn the close into a reset, and the answer would be lost.
+            let reply = refused.send("POST / HTTP/1.1\r\n".repeat(20)).reply();
+            assert_eq!(reply.status, 503, "client {number}");
+        }
+    });
+    clients.await.unwrap();
+    assert_eq!(handle.metrics().get(Counter::ConnectionsRefused), 300);
+    handle.stop();
+    running.wait().await;
+}
+
+/// Without a runtime, `start` says so instead of panicking.
+#[test]
+fn start_needs_a_runtime() {
+    let error = server().bind("127.0.0.1:0").start().unwrap_err();
+    assert!(error.to_string().contains("runtime"), "{error}");
+}
+
+/// A stop loses no connection that the kernel has accepted: it is served, and told to close.
+#[tokio::test]
+async fn a_connection_in_the_backlog_survives_the_stop() {
+    for _ in 0..20 {
+        let running = server().bind("127.0.0.1:0").start().unwrap();
+        let handle = running.handle();
+        tokio::task::yield_now().await;
+        // The runtime has one thread, which is here: nobody accepts meanwhile.
+        let mut waiting: Vec<Socket> = (0..5)
+            .map(|_| Socket::connect(addr_of(&handle.bound()[0])))
+            .collect();
+        for socket in &mut waiting {
+            socket.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+        handle.stop();
+        let clients = tokio::task::spawn_blocking(move || {
+            for socket in &mut waiting {
+                let reply = socket.reply();
+                assert_eq!(
+                    (reply.text(), reply.field("connection")),
+                    ("hello", Some("close"))
+                );
+                socket.assert_end();
+            }
+        });
+        running.wait().await;
+        clients.await.unwrap();
+        assert_eq!(handle.metrics().get(Counter::Responses), 5);
+    }
+}
+
+/// The drain: what is begun is finished, new connections are refused, and the deadline is one.
+#[tokio::test]
+async fn a_drain_finishes_what_was_begun() {
+    let mut server = server().bind("127.0.0.1:0");
+    server.config.shutdown_timeout = std::time::Duration::from_millis(700);
+    let running = server.start().unwrap();
+    let handle = running.handle();
+    let addr = addr_of(&handle.bound()[0]);
+    let (began, begun) = tokio::sync::oneshot::channel();
+    let clients = tokio::task::spawn_blocking(move || {
+        let (mut slow, mut idle, mut parked) = (
+            Socket::connect(addr),
+            Socket::connect(addr),
+            Socket::connect(addr),
+        );
+        assert_eq!(idle.get("/").text(), "hello");
+        slow.send("GET /slow/300 HTTP/1.1\r\nHost: a\r\n\r\n");
+        parked.send("GET /park HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(began.send(()));
+        idle.assert_end();
+        assert!(
+            std::net::TcpStream::connect(addr).is_err(),
+            "nobody listens any more"
+        );
+        let reply = slow.reply();
+        assert_eq!(
+            (reply.text(), reply.field("connection")),
+            ("slow", Some("close"))
+        );
+        parked.assert_end();
+    });
+    begun.await.unwrap();
+    handle.stop();
+    running.wait().await;
+    clients.await.unwrap();
+    assert_eq!(handle.metrics().get(Counter::DrainForced), 1);
+    assert_eq!(handle.metrics().get(Counter::HandlersCancelled), 1);
+    assert_eq!(handle.metrics().connections(), 0);
+}

@@ -20,7 +20,8 @@ use wireline::{Request, Response, Router, Server};
 #[derive(Clone)]
 struct User(&'static str);
 
-fn routes() -> Result<Routes, BuildError> {
+/// Apart from `main`, so that a test can have them.
+pub(crate) fn routes() -> Result<Routes, BuildError> {
     let notes = Router::new()
         .get("/", async |Extension(User(name)): Extension<User>| {
             format!("the notes of {name}\n")

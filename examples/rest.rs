@@ -57,7 +57,8 @@ impl Shelf {
     }
 }
 
-fn routes() -> Result<Routes, BuildError> {
+/// Apart from `main`, so that a test can have them.
+pub(crate) fn routes() -> Result<Routes, BuildError> {
     Router::new()
         .get("/books", list)
         .post("/books", create)

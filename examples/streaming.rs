@@ -12,7 +12,8 @@ use wireline::extract::Path;
 use wireline::router::{BuildError, Routes};
 use wireline::{Body, Response, Result, Router, Server};
 
-fn routes() -> Result<Routes, BuildError> {
+/// Apart from `main`, so that a test can have them.
+pub(crate) fn routes() -> Result<Routes, BuildError> {
     Router::new()
         .get("/download/{octets}", download)
         .post("/upload", upload)

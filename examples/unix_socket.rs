@@ -12,7 +12,8 @@ use wireline::resource::addr::{ConnInfo, PeerAddr};
 use wireline::router::{BuildError, Routes};
 use wireline::{Router, Server};
 
-fn routes() -> Result<Routes, BuildError> {
+/// Apart from `main`, so that a test can have them.
+pub(crate) fn routes() -> Result<Routes, BuildError> {
     Router::new().get("/", who).build()
 }
 

@@ -12,7 +12,8 @@ use wireline::router::{BuildError, Routes};
 use wireline::service::upgrade::Upgraded;
 use wireline::{Request, Response, Router, Server};
 
-fn routes() -> Result<Routes, BuildError> {
+/// Apart from `main`, so that a test can have them.
+pub(crate) fn routes() -> Result<Routes, BuildError> {
     Router::new().get("/shout", shout).build()
 }
 
@@ -28,8 +29,7 @@ async fn shout(request: Request) -> Response {
         // RFC 9110 §15.5.22: 426 names the protocol that would do.
         return Response::text("this speaks the shout protocol only\n")
             .with_status(StatusCode::UPGRADE_REQUIRED)
-            .with_header("upgrade", "shout")
-            .with_header("connection", "upgrade");
+            .with_header("upgrade", "shout");
     }
     Response::upgrade("shout", speak)
 }

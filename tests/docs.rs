@@ -1,12 +1,32 @@
 //! The documents say what the code does: every limit, default and counter is in `docs/limits.md`, and the
 //! example of the README is `examples/hello.rs`. Then the examples, through the test client.
 
+use bytes::Bytes;
 use http::StatusCode;
 use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::http1::driver::config::Config;
 use wireline::http1::limits::Limits;
 use wireline::resource::counters::Counter;
 use wireline::server::config::ServerConfig;
+use wireline::test::{TestClient, TestServer};
+use wireline::{Body, Server};
+
+#[path = "../examples/middleware.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod middleware;
+#[path = "../examples/rest.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod rest;
+#[path = "../examples/streaming.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod streaming;
+#[path = "../examples/unix_socket.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod unix_socket;
+#[path = "../examples/upgrade.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod upgrade;
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 const README: &str = include_str!("../README.md");
@@ -142,7 +162,7 @@ fn the_readme_shows_the_hello_example() {
     let hello = include_str!("../examples/hello.rs");
     let (_, code) = hello.split_once("\n\n").unwrap();
     assert!(
-        README.contains(&format!("```rust\n{}```", code)),
+        README.contains(&format!("```rust,no_run\n{}```", code)),
         "README.md and examples/hello.rs differ"
     );
 }
@@ -202,4 +222,163 @@ fn the_links_between_documents_lead_somewhere() {
         }
     }
     assert!(followed > 10, "only {followed} links were followed");
+}
+
+#[tokio::test]
+async fn the_rest_example_creates_reads_updates_and_deletes() {
+    let client = TestClient::new(rest::routes().unwrap());
+    let json = |request: wireline::test::TestRequest<'_>, content: &'static str| {
+        request
+            .header("content-type", "application/json")
+            .body(content)
+    };
+    let emma = r#"{"title":"Emma","pages":474}"#;
+
+    let created = json(client.post("/books"), emma).await;
+    assert_eq!(
+        (created.status, created.header("location")),
+        (StatusCode::CREATED, Some("/books/1"))
+    );
+    assert_eq!(client.get("/books/1").await.text(), emma);
+    assert_eq!(
+        client.get("/books").await.text(),
+        format!(r#"{{"1":{emma}}}"#)
+    );
+    assert_eq!(
+        json(client.put("/books/1"), r#"{"title":"Emma","pages":475}"#)
+            .await
+            .status,
+        StatusCode::OK
+    );
+    assert!(client.get("/books/1").await.text().contains("475"));
+    assert_eq!(
+        client.delete("/books/1").await.status,
+        StatusCode::NO_CONTENT
+    );
+
+    let gone = client.get("/books/1").await;
+    assert_eq!(
+        (gone.status, gone.text()),
+        (StatusCode::NOT_FOUND, "there is no book 1")
+    );
+    let unreadable = json(client.post("/books"), r#"{"title":"Emma","pages":0}"#).await;
+    assert_eq!(
+        (unreadable.status, unreadable.text()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "a book has pages")
+    );
+    assert_eq!(
+        json(client.post("/books"), "{").await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        client.post("/books").body(emma).await.status,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+    assert_eq!(
+        client.get("/books/first").await.status,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn the_streaming_example_takes_and_gives_more_than_the_usual_limit() {
+    let client = TestClient::new(streaming::routes().unwrap());
+    let block = Bytes::from_static(&[1; 64 * 1024]);
+    let content = Body::from_chunks(std::iter::repeat_n(block, 256));
+    assert_eq!(
+        client.post("/upload").body(content).await.text(),
+        "16777216 octets, sum 0\n"
+    );
+    let answer = client.get("/download/11000000").await;
+    assert_eq!(
+        (answer.bytes().len(), answer.header("content-length")),
+        (11_000_000, Some("11000000"))
+    );
+    assert!(answer.bytes().iter().all(|octet| *octet == b'.'));
+}
+
+#[tokio::test]
+async fn the_middleware_example_guards_its_notes_only() {
+    let client = TestClient::new(middleware::routes().unwrap());
+    for (path, status) in [("/", 200), ("/notes", 401), ("/nothing", 404)] {
+        let answer = client.get(path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(
+            answer
+                .header("server-timing")
+                .is_some_and(|value| value.starts_with("app;dur=")),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        client.get("/notes").await.header("www-authenticate"),
+        Some("Bearer")
+    );
+    let say = |content: String| {
+        client
+            .post("/notes")
+            .header("authorization", "Bearer open-sesame")
+            .body(content)
+    };
+    let noted = say("buy milk".into()).await;
+    assert_eq!(
+        (noted.status, noted.text()),
+        (StatusCode::CREATED, "noted for ali: buy milk\n")
+    );
+    assert_eq!(
+        say("x".repeat(1025)).await.status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+}
+
+#[tokio::test]
+async fn the_unix_socket_example_tells_its_peers_apart() {
+    let path = std::env::temp_dir().join(format!("wireline-docs-{}.sock", std::process::id()));
+    let server =
+        TestServer::start(Server::new(unix_socket::routes().unwrap()).bind(path.as_path()));
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut answer = String::new();
+    let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.ends_with("\r\n\r\nyou came over the Unix socket\n"),
+        "{answer}"
+    );
+    let mut stream = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    answer.clear();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.contains("\r\n\r\nyou came over TCP, from 127.0.0.1:"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn the_upgrade_example_shouts_back() {
+    let client = TestClient::new(upgrade::routes().unwrap());
+    let mut connection = client.connect();
+    // The first octets of the new protocol come with the request.
+    connection
+        .write_all(
+            b"GET /shout HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nhello",
+        )
+        .await
+        .unwrap();
+    connection.write_all(b", wire").await.unwrap();
+    connection.shutdown().await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert!(
+        answer.contains("\r\nupgrade: shout\r\n") && answer.ends_with("\r\n\r\nHELLO, WIRE"),
+        "{answer}"
+    );
+
+    let plain = client.get("/shout").await;
+    assert_eq!(
+        (plain.status, plain.header("upgrade")),
+        (StatusCode::UPGRADE_REQUIRED, Some("shout"))
+    );
 }

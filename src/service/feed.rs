@@ -6,6 +6,7 @@
 use crate::service::body::BodyError;
 use crate::service::headers::Headers;
 use bytes::Bytes;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -85,6 +86,11 @@ impl Feed {
         producer.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether the consumer is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.slot().abandoned
+    }
+
     /// Where the producer stands; remembers whom to wake when that changes.
     pub(crate) fn poll_demand(&self, cx: &Context<'_>) -> Demand {
         let mut slot = self.slot();
@@ -161,6 +167,25 @@ pub(crate) enum Demand {
     Full,
     /// It is gone.
     Abandoned,
+}
+
+/// A driver's handle on the content of a request; dropping it ends the body, badly unless it has
+/// ended before: whoever takes it in a task of its own must not wait for ever.
+#[derive(Debug)]
+pub(crate) struct FeedWriter(pub(crate) Arc<Feed>);
+
+impl Deref for FeedWriter {
+    type Target = Feed;
+
+    fn deref(&self) -> &Feed {
+        &self.0
+    }
+}
+
+impl Drop for FeedWriter {
+    fn drop(&mut self) {
+        self.0.end(Err(BodyError::Incomplete));
+    }
 }
 
 /// The consumer's handle; dropping it abandons the body.

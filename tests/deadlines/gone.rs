@@ -202,3 +202,43 @@ async fn closing_between_requests_moves_nothing() {
         assert_only(&client, &[]);
     }
 }
+
+/// Content that a task takes in the background ends when its connection does: nobody waits for ever.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_takes_content_is_told_of_the_end() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    for reset in [true, false] {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let count = ended.clone();
+        let service = wireline::service::handler::service_fn(
+            move |mut request: wireline::service::request::Request| {
+                let (body, count) = (request.take_body(), count.clone());
+                async move {
+                    tokio::spawn(async move {
+                        assert!(body.collect().await.is_err());
+                        count.fetch_add(1, Ordering::SeqCst);
+                    });
+                    pass(60.0).await;
+                    "never sent"
+                }
+            },
+        );
+        let client = wireline::test::TestClient::new(service);
+        let mut io = client.connect();
+        send(
+            &mut io,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx",
+        )
+        .await;
+        pass(1.0).await;
+        assert_eq!(ended.load(Ordering::SeqCst), 0);
+        if reset {
+            io.reset();
+        } else {
+            client.force();
+        }
+        pass(0.1).await;
+        assert_eq!((ended.load(Ordering::SeqCst), client.connections()), (1, 0));
+    }
+}

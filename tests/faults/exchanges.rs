@@ -182,6 +182,10 @@ pub(crate) fn exchanges() -> Vec<(&'static str, Vec<Step>)> {
             "large content",
             vec![length("/echo", &big), get("/hello"), Fin],
         ),
+        (
+            "large content, taken in the background",
+            vec![length("/background", &big), get("/hello"), Fin],
+        ),
         ("large content, counted", vec![length("/sink", &big), Fin]),
         (
             "large content, given back as it comes",
@@ -208,7 +212,7 @@ pub(crate) fn exchanges() -> Vec<(&'static str, Vec<Step>)> {
             vec![
                 chunked("/pipe"),
                 send("5\r\nhello\r\n"),
-                Await("hello\r\n"),
+                Await("o\r\n"),
                 send("0\r\n\r\n"),
                 Fin,
             ],

@@ -54,6 +54,7 @@ pub(crate) fn routes() -> Routes {
             Response::new(request.take_body())
         })
         .post("/sink", sink)
+        .post("/background", background)
         .post("/ignore", async || "ignored")
         .post("/refuse", async || {
             Err::<(), Error>(Error::new(StatusCode::FORBIDDEN, "no"))
@@ -106,6 +107,13 @@ async fn sink(mut request: Request) -> Result<String, Error> {
         len = request.collect().await?.len();
     }
     Ok(len.to_string())
+}
+
+/// Answers at once; a task takes the content, or hears that there will be no more.
+async fn background(mut request: Request) -> &'static str {
+    let body = request.take_body();
+    tokio::spawn(async move { drop(body.collect().await) });
+    "taken"
 }
 
 /// CONNECT has no path that a route could match: it is the fallback's.

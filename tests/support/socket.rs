@@ -15,7 +15,7 @@ pub(crate) struct Socket {
 }
 
 /// What a client needs of a socket.
-pub(crate) trait Stream: Read + Write {
+pub(crate) trait Stream: Read + Write + Send {
     fn fin(&self);
 }
 

@@ -13,14 +13,13 @@ use crate::resource::counters::Counter;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::body::{Body, BodyError};
-use crate::service::feed::Feed;
+use crate::service::feed::FeedWriter;
 use crate::service::handler::ResponseFuture;
 use crate::service::request::{Parts, Request};
 use crate::service::upgrade::OnUpgrade;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::task::Context;
 
 /// The moving parts of a connection, borrowed from the thread while they move.
@@ -32,7 +31,7 @@ pub(crate) struct Active {
     /// The content of the response that is being sent.
     pub(super) sending: Option<Body>,
     /// Where the request's content goes while its handler takes it.
-    pub(super) feed: Option<Arc<Feed>>,
+    pub(super) feed: Option<FeedWriter>,
     /// A request whose small content is read before its handler runs.
     pub(super) gather: Option<Box<Gather>>,
     pub(super) upgrade: Option<OnUpgrade>,

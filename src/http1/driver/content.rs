@@ -8,7 +8,7 @@ use crate::http1::error::Error;
 use crate::http1::state::Life;
 use crate::resource::counters::Counter;
 use crate::service::body::{Body, BodyError};
-use crate::service::feed::{Demand, Feed};
+use crate::service::feed::{Demand, Feed, FeedWriter};
 use crate::service::headers::Headers;
 use crate::service::request::Request;
 use crate::wire::fields::FieldLine;
@@ -21,7 +21,7 @@ impl Active {
     pub(super) fn stream(&mut self, mut request: Request, length: Option<u64>, link: &Link) {
         let (feed, body) = Body::fed(length);
         *request.body_mut() = body;
-        self.feed = Some(feed);
+        self.feed = Some(FeedWriter(feed));
         self.call(request, link);
     }
 
@@ -108,7 +108,7 @@ impl Active {
     /// Moves content from the buffer to whoever takes it. `Some(true)` when something moved,
     /// `Some(false)` when more has to be read for that.
     pub(super) fn pump(&mut self, cx: &Context<'_>, link: &Link) -> Option<bool> {
-        let feed = self.feed.clone()?;
+        let feed = self.feed.as_ref()?.0.clone();
         match feed.poll_demand(cx) {
             Demand::Full => return None,
             Demand::Abandoned => {
@@ -117,18 +117,7 @@ impl Active {
             }
             Demand::Wanted => {}
         }
-        if self.protocol.awaits_continue() {
-            // RFC 9110 §10.1.1: said when the content is first asked for, not before, and not when it
-            // has begun to come.
-            if self.read.is_empty() {
-                let _ = self.protocol.send_interim(
-                    StatusCode::CONTINUE,
-                    std::iter::empty(),
-                    &mut self.out,
-                );
-            }
-            self.protocol.head_mut().semantics.expect_continue = false;
-        }
+        self.say_continue();
         let mut content = Content::default();
         loop {
             match self
@@ -177,6 +166,20 @@ impl Active {
             feed.push(content.into_bytes(), cx.waker());
             return Some(true);
         }
+    }
+
+    /// Sends 100 (Continue) when the client waits for it: said when the content is first asked for, not
+    /// before, and not when it has begun to come (RFC 9110 §10.1.1).
+    pub(super) fn say_continue(&mut self) {
+        if !self.protocol.awaits_continue() {
+            return;
+        }
+        if self.read.is_empty() {
+            let _ =
+                self.protocol
+                    .send_interim(StatusCode::CONTINUE, std::iter::empty(), &mut self.out);
+        }
+        self.protocol.head_mut().semantics.expect_continue = false;
     }
 
     /// Ends the content of a request before its end.

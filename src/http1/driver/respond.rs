@@ -10,6 +10,7 @@ use crate::http1::framing::BodyFraming;
 use crate::http1::state::{RequestHalf, ResponseHalf};
 use crate::resource::counters::Counter;
 use crate::resource::worker::Phase;
+use crate::service::body::Body;
 use crate::service::feed::Fed;
 use crate::service::request::Request;
 use crate::service::response::Response;
@@ -114,7 +115,7 @@ impl Active {
         let is_head = *self.protocol.head().method() == Method::HEAD;
         let mut length = body.len();
         let mut close = link.shared.worker.phase() != Phase::Running
-            || self.must_close_unread(&link.shared.config);
+            || self.must_close_unread(&link.shared.config, Some(&body));
         if headers.plain_type().is_none() || length.is_none() {
             if headers.get(CONNECTION).is_some_and(|value| {
                 grammar::list(value.as_bytes()).any(|option| option.eq_ignore_ascii_case(b"close"))
@@ -257,7 +258,7 @@ impl Active {
         let text: &'static [u8] = text.as_bytes();
         let close = close
             || link.shared.worker.phase() != Phase::Running
-            || self.must_close_unread(&link.shared.config);
+            || self.must_close_unread(&link.shared.config, None);
         let head = ResponseHead {
             status,
             length: Some(text.len() as u64 + 1),
@@ -292,13 +293,22 @@ impl Active {
 
     /// Whether the connection cannot go on after this response because of content that was not read:
     /// more than is worth reading, or content that the client may or may not send (RFC 9110 §10.1.1).
-    fn must_close_unread(&self, config: &Config) -> bool {
-        self.protocol.state().request == RequestHalf::Body
-            && (self.protocol.awaits_continue()
-                || self
-                    .protocol
-                    .unread()
-                    .is_some_and(|left| left > config.drain_body + self.read.len() as u64))
+    /// A response that is made from the content as it comes will have read it.
+    #[inline]
+    fn must_close_unread(&mut self, config: &Config, response: Option<&Body>) -> bool {
+        if self.protocol.state().request != RequestHalf::Body {
+            return false;
+        }
+        let streamed = response.is_some_and(|body| body.as_bytes().is_none());
+        if streamed && self.feed.as_ref().is_some_and(|feed| !feed.is_abandoned()) {
+            self.say_continue();
+            return false;
+        }
+        self.protocol.awaits_continue()
+            || self
+                .protocol
+                .unread()
+                .is_some_and(|left| left > config.drain_body + self.read.len() as u64)
     }
 
     /// A response that was begun cannot be ended: the peer must see it cut short.

@@ -9,8 +9,8 @@ use wireline::http1::driver::config::Config;
 use wireline::http1::limits::Limits;
 use wireline::resource::counters::Counter;
 use wireline::server::config::ServerConfig;
-use wireline::test::{TestClient, TestServer};
-use wireline::{Body, Server};
+use wireline::test::{TestClient, TestRequest, TestServer};
+use wireline::{Body, Router, Server};
 
 #[path = "../examples/middleware.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
@@ -134,27 +134,114 @@ fn every_counter_is_documented() {
     }
 }
 
-#[test]
-fn every_status_of_a_limit_is_the_one_of_its_counter() {
-    let (limits, _) = LIMITS.split_once("## Of the server").unwrap();
-    let pairs = [
-        ("413", "refused_content_too_large"),
-        ("414", "refused_request_line"),
-        ("431", "refused_header_section"),
-        ("400", "refused_malformed"),
+/// Each limit of a message, made small and passed: the answer and the counter are those of its row.
+#[tokio::test]
+async fn a_limit_that_is_passed_answers_and_counts_as_its_row_says() {
+    type Change = fn(&mut Config);
+    let post = "POST / HTTP/1.1\r\nHost: a\r\n";
+    let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
+    let cases: [(&str, Change, String); 10] = [
+        (
+            "request_line",
+            |config| config.limits.request_line = 20,
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(20)),
+        ),
+        (
+            "header_section",
+            |config| config.limits.header_section = 20,
+            format!("{post}X: {}\r\n\r\n", "x".repeat(20)),
+        ),
+        (
+            "header_fields",
+            |config| config.limits.header_fields = 2,
+            format!("{post}X: 1\r\nX: 2\r\n\r\n"),
+        ),
+        (
+            "chunk",
+            |config| config.limits.chunk = 3,
+            format!("{chunked}4\r\nabcd\r\n0\r\n\r\n"),
+        ),
+        (
+            "chunk_extension",
+            |config| config.limits.chunk_extension = 4,
+            format!("{chunked}1;abcde\r\nx\r\n0\r\n\r\n"),
+        ),
+        (
+            "chunk_extensions",
+            |config| config.limits.chunk_extensions = 6,
+            format!("{chunked}1;abc\r\nx\r\n1;abc\r\nx\r\n0\r\n\r\n"),
+        ),
+        (
+            "trailer_section",
+            |config| config.limits.trailer_section = 20,
+            format!("{chunked}0\r\nX: {}\r\n\r\n", "x".repeat(20)),
+        ),
+        (
+            "trailer_fields",
+            |config| config.limits.trailer_fields = 1,
+            format!("{chunked}0\r\nX: 1\r\nX: 2\r\n\r\n"),
+        ),
+        (
+            "chunk_overhead",
+            |config| config.limits.chunk_overhead = 1,
+            format!("{chunked}{}0\r\n\r\n", "1\r\nx\r\n".repeat(20_000)),
+        ),
+        (
+            "max_body",
+            |config| config.max_body = 3,
+            format!("{post}Content-Length: 4\r\n\r\nabcd"),
+        ),
     ];
-    let mut seen = 0;
-    for row in limits.lines().filter(|line| line.starts_with("| `")) {
-        for (status, counter) in pairs {
+    for (field, change, request) in cases {
+        let mut config = Config::default();
+        let routes = || {
+            Router::new()
+                .fallback(async |_: Bytes| "taken")
+                .build()
+                .unwrap()
+        };
+        let asked = |config: Config| {
+            let (client, request) = (TestClient::with_config(routes(), config), request.clone());
+            async move {
+                let (mut reader, mut writer) = tokio::io::split(client.connect());
+                let sent = tokio::spawn(async move {
+                    writer
+                        .write_all(request.as_bytes())
+                        .await
+                        .is_ok()
+                        .then_some(writer)
+                });
+                let mut answer = vec![0; 12];
+                reader.read_exact(&mut answer).await.unwrap();
+                sent.abort();
+                let counts: Vec<_> = Counter::ALL
+                    .iter()
+                    .filter(|counter| client.count(**counter) > 0)
+                    .map(|counter| counter.name())
+                    .collect();
+                (String::from_utf8(answer).unwrap(), counts)
+            }
+        };
+        if field != "chunk_overhead" {
             assert_eq!(
-                row.contains(&format!("| {status} |")),
-                row.contains(counter),
-                "{row}"
+                asked(config.clone()).await.0,
+                "HTTP/1.1 200",
+                "{field} at its default"
             );
-            seen += usize::from(row.contains(counter));
         }
+        change(&mut config);
+        let (status_line, counts) = asked(config).await;
+        let row = row(field);
+        let status = status_line.rsplit(' ').next().unwrap();
+        assert!(
+            row.contains(&format!("| {status} |")),
+            "{field}: {status_line}, but {row}"
+        );
+        assert!(
+            counts.iter().any(|name| row.contains(&format!("`{name}`"))),
+            "{field}: {counts:?}, but {row}"
+        );
     }
-    assert_eq!(seen, 9);
 }
 
 #[test]
@@ -224,14 +311,16 @@ fn the_links_between_documents_lead_somewhere() {
     assert!(followed > 10, "only {followed} links were followed");
 }
 
+/// A request with JSON.
+fn json<'a>(request: TestRequest<'a>, content: &'static str) -> TestRequest<'a> {
+    request
+        .header("content-type", "application/json")
+        .body(content)
+}
+
 #[tokio::test]
 async fn the_rest_example_creates_reads_updates_and_deletes() {
     let client = TestClient::new(rest::routes().unwrap());
-    let json = |request: wireline::test::TestRequest<'_>, content: &'static str| {
-        request
-            .header("content-type", "application/json")
-            .body(content)
-    };
     let emma = r#"{"title":"Emma","pages":474}"#;
 
     let created = json(client.post("/books"), emma).await;

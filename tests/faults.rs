@@ -91,7 +91,7 @@ async fn torture(part: usize) {
             let usual = usual.get_or_insert_with(|| expected.clone());
             check(&expected, usual, Fault::Short).unwrap_or_else(|why| panic!("{name}: {why}"));
             for fault in Fault::ALL {
-                for at in 0..calls {
+                for at in (0..calls).step_by(calls.div_ceil(MOST_PLACES)) {
                     let (got, _) = run(fault, at).await;
                     check(&got, &expected, fault).unwrap_or_else(|why| {
                         panic!("{name}, {wire:?}, {fault:?} at call {at} of {calls}: {why}\ngot      {got:?}\nexpected {expected:?}")
@@ -101,8 +101,11 @@ async fn torture(part: usize) {
             }
         }
     }
-    assert!(runs > 3000, "{runs} runs");
+    assert!(runs > 1000, "{runs} runs");
 }
+
+/// Of the calls of a long exchange only so many, evenly spread, meet each fault.
+const MOST_PLACES: usize = 32;
 
 /// One exchange with one fault: what the client got, with every date masked, and how many I/O calls the server made.
 async fn run(

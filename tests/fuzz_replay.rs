@@ -138,4 +138,4 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// For each target.
-const MUTATIONS: usize = 5_000;
+const MUTATIONS: usize = 20_000;

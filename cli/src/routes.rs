@@ -6,7 +6,7 @@ use http::header::{
 use std::sync::{Arc, OnceLock};
 use wireline::router::{BuildError, Routes};
 use wireline::server::Handle;
-use wireline::{Body, Error, Response, Result, Router};
+use wireline::{Body, Response, Result, Router};
 
 /// The routes. `running` is set once the server runs.
 pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError> {
@@ -49,14 +49,18 @@ async fn echo(body: Body) -> Response {
         .with_header(X_CONTENT_TYPE_OPTIONS, "nosniff")
 }
 
+#[derive(serde::Serialize)]
+struct Received {
+    received: u64,
+}
+
 /// Counts the content as it comes and keeps none of it.
-async fn upload(mut body: Body) -> Result<Response, Error> {
+async fn upload(mut body: Body) -> Result<Response> {
     let mut received: u64 = 0;
     while let Some(chunk) = body.chunk().await {
         received += chunk?.len() as u64;
     }
-    Ok(Response::text(format!("{{\"received\": {received}}}\n"))
-        .with_content_type("application/json"))
+    Response::json(&Received { received })
 }
 
 const PAGE: &str = include_str!("welcome.html");

@@ -205,7 +205,7 @@ async fn s2_listen_with_calls_back_when_it_listens() {
     let listening = tokio::spawn(server().listen_with(
         "127.0.0.1:0",
         async move |bound: &Bound| {
-            drop(sender.send(addr_of(bound)));
+            let _ = sender.send(addr_of(bound));
         },
     ));
     let addr = receiver.await.unwrap();
@@ -301,7 +301,7 @@ async fn a_drain_finishes_what_was_begun() {
         slow.send("GET /slow/300 HTTP/1.1\r\nHost: a\r\n\r\n");
         parked.send("GET /park HTTP/1.1\r\nHost: a\r\n\r\n");
         std::thread::sleep(std::time::Duration::from_millis(50));
-        drop(began.send(()));
+        let _ = began.send(());
         idle.assert_end();
         assert!(
             std::net::TcpStream::connect(addr).is_err(),

@@ -254,7 +254,7 @@ fn out_of_descriptors_the_server_backs_off() {
     for socket in &mut all[..30] {
         assert_eq!(socket.get("/").text(), "hello");
     }
-    all.drain(10..60);
+    all.drain(10..80);
     let mut late = Socket::connect(process.addr);
     assert_eq!(late.get("/").text(), "hello", "descriptors are free again");
 }

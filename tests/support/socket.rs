@@ -141,7 +141,10 @@ impl Socket {
             assert_eq!(reply.field("content-length"), None);
             loop {
                 let size = self.line();
-                let size = usize::from_str_radix(&size, 16).unwrap();
+                let size = size.bytes().fold(0, |size, digit| {
+                    let digit = wireline::wire::number::hex_digit(digit).expect("a hex digit");
+                    size * 16 + usize::from(digit)
+                });
                 if size == 0 {
                     break;
                 }

@@ -2,7 +2,7 @@
 //!
 //! A connection is one hand-written future, because every field of a waiting task is paid for each idle
 //! connection. While it waits for a request it is a transport, two pointers and a phase; everything
-//! else is an [`Active`](active::Active) that it borrows from the thread when there is something to
+//! else is an `Active` that it borrows from the thread when there is something to
 //! read, and gives back when there is not.
 //!
 //! ```text

@@ -59,7 +59,7 @@ fn reading() {
                 .get(http::header::HOST)
                 .is_some_and(|value| value == "a")
         );
-        assert!(headers.get(&http::header::CONTENT_TYPE).is_some());
+        assert!(headers.get(&CONTENT_TYPE).is_some());
         assert!(headers.get("x-none").is_none());
         let all: Vec<_> = headers
             .get_all("ACCEPT")
@@ -84,11 +84,11 @@ fn changing() {
         headers.append(http::header::VARY, HeaderValue::from_static("1"));
         headers.append(http::header::VARY, HeaderValue::from_static("2"));
         assert_eq!(
-            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("t")),
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("t")),
             None
         );
         assert_eq!(
-            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("u")),
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("u")),
             Some(HeaderValue::from_static("t"))
         );
         assert_eq!(
@@ -116,11 +116,11 @@ fn changing() {
 #[test]
 fn two_content_types_are_two_lines() {
     let mut headers = Headers::new();
-    headers.append(http::header::CONTENT_TYPE, HeaderValue::from_static("a"));
-    headers.append(http::header::CONTENT_TYPE, HeaderValue::from_static("b"));
+    headers.append(CONTENT_TYPE, HeaderValue::from_static("a"));
+    headers.append(CONTENT_TYPE, HeaderValue::from_static("b"));
     assert_eq!(headers.len(), 2);
     assert_eq!(
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("c")),
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("c")),
         Some(HeaderValue::from_static("a"))
     );
     assert_eq!(listed(&headers), ["content-type: c"]);

@@ -4,7 +4,7 @@ use axum::body::Body as AxumBody;
 use axum::extract::{MatchedPath, OriginalUri, Path, Query, State};
 use axum::routing::{any, get as on_get, post as on_post};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Full};
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ fn application() -> axum::Router {
     }
     async fn trailers() -> http::Response<AxumBody> {
         let mut section = HeaderMap::new();
-        section.insert("x-sum", "9".parse().expect("a value"));
+        section.insert("x-sum", HeaderValue::from_static("9"));
         let body = chunks(vec!["one ".into(), "two".into()], Some(section));
         http::Response::builder()
             .header("trailer", "x-sum")
@@ -106,7 +106,7 @@ async fn requests_reach_the_mounted_router_and_answers_come_back() {
     let server = mounted();
     let mut told = get("/app/tell?a=b");
     told.headers_mut()
-        .insert("x-agent", "hyper".parse().expect("a value"));
+        .insert("x-agent", HeaderValue::from_static("hyper"));
     let mut deleted = get("/app/tell");
     *deleted.method_mut() = Method::DELETE;
     let requests = vec![
@@ -199,7 +199,7 @@ async fn chunked_content_and_trailers_cross_over() {
     let mut request = get("/app/trailers");
     request
         .headers_mut()
-        .insert("te", "trailers".parse().expect("a value"));
+        .insert("te", HeaderValue::from_static("trailers"));
     let answers = ask(server.addr(), [request]).await;
     assert_eq!(
         (answers[0].text(), answers[0].header("transfer-encoding")),

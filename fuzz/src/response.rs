@@ -257,8 +257,11 @@ fn pairs(headers: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
+/// An interim response that was sent: its status and its fields.
+type Interim = (StatusCode, Vec<(String, Vec<u8>)>);
+
 /// Reads the interim responses that were sent; gives where the final one begins.
-fn read_interims(sent: &[u8], interims: &[(StatusCode, Vec<(String, Vec<u8>)>)]) -> usize {
+fn read_interims(sent: &[u8], interims: &[Interim]) -> usize {
     let mut at = 0;
     for (status, fields) in interims {
         let mut room = [httparse::EMPTY_HEADER; 64];

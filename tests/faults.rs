@@ -254,7 +254,7 @@ fn dechunked(text: &str) -> String {
     let mut plain = format!("{head}{fields}\r\n\r\n");
     rest = content;
     while let Some((size, after)) = rest.split_once("\r\n") {
-        let Ok(size) = usize::from_str_radix(size, 16) else {
+        let Some(size) = hex(size) else {
             break;
         };
         if size == 0 || after.len() < size + 2 {
@@ -281,4 +281,11 @@ fn hurried() -> Config {
     config.closed_grace = Duration::from_secs(1);
     config.linger = Duration::from_secs(1);
     config
+}
+
+/// A chunk size; anything but hexadecimal digits is none.
+fn hex(text: &str) -> Option<usize> {
+    text.bytes().try_fold(0, |size, digit| {
+        Some(size * 16 + usize::from(wireline::wire::number::hex_digit(digit)?))
+    })
 }

@@ -17,18 +17,16 @@ pub(crate) fn routes() -> Routes {
         .get("/hello", async || "hello")
         .get("/slow", slow)
         .get("/large", async || "0123456789abcdef".repeat(400))
-        .get("/stream", async || {
-            Response::new(pieces(|sender| drop(sender)))
-        })
+        .get("/stream", async || Response::new(pieces(drop)))
         .get("/trailers", async || Response::new(pieces(finish)))
         .get("/declared", async || {
-            Response::new(pieces(|sender| drop(sender))).with_header("content-length", "4500")
+            Response::new(pieces(drop)).with_header("content-length", "4500")
         })
         .get("/short", async || {
-            Response::new(pieces(|sender| drop(sender))).with_header("content-length", "5000")
+            Response::new(pieces(drop)).with_header("content-length", "5000")
         })
         .get("/long", async || {
-            Response::new(pieces(|sender| drop(sender))).with_header("content-length", "4000")
+            Response::new(pieces(drop)).with_header("content-length", "4000")
         })
         .get("/cut", async || Response::new(pieces(BodySender::abort)))
         .get("/panic", async || -> &'static str {

@@ -208,21 +208,23 @@ async fn chunked_content_and_trailers_cross_over() {
     let trailers = answers[0].trailers.as_ref().expect("a trailer section");
     assert_eq!(trailers["x-sum"], "9");
 
-    // A body without a length that is too large to be here before the handler runs comes back without one.
-    for (size, coding) in [(3, ""), (300_000, "chunked")] {
+    // Content without a length: what is too large to be here before the handler runs comes back without one.
+    for size in [3, 300_000] {
         let body = chunks(vec![vec![7; size].into(); 3], None);
         let request = Request::post("/app/echo")
             .header("host", "localhost")
             .body(body)
             .expect("a request");
         let answers = ask(server.addr(), [request]).await;
-        assert_eq!(answers[0].header("transfer-encoding"), coding, "{size}");
         assert!(
             answers[0].content == vec![7; 3 * size],
             "{} octets of {}",
             answers[0].content.len(),
             3 * size
         );
+        if size > 3 {
+            assert_eq!(answers[0].header("transfer-encoding"), "chunked");
+        }
     }
 }
 

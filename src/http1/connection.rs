@@ -264,10 +264,11 @@ impl Connection {
         };
         let option = if switch {
             self.state.apply(Transition::Switch)?;
-            if connect {
-                ConnectionOption::None
-            } else {
+            // RFC 9110 §15.2.2: a 101 names the protocol, even to CONNECT.
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
                 ConnectionOption::Upgrade
+            } else {
+                ConnectionOption::None
             }
         } else {
             let persistent = !head.close && framing != BodyFraming::CloseDelimited;

@@ -35,7 +35,7 @@ ROUTES = [
     ["/{a}", "/{a}/{*rest}", "/{*rest}", "/a/b/c"],
 ]
 
-# Octet by octet what fuzz/src/response.rs takes: method, minor version, option, interim, status, fields, length, close, content, trailers.
+# Octet by octet what fuzz/src/response.rs takes after the response that was stamped before: method, minor version, option, interim, status, fields, length, close, content, trailers.
 RESPONSES = [
     b"\0\1\0\0" + b"\0" + b"\0" + b"\1\5\0" + b"\1\1\5hello",
     b"\0\1\0\0" + b"\0" + b"\1\x0b\5plain" + b"\0\0" + b"\2\1\5hello\1\6 world" + b"\1\x0a\2ok",
@@ -61,7 +61,13 @@ RESPONSES = [
     b"\0\1\0\0" + b"\0" + b"\0" + b"\0\0" + b"\3\0\5large\1\0\1\1x" + b"\2\1\0019\x0a\1t",
     b"\0\1\0\0" + b"\x0a\2\x99" + b"\0" + b"\1\2\0" + b"\1\1\2hi",
     b"\0\1\0\0" + b"\x09" + b"\0" + b"\1\0\0" + b"\0",
+    b"\0\1\0\0" + b"\0" + b"\1\x0b\5plain" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\1\x0b\5plain" + b"\1\2\0" + b"\1\1\2hi",
+    b"\0\1\0\0" + b"\0" + b"\1\x0b\5plain" + b"\1\2\0" + b"\1\1\2hi",
+    b"\3\1\3\0" + b"\1" + b"\1\5\1x" + b"\0\0" + b"\0",
 ]
+
+BEFORE = [b"\0", b"\1\5plain", b"\1\4html"]
 
 
 def main():
@@ -77,7 +83,7 @@ def main():
     write("differential", {name: octets for name, octets in conversations.items() if name in heads})
     write("splits", {name: bytes([place % 2, 3, 1 + place % 5, 7, 40]) + conversations[name] for place, name in enumerate(conversations)})
     write("chunked", {name: bytes([place % 2, 2, 3, 11]) + bodies[name] for place, name in enumerate(bodies)})
-    write("response", {f"response-{place}": octets for place, octets in enumerate(RESPONSES)})
+    write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 
 

@@ -149,6 +149,9 @@ fn routes(seen: Arc<Seen>) -> Routes {
         .post("/echo", async |mut request: Request| {
             request.collect().await
         })
+        .post("/pipe", async |mut request: Request| {
+            Response::new(request.take_body())
+        })
         .post("/trailers", trailers)
         .post("/length", length)
         .post("/ignore", async || "ignored")

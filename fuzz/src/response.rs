@@ -12,7 +12,8 @@ use wireline::http1::out::Out;
 use wireline::http1::state::Life;
 use wireline::wire::fields::FieldLine;
 
-/// Input: the request, the response's head, fields, pieces of content and trailers, octet by octet.
+/// Input: whether another response was stamped before, and its content type; the request, the
+/// response's head, fields, pieces of content and trailers, octet by octet.
 /// Names and values are whatever the `http` crate lets a handler have. The octets that are sent must
 /// be that response to a client that knows RFC 9112 section 6.3 and nothing else, with nothing after it.
 ///
@@ -21,6 +22,13 @@ use wireline::wire::fields::FieldLine;
 /// When they are not.
 pub fn response(data: &[u8]) {
     let mut input = Input(data);
+    let mut stamp = Stamp::new(
+        &HeaderValue::from_static("s"),
+        &HeaderValue::from_static("d"),
+    );
+    if input.flag() {
+        stamp_another(&mut input, &mut stamp);
+    }
     let (method, minor) = (METHODS[input.below(METHODS.len())], input.below(2));
     let option = [
         "",
@@ -29,13 +37,7 @@ pub fn response(data: &[u8]) {
         "Connection: upgrade\r\nUpgrade: x\r\n",
     ][input.below(4)];
     let mut connection = asked(method, minor, option);
-    let (mut out, mut stamp) = (
-        Out::default(),
-        Stamp::new(
-            &HeaderValue::from_static("s"),
-            &HeaderValue::from_static("d"),
-        ),
-    );
+    let mut out = Out::default();
 
     let mut interims = Vec::new();
     if input.flag() {
@@ -62,7 +64,7 @@ pub fn response(data: &[u8]) {
         .is_err()
     {
         assert!(status.is_informational(), "{status} was refused");
-        read_interims(&out.to_vec(), &interims);
+        assert_eq!(read_interims(&out.to_vec(), &interims), out.len());
         return;
     }
     let content = send_content(&mut input, &mut connection, &mut out);
@@ -122,7 +124,7 @@ pub fn response(data: &[u8]) {
     let said = options.first().copied().unwrap_or_default();
     assert_eq!(
         options.len(),
-        usize::from(!(switched && method == "CONNECT"))
+        usize::from(!switched || status == StatusCode::SWITCHING_PROTOCOLS)
     );
     assert_eq!(
         said == b"keep-alive",
@@ -131,6 +133,10 @@ pub fn response(data: &[u8]) {
     assert_eq!(
         said == b"keep-alive" && ended,
         connection.next_cycle().is_ok()
+    );
+    assert_eq!(
+        said == b"upgrade",
+        status == StatusCode::SWITCHING_PROTOCOLS
     );
     assert!(lengths.len() + codings.len() <= 1);
 
@@ -166,6 +172,22 @@ pub fn response(data: &[u8]) {
     } else {
         assert_eq!((body, minor, said), (&content[..], 0, &b"close"[..]));
     }
+}
+
+/// Sends the usual response with the same stamp, which remembers it.
+fn stamp_another(input: &mut Input<'_>, stamp: &mut Stamp) {
+    let Ok(value) = HeaderValue::from_bytes(input.string(40)) else {
+        return;
+    };
+    let head = ResponseHead {
+        status: StatusCode::OK,
+        length: Some(0),
+        close: false,
+    };
+    let line = FieldLine::new(&http::header::CONTENT_TYPE, &value);
+    let sent =
+        asked("GET", 1, "").send_response(head, std::iter::once(line), stamp, &mut Out::default());
+    assert!(sent.is_ok());
 }
 
 /// A connection with a request that waits for its answer.

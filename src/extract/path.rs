@@ -225,3 +225,6 @@ impl de::Error for PathRejection {
         Self::custom(format_args!("expected one of {}", expected.join(", ")))
     }
 }
+
+#[cfg(test)]
+mod tests;

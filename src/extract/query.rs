@@ -229,3 +229,6 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Watched<'_, A> {
         self.form.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

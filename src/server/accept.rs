@@ -10,9 +10,10 @@ use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 
 /// Where accepted connections go.
 pub(super) trait Sink {
@@ -92,10 +93,11 @@ pub(super) async fn accept(
             Full::Refuse => None,
             Full::Wait => match stop.unless(permits.take()).await {
                 Some(permit) => Some(permit),
-                None => return,
+                None => return drain_backlog(&listener, &mut sink, &permits).await,
             },
         };
         let Some(accepted) = stop.unless(listener.accept()).await else {
+            drop(reserved);
             return drain_backlog(&listener, &mut sink, &permits).await;
         };
         match accepted {
@@ -124,47 +126,52 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
     for _ in 0..BACKLOG_DRAIN {
         let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         let Ok(Ok((io, info))) = waiting else { return };
-        if let Some(permit) = permits.try_take() {
-            sink.serve(io, info, permit);
+        match permits.try_take() {
+            Some(permit) => sink.serve(io, info, permit),
+            None => refuse(io, sink.shared()),
         }
     }
 }
 
-/// Tells a client that there is no room, without letting it hold anything: one write that does not
-/// wait, then a short time in which the answer can be read.
+/// Tells a client that there is no room, and gives it a short time in which to read that.
 fn refuse(io: Io, shared: &Arc<Shared>) {
     shared.worker.counters.add(Counter::ConnectionsRefused);
-    if let Io::Tcp(stream) = io {
-        let _ = stream.try_write(REFUSAL);
-        if let Ok(stream) = stream.into_std()
-            && stream.shutdown(std::net::Shutdown::Write).is_ok()
-        {
-            REFUSED.with(|count| {
-                if count.get() < MAX_REFUSED
-                    && let Ok(stream) = TcpStream::from_std(stream)
-                {
-                    count.set(count.get() + 1);
-                    tokio::spawn(linger(stream, Lingering));
-                }
-            });
-        }
+    if let Some(lingering) = Lingering::take() {
+        tokio::spawn(tokio::time::timeout(REFUSED_LINGER, say_no(io, lingering)));
+        return;
+    }
+    // Too many are being told already: one write that does not wait, and nothing is held.
+    let _ = match &io {
+        Io::Tcp(stream) => stream.try_write(REFUSAL),
+        Io::Unix(stream) => stream.try_write(REFUSAL),
+        Io::Dyn(_) => Ok(0),
+    };
+}
+
+/// Answers, and reads what the client sent anyway, so that the answer is not lost to a reset.
+async fn say_no(mut io: Io, _lingering: Lingering) -> io::Result<()> {
+    io.write_all(REFUSAL).await?;
+    io.shutdown().await?;
+    let mut buf = [0; 512];
+    while io.read(&mut buf).await? > 0 {}
+    Ok(())
+}
+
+/// Counts a refused connection while it is being told.
+struct Lingering;
+
+impl Lingering {
+    fn take() -> Option<Self> {
+        let taken = REFUSED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
+            (live < MAX_REFUSED).then_some(live + 1)
+        });
+        taken.is_ok().then_some(Self)
     }
 }
-
-/// Reads what the client sent anyway, so that the answer is not lost to a reset.
-async fn linger(mut stream: TcpStream, lingering: Lingering) {
-    let mut buf = [0; 512];
-    let read_out = async { while stream.read(&mut buf).await.is_ok_and(|len| len > 0) {} };
-    let _ = tokio::time::timeout(REFUSED_LINGER, read_out).await;
-    drop(lingering);
-}
-
-/// Counts a refused connection while its answer is being read.
-struct Lingering;
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let _ = REFUSED.try_with(|count| count.set(count.get().saturating_sub(1)));
+        REFUSED.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -178,14 +185,12 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
-thread_local! {
-    static REFUSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nretry-after: 1\r\nconnection: close\r\n\r\ntoo many connections\n";
 
-/// How many refused connections of one thread may linger.
-const MAX_REFUSED: usize = 64;
+/// How many refused connections of the process may linger.
+const MAX_REFUSED: usize = 256;
 
 /// How long a refused client has to read its answer.
 const REFUSED_LINGER: Duration = Duration::from_millis(500);

@@ -4,6 +4,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// One place to listen at.
@@ -193,6 +194,7 @@ fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
     if let Err(error) = socket.bind(&addr) {
         // A socket that a process left behind refuses connections; a live one does not.
         let stale = error.kind() == io::ErrorKind::AddrInUse
+            && std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
             && std::os::unix::net::UnixStream::connect(path)
                 .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
         if !stale {

@@ -269,3 +269,25 @@ fn incomplete_messages() {
         served.count(Counter::IncompleteRequests) == messages.len() as u64
     });
 }
+
+/// A response that is made from the request's content as it comes: both flow at once, and the connection persists.
+#[test]
+fn content_is_given_back_as_it_comes() {
+    let served = serve();
+    let mut socket = served.connect();
+    let content = "0123456789".repeat(20_000);
+    for _ in 0..2 {
+        let reply = socket.request("POST /pipe", "Content-Length: 200000\r\n", &content);
+        assert_eq!((reply.text() == content, reply.persists()), (true, true));
+        let chunks = format!("{:x}\r\n{content}\r\n0\r\n\r\n", content.len());
+        let reply = socket.request("POST /pipe", "Transfer-Encoding: chunked\r\n", &chunks);
+        assert_eq!((reply.text() == content, reply.persists()), (true, true));
+    }
+    // The client waits for 100 before it sends what the response is made of.
+    socket.send(
+        "POST /pipe HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(socket.reply().status, 100);
+    let reply = socket.send("hello").reply();
+    assert_eq!((reply.text(), reply.persists()), ("hello", true));
+}

@@ -2,10 +2,18 @@
 
 use crate::socket::Socket;
 use crate::{eventually, serve};
+use bytes::BytesMut;
+use std::io::{self, IoSlice};
 use std::net::TcpStream;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::resource::counters::Counter;
+use wireline::resource::io::memory::{self, MemoryStream};
+use wireline::resource::io::{Io, Transport};
+use wireline::test::TestClient;
 
 /// §9.3: HTTP/1.1 persists unless one side says `close`; HTTP/1.0 only when the client asks.
 #[test]
@@ -260,5 +268,77 @@ fn connections_are_apart() {
         socket.send("hello");
         assert_eq!(socket.reply().text(), number.to_string());
         assert_eq!(socket.reply().text(), format!("{number:04}hello"));
+    }
+}
+
+/// The responses of one read are one write.
+#[tokio::test]
+async fn sixteen_pipelined_requests_are_answered_in_one_write() {
+    let client = TestClient::new(crate::routes(Arc::default()));
+    let (mut io, server) = memory::pair(64 * 1024);
+    let calls = Calls::default();
+    drop(client.serve(Io::Dyn(Box::new(Counting {
+        inner: server,
+        calls: calls.clone(),
+    }))));
+    let requests: String = (0..16)
+        .map(|number| format!("GET /numbers/{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
+        .collect();
+    for round in 1..=3 {
+        io.write_all(requests.as_bytes()).await.unwrap();
+        let (mut got, mut buf) = (String::new(), [0; 4096]);
+        while got.matches("HTTP/1.1 200 OK").count() < 16 || !got.ends_with("15") {
+            let len = io.read(&mut buf).await.unwrap();
+            got.push_str(std::str::from_utf8(&buf[..len]).unwrap());
+        }
+        let bodies: Vec<&str> = got
+            .split("HTTP/1.1 200 OK")
+            .skip(1)
+            .map(|response| response.rsplit("\r\n\r\n").next().unwrap())
+            .collect();
+        let expected: Vec<String> = (0..16).map(|number| number.to_string()).collect();
+        assert_eq!(bodies, expected);
+        assert_eq!(calls.writes.load(Ordering::SeqCst), round);
+        assert!(calls.reads.load(Ordering::SeqCst) <= 2 * round);
+    }
+}
+
+/// I/O calls that moved octets.
+#[derive(Clone, Default)]
+struct Calls {
+    reads: Arc<AtomicUsize>,
+    writes: Arc<AtomicUsize>,
+}
+
+struct Counting {
+    inner: MemoryStream,
+    calls: Calls,
+}
+
+impl Transport for Counting {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Transport::poll_readable(&mut self.inner, cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.calls.reads.fetch_add(1, Ordering::SeqCst);
+        Transport::poll_read(&mut self.inner, cx, buf)
+    }
+
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.calls.writes.fetch_add(1, Ordering::SeqCst);
+        Transport::poll_writev(&mut self.inner, cx, bufs)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Transport::poll_flush(&mut self.inner, cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Transport::poll_shutdown(&mut self.inner, cx)
     }
 }

@@ -387,7 +387,9 @@ impl Http {
     fn is_over(&mut self, cx: &mut Context<'_>, link: &Link) -> bool {
         let worker = &link.shared.worker;
         if worker.phase() == Phase::Forced {
-            worker.counters.add(Counter::DrainForced);
+            if !matches!(self.phase, HttpPhase::Linger(_)) {
+                worker.counters.add(Counter::DrainForced);
+            }
             return true;
         }
         if link.slot.is_shed() {

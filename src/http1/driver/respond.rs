@@ -111,7 +111,7 @@ impl Active {
                 link,
             );
         }
-        let (status, headers, mut body, upgrade) = response.into_sendable();
+        let (mut status, headers, mut body, upgrade) = response.into_sendable();
         let is_head = *self.protocol.head().method() == Method::HEAD;
         let mut length = body.len();
         let mut close = link.shared.worker.phase() != Phase::Running
@@ -132,8 +132,12 @@ impl Active {
                 length = declared.or(length);
             }
         }
-        let switch = status == StatusCode::SWITCHING_PROTOCOLS
-            || (*self.protocol.head().method() == Method::CONNECT && status.is_success());
+        let connect = *self.protocol.head().method() == Method::CONNECT;
+        let switch = status == StatusCode::SWITCHING_PROTOCOLS || (connect && status.is_success());
+        if connect && status == StatusCode::SWITCHING_PROTOCOLS {
+            // RFC 9110 §9.3.6: a tunnel begins with a 2xx.
+            status = StatusCode::OK;
+        }
         if switch && upgrade.is_none() {
             counters.add(Counter::InvalidResponses);
             return self.respond_plain(

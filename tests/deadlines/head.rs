@@ -184,7 +184,7 @@ async fn a_linger_ends_with_the_client_or_with_its_patience() {
     assert_eq!(client.connections(), 0);
     watch.assert(0.0..=0.1);
 
-    let (client, _) = client_with(|config| config.linger = std::time::Duration::from_secs(3600));
+    let (client, _) = client_with(|config| config.linger = Duration::from_secs(3600));
     let mut io = client.connect();
     send(&mut io, "BAD\r\n\r\n").await;
     let chunk = vec![b'x'; 64 * 1024];

@@ -108,7 +108,7 @@ fn a_flood_of_pipelined_requests_is_not_swallowed() {
     let mut sent = 0;
     let mut refused = 0;
     while refused < 20 {
-        match std::io::Write::write(&mut stream, flood.as_bytes()) {
+        match io::Write::write(&mut stream, flood.as_bytes()) {
             Ok(len) => (sent, refused) = (sent + len, 0),
             Err(_) => {
                 refused += 1;
@@ -157,7 +157,7 @@ fn a_client_that_goes_cancels_its_handler() {
     socket2::SockRef::from(&reset)
         .set_linger(Some(Duration::ZERO))
         .unwrap();
-    std::io::Write::write_all(&mut &reset, park.as_bytes()).unwrap();
+    io::Write::write_all(&mut &reset, park.as_bytes()).unwrap();
     eventually("the handler began", || {
         served.seen.parked.load(Ordering::SeqCst) == 1
     });

@@ -385,6 +385,13 @@ impl Active {
             + if self.pinned { READ_BUFFER } else { 0 }
     }
 
+    /// The octets of content that wait for the rest of it, before the handler runs.
+    pub(crate) fn gathered(&self) -> usize {
+        self.gather
+            .as_ref()
+            .map_or(0, |gather| gather.content.len())
+    }
+
     /// What an upgrade needs: the function, and what was read of the new protocol.
     pub(crate) fn into_upgrade(mut self: Box<Self>) -> Option<(OnUpgrade, Bytes)> {
         let on_upgrade = self.upgrade.take()?;

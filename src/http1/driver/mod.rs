@@ -27,7 +27,7 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
-use crate::resource::pool;
+use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
 use crate::service::upgrade::{UpgradeFuture, Upgraded};
@@ -440,14 +440,11 @@ impl Active {
             return false;
         }
         match need {
-            Need::Peer
-                if !self.read.is_empty()
-                    && self.read.len() + MIN_READ > shared.config.read_ahead =>
-            {
-                false
+            Need::Peer => {
+                self.read.is_empty() || self.read.len() + MIN_READ <= shared.config.read_ahead
             }
-            Need::Peer | Need::Content if !self.read.is_empty() => {
-                // Under pressure, whoever holds octets reads no more until they are taken.
+            Need::Content if self.gathered() >= READ_BUFFER => {
+                // Under pressure, whoever holds much already waits until others have let go.
                 let paused = shared.worker.budget().pressure() >= Pressure::High;
                 if paused {
                     shared.worker.counters.add(Counter::ReadsPaused);

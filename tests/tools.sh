@@ -86,10 +86,11 @@ python_environment() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || return 0
     echo 'building the Python environment'
     rm -rf "$tools/venv"
+    # Bash remembers where python3 was found, which may have been in there.
+    hash -r
     if python3 -m venv "$tools/venv" &&
         "$tools/venv/bin/python3" -m pip install --quiet --requirement tests/requirements.txt; then
         cp tests/requirements.txt "$stamp"
-        # Bash remembers where python3 was found before.
         hash -r
     else
         missing+=('the Python packages of tests/requirements.txt; pip says why above')

@@ -1,0 +1,200 @@
+//! What requests and connections cost, by the count of a global allocator: allocations of a warm request, and octets that an idle
+//! connection and a parked handler hold.
+//!
+//! The counts are of the whole process, so the tests run one after the other, and the client beside the server allocates nothing.
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wireline::resource::io::memory::{self, MemoryStream};
+use wireline::router::{Router, Routes};
+use wireline::service::request::Request;
+use wireline::test::TestClient;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn routes() -> Routes {
+    Router::new()
+        .get("/plaintext", async || "Hello, World!")
+        .get("/users/{id}", async || "a user")
+        .get("/park", async || -> &'static str {
+            std::future::pending().await
+        })
+        .post("/echo", async |mut request: Request| {
+            request.collect().await
+        })
+        .build()
+        .unwrap()
+}
+
+/// The allocations, reallocations included, that one of `requests` costs when all is warm. The least of several rounds: the harness
+/// has threads of its own.
+fn allocations(request: &[u8], requests: usize) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = TestClient::new(routes());
+        let mut io = client.connect();
+        let length = first_response(&mut io, request, requests).await;
+        let mut least = f64::MAX;
+        for round in 0..6 {
+            let region = Region::new(ALLOCATOR);
+            for _ in 0..ROUND {
+                exchange(&mut io, request, length).await;
+            }
+            let change = region.change();
+            let made = change.allocations + change.reallocations;
+            if round > 0 {
+                least = least.min(made as f64 / (ROUND * requests) as f64);
+            }
+        }
+        least
+    })
+}
+
+const ROUND: usize = 1000;
+
+/// Sends the first time; gives the length of what comes back, which is the same ever after.
+async fn first_response(io: &mut MemoryStream, request: &[u8], requests: usize) -> usize {
+    io.write_all(request).await.unwrap();
+    let mut got = Vec::new();
+    while got.windows(15).filter(|window| *window == b"HTTP/1.1 200 OK").count() < requests {
+        io.read_buf(&mut got).await.unwrap();
+    }
+    while tokio::time::timeout(Duration::from_millis(20), io.read_buf(&mut got)).await.is_ok() {}
+    got.len()
+}
+
+/// One request and its response, without an allocation on this side.
+async fn exchange(io: &mut MemoryStream, request: &[u8], length: usize) {
+    io.write_all(request).await.unwrap();
+    let mut buf = [0; 8192];
+    let mut got = 0;
+    while got < length {
+        got += io.read(&mut buf).await.unwrap();
+    }
+    assert_eq!(got, length);
+}
+
+/// A handler's boxed future is the one allocation that a routed request may cost.
+#[test]
+fn a_warm_request_makes_at_most_one_allocation() {
+    let _alone = alone();
+    let browser = "GET /plaintext HTTP/1.1\r\nHost: localhost:8000\r\nConnection: keep-alive\r\nCache-Control: max-age=0\r\n\
+        sec-ch-ua: \"Chromium\";v=\"130\"\r\nsec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Linux\"\r\nUpgrade-Insecure-Requests: 1\r\n\
+        User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: text/html,application/xhtml+xml;q=0.9\r\nSec-Fetch-Site: none\r\n\
+        Sec-Fetch-Mode: navigate\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.5\r\nCookie: a=b\r\n\r\n";
+    let small = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
+    let echo = format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1024\r\n\r\n{}", "x".repeat(1024));
+    for (name, request, requests, most) in [
+        ("plaintext", small.to_owned(), 1, 1.0),
+        ("a path with a parameter", "GET /users/7 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 1, 1.0),
+        ("a browser's head", browser.to_owned(), 1, 1.0),
+        ("16 pipelined", small.repeat(16), 16, 1.0),
+        ("no such route", "HEAD /users/7 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 1, 1.0),
+        ("an echo of 1 KiB", echo, 1, 5.0),
+    ] {
+        let made = allocations(request.as_bytes(), requests);
+        println!("{name}: {made} allocations");
+        assert!(made <= most + SLACK, "{name}: {made} allocations a request");
+    }
+}
+
+/// A second that passes makes a new date.
+const SLACK: f64 = 0.02;
+
+/// The octets that are allocated now.
+fn live() -> isize {
+    let stats = ALLOCATOR.stats();
+    isize::try_from(stats.bytes_allocated).unwrap() - isize::try_from(stats.bytes_deallocated).unwrap()
+}
+
+/// The octets that each of a thousand connections holds after this request, without those of the in-memory pair.
+fn held_by_each(request: &'static [u8], answered: bool) -> isize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = TestClient::new(routes());
+        // What threads keep for reuse is there before the count begins.
+        let mut warm: Vec<MemoryStream> = Vec::new();
+        for _ in 0..100 {
+            warm.push(talk(&client, request, answered).await);
+        }
+        drop(warm);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+
+        let before = live();
+        let mut pairs = Vec::with_capacity(2 * COUNT);
+        for _ in 0..COUNT {
+            let (mut one, mut other) = memory::pair(CAPACITY);
+            one.write_all(request).await.unwrap();
+            let mut buf = [0; 1024];
+            other.read_exact(&mut buf[..request.len()]).await.unwrap();
+            if answered {
+                other.write_all(&buf[..150]).await.unwrap();
+                one.read_exact(&mut buf[..150]).await.unwrap();
+            }
+            pairs.push((one, other));
+        }
+        let pair = live() - before;
+        drop(pairs);
+
+        let before = live();
+        let mut connections = Vec::with_capacity(2 * COUNT);
+        for _ in 0..COUNT {
+            connections.push(talk(&client, request, answered).await);
+        }
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(client.connections(), COUNT);
+        let all = live() - before;
+        println!("{} octets each, {} of them the pair's", all / COUNT as isize, pair / COUNT as isize);
+        (all - pair) / COUNT as isize
+    })
+}
+
+async fn talk(client: &TestClient, request: &[u8], answered: bool) -> MemoryStream {
+    let mut io = client.connect();
+    io.write_all(request).await.unwrap();
+    if answered {
+        let mut buf = [0; 1024];
+        let len = io.read(&mut buf).await.unwrap();
+        assert!(buf[..len].ends_with(b"Hello, World!"));
+    } else {
+        tokio::task::yield_now().await;
+    }
+    io
+}
+
+const COUNT: usize = 1000;
+const CAPACITY: usize = 64 * 1024;
+
+/// DESIGN.md, promise 4: no read buffer, no write buffer, no timer of its own.
+#[test]
+fn an_idle_connection_holds_next_to_nothing() {
+    let _alone = alone();
+    let held = held_by_each(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n", true);
+    assert!(held <= 900, "{held} octets");
+    let silent = held_by_each(b"", false);
+    assert!(silent <= 900, "{silent} octets");
+}
+
+/// A long poll: the handler, the request that it holds, and the moving parts of its connection.
+#[test]
+fn a_parked_handler_holds_at_most_two_kibibytes() {
+    let _alone = alone();
+    let held = held_by_each(b"GET /park HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    assert!(held <= 2048, "{held} octets");
+}

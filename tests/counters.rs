@@ -270,7 +270,11 @@ async fn a_short_budget_pauses_reading() {
     send(&mut large, [b'x'; 20_000]).await;
     pass(0.01).await;
     let held = fill(&client, 3).await;
-    assert!((80_000..95_000).contains(&client.buffered()), "{}", client.buffered());
+    assert!(
+        (80_000..95_000).contains(&client.buffered()),
+        "{}",
+        client.buffered()
+    );
     assert_eq!(client.count(Counter::ReadsPaused), 0);
     send(&mut large, [b'x'; 40_000]).await;
     pass(3.0).await;

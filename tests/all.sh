@@ -9,11 +9,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The budgets are for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything; together 28 minutes.
-stage_tools() { stage tools 480 bash tests/tools.sh; }
-stage_unit() { stage unit 600 cargo test --workspace --all-features --no-fail-fast --lib --bins --tests; }
+# The budgets are for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything; together 27 minutes.
+stage_tools() { stage tools 600 bash tests/tools.sh; }
+stage_unit() { stage unit 520 cargo test --workspace --all-features --no-fail-fast --lib --bins --tests; }
 stage_doc() { stage doc 150 cargo test --workspace --all-features --no-fail-fast --doc; }
-stage_interop() { stage interop 420 bash tests/interop/run.sh; }
+stage_interop() { stage interop 350 bash tests/interop/run.sh; }
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target"

@@ -3,112 +3,25 @@
 //!
 //! Each clause is a function over a connected pair; the table at the end runs every clause over every transport.
 
+#[path = "transport_contract/faults.rs"]
+mod faults;
+#[path = "transport_contract/pairs.rs"]
+mod pairs;
 #[path = "support/tls.rs"]
 mod tls;
 
+use crate::pairs::{Pair, Peer};
 use bytes::BytesMut;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use wireline::resource::io::fault::{Fault, FaultyTransport};
-use wireline::resource::io::memory::{self, MemoryStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wireline::resource::counters::Counter;
 use wireline::resource::io::{Io, Transport};
-
-/// A connected pair: the peer as a client sees it, and the transport under test.
-struct Pair {
-    peer: Box<dyn Peer>,
-    under_test: Box<dyn Transport>,
-}
-
-/// The peer's end; dropping it resets the connection once [`abandon`](Self::abandon) was called.
-trait Peer: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Makes the end of this peer a reset.
-    fn abandon(&mut self);
-}
-
-impl Peer for TcpStream {
-    fn abandon(&mut self) {
-        socket2::SockRef::from(&*self)
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
-    }
-}
-
-impl Peer for UnixStream {
-    /// A Unix socket that is closed with octets unread resets its peer; the clause leaves some unread.
-    fn abandon(&mut self) {}
-}
-
-impl Peer for MemoryStream {
-    fn abandon(&mut self) {
-        self.reset();
-    }
-}
-
-impl<T: Peer> Peer for tokio_rustls::client::TlsStream<T> {
-    fn abandon(&mut self) {
-        self.get_mut().0.abandon();
-    }
-}
-
-async fn tcp() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (client, accepted) = tokio::join!(
-        TcpStream::connect(listener.local_addr().unwrap()),
-        listener.accept()
-    );
-    (client.unwrap(), accepted.unwrap().0)
-}
-
-fn pair(peer: impl Peer + 'static, under_test: impl Transport) -> Pair {
-    Pair {
-        peer: Box::new(peer),
-        under_test: Box::new(under_test),
-    }
-}
-
-async fn over_tcp() -> Pair {
-    let (client, server) = tcp().await;
-    pair(client, server)
-}
-
-async fn over_io() -> Pair {
-    let (client, server) = tcp().await;
-    pair(client, Io::from(server))
-}
-
-async fn over_unix() -> Pair {
-    let (client, server) = UnixStream::pair().unwrap();
-    pair(client, server)
-}
-
-async fn over_memory() -> Pair {
-    let (client, server) = memory::pair(CAPACITY);
-    pair(client, server)
-}
-
-async fn over_no_fault() -> Pair {
-    let (client, server) = memory::pair(CAPACITY);
-    pair(
-        client,
-        FaultyTransport::new(server, Fault::Reset, usize::MAX),
-    )
-}
-
-async fn over_tls_in_memory() -> Pair {
-    let (client, server) = memory::pair(CAPACITY);
-    let (client, server) = tls::handshake(client, server).await;
-    pair(client, server)
-}
-
-async fn over_tls() -> Pair {
-    let (client, server) = tcp().await;
-    let (client, server) = tls::handshake(client, server).await;
-    pair(client, server)
-}
+use wireline::router::Router;
+use wireline::service::request::Request;
+use wireline::test::TestClient;
 
 /// Nothing to read: a read is `Pending` whatever readiness said, and both wake when octets come.
 async fn readiness_may_be_spurious_and_pending_wakes(pair: Pair) {
@@ -439,6 +352,62 @@ async fn it_works_through_tokios_traits(pair: Pair) {
     within(echo).await.unwrap();
 }
 
+/// The driver serves over it: pipelined requests, content that comes in many reads, responses that take many writes.
+async fn the_driver_serves_over_it(pair: Pair) {
+    let Pair {
+        mut peer,
+        under_test,
+    } = pair;
+    let routes = Router::new()
+        .get("/", async || "hello")
+        .get("/large", async || vec![b'x'; 300_000])
+        .post("/echo", async |mut request: Request| {
+            request.collect().await
+        })
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let connection = client.serve(under_test);
+    let content = vec![b'y'; 200_000];
+    for _ in 0..2 {
+        let gets = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+        within(peer.write_all(gets.as_bytes())).await.unwrap();
+        peer.flush().await.unwrap();
+        assert_eq!(within(content_of_reply(&mut peer)).await, b"hello");
+        assert_eq!(within(content_of_reply(&mut peer)).await.len(), 300_000);
+        let head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
+        within(peer.write_all(head.as_bytes())).await.unwrap();
+        within(peer.write_all(&content)).await.unwrap();
+        peer.flush().await.unwrap();
+        assert!(within(content_of_reply(&mut peer)).await == content);
+    }
+    within(peer.shutdown()).await.unwrap();
+    let mut rest = Vec::new();
+    within(peer.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty());
+    within(connection).await.unwrap();
+    assert_eq!((client.connections(), client.buffered()), (0, 0));
+    assert_eq!(client.count(Counter::IoErrors), 0);
+}
+
+/// Reads a response with a Content-Length.
+async fn content_of_reply(peer: &mut Box<dyn Peer>) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(peer.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    let length = head.split("content-length: ").nth(1).unwrap();
+    let length = length.lines().next().unwrap();
+    let length = length
+        .bytes()
+        .fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
+    let mut content = vec![0; length];
+    peer.read_exact(&mut content).await.unwrap();
+    content
+}
+
 /// Writes everything and flushes, as a driver does.
 async fn write_all(under_test: &mut Box<dyn Transport>, pieces: &[&[u8]]) {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -467,7 +436,7 @@ macro_rules! contract {
             $(
                 #[tokio::test]
                 async fn $clause() {
-                    super::$clause(super::$transport().await).await;
+                    super::$clause(super::pairs::$transport().await).await;
                 }
             )*
         }
@@ -484,84 +453,10 @@ macro_rules! contract {
                 a_flush_holds_nothing_back
                 a_reset_is_an_error
                 it_works_through_tokios_traits
+                the_driver_serves_over_it
             ]
         )*}
     };
 }
 
 contract!(every clause over over_tcp over_io over_unix over_memory over_no_fault over_tls_in_memory over_tls);
-
-/// Unread octets hide a reset from a read; the look at the socket does not miss it.
-#[tokio::test]
-async fn a_reset_behind_unread_octets_is_seen() {
-    let (mut client, mut server) = tcp().await;
-    client.write_all(b"unread").await.unwrap();
-    within(poll_fn(|cx| server.poll_readable(cx)))
-        .await
-        .unwrap();
-    assert!(!Transport::is_reset(
-        &mut server,
-        &mut Context::from_waker(Waker::noop())
-    ));
-    client.abandon();
-    drop(client);
-    within(async {
-        while !Transport::is_reset(&mut server, &mut Context::from_waker(Waker::noop())) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
-}
-
-/// In memory, where a zero can be provoked: each fault is the one that its name says, and lasts as it says.
-#[tokio::test]
-async fn each_fault_is_what_it_says() {
-    let cx = &mut Context::from_waker(Waker::noop());
-    for fault in Fault::ALL {
-        let (mut client, server) = memory::pair(CAPACITY);
-        client.write_all(b"0123456789").await.unwrap();
-        let mut faulty = FaultyTransport::new(server, fault, 0);
-        let mut buf = BytesMut::with_capacity(8);
-        let mut reads = Vec::new();
-        for _ in 0..2 {
-            reads.push(faulty.poll_read(cx, &mut buf).map_err(|error| error.kind()));
-            buf = BytesMut::with_capacity(8);
-        }
-        let expected = match fault {
-            Fault::Reset => [Poll::Ready(Err(io::ErrorKind::ConnectionReset)); 2],
-            Fault::BrokenPipe => [Poll::Ready(Err(io::ErrorKind::BrokenPipe)); 2],
-            Fault::TimedOut => [Poll::Ready(Err(io::ErrorKind::TimedOut)); 2],
-            Fault::End => [Poll::Ready(Ok(0)); 2],
-            Fault::WriteZero => [Poll::Ready(Ok(8)), Poll::Ready(Ok(2))],
-            Fault::Short => [Poll::Ready(Ok(4)), Poll::Ready(Ok(6))],
-            Fault::Dribble => [Poll::Ready(Ok(1)); 2],
-            Fault::Stall => [Poll::Pending; 2],
-        };
-        assert_eq!(reads, expected, "{fault:?}");
-
-        let (_client, server) = memory::pair(CAPACITY);
-        let mut faulty = FaultyTransport::new(server, fault, 0);
-        let mut write = || {
-            faulty
-                .poll_writev(cx, &[IoSlice::new(b"abc"), IoSlice::new(b"defgh")])
-                .map_err(|error| error.kind())
-        };
-        let expected = match fault {
-            Fault::Reset => [Poll::Ready(Err(io::ErrorKind::ConnectionReset)); 2],
-            Fault::BrokenPipe => [Poll::Ready(Err(io::ErrorKind::BrokenPipe)); 2],
-            Fault::TimedOut => [Poll::Ready(Err(io::ErrorKind::TimedOut)); 2],
-            Fault::End => [Poll::Ready(Ok(8)); 2],
-            Fault::WriteZero => [
-                Poll::Ready(Err(io::ErrorKind::WriteZero)),
-                Poll::Ready(Ok(8)),
-            ],
-            Fault::Short => [Poll::Ready(Ok(3)), Poll::Ready(Ok(8))],
-            Fault::Dribble => [Poll::Ready(Ok(1)); 2],
-            Fault::Stall => [Poll::Pending; 2],
-        };
-        assert_eq!([write(), write()], expected, "{fault:?}");
-    }
-}
-
-/// What an in-memory direction holds before its writer waits.
-const CAPACITY: usize = 16 * 1024;

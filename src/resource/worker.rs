@@ -28,7 +28,7 @@ pub struct Worker {
     phase: AtomicU8,
     slots: Mutex<Slots>,
     /// Wakes the sweep when the first connection comes.
-    occupied: Notify,
+    occupied: Arc<Notify>,
     emptied: Notify,
 }
 
@@ -76,7 +76,7 @@ impl Worker {
             now: AtomicU32::new(1),
             phase: AtomicU8::new(Phase::Running as u8),
             slots: Mutex::default(),
-            occupied: Notify::new(),
+            occupied: Arc::default(),
             emptied: Notify::new(),
         }
     }
@@ -194,15 +194,20 @@ impl Worker {
 
     /// Runs the sweep for as long as the worker lives; spawn it once. It sleeps while there is no connection.
     pub async fn sweep(self: Arc<Self>) {
+        let (occupied, worker) = (self.occupied.clone(), Arc::downgrade(&self));
+        drop(self);
         loop {
-            if self.live() == 0 {
-                self.occupied.notified().await;
+            if worker.upgrade().is_some_and(|worker| worker.live() == 0) {
+                occupied.notified().await;
             }
             tokio::time::sleep(TICK).await;
-            self.refresh();
-            self.wake_overdue();
-            if self.budget.pressure() == Pressure::Critical {
-                self.shed_largest();
+            let Some(worker) = worker.upgrade() else {
+                return;
+            };
+            worker.refresh();
+            worker.wake_overdue();
+            if worker.budget.pressure() == Pressure::Critical {
+                worker.shed_largest();
             }
         }
     }
@@ -255,6 +260,13 @@ impl Worker {
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Worker {
+    /// The sweep, which does not keep the worker alive, ends with it.
+    fn drop(&mut self) {
+        self.occupied.notify_one();
     }
 }
 

@@ -4,6 +4,7 @@ use crate::http1::driver::config::Config;
 use crate::http1::driver::{Connection, Shared};
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
+use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::worker::Worker;
 use crate::server::accept::{Accepting, Local, Sink, accept};
@@ -174,7 +175,11 @@ impl Sink for Dealer {
         let place = self.next % self.senders.len();
         self.next = self.next.wrapping_add(1);
         // A worker whose queue is full is behind by that many connections: closing one tells its client.
-        let _ = self.senders[place].try_send(Accepted { io, info, permit });
+        let handed = self.senders[place].try_send(Accepted { io, info, permit });
+        if handed.is_err() {
+            let counters = &self.shared.worker.counters;
+            counters.add(Counter::ConnectionsRefused);
+        }
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -322,3 +322,32 @@ async fn a_drain_finishes_what_was_begun() {
     assert_eq!(handle.metrics().get(Counter::HandlersCancelled), 1);
     assert_eq!(handle.metrics().connections(), 0);
 }
+
+/// A server that has ended leaves no task on the runtime that it ran on.
+#[tokio::test]
+async fn a_server_that_has_ended_leaves_nothing() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    for _ in 0..3 {
+        let running = server().bind("127.0.0.1:0").start().unwrap();
+        let (handle, addr) = (running.handle(), addr_of(&running.handle().bound()[0]));
+        let client = tokio::task::spawn_blocking(move || {
+            assert_eq!(Socket::connect(addr).get("/").text(), "hello");
+        });
+        client.await.unwrap();
+        handle.stop();
+        running.wait().await;
+        drop(handle);
+    }
+    // The sweep looks four times a second whether there is still a worker.
+    let mut rounds = 0;
+    while metrics.num_alive_tasks() > before {
+        rounds += 1;
+        assert!(
+            rounds < 100,
+            "{} tasks are left",
+            metrics.num_alive_tasks() - before
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

@@ -12,7 +12,7 @@ use crate::http1::state::{Life, RequestHalf, ResponseHalf, State, Transition};
 use crate::wire::fields::FieldLine;
 use crate::wire::number;
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 /// What was read.
 #[derive(Debug)]
@@ -301,6 +301,32 @@ impl Connection {
         Ok(sent)
     }
 
+    /// Sends a whole response of the usual kind: 200 with a content type and content that is here, on a
+    /// connection that goes on. `false`, and nothing is done, when this exchange is not of that kind.
+    #[inline]
+    pub(crate) fn send_usual(
+        &mut self,
+        content_type: &HeaderValue,
+        content: &Bytes,
+        stamp: &mut Stamp,
+        out: &mut Out,
+    ) -> bool {
+        let head = Transition::Final {
+            body: true,
+            persistent: true,
+        };
+        if self.head.is_bare
+            || self.state.life != Life::Persistent
+            || self.state.apply(head).is_err()
+        {
+            return false;
+        }
+        encode::usual_head(out.inline(), content_type, content.len() as u64, stamp);
+        out.push_shared(content);
+        self.sending = BodyFraming::Length(0);
+        self.state.apply(Transition::ResponseEnd).is_ok()
+    }
+
     /// Sends content.
     ///
     /// # Errors
@@ -372,7 +398,7 @@ impl Connection {
     pub fn give_up(&mut self) {
         if self.state.request == RequestHalf::Idle && !self.parser.has_method() {
             // The method is that of the request before, and HEAD would keep the reason from the peer.
-            self.head.method = Method::GET;
+            self.head.set_method(Method::GET);
         }
         let _ = self.state.apply(Transition::Refuse);
     }

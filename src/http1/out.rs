@@ -34,6 +34,16 @@ impl Out {
         }
     }
 
+    /// Appends a piece that its owner keeps: copied when it is small, else counted once more.
+    #[inline]
+    pub(crate) fn push_shared(&mut self, piece: &Bytes) {
+        if piece.len() < SHARED_FROM {
+            self.buf.extend_from_slice(piece);
+        } else {
+            self.push(piece.clone());
+        }
+    }
+
     /// The number of octets that wait.
     #[inline]
     pub fn len(&self) -> usize {

@@ -271,19 +271,6 @@ impl Headers {
         }
     }
 
-    /// Ends the headers of a response that was written. An empty list owns nothing, so it need not be
-    /// walked to be dropped.
-    #[inline]
-    pub(crate) fn finish(self) {
-        match self.repr {
-            Repr::List { content_type, rest } if rest.capacity() == 0 => {
-                drop(content_type);
-                std::mem::forget(rest);
-            }
-            other => drop(other),
-        }
-    }
-
     /// The number of field lines.
     pub fn len(&self) -> usize {
         match &self.repr {

@@ -211,6 +211,16 @@ impl Response {
         self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
+    /// The content type and the content of a response of the usual kind: 200, no other field, content
+    /// that is here.
+    #[inline]
+    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, &Bytes)> {
+        if self.status != StatusCode::OK || self.rare.is_some() {
+            return None;
+        }
+        Some((self.headers.plain_type()?, self.body.as_full()?))
+    }
+
     /// Splits the response for a driver.
     #[inline]
     pub(crate) fn into_sendable(self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {

@@ -4,6 +4,7 @@
 //! Nothing here reads a socket, a clock or another folder. Whatever these functions accept may be
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
 
+mod block;
 pub mod fields;
 pub mod grammar;
 pub mod number;

@@ -32,7 +32,7 @@ impl RequestHead {
     }
 
     /// Assigning drops the old value, which costs more than finding that it is the same.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_method(&mut self, method: Method) {
         if self.method != method {
             self.is_bare = method == Method::HEAD || method == Method::CONNECT;

@@ -61,6 +61,12 @@ impl Out {
         self.buf.capacity() + self.shared_len
     }
 
+    /// What waits, when it lies side by side.
+    #[inline]
+    pub(crate) fn as_one(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then(|| &self.buf[self.at..])
+    }
+
     /// What waits, in order, as up to `slices.len()` slices; gives how many were filled.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut filled, mut at) = (0, self.at);

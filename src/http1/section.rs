@@ -74,6 +74,8 @@ impl SectionParser {
                 }
                 colon = at;
                 at += 1;
+                // Nearly every value has one space before it.
+                at += usize::from(buf.get(at) == Some(&b' '));
             }
             let end = grammar::skip_field_value(buf, at);
             match buf.get(end..) {

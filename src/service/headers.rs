@@ -34,6 +34,8 @@ pub struct Headers {
 enum Repr {
     Wire(Box<Wire>),
     Map(Box<HeaderMap>),
+    /// A content type and nothing else: what most responses have. Moved and dropped in a few instructions.
+    Type(HeaderValue),
     List {
         content_type: Option<HeaderValue>,
         rest: Vec<(HeaderName, HeaderValue)>,
@@ -67,10 +69,20 @@ impl Headers {
     #[inline]
     pub(crate) const fn of_type(content_type: HeaderValue) -> Self {
         Self {
-            repr: Repr::List {
+            repr: Repr::Type(content_type),
+        }
+    }
+
+    /// A content type by itself becomes a list, to which lines can be added.
+    #[inline]
+    fn widen(&mut self) {
+        if let Repr::Type(_) = self.repr
+            && let Repr::Type(content_type) = std::mem::take(&mut self.repr)
+        {
+            self.repr = Repr::List {
                 content_type: Some(content_type),
                 rest: Vec::new(),
-            },
+            };
         }
     }
 
@@ -118,6 +130,7 @@ impl Headers {
                 .iter()
                 .find(|(key, _)| name.is(key.as_str().as_bytes()))
                 .map(|(_, value)| FieldValue::of(value)),
+            Repr::Type(value) => name.is(b"content-type").then(|| FieldValue::of(value)),
             Repr::List { content_type, rest } => match content_type {
                 Some(value) if name.is(b"content-type") => Some(FieldValue::of(value)),
                 _ => find(rest, &name),
@@ -139,6 +152,7 @@ impl Headers {
 
     /// Sets a field to one value, in place of all it had; gives the first of those.
     pub fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<HeaderValue> {
+        self.widen();
         if let Repr::Map(map) = &mut self.repr {
             return map.insert(name, value);
         }
@@ -159,7 +173,10 @@ impl Headers {
 
     /// Adds a field line, whatever lines of that name there are.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.widen();
         match &mut self.repr {
+            // Not after it was widened.
+            Repr::Type(_) => {}
             Repr::Wire(wire) => wire.added.push((name, value)),
             Repr::Map(map) => drop(map.append(name, value)),
             Repr::List {
@@ -197,7 +214,9 @@ impl Headers {
     /// Removes all lines of a field; gives the first value.
     pub fn remove(&mut self, name: impl AsName) -> Option<HeaderValue> {
         let first = self.get(&name).map(|value| value.to_value());
+        self.widen();
         match &mut self.repr {
+            Repr::Type(_) => {}
             Repr::Wire(wire) => {
                 wire.fields
                     .retain(|field| !name.is(field.name(&wire.block)));
@@ -232,6 +251,7 @@ impl Headers {
                 wire.added.as_slice(),
             ),
             Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, [].as_slice()),
+            Repr::Type(value) => (None, [].as_slice(), None, Some(value), [].as_slice()),
             Repr::List { content_type, rest } => (
                 None,
                 [].as_slice(),
@@ -267,6 +287,7 @@ impl Headers {
         match &self.repr {
             Repr::Wire(wire) => Lines::Wire(&wire.block, wire.fields.iter(), wire.added.iter()),
             Repr::Map(map) => Lines::Map(map.iter()),
+            Repr::Type(value) => Lines::List(Some(value), [].iter()),
             Repr::List { content_type, rest } => Lines::List(content_type.as_ref(), rest.iter()),
         }
     }
@@ -276,6 +297,7 @@ impl Headers {
         match &self.repr {
             Repr::Wire(wire) => wire.fields.len() + wire.added.len(),
             Repr::Map(map) => map.len(),
+            Repr::Type(_) => 1,
             Repr::List { content_type, rest } => usize::from(content_type.is_some()) + rest.len(),
         }
     }
@@ -287,9 +309,9 @@ impl Headers {
 
     /// The content type, when there is nothing else.
     #[inline]
-    pub(crate) fn plain_type(&self) -> Option<&HeaderValue> {
+    pub(crate) const fn plain_type(&self) -> Option<&HeaderValue> {
         match &self.repr {
-            Repr::List { content_type, rest } if rest.is_empty() => content_type.as_ref(),
+            Repr::Type(content_type) => Some(content_type),
             _ => None,
         }
     }

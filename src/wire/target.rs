@@ -183,14 +183,14 @@ fn with_path(
     form: TargetForm,
     authority: Option<Span>,
 ) -> Option<RequestTarget> {
+    if end > usize::from(u16::MAX) {
+        return None;
+    }
     Some(RequestTarget {
         form,
-        whole: Span::new(start, end)?,
-        path: Span::new(path, question.unwrap_or(end))?,
-        query: match question {
-            Some(question) => Some(Span::new(question + 1, end)?),
-            None => None,
-        },
+        whole: Span::within(start, end),
+        path: Span::within(path, question.unwrap_or(end)),
+        query: question.map(|question| Span::within(question + 1, end)),
         authority,
     })
 }

@@ -408,9 +408,15 @@ impl Active {
         link: &Link,
     ) -> Poll<std::io::Result<()>> {
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = self.out.slices(&mut slices);
-            match io.poll_writev(cx, &slices[..filled]) {
+            let written = match self.out.as_one() {
+                Some(only) => io.poll_writev(cx, &[IoSlice::new(only)]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let filled = self.out.slices(&mut slices);
+                    io.poll_writev(cx, &slices[..filled])
+                }
+            };
+            match written {
                 Poll::Ready(Ok(len)) => {
                     self.out.advance(len);
                     self.written(len, link);

@@ -49,27 +49,27 @@ impl Active {
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
         let service = &link.shared.service;
         // What comes of it is put here by the closure: returned, it would be moved three times.
-        let (mut response, mut handler) = (Poll::Pending, None);
+        let mut response = None;
         let called = guarded(|| {
             service.admit(&mut request);
-            let future = handler.insert(service.call(request));
-            response = future.as_mut().poll(cx);
-            if response.is_ready() {
-                handler = None;
+            let mut handler = service.call(request);
+            match handler.as_mut().poll(cx) {
+                Poll::Ready(ready) => {
+                    response = Some(ready);
+                    None
+                }
+                Poll::Pending => Some(handler),
             }
         });
-        match (called, response) {
-            (Ok(()), Poll::Ready(mut response)) => self.respond(&mut response, link),
-            (Ok(()), Poll::Pending) => {
+        match (called, &mut response) {
+            (Ok(None), Some(response)) => self.respond(response, link),
+            (Ok(handler), _) => {
                 self.handler = handler;
                 // It was polled without a content to take, so nothing moved that it could wait for.
                 self.parked = true;
                 self.touched = true;
             }
-            (Err(_), _) => {
-                let _ = guarded(|| drop(handler));
-                self.panicked(link);
-            }
+            (Err(_), _) => self.panicked(link),
         }
     }
 

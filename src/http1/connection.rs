@@ -122,26 +122,39 @@ impl Connection {
     /// none was begun; nothing that follows in `buf` is interpreted.
     #[inline]
     pub fn receive(&mut self, buf: &mut BytesMut, limits: &Limits) -> Result<Option<Event>, Error> {
-        let result = match (self.state.request, self.state.life) {
-            (_, Life::Closed | Life::Switched) | (RequestHalf::Done, _) => return Ok(None),
-            (RequestHalf::Idle, Life::MustClose) => return Ok(None),
-            (RequestHalf::Idle, Life::Persistent) => self.receive_head(buf, limits),
-            (RequestHalf::Body, _) => self.receive_body(buf, limits),
-        };
-        if result.is_err() {
-            self.give_up();
+        match (self.state.request, self.state.life) {
+            (_, Life::Closed | Life::Switched) | (RequestHalf::Done, _) => Ok(None),
+            (RequestHalf::Idle, Life::MustClose) => Ok(None),
+            (RequestHalf::Idle, Life::Persistent) => {
+                let whole = self.receive_head(buf, limits)?;
+                Ok(whole.then_some(Event::Request))
+            }
+            (RequestHalf::Body, _) => self
+                .receive_body(buf, limits)
+                .inspect_err(|_| self.give_up()),
         }
-        result
     }
 
-    fn receive_head(
+    /// Reads the next request head: `true` when all of it was there. Between requests only.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub(crate) fn receive_head(
         &mut self,
         buf: &mut BytesMut,
         limits: &Limits,
-    ) -> Result<Option<Event>, Error> {
-        let Some(len) = self.parser.parse(buf, &mut self.head, limits)? else {
-            self.started = !buf.is_empty();
-            return Ok(None);
+    ) -> Result<bool, Error> {
+        let len = match self.parser.parse(buf, &mut self.head, limits) {
+            Ok(Some(len)) => len,
+            Ok(None) => {
+                self.started = !buf.is_empty();
+                return Ok(false);
+            }
+            Err(error) => {
+                self.give_up();
+                return Err(error);
+            }
         };
         self.started = false;
         self.head.block.clear();
@@ -156,7 +169,7 @@ impl Connection {
         self.state
             .apply(Transition::RequestHead { body, persistent })
             .map_err(|_| Error::Incomplete)?;
-        Ok(Some(Event::Request))
+        Ok(true)
     }
 
     fn receive_body(

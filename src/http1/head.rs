@@ -274,9 +274,9 @@ impl HeadParser {
 /// verdict to [`HeadParser::request_line`].
 #[inline]
 fn usual_line(buf: &[u8], head: &mut RequestHead, limits: &Limits) -> Option<usize> {
-    let (method, start) = match buf.first_chunk::<6>()? {
-        [b'G', b'E', b'T', b' ', b'/', _] => (Method::GET, 4),
-        b"POST /" => (Method::POST, 5),
+    let start = match buf.first_chunk::<6>()? {
+        [b'G', b'E', b'T', b' ', b'/', _] => 4,
+        b"POST /" => 5,
         _ => return None,
     };
     let mut question = 0;
@@ -286,7 +286,11 @@ fn usual_line(buf: &[u8], head: &mut RequestHead, limits: &Limits) -> Option<usi
         return None;
     }
     head.target = target::origin(start, end, (question > 0).then_some(question))?;
-    head.set_method(method);
+    if start == 4 {
+        head.set_method(Method::GET);
+    } else {
+        head.set_method(Method::POST);
+    }
     head.minor = 1;
     Some(end + 11)
 }

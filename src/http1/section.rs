@@ -92,7 +92,12 @@ impl SectionParser {
             if at > most {
                 return Err(Error::SectionTooLarge);
             }
-            let (from, to) = grammar::trim(buf, colon + 1, end);
+            let from = colon + 1 + usize::from(buf.get(colon + 1) == Some(&b' '));
+            let (from, to) = if from < end && buf[from] > b' ' && buf[end - 1] > b' ' {
+                (from, end)
+            } else {
+                grammar::trim(buf, from, end)
+            };
             fields.push(Field::new(
                 Span::within(line, colon),
                 Span::within(from, to),

@@ -39,8 +39,10 @@ impl Response {
     /// 200 with this body and no fields.
     pub fn new(body: impl Into<Body>) -> Self {
         Self {
+            status: StatusCode::OK,
+            headers: Headers::default(),
             body: body.into(),
-            ..Self::default()
+            rare: None,
         }
     }
 
@@ -61,6 +63,7 @@ impl Response {
     }
 
     /// 200 with these octets under a content type.
+    #[inline]
     pub fn bytes<V: TryInto<HeaderValue>>(content: impl Into<Bytes>, content_type: V) -> Self {
         let body = Body::full(content);
         match content_type.try_into() {
@@ -239,9 +242,10 @@ impl Response {
     #[inline]
     pub(crate) fn typed(content_type: HeaderValue, body: Body) -> Self {
         Self {
+            status: StatusCode::OK,
             headers: Headers::of_type(content_type),
             body,
-            ..Self::default()
+            rare: None,
         }
     }
 }

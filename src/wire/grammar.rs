@@ -145,13 +145,6 @@ fn find(bytes: &[u8], mut at: usize, stops: impl Fn(Block) -> Block) -> usize {
 /// trimmed range of `bytes[start..end]`.
 #[inline]
 pub fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    // Nearly every value has one space before it and none after.
-    if let Some([b' ', first, ..]) = bytes.get(start..end)
-        && *first > b' '
-        && bytes[end - 1] > b' '
-    {
-        return (start + 1, end);
-    }
     while start < end && matches!(bytes[start], b' ' | b'\t') {
         start += 1;
     }

@@ -1,6 +1,6 @@
 //! A connection in which something is going on.
 
-use crate::http1::connection::{Connection, Event};
+use crate::http1::connection::Connection;
 use crate::http1::driver::Link;
 use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
@@ -203,13 +203,13 @@ impl Active {
 
     fn receive_head(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
         let shared = &link.shared;
-        match self.protocol.receive(&mut self.read, &shared.config.limits) {
-            Ok(Some(Event::Request)) => {}
-            Ok(_) if self.ended => {
+        match (self.protocol).receive_head(&mut self.read, &shared.config.limits) {
+            Ok(true) => {}
+            Ok(false) if self.ended => {
                 shared.worker.counters.add(Counter::IncompleteRequests);
                 return Some(Need::Close);
             }
-            Ok(_) => return Some(Need::Head),
+            Ok(false) => return Some(Need::Head),
             Err(error) => {
                 self.refuse(error, link);
                 return None;

@@ -43,15 +43,14 @@ impl Active {
         }
     }
 
-    /// Admits, calls and polls for the first time in one go: most handlers are ready at once, and then
+    /// Calls and polls for the first time in one go: most handlers are ready at once, and then
     /// their future is never moved into the connection.
     #[inline]
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, request: Request, link: &Link) {
         let service = &link.shared.service;
         // What comes of it is put here by the closure: returned, it would be moved three times.
         let mut response = None;
         let called = guarded(|| {
-            service.admit(&mut request);
             let mut handler = service.call(request);
             match handler.as_mut().poll(cx) {
                 Poll::Ready(ready) => {

@@ -20,6 +20,7 @@ use wireline::service::headers::Headers;
 use wireline::service::middleware::Next;
 use wireline::service::request::{Parts, Request};
 use wireline::service::response::Response;
+use wireline::test::TestClient;
 
 fn built(router: Router) -> Routes {
     router
@@ -57,6 +58,31 @@ fn post(target: &str, content_type: &str, content: impl Into<Body>) -> Request {
 
 fn ok(text: &str) -> (u16, String) {
     (200, text.to_owned())
+}
+
+/// The target stands in the block of the headers until they may be changed.
+#[tokio::test]
+async fn s70_the_target_stays_when_the_headers_go() {
+    async fn tell(mut request: Request) -> String {
+        let taken = std::mem::take(request.headers_mut());
+        format!(
+            "{} {:?} {:?} {} {} {:?}",
+            request.path(),
+            request.query(),
+            request.param("id"),
+            request.uri(),
+            taken.len(),
+            request.host(),
+        )
+    }
+    let client = TestClient::new(built(Router::new().get("/users/{id}", tell)));
+    for _ in 0..2 {
+        let answer = client.get("/users/7?full=yes").send().await.unwrap();
+        assert_eq!(
+            answer.text(),
+            r#"/users/7 Some("full=yes") Some("7") /users/7?full=yes 1 None"#
+        );
+    }
 }
 
 #[tokio::test]

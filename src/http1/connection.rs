@@ -11,6 +11,7 @@ use crate::http1::out::Out;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State, Transition};
 use crate::wire::fields::FieldLine;
 use crate::wire::number;
+use crate::wire::paved::PavedLines;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode};
 
@@ -320,6 +321,7 @@ impl Connection {
     pub(crate) fn send_usual(
         &mut self,
         content_type: &HeaderValue,
+        lines: Option<&PavedLines>,
         content: &Bytes,
         stamp: &mut Stamp,
         out: &mut Out,
@@ -334,7 +336,13 @@ impl Connection {
         {
             return false;
         }
-        encode::usual_head(out.inline(), content_type, content.len() as u64, stamp);
+        encode::usual_head(
+            out.inline(),
+            content_type,
+            content.len() as u64,
+            lines,
+            stamp,
+        );
         out.push_shared(content);
         self.sending = BodyFraming::Length(0);
         self.state.apply(Transition::ResponseEnd).is_ok()

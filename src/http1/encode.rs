@@ -4,6 +4,7 @@
 use crate::http1::framing::BodyFraming;
 use crate::wire::fields::FieldLine;
 use crate::wire::number;
+use crate::wire::paved::PavedLines;
 use http::{HeaderValue, StatusCode};
 
 /// The fields that a server adds to its responses: `Server` and `Date`, already written as lines.
@@ -150,6 +151,7 @@ pub(crate) fn usual_head(
     out: &mut Vec<u8>,
     content_type: &HeaderValue,
     length: u64,
+    lines: Option<&PavedLines>,
     stamp: &mut Stamp,
 ) {
     let memo = &stamp.memo;
@@ -159,9 +161,14 @@ pub(crate) fn usual_head(
         && std::ptr::eq(content_type.as_bytes(), memo.content_type.as_bytes())
     {
         out.extend_from_slice(&memo.head);
-        return;
+    } else {
+        fresh_usual_head(out, content_type, length, stamp);
     }
-    fresh_usual_head(out, content_type, length, stamp);
+    if let Some(lines) = lines {
+        out.truncate(out.len() - 2);
+        out.extend_from_slice(lines.octets());
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 fn fresh_usual_head(out: &mut Vec<u8>, content_type: &HeaderValue, length: u64, stamp: &mut Stamp) {

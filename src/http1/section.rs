@@ -53,8 +53,9 @@ impl SectionParser {
         let (mut line, mut colon, mut at) = (self.line, self.colon, self.at);
         loop {
             if colon == 0 {
-                if at != line || buf.get(at) != Some(&b'\r') {
-                    at = grammar::lower_token(buf, at);
+                match buf.get(at) {
+                    Some(b'\r') if at == line => {}
+                    _ => at = grammar::lower_token(buf, at),
                 }
                 match buf.get(at) {
                     Some(b':') if at > line => {}

@@ -3,6 +3,7 @@
 use crate::service::body::Body;
 use crate::service::headers::{Headers, InvalidField, field};
 use crate::service::upgrade::{OnUpgrade, Upgraded};
+use crate::wire::paved::PavedLines;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
@@ -214,14 +215,15 @@ impl Response {
         self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
-    /// The content type and the content of a response of the usual kind: 200, no other field, content
-    /// that is here.
+    /// The content type, the lines of the paved path and the content of a response of the usual kind:
+    /// 200, no other field, content that is here.
     #[inline]
-    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, &Bytes)> {
+    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, Option<&PavedLines>, &Bytes)> {
         if self.status != StatusCode::OK || self.rare.is_some() {
             return None;
         }
-        Some((self.headers.plain_type()?, self.body.as_full()?))
+        let (content_type, lines) = self.headers.plain_type()?;
+        Some((content_type, lines, self.body.as_full()?))
     }
 
     /// Splits the response for a driver.

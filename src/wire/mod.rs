@@ -8,4 +8,5 @@ mod block;
 pub mod fields;
 pub mod grammar;
 pub mod number;
+pub(crate) mod paved;
 pub mod target;

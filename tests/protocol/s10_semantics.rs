@@ -120,7 +120,18 @@ fn other_expectations() {
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: banana\r\n\r\n",
         417,
     );
-    served.refuses("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nExpect: 100-continue\r\n\r\n", 417);
+    // RFC 9110 §10.1.1: Expect is a list.
+    for fields in [
+        "Expect: 100-continue, 100-continue\r\n",
+        "Expect: 100-continue,\r\n",
+        "Expect: 100-continue\r\nExpect: 100-continue\r\n",
+    ] {
+        let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{fields}\r\n");
+        let mut socket = served.connect();
+        assert_eq!(socket.send(head).reply().status, 100, "{fields}");
+        assert_eq!(socket.send("hello").reply().text(), "hello", "{fields}");
+    }
+    served.refuses("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue, banana\r\n\r\n", 417);
 }
 
 const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: echo\r\n";

@@ -204,6 +204,42 @@ fn an_upgrade_that_one_side_does_not_want() {
     assert_eq!(reply.status, 500);
 }
 
+/// §7.8: who sends Upgrade sends the connection option `upgrade` too, or an intermediary would pass the field on.
+#[test]
+fn a_426_names_the_option_too() {
+    let served = serve();
+    let mut socket = served.connect();
+    let reply = socket.get("/upgrade-required");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (426, Some("echo"), Some("keep-alive, upgrade"))
+    );
+    let reply = socket.request("GET /upgrade-required", "Connection: close\r\n", "");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (426, Some("echo"), Some("close, upgrade"))
+    );
+    socket.assert_end();
+    // Without the field there is nothing that the option would be for.
+    let reply = served.connect().get("/status/426");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (426, None, Some("keep-alive"))
+    );
+}
+
 /// §9.3.6: 2xx without framing fields, then the tunnel; anything else is an ordinary response.
 #[test]
 fn connect() {

@@ -213,7 +213,7 @@ impl Server {
                     if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) =>
                 {
                     for set in &mut sets[1..] {
-                        set.extend(Bind::Tcp(vec![addr]).open(backlog, true)?);
+                        set.push(Listener::beside(addr, backlog)?);
                     }
                     sets[0].push(listener);
                 }

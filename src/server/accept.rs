@@ -8,9 +8,13 @@ use crate::server::bind::Listener;
 use crate::server::config::Full;
 use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
+use std::future::poll_fn;
 use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -88,6 +92,7 @@ pub(super) async fn accept(
     mut stop: Stop,
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut spare = Spare::take();
     loop {
         let reserved = match full {
             Full::Refuse => None,
@@ -109,9 +114,12 @@ pub(super) async fn accept(
                 }
             }
             Err(error) if is_of_the_connection(&error) => {}
-            Err(_) => {
+            Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the core.
                 sink.shared().worker.counters.add(Counter::AcceptErrors);
+                if full == Full::Refuse && is_out_of_descriptors(&error) {
+                    spare = refuse_waiting(&listener, spare, sink.shared()).await;
+                }
                 if stop.unless(tokio::time::sleep(pause)).await.is_none() {
                     return;
                 }
@@ -133,6 +141,40 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
     }
 }
 
+/// A descriptor that is kept so that there is one when there are no others.
+struct Spare(#[expect(dead_code, reason = "it is held, not used")] UnixDatagram);
+
+impl Spare {
+    fn take() -> Option<Self> {
+        // Of all descriptors this one needs neither a file nor an address.
+        UnixDatagram::unbound().ok().map(Self)
+    }
+}
+
+/// Without a descriptor nobody can be told anything, and those who wait would hang. The spare one tells
+/// them, one after the other; then it is taken back, unless another thread was faster.
+async fn refuse_waiting(
+    listener: &Accepting,
+    mut spare: Option<Spare>,
+    shared: &Arc<Shared>,
+) -> Option<Spare> {
+    for _ in 0..REFUSED_AT_ONCE {
+        drop(spare.take());
+        let accepted = {
+            let mut accept = pin!(listener.accept());
+            poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await
+        };
+        let Poll::Ready(Ok((io, _))) = accepted else {
+            break;
+        };
+        shared.worker.counters.add(Counter::ConnectionsRefused);
+        refuse_at_once(&io);
+        drop(io);
+        spare = Spare::take();
+    }
+    spare.or_else(Spare::take)
+}
+
 /// Tells a client that there is no room, and gives it a short time in which to read that.
 fn refuse(io: Io, shared: &Arc<Shared>) {
     shared.worker.counters.add(Counter::ConnectionsRefused);
@@ -140,10 +182,21 @@ fn refuse(io: Io, shared: &Arc<Shared>) {
         tokio::spawn(tokio::time::timeout(REFUSED_LINGER, say_no(io, lingering)));
         return;
     }
-    // Too many are being told already: one write that does not wait, and nothing is held.
-    let _ = match &io {
-        Io::Tcp(stream) => stream.try_write(REFUSAL),
-        Io::Unix(stream) => stream.try_write(REFUSAL),
+    // Too many are being told already.
+    refuse_at_once(&io);
+}
+
+/// One write that does not wait, and nothing is held. What the client has sent is read if it is here:
+/// left unread it would turn the close into a reset, which may overtake the answer.
+fn refuse_at_once(io: &Io) {
+    let mut buf = [0; 4096];
+    let _ = match io {
+        Io::Tcp(stream) => stream
+            .try_write(REFUSAL)
+            .and_then(|_| stream.try_read(&mut buf)),
+        Io::Unix(stream) => stream
+            .try_write(REFUSAL)
+            .and_then(|_| stream.try_read(&mut buf)),
         Io::Dyn(_) => Ok(0),
     };
 }
@@ -185,6 +238,11 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
+/// EMFILE and ENFILE, which have the same numbers on Linux, macOS and the BSDs.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23))
+}
+
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nretry-after: 1\r\nconnection: close\r\n\r\ntoo many connections\n";
@@ -194,6 +252,9 @@ const MAX_REFUSED: usize = 256;
 
 /// How long a refused client has to read its answer.
 const REFUSED_LINGER: Duration = Duration::from_millis(500);
+
+/// How many connections are told one after the other, between two pauses, that there is no descriptor.
+const REFUSED_AT_ONCE: usize = 256;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);

@@ -15,6 +15,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     for place in &options.addr {
         server = server.bind(place.as_str());
     }
+    if let Some(count) = options.max_connections_per_address {
+        server = server.max_connections_per_address(count);
+    }
     if let Some(workers) = options.workers {
         server = server.workers(workers);
     }

@@ -108,10 +108,7 @@ pub(super) async fn accept(
         match accepted {
             Ok((io, info)) => {
                 pause = FIRST_PAUSE;
-                match reserved.or_else(|| permits.try_take()) {
-                    Some(permit) => sink.serve(io, info, permit),
-                    None => refuse(io, sink.shared()),
-                }
+                admit(io, info, reserved.or_else(|| permits.try_take()), &mut sink);
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
@@ -134,10 +131,15 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
     for _ in 0..BACKLOG_DRAIN {
         let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         let Ok(Ok((io, info))) = waiting else { return };
-        match permits.try_take() {
-            Some(permit) => sink.serve(io, info, permit),
-            None => refuse(io, sink.shared()),
-        }
+        admit(io, info, permits.try_take(), sink);
+    }
+}
+
+/// Serves a connection that has a place, and whose address has not had too many.
+fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink) {
+    match permit.and_then(|permit| permit.of(info.peer)) {
+        Some(permit) => sink.serve(io, info, permit),
+        None => refuse(io, sink.shared()),
     }
 }
 
@@ -261,3 +263,66 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many connections of the backlog are still taken when the server stops.
 const BACKLOG_DRAIN: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::driver::config::Config;
+    use crate::resource::budget::Budget;
+    use crate::resource::worker::Worker;
+    use crate::service::handler::service_fn;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use tokio::net::TcpStream;
+
+    /// A connection whose peer is said to be elsewhere: tests have no other machine.
+    async fn come_from(listener: &TcpListener, ip: [u8; 4]) -> (TcpStream, Io, ConnInfo) {
+        let addr = listener.local_addr().unwrap();
+        let client = TcpStream::connect(addr).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let info = ConnInfo {
+            peer: SocketAddr::from((ip, 4711)).into(),
+            local: addr.into(),
+        };
+        (client, stream.into(), info)
+    }
+
+    #[tokio::test]
+    async fn an_address_beyond_its_share_is_answered_503() {
+        let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
+        let mut sink = Local(Arc::new(Shared {
+            worker: worker.clone(),
+            service: Arc::new(service_fn(async |_| "hello")),
+            config: Arc::new(Config::default().settled()),
+        }));
+        let permits = Permits::new(10, Some(1));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let ask = async |client: &mut TcpStream, last: &str| {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {last}\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 12];
+            client.read_exact(&mut answer).await.unwrap();
+            String::from_utf8(answer).unwrap()
+        };
+
+        let (mut first, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut first, "keep-alive").await, "HTTP/1.1 200");
+        let (mut second, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut second, "close").await, "HTTP/1.1 503");
+        assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
+        let (mut other, io, info) = come_from(&listener, [192, 0, 2, 2]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut other, "close").await, "HTTP/1.1 200");
+
+        // When the first is gone its address has its place again.
+        drop((first, other));
+        while permits.live() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (mut third, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut third, "close").await, "HTTP/1.1 200");
+        assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
+    }
+}

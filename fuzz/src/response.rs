@@ -126,6 +126,11 @@ pub fn response(data: &[u8]) {
         options.len(),
         usize::from(!switched || status == StatusCode::SWITCHING_PROTOCOLS)
     );
+    // RFC 9110 section 7.8: Upgrade goes with its connection option.
+    let (said, with_upgrade) = match said.strip_suffix(b", upgrade") {
+        Some(said) => (said, true),
+        None => (said, said == b"upgrade"),
+    };
     assert_eq!(
         said == b"keep-alive",
         connection.state().life == Life::Persistent
@@ -138,6 +143,9 @@ pub fn response(data: &[u8]) {
         said == b"upgrade",
         status == StatusCode::SWITCHING_PROTOCOLS
     );
+    let names_protocol = mine.iter().any(|(name, _)| name == "upgrade");
+    assert!(with_upgrade || !names_protocol);
+    assert!(!with_upgrade || names_protocol || status == StatusCode::SWITCHING_PROTOCOLS);
     assert!(lengths.len() + codings.len() <= 1);
 
     // RFC 9112 section 6.3, as a client reads it.

@@ -106,12 +106,17 @@ pub(crate) fn final_head<'a>(
 ) {
     out.reserve(512);
     status_line(out, plan.status);
-    let (mut own_server, mut own_date) = (false, false);
+    let (mut own_server, mut own_date, mut upgrade) = (false, false, false);
     for field in fields {
         match field.name().len() {
             4 if field.name() == b"date" => own_date = true,
             6 if field.name() == b"server" => own_server = true,
-            7 if field.name() == b"upgrade" && !may_name_upgrades(plan) => continue,
+            7 if field.name() == b"upgrade" => {
+                if !may_name_upgrades(plan) {
+                    continue;
+                }
+                upgrade = true;
+            }
             7..=17 if is_ours(field.name()) => continue,
             _ => {}
         }
@@ -126,11 +131,14 @@ pub(crate) fn final_head<'a>(
         (BodyFraming::Chunked, None) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         (BodyFraming::Empty | BodyFraming::CloseDelimited, None) => {}
     }
-    if plan.option == ConnectionOption::KeepAlive && !own_server && !own_date {
+    if plan.option == ConnectionOption::KeepAlive && !own_server && !own_date && !upgrade {
         out.extend_from_slice(&stamp.keep_alive_end);
         return;
     }
     out.extend_from_slice(match plan.option {
+        // RFC 9110 §7.8: whoever sends Upgrade sends its connection option.
+        ConnectionOption::KeepAlive if upgrade => b"connection: keep-alive, upgrade\r\n",
+        ConnectionOption::Close if upgrade => b"connection: close, upgrade\r\n",
         ConnectionOption::KeepAlive => KEEP_ALIVE,
         ConnectionOption::Close => b"connection: close\r\n",
         ConnectionOption::Upgrade => b"connection: upgrade\r\n",

@@ -63,6 +63,11 @@ impl Budget {
         }
     }
 
+    /// The octets that may be charged altogether.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The octets charged at present.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

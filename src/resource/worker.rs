@@ -127,6 +127,12 @@ impl Worker {
         self.slots().live
     }
 
+    /// The octets that one connection may hold when the budget runs short: half of what is there for each,
+    /// because a buffer that grows takes more than what has come.
+    pub fn share(&self) -> usize {
+        self.budget.limit() / 2 / self.live().max(1)
+    }
+
     /// Waits until there is no connection.
     ///
     /// Cancel safe: waiting again later misses nothing.

@@ -450,8 +450,9 @@ impl Active {
                 self.read.is_empty() || self.read.len() + MIN_READ <= shared.config.read_ahead
             }
             Need::Content if self.gathered() >= READ_BUFFER => {
-                // Under pressure, whoever holds much already waits until others have let go.
-                let paused = shared.worker.budget().pressure() >= Pressure::High;
+                // Under pressure, whoever holds its share already waits until others have let go.
+                let paused = shared.worker.budget().pressure() >= Pressure::High
+                    && self.gathered() >= shared.worker.share();
                 if paused {
                     shared.worker.counters.add(Counter::ReadsPaused);
                 }

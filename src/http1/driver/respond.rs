@@ -85,6 +85,10 @@ impl Active {
                 if guarded(|| drop(finished)).is_err() {
                     link.shared.worker.counters.add(Counter::HandlerPanics);
                 }
+                if response.body().as_bytes().is_some() {
+                    // A streamed response may still be made from the request's content.
+                    self.release();
+                }
                 self.respond(&mut response, link);
                 None
             }

@@ -4,6 +4,7 @@
 mod talk;
 
 use crate::talk::{pass, response, send};
+use tokio::io::AsyncReadExt;
 use wireline::http1::driver::config::Config;
 use wireline::resource::counters::Counter;
 use wireline::router::{Router, Routes};
@@ -14,6 +15,10 @@ use wireline::test::TestClient;
 fn routes() -> Routes {
     Router::new()
         .get("/", async || "hello")
+        .get("/large", async || vec![b'x'; LARGE])
+        .get("/park", async || -> &'static str {
+            std::future::pending().await
+        })
         .post("/length", length)
         .post("/hold", hold)
         .post("/give-up", give_up)
@@ -140,3 +145,91 @@ async fn collected_content_stays_within_the_budget() {
     pass(40.0).await;
     assert_eq!((client.connections(), client.buffered()), (0, 0));
 }
+
+/// Begins connections that hold something until 95 % of the budget are used.
+async fn use_up(
+    client: &TestClient,
+    budget: usize,
+    request: &str,
+) -> Vec<wireline::resource::io::memory::MemoryStream> {
+    let mut held = Vec::new();
+    while client.buffered() < budget / 100 * 95 {
+        assert!(held.len() < budget / 10_000, "{}", client.buffered());
+        let mut io = client.connect();
+        send(&mut io, request).await;
+        held.push(io);
+        pass(0.001).await;
+    }
+    assert!(client.buffered() < budget / 100 * 98);
+    held
+}
+
+/// A response of which a part was taken is charged whole, and its clients go when they make others wait.
+#[tokio::test(start_paused = true)]
+async fn who_takes_no_response_is_closed_for_new_requests() {
+    let client = TestClient::with_budget(routes(), Config::default(), 10_000_000);
+    let mut held = use_up(&client, 10_000_000, GET_LARGE).await;
+    assert!(held.len() <= 9_500_000 / LARGE + 1, "{}", held.len());
+    assert_eq!(client.get("/").await.status, 503);
+    pass(1.0).await;
+    assert_eq!(client.get("/").await.status, 200);
+    assert!(client.count(Counter::ShedConnections) > 0);
+    // They come again and again: at no time is anybody else refused for more than a second.
+    let mut refused = 0;
+    for _ in 0..100 {
+        for _ in 0..5 {
+            let mut io = client.connect();
+            send(&mut io, GET_LARGE).await;
+            held.push(io);
+        }
+        pass(0.25).await;
+        refused = match client.get("/").await.status.as_u16() {
+            200 => 0,
+            _ => refused + 1,
+        };
+        assert!(refused <= 4, "refused for a second");
+        assert!(client.buffered() < 10_000_000);
+    }
+    assert_eq!(client.count(Counter::WriteTimeouts), 0);
+}
+
+/// Who takes a little all the time, fast enough for every deadline, does not stall, and makes others wait all the same.
+#[tokio::test(start_paused = true)]
+async fn who_takes_a_response_slowly_is_closed_for_new_requests() {
+    let client = TestClient::with_budget(routes(), Config::default(), 10_000_000);
+    let held = use_up(&client, 10_000_000, GET_LARGE).await;
+    for mut io in held {
+        tokio::spawn(async move {
+            let mut some = [0; 200];
+            while io.read_exact(&mut some).await.is_ok() {
+                pass(0.1).await;
+            }
+        });
+    }
+    assert_eq!(client.get("/").await.status, 503);
+    pass(2.0).await;
+    assert_eq!(client.get("/").await.status, 200);
+    let shed = client.count(Counter::ShedConnections);
+    assert!((1..=5).contains(&shed), "{shed}");
+}
+
+/// A handler that works keeps its connection for as long as there is room for it.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_us_is_not_closed_for_new_requests() {
+    let client = TestClient::with_budget(routes(), Config::default(), 1_000_000);
+    let parked = use_up(
+        &client,
+        1_000_000,
+        "GET /park HTTP/1.1\r\nHost: a\r\n\r\n\n",
+    )
+    .await;
+    pass(5.0).await;
+    assert_eq!(client.get("/").await.status, 503);
+    assert_eq!(client.count(Counter::ShedConnections), 0);
+    drop(parked);
+    pass(3.0).await;
+    assert_eq!(client.get("/").await.status, 200);
+}
+
+const LARGE: usize = 200_000;
+const GET_LARGE: &str = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";

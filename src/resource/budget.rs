@@ -13,9 +13,10 @@ pub enum Pressure {
     Low,
     /// From 80 % on: connections that hold much stop reading.
     High,
-    /// From 95 % on: new requests are answered 503.
+    /// From 95 % on: new requests are answered 503, and the connections that hold most and wait for
+    /// their peer are closed.
     Shedding,
-    /// From 98 % on: the connections that hold most are closed.
+    /// From 98 % on: the connections that hold most are closed, whatever they wait for.
     Critical,
 }
 

@@ -190,6 +190,12 @@ impl Http {
             _ => {}
         }
         link.slot.set_due(due);
+        link.slot.set_waits(match need {
+            _ if active.meter.output.since != 0 => active.meter.output.since,
+            Need::Head => self.since,
+            Need::Content => active.meter.input.since.max(active.meter.other),
+            _ => 0,
+        });
     }
 
     /// The deadline has passed. `true` when the connection ends here and now.

@@ -318,6 +318,18 @@ impl Active {
         }
     }
 
+    /// The transport failed: an I/O error, and inside a request that is one more that is not whole.
+    pub(crate) fn count_failure(&self, link: &Link) {
+        let counters = &link.shared.worker.counters;
+        counters.add(Counter::IoErrors);
+        // What the peer's end cut short was counted then.
+        if !self.ended
+            && (self.is_inside_head() || self.protocol.state().request == RequestHalf::Body)
+        {
+            counters.add(Counter::IncompleteRequests);
+        }
+    }
+
     /// A read gave this many octets.
     pub(crate) fn received(&mut self, len: usize, link: &Link) {
         self.took(len, link);

@@ -255,12 +255,20 @@ impl Http {
                 {
                     worker.counters.add(Counter::BodyTimeouts);
                     active.time_out_content(link);
+                } else if self.io.is_reset(cx) {
+                    // Reading may rest while the budget is short.
+                    active.count_failure(link);
+                    return true;
                 }
             }
             Some(Need::Peer) => {
                 let waited = active.saw_end()
                     && now.saturating_sub(active.meter.other) >= ticks(config.closed_grace);
-                return waited || self.io.is_reset(cx);
+                if !waited && self.io.is_reset(cx) {
+                    active.count_failure(link);
+                    return true;
+                }
+                return waited;
             }
             _ => {}
         }

@@ -211,7 +211,7 @@ impl Http {
                     match active.write(cx, &mut self.io, link) {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(_)) => {
-                            link.shared.worker.counters.add(Counter::IoErrors);
+                            active.count_failure(link);
                             return self.closed(link);
                         }
                         // A client that does not take its responses sends no further requests here; only
@@ -306,7 +306,7 @@ impl Http {
                 true
             }
             Poll::Ready(Err(_)) => {
-                link.shared.worker.counters.add(Counter::IoErrors);
+                active.count_failure(link);
                 active.abort();
                 true
             }

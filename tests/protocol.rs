@@ -151,6 +151,17 @@ fn routes(seen: Arc<Seen>) -> Routes {
         .get("/upgrade", async || {
             Response::upgrade("echo", echo_protocol)
         })
+        .get("/upgrade/version", async || {
+            Response::upgrade("echo/2", echo_protocol)
+        })
+        .get("/upgrade/layers", async || {
+            Response::upgrade("tls, echo", echo_protocol)
+        })
+        .get("/upgrade/unnamed", async || {
+            let mut response = Response::upgrade("echo", echo_protocol);
+            response.headers_mut().remove("upgrade");
+            response
+        })
         .post("/echo", async |mut request: Request| {
             request.collect().await
         })

@@ -13,9 +13,10 @@ pub enum Pressure {
     Low,
     /// From 80 % on: connections that hold much stop reading.
     High,
-    /// From 95 % on: new requests are answered 503.
+    /// From 95 % on: new requests are answered 503, and the connections that hold most and wait for
+    /// their peer are closed.
     Shedding,
-    /// From 98 % on: the connections that hold most are closed.
+    /// From 98 % on: the connections that hold most are closed, whatever they wait for.
     Critical,
 }
 
@@ -61,6 +62,11 @@ impl Budget {
         } else if before > after {
             self.used.fetch_sub(before - after, Ordering::Relaxed);
         }
+    }
+
+    /// The octets that may be charged altogether.
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The octets charged at present.

@@ -2,7 +2,7 @@
 
 use crate::service::feed::{Fed, Feed, FeedReader};
 use crate::service::headers::Headers;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use std::fmt;
@@ -220,25 +220,28 @@ impl Body {
         if let Some(content) = self.take_full() {
             return Ok((content, None));
         }
-        let (mut first, mut gathered, mut trailers) = (Bytes::new(), BytesMut::new(), None);
+        let (mut content, mut trailers) = (Collected::default(), None);
         while let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await {
-            match piece? {
-                Fed::Chunk(chunk) if first.is_empty() && gathered.is_empty() => first = chunk,
-                Fed::Chunk(chunk) => {
-                    gathered.extend_from_slice(&std::mem::take(&mut first));
-                    gathered.extend_from_slice(&chunk);
+            match piece {
+                Ok(Fed::Chunk(chunk)) => content.push(chunk, self.len()),
+                Ok(Fed::Trailers(section)) => trailers = Some(section),
+                Err(error) => {
+                    self.keep(0);
+                    return Err(error);
                 }
-                Fed::Trailers(section) => trailers = Some(section),
             }
+            self.keep(content.held());
         }
-        Ok((
-            if gathered.is_empty() {
-                first
-            } else {
-                gathered.freeze()
-            },
-            trailers,
-        ))
+        let content = content.into_bytes();
+        self.keep(content.len());
+        Ok((content, trailers))
+    }
+
+    /// Tells the connection how many octets are kept of its content, so that it is charged for them.
+    fn keep(&self, octets: usize) {
+        if let Kind::Feed(reader, _) = &self.kind {
+            reader.0.set_collected(octets);
+        }
     }
 
     /// The content as a stream of chunks, unless all of it is here already.
@@ -459,6 +462,48 @@ impl std::error::Error for BodyError {
             Self::Foreign(error) => Some(&**error),
             _ => None,
         }
+    }
+}
+
+/// All content in the making: a single chunk stays what it is.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    all: Vec<u8>,
+}
+
+impl Collected {
+    /// Adds a chunk of content whose whole length may be declared.
+    fn push(&mut self, chunk: Bytes, declared: Option<u64>) {
+        if self.held() == 0 {
+            self.first = chunk;
+            return;
+        }
+        let first = std::mem::take(&mut self.first);
+        let len = self.all.len() + first.len() + chunk.len();
+        if len > self.all.capacity() {
+            // In steps of what has come, never by the declared length alone, and never beyond it.
+            let declared = declared.map_or(usize::MAX, |declared| {
+                usize::try_from(declared).unwrap_or(usize::MAX)
+            });
+            let wanted = (len + len / 2).min(declared).max(len);
+            self.all.reserve_exact(wanted - self.all.len());
+        }
+        self.all.extend_from_slice(&first);
+        self.all.extend_from_slice(&chunk);
+    }
+
+    /// The octets that are allocated.
+    fn held(&self) -> usize {
+        self.first.len() + self.all.capacity()
+    }
+
+    fn into_bytes(mut self) -> Bytes {
+        if self.all.is_empty() {
+            return self.first;
+        }
+        self.all.shrink_to_fit();
+        self.all.into()
     }
 }
 

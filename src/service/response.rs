@@ -105,7 +105,8 @@ impl Response {
     /// 101: `on_upgrade` runs with the connection once the answer is on the wire (RFC 9110 §7.8). The
     /// server waits for it in a drain, and its connection permit is held until it ends.
     ///
-    /// To CONNECT it answers 200.
+    /// `protocol` is a name, or `name/version`. A client that did not offer it is answered 500, so look at
+    /// the request's Upgrade first. To CONNECT it answers 200.
     pub fn upgrade<F, Fut>(protocol: &'static str, on_upgrade: F) -> Self
     where
         F: FnOnce(Upgraded) -> Fut + Send + 'static,

@@ -204,6 +204,57 @@ fn an_upgrade_that_one_side_does_not_want() {
     assert_eq!(reply.status, 500);
 }
 
+/// §7.8: a server must not switch to a protocol that the client did not name, and names the one that it switches to.
+#[test]
+fn a_switch_to_what_was_not_offered_is_refused() {
+    let served = serve();
+    let offers = |fields: &str| format!("Connection: upgrade\r\n{fields}");
+    for fields in [
+        "Upgrade: ECHO\r\n",
+        "Upgrade: other, echo\r\n",
+        "Upgrade: other/2\r\nUpgrade: , echo/1,\r\n",
+    ] {
+        let mut socket = served.connect();
+        let reply = socket.request("GET /upgrade", &offers(fields), "");
+        assert_eq!(
+            (reply.status, reply.field("upgrade")),
+            (101, Some("echo")),
+            "{fields}"
+        );
+    }
+    let refused = [
+        ("/upgrade", "Upgrade: other\r\n"),
+        ("/upgrade", "Upgrade: echoes, ech, /echo, other/echo\r\n"),
+        ("/upgrade", "Upgrade: \r\n"),
+        ("/upgrade/version", "Upgrade: echo/1, echo/22\r\n"),
+        ("/upgrade/layers", "Upgrade: echo\r\n"),
+        ("/upgrade/unnamed", "Upgrade: echo\r\n"),
+    ];
+    for (path, fields) in refused {
+        let mut socket = served.connect();
+        let reply = socket.request(&format!("GET {path}"), &offers(fields), "");
+        assert_eq!(
+            (reply.status, reply.field("upgrade")),
+            (500, None),
+            "{path} {fields}"
+        );
+        assert_eq!(socket.get("/").text(), "hello", "the connection goes on");
+    }
+    assert_eq!(
+        served.count(wireline::resource::counters::Counter::InvalidResponses),
+        refused.len() as u64
+    );
+    for (path, fields) in [
+        ("/upgrade/version", "Upgrade: echo\r\n"),
+        ("/upgrade/version", "Upgrade: echo/1, Echo/2\r\n"),
+        ("/upgrade/layers", "Upgrade: echo, tls\r\n"),
+    ] {
+        let mut socket = served.connect();
+        let reply = socket.request(&format!("GET {path}"), &offers(fields), "");
+        assert_eq!(reply.status, 101, "{path} {fields}");
+    }
+}
+
 /// §7.8: who sends Upgrade sends the connection option `upgrade` too, or an intermediary would pass the field on.
 #[test]
 fn a_426_names_the_option_too() {

@@ -13,13 +13,14 @@ use crate::resource::counters::Counter;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::body::{Body, BodyError};
-use crate::service::feed::FeedWriter;
+use crate::service::feed::{Feed, FeedWriter};
 use crate::service::handler::ResponseFuture;
 use crate::service::request::{Parts, Request};
 use crate::service::upgrade::OnUpgrade;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::task::Context;
 
 /// The moving parts of a connection, borrowed from the thread while they move.
@@ -46,8 +47,10 @@ pub(crate) struct Active {
     pub(super) ended: bool,
     /// The read before filled its buffer: the next one may be larger.
     full: bool,
-    /// The request's content is a slice of the read buffer, which it keeps from the pool.
-    pub(super) pinned: bool,
+    /// The octets of the request's content that its handler was called with.
+    pub(super) lent: usize,
+    /// What the request's content went through, once all of it came: its handler may still hold it.
+    pub(super) taken: Option<Arc<Feed>>,
     /// Something other than plain requests and responses went on: everything is cleared when this goes
     /// back to the store.
     pub(super) touched: bool,
@@ -104,7 +107,8 @@ impl Active {
                 discarded: 0,
                 ended: false,
                 full: false,
-                pinned: false,
+                lent: 0,
+                taken: None,
                 touched: false,
                 parked: false,
                 cycled: false,
@@ -136,7 +140,7 @@ impl Active {
             self.meter = Meter::default();
             self.ended = false;
             self.abort = false;
-            self.pinned = false;
+            self.release();
             self.parked = false;
             self.touched = false;
         }
@@ -201,7 +205,7 @@ impl Active {
     #[inline]
     fn next_cycle(&mut self, link: &Link) {
         self.discarded = 0;
-        self.pinned = false;
+        self.release();
         self.cycled = true;
         if self.protocol.next_cycle().is_err() {
             self.abort();
@@ -325,6 +329,18 @@ impl Active {
         }
     }
 
+    /// The transport failed: an I/O error, and inside a request that is one more that is not whole.
+    pub(crate) fn count_failure(&self, link: &Link) {
+        let counters = &link.shared.worker.counters;
+        counters.add(Counter::IoErrors);
+        // What the peer's end cut short was counted then.
+        if !self.ended
+            && (self.is_inside_head() || self.protocol.state().request == RequestHalf::Body)
+        {
+            counters.add(Counter::IncompleteRequests);
+        }
+    }
+
     /// A read gave this many octets.
     pub(crate) fn received(&mut self, len: usize, link: &Link) {
         self.took(len, link);
@@ -390,18 +406,27 @@ impl Active {
         self.read.capacity()
             + self.out.held()
             + self.feed.as_ref().map_or(0, |feed| feed.held())
+            + self.taken.as_ref().map_or(0, |feed| feed.collected())
             + self
                 .gather
                 .as_ref()
                 .map_or(0, |gather| gather.content.capacity())
-            + if self.pinned { READ_BUFFER } else { 0 }
+            + self.lent
     }
 
-    /// The octets of content that wait for the rest of it, before the handler runs.
+    /// The octets of content that wait for the rest of it, in here or with the handler.
     pub(crate) fn gathered(&self) -> usize {
         self.gather
             .as_ref()
             .map_or(0, |gather| gather.content.len())
+            + self.feed.as_ref().map_or(0, |feed| feed.collected())
+    }
+
+    /// The handler holds nothing of the request's content any more.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        self.lent = 0;
+        self.taken = None;
     }
 
     /// What an upgrade needs: the function, and what was read of the new protocol.

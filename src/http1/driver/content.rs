@@ -7,6 +7,7 @@ use crate::http1::driver::{Link, counter_of};
 use crate::http1::error::Error;
 use crate::http1::state::Life;
 use crate::resource::counters::Counter;
+use crate::resource::pool::READ_BUFFER;
 use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Demand, Feed, FeedWriter};
 use crate::service::headers::Headers;
@@ -42,7 +43,7 @@ impl Active {
                 }
                 Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
                     *request.body_mut() = Body::full(content.into_bytes());
-                    self.pinned = true;
+                    self.lent = READ_BUFFER;
                     return self.call(request, link);
                 }
                 Ok(Some(Event::EndOfMessage(trailers))) => {
@@ -51,6 +52,7 @@ impl Active {
                         feed.push(content.into_bytes(), cx.waker());
                     }
                     feed.end(Ok(Some(trailer_headers(&trailers))));
+                    self.lent = READ_BUFFER;
                     *request.body_mut() = body;
                     return self.call(request, link);
                 }
@@ -81,7 +83,10 @@ impl Active {
                     } else {
                         data
                     };
-                    self.pinned = data.len() >= COPIED;
+                    if data.len() >= COPIED {
+                        // The slice keeps the whole buffer from the pool.
+                        self.lent = READ_BUFFER;
+                    }
                     *gather.request.body_mut() = Body::full(data);
                 } else {
                     gather.content.extend_from_slice(&data);
@@ -90,6 +95,7 @@ impl Active {
             Ok(Some(Event::EndOfMessage(_))) => {
                 let mut gather = self.gather.take()?;
                 if !gather.content.is_empty() {
+                    self.lent = gather.content.capacity();
                     *gather.request.body_mut() =
                         Body::full(std::mem::take(&mut gather.content).freeze());
                 }
@@ -142,6 +148,7 @@ impl Active {
                         (!trailers.is_empty()).then(|| trailer_headers(&trailers))
                     ));
                     self.feed = None;
+                    self.taken = Some(feed);
                     return Some(true);
                 }
                 Ok(_) if content.is_empty() => {

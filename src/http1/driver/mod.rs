@@ -214,7 +214,7 @@ impl Http {
                     match active.write(cx, &mut self.io, link) {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(_)) => {
-                            link.shared.worker.counters.add(Counter::IoErrors);
+                            active.count_failure(link);
                             return self.closed(link);
                         }
                         // A client that does not take its responses sends no further requests here; only
@@ -309,7 +309,7 @@ impl Http {
                 true
             }
             Poll::Ready(Err(_)) => {
-                link.shared.worker.counters.add(Counter::IoErrors);
+                active.count_failure(link);
                 active.abort();
                 true
             }
@@ -459,8 +459,9 @@ impl Active {
                 self.read.is_empty() || self.read.len() + MIN_READ <= shared.config.read_ahead
             }
             Need::Content if self.gathered() >= READ_BUFFER => {
-                // Under pressure, whoever holds much already waits until others have let go.
-                let paused = shared.worker.budget().pressure() >= Pressure::High;
+                // Under pressure, whoever holds its share already waits until others have let go.
+                let paused = shared.worker.budget().pressure() >= Pressure::High
+                    && self.gathered() >= shared.worker.share();
                 if paused {
                     shared.worker.counters.add(Counter::ReadsPaused);
                 }

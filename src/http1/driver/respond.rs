@@ -12,11 +12,12 @@ use crate::resource::counters::Counter;
 use crate::resource::worker::Phase;
 use crate::service::body::Body;
 use crate::service::feed::Fed;
+use crate::service::headers::Headers;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use crate::wire::fields::FieldLine;
 use crate::wire::{grammar, number};
-use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Method, StatusCode};
 use std::any::Any;
 use std::cell::RefCell;
@@ -84,6 +85,10 @@ impl Active {
                 // A value that the future captured may panic when it is dropped.
                 if guarded(|| drop(finished)).is_err() {
                     link.shared.worker.counters.add(Counter::HandlerPanics);
+                }
+                if response.body().as_bytes().is_some() {
+                    // A streamed response may still be made from the request's content.
+                    self.release();
                 }
                 self.respond(&mut response, link);
                 None
@@ -156,7 +161,8 @@ impl Active {
             // RFC 9110 §9.3.6: a tunnel begins with a 2xx.
             status = StatusCode::OK;
         }
-        if switch && upgrade.is_none() {
+        let unasked = status == StatusCode::SWITCHING_PROTOCOLS && !self.was_offered(&headers);
+        if switch && (upgrade.is_none() || unasked) {
             counters.add(Counter::InvalidResponses);
             return self.respond_plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -202,6 +208,19 @@ impl Active {
             }
             Err(()) => self.cannot_send(link),
         }
+    }
+
+    /// Whether the client named the protocols of this 101, which has to name one (RFC 9110 §7.8, §15.2.2).
+    fn was_offered(&self, headers: &Headers) -> bool {
+        let head = self.protocol.head();
+        let (mut named, mut offered) = (false, true);
+        for value in headers.get_all(UPGRADE) {
+            for protocol in grammar::list(value.as_bytes()) {
+                named = true;
+                offered &= head.offers_protocol(protocol);
+            }
+        }
+        named && offered
     }
 
     /// Sends more of a streamed content.

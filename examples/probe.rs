@@ -16,11 +16,12 @@ use wireline::service::response::Response;
 use http::{Method, StatusCode};
 
 fn main() -> ExitCode {
-    let Some(addr) = std::env::args().nth(1) else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [addr] = arguments.as_slice() else {
         eprintln!("usage: probe HOST:PORT");
         return ExitCode::from(2);
     };
-    let server = Server::new(service_fn(probe)).bind(addr).workers(1);
+    let server = Server::new(service_fn(probe)).bind(addr.as_str());
     let run = server.run_with(|handle| {
         for bound in handle.bound() {
             println!(

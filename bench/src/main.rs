@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use wireline::app::App;
 use wireline::extract::Path;
@@ -21,7 +20,7 @@ use wireline::service::response::Response;
 struct Args {
     /// Where to listen.
     #[arg(long, value_name = "HOST:PORT")]
-    addr: SocketAddr,
+    addr: String,
     /// Worker threads, each with a runtime and a socket of its own.
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -51,7 +50,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         Server::new(router().build()?)
     };
     let server = server
-        .bind(args.addr)
+        .bind(args.addr.as_str())
         .workers(args.workers)
         .max_connections(args.max_connections);
     server.run_with(|handle| {

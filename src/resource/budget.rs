@@ -1,4 +1,5 @@
-//! The process-wide budget of buffered octets: what every connection together may hold.
+//! The budget of buffered octets: what all connections together may hold. Servers of one process may share
+//! one ([`Server::budget`](crate::server::Server::budget)).
 //!
 //! A connection is charged for what it keeps while it waits: its read buffer, what it has not yet
 //! written, the parts of a body that nobody took. A request that is answered in one go charges nothing,

@@ -8,6 +8,7 @@ use crate::server::bind::Listener;
 use crate::server::config::Full;
 use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
+use http::HeaderValue;
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -15,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -170,7 +171,7 @@ async fn refuse_waiting(
             break;
         };
         shared.worker.counters.add(Counter::ConnectionsRefused);
-        refuse_at_once(&io);
+        refuse_at_once(&io, &shared.config.server);
         drop(io);
         spare = Spare::take();
     }
@@ -181,31 +182,52 @@ async fn refuse_waiting(
 fn refuse(io: Io, shared: &Arc<Shared>) {
     shared.worker.counters.add(Counter::ConnectionsRefused);
     if let Some(lingering) = Lingering::take() {
-        tokio::spawn(tokio::time::timeout(REFUSED_LINGER, say_no(io, lingering)));
+        let answer = refusal(&shared.config.server);
+        let said = say_no(io, answer, lingering);
+        tokio::spawn(tokio::time::timeout(REFUSED_LINGER, said));
         return;
     }
     // Too many are being told already.
-    refuse_at_once(&io);
+    refuse_at_once(&io, &shared.config.server);
 }
 
 /// One write that does not wait, and nothing is held. What the client has sent is read if it is here:
 /// left unread it would turn the close into a reset, which may overtake the answer.
-fn refuse_at_once(io: &Io) {
+fn refuse_at_once(io: &Io, server: &HeaderValue) {
     let mut buf = [0; 4096];
+    let answer = refusal(server);
     let _ = match io {
         Io::Tcp(stream) => stream
-            .try_write(REFUSAL)
+            .try_write(&answer)
             .and_then(|_| stream.try_read(&mut buf)),
         Io::Unix(stream) => stream
-            .try_write(REFUSAL)
+            .try_write(&answer)
             .and_then(|_| stream.try_read(&mut buf)),
         Io::Dyn(_) => Ok(0),
     };
 }
 
+/// The answer to a connection that cannot be served. Like every other it says when it was made (RFC 9110
+/// §6.6.1).
+fn refusal(server: &HeaderValue) -> Vec<u8> {
+    let mut answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+         retry-after: 1\r\nconnection: close\r\ndate: {}\r\n",
+        REFUSED_TEXT.len(),
+        httpdate::fmt_http_date(SystemTime::now()),
+    )
+    .into_bytes();
+    if !server.is_empty() {
+        answer.extend_from_slice(&[b"server: ", server.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(REFUSED_TEXT.as_bytes());
+    answer
+}
+
 /// Answers, and reads what the client sent anyway, so that the answer is not lost to a reset.
-async fn say_no(mut io: Io, _lingering: Lingering) -> io::Result<()> {
-    io.write_all(REFUSAL).await?;
+async fn say_no(mut io: Io, answer: Vec<u8>, _lingering: Lingering) -> io::Result<()> {
+    io.write_all(&answer).await?;
     io.shutdown().await?;
     let mut buf = [0; 512];
     while io.read(&mut buf).await? > 0 {}
@@ -247,7 +269,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nretry-after: 1\r\nconnection: close\r\n\r\ntoo many connections\n";
+const REFUSED_TEXT: &str = "too many connections\n";
 
 /// How many refused connections of the process may linger.
 const MAX_REFUSED: usize = 256;

@@ -38,6 +38,7 @@ pub struct Server {
     binds: Vec<Bind>,
     workers: Option<NonZeroUsize>,
     signals: bool,
+    budget: Option<Arc<Budget>>,
     /// Limits and deadlines of each connection.
     pub connection: Config,
     /// Limits of the whole server.
@@ -52,6 +53,7 @@ impl Server {
             binds: Vec::new(),
             workers: None,
             signals: signals::AVAILABLE,
+            budget: None,
             connection: Config::default(),
             config: ServerConfig::default(),
         }
@@ -98,6 +100,25 @@ impl Server {
     #[must_use]
     pub const fn max_body(mut self, octets: u64) -> Self {
         self.connection.max_body = octets;
+        self
+    }
+
+    /// Charges this server's connections to `budget`, which other servers of the process may share. Without
+    /// it the server has one of its own, of [`ServerConfig::memory_budget`] octets.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// use std::sync::Arc;
+    /// use wireline::resource::budget::Budget;
+    ///
+    /// let budget = Arc::new(Budget::new(256 * 1024 * 1024));
+    /// let server = || Server::new(Router::new().build().unwrap()).budget(budget.clone());
+    /// let (public, internal) = (server(), server());
+    /// # drop((public, internal));
+    /// ```
+    #[must_use]
+    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -259,7 +280,9 @@ impl Server {
             .iter()
             .map(Listener::bound)
             .collect::<io::Result<Vec<_>>>()?;
-        let budget = Arc::new(Budget::new(self.config.memory_budget));
+        let budget = self
+            .budget
+            .unwrap_or_else(|| Arc::new(Budget::new(self.config.memory_budget)));
         let permits = Permits::new(
             self.config.max_connections.min(descriptor_share()),
             self.config.max_connections_per_address,

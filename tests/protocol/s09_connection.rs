@@ -256,6 +256,23 @@ fn little_unread_content_keeps_the_connection() {
     assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
 }
 
+/// Of chunks nobody knows how many are still to come: the answer says that it is the last (RFC 9112 §9.6).
+#[test]
+fn unread_chunks_end_the_connection_and_the_answer_says_so() {
+    let served = serve();
+    let mut socket = served.connect();
+    socket.send(
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    );
+    let reply = socket.reply();
+    assert_eq!(
+        (reply.text(), reply.field("connection")),
+        ("ignored", Some("close"))
+    );
+    socket.send("5\r\nworld\r\n0\r\n\r\n");
+    socket.assert_end();
+}
+
 /// Several connections at once do not get into each other's way.
 #[test]
 fn connections_are_apart() {

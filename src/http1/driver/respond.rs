@@ -1,7 +1,7 @@
 //! From a handler's response to octets.
 
-use crate::http1::connection::ResponseHead;
-use crate::http1::driver::active::{Active, Need};
+use crate::http1::connection::{Event, ResponseHead};
+use crate::http1::driver::active::{Active, Need, PIECE};
 use crate::http1::driver::config::Config;
 use crate::http1::driver::{Link, counter_of};
 use crate::http1::encode::Stamp;
@@ -337,11 +337,28 @@ impl Active {
             self.say_continue();
             return false;
         }
-        self.protocol.awaits_continue()
-            || self
-                .protocol
-                .unread()
-                .is_some_and(|left| left > config.drain_body + self.read.len() as u64)
+        if self.protocol.awaits_continue() {
+            return true;
+        }
+        match self.protocol.unread() {
+            Some(left) => left > config.drain_body + self.read.len() as u64,
+            // Nobody knows how much is still to come: what is not here whole ends the connection, and the
+            // response says so (RFC 9112 §9.6).
+            None if self.feed.as_ref().is_none_or(|feed| feed.is_abandoned()) => {
+                while self.protocol.state().request == RequestHalf::Body {
+                    match self.protocol.receive(&mut self.read, &config.limits) {
+                        Ok(Some(Event::Data(data))) => {
+                            self.spent += PIECE;
+                            self.discarded += data.len() as u64;
+                        }
+                        Ok(Some(_)) => {}
+                        Ok(None) | Err(_) => return true,
+                    }
+                }
+                false
+            }
+            None => false,
+        }
     }
 
     /// A response that was begun cannot be ended: the peer must see it cut short.

@@ -37,6 +37,7 @@
 //! | `form` | yes | [`extract::Query`] |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
+//! | `simd` | yes | heads are scanned by vector instructions; without it the same in plain code |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |

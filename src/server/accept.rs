@@ -94,6 +94,8 @@ pub(super) async fn accept(
 ) {
     let mut pause = FIRST_PAUSE;
     let mut spare = Spare::take();
+    // Out of descriptors, no refused client keeps one until somebody has left.
+    let mut exhausted = false;
     loop {
         let reserved = match full {
             Full::Refuse => None,
@@ -109,12 +111,15 @@ pub(super) async fn accept(
         match accepted {
             Ok((io, info)) => {
                 pause = FIRST_PAUSE;
-                admit(io, info, reserved.or_else(|| permits.try_take()), &mut sink);
+                let permit = reserved.or_else(|| permits.try_take());
+                exhausted &= permit.is_none();
+                admit(io, info, permit, &mut sink, exhausted);
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the core.
                 sink.shared().worker.counters.add(Counter::AcceptErrors);
+                exhausted |= is_out_of_descriptors(&error);
                 if full == Full::Refuse && is_out_of_descriptors(&error) {
                     spare = refuse_waiting(&listener, spare, sink.shared()).await;
                 }
@@ -132,15 +137,15 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
     for _ in 0..BACKLOG_DRAIN {
         let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         let Ok(Ok((io, info))) = waiting else { return };
-        admit(io, info, permits.try_take(), sink);
+        admit(io, info, permits.try_take(), sink, false);
     }
 }
 
 /// Serves a connection that has a place, and whose address has not had too many.
-fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink) {
+fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink, is_exhausted: bool) {
     match permit.and_then(|permit| permit.of(info.peer)) {
         Some(permit) => sink.serve(io, info, permit),
-        None => refuse(io, sink.shared()),
+        None => refuse(io, sink.shared(), is_exhausted),
     }
 }
 
@@ -164,7 +169,8 @@ async fn refuse_waiting(
     for _ in 0..REFUSED_AT_ONCE {
         drop(spare.take());
         let accepted = {
-            let mut accept = pin!(listener.accept());
+            // Tokio would make it wait before all are told; the loop has an end.
+            let mut accept = pin!(tokio::task::unconstrained(listener.accept()));
             poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await
         };
         let Poll::Ready(Ok((io, _))) = accepted else {
@@ -178,16 +184,17 @@ async fn refuse_waiting(
     spare.or_else(Spare::take)
 }
 
-/// Tells a client that there is no room, and gives it a short time in which to read that.
-fn refuse(io: Io, shared: &Arc<Shared>) {
+/// Tells a client that there is no room, and gives it a short time in which to read that, unless
+/// descriptors are too scarce for it.
+fn refuse(io: Io, shared: &Arc<Shared>, is_exhausted: bool) {
     shared.worker.counters.add(Counter::ConnectionsRefused);
-    if let Some(lingering) = Lingering::take() {
+    if !is_exhausted && let Some(lingering) = Lingering::take() {
         let answer = refusal(&shared.config.server);
         let said = say_no(io, answer, lingering);
         tokio::spawn(tokio::time::timeout(REFUSED_LINGER, said));
         return;
     }
-    // Too many are being told already.
+    // Or too many are being told already.
     refuse_at_once(&io, &shared.config.server);
 }
 
@@ -327,14 +334,14 @@ mod tests {
         };
 
         let (mut first, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut first, "keep-alive").await, "HTTP/1.1 200");
         let (mut second, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut second, "close").await, "HTTP/1.1 503");
         assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
         let (mut other, io, info) = come_from(&listener, [192, 0, 2, 2]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut other, "close").await, "HTTP/1.1 200");
 
         // When the first is gone its address has its place again.
@@ -343,7 +350,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let (mut third, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut third, "close").await, "HTTP/1.1 200");
         assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
     }

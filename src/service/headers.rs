@@ -436,16 +436,31 @@ impl From<HeaderMap> for Headers {
 }
 
 impl From<Headers> for HeaderMap {
-    fn from(headers: Headers) -> Self {
-        if let Repr::Map(map) = headers.repr {
-            return *map;
-        }
+    fn from(mut headers: Headers) -> Self {
+        headers.widen();
         let mut map = Self::with_capacity(headers.len());
-        for (name, value) in headers.iter() {
-            // A name that a parser or `HeaderName` accepted is one again.
-            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-                map.append(name, value.to_value());
+        let list = match headers.repr {
+            Repr::Map(map) => return *map,
+            // Not after it was widened.
+            Repr::Type(_) | Repr::Paved { .. } => Vec::new(),
+            Repr::Wire(wire) => {
+                for field in &wire.fields {
+                    // A name that a parser accepted is one.
+                    if let Ok(name) = HeaderName::from_bytes(field.name(&wire.block)) {
+                        map.append(name, FieldValue::of_block(*field, &wire.block).to_value());
+                    }
+                }
+                wire.added
             }
+            Repr::List { content_type, rest } => {
+                if let Some(content_type) = content_type {
+                    map.append(CONTENT_TYPE, content_type);
+                }
+                rest
+            }
+        };
+        for (name, value) in list {
+            map.append(name, value);
         }
         map
     }

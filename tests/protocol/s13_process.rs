@@ -96,6 +96,12 @@ impl Process {
         status.unwrap()
     }
 
+    /// How many descriptors it has open.
+    fn descriptors(&self) -> usize {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        open.unwrap().count()
+    }
+
     /// The processor time that it used, in hundredths of a second.
     fn cpu(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
@@ -265,4 +271,46 @@ fn out_of_descriptors_the_server_backs_off() {
     all.drain(10..80);
     let mut late = Socket::connect(process.addr);
     assert_eq!(late.get("/").text(), "hello", "descriptors are free again");
+}
+
+/// Those who are refused must not take the last descriptors: handlers need them.
+#[test]
+fn refused_clients_leave_descriptors() {
+    if let Ok(place) = std::env::var(PLACE) {
+        return serve_as_child(&place);
+    }
+    let shell = r#"ulimit -n 256; exec "$@""#;
+    let process = Process::start(
+        "s13_process::refused_clients_leave_descriptors",
+        shell,
+        "127.0.0.1:0",
+        Stdio::null(),
+    );
+    // As many as are served: 90 % of the descriptors.
+    let mut served: Vec<Socket> = (0..225).map(|_| Socket::connect(process.addr)).collect();
+    for socket in &mut served {
+        assert_eq!(socket.get("/").text(), "hello");
+    }
+    let mut refused: Vec<Socket> = (0..100).map(|_| Socket::connect(process.addr)).collect();
+    std::thread::sleep(Duration::from_millis(700));
+    // They go on coming, faster than one after the other could linger.
+    let (mut free, rounds) = (0, 60);
+    for _ in 0..rounds {
+        refused.extend((0..4).map(|_| Socket::connect(process.addr)));
+        std::thread::sleep(Duration::from_millis(10));
+        free += usize::from(process.descriptors() <= 253);
+    }
+    assert!(free > rounds * 9 / 10, "free {free} times of {rounds}");
+    for socket in &mut refused {
+        let reply = socket.reply();
+        assert_eq!((reply.status, reply.field("retry-after")), (503, Some("1")));
+        socket.assert_end();
+    }
+    assert_eq!(served[0].get("/").text(), "hello");
+    drop(served);
+    drop(refused);
+    eventually("there is room again", || {
+        let mut socket = Socket::connect(process.addr);
+        socket.get("/").status == 200
+    });
 }

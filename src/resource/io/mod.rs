@@ -13,6 +13,7 @@ pub mod fault;
 pub mod memory;
 mod socket;
 
+use crate::resource::pool;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -182,13 +183,26 @@ impl AsyncRead for Io {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
             Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
             Self::Dyn(io) => {
-                let mut chunk = BytesMut::with_capacity(buf.remaining().min(DYN_READ));
-                if chunk.capacity() == 0 {
+                if buf.remaining() == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                let len = ready!(Transport::poll_read(io, cx, &mut chunk))?;
-                buf.put_slice(&chunk[..len.min(buf.remaining())]);
-                Poll::Ready(Ok(()))
+                let mut chunk = pool::take();
+                if buf.remaining() < chunk.capacity() {
+                    // A transport fills what it is given: there is no more of it than the reader wants.
+                    drop(chunk.split_off(buf.remaining()));
+                }
+                let read = Transport::poll_read(io, cx, &mut chunk);
+                let fits = chunk.len() <= buf.remaining();
+                if fits {
+                    buf.put_slice(&chunk);
+                }
+                pool::give(chunk);
+                ready!(read)?;
+                if fits {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Ready(Err(io::Error::other("a transport read beyond its buffer")))
+                }
             }
         }
     }
@@ -229,7 +243,3 @@ impl AsyncWrite for Io {
         Transport::poll_shutdown(&mut *self, cx)
     }
 }
-
-/// The most that one read through tokio's trait takes from a boxed transport; `BytesMut` may round its
-/// capacity up, so the reader is never handed more than it asked for.
-const DYN_READ: usize = 16 * 1024;

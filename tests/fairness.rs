@@ -136,7 +136,7 @@ async fn a_turn_is_bounded() {
             "a response without end",
             "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n",
             "",
-            600_000,
+            1_100_000,
         ),
         (
             "requests without end",

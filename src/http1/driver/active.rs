@@ -465,7 +465,7 @@ const KEPT: usize = 32;
 pub(super) const HIGH_WATER: usize = 64 * 1024;
 
 /// The same for a peer that takes all at once: each doubling halves the system calls.
-pub(super) const HIGHEST_WATER: usize = 256 * 1024;
+pub(super) const HIGHEST_WATER: usize = 512 * 1024;
 
 /// How many requests one connection has answered before others get their turn.
 const TURNS: u32 = 16;

@@ -42,6 +42,10 @@ enum Repr {
     /// A content type and nothing else: what most responses have. Moved and dropped in a few instructions.
     Type(HeaderValue),
     /// The same with what an application adds to it.
+    #[cfg_attr(
+        not(feature = "app"),
+        allow(dead_code, reason = "only `App` makes them")
+    )]
     Paved {
         content_type: HeaderValue,
         lines: PavedLines,
@@ -86,6 +90,10 @@ impl Headers {
     /// Adds the lines of the paved path to a content type by itself. `false`, and nothing is changed, when
     /// there is anything else.
     #[inline]
+    #[cfg_attr(
+        not(feature = "app"),
+        allow(dead_code, reason = "only `App` makes them")
+    )]
     pub(crate) fn pave(&mut self, id: [u8; 16]) -> bool {
         if !matches!(self.repr, Repr::Type(_)) {
             return false;

@@ -231,6 +231,9 @@ impl Active {
             }
         }
         shared.worker.counters.add(Counter::Requests);
+        if shared.config.retires {
+            self.retire_when_due(link);
+        }
         let framing = self.protocol.head().framing();
         let mut parts = Parts::recycled();
         let head = self.protocol.head_mut();

@@ -102,8 +102,10 @@ impl Handle {
     }
 
     pub(super) fn add_worker(&self, worker: Arc<Worker>) {
+        // Under the lock, so that a stage that begins now is either seen here or told to this worker.
+        let mut workers = self.workers();
         worker.enter(*self.inner.stage.borrow());
-        self.workers().push(worker);
+        workers.push(worker);
     }
 
     pub(super) fn stop_signal(&self) -> Stop {
@@ -128,14 +130,17 @@ impl Handle {
     }
 
     fn enter(&self, phase: Phase) {
+        // The workers first: a handler that waits for the end may answer as soon as it is told, and its
+        // response has to say `close`.
+        let workers = self.workers();
+        for worker in workers.iter() {
+            worker.enter(phase);
+        }
         self.inner.stage.send_if_modified(|stage| {
             let moved = phase > *stage;
             *stage = phase.max(*stage);
             moved
         });
-        for worker in self.workers().iter() {
-            worker.enter(phase);
-        }
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Worker>>> {

@@ -249,7 +249,8 @@ fn out_of_descriptors_the_server_backs_off() {
     if let Ok(place) = std::env::var(PLACE) {
         return serve_as_child(&place);
     }
-    let shell = r#"ulimit -n 64; exec "$@""#;
+    // Seven descriptors are taken already, so that they run out before nine tenths of them are connections.
+    let shell = r#"ulimit -n 64; exec 3<&0 4<&0 5<&0 6<&0 7<&0 8<&0 9<&0; exec "$@""#;
     let process = Process::start(
         "s13_process::out_of_descriptors_the_server_backs_off",
         shell,
@@ -262,27 +263,25 @@ fn out_of_descriptors_the_server_backs_off() {
         errors = count(&mut all[0], "accept_errors");
         errors > 0
     });
-    // Each further client finds the server in a pause twice as long as the one before.
+    // After each failed call it waits, twice as long as before, whoever comes meanwhile.
     let (cpu, before) = (process.cpu(), errors);
     #[expect(
         clippy::disallowed_methods,
         reason = "another process has the real clock"
     )]
     let begun = std::time::Instant::now();
-    for _ in 0..6 {
+    let mut more = 0;
+    eventually("accepting fails six times more", || {
         let mut refused = Socket::connect(process.addr);
         assert_eq!(refused.reply().status, 503);
         refused.assert_end();
-    }
+        more += 1;
+        count(&mut all[0], "accept_errors") >= before + 6
+    });
     let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(500), "only {took:?}");
+    assert!(took >= Duration::from_millis(600), "only {took:?}");
     let spent = process.cpu() - cpu;
     assert!(spent <= 15, "{spent} hundredths of a second in {took:?}");
-    let failed = count(&mut all[0], "accept_errors") - before;
-    assert!(
-        (6..50).contains(&failed),
-        "{failed} failed calls in {took:?}"
-    );
     for socket in &mut all[..30] {
         assert_eq!(socket.get("/").text(), "hello");
     }
@@ -293,7 +292,8 @@ fn out_of_descriptors_the_server_backs_off() {
         socket.assert_end();
     }
     let refused = count(&mut all[0], "connections_refused");
-    assert!((42..80).contains(&refused), "{refused} were refused");
+    let expected = 36 + more..70 + more;
+    assert!(expected.contains(&refused), "{refused} were refused");
     all.drain(10..80);
     let mut late = Socket::connect(process.addr);
     assert_eq!(late.get("/").text(), "hello", "descriptors are free again");

@@ -21,7 +21,7 @@
 //!
 //! | to do this | look here |
 //! |---|---|
-//! | route requests to handlers | [`Router`], [`extract`] |
+//! | route requests to handlers | [`Router`], [`extract`], [`handler!`] |
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |

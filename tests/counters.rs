@@ -223,11 +223,16 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
     }
 }
 
-/// Counters whose story takes more than one connection in memory: the tests below, and for descriptors
-/// that run out `out_of_descriptors_the_server_backs_off` of `tests/protocol`.
-const ELSEWHERE: [Counter; 5] = [
+/// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
+/// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
+/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`.
+const ELSEWHERE: [Counter; 9] = [
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
+    Counter::AcceptsPaused,
+    Counter::AcceptsPaced,
+    Counter::RefusedInFlight,
+    Counter::ConnectionsRetired,
     Counter::ShedRequests,
     Counter::ShedConnections,
     Counter::ReadsPaused,

@@ -199,6 +199,13 @@ impl Connection {
         })
     }
 
+    /// Makes the present request the last one: its response says `Connection: close`, and nothing after it is
+    /// interpreted (RFC 9112 §9.6). It changes nothing once the response has begun.
+    #[cold]
+    pub fn last_request(&mut self) {
+        let _ = self.state.apply(Transition::LastRequest);
+    }
+
     /// The peer will send nothing more.
     ///
     /// # Errors

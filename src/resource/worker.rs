@@ -58,6 +58,10 @@ pub struct Slot {
     held: AtomicUsize,
     /// The tick since which the connection waits for its peer; 0 while it does not.
     waits: AtomicU32,
+    /// The tick from which on the connection is to end with its next response; 0 for never.
+    old: AtomicU32,
+    /// How many requests were counted.
+    requests: AtomicU32,
     shed: AtomicBool,
     waker: OnceLock<Waker>,
     info: ConnInfo,
@@ -161,6 +165,8 @@ impl Worker {
             index,
             held: AtomicUsize::new(0),
             waits: AtomicU32::new(0),
+            old: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
             shed: AtomicBool::new(false),
             waker: OnceLock::new(),
             info,
@@ -321,6 +327,24 @@ impl Slot {
     fn has_waited(&self, now: u32, ticks: u32) -> bool {
         let since = self.waits.load(Ordering::Relaxed);
         since != 0 && now.saturating_sub(since) >= ticks
+    }
+
+    /// Sets the tick from which on the connection is to end with its next response; 0 is never.
+    pub fn set_old(&self, tick: u32) {
+        self.old.store(tick, Ordering::Relaxed);
+    }
+
+    /// Whether that tick has come.
+    pub fn is_old(&self, now: u32) -> bool {
+        let old = self.old.load(Ordering::Relaxed);
+        old != 0 && old <= now
+    }
+
+    /// Counts one more request of this connection; gives how many there were with it.
+    pub fn count_request(&self) -> u32 {
+        let requests = self.requests.load(Ordering::Relaxed).saturating_add(1);
+        self.requests.store(requests, Ordering::Relaxed);
+        requests
     }
 
     /// Whether this connection has to go because it holds more than its share of a budget that is used up.

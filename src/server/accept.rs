@@ -99,9 +99,15 @@ pub(super) async fn accept(
     loop {
         let reserved = match full {
             Full::Refuse => None,
-            Full::Wait => match stop.unless(permits.take()).await {
+            Full::Wait => match permits.try_take() {
                 Some(permit) => Some(permit),
-                None => return drain_backlog(&listener, &mut sink, &permits).await,
+                None => {
+                    sink.shared().worker.counters.add(Counter::AcceptsPaused);
+                    match stop.unless(permits.take()).await {
+                        Some(permit) => Some(permit),
+                        None => return drain_backlog(&listener, &mut sink, &permits).await,
+                    }
+                }
             },
         };
         let Some(accepted) = stop.unless(listener.accept()).await else {
@@ -114,6 +120,12 @@ pub(super) async fn accept(
                 let permit = reserved.or_else(|| permits.try_take());
                 exhausted &= permit.is_none();
                 admit(io, info, permit, &mut sink, exhausted);
+                if let Some(wait) = permits.accepted() {
+                    sink.shared().worker.counters.add(Counter::AcceptsPaced);
+                    if stop.unless(tokio::time::sleep(wait)).await.is_none() {
+                        return drain_backlog(&listener, &mut sink, &permits).await;
+                    }
+                }
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
@@ -323,7 +335,7 @@ mod tests {
             service: Arc::new(service_fn(async |_| "hello")),
             config: Arc::new(Config::default().settled()),
         }));
-        let permits = Permits::new(10, Some(1));
+        let permits = Permits::new(10, Some(1), None);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let ask = async |client: &mut TcpStream, last: &str| {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {last}\r\n\r\n");

@@ -2,10 +2,13 @@
 
 use crate::http1::driver::config::Config;
 use crate::resource::budget::Budget;
+use crate::resource::counters::Counters;
 use crate::server::accept::{Accepting, Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
 use crate::server::handle::Handle;
+use crate::server::in_flight::InFlight;
+use crate::server::pace::Pace;
 use crate::server::permit::Permits;
 use crate::server::signals;
 use crate::server::workers::{self, Common};
@@ -286,15 +289,21 @@ impl Server {
         let permits = Permits::new(
             self.config.max_connections.min(descriptor_share()),
             self.config.max_connections_per_address,
+            self.config.accept_rate.map(Pace::new),
         );
         let counted = permits.clone();
+        let counters = Arc::new(Counters::default());
+        let service = match self.config.max_in_flight {
+            Some(limit) => Arc::new(InFlight::new(self.service, limit, counters.clone())),
+            None => self.service,
+        };
         let common = Common {
-            service: self.service,
+            service,
             config: Arc::new(self.connection.settled()),
             budget: budget.clone(),
             permits,
             full: self.config.when_full,
-            handle: Handle::new(budget, bound, move || counted.live()),
+            handle: Handle::new(budget, bound, counters, move || counted.live()),
         };
         Ok((
             Ready {

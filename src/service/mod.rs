@@ -4,6 +4,7 @@
 //! Nothing here knows how a request came or which route it took to its handler.
 
 pub mod body;
+mod controller;
 pub mod error;
 pub(crate) mod feed;
 pub mod handler;

@@ -128,7 +128,7 @@ fn a_flood_of_pipelined_requests_is_not_swallowed() {
 #[test]
 fn a_half_closed_client_is_answered() {
     let served = serve();
-    for path in ["/", "/slow/100", "/stream"] {
+    for path in ["/", "/slow/100", "/until-closed", "/stream"] {
         let mut socket = served.connect();
         let reply = socket
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -139,7 +139,7 @@ fn a_half_closed_client_is_answered() {
     }
     let mut socket = served.connect();
     socket
-        .send("GET /slow/50 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3))
+        .send("GET /until-closed HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3))
         .fin();
     for _ in 0..3 {
         assert_eq!(socket.reply().text(), "slow");

@@ -2,7 +2,7 @@
 
 use crate::serve;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 const EXPECT: &str = "Expect: 100-continue\r\n";
 
@@ -12,11 +12,15 @@ fn continue_is_sent_when_the_content_is_first_asked_for() {
     let served = serve();
     let stream = TcpStream::connect(served.server.addr()).unwrap();
     let mut socket = crate::Socket::over(stream.try_clone().unwrap());
-    for path in ["/late", "/late"] {
+    for (before, path) in ["/late", "/late"].into_iter().enumerate() {
         socket.send(format!(
             "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{EXPECT}\r\n"
         ));
+        crate::eventually("the handler runs", || {
+            served.seen.waiting.load(Ordering::SeqCst) == before + 1
+        });
         assert!(socket.is_quiet(&stream), "the handler does not read yet");
+        served.seen.tell();
         let interim = socket.reply();
         assert_eq!(
             (interim.status, interim.head.as_str()),
@@ -53,6 +57,9 @@ fn continue_is_not_sent_when_the_content_has_come() {
     let served = serve();
     let mut socket = served.connect();
     for path in ["/echo", "/late", "/length"] {
+        if path == "/late" {
+            served.seen.tell();
+        }
         let reply = socket.request(
             &format!("POST {path}"),
             &format!("Content-Length: 5\r\n{EXPECT}"),
@@ -63,7 +70,13 @@ fn continue_is_not_sent_when_the_content_has_come() {
         socket.send(format!(
             "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{EXPECT}\r\nhe"
         ));
-        std::thread::sleep(Duration::from_millis(30));
+        if path == "/late" {
+            // It would ask for the content now, had that not begun to come.
+            crate::eventually("the handler runs", || {
+                served.seen.waiting.load(Ordering::SeqCst) == 2
+            });
+            served.seen.tell();
+        }
         assert_eq!(socket.send("llo").reply().status, 200, "{path}");
     }
 }
@@ -99,13 +112,7 @@ fn a_final_answer_instead_of_continue_closes() {
         (413, Some("close")),
         "refused without being asked for"
     );
-    assert_eq!(
-        served
-            .seen
-            .canaries
-            .load(std::sync::atomic::Ordering::SeqCst),
-        0
-    );
+    assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
 }
 
 /// Without content nothing is to be waited for; HTTP/1.0 knows no interim responses; others are 417.
@@ -115,6 +122,7 @@ fn other_expectations() {
     let mut socket = served.connect();
     assert_eq!(socket.request("GET /", EXPECT, "").text(), "hello");
     let old = "POST /late HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    served.seen.tell();
     assert_eq!(socket.send(old).send("hello").reply().text(), "5");
     served.refuses(
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: banana\r\n\r\n",
@@ -161,13 +169,7 @@ fn s13_an_upgrade_hands_over_the_connection_and_what_was_read() {
             format!("welcome {early}and more")
         );
     }
-    assert_eq!(
-        served
-            .seen
-            .canaries
-            .load(std::sync::atomic::Ordering::SeqCst),
-        0
-    );
+    assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
     assert_eq!(
         served.count(wireline::resource::counters::Counter::Upgrades),
         2

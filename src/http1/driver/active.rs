@@ -231,6 +231,9 @@ impl Active {
             }
         }
         shared.worker.counters.add(Counter::Requests);
+        if shared.config.retires {
+            self.retire_when_due(link);
+        }
         let framing = self.protocol.head().framing();
         let mut parts = Parts::recycled();
         let head = self.protocol.head_mut();
@@ -373,8 +376,13 @@ impl Active {
             } else {
                 room
             };
-            if !self.read.try_reclaim(wanted) {
+            if need != Need::Content || !self.full {
                 self.read.reserve(wanted);
+            } else if !self.read.try_reclaim(wanted) {
+                // Exactly that much: `BytesMut::reserve` would double what there is, beyond the limit.
+                let mut larger = BytesMut::with_capacity(self.read.len() + wanted);
+                larger.extend_from_slice(&self.read);
+                pool::give(std::mem::replace(&mut self.read, larger));
             }
         }
     }

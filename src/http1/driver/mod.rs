@@ -19,6 +19,7 @@ pub mod config;
 mod content;
 mod deadline;
 mod respond;
+mod retire;
 
 use crate::http1::driver::active::{Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need};
 use crate::http1::driver::config::Config;
@@ -116,6 +117,9 @@ impl<P> Connection<P> {
         let slot = shared.worker.register(info);
         shared.worker.counters.add(Counter::ConnectionsAccepted);
         let since = shared.worker.now();
+        if let Some(longest) = shared.config.max_age {
+            slot.set_old(shared.worker.tick_after(retire::spread(longest)));
+        }
         Self {
             stage: Stage::Http(Http {
                 io,

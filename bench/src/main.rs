@@ -5,7 +5,7 @@ use clap::Parser;
 use http::HeaderValue;
 use std::process::ExitCode;
 use wireline::app::App;
-use wireline::extract::Path;
+use wireline::extract::{Json, Path};
 use wireline::router::Router;
 use wireline::server::Server;
 use wireline::service::body::{Body, BodyError};
@@ -94,8 +94,8 @@ struct Message {
     message: &'static str,
 }
 
-async fn json() -> Result<Response, wireline::service::error::Error> {
-    Response::json(&Message {
+async fn json() -> Json<Message> {
+    Json(Message {
         message: "Hello, World!",
     })
 }

@@ -344,8 +344,11 @@ fn while_it_drains_it_is_healthy_and_not_ready() {
     server.signal("-INT");
     let mut line = String::new();
     server.stdout.read_line(&mut line).unwrap();
+    // The server may not have seen yet that the last of those who asked has gone.
     assert!(
-        line.starts_with("wireline is draining: 2 connections open, 30 s at most"),
+        [2, 3].iter().any(|open| line.starts_with(&format!(
+            "wireline is draining: {open} connections open, 30 s at most"
+        ))),
         "{line}"
     );
     let answers = begun.each_mut().map(|stream| {

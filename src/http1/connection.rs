@@ -329,7 +329,8 @@ impl Connection {
         &mut self,
         content_type: &HeaderValue,
         lines: Option<&PavedLines>,
-        content: &Bytes,
+        content: &[u8],
+        owner: Option<&Bytes>,
         stamp: &mut Stamp,
         out: &mut Out,
     ) -> bool {
@@ -350,7 +351,7 @@ impl Connection {
             lines,
             stamp,
         );
-        out.push_shared(content);
+        out.push_shared(content, owner);
         self.sending = BodyFraming::Length(0);
         self.state.apply(Transition::ResponseEnd).is_ok()
     }

@@ -36,13 +36,12 @@ impl Out {
         }
     }
 
-    /// Appends a piece that its owner keeps: copied when it is small, else counted once more.
+    /// Appends a piece: copied when it is small or nobody shares it, else its owner is counted once more.
     #[inline]
-    pub(crate) fn push_shared(&mut self, piece: &Bytes) {
-        if piece.len() < SHARED_FROM {
-            self.buf.extend_from_slice(piece);
-        } else {
-            self.push(piece.clone());
+    pub(crate) fn push_shared(&mut self, piece: &[u8], owner: Option<&Bytes>) {
+        match owner {
+            Some(owner) if piece.len() >= SHARED_FROM => self.push(owner.clone()),
+            _ => self.buf.extend_from_slice(piece),
         }
     }
 

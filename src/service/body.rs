@@ -2,6 +2,7 @@
 
 use crate::service::feed::{Fed, Feed, FeedReader};
 use crate::service::headers::Headers;
+use crate::service::short::Short;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
@@ -38,6 +39,7 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    Short(Short),
     Feed(FeedReader, Option<u64>),
     Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
 }
@@ -118,11 +120,12 @@ impl Body {
         match &self.kind {
             Kind::Empty => Some(&[]),
             Kind::Full(content) => Some(content),
+            Kind::Short(content) => Some(content.as_slice()),
             _ => None,
         }
     }
 
-    /// All content, when there is some and it is here.
+    /// The content as what it is kept in, when that can be shared.
     #[inline]
     pub(crate) const fn as_full(&self) -> Option<&Bytes> {
         match &self.kind {
@@ -137,6 +140,7 @@ impl Body {
         match &self.kind {
             Kind::Empty => Some(0),
             Kind::Full(content) => Some(content.len() as u64),
+            Kind::Short(content) => Some(content.as_slice().len() as u64),
             Kind::Feed(_, length) => *length,
             Kind::Foreign(body) => body.size_hint().exact(),
         }
@@ -152,6 +156,11 @@ impl Body {
                 self.kind = Kind::Empty;
                 Some(content)
             }
+            Kind::Short(content) => {
+                let content = content.to_bytes();
+                self.kind = Kind::Empty;
+                Some(content)
+            }
             _ => None,
         }
     }
@@ -163,9 +172,8 @@ impl Body {
     ) -> Poll<Option<Result<Fed, BodyError>>> {
         match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
-            Kind::Full(content) => {
-                let content = std::mem::take(content);
-                self.kind = Kind::Empty;
+            Kind::Full(_) | Kind::Short(_) => {
+                let content = self.take_full().unwrap_or_default();
                 Poll::Ready(Some(Ok(Fed::Chunk(content))))
             }
             Kind::Feed(reader, _) => reader.0.poll_take(cx),
@@ -258,7 +266,10 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Empty => f.write_str("Body::Empty"),
-            Kind::Full(content) => write!(f, "Body::Full({} octets)", content.len()),
+            Kind::Full(_) | Kind::Short(_) => {
+                let content = self.as_bytes().unwrap_or_default();
+                write!(f, "Body::Full({} octets)", content.len())
+            }
             Kind::Feed(..) | Kind::Foreign(_) => f.write_str("Body::Stream"),
         }
     }
@@ -275,7 +286,31 @@ macro_rules! full_from {
     )*};
 }
 
-full_from!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
+full_from!(Bytes, &'static str, &'static [u8]);
+
+impl From<Short> for Body {
+    #[inline]
+    fn from(content: Short) -> Self {
+        Self {
+            kind: Kind::Short(content),
+        }
+    }
+}
+
+/// A short one is copied, which costs less than to share what it was allocated with.
+impl From<Vec<u8>> for Body {
+    #[inline]
+    fn from(content: Vec<u8>) -> Self {
+        Short::new(&content).map_or_else(|| Self::full(content), Self::from)
+    }
+}
+
+impl From<String> for Body {
+    #[inline]
+    fn from(content: String) -> Self {
+        Self::from(content.into_bytes())
+    }
+}
 
 impl From<()> for Body {
     fn from((): ()) -> Self {
@@ -303,7 +338,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Empty => true,
-            Kind::Full(_) => false,
+            Kind::Full(_) | Kind::Short(_) => false,
             Kind::Feed(reader, _) => reader.0.is_ended(),
             Kind::Foreign(body) => body.is_end_stream(),
         }

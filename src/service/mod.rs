@@ -15,4 +15,5 @@ pub mod middleware;
 pub mod request;
 pub mod response;
 pub mod route;
+pub(crate) mod short;
 pub mod upgrade;

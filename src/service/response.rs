@@ -216,15 +216,14 @@ impl Response {
         self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
-    /// The content type, the lines of the paved path and the content of a response of the usual kind:
-    /// 200, no other field, content that is here.
+    /// The content type and the lines of the paved path of a response of the usual kind: 200, no other
+    /// field, content that is here.
     #[inline]
-    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, Option<&PavedLines>, &Bytes)> {
+    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, Option<&PavedLines>)> {
         if self.status != StatusCode::OK || self.rare.is_some() {
             return None;
         }
-        let (content_type, lines) = self.headers.plain_type()?;
-        Some((content_type, lines, self.body.as_full()?))
+        self.headers.plain_type()
     }
 
     /// Splits the response for a driver.

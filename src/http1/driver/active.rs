@@ -184,6 +184,9 @@ impl Active {
                 ResponseHalf::Done if state.life == Life::MustClose => return Need::Close,
                 ResponseHalf::Done => {
                     self.next_cycle(link);
+                    if self.read.is_empty() && self.is_persistent() && !self.ended {
+                        return Need::Head;
+                    }
                     None
                 }
                 ResponseHalf::Idle if state.life != Life::Persistent => return Need::Close,
@@ -200,6 +203,11 @@ impl Active {
                 return need;
             }
         }
+    }
+
+    #[inline]
+    fn is_persistent(&self) -> bool {
+        self.protocol.state().life == Life::Persistent && !self.abort
     }
 
     #[inline]

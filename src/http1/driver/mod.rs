@@ -415,7 +415,8 @@ impl Active {
         link: &Link,
     ) -> Poll<std::io::Result<()>> {
         let waiting = self.out.len();
-        while !self.out.is_empty() {
+        let mut left = waiting;
+        while left > 0 {
             let written = match self.out.as_one() {
                 Some(only) => io.poll_writev(cx, &[IoSlice::new(only)]),
                 None => {
@@ -427,6 +428,7 @@ impl Active {
             match written {
                 Poll::Ready(Ok(len)) => {
                     self.out.advance(len);
+                    left = left.saturating_sub(len);
                     self.written(len, link);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

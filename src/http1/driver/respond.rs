@@ -110,11 +110,19 @@ impl Active {
     /// Sends the head of a response, and its content when it is here.
     #[inline]
     fn respond(&mut self, response: &mut Response, link: &Link) {
-        if let Some((content_type, lines, content)) = response.as_usual()
+        if let Some((content_type, lines)) = response.as_usual()
+            && let Some(content) = response.body().as_bytes()
             && link.shared.worker.phase() == Phase::Running
             && self.protocol.state().request == RequestHalf::Done
             && with_stamp(link, |stamp| {
-                (self.protocol).send_usual(content_type, lines, content, stamp, &mut self.out)
+                (self.protocol).send_usual(
+                    content_type,
+                    lines,
+                    content,
+                    response.body().as_full(),
+                    stamp,
+                    &mut self.out,
+                )
             })
         {
             link.shared.worker.counters.add(Counter::Responses);

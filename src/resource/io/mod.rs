@@ -79,18 +79,21 @@ macro_rules! each {
     };
 }
 
+/// The two calls of every request are inlined whatever the compiler thinks of their size: the driver is all but
+/// their only caller.
+#[allow(clippy::inline_always, reason = "measured: 40 instructions a request")]
 impl Transport for Io {
     #[inline]
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, io => Transport::poll_readable(io, cx))
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         each!(self, io => Transport::poll_read(io, cx, buf))
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_writev(
         &mut self,
         cx: &mut Context<'_>,

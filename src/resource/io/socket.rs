@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 macro_rules! socket {
     ($($stream:ty),*) => {$(
+        #[allow(clippy::inline_always, reason = "as in `Io`")]
         impl Transport for $stream {
             #[inline]
             fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -19,13 +20,22 @@ macro_rules! socket {
 
             /// `read_buf` clears tokio's readiness on a short read, which `try_read` does not: that saves
             /// a second, failing system call for each request.
-            #[inline]
+            #[inline(always)]
             fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
                 pin!(self.read_buf(buf)).poll(cx)
             }
 
-            #[inline]
+            /// What is small fits nearly always: it is tried before anything is said to the scheduler. A
+            /// large write is often cut short, and `poll_write` then saves the next, failing system call.
+            #[inline(always)]
             fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+                if let [one] = bufs && one.len() <= SMALL_WRITE {
+                    match self.try_write(one) {
+                        Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        written => return Poll::Ready(written),
+                    }
+                }
                 let written = match bufs {
                     [one] => Pin::new(self).poll_write(cx, one),
                     many => Pin::new(self).poll_write_vectored(cx, many),
@@ -55,3 +65,6 @@ macro_rules! socket {
 }
 
 socket!(TcpStream, UnixStream);
+
+/// What the kernel takes at once unless its buffer is nearly full.
+const SMALL_WRITE: usize = 16 * 1024;

@@ -20,3 +20,29 @@ impl Headers {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn paved_lines_stand_beside_a_content_type_and_nothing_else() {
+        let mut headers = Headers::of_type(HeaderValue::from_static("text/plain"));
+        assert!(headers.pave([7; 16]));
+        assert!(!headers.pave([7; 16]));
+        let listed = |headers: &Headers| {
+            let mut lines: Vec<String> = headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value:?}"))
+                .collect();
+            lines.sort();
+            lines
+        };
+        let before = listed(&headers);
+        assert_eq!(before.len(), headers.len());
+        assert!(before.len() > 1);
+        assert_eq!(listed(&Headers::from(HeaderMap::from(headers))), before);
+        assert!(!Headers::new().pave([7; 16]));
+    }
+}

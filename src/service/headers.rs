@@ -210,6 +210,21 @@ impl Headers {
 
     /// Sets a field to one value, in place of all it had; gives the first of those.
     pub fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<HeaderValue> {
+        if name == CONTENT_TYPE {
+            match &mut self.repr {
+                Repr::Type(content_type) | Repr::Paved { content_type, .. } => {
+                    return Some(std::mem::replace(content_type, value));
+                }
+                Repr::List {
+                    content_type: None,
+                    rest,
+                } if rest.is_empty() => {
+                    self.repr = Repr::Type(value);
+                    return None;
+                }
+                _ => {}
+            }
+        }
         self.widen();
         if let Repr::Map(map) = &mut self.repr {
             return map.insert(name, value);

@@ -292,6 +292,14 @@ impl Active {
             self.refuse(error, link);
             return None;
         }
+        if let BodyFraming::Length(length) = framing
+            && length <= config.stream_threshold
+            && length <= self.read.len() as u64
+            && !self.protocol.awaits_continue()
+        {
+            self.begin_whole(cx, request, link);
+            return None;
+        }
         self.touched = true;
         self.meter.begin(link.shared.worker.now());
         match framing {

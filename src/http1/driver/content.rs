@@ -26,6 +26,30 @@ impl Active {
         self.call(request, link);
     }
 
+    /// Runs the handler with content that has come whole with its head.
+    pub(super) fn begin_whole(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+        let limits = &link.shared.config.limits;
+        loop {
+            match self.protocol.receive(&mut self.read, limits) {
+                Ok(Some(Event::Data(data))) => *request.body_mut() = self.lend(data),
+                Ok(Some(Event::EndOfMessage(_))) => return self.begin(cx, request, link),
+                // It was all there, and content of a known length has no syntax.
+                Ok(_) => return self.abort(),
+                Err(error) => return self.refuse(error, link),
+            }
+        }
+    }
+
+    /// Content that is whole in one piece: a slice of the read buffer, unless that would pin it for little.
+    fn lend(&mut self, data: Bytes) -> Body {
+        if data.len() < COPIED {
+            return Body::full(Bytes::copy_from_slice(&data));
+        }
+        // The slice keeps the whole buffer from the pool.
+        self.lent = READ_BUFFER;
+        Body::full(data)
+    }
+
     /// A chunked body that has come whole with its head needs no stream.
     pub(super) fn stream_chunked(&mut self, cx: &Context<'_>, mut request: Request, link: &Link) {
         if self.protocol.awaits_continue() {
@@ -77,17 +101,8 @@ impl Active {
             Ok(Some(Event::Data(data))) => {
                 let gather = self.gather.as_mut()?;
                 if gather.content.is_empty() && self.protocol.unread() == Some(0) {
-                    // Whole in one piece: a slice of the read buffer, unless that would pin it for little.
-                    let data = if data.len() < COPIED {
-                        Bytes::copy_from_slice(&data)
-                    } else {
-                        data
-                    };
-                    if data.len() >= COPIED {
-                        // The slice keeps the whole buffer from the pool.
-                        self.lent = READ_BUFFER;
-                    }
-                    *gather.request.body_mut() = Body::full(data);
+                    let body = self.lend(data);
+                    *self.gather.as_mut()?.request.body_mut() = body;
                 } else {
                     gather.content.extend_from_slice(&data);
                 }

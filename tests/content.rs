@@ -3,18 +3,19 @@
 
 #[path = "support/talk.rs"]
 mod talk;
+#[path = "support/tapped.rs"]
+mod tapped;
 
 use crate::talk::{pass, response, send};
-use bytes::BytesMut;
+use crate::tapped::{Call, Tapped};
 use serde::Deserialize;
-use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 use tokio::sync::Notify;
 use wireline::http1::driver::config::Config;
-use wireline::resource::io::memory::{self, MemoryStream};
-use wireline::resource::io::{Io, Transport};
+use wireline::resource::io::Io;
+use wireline::resource::io::memory;
 use wireline::router::{Router, Routes};
 use wireline::service::body::{Body, BodySender};
 use wireline::service::error::{Error, Result};
@@ -271,9 +272,14 @@ async fn s10_the_read_buffer_grows_to_its_limit_and_no_further() {
         const LEN: usize = 4 * 1024 * KIB;
         let (mut io, inner) = memory::pair(2 * LEN);
         let widest = Arc::new(AtomicUsize::new(0));
-        let measured = Measured {
+        let largest = widest.clone();
+        let measured = Tapped {
             inner,
-            widest: widest.clone(),
+            tap: move |_: &mut Context<'_>, call| {
+                if let Call::Read(capacity) = call {
+                    largest.fetch_max(capacity, Ordering::SeqCst);
+                }
+            },
         };
         send(
             &mut io,
@@ -292,38 +298,5 @@ async fn s10_the_read_buffer_grows_to_its_limit_and_no_further() {
             (expected * 9 / 10..=expected).contains(&widest),
             "{widest} of {expected}"
         );
-    }
-}
-
-/// A transport that remembers the largest buffer that it was given.
-struct Measured {
-    inner: MemoryStream,
-    widest: Arc<AtomicUsize>,
-}
-
-impl Transport for Measured {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_readable(&mut self.inner, cx)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        self.widest.fetch_max(buf.capacity(), Ordering::SeqCst);
-        Transport::poll_read(&mut self.inner, cx, buf)
-    }
-
-    fn poll_writev(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Transport::poll_writev(&mut self.inner, cx, bufs)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_flush(&mut self.inner, cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_shutdown(&mut self.inner, cx)
     }
 }

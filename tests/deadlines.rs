@@ -17,6 +17,8 @@ mod head;
 mod response;
 #[path = "support/talk.rs"]
 mod talk;
+#[path = "support/tapped.rs"]
+mod tapped;
 
 use crate::talk::pass;
 use std::sync::Arc;

@@ -22,6 +22,8 @@ mod s12_listeners;
 mod s13_process;
 #[path = "support/socket.rs"]
 mod socket;
+#[path = "support/tapped.rs"]
+mod tapped;
 
 use crate::socket::{Reply, Socket};
 use std::sync::Arc;

@@ -1,16 +1,25 @@
 //! Content: none, all at once, or a stream with backpressure.
 
+mod collected;
+mod error;
+mod foreign;
+mod sender;
+
+pub use self::error::BodyError;
+pub use self::sender::{BodySender, Closed};
+
+use self::collected::Collected;
+use self::foreign::{Chunks, Foreign};
 use crate::service::feed::{Fed, Feed, FeedReader};
 use crate::service::headers::Headers;
 use crate::service::short::Short;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 /// The content of a request or a response.
 ///
@@ -370,226 +379,5 @@ impl BodyStream {
     /// As [`Body::chunk`].
     pub async fn recv(&mut self) -> Option<Result<Bytes, BodyError>> {
         self.body.chunk().await
-    }
-}
-
-/// Feeds the body that [`Body::channel`] made. Dropping it ends the body well, unless the thread is
-/// panicking: then the peer sees the body cut short.
-#[derive(Debug)]
-pub struct BodySender {
-    feed: Option<Arc<Feed>>,
-}
-
-impl BodySender {
-    /// Waits for room, then hands a chunk over.
-    ///
-    /// Cancel safe: a cancelled call has handed over nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`] when nobody takes the body any more: the client is gone.
-    pub async fn send(&mut self, chunk: Bytes) -> Result<(), Closed> {
-        let feed = self.feed.as_ref().ok_or(Closed)?;
-        poll_fn(|cx| feed.poll_room(cx))
-            .await
-            .map_err(|()| Closed)?;
-        if !chunk.is_empty() {
-            feed.push(chunk, Waker::noop());
-        }
-        Ok(())
-    }
-
-    /// Waits until nobody takes the body any more.
-    ///
-    /// Cancel safe.
-    pub async fn closed(&mut self) {
-        if let Some(feed) = &self.feed {
-            poll_fn(|cx| feed.poll_abandoned(cx)).await;
-        }
-    }
-
-    /// Ends the body with a trailer section.
-    pub fn finish_with(mut self, trailers: Headers) {
-        if let Some(feed) = self.feed.take() {
-            feed.end(Ok(Some(trailers)));
-        }
-    }
-
-    /// Ends the body badly: the peer sees it cut short.
-    pub fn abort(mut self) {
-        if let Some(feed) = self.feed.take() {
-            feed.end(Err(BodyError::Aborted));
-        }
-    }
-}
-
-impl Drop for BodySender {
-    fn drop(&mut self) {
-        if let Some(feed) = self.feed.take() {
-            feed.end(if std::thread::panicking() {
-                Err(BodyError::Aborted)
-            } else {
-                Ok(None)
-            });
-        }
-    }
-}
-
-/// Nobody takes the body any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body is no longer taken")
-    }
-}
-
-impl std::error::Error for Closed {}
-
-/// Why a body ended before its end.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BodyError {
-    /// It passes the limit of its route (413).
-    TooLarge,
-    /// It did not come in time (408).
-    Timeout,
-    /// The client went away inside it (400).
-    Incomplete,
-    /// Its framing is malformed; the status and the sentence say how.
-    Malformed(StatusCode, &'static str),
-    /// Its producer gave up.
-    Aborted,
-    /// The body of another crate failed.
-    Foreign(Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl BodyError {
-    /// The status that tells a client.
-    pub const fn status(&self) -> StatusCode {
-        match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Incomplete => StatusCode::BAD_REQUEST,
-            Self::Malformed(status, _) => *status,
-            Self::Aborted | Self::Foreign(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-}
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge => f.write_str("content too large"),
-            Self::Timeout => f.write_str("the content did not come in time"),
-            Self::Incomplete => f.write_str("the client went away before the end of the content"),
-            Self::Malformed(_, reason) => f.write_str(reason),
-            Self::Aborted => f.write_str("the content was aborted by its producer"),
-            Self::Foreign(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BodyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Foreign(error) => Some(&**error),
-            _ => None,
-        }
-    }
-}
-
-/// All content in the making: a single chunk stays what it is.
-#[derive(Default)]
-struct Collected {
-    first: Bytes,
-    all: Vec<u8>,
-}
-
-impl Collected {
-    /// Adds a chunk of content whose whole length may be declared.
-    fn push(&mut self, chunk: Bytes, declared: Option<u64>) {
-        if self.held() == 0 {
-            self.first = chunk;
-            return;
-        }
-        let first = std::mem::take(&mut self.first);
-        let len = self.all.len() + first.len() + chunk.len();
-        if len > self.all.capacity() {
-            // In steps of what has come, never by the declared length alone, and never beyond it.
-            let declared = declared.map_or(usize::MAX, |declared| {
-                usize::try_from(declared).unwrap_or(usize::MAX)
-            });
-            let wanted = (len + len / 2).min(declared).max(len);
-            self.all.reserve_exact(wanted - self.all.len());
-        }
-        self.all.extend_from_slice(&first);
-        self.all.extend_from_slice(&chunk);
-    }
-
-    /// The octets that are allocated.
-    fn held(&self) -> usize {
-        self.first.len() + self.all.capacity()
-    }
-
-    fn into_bytes(mut self) -> Bytes {
-        if self.all.is_empty() {
-            return self.first;
-        }
-        self.all.shrink_to_fit();
-        self.all.into()
-    }
-}
-
-/// See [`Body::from_chunks`].
-struct Chunks(Box<dyn Iterator<Item = Bytes> + Send>);
-
-impl http_body::Body for Chunks {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk))))
-    }
-}
-
-/// Another crate's body with our data and error types.
-struct Foreign<B>(Pin<Box<B>>);
-
-impl<B> http_body::Body for Foreign<B>
-where
-    B: http_body::Body,
-    B::Data: Into<Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.as_mut().poll_frame(cx).map(|frame| {
-            frame.map(|frame| match frame {
-                Ok(frame) => Ok(frame.map_data(Into::into)),
-                // An error of ours that went through another crate's hands keeps its status.
-                Err(error) => Err(error
-                    .into()
-                    .downcast()
-                    .map_or_else(BodyError::Foreign, |own| *own)),
-            })
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
     }
 }

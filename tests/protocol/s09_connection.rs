@@ -1,18 +1,18 @@
 //! RFC 9112 §9: persistence, pipelining, closing.
 
 use crate::socket::Socket;
+use crate::tapped::{Call, Tapped};
 use crate::{eventually, serve};
-use bytes::BytesMut;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::resource::counters::Counter;
-use wireline::resource::io::memory::{self, MemoryStream};
-use wireline::resource::io::{Io, Transport};
+use wireline::resource::io::Io;
+use wireline::resource::io::memory;
 use wireline::test::TestClient;
 
 /// §9.3: HTTP/1.1 persists unless one side says `close`; HTTP/1.0 only when the client asks.
@@ -293,11 +293,16 @@ fn connections_are_apart() {
 async fn sixteen_pipelined_requests_are_answered_in_one_write() {
     let client = TestClient::new(crate::routes(Arc::default()));
     let (mut io, server) = memory::pair(64 * 1024);
-    let calls = Calls::default();
-    drop(client.serve(Io::Dyn(Box::new(Counting {
-        inner: server,
-        calls: calls.clone(),
-    }))));
+    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (reads.clone(), writes.clone());
+    let tap = move |_: &mut Context<'_>, call: Call| {
+        match call {
+            Call::Readable => {}
+            Call::Read(_) => drop(counts.0.fetch_add(1, Ordering::SeqCst)),
+            Call::Write => drop(counts.1.fetch_add(1, Ordering::SeqCst)),
+        };
+    };
+    drop(client.serve(Io::Dyn(Box::new(Tapped { inner: server, tap }))));
     let requests: String = (0..16)
         .map(|number| format!("GET /numbers/{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
         .collect();
@@ -315,47 +320,7 @@ async fn sixteen_pipelined_requests_are_answered_in_one_write() {
             .collect();
         let expected: Vec<String> = (0..16).map(|number| number.to_string()).collect();
         assert_eq!(bodies, expected);
-        assert_eq!(calls.writes.load(Ordering::SeqCst), round);
-        assert!(calls.reads.load(Ordering::SeqCst) <= 2 * round);
-    }
-}
-
-/// I/O calls that moved octets.
-#[derive(Clone, Default)]
-struct Calls {
-    reads: Arc<AtomicUsize>,
-    writes: Arc<AtomicUsize>,
-}
-
-struct Counting {
-    inner: MemoryStream,
-    calls: Calls,
-}
-
-impl Transport for Counting {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_readable(&mut self.inner, cx)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        self.calls.reads.fetch_add(1, Ordering::SeqCst);
-        Transport::poll_read(&mut self.inner, cx, buf)
-    }
-
-    fn poll_writev(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.calls.writes.fetch_add(1, Ordering::SeqCst);
-        Transport::poll_writev(&mut self.inner, cx, bufs)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_flush(&mut self.inner, cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_shutdown(&mut self.inner, cx)
+        assert_eq!(writes.load(Ordering::SeqCst), round);
+        assert!(reads.load(Ordering::SeqCst) <= 2 * round);
     }
 }

@@ -1,5 +1,5 @@
 //! The contract of `resource::io::Transport`, held against every transport that there is: TCP, Unix, in memory, the fault injector
-//! without a fault, and TLS over memory and over TCP. A new transport passes this suite before a driver sees it.
+//! without a fault, our own TLS, and TLS as an embedder would write it, both over memory and over TCP. A new transport passes this suite before a driver sees it.
 //!
 //! Each clause is a function over a connected pair; the table at the end runs every clause over every transport.
 
@@ -526,3 +526,5 @@ macro_rules! contract {
 }
 
 contract!(every clause over over_tcp over_io over_unix over_memory over_no_fault over_tls_in_memory over_tls);
+#[cfg(feature = "tls")]
+contract!(every clause over over_our_tls_in_memory over_our_tls over_our_tls_1_2);

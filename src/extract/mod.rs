@@ -74,6 +74,7 @@ mod rejection;
 mod result;
 mod state;
 mod string;
+mod tls_info;
 mod uri;
 mod version;
 
@@ -90,4 +91,5 @@ pub use self::path::{Path, PathRejection};
 pub use self::query::{Query, QueryRejection};
 pub use self::raw_query::RawQuery;
 pub use self::state::{State, StateRejection};
+pub use self::tls_info::TlsInfoRejection;
 pub use self::uri::UriRejection;

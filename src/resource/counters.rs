@@ -39,6 +39,23 @@ counters! {
     ConnectionsRetired = "connections_retired",
     /// Accept calls that failed (out of descriptors, for one).
     AcceptErrors = "accept_errors",
+    /// TLS handshakes that were completed.
+    TlsHandshakes = "tls_handshakes",
+    /// Those of them that resumed a session.
+    TlsResumed = "tls_resumed",
+    /// TLS handshakes that failed: what the client sent was no TLS that we speak, or its certificate was
+    /// none that we take.
+    TlsFailures = "tls_failures",
+    /// TLS handshakes that took too long.
+    TlsTimeouts = "tls_timeouts",
+    /// Times that a TLS handshake waited because `max_handshakes` others were in progress.
+    TlsHandshakesPaused = "tls_handshakes_paused",
+    /// Plain HTTP on a TLS port, answered 400.
+    RefusedPlainHttp = "refused_plain_http",
+    /// Certificates that were read again and are in use.
+    CertificateReloads = "certificate_reloads",
+    /// Certificates that were read again and could not be used: those before them stay.
+    CertificateReloadFailures = "certificate_reload_failures",
     /// Requests whose head was accepted.
     Requests = "requests",
     /// Responses that were begun.

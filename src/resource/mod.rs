@@ -6,4 +6,5 @@ pub mod budget;
 pub mod counters;
 pub mod io;
 pub mod pool;
+pub mod tls_info;
 pub mod worker;

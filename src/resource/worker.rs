@@ -7,6 +7,7 @@
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
 use crate::resource::counters::{Counter, Counters};
+use crate::resource::tls_info::TlsInfo;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -67,8 +68,16 @@ pub struct Slot {
     info: ConnInfo,
     /// The peer will send nothing more, or is gone altogether.
     gone: AtomicBool,
-    /// Made when the first handler asks to be told.
-    told: OnceLock<Box<Notify>>,
+    /// Made when the first handler asks to be told, and with the connection when it has TLS.
+    aside: OnceLock<Box<Aside>>,
+}
+
+/// What few connections have, apart, so that the others do not pay for it while they are idle.
+#[derive(Debug, Default)]
+struct Aside {
+    /// Whoever waits for the peer's end.
+    told: Notify,
+    tls: Option<TlsInfo>,
 }
 
 impl Worker {
@@ -171,7 +180,7 @@ impl Worker {
             waker: OnceLock::new(),
             info,
             gone: AtomicBool::new(false),
-            told: OnceLock::new(),
+            aside: OnceLock::new(),
         });
         slots.table[index as usize] = Some(slot.clone());
         slots.live += 1;
@@ -310,6 +319,14 @@ impl Slot {
         self.due.store(tick, Ordering::Relaxed);
     }
 
+    /// Moves the deadline forward, never back.
+    pub fn hurry(&self, tick: u32) {
+        let due = self.due.load(Ordering::Relaxed);
+        if due == 0 || tick < due {
+            self.set_due(tick);
+        }
+    }
+
     /// Whether the deadline has passed.
     #[inline]
     pub fn is_due(&self, now: u32) -> bool {
@@ -359,12 +376,30 @@ impl Slot {
         self.info
     }
 
+    /// Remembers what the TLS handshake has found out. Must be told before anybody waits for the peer's end.
+    pub fn set_tls(&self, tls: TlsInfo) {
+        let _ = self.aside.set(Box::new(Aside {
+            told: Notify::new(),
+            tls: Some(tls),
+        }));
+    }
+
+    /// What the TLS handshake has found out, when the connection has TLS.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.aside.get()?.tls.as_ref()
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        self.waker.get().into_iter().for_each(Waker::wake_by_ref);
+    }
+
     /// The peer has closed its side, or is gone: whoever waits in [`closed`](Self::closed) goes on.
     pub fn set_gone(&self) {
         if !self.gone.swap(true, Ordering::SeqCst)
-            && let Some(told) = self.told.get()
+            && let Some(aside) = self.aside.get()
         {
-            told.notify_waiters();
+            aside.told.notify_waiters();
         }
     }
 
@@ -377,7 +412,7 @@ impl Slot {
     ///
     /// Cancel safe.
     pub async fn closed(&self) {
-        let told = self.told.get_or_init(Box::default).notified();
+        let told = self.aside.get_or_init(Box::default).told.notified();
         let mut told = std::pin::pin!(told);
         told.as_mut().enable();
         if !self.is_gone() {

@@ -1,11 +1,12 @@
 //! From a listener to connections.
 
-use crate::http1::driver::{Connection, Shared};
+use crate::http1::driver::Shared;
 use crate::resource::addr::{ConnInfo, PeerAddr};
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::server::bind::Listener;
 use crate::server::config::Full;
+use crate::server::door::Door;
 use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
 use http::HeaderValue;
@@ -25,18 +26,27 @@ pub(super) trait Sink {
     fn serve(&mut self, io: Io, info: ConnInfo, permit: Permit);
     /// The worker that counts what happens before a connection has one of its own.
     fn shared(&self) -> &Arc<Shared>;
+    /// What stands before HTTP.
+    fn door(&self) -> &Door;
 }
 
 /// Connections become tasks of this runtime.
-pub(super) struct Local(pub(super) Arc<Shared>);
+pub(super) struct Local {
+    pub(super) shared: Arc<Shared>,
+    pub(super) door: Door,
+}
 
 impl Sink for Local {
     fn serve(&mut self, io: Io, info: ConnInfo, permit: Permit) {
-        tokio::spawn(Connection::new(io, info, self.0.clone(), permit));
+        self.door.serve(io, info, &self.shared, permit);
     }
 
     fn shared(&self) -> &Arc<Shared> {
-        &self.0
+        &self.shared
+    }
+
+    fn door(&self) -> &Door {
+        &self.door
     }
 }
 
@@ -133,7 +143,7 @@ pub(super) async fn accept(
                 sink.shared().worker.counters.add(Counter::AcceptErrors);
                 exhausted |= is_out_of_descriptors(&error);
                 if full == Full::Refuse && is_out_of_descriptors(&error) {
-                    spare = refuse_waiting(&listener, spare, sink.shared()).await;
+                    spare = refuse_waiting(&listener, spare, &sink).await;
                 }
                 if stop.unless(tokio::time::sleep(pause)).await.is_none() {
                     return;
@@ -157,7 +167,7 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
 fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink, is_exhausted: bool) {
     match permit.and_then(|permit| permit.of(info.peer)) {
         Some(permit) => sink.serve(io, info, permit),
-        None => refuse(io, sink.shared(), is_exhausted),
+        None => refuse(io, sink, is_exhausted),
     }
 }
 
@@ -176,7 +186,7 @@ impl Spare {
 async fn refuse_waiting(
     listener: &Accepting,
     mut spare: Option<Spare>,
-    shared: &Arc<Shared>,
+    sink: &impl Sink,
 ) -> Option<Spare> {
     for _ in 0..REFUSED_AT_ONCE {
         drop(spare.take());
@@ -188,8 +198,9 @@ async fn refuse_waiting(
         let Poll::Ready(Ok((io, _))) = accepted else {
             break;
         };
-        shared.worker.counters.add(Counter::ConnectionsRefused);
-        refuse_at_once(&io, &shared.config.server);
+        let counters = &sink.shared().worker.counters;
+        counters.add(Counter::ConnectionsRefused);
+        refuse_at_once(&io, &refusal(sink));
         drop(io);
         spare = Spare::take();
     }
@@ -198,37 +209,45 @@ async fn refuse_waiting(
 
 /// Tells a client that there is no room, and gives it a short time in which to read that, unless
 /// descriptors are too scarce for it.
-fn refuse(io: Io, shared: &Arc<Shared>, is_exhausted: bool) {
-    shared.worker.counters.add(Counter::ConnectionsRefused);
+fn refuse(io: Io, sink: &impl Sink, is_exhausted: bool) {
+    let counters = &sink.shared().worker.counters;
+    counters.add(Counter::ConnectionsRefused);
+    let answer = refusal(sink);
     if !is_exhausted && let Some(lingering) = Lingering::take() {
-        let answer = refusal(&shared.config.server);
         let said = say_no(io, answer, lingering);
         tokio::spawn(tokio::time::timeout(REFUSED_LINGER, said));
         return;
     }
     // Or too many are being told already.
-    refuse_at_once(&io, &shared.config.server);
+    refuse_at_once(&io, &answer);
 }
 
 /// One write that does not wait, and nothing is held. What the client has sent is read if it is here:
 /// left unread it would turn the close into a reset, which may overtake the answer.
-fn refuse_at_once(io: &Io, server: &HeaderValue) {
+fn refuse_at_once(io: &Io, answer: &[u8]) {
     let mut buf = [0; 4096];
-    let answer = refusal(server);
     let _ = match io {
         Io::Tcp(stream) => stream
-            .try_write(&answer)
+            .try_write(answer)
             .and_then(|_| stream.try_read(&mut buf)),
         Io::Unix(stream) => stream
-            .try_write(&answer)
+            .try_write(answer)
             .and_then(|_| stream.try_read(&mut buf)),
         Io::Dyn(_) => Ok(0),
     };
 }
 
+/// What a connection that cannot be served is told: before a handshake that is not much.
+fn refusal(sink: &impl Sink) -> Vec<u8> {
+    match sink.door().secure() {
+        Some(secure) => secure.refusal().to_vec(),
+        None => unavailable(&sink.shared().config.server),
+    }
+}
+
 /// The answer to a connection that cannot be served. Like every other it says when it was made (RFC 9110
 /// §6.6.1).
-fn refusal(server: &HeaderValue) -> Vec<u8> {
+fn unavailable(server: &HeaderValue) -> Vec<u8> {
     let mut answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
          retry-after: 1\r\nconnection: close\r\ndate: {}\r\n",
@@ -330,11 +349,15 @@ mod tests {
     #[tokio::test]
     async fn an_address_beyond_its_share_is_answered_503() {
         let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
-        let mut sink = Local(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             worker: worker.clone(),
             service: Arc::new(service_fn(async |_| "hello")),
             config: Arc::new(Config::default().settled()),
-        }));
+        });
+        let mut sink = Local {
+            shared,
+            door: Door::Plain,
+        };
         let permits = Permits::new(10, Some(1), None);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let ask = async |client: &mut TcpStream, last: &str| {

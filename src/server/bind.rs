@@ -109,12 +109,14 @@ pub(super) enum Listener {
     Unix(std::os::unix::net::UnixListener, Option<PathBuf>),
 }
 
-/// Where an open listener listens, for people: `http://127.0.0.1:8000`, `unix:/run/app.sock`.
+/// Where an open listener listens, for people: `http://127.0.0.1:8000`, `https://127.0.0.1:8443`, `unix:/run/app.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {
     /// A TCP address, with the port that was given when 0 was asked for.
     Tcp(SocketAddr),
+    /// A TCP address where TLS is spoken, with the port that was given when 0 was asked for.
+    Tls(SocketAddr),
     /// A Unix domain socket, and its path when it has one.
     Unix(Option<PathBuf>),
 }
@@ -123,6 +125,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(addr) => write!(f, "http://{addr}"),
+            Self::Tls(addr) => write!(f, "https://{addr}"),
             Self::Unix(Some(path)) => write!(f, "unix:{}", path.display()),
             Self::Unix(None) => f.write_str("unix"),
         }

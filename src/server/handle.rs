@@ -4,6 +4,7 @@ use crate::resource::budget::Budget;
 use crate::resource::counters::{Counter, Counters};
 use crate::resource::worker::{Phase, Worker};
 use crate::server::bind::Bound;
+use crate::server::door::{Secure, Watch};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -37,6 +38,8 @@ struct Inner {
     bound: Vec<Bound>,
     /// What is counted apart from any worker.
     counters: Arc<Counters>,
+    /// The listeners that have something to read again.
+    secured: Vec<Arc<dyn Secure>>,
     live: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
@@ -45,6 +48,7 @@ impl Handle {
         budget: Arc<Budget>,
         bound: Vec<Bound>,
         counters: Arc<Counters>,
+        secured: Vec<Arc<dyn Secure>>,
         live: impl Fn() -> usize + Send + Sync + 'static,
     ) -> Self {
         let stage = watch::Sender::new(Phase::Running);
@@ -55,6 +59,7 @@ impl Handle {
                 budget,
                 bound,
                 counters,
+                secured,
                 live: Box::new(live),
             }),
         }
@@ -74,6 +79,36 @@ impl Handle {
     /// Ends every connection at once.
     pub fn force(&self) {
         self.enter(Phase::Forced);
+    }
+
+    /// Reads again what listeners read from files: the certificates of TLS. Nothing is interrupted, and what
+    /// cannot be used is not put into use. SIGHUP does the same, where signals are watched.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that cannot be used; the other listeners have theirs all the same.
+    pub fn reload(&self) -> std::io::Result<()> {
+        let inner = &self.inner;
+        let outcomes: Vec<_> = inner
+            .secured
+            .iter()
+            .map(|secure| secure.reload(&inner.counters))
+            .collect();
+        outcomes.into_iter().collect()
+    }
+
+    /// Whether [`reload`](Self::reload) has anything to do.
+    pub(super) fn has_files(&self) -> bool {
+        !self.inner.secured.is_empty()
+    }
+
+    /// What watches the files that listeners read.
+    pub(super) fn watches(&self) -> impl Iterator<Item = Watch> {
+        let inner = &self.inner;
+        inner
+            .secured
+            .iter()
+            .filter_map(|secure| secure.clone().watch(inner.counters.clone()))
     }
 
     /// Whether the server takes new work: what a readiness probe asks. Not ready is not dead.

@@ -1,7 +1,7 @@
 //! Listeners, workers, limits and the end of it all.
 //!
 //! ```text
-//!   listeners --accept--> permit (or 503) --> http1::driver::Connection, a task
+//!   listeners --accept--> permit (or 503) --> door (TLS?) --> http1::driver::Connection, a task
 //!   workers: N threads, each with its own current-thread runtime and SO_REUSEPORT socket
 //!        or: the caller's runtime, with one accept task for each listener
 //!   stop: readiness off -> accept no more -> every response says `close` -> deadline -> force
@@ -10,15 +10,19 @@
 mod accept;
 pub mod bind;
 pub mod config;
+mod door;
 mod handle;
 mod in_flight;
 #[cfg(not(feature = "signal"))]
 mod no_signal;
 mod pace;
 mod permit;
+mod redirect;
 mod run;
 #[cfg(feature = "signal")]
 mod signal;
+#[cfg(feature = "tls")]
+mod tls;
 mod workers;
 
 #[cfg(not(feature = "signal"))]
@@ -29,3 +33,5 @@ use self::signal as signals;
 pub use self::bind::{Bind, Bound, IntoBind};
 pub use self::handle::{Handle, Metrics};
 pub use self::run::{Running, Server, StartError};
+#[cfg(feature = "tls")]
+pub use self::tls::{TlsAcceptor, TlsConfig, TlsError};

@@ -6,10 +6,12 @@ use crate::resource::counters::Counters;
 use crate::server::accept::{Accepting, Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
+use crate::server::door::Door;
 use crate::server::handle::Handle;
 use crate::server::in_flight::InFlight;
 use crate::server::pace::Pace;
 use crate::server::permit::Permits;
+use crate::server::redirect;
 use crate::server::signals;
 use crate::server::workers::{self, Common};
 use crate::service::handler::Service;
@@ -38,7 +40,7 @@ use tokio::task::JoinSet;
 /// ```
 pub struct Server {
     service: Arc<dyn Service>,
-    binds: Vec<Bind>,
+    places: Vec<Place>,
     workers: Option<NonZeroUsize>,
     signals: bool,
     budget: Option<Arc<Budget>>,
@@ -53,7 +55,7 @@ impl Server {
     pub fn new(service: impl Service) -> Self {
         Self {
             service: Arc::new(service),
-            binds: Vec::new(),
+            places: Vec::new(),
             workers: None,
             signals: signals::AVAILABLE,
             budget: None,
@@ -64,8 +66,35 @@ impl Server {
 
     /// Listens there, too.
     #[must_use]
-    pub fn bind(mut self, place: impl IntoBind) -> Self {
-        self.binds.push(place.into_bind());
+    pub fn bind(self, place: impl IntoBind) -> Self {
+        self.bind_with(place, || Ok(Door::Plain))
+    }
+
+    /// Listens there, too, in plain HTTP, and answers every request with 308 to the same target at `https` and
+    /// `port`, which is not said when it is 443.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// let server = Server::new(Router::new().build().unwrap()).redirect_to_https(":8080", 443);
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn redirect_to_https(self, place: impl IntoBind, port: u16) -> Self {
+        self.bind_with(place, move || {
+            Ok(Door::Aside(Arc::new(redirect::to_https(port))))
+        })
+    }
+
+    /// Listens there, too, behind the door that `open` makes when the server starts.
+    pub(super) fn bind_with(
+        mut self,
+        place: impl IntoBind,
+        open: impl FnOnce() -> io::Result<Door> + Send + 'static,
+    ) -> Self {
+        self.places.push(Place {
+            bind: place.into_bind(),
+            open: Box::new(open),
+        });
         self
     }
 
@@ -160,7 +189,15 @@ impl Server {
         place: impl IntoBind,
         ready: impl AsyncFnOnce(&Bound),
     ) -> Result<(), StartError> {
-        let running = self.bind(place).start()?;
+        self.bind(place).listen_bound(ready).await
+    }
+
+    /// Serves at the places that were told, until a signal ends it.
+    pub(super) async fn listen_bound(
+        self,
+        ready: impl AsyncFnOnce(&Bound),
+    ) -> Result<(), StartError> {
+        let running = self.start()?;
         if let Some(bound) = running.handle().bound().first() {
             ready(bound).await;
         }
@@ -185,12 +222,16 @@ impl Server {
         let mut paths = Paths::default();
         let shared = common.shared();
         let mut tasks = JoinSet::new();
-        for listener in opened {
+        for (listener, door) in opened {
             paths.remember(&listener);
             let listener = Accepting::new(listener)?;
+            let local = Local {
+                shared: shared.clone(),
+                door,
+            };
             tasks.spawn(accept(
                 listener,
-                Local(shared.clone()),
+                local,
                 common.permits.clone(),
                 common.full,
                 common.handle.stop_signal(),
@@ -198,6 +239,12 @@ impl Server {
         }
         if watched {
             signals::watch(common.handle.clone())?;
+        }
+        for watch in common.handle.watches() {
+            let mut stop = common.handle.stop_signal();
+            tasks.spawn(async move {
+                stop.unless(watch).await;
+            });
         }
         Ok(Running {
             handle: common.handle.clone(),
@@ -236,27 +283,30 @@ impl Server {
             .build()?;
         let (common, opened) = runtime.block_on(async { self.open(count > 1) })?;
         let mut paths = Paths::default();
-        let (mut sets, mut handed): (Vec<Vec<Listener>>, _) =
+        let (mut sets, mut handed): (Vec<Vec<(Listener, Door)>>, _) =
             ((0..count).map(|_| Vec::new()).collect(), Vec::new());
-        for listener in opened {
+        for (listener, door) in opened {
             paths.remember(&listener);
             match (&listener, listener.bound()?) {
                 (Listener::Tcp(tcp), Bound::Tcp(addr))
                     if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) =>
                 {
                     for set in &mut sets[1..] {
-                        set.push(Listener::beside(addr, backlog)?);
+                        set.push((Listener::beside(addr, backlog)?, door.clone()));
                     }
-                    sets[0].push(listener);
+                    sets[0].push((listener, door));
                 }
-                _ if count == 1 => sets[0].push(listener),
-                _ => handed.push(listener),
+                _ if count == 1 => sets[0].push((listener, door)),
+                _ => handed.push((listener, door)),
             }
         }
         let threads = workers::start(&common, sets, handed)?;
         runtime.block_on(async {
             if watched {
                 signals::watch(common.handle.clone())?;
+            }
+            for watch in common.handle.watches() {
+                tokio::spawn(watch);
             }
             ready(&common.handle);
             let (handle, timeout) = (common.handle.clone(), common.timeout);
@@ -268,20 +318,26 @@ impl Server {
         Ok(())
     }
 
-    fn open(self, reuse_port: bool) -> Result<(Ready, Vec<Listener>), StartError> {
-        if self.binds.is_empty() {
+    fn open(self, reuse_port: bool) -> Result<(Ready, Vec<(Listener, Door)>), StartError> {
+        if self.places.is_empty() {
             return Err(StartError(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "no place to listen at: call `bind`",
             )));
         }
         let mut opened = Vec::new();
-        for bind in self.binds {
-            opened.extend(bind.open(self.config.backlog, reuse_port)?);
+        let mut secured = Vec::new();
+        for Place { bind, open } in self.places {
+            // What is wrong with certificates is told before anybody can connect.
+            let door = open()?;
+            secured.extend(door.secure().cloned());
+            for listener in bind.open(self.config.backlog, reuse_port)? {
+                opened.push((listener, door.clone()));
+            }
         }
         let bound = opened
             .iter()
-            .map(Listener::bound)
+            .map(|(listener, door)| Ok(door.bound(listener.bound()?)))
             .collect::<io::Result<Vec<_>>>()?;
         let budget = self
             .budget
@@ -303,7 +359,7 @@ impl Server {
             budget: budget.clone(),
             permits,
             full: self.config.when_full,
-            handle: Handle::new(budget, bound, counters, move || counted.live()),
+            handle: Handle::new(budget, bound, counters, secured, move || counted.live()),
         };
         Ok((
             Ready {
@@ -318,9 +374,21 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("binds", &self.binds)
+            .field("places", &self.places)
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// A place to listen at, and what makes the door to it.
+struct Place {
+    bind: Bind,
+    open: Box<dyn FnOnce() -> io::Result<Door> + Send>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bind.fmt(f)
     }
 }
 

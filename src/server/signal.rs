@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM begin the drain, the second of them ends it.
+//! SIGINT and SIGTERM begin the drain, the second of them ends it. SIGHUP reads certificates again.
 
 use crate::server::handle::Handle;
 use std::future::poll_fn;
@@ -9,8 +9,19 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Whether signals can be watched.
 pub(super) const AVAILABLE: bool = true;
 
-/// Watches for both signals as a task of the present runtime.
+/// Watches for the signals as tasks of the present runtime. Without anything to read again SIGHUP does what it
+/// does to any program.
 pub(super) fn watch(handle: Handle) -> io::Result<()> {
+    if handle.has_files() {
+        let (mut hangup, handle) = (signal(SignalKind::hangup())?, handle.clone());
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                let handle = handle.clone();
+                // Files may be slow. What is wrong with them was told.
+                let _ = tokio::task::spawn_blocking(move || handle.reload()).await;
+            }
+        });
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {

@@ -1,7 +1,7 @@
 //! N threads, each with a runtime of its own, so that a connection never changes its core.
 
 use crate::http1::driver::config::Config;
-use crate::http1::driver::{Connection, Shared};
+use crate::http1::driver::Shared;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counter;
@@ -10,6 +10,7 @@ use crate::resource::worker::Worker;
 use crate::server::accept::{Accepting, Local, Sink, accept};
 use crate::server::bind::Listener;
 use crate::server::config::Full;
+use crate::server::door::Door;
 use crate::server::handle::Handle;
 use crate::server::permit::{Permit, Permits};
 use crate::service::handler::Service;
@@ -48,8 +49,8 @@ impl Common {
 /// first thread accepts from them and deals the connections out.
 pub(super) fn start(
     common: &Common,
-    sets: Vec<Vec<Listener>>,
-    handed: Vec<Listener>,
+    sets: Vec<Vec<(Listener, Door)>>,
+    handed: Vec<(Listener, Door)>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let mut senders = Vec::new();
     let mut receivers = Vec::new();
@@ -81,20 +82,23 @@ pub(super) fn start(
 
 async fn work(
     common: Common,
-    listeners: Vec<Listener>,
-    handed: Vec<Listener>,
+    listeners: Vec<(Listener, Door)>,
+    handed: Vec<(Listener, Door)>,
     senders: Vec<mpsc::Sender<Accepted>>,
     mut receiver: mpsc::Receiver<Accepted>,
 ) {
     let shared = common.shared();
     let stop = common.handle.stop_signal();
     let mut accepting = Vec::new();
-    for listener in listeners {
+    for (listener, door) in listeners {
         match Accepting::new(listener) {
             Ok(listener) => {
                 let task = accept(
                     listener,
-                    Local(shared.clone()),
+                    Local {
+                        shared: shared.clone(),
+                        door,
+                    },
                     common.permits.clone(),
                     common.full,
                     stop.clone(),
@@ -104,11 +108,12 @@ async fn work(
             Err(_) => common.handle.force(),
         }
     }
-    for listener in handed {
+    for (listener, door) in handed {
         match Accepting::new(listener) {
             Ok(listener) => {
                 let dealer = Dealer {
                     shared: shared.clone(),
+                    door,
                     senders: senders.clone(),
                     next: 0,
                 };
@@ -125,9 +130,15 @@ async fn work(
     }
     drop(senders);
     // Connections that another thread accepted for this one.
-    while let Some(Accepted { io, info, permit }) = receiver.recv().await {
+    while let Some(Accepted {
+        io,
+        info,
+        permit,
+        door,
+    }) = receiver.recv().await
+    {
         if let Some(io) = io.register() {
-            tokio::spawn(Connection::new(io, info, shared.clone(), permit));
+            door.serve(io, info, &shared, permit);
         }
     }
     for task in accepting {
@@ -141,6 +152,7 @@ struct Accepted {
     io: Loose,
     info: ConnInfo,
     permit: Permit,
+    door: Door,
 }
 
 enum Loose {
@@ -160,6 +172,7 @@ impl Loose {
 /// Deals connections out to all workers in turn.
 struct Dealer {
     shared: Arc<Shared>,
+    door: Door,
     senders: Vec<mpsc::Sender<Accepted>>,
     next: usize,
 }
@@ -175,7 +188,12 @@ impl Sink for Dealer {
         let place = self.next % self.senders.len();
         self.next = self.next.wrapping_add(1);
         // A worker whose queue is full is behind by that many connections: closing one tells its client.
-        let handed = self.senders[place].try_send(Accepted { io, info, permit });
+        let handed = self.senders[place].try_send(Accepted {
+            io,
+            info,
+            permit,
+            door: self.door.clone(),
+        });
         if handed.is_err() {
             let counters = &self.shared.worker.counters;
             counters.add(Counter::ConnectionsRefused);
@@ -184,6 +202,10 @@ impl Sink for Dealer {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    fn door(&self) -> &Door {
+        &self.door
     }
 }
 

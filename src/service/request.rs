@@ -1,6 +1,7 @@
 //! Requests.
 
 use crate::resource::addr::ConnInfo;
+use crate::resource::tls_info::TlsInfo;
 use crate::resource::worker::Slot;
 use crate::service::body::{Body, BodyError, BodyStream};
 use crate::service::headers::{FieldValue, Headers};
@@ -291,6 +292,15 @@ impl Parts {
             .unwrap_or_default()
     }
 
+    /// What the TLS handshake of the connection has found out; `None` without TLS. One that middleware left
+    /// in the extensions wins.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        let left = self
+            .extensions()
+            .and_then(|extensions| extensions.get::<TlsInfo>());
+        left.or_else(|| self.inner().connection.as_ref()?.tls())
+    }
+
     /// Waits until the client has closed its side or is gone (D32). A request that was made in process
     /// has no client: it waits forever.
     ///
@@ -520,6 +530,9 @@ impl TryFrom<Request> for http::Request<Body> {
         // What middleware behind a trusted proxy left wins, as it does in the extractor.
         (made.extensions_mut()).get_or_insert_with(|| info.unwrap_or_default());
         if let Some(slot) = connection {
+            if let Some(tls) = slot.tls() {
+                (made.extensions_mut()).get_or_insert_with(|| tls.clone());
+            }
             made.extensions_mut().insert(Carried(slot));
         }
         Ok(made)

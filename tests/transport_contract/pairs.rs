@@ -101,5 +101,52 @@ pub(crate) async fn over_tls() -> Pair {
     pair(client, server)
 }
 
+#[cfg(feature = "tls")]
+pub(crate) async fn over_our_tls_in_memory() -> Pair {
+    let (client, server) = memory::pair(CAPACITY);
+    over_ours(client, Io::Dyn(Box::new(server)), rustls::ALL_VERSIONS).await
+}
+
+#[cfg(feature = "tls")]
+pub(crate) async fn over_our_tls() -> Pair {
+    let (client, server) = tcp().await;
+    over_ours(client, server.into(), rustls::ALL_VERSIONS).await
+}
+
+#[cfg(feature = "tls")]
+pub(crate) async fn over_our_tls_1_2() -> Pair {
+    let (client, server) = tcp().await;
+    over_ours(client, server.into(), &[&rustls::version::TLS12]).await
+}
+
+/// The transport of `Server::bind_tls`.
+#[cfg(feature = "tls")]
+async fn over_ours<T: Peer + 'static>(
+    client: T,
+    server: Io,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Pair {
+    use std::sync::Arc;
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let config = wireline::server::TlsConfig::from_pem_bytes(certificate, key).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client_config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client_config));
+    let acceptor = config.acceptor().unwrap();
+    let (client, server) = tokio::join!(connector.connect(name, client), acceptor.accept(server));
+    let (io, tls) = server.unwrap();
+    assert_eq!(tls.server_name(), Some("localhost"));
+    pair(client.unwrap(), io)
+}
+
 /// What an in-memory direction holds before its writer waits.
 pub(crate) const CAPACITY: usize = 16 * 1024;

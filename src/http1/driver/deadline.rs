@@ -141,7 +141,7 @@ impl Http {
             return;
         };
         active.touched = true;
-        worker.charge(&link.slot, active.held());
+        worker.charge(&link.slot, active.held() + self.io.held());
         active.meter.waiting = Some(need);
         if active.meter.check <= now {
             active.meter.check = now + TICKS_A_SECOND as u32;

@@ -32,7 +32,7 @@ use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
 use crate::service::upgrade::{UpgradeFuture, Upgraded};
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -114,12 +114,12 @@ enum Exit {
 impl<P> Connection<P> {
     /// Takes over an accepted connection. `permit` is dropped when the connection has ended.
     pub fn new(io: Io, info: ConnInfo, shared: Arc<Shared>, permit: P) -> Self {
-        let slot = shared.worker.register(info);
-        shared.worker.counters.add(Counter::ConnectionsAccepted);
-        let since = shared.worker.now();
-        if let Some(longest) = shared.config.max_age {
-            slot.set_old(shared.worker.tick_after(retire::spread(longest)));
-        }
+        Self::begin(io, Link::new(info, shared), permit)
+    }
+
+    /// Takes over a connection that is registered already: it had a TLS handshake before.
+    pub(crate) fn begin(io: Io, link: Link, permit: P) -> Self {
+        let since = link.shared.worker.now();
         Self {
             stage: Stage::Http(Http {
                 io,
@@ -127,9 +127,21 @@ impl<P> Connection<P> {
                 since,
                 served: false,
             }),
-            link: Link { shared, slot },
+            link,
             _permit: permit,
         }
+    }
+}
+
+impl Link {
+    /// Registers an accepted connection.
+    pub(crate) fn new(info: ConnInfo, shared: Arc<Shared>) -> Self {
+        let slot = shared.worker.register(info);
+        shared.worker.counters.add(Counter::ConnectionsAccepted);
+        if let Some(longest) = shared.config.max_age {
+            slot.set_old(shared.worker.tick_after(retire::spread(longest)));
+        }
+        Self { shared, slot }
     }
 }
 
@@ -312,6 +324,11 @@ impl Http {
                 self.served = true;
                 true
             }
+            // TLS without its farewell (RFC 9112 §9.8). Between two requests nothing was cut short.
+            Poll::Ready(Err(error)) if between && error.kind() == ErrorKind::UnexpectedEof => {
+                active.peer_closed(link);
+                true
+            }
             Poll::Ready(Err(_)) => {
                 active.count_failure(link);
                 active.abort();
@@ -336,7 +353,7 @@ impl Http {
             active.give();
         }
         self.since = link.shared.worker.now();
-        link.shared.worker.charge(&link.slot, 0);
+        link.shared.worker.charge(&link.slot, self.io.held());
     }
 
     /// Closes our side and begins to throw away what the peer still sends, so that it can read the last

@@ -57,6 +57,11 @@ pub trait Transport: Send + Unpin + 'static {
         let _ = cx;
         false
     }
+
+    /// How many octets the transport itself keeps while it waits, to be charged to the budget.
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 /// The transports that a driver knows by name, so that the common ones cost no virtual call.
@@ -115,6 +120,14 @@ impl Transport for Io {
     fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
         each!(self, io => Transport::is_reset(io, cx))
     }
+
+    #[inline]
+    fn held(&self) -> usize {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => 0,
+            Self::Dyn(io) => io.held(),
+        }
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -144,6 +157,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
         (**self).is_reset(cx)
+    }
+
+    fn held(&self) -> usize {
+        (**self).held()
     }
 }
 

@@ -1,0 +1,48 @@
+//! What the TLS handshake of the request's connection has found out.
+
+use crate::extract::optional::OptionalFromRequestParts;
+use crate::extract::rejection::rejection;
+use crate::resource::tls_info::TlsInfo;
+use crate::service::handler::FromRequestParts;
+use crate::service::request::Parts;
+use http::StatusCode;
+use std::convert::Infallible;
+use std::fmt;
+
+/// 403 on a connection without TLS; `Option<TlsInfo>` is `None` there.
+///
+/// A `TlsInfo` in the request's extensions wins, as with `ConnInfo`.
+impl FromRequestParts for TlsInfo {
+    type Rejection = TlsInfoRejection;
+
+    async fn from_request_parts(parts: &mut Parts) -> Result<Self, TlsInfoRejection> {
+        parts.tls().cloned().ok_or(TlsInfoRejection(()))
+    }
+}
+
+impl OptionalFromRequestParts for TlsInfo {
+    type Rejection = Infallible;
+
+    async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, Infallible> {
+        Ok(parts.tls().cloned())
+    }
+}
+
+/// The connection has no TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsInfoRejection(());
+
+impl TlsInfoRejection {
+    /// 403.
+    pub const fn status(&self) -> StatusCode {
+        StatusCode::FORBIDDEN
+    }
+}
+
+impl fmt::Display for TlsInfoRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is served over TLS only")
+    }
+}
+
+rejection!(TlsInfoRejection);

@@ -1,0 +1,10 @@
+//! Without the `tracing` feature there is no log: counters and `TlsConfig::on_reload` tell.
+
+use crate::server::tls::error::TlsError;
+use crate::server::tls::stream::Broken;
+
+/// Does nothing.
+pub(super) fn reload(_: Result<(), &TlsError>) {}
+
+/// Does nothing.
+pub(super) fn failure(_: &Broken) {}

@@ -1,0 +1,482 @@
+//! A TLS connection as a transport.
+//!
+//! It drives rustls' connection without rustls' buffers: records are taken apart in a buffer of the thread's
+//! pool and put together in one of the thread, so that an idle connection has neither. What comes off the
+//! socket is read 16 KiB at a time, and what is written leaves in full records, up to four in one system call.
+
+use crate::resource::io::{Io, Transport};
+use crate::resource::pool;
+use bytes::{Buf, BytesMut};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, WriteTraffic};
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+/// The server's side of a TLS connection.
+pub(super) struct TlsStream {
+    io: Io,
+    connection: UnbufferedServerConnection,
+    /// Records as they came, as far as they were not taken apart.
+    incoming: BytesMut,
+    /// Content that was decrypted and that the last reader had no room for.
+    plain: BytesMut,
+    /// Records that the socket has not taken yet.
+    outgoing: BytesMut,
+    /// Nothing in `incoming` can be taken apart until more of it has come.
+    drained: bool,
+    /// The peer has said farewell: what it sent is whole.
+    ended: bool,
+    farewell_said: bool,
+    failed: bool,
+}
+
+/// How far records could be taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The handshake needs more octets.
+    Handshake,
+    /// The handshake is done; whatever content there was has been delivered.
+    Traffic,
+    /// There is no room for more content.
+    Full,
+}
+
+impl TlsStream {
+    /// A connection whose handshake has not begun; `incoming` was read of it already.
+    pub(super) fn new(
+        io: Io,
+        connection: UnbufferedServerConnection,
+        incoming: BytesMut,
+    ) -> Self {
+        Self {
+            io,
+            connection,
+            incoming,
+            plain: BytesMut::new(),
+            outgoing: BytesMut::new(),
+            drained: false,
+            ended: false,
+            farewell_said: false,
+            failed: false,
+        }
+    }
+
+    /// What rustls knows of the connection.
+    pub(super) const fn connection(&self) -> &UnbufferedServerConnection {
+        &self.connection
+    }
+
+    /// Goes on with the handshake; ready when it is done and our part of it is on its way.
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        loop {
+            let progress = self.take_apart(&mut BytesMut::new(), |_| ());
+            let sent = self.poll_send(cx);
+            let progress = progress.map_err(Broken::Tls)?;
+            if let Poll::Ready(Err(error)) = sent {
+                return Poll::Ready(Err(Broken::Io(error)));
+            }
+            match progress {
+                Progress::Handshake => {}
+                Progress::Traffic | Progress::Full => {
+                    self.rest();
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if self.incoming.len() >= HANDSHAKE_MOST {
+                return Poll::Ready(Err(Broken::Tls(rustls::Error::General(
+                    "the handshake is too long".to_owned(),
+                ))));
+            }
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Broken::Io(error))),
+            }
+        }
+    }
+
+    /// After a failure: the transport, and the alert that still has to be sent.
+    pub(super) fn into_farewell(self) -> (Io, BytesMut) {
+        (self.io, self.outgoing)
+    }
+
+    /// Takes apart what has come, until `buf` is full or nothing is left; what rustls answers goes to `outgoing`.
+    /// `on_traffic` runs at the end when content may be sent.
+    fn take_apart(
+        &mut self,
+        buf: &mut BytesMut,
+        on_traffic: impl FnOnce(&mut Traffic<'_>),
+    ) -> Result<Progress, rustls::Error> {
+        loop {
+            let status = self.connection.process_tls_records(&mut self.incoming);
+            let mut discard = status.discard;
+            let progress = match status.state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        let fits = record.payload.len().min(buf.capacity() - buf.len());
+                        let (now, later) = record.payload.split_at(fits);
+                        buf.extend_from_slice(now);
+                        self.plain.extend_from_slice(later);
+                    }
+                    (buf.len() == buf.capacity()).then_some(Progress::Full)
+                }
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.outgoing, |room| match data.encode(room) {
+                        Ok(len) => Ok(len),
+                        Err(EncodeError::InsufficientSize(error)) => Err(error.required_size),
+                        Err(EncodeError::AlreadyEncoded) => Ok(0),
+                    });
+                    None
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    None
+                }
+                // Early data is never offered.
+                Ok(ConnectionState::ReadEarlyData(mut data)) => {
+                    while data.next_record().is_some() {}
+                    None
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    self.ended = true;
+                    None
+                }
+                Ok(ConnectionState::BlockedHandshake) => Some(Progress::Handshake),
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    on_traffic(&mut traffic);
+                    self.incoming.advance(discard);
+                    self.drained = true;
+                    return Ok(Progress::Traffic);
+                }
+                Ok(_) => Some(Progress::Traffic),
+                Err(error) => {
+                    self.incoming.clear();
+                    self.fail();
+                    return Err(error);
+                }
+            };
+            self.incoming.advance(discard);
+            if let Some(progress) = progress {
+                self.drained = progress != Progress::Full;
+                return Ok(progress);
+            }
+        }
+    }
+
+    /// Remembers that the connection cannot go on, and fetches the alert that says why.
+    fn fail(&mut self) {
+        self.failed = true;
+        loop {
+            match self.connection.process_tls_records(&mut []).state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.outgoing, |room| match data.encode(room) {
+                        Ok(len) => Ok(len),
+                        Err(EncodeError::InsufficientSize(error)) => Err(error.required_size),
+                        Err(EncodeError::AlreadyEncoded) => Ok(0),
+                    });
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                _ => return,
+            }
+        }
+    }
+
+    /// Reads from the socket: a pool's buffer first, more when a record or a handshake is larger.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.incoming.capacity() == 0 {
+            self.incoming = pool::take();
+        }
+        let missing = record_len(&self.incoming).saturating_sub(self.incoming.len());
+        if self.incoming.capacity() - self.incoming.len() < missing.max(LEAST_READ) {
+            self.incoming.reserve(missing.max(LEAST_READ));
+        }
+        let read = self.io.poll_read(cx, &mut self.incoming);
+        if read.is_pending() {
+            self.rest();
+        }
+        read
+    }
+
+    /// Gives an empty buffer back.
+    fn rest(&mut self) {
+        if self.incoming.is_empty() && self.incoming.capacity() > 0 {
+            pool::give(std::mem::take(&mut self.incoming));
+        }
+    }
+
+    /// Sends what the socket did not take before.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let len = ready!(self.io.poll_writev(cx, &[IoSlice::new(&self.outgoing)]))?;
+            self.outgoing.advance(len);
+        }
+        if self.outgoing.capacity() > 0 {
+            self.outgoing = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Runs `write` when rustls lets us send. What came meanwhile is taken apart on the way, because rustls must
+    /// see all of what it has begun with.
+    fn with_traffic<T>(
+        &mut self,
+        mut write: impl FnMut(&mut Traffic<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut written = None;
+        if !self.failed {
+            while self.take_apart(&mut BytesMut::new(), |traffic| {
+                written = Some(write(traffic));
+            }) == Ok(Progress::Full)
+            {}
+        }
+        written.unwrap_or_else(|| Err(io::ErrorKind::BrokenPipe.into()))
+    }
+}
+
+impl Transport for TlsStream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.plain.is_empty() || !self.drained || self.ended || self.failed {
+            return Poll::Ready(Ok(()));
+        }
+        self.io.poll_readable(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        // Tickets and alerts that the socket did not take at once.
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let before = buf.len();
+        if !self.plain.is_empty() {
+            let len = self.plain.len().min(buf.capacity() - before);
+            buf.extend_from_slice(&self.plain[..len]);
+            self.plain.advance(len);
+            if self.plain.is_empty() {
+                self.plain = BytesMut::new();
+            }
+            return Poll::Ready(Ok(len));
+        }
+        loop {
+            if self.failed {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            if !self.drained {
+                let outcome = self.take_apart(buf, |_| ());
+                if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+                    return Poll::Ready(Err(error));
+                }
+                if buf.len() > before {
+                    // What was decrypted before a failure is told first.
+                    self.rest();
+                    return Poll::Ready(Ok(buf.len() - before));
+                }
+                outcome.map_err(invalid)?;
+            }
+            if self.ended {
+                self.rest();
+                return Poll::Ready(Ok(0));
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                // Whoever cuts the line can do this; only the peer can say farewell (RFC 8446 §6.1).
+                self.failed = true;
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the connection ended without close_notify",
+                )));
+            }
+            self.drained = false;
+        }
+    }
+
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // Who does not take what it gets holds one record of it, not four.
+        let most = if self.outgoing.is_empty() { MOST_AT_ONCE } else { RECORD };
+        ready!(self.poll_send(cx))?;
+        let mut scratch = SCRATCH.take();
+        let sealed = self.with_traffic(|traffic| seal(traffic, bufs, most, &mut scratch));
+        let outcome = sealed.and_then(|(taken, len)| {
+            let records = &scratch.records[..len];
+            let sent = match self.io.poll_writev(cx, &[IoSlice::new(records)]) {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => 0,
+            };
+            // The rest goes with the next write or flush.
+            self.outgoing.extend_from_slice(&records[sent..]);
+            Ok(taken)
+        });
+        SCRATCH.set(scratch);
+        Poll::Ready(outcome)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        self.io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.farewell_said && !self.failed {
+            self.farewell_said = true;
+            let mut farewell = [0; 64];
+            let len = self.with_traffic(|traffic| {
+                traffic
+                    .queue_close_notify(&mut farewell)
+                    .map_err(io::Error::other)
+            });
+            self.outgoing
+                .extend_from_slice(&farewell[..len.unwrap_or(0)]);
+        }
+        ready!(self.poll_send(cx))?;
+        self.io.poll_shutdown(cx)
+    }
+
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        self.io.is_reset(cx)
+    }
+
+    fn held(&self) -> usize {
+        self.incoming.capacity() + self.plain.capacity() + self.outgoing.capacity()
+    }
+}
+
+/// Why a handshake came to nothing.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// What the client sent is not acceptable; an alert says why.
+    Tls(rustls::Error),
+    /// The transport failed, or ended.
+    Io(io::Error),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Broken> for io::Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Tls(error) => invalid(error),
+            Broken::Io(error) => error,
+        }
+    }
+}
+
+type Traffic<'c> = WriteTraffic<'c, ServerConnectionData>;
+
+/// What a thread puts records together in.
+#[derive(Default)]
+struct Scratch {
+    records: Vec<u8>,
+    gathered: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Encrypts what stands in `bufs`, `most` octets of it at the most; gives how many it took and how long the
+/// records are. Small pieces share a record; of large ones no octet is copied before it is encrypted.
+fn seal(
+    traffic: &mut Traffic<'_>,
+    bufs: &[IoSlice<'_>],
+    most: usize,
+    scratch: &mut Scratch,
+) -> io::Result<(usize, usize)> {
+    let Scratch { records, gathered } = scratch;
+    gathered.clear();
+    let (mut left, mut len) = (most, 0);
+    for (place, buf) in bufs.iter().enumerate() {
+        let mut piece = &buf[..buf.len().min(left)];
+        left -= piece.len();
+        let is_last = left == 0 || place + 1 == bufs.len();
+        while !piece.is_empty() {
+            if gathered.is_empty() && (is_last || piece.len() >= RECORD) {
+                let whole = if is_last { piece.len() } else { piece.len() / RECORD * RECORD };
+                len += encrypt(traffic, &piece[..whole], records, len)?;
+                piece = &piece[whole..];
+                continue;
+            }
+            let fits = piece.len().min(RECORD - gathered.len());
+            gathered.extend_from_slice(&piece[..fits]);
+            piece = &piece[fits..];
+            if gathered.len() == RECORD {
+                len += encrypt(traffic, gathered, records, len)?;
+                gathered.clear();
+            }
+        }
+    }
+    if !gathered.is_empty() {
+        len += encrypt(traffic, gathered, records, len)?;
+    }
+    Ok((most - left, len))
+}
+
+/// Encrypts `content` into `records`, behind what stands there already.
+fn encrypt(
+    traffic: &mut Traffic<'_>,
+    content: &[u8],
+    records: &mut Vec<u8>,
+    at: usize,
+) -> io::Result<usize> {
+    loop {
+        match traffic.encrypt(content, &mut records[at..]) {
+            Ok(len) => return Ok(len),
+            Err(EncryptError::InsufficientSize(error)) if records.len() < at + error.required_size => {
+                records.resize(at + error.required_size, 0);
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// Lets `write` write behind `out`; it is asked once more with the room that it says it needs.
+fn append(out: &mut BytesMut, mut write: impl FnMut(&mut [u8]) -> Result<usize, usize>) {
+    let before = out.len();
+    let Err(required) = write(&mut []) else { return };
+    out.resize(before + required, 0);
+    let written = write(&mut out[before..]).unwrap_or(0);
+    out.truncate(before + written);
+}
+
+/// The length of the record that `octets` begin with, or of a record's header (RFC 8446 §5.1).
+fn record_len(octets: &[u8]) -> usize {
+    match octets {
+        [_, _, _, high, low, ..] => {
+            RECORD_HEADER + usize::from(u16::from_be_bytes([*high, *low])).min(LONGEST_RECORD)
+        }
+        _ => RECORD_HEADER,
+    }
+}
+
+fn invalid(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+const RECORD_HEADER: usize = 5;
+
+/// The most content of a record (RFC 8446 §5.1).
+const RECORD: usize = 16 * 1024;
+
+/// The most octets of an encrypted record, in either version (RFC 5246 §6.2.3).
+const LONGEST_RECORD: usize = RECORD + 2048;
+
+/// How much is encrypted for one system call.
+const MOST_AT_ONCE: usize = 4 * RECORD;
+
+/// There is always room for a read of this size.
+const LEAST_READ: usize = 4096;
+
+/// How much of an unfinished handshake is kept: its messages have at most 64 KiB.
+const HANDSHAKE_MOST: usize = 80 * 1024;

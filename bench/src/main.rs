@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use wireline::app::App;
 use wireline::extract::{Json, Path};
 use wireline::router::Router;
-use wireline::server::Server;
+use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
 use wireline::service::request::Request;
 use wireline::service::response::Response;
@@ -30,6 +31,12 @@ struct Args {
     /// The most connections at the same time.
     #[arg(long, default_value_t = 20_000)]
     max_connections: usize,
+    /// Speaks TLS with the certificate chain in this PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -49,15 +56,26 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     } else {
         Server::new(router().build()?)
     };
+    let server = match (&args.tls_cert, &args.tls_key) {
+        // Raised, too: load tests open all their connections at once.
+        (Some(certificate), Some(key)) => {
+            let tls =
+                TlsConfig::from_pem(certificate, key)?.with_max_handshakes(args.max_connections);
+            server.bind_tls(args.addr.as_str(), tls)
+        }
+        _ => server.bind(args.addr.as_str()),
+    };
     let server = server
-        .bind(args.addr.as_str())
         .workers(args.workers)
         .max_connections(args.max_connections);
     server.run_with(|handle| {
         for bound in handle.bound() {
             println!(
                 "listening on {}",
-                bound.to_string().trim_start_matches("http://")
+                bound
+                    .to_string()
+                    .trim_start_matches("http://")
+                    .trim_start_matches("https://")
             );
         }
     })?;

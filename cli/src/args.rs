@@ -3,6 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use wireline::wire::number;
 
 /// What the command line asks for.
@@ -44,6 +45,21 @@ pub(crate) struct Options {
     /// The most connections at the same time of one IPv4 address or IPv6 /64, loopback aside [default: no limit]
     #[arg(long, value_name = "N", value_parser = connections)]
     pub(crate) max_connections_per_address: Option<usize>,
+    /// Speak TLS with the certificate chain in this PEM file; it is watched, and read again on SIGHUP.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Speak TLS with a certificate made now, which nobody trusts: for development.
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub(crate) tls_self_signed: bool,
+    /// Ask clients for a certificate of an authority in this PEM file, and refuse those without.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Listen here in plain HTTP, too, and send everybody to https at the port of the first --addr.
+    #[arg(long, value_name = "HOST:PORT", value_parser = place)]
+    pub(crate) redirect_http: Option<String>,
 }
 
 /// Reads the command line; an error is one line.
@@ -167,6 +183,12 @@ mod tests {
             (&["--addr", "unix:"], "unix:PATH"),
             (&["--addr", "a\nb"], "HOST:PORT"),
             (&["serve", "--addr"], "--addr"),
+            (&["--tls-cert", "c.pem"], "--tls-key"),
+            (&["--tls-key", "k.pem"], "--tls-cert"),
+            (
+                &["--tls-self-signed", "--tls-cert", "c", "--tls-key", "k"],
+                "--tls-self-signed",
+            ),
             (&["serve", "extra"], "extra"),
         ] {
             let line = refused(args);

@@ -7,6 +7,7 @@
 mod args;
 mod routes;
 mod serve;
+mod tls;
 
 use crate::args::Invocation;
 use std::process::ExitCode;

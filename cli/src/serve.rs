@@ -2,6 +2,7 @@
 
 use crate::args::Options;
 use crate::routes;
+use crate::tls;
 use std::io::{self, Write};
 use std::sync::{Arc, Once, OnceLock};
 use wireline::Server;
@@ -12,8 +13,15 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let running = Arc::new(OnceLock::new());
     let routes = routes::build(running.clone()).map_err(|error| error.to_string())?;
     let mut server = Server::new(routes).max_connections(options.max_connections);
+    let tls = tls::config(options).map_err(|error| error.to_string())?;
     for place in &options.addr {
-        server = server.bind(place.as_str());
+        server = match &tls {
+            Some(tls) => server.bind_tls(place.as_str(), tls.clone()),
+            None => server.bind(place.as_str()),
+        };
+    }
+    if let Some(place) = &options.redirect_http {
+        server = server.redirect_to_https(place.as_str(), tls::redirect_port(options)?);
     }
     if let Some(count) = options.max_connections_per_address {
         server = server.max_connections_per_address(count);

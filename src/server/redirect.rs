@@ -17,8 +17,9 @@ fn redirect(request: &Request, port: u16) -> Response {
         Some(location) => Response::text("this is served over https\n")
             .with_status(StatusCode::PERMANENT_REDIRECT)
             .with_header(LOCATION, location),
-        None => Response::text("there is no Host to redirect to\n")
-            .with_status(StatusCode::BAD_REQUEST),
+        None => {
+            Response::text("there is no Host to redirect to\n").with_status(StatusCode::BAD_REQUEST)
+        }
     }
 }
 
@@ -73,7 +74,12 @@ mod tests {
             ("[::1]", "/x", 443, "https://[::1]/x"),
             ("a.example", "*", 443, "https://a.example/"),
             ("a.example", "?q", 443, "https://a.example/?q"),
-            ("a.example", "//b.example/", 443, "https://a.example//b.example/"),
+            (
+                "a.example",
+                "//b.example/",
+                443,
+                "https://a.example//b.example/",
+            ),
         ] {
             assert_eq!(https(authority, rest, port).as_deref(), Some(expected));
         }

@@ -1,7 +1,7 @@
 //! N threads, each with a runtime of its own, so that a connection never changes its core.
 
-use crate::http1::driver::config::Config;
 use crate::http1::driver::Shared;
+use crate::http1::driver::config::Config;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counter;

@@ -208,7 +208,10 @@ impl TlsConfig {
     /// Runs `told` after every reload: what was read is in use, or why it is not. Without it there is an event of
     /// the feature `tracing`. It runs apart from the connections and may block.
     #[must_use]
-    pub fn on_reload(mut self, told: impl Fn(Result<(), &TlsError>) + Send + Sync + 'static) -> Self {
+    pub fn on_reload(
+        mut self,
+        told: impl Fn(Result<(), &TlsError>) + Send + Sync + 'static,
+    ) -> Self {
         self.on_reload = Some(Arc::new(told));
         self
     }

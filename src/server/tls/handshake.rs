@@ -170,7 +170,10 @@ impl Opening {
                     if let Some(name) = names::asked_for() {
                         self.server_name = Some(name);
                     }
-                    match (ready!(outcome), std::mem::replace(&mut self.step, Step::Gone)) {
+                    match (
+                        ready!(outcome),
+                        std::mem::replace(&mut self.step, Step::Gone),
+                    ) {
                         (Ok(()), Step::Shaking(stream)) => return Poll::Ready(Some(stream)),
                         (Err(broken @ Broken::Tls(_)), Step::Shaking(stream)) => {
                             tell::failure(&broken);
@@ -360,7 +363,9 @@ pub(super) fn info(connection: &UnbufferedServerConnection, server_name: Option<
 /// The answer to plain HTTP, which everything that speaks it can read.
 fn plain_http(server: &http::HeaderValue) -> BytesMut {
     let mut answer = BytesMut::new();
-    answer.extend_from_slice(b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n");
+    answer.extend_from_slice(
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n",
+    );
     let length = PLAIN_HTTP.len();
     let date = httpdate::fmt_http_date(SystemTime::now());
     let lines = format!("content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n");

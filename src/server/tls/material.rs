@@ -140,13 +140,14 @@ impl Pair {
         pem.hash(digest);
         let key = private_key(&pem, &self.key)?;
         self.check_validity(&chain[0])?;
-        let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
-                key: self.key.to_string(),
-                certificate: self.certificate.to_string(),
-            },
-            error => malformed(PRIVATE_KEY, &self.key, &error),
-        })?;
+        let certified =
+            CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
+                    key: self.key.to_string(),
+                    certificate: self.certificate.to_string(),
+                },
+                error => malformed(PRIVATE_KEY, &self.key, &error),
+            })?;
         Ok(Arc::new(certified))
     }
 
@@ -190,7 +191,8 @@ impl Clients {
                 .add(certificate)
                 .map_err(|error| malformed(AUTHORITIES, &self.authorities, &error))?;
         }
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
         let builder = if self.required {
             builder
         } else {
@@ -210,7 +212,7 @@ fn certificates(
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| malformed(what, place, &error))?;
+        .map_err(|error| unreadable(what, place, &error))?;
     if chain.is_empty() {
         let hint = if PrivateKeyDer::from_pem_slice(pem).is_ok() {
             ", but a private key: are the two files mixed up?"
@@ -228,19 +230,29 @@ fn certificates(
 
 fn private_key(pem: &[u8], place: &Place) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::Missing {
-            what: PRIVATE_KEY,
-            place: place.to_string(),
-            hint: if contains(pem, b"ENCRYPTED PRIVATE KEY") {
-                ": it is encrypted, and has to be decrypted before (`openssl pkey`)"
-            } else if contains(pem, b"BEGIN CERTIFICATE") {
-                ", but a certificate: are the two files mixed up?"
-            } else {
-                " (expected PEM, `-----BEGIN PRIVATE KEY-----`)"
-            },
-        },
-        error => malformed(PRIVATE_KEY, place, &error),
+        _ if matches!(error, pem::Error::NoItemsFound) || contains(pem, b"ENCRYPTED") => {
+            TlsError::Missing {
+                what: PRIVATE_KEY,
+                place: place.to_string(),
+                hint: if contains(pem, b"ENCRYPTED") {
+                    ": it is encrypted, and has to be decrypted before (`openssl pkey`)"
+                } else if contains(pem, b"BEGIN CERTIFICATE") {
+                    ", but a certificate: are the two files mixed up?"
+                } else {
+                    " (expected PEM, `-----BEGIN PRIVATE KEY-----`)"
+                },
+            }
+        }
+        error => unreadable(PRIVATE_KEY, place, &error),
     })
+}
+
+/// PEM that is none, in words for people.
+fn unreadable(what: &'static str, place: &Place, error: &pem::Error) -> TlsError {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => malformed(what, place, &"it is cut off"),
+        error => malformed(what, place, error),
+    }
 }
 
 fn contains(octets: &[u8], wanted: &[u8]) -> bool {

@@ -101,7 +101,17 @@ mod tests {
             Name::read("*.Example.org").unwrap(),
             Name::Wildcard("example.org".into())
         );
-        for wrong in ["", "*", "*.", "a..b", "*.*.a", "a b", "http://a", "a:443", "bücher.example"] {
+        for wrong in [
+            "",
+            "*",
+            "*.",
+            "a..b",
+            "*.*.a",
+            "a b",
+            "http://a",
+            "a:443",
+            "bücher.example",
+        ] {
             assert!(Name::read(wrong).is_err(), "{wrong}");
         }
     }

@@ -150,10 +150,7 @@ impl Certificates {
         // any more it must not go on.
         let fresh = (authorities_digest != state.authorities_digest).then(Sessions::new);
         let made = assemble(loaded, fresh.as_ref().unwrap_or(&state.sessions))?;
-        *self
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
         if let Some(fresh) = fresh {
             state.sessions = fresh;
         }
@@ -185,7 +182,9 @@ fn stamps(recipe: &Recipe) -> Vec<Option<Stamp>> {
 fn is_young(stamps: &[Option<Stamp>]) -> bool {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        });
     let mut changed = stamps.iter().flatten().map(|(.., seconds, _)| *seconds);
     changed.any(|seconds| now.saturating_sub(seconds) < YOUNG)
 }

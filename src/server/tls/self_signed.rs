@@ -12,7 +12,10 @@ pub(super) fn make(names: Vec<String>) -> Result<(String, String), TlsError> {
         TlsError::Unusable(format!("no certificate for {}: {error}", names.join(", ")))
     };
     for name in &names {
-        #[expect(clippy::disallowed_methods, reason = "an address, and of our own program")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an address, and of our own program"
+        )]
         let is_address = name.parse::<IpAddr>().is_ok();
         if !is_address {
             Name::read(name)?;

@@ -45,11 +45,7 @@ pub(super) enum Progress {
 
 impl TlsStream {
     /// A connection whose handshake has not begun; `incoming` was read of it already.
-    pub(super) fn new(
-        io: Io,
-        connection: UnbufferedServerConnection,
-        incoming: BytesMut,
-    ) -> Self {
+    pub(super) fn new(io: Io, connection: UnbufferedServerConnection, incoming: BytesMut) -> Self {
         Self {
             io,
             connection,
@@ -298,7 +294,11 @@ impl Transport for TlsStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // Who does not take what it gets holds one record of it, not four.
-        let most = if self.outgoing.is_empty() { MOST_AT_ONCE } else { RECORD };
+        let most = if self.outgoing.is_empty() {
+            MOST_AT_ONCE
+        } else {
+            RECORD
+        };
         ready!(self.poll_send(cx))?;
         let mut scratch = SCRATCH.take();
         let sealed = self.with_traffic(|traffic| seal(traffic, bufs, most, &mut scratch));
@@ -403,7 +403,11 @@ fn seal(
         let is_last = left == 0 || place + 1 == bufs.len();
         while !piece.is_empty() {
             if gathered.is_empty() && (is_last || piece.len() >= RECORD) {
-                let whole = if is_last { piece.len() } else { piece.len() / RECORD * RECORD };
+                let whole = if is_last {
+                    piece.len()
+                } else {
+                    piece.len() / RECORD * RECORD
+                };
                 len += encrypt(traffic, &piece[..whole], records, len)?;
                 piece = &piece[whole..];
                 continue;
@@ -433,7 +437,9 @@ fn encrypt(
     loop {
         match traffic.encrypt(content, &mut records[at..]) {
             Ok(len) => return Ok(len),
-            Err(EncryptError::InsufficientSize(error)) if records.len() < at + error.required_size => {
+            Err(EncryptError::InsufficientSize(error))
+                if records.len() < at + error.required_size =>
+            {
                 records.resize(at + error.required_size, 0);
             }
             Err(error) => return Err(io::Error::other(error)),
@@ -444,7 +450,9 @@ fn encrypt(
 /// Lets `write` write behind `out`; it is asked once more with the room that it says it needs.
 fn append(out: &mut BytesMut, mut write: impl FnMut(&mut [u8]) -> Result<usize, usize>) {
     let before = out.len();
-    let Err(required) = write(&mut []) else { return };
+    let Err(required) = write(&mut []) else {
+        return;
+    };
     out.resize(before + required, 0);
     let written = write(&mut out[before..]).unwrap_or(0);
     out.truncate(before + written);

@@ -1,0 +1,318 @@
+//! The attack recipes TL-1 to TL-8, with small counts. TL-6, TL-9, TL-10 and TL-11 stand beside what they attack.
+
+use crate::common::{
+    Authority, any_client, client, connect, get, routes, say_hello, secure_addr, until, within,
+};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wireline::Server;
+use wireline::resource::counters::Counter;
+use wireline::server::TlsConfig;
+use wireline::test::TestServer;
+
+fn serve(tls: TlsConfig) -> (TestServer, SocketAddr) {
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    let addr = secure_addr(server.handle());
+    (server, addr)
+}
+
+/// A ClientHello as a client of ours would send it.
+fn client_hello(authority: &Authority) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = ClientConnection::new(any_client(authority), name).unwrap();
+    let mut hello = Vec::new();
+    connection.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// TL-1: nothing, half a ClientHello, an octet now and then, a whole one and nothing after it. All have the same time.
+#[tokio::test(start_paused = true)]
+async fn stalled_handshakes_end_at_the_deadline() {
+    let authority = Authority::new();
+    let hello = client_hello(&authority);
+    let running = Server::new(routes())
+        .bind_tls("127.0.0.1:0", authority.tls("localhost"))
+        .signals(false)
+        .start()
+        .unwrap();
+    let addr = secure_addr(&running.handle());
+    for sent in [&[][..], &hello[..1], &hello[..hello.len() / 2], &hello] {
+        let begun = tokio::time::Instant::now();
+        let mut stalled = TcpStream::connect(addr).await.unwrap();
+        stalled.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        stalled.read_to_end(&mut answer).await.unwrap();
+        let took = begun.elapsed();
+        assert!(
+            (Duration::from_secs(5)..Duration::from_secs(6)).contains(&took),
+            "{took:?}"
+        );
+        assert_eq!(answer.is_empty(), sent.len() < hello.len());
+    }
+    let begun = tokio::time::Instant::now();
+    let mut slow = TcpStream::connect(addr).await.unwrap();
+    for octet in &hello {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if slow.write_all(&[*octet]).await.is_err() {
+            break;
+        }
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(9), "{took:?}");
+    let handle = running.handle();
+    assert_eq!(handle.metrics().get(Counter::TlsTimeouts), 5);
+    assert_eq!(
+        (handle.metrics().connections(), handle.metrics().buffered()),
+        (0, 0)
+    );
+}
+
+/// TL-1, TL-5: attackers keep all places; clients get theirs all the same, because who says nothing has none and who
+/// keeps one for long makes way.
+#[tokio::test]
+async fn stalled_handshakes_make_way() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(4));
+    let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
+    let mut attackers = Vec::new();
+    for part in [&hello[..hello.len() / 2], &hello] {
+        for _ in 0..50 {
+            let mut attacker = TcpStream::connect(addr).await.unwrap();
+            attacker.write_all(part).await.unwrap();
+            attackers.push(attacker);
+        }
+    }
+    until("all but four wait", || {
+        metrics.get(Counter::TlsHandshakesPaused) == 46
+    })
+    .await;
+    assert!(metrics.buffered() > 0, "what they hold is charged");
+    drop(attackers.split_off(54));
+    let config = any_client(&authority);
+    let begun = std::time::Instant::now();
+    get(addr, "localhost", &config, "/hello").await.unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(attackers);
+    until("all have gone", || metrics.connections() == 0).await;
+    assert_eq!(metrics.buffered(), 0);
+}
+
+/// TL-2: a ClientHello in octets, and in records of one octet each (RUSTSEC-2024-0399).
+#[tokio::test]
+async fn a_client_hello_may_come_in_pieces() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost"));
+    let hello = client_hello(&authority);
+    let mut whole = TcpStream::connect(addr).await.unwrap();
+    whole.set_nodelay(true).unwrap();
+    for octet in &hello {
+        whole.write_all(&[*octet]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        first_octet(&mut whole).await,
+        Some(22),
+        "the answer is a handshake record"
+    );
+    for size in [1, 7, 100] {
+        let mut pieces = TcpStream::connect(addr).await.unwrap();
+        for piece in hello[5..].chunks(size) {
+            let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+            let record = [&[22, 3, 1], &length[..], piece].concat();
+            pieces.write_all(&record).await.unwrap();
+        }
+        assert_eq!(
+            first_octet(&mut pieces).await,
+            Some(22),
+            "records of {size}"
+        );
+    }
+    assert_eq!(server.handle().metrics().get(Counter::TlsFailures), 0);
+}
+
+async fn first_octet(stream: &mut TcpStream) -> Option<u8> {
+    within(stream.read_u8()).await.ok()
+}
+
+/// TL-3, TL-4, TL-7: what is not a handshake gets an alert and the end, soon and without a loop.
+#[tokio::test]
+async fn nonsense_gets_an_alert_and_the_end() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost"));
+    let warning = [21, 3, 3, 0, 2, 1, 90];
+    let close_notify = [21, 3, 3, 0, 2, 1, 0];
+    let change_cipher_spec = [20, 3, 3, 0, 1, 1];
+    let hello = client_hello(&authority);
+    // A handshake message that says it has 16 MiB, and goes on.
+    let endless = [&[22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff][..], &[0; 16380]].concat();
+    let attacks = [
+        ("warnings", warning.repeat(100)),
+        ("farewell, again and again", close_notify.repeat(100)),
+        (
+            "ciphers change, again and again",
+            change_cipher_spec.repeat(100),
+        ),
+        (
+            "too long a message",
+            [
+                endless,
+                [&[22, 3, 1, 0x40, 0][..], &[0; 16384]].concat().repeat(5),
+            ]
+            .concat(),
+        ),
+        ("too long a record", vec![22, 3, 1, 0xff, 0xff, 1, 2, 3]),
+        (
+            "farewell after the hello",
+            [hello.clone(), close_notify.to_vec()].concat(),
+        ),
+        ("the hello twice", hello.repeat(2)),
+        ("octets", vec![0x80; 1000]),
+        ("content before the keys", vec![23, 3, 3, 0, 1, 0]),
+    ];
+    for (what, octets) in attacks {
+        let mut attacker = TcpStream::connect(addr).await.unwrap();
+        let _ = attacker.write_all(&octets).await;
+        let mut answer = Vec::new();
+        let began = std::time::Instant::now();
+        let end = within(attacker.read_to_end(&mut answer)).await;
+        assert!(
+            began.elapsed() < Duration::from_secs(7),
+            "{what}: {:?}",
+            began.elapsed()
+        );
+        assert!(end.is_ok(), "{what}: {end:?}");
+    }
+    let metrics = server.handle().metrics();
+    until("all have gone", || metrics.connections() == 0).await;
+    assert_eq!(metrics.get(Counter::TlsHandshakes), 0);
+    let config = any_client(&authority);
+    get(addr, "localhost", &config, "/hello").await.unwrap();
+}
+
+/// TL-7: who cuts the line in the middle of a body has not sent it; with all of it there, and between requests, an end
+/// without `close_notify` is nothing to complain of.
+#[tokio::test]
+async fn a_truncated_body_is_an_error() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost"));
+    let (config, metrics) = (any_client(&authority), server.handle().metrics());
+    let head =
+        "POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let mut cut = connect(addr, "localhost", &config).await.unwrap();
+    cut.write_all(head.as_bytes()).await.unwrap();
+    cut.flush().await.unwrap();
+    until("the request", || metrics.get(Counter::Requests) == 1).await;
+    let (tcp, _) = cut.get_mut();
+    tcp.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    let _ = within(cut.read_to_end(&mut answer)).await;
+    assert!(answer.is_empty(), "{:?}", String::from_utf8_lossy(&answer));
+    until("the end", || metrics.connections() == 0).await;
+    assert_eq!(metrics.get(Counter::IncompleteRequests), 1);
+    assert_eq!(metrics.get(Counter::Responses), 0);
+
+    let errors = metrics.get(Counter::IoErrors);
+    let mut idle = connect(addr, "localhost", &config).await.unwrap();
+    say_hello(&mut idle).await;
+    idle.get_mut().0.shutdown().await.unwrap();
+    until("the end", || metrics.connections() == 0).await;
+    assert_eq!(metrics.get(Counter::IoErrors), errors);
+    assert_eq!(metrics.get(Counter::IncompleteRequests), 1);
+}
+
+/// The same for a protocol that knows the end of what it is sent by the end of the stream only.
+#[tokio::test]
+async fn a_truncated_tunnel_is_an_error() {
+    use wireline::router::Router;
+    use wireline::service::response::Response;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let routes = Router::new().get("/tunnel", move || {
+        let sender = sender.clone();
+        async move {
+            Response::upgrade("octets", async move |mut upgraded| {
+                let mut octets = Vec::new();
+                let end = upgraded.read_to_end(&mut octets).await;
+                sender.send(end.map_err(|error| error.kind())).unwrap();
+            })
+        }
+    });
+    let authority = Authority::new();
+    let server =
+        Server::new(routes.build().unwrap()).bind_tls("127.0.0.1:0", authority.tls("localhost"));
+    let server = TestServer::start(server);
+    let config = any_client(&authority);
+    for (farewell, expected) in [
+        (true, Ok(5)),
+        (false, Err(std::io::ErrorKind::UnexpectedEof)),
+    ] {
+        let mut tunnel = connect(secure_addr(server.handle()), "localhost", &config)
+            .await
+            .unwrap();
+        let head =
+            "GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: octets\r\n\r\n";
+        tunnel.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(within(tunnel.read_u8()).await.unwrap());
+        }
+        tunnel.write_all(b"hello").await.unwrap();
+        tunnel.flush().await.unwrap();
+        if farewell {
+            tunnel.shutdown().await.unwrap();
+        } else {
+            tunnel.get_mut().0.shutdown().await.unwrap();
+        }
+        let mut end = None;
+        for _ in 0..2000 {
+            end = receiver.try_recv().ok();
+            if end.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(end, Some(expected));
+    }
+}
+
+/// TL-8: a chain of a hundred certificates is looked at within bounds.
+#[tokio::test]
+async fn a_client_certificate_chain_without_end_is_refused() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let own = Authority::new().sign("client.example");
+    let other = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
+    let mut chain = vec![other];
+    chain.extend((0..100).map(|_| Authority::new().der()));
+    let mut config = client(&authority, rustls::ALL_VERSIONS, None);
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(chain, key);
+    config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
+    let tls = authority
+        .tls("localhost")
+        .client_ca_bytes(clients.pem(), true)
+        .unwrap();
+    let (server, addr) = serve(tls);
+    let begun = std::time::Instant::now();
+    assert!(
+        get(addr, "localhost", &Arc::new(config), "/hello")
+            .await
+            .is_err()
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(server.handle().metrics().get(Counter::TlsFailures), 1);
+}

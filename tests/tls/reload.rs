@@ -1,0 +1,164 @@
+//! Certificates change while connections go on and handshakes come in.
+
+use crate::common::{
+    Authority, Folder, any_client, client, connect, get, replace, routes, say_hello, secure_addr,
+    until,
+};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use wireline::Server;
+use wireline::resource::counters::Counter;
+use wireline::server::TlsConfig;
+use wireline::test::TestServer;
+
+/// TL-6: half of a file, another's key, an expired certificate and an empty file are never installed, and no handshake
+/// fails meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_reloads_with_broken_ones_in_between_fail_no_handshake() {
+    let authority = Authority::new();
+    let folder = Folder::new("hundred");
+    let (cert, key) = folder.write_pair(&authority.sign("localhost"));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = told.clone();
+    let tls = TlsConfig::from_pem(&cert, &key)
+        .unwrap()
+        .with_reload_interval(None)
+        .on_reload(move |outcome| {
+            telling
+                .lock()
+                .unwrap()
+                .push(outcome.map_err(ToString::to_string));
+        });
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    let addr = secure_addr(server.handle());
+    let config = any_client(&authority);
+    let mut lasting = connect(addr, "localhost", &config).await.unwrap();
+    say_hello(&mut lasting).await;
+
+    let (stop, done) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let load: Vec<_> = (0..2)
+        .map(|_| {
+            let (stop, done) = (stop.clone(), done.clone());
+            // One resumes when it can, one never.
+            let mut config = client(&authority, rustls::ALL_VERSIONS, None);
+            config.resumption = rustls::client::Resumption::disabled();
+            let configs = [any_client(&authority), Arc::new(config)];
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    for config in &configs {
+                        get(addr, "localhost", config, "/hello").await.unwrap();
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+
+    let (good, other) = (authority.sign("localhost"), authority.sign("localhost"));
+    let expired = authority.sign_between("localhost", 2001, 2002);
+    for round in 0..100_u32 {
+        let next = if round % 2 == 0 { &good } else { &other };
+        match round % 10 {
+            3 => replace(&cert, &next.certificate[..next.certificate.len() / 2]),
+            // The key of the certificate before this one.
+            5 => replace(&cert, &next.certificate),
+            7 => {
+                replace(&cert, &expired.certificate);
+                replace(&key, &expired.key);
+            }
+            9 => replace(&key, ""),
+            _ => {
+                replace(&cert, &next.certificate);
+                replace(&key, &next.key);
+            }
+        }
+        let broken = matches!(round % 10, 3 | 5 | 7 | 9);
+        let reloaded = server.handle().reload();
+        assert_eq!(reloaded.is_err(), broken, "round {round}: {reloaded:?}");
+        if round % 10 == 0 {
+            say_hello(&mut lasting).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    say_hello(&mut lasting).await;
+    until("50 handshakes", || done.load(Ordering::Relaxed) >= 50).await;
+    stop.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.expect("a handshake failed");
+    }
+    let metrics = server.handle().metrics();
+    assert_eq!(metrics.get(Counter::TlsFailures), 0);
+    assert_eq!(metrics.get(Counter::CertificateReloadFailures), 40);
+    let told = told.lock().unwrap();
+    assert_eq!(told.iter().filter(|outcome| outcome.is_err()).count(), 40);
+    for part in ["cut off", "does not belong", "expired on", "no private key"] {
+        let said = told.iter().filter_map(|outcome| outcome.as_ref().err());
+        assert_eq!(
+            said.filter(|text| text.contains(part)).count(),
+            10,
+            "{part}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn changed_files_are_found_by_their_time_stamps() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let folder = Folder::new("stamps");
+    let (cert, key) = folder.write_pair(&before.sign("localhost"));
+    let tls = TlsConfig::from_pem(&cert, &key)
+        .unwrap()
+        .with_reload_interval(Some(Duration::from_millis(20)))
+        .on_reload(|_| ());
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    let addr = secure_addr(server.handle());
+    let (old, new) = (any_client(&before), any_client(&after));
+    let mut lasting = connect(addr, "localhost", &old).await.unwrap();
+
+    // The certificate first: for a while the key is another's.
+    let next = after.sign("localhost");
+    let metrics = server.handle().metrics();
+    folder.write("cert.pem", &next.certificate);
+    until("a failure", || {
+        metrics.get(Counter::CertificateReloadFailures) > 0
+    })
+    .await;
+    get(addr, "localhost", &old, "/hello").await.unwrap();
+    folder.write("key.pem", &next.key);
+    until("a reload", || metrics.get(Counter::CertificateReloads) == 1).await;
+    get(addr, "localhost", &new, "/hello").await.unwrap();
+    say_hello(&mut lasting).await;
+    // What does not change is not told again.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(metrics.get(Counter::CertificateReloads), 1);
+    assert_eq!(metrics.get(Counter::CertificateReloadFailures), 1);
+}
+
+/// A session remembers that its client was trusted once.
+#[tokio::test]
+async fn sessions_end_with_the_authorities_that_vouched_for_them() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let folder = Folder::new("authorities");
+    let ca = folder.write("ca.pem", clients.pem());
+    let tls = authority
+        .tls("localhost")
+        .client_ca(&ca)
+        .unwrap()
+        .on_reload(|_| ());
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    let addr = secure_addr(server.handle());
+    let own = clients.sign("client.example");
+    let config = Arc::new(client(&authority, rustls::ALL_VERSIONS, Some(&own)));
+    for state in ["full", "resumed"] {
+        let told = get(addr, "localhost", &config, "/tls").await.unwrap();
+        assert!(told.contains(state), "{told}");
+    }
+    replace(&ca, Authority::new().pem());
+    server.handle().reload().unwrap();
+    let refused = get(addr, "localhost", &config, "/tls").await;
+    assert!(refused.is_err(), "{refused:?}");
+}

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// What the connections of one listener share.
 pub(super) struct Acceptor {
     pub(super) certificates: Certificates,
-    pub(super) places: Places,
+    pub(super) places: Arc<Places>,
     pub(super) handshake_timeout: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Acceptor {
     pub(super) fn new(config: &TlsConfig) -> Result<Self, TlsError> {
         Ok(Self {
             certificates: Certificates::new(config)?,
-            places: Places::new(config.max_handshakes),
+            places: Arc::new(Places::new(config.max_handshakes)),
             handshake_timeout: config.handshake_timeout,
         })
     }

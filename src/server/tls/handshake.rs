@@ -184,7 +184,7 @@ impl Opening {
                         }
                         // The client has gone: nobody is there to be told.
                         _ => {
-                            self.count(Counter::TlsFailures);
+                            self.count(Counter::IoErrors);
                             return Poll::Ready(None);
                         }
                     }

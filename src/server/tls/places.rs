@@ -3,7 +3,7 @@
 use crate::resource::counters::Counter;
 use crate::resource::worker::{Slot, Worker};
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Places {
 
     /// Waits until `place` is taken by the connection of `slot`.
     pub(super) fn poll_take(
-        &self,
+        self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
         slot: &Arc<Slot>,
@@ -52,9 +52,7 @@ impl Places {
                 Ok(permit) => Some(permit),
                 Err(_) => {
                     worker.counters.add(Counter::TlsHandshakesPaused);
-                    self.hurry_the_longest();
-                    let free = self.free.clone();
-                    let mut wait = Box::pin(async move { free.acquire_owned().await.ok() });
+                    let mut wait = Box::pin(self.clone().wait());
                     let permit = wait.as_mut().poll(cx);
                     *place = Place::Waiting(wait);
                     ready!(permit)
@@ -67,6 +65,17 @@ impl Places {
             self.remember(slot);
         }
         Poll::Ready(())
+    }
+
+    /// Waits in line, and looks at the clock meanwhile.
+    async fn wait(self: Arc<Self>) -> Option<OwnedSemaphorePermit> {
+        let mut turn = pin!(self.free.clone().acquire_owned());
+        loop {
+            self.hurry_the_longest();
+            if let Ok(permit) = tokio::time::timeout(LOOK, turn.as_mut()).await {
+                return permit.ok();
+            }
+        }
     }
 
     fn remember(&self, slot: &Arc<Slot>) {
@@ -100,6 +109,9 @@ impl Places {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How often whoever waits looks whether somebody has had a place for long enough.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What a handshake over a slow line takes: a few round trips.
 const HONEST: Duration = Duration::from_secs(1);

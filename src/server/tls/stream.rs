@@ -8,7 +8,7 @@ use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use bytes::{Buf, BytesMut};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, WriteTraffic};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, WriteTraffic};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -121,11 +121,7 @@ impl TlsStream {
                     (buf.len() == buf.capacity()).then_some(Progress::Full)
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(&mut self.outgoing, |room| match data.encode(room) {
-                        Ok(len) => Ok(len),
-                        Err(EncodeError::InsufficientSize(error)) => Err(error.required_size),
-                        Err(EncodeError::AlreadyEncoded) => Ok(0),
-                    });
+                    append(&mut self.outgoing, &mut data);
                     None
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
@@ -150,7 +146,7 @@ impl TlsStream {
                 }
                 Ok(_) => Some(Progress::Traffic),
                 Err(error) => {
-                    self.incoming.clear();
+                    self.incoming.advance(discard);
                     self.fail();
                     return Err(error);
                 }
@@ -163,20 +159,24 @@ impl TlsStream {
         }
     }
 
-    /// Remembers that the connection cannot go on, and fetches the alert that says why.
+    /// Remembers that the connection cannot go on, and fetches the alert that says why. What has come stays where it
+    /// is: rustls has places in it that it may look at again.
     fn fail(&mut self) {
         self.failed = true;
-        loop {
-            match self.connection.process_tls_records(&mut []).state {
+        for _ in 0..MOST_LAST_MESSAGES {
+            let before = self.outgoing.len();
+            let status = self.connection.process_tls_records(&mut self.incoming);
+            let discard = status.discard;
+            match status.state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(&mut self.outgoing, |room| match data.encode(room) {
-                        Ok(len) => Ok(len),
-                        Err(EncodeError::InsufficientSize(error)) => Err(error.required_size),
-                        Err(EncodeError::AlreadyEncoded) => Ok(0),
-                    });
+                    append(&mut self.outgoing, &mut data)
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 _ => return,
+            }
+            self.incoming.advance(discard);
+            if self.outgoing.get(before) == Some(&ALERT) {
+                return;
             }
         }
     }
@@ -447,14 +447,14 @@ fn encrypt(
     }
 }
 
-/// Lets `write` write behind `out`; it is asked once more with the room that it says it needs.
-fn append(out: &mut BytesMut, mut write: impl FnMut(&mut [u8]) -> Result<usize, usize>) {
-    let before = out.len();
-    let Err(required) = write(&mut []) else {
+/// Puts a message of rustls behind `out`.
+fn append(out: &mut BytesMut, data: &mut EncodeTlsData<'_, ServerConnectionData>) {
+    let Err(EncodeError::InsufficientSize(error)) = data.encode(&mut []) else {
         return;
     };
-    out.resize(before + required, 0);
-    let written = write(&mut out[before..]).unwrap_or(0);
+    let before = out.len();
+    out.resize(before + error.required_size, 0);
+    let written = data.encode(&mut out[before..]).unwrap_or(0);
     out.truncate(before + written);
 }
 
@@ -473,6 +473,12 @@ fn invalid(error: rustls::Error) -> io::Error {
 }
 
 const RECORD_HEADER: usize = 5;
+
+/// The content type of alerts (RFC 8446 §5.1).
+const ALERT: u8 = 21;
+
+/// How many messages rustls may have had ready before the alert.
+const MOST_LAST_MESSAGES: usize = 32;
 
 /// The most content of a record (RFC 8446 §5.1).
 const RECORD: usize = 16 * 1024;

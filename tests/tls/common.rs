@@ -36,11 +36,13 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = DistinguishedName::new();
-        let name = format!("test authority {:?}", std::time::Instant::now());
+        let key = KeyPair::generate().unwrap();
+        // Each has a name of its own.
+        let name = format!("authority {:x?}", &key.public_key_raw()[1..9]);
         params
             .distinguished_name
             .push(rcgen::DnType::CommonName, name);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
     pub(crate) fn pem(&self) -> String {

@@ -83,7 +83,7 @@ async fn embedded_in_a_runtime_and_drained_within_a_handshake() {
     assert_eq!(ask(&mut stream, "/hello").await.unwrap(), "hello");
     drop(stream);
     // Whoever has said nothing does not hold it.
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     within(running.wait()).await;
     assert!(
         begun.elapsed() < Duration::from_secs(4),

@@ -73,7 +73,7 @@ impl TlsAcceptor {
         let mut name = None;
         let handshake = poll_fn(|cx| {
             let outcome = stream.poll_handshake(cx);
-            name = names::asked_for().or(name.take());
+            name = names::asked_for().or_else(|| name.take());
             outcome
         });
         tokio::time::timeout(self.0.handshake_timeout, handshake).await??;

@@ -132,7 +132,7 @@ impl TlsConfig {
             certificate: Place::File(certificate.as_ref().to_owned()),
             key: Place::File(key.as_ref().to_owned()),
         };
-        self.change(|recipe| Ok(recipe.named.push((Name::read(name)?, pair))))
+        self.named(name, pair)
     }
 
     /// The same from octets of PEM.
@@ -147,7 +147,7 @@ impl TlsConfig {
         key: impl AsRef<[u8]>,
     ) -> Result<Self, TlsError> {
         let pair = given(certificate.as_ref(), key.as_ref());
-        self.change(|recipe| Ok(recipe.named.push((Name::read(name)?, pair))))
+        self.named(name, pair)
     }
 
     /// Clients must show a certificate that one of the authorities in this PEM file vouches for; handlers find it
@@ -234,6 +234,13 @@ impl TlsConfig {
             max_handshakes: 512,
             reload_interval: Some(Duration::from_secs(10)),
         }
+    }
+
+    fn named(self, name: &str, pair: Pair) -> Result<Self, TlsError> {
+        self.change(|recipe| {
+            recipe.named.push((Name::read(name)?, pair));
+            Ok(())
+        })
     }
 
     fn clients(self, authorities: Place, required: bool) -> Result<Self, TlsError> {

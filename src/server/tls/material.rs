@@ -2,13 +2,14 @@
 
 use crate::server::tls::error::TlsError;
 use crate::server::tls::names::{Name, Names};
-use rustls::RootCertStore;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
@@ -139,7 +140,7 @@ impl Pair {
         let pem = self.key.read(PRIVATE_KEY)?;
         pem.hash(digest);
         let key = private_key(&pem, &self.key)?;
-        self.check_validity(&chain[0])?;
+        self.check_validity(&chain[0], provider)?;
         let certified =
             CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
                 rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
@@ -151,29 +152,40 @@ impl Pair {
         Ok(Arc::new(certified))
     }
 
-    fn check_validity(&self, certificate: &CertificateDer<'_>) -> Result<(), TlsError> {
-        let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
+    /// Looks at the time only: who vouches for the certificate is the clients' business.
+    fn check_validity(
+        &self,
+        certificate: &CertificateDer<'_>,
+        provider: &CryptoProvider,
+    ) -> Result<(), TlsError> {
+        let parsed = ParsedCertificate::try_from(certificate)
             .map_err(|error| malformed(CERTIFICATE, &self.certificate, &error))?;
-        let validity = parsed.validity();
-        let (not_before, not_after) = (
-            time_of(validity.not_before.timestamp()),
-            time_of(validity.not_after.timestamp()),
+        // The time is what is looked at first; without authorities the rest always fails.
+        let outcome = verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &RootCertStore::empty(),
+            &[],
+            UnixTime::now(),
+            provider.signature_verification_algorithms.all,
         );
-        let now = SystemTime::now();
         let certificate = self.certificate.to_string();
-        if now > not_after {
-            return Err(TlsError::Expired {
-                certificate,
+        match outcome {
+            Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
                 not_after,
-            });
-        }
-        if now < not_before {
-            return Err(TlsError::NotYetValid {
+                ..
+            })) => Err(TlsError::Expired {
                 certificate,
+                not_after: time_of(not_after),
+            }),
+            Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
                 not_before,
-            });
+                ..
+            })) => Err(TlsError::NotYetValid {
+                certificate,
+                not_before: time_of(not_before),
+            }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -269,10 +281,9 @@ fn malformed(what: &'static str, place: &Place, reason: &dyn fmt::Display) -> Tl
     }
 }
 
-/// A time of a certificate, in seconds since 1970; what is before that or out of reach is as far as it goes.
-fn time_of(seconds: i64) -> SystemTime {
-    let since = Duration::from_secs(u64::try_from(seconds).unwrap_or(0).min(LAST_SECOND));
-    SystemTime::UNIX_EPOCH + since
+/// A time of a certificate; what is out of reach is as far as it goes.
+fn time_of(time: UnixTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs().min(LAST_SECOND))
 }
 
 const CERTIFICATE: &str = "certificate";

@@ -38,6 +38,7 @@
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
 //! | `simd` | yes | heads are scanned by vector instructions; without it the same in plain code |
+//! | `tls` | no | [`server::Server`] speaks TLS: `bind_tls` with a `TlsConfig` |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
@@ -69,6 +70,10 @@ mod documents {
 
     #[doc = include_str!("../docs/limits.md")]
     mod limits {}
+
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../docs/tls.md")]
+    mod tls {}
 }
 
 pub use self::router::Router;

@@ -225,8 +225,8 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 
 /// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
-/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`.
-const ELSEWHERE: [Counter; 9] = [
+/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, `tests/deadlines/age.rs`, and for TLS `tests/tls.rs`.
+const ELSEWHERE: [Counter; 17] = [
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
     Counter::AcceptsPaused,
@@ -236,6 +236,14 @@ const ELSEWHERE: [Counter; 9] = [
     Counter::ShedRequests,
     Counter::ShedConnections,
     Counter::ReadsPaused,
+    Counter::TlsHandshakes,
+    Counter::TlsResumed,
+    Counter::TlsFailures,
+    Counter::TlsTimeouts,
+    Counter::TlsHandshakesPaused,
+    Counter::RefusedPlainHttp,
+    Counter::CertificateReloads,
+    Counter::CertificateReloadFailures,
 ];
 
 #[test]

@@ -265,6 +265,7 @@ fn the_links_between_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "docs/guide.md",
         "docs/limits.md",
+        "docs/tls.md",
         "docs/coming-from.md",
     ] {
         let text = std::fs::read_to_string(root.join(document)).unwrap();

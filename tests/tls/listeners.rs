@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use wireline::Server;
 use wireline::resource::counters::Counter;
+use wireline::server::Bound;
 use wireline::test::TestServer;
 
 #[tokio::test]
@@ -33,7 +34,7 @@ async fn unix_sockets_and_open_listeners_speak_tls_with_several_workers() {
     let handle = receiver.recv().unwrap();
     let config = any_client(&authority);
     let own = match handle.bound() {
-        [_, _, wireline::server::Bound::Tls(addr)] => *addr,
+        [_, _, Bound::Tls(addr)] => *addr,
         bound => panic!("{bound:?}"),
     };
     for _ in 0..6 {
@@ -116,6 +117,37 @@ async fn handshakes_count_as_connections() {
     drop(served);
     until("all have gone", || handle.metrics().connections() == 0).await;
     assert_eq!(handle.metrics().buffered(), 0);
+}
+
+#[tokio::test]
+async fn one_call_listens_with_tls() {
+    let authority = Authority::new();
+    let config = any_client(&authority);
+    let (sender, receiver) = mpsc::channel();
+    let listening = Server::new(routes()).signals(false).listen_tls_with(
+        "127.0.0.1:0",
+        authority.tls("localhost"),
+        async |bound: &Bound| sender.send(bound.clone()).unwrap(),
+    );
+    let asking = async {
+        let mut bound = None;
+        while bound.is_none() {
+            tokio::task::yield_now().await;
+            bound = receiver.try_recv().ok();
+        }
+        let Some(Bound::Tls(addr)) = bound else {
+            panic!("{bound:?}")
+        };
+        get(addr, "localhost", &config, "/hello").await.unwrap()
+    };
+    // The server goes on until it is dropped.
+    let mut listening = Box::pin(listening);
+    let mut asking = Box::pin(asking);
+    let answer = std::future::poll_fn(|cx| {
+        assert!(listening.as_mut().poll(cx).is_pending(), "it ended");
+        asking.as_mut().poll(cx)
+    });
+    assert_eq!(within(answer).await, "hello");
 }
 
 #[tokio::test]

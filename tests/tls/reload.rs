@@ -162,3 +162,42 @@ async fn sessions_end_with_the_authorities_that_vouched_for_them() {
     let refused = get(addr, "localhost", &config, "/tls").await;
     assert!(refused.is_err(), "{refused:?}");
 }
+
+/// Needs the feature `signal`, which the handler of SIGHUP belongs to.
+#[cfg(feature = "signal")]
+#[tokio::test]
+async fn sighup_reads_certificates_again() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let folder = Folder::new("sighup");
+    let (cert, key) = folder.write_pair(&before.sign("localhost"));
+    let tls = TlsConfig::from_pem(&cert, &key)
+        .unwrap()
+        .with_reload_interval(None)
+        .on_reload(|_| ());
+    let server = Server::new(routes())
+        .bind_tls("127.0.0.1:0", tls)
+        .workers(1);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread =
+        std::thread::spawn(move || server.run_with(|handle| sender.send(handle.clone()).unwrap()));
+    let handle = receiver.recv().unwrap();
+    let addr = secure_addr(&handle);
+    folder.write_pair(&after.sign("localhost"));
+    assert!(
+        get(addr, "localhost", &any_client(&after), "/hello")
+            .await
+            .is_err()
+    );
+    let pid = std::process::id().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-HUP", &pid])
+        .status();
+    assert!(killed.unwrap().success());
+    let metrics = handle.metrics();
+    until("a reload", || metrics.get(Counter::CertificateReloads) == 1).await;
+    get(addr, "localhost", &any_client(&after), "/hello")
+        .await
+        .unwrap();
+    handle.stop();
+    thread.join().unwrap().unwrap();
+}

@@ -3,7 +3,7 @@
 use crate::http1::driver::{Link, Shared};
 use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counters;
-use crate::resource::io::Io;
+use crate::resource::io::{Io, Transport};
 use crate::resource::tls_info::TlsInfo;
 use crate::server::door::{Secure, Watch};
 use crate::server::permit::Permit;
@@ -20,6 +20,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// What the connections of one listener share.
@@ -76,7 +77,11 @@ impl TlsAcceptor {
             name = names::asked_for().or_else(|| name.take());
             outcome
         });
-        tokio::time::timeout(self.0.handshake_timeout, handshake).await??;
+        if let Err(broken) = tokio::time::timeout(self.0.handshake_timeout, handshake).await? {
+            // The alert, as far as the transport takes it at once.
+            poll_fn(|cx| Poll::Ready(drop(stream.poll_flush(cx)))).await;
+            return Err(broken.into());
+        }
         let tls = info(stream.connection(), name.as_deref());
         Ok((Io::Dyn(stream), tls))
     }

@@ -378,6 +378,9 @@ fn plain_http(server: &http::HeaderValue) -> BytesMut {
     answer
 }
 
+/// What a waiting connection costs beside rustls' state is what it costs without TLS.
+const _: () = assert!(size_of::<Serving>() <= size_of::<Connection<Permit>>() + 8);
+
 const PLAIN_HTTP: &str = "this port speaks TLS: ask for https:// instead of http://\n";
 
 /// The content type of handshake records (RFC 8446 §5.1).

@@ -80,6 +80,12 @@ impl Door {
     }
 }
 
+impl From<Arc<dyn Secure>> for Door {
+    fn from(secure: Arc<dyn Secure>) -> Self {
+        Self::Secure(secure)
+    }
+}
+
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -97,8 +97,8 @@ impl Handle {
         outcomes.into_iter().collect()
     }
 
-    /// Whether [`reload`](Self::reload) has anything to do.
-    pub(super) fn has_files(&self) -> bool {
+    /// Whether there is anything that [`reload`](Self::reload) could read again.
+    pub fn can_reload(&self) -> bool {
         !self.inner.secured.is_empty()
     }
 

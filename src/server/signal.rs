@@ -12,7 +12,7 @@ pub(super) const AVAILABLE: bool = true;
 /// Watches for the signals as tasks of the present runtime. Without anything to read again SIGHUP does what it
 /// does to any program.
 pub(super) fn watch(handle: Handle) -> io::Result<()> {
-    if handle.has_files() {
+    if handle.can_reload() {
         let (mut hangup, handle) = (signal(SignalKind::hangup())?, handle.clone());
         tokio::spawn(async move {
             while hangup.recv().await.is_some() {

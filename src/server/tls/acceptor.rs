@@ -79,7 +79,11 @@ impl TlsAcceptor {
         });
         if let Err(broken) = tokio::time::timeout(self.0.handshake_timeout, handshake).await? {
             // The alert, as far as the transport takes it at once.
-            poll_fn(|cx| Poll::Ready(drop(stream.poll_flush(cx)))).await;
+            poll_fn(|cx| {
+                let _ = stream.poll_flush(cx);
+                Poll::Ready(())
+            })
+            .await;
             return Err(broken.into());
         }
         let tls = info(stream.connection(), name.as_deref());

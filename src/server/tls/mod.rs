@@ -68,7 +68,7 @@ impl Server {
     pub fn bind_tls(self, place: impl IntoBind, tls: TlsConfig) -> Self {
         let open = move || {
             let acceptor: Arc<dyn Secure> = Arc::new(Acceptor::new(&tls)?);
-            Ok(Door::Secure(acceptor))
+            Ok(Door::from(acceptor))
         };
         self.bind_with(place, open)
     }

@@ -74,12 +74,10 @@ impl TlsStream {
             if let Poll::Ready(Err(error)) = self.poll_send(cx) {
                 return Poll::Ready(Err(Broken::Io(error)));
             }
-            match progress {
-                Progress::Handshake => {}
-                Progress::Traffic | Progress::Full => {
-                    self.rest();
-                    return Poll::Ready(Ok(()));
-                }
+            // Content could be sent before the client has proved that it has the keys; it is not.
+            if progress != Progress::Handshake && !self.connection.is_handshaking() {
+                self.rest();
+                return Poll::Ready(Ok(()));
             }
             if self.incoming.len() >= HANDSHAKE_MOST {
                 return Poll::Ready(Err(Broken::Tls(rustls::Error::General(

@@ -27,7 +27,7 @@
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
 //! | test in process | `test::TestClient` (feature `test`) |
-//! | drive the protocol yourself | [`http1::connection::Connection`], which does no I/O |
+//! | drive the protocol yourself | [`http1::connection::Connection`], `ws::connection::Connection`, which do no I/O |
 //!
 //! # Features
 //!
@@ -39,6 +39,9 @@
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
+//! | `simd` | yes | UTF-8 checked with vector instructions chosen at run time |
+//! | `websocket` | yes | `ws`: RFC 6455 |
+//! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
 #[cfg(feature = "app")]
@@ -56,6 +59,8 @@ pub mod test;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod wire;
+#[cfg(feature = "websocket")]
+pub mod ws;
 
 pub use self::router::Router;
 pub use self::server::Server;

@@ -1,0 +1,254 @@
+use super::*;
+use crate::ws::close::CloseCode;
+
+fn server() -> (Connection, BytesMut, Out, Limits) {
+    (
+        Connection::server(None),
+        BytesMut::new(),
+        Out::default(),
+        Limits::default(),
+    )
+}
+
+fn client() -> Connection {
+    let mut count = 0u8;
+    let keys = move || {
+        count = count.wrapping_add(1);
+        MaskingKey::new([count, 2, 3, 4])
+    };
+    Connection::client(Box::new(keys), None)
+}
+
+/// What `from` sent in `out`, received by `to`.
+fn carry(out: &mut Out, to: &mut Connection) -> Vec<Event> {
+    let mut buf = BytesMut::from(&out.to_vec()[..]);
+    out.reset();
+    let mut events = Vec::new();
+    while let Some(event) = to
+        .receive(&mut buf, &Limits::default())
+        .expect("a good peer")
+    {
+        events.push(event);
+    }
+    assert!(buf.is_empty());
+    events
+}
+
+#[test]
+fn both_sides_understand_each_other() {
+    let mut sides = [client(), Connection::server(None)];
+    let mut out = Out::default();
+    let large = Bytes::from(vec![7; 100_000]);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let messages = [
+            Message::from("short"),
+            Message::from("é".repeat(300)),
+            Message::from(large.clone()),
+            Message::Ping(Bytes::from_static(b"ping")),
+            Message::Pong(Bytes::new()),
+        ];
+        for message in &messages {
+            sides[from].send(message.clone(), &mut out).unwrap();
+        }
+        let events = carry(&mut out, &mut sides[to]);
+        assert_eq!(events, messages.map(Event::Message));
+        sides[to].send_pending(&mut out);
+        let pong = Message::Pong(Bytes::from_static(b"ping"));
+        assert_eq!(carry(&mut out, &mut sides[from]), [Event::Message(pong)]);
+    }
+    let [client, server] = &mut sides;
+    let close = CloseFrame::new(CloseCode::NORMAL, "bye");
+    client.send_close(Some(&close), &mut out).unwrap();
+    assert_eq!(client.state(), State::LocalClosing);
+    let message = Event::Message(Message::Close(Some(close)));
+    assert_eq!(carry(&mut out, server), [message]);
+    assert_eq!(server.state(), State::RemoteClosing);
+    assert_eq!(server.send_text("late", &mut out), Err(SendError::Closing));
+    server.send_pending(&mut out);
+    let echo = CloseFrame::new(CloseCode::NORMAL, "");
+    assert_eq!(
+        carry(&mut out, client),
+        [Event::Message(Message::Close(Some(echo)))]
+    );
+    for side in [client, server] {
+        assert_eq!(side.state(), State::Closed { clean: true });
+        assert!(side.is_over());
+        assert_eq!(side.send_ping(b"", &mut out), Err(SendError::Closing));
+        side.receive_end();
+        assert_eq!(side.state(), State::Closed { clean: true });
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused() {
+    let (mut server, _, mut out, _) = server();
+    assert_eq!(
+        server.send_ping(&[0; 126], &mut out),
+        Err(SendError::TooLong)
+    );
+    let long = CloseFrame::new(CloseCode::NORMAL, "x".repeat(124));
+    assert_eq!(
+        server.send_close(Some(&long), &mut out),
+        Err(SendError::TooLong)
+    );
+    assert!(out.is_empty() && server.state().is_open());
+    server.send_fragment(true, b"a", false, &mut out).unwrap();
+    assert_eq!(server.send_text("b", &mut out), Err(SendError::OutOfOrder));
+    server.send_ping(b"p", &mut out).unwrap();
+    server.send_fragment(true, b"c", true, &mut out).unwrap();
+    assert_eq!(out.to_vec(), b"\x01\x01a\x89\x01p\x80\x01c");
+    let longest = CloseFrame::new(CloseCode::NORMAL, "x".repeat(123));
+    server.send_close(Some(&longest), &mut out).unwrap();
+    assert_eq!(server.send_text("d", &mut out), Err(SendError::Closing));
+    assert_eq!(
+        server.send_fragment(true, b"", true, &mut out),
+        Err(SendError::Closing)
+    );
+    assert_eq!(server.send_close(None, &mut out), Err(SendError::Closing));
+    assert_eq!(
+        server.send_prepared(&Prepared::text("e"), &mut out),
+        Err(SendError::Closing)
+    );
+}
+
+#[test]
+fn large_payloads_are_slices_and_small_ones_copies() {
+    let (mut server, mut buf, _, limits) = server();
+    for (len, sliced) in [(511, false), (512, true), (5000, true)] {
+        let mut frame = Vec::new();
+        crate::ws::frame::push_head(&mut frame, BINARY, len, Some(MaskingKey::default()));
+        frame.resize(frame.len() + usize::try_from(len).unwrap(), 1);
+        buf.extend_from_slice(&frame);
+        let range = buf.as_ptr_range();
+        let Ok(Some(Event::Message(Message::Binary(payload)))) = server.receive(&mut buf, &limits)
+        else {
+            panic!("a message was sent")
+        };
+        assert_eq!(range.contains(&payload.as_ptr()), sliced, "{len}");
+    }
+}
+
+#[test]
+fn of_a_flood_of_pings_the_first_and_the_newest_are_answered() {
+    let (mut server, mut buf, mut out, limits) = server();
+    for number in 0..40 {
+        buf.extend_from_slice(&[0x89, 0x81, 0, 0, 0, 0, number]);
+    }
+    while server.receive(&mut buf, &limits).unwrap().is_some() {}
+    server.send_pending(&mut out);
+    let answered: Vec<u8> = out.to_vec().chunks(3).map(|frame| frame[2]).collect();
+    assert_eq!(answered, (0..15).chain([39]).collect::<Vec<u8>>());
+    assert!(!server.has_pending());
+}
+
+#[test]
+fn control_frames_have_a_rate() {
+    let (mut server, mut buf, _, limits) = server();
+    let mut pings = |server: &mut Connection, count: usize| {
+        buf.extend_from_slice(&b"\x8a\x80\0\0\0\0".repeat(count));
+        loop {
+            match server.receive(&mut buf, &limits) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    assert_eq!(pings(&mut server, 50), Ok(()));
+    server.set_time(1000);
+    assert_eq!(pings(&mut server, 10), Ok(()));
+    server.set_time(1100);
+    assert_eq!(pings(&mut server, 1), Ok(()));
+    assert_eq!(pings(&mut server, 1), Err(Error::ControlFlood));
+    assert_eq!(server.state(), State::Closed { clean: false });
+}
+
+#[test]
+fn lending_stops_where_it_is_told_to() {
+    let (mut server, mut buf, mut out, limits) = server();
+    for number in b'0'..=b'9' {
+        buf.extend_from_slice(&[0x81, 0x81, 0, 0, 0, 0, number]);
+    }
+    let mut seen = String::new();
+    for expected in ["012", "012345", "012345678", "0123456789"] {
+        let mut count = 0;
+        let flow = server.receive_each(&mut buf, &mut out, &limits, |lent, replies| {
+            let Lent::Text(text) = lent else {
+                panic!("only text was sent")
+            };
+            seen.push_str(text);
+            replies.text(text).unwrap();
+            count += 1;
+            if count == 3 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        assert_eq!(flow.unwrap().is_break(), count == 3);
+        assert_eq!(seen, expected);
+    }
+    assert!(buf.is_empty());
+    assert_eq!(
+        out.to_vec(),
+        (b'0'..=b'9').flat_map(|n| [0x81, 1, n]).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_client_takes_no_masked_frame_on_the_short_way() {
+    let (mut client, mut out, limits) = (client(), Out::default(), Limits::default());
+    let mut buf = BytesMut::from(&b"\x81\x80\0\0\0\0"[..]);
+    let result = client.receive_each(
+        &mut buf,
+        &mut out,
+        &limits,
+        |_, _| ControlFlow::Continue(()),
+    );
+    assert_eq!(result, Err(Error::Masked));
+    client.send_pending(&mut out);
+    assert_eq!(
+        out.to_vec()[..2],
+        [0x88, 0x80 | u8::try_from(out.len() - 6).unwrap()]
+    );
+    assert!(client.is_over());
+}
+
+#[test]
+fn a_buffer_is_asked_for_what_a_frame_declares() {
+    let (mut server, mut buf, _, limits) = server();
+    buf.extend_from_slice(b"\x82\xfe\x10\x00\0\0\0\0abc");
+    assert_eq!(server.receive(&mut buf, &limits), Ok(None));
+    assert_eq!(server.wants(&buf), 4093);
+    assert!(server.is_inside_message());
+    assert_eq!(server.held(), 0);
+}
+
+#[test]
+fn prepared_messages_go_to_every_kind_of_connection() {
+    let text = "published ".repeat(100);
+    let message = Prepared::text(&text);
+    let (mut server, _, mut out, _) = server();
+    server.send_prepared(&message, &mut out).unwrap();
+    assert_eq!(out.to_vec(), message.frame());
+    assert_eq!(
+        carry(&mut out, &mut client()),
+        [Event::Message(Message::from(text.clone()))]
+    );
+    let (mut from, mut to) = (client(), Connection::server(None));
+    from.send_prepared(&message, &mut out).unwrap();
+    assert_eq!(
+        carry(&mut out, &mut to),
+        [Event::Message(Message::from(text))]
+    );
+}
+
+/// An idle connection keeps this for as long as it lives.
+#[test]
+fn a_connection_is_small() {
+    assert!(
+        size_of::<Connection>() <= 136,
+        "{}",
+        size_of::<Connection>()
+    );
+}

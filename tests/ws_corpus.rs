@@ -134,7 +134,7 @@ fn check(case: &Case, record: &Record, with_tail: bool) -> Result<(), String> {
 /// A text message that says `tail`, as the peer sends it.
 const fn tail(role: Role) -> &'static [u8] {
     match role {
-        Role::Server => b"\x81\x84\x01\x02\x03\x04uckh",
+        Role::Server => b"\x81\x84\x01\x02\x03\x04ucjh",
         Role::Client => b"\x81\x04tail",
     }
 }

@@ -152,7 +152,7 @@ mod tests {
                 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
             ]
             .contains(&code)
-                || (code >= 3000 && code < 5000);
+                || (3000..5000).contains(&code);
             let payload = code.to_be_bytes();
             match CloseFrame::decode(&payload) {
                 Ok(Some(frame)) => {

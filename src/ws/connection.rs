@@ -15,7 +15,7 @@ use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::out::Out;
 use crate::ws::prepared::Prepared;
 use crate::ws::state::State;
-use crate::ws::utf8;
+use crate::ws::utf8::{self, Aligned};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ops::ControlFlow;
 
@@ -158,6 +158,21 @@ impl Connection {
         buf: &mut BytesMut,
         limits: &Limits,
     ) -> Result<Option<Event>, Error> {
+        if self.receiving.takes_small()
+            && self.sending.state().is_receiving()
+            && let Some(small) = Small::read(buf, self.receiving.longest_small(limits))
+        {
+            small.key.apply(small.payload);
+            let payload = Bytes::copy_from_slice(small.payload);
+            let (text, len) = (small.text, SMALL_HEAD + payload.len());
+            buf.advance(len);
+            let message = if text {
+                Message::Text(Text::try_from(payload)?)
+            } else {
+                Message::Binary(payload)
+            };
+            return Ok(Some(Event::Message(message)));
+        }
         let Some(raw) = self.receiving.next(buf, &mut self.sending, limits)? else {
             return Ok(None);
         };
@@ -218,6 +233,9 @@ impl Connection {
             if self.lend_small(buf, out, limits, f)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            if buf.is_empty() {
+                return Ok(ControlFlow::Continue(()));
+            }
             let Some(raw) = self.receiving.next(buf, &mut self.sending, limits)? else {
                 return Ok(ControlFlow::Continue(()));
             };
@@ -271,26 +289,23 @@ impl Connection {
         };
         let mut at = 0;
         let flow = loop {
-            let [first @ (TEXT | BINARY), second, a, b, c, d, rest @ ..] = &mut buf[at..] else {
+            let Some(small) = Small::read(&mut buf[at..], longest) else {
                 break Ok(ControlFlow::Continue(()));
             };
-            // Without the mask's bit the difference is far above any length.
-            let len = usize::from(*second ^ MASK);
-            if len > longest {
-                break Ok(ControlFlow::Continue(()));
-            }
-            let Some(payload) = rest.get_mut(..len) else {
-                break Ok(ControlFlow::Continue(()));
-            };
-            MaskingKey::new([*a, *b, *c, *d]).apply(payload);
-            at += SMALL_HEAD + len;
-            let flow = if *first == TEXT {
-                match utf8::text(payload) {
+            at += SMALL_HEAD + small.payload.len();
+            let flow = if small.text {
+                let mut aligned = Aligned::new();
+                let Some(place) = aligned.place(small.payload) else {
+                    break Err(Error::Utf8);
+                };
+                small.key.apply(place);
+                match aligned.text(small.payload.len()) {
                     Ok(text) => f(Lent::Text(text), replies),
                     Err(_) => break Err(Error::Utf8),
                 }
             } else {
-                f(Lent::Binary(payload), replies)
+                small.key.apply(small.payload);
+                f(Lent::Binary(small.payload), replies)
             };
             if flow.is_break() {
                 break Ok(flow);
@@ -477,6 +492,34 @@ impl Replies<'_> {
     #[inline]
     pub fn waiting(&self) -> usize {
         self.out.len()
+    }
+}
+
+/// A small message of a client in one frame, still masked.
+struct Small<'a> {
+    text: bool,
+    key: MaskingKey,
+    payload: &'a mut [u8],
+}
+
+impl<'a> Small<'a> {
+    /// Reads one whose payload is not longer than `longest`; `None` when anything else stands there.
+    #[inline]
+    fn read(octets: &'a mut [u8], longest: usize) -> Option<Self> {
+        let (head, rest) = octets.split_first_chunk_mut::<SMALL_HEAD>()?;
+        let [first @ (TEXT | BINARY), second, key @ ..] = *head else {
+            return None;
+        };
+        // Without the mask's bit the difference is far above any length.
+        let len = usize::from(second ^ MASK);
+        if len > longest {
+            return None;
+        }
+        Some(Self {
+            text: first == TEXT,
+            key: MaskingKey::new(key),
+            payload: rest.get_mut(..len)?,
+        })
     }
 }
 

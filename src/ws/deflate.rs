@@ -45,12 +45,12 @@ impl Config {
     /// The best compression for which one connection keeps no more than `kibibytes` of contexts; below 48
     /// no context is kept.
     pub fn within(kibibytes: usize) -> Self {
-        let mut left = kibibytes;
-        let mut config = Self::default();
-        config.receive_takeover = left >= INFLATER_KIB;
-        if config.receive_takeover {
-            left -= INFLATER_KIB;
-        }
+        let receive_takeover = kibibytes >= INFLATER_KIB;
+        let left = kibibytes - if receive_takeover { INFLATER_KIB } else { 0 };
+        let mut config = Self {
+            receive_takeover,
+            ..Self::default()
+        };
         // What a deflater takes with each window and memory level.
         let sizes = [(15, 8, 372), (15, 5, 274), (12, 5, 162), (9, 1, 134)];
         if let Some((bits, memory, _)) = sizes.into_iter().find(|(_, _, size)| *size <= left) {
@@ -92,7 +92,7 @@ impl Default for Config {
 pub(crate) struct Inflating {
     takeover: bool,
     /// The context between messages, with takeover.
-    context: Option<Box<Inflater>>,
+    context: Option<Inflater>,
 }
 
 impl Inflating {
@@ -104,12 +104,12 @@ impl Inflating {
     }
 
     /// The context for the message that begins.
-    pub(crate) fn begin(&mut self) -> Box<Inflater> {
+    pub(crate) fn begin(&mut self) -> Inflater {
         self.context.take().unwrap_or_else(Inflater::take)
     }
 
     /// Takes the context back: the message has ended.
-    pub(crate) fn end(&mut self, inflater: Box<Inflater>) {
+    pub(crate) fn end(&mut self, inflater: Inflater) {
         if self.takeover {
             self.context = Some(inflater);
         } else {
@@ -125,7 +125,7 @@ pub(crate) struct Deflating {
     takeover: bool,
     threshold: usize,
     /// The context between messages, with takeover.
-    context: Option<Box<Deflater>>,
+    context: Option<Deflater>,
 }
 
 impl Deflating {
@@ -208,18 +208,18 @@ pub(crate) struct Inflater {
 
 impl Inflater {
     /// A context that knows of no message, from the pool of this thread.
-    pub(crate) fn take() -> Box<Self> {
+    pub(crate) fn take() -> Self {
         INFLATERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
-            Box::new(Self {
+            Self {
                 // The largest window reads what any smaller one wrote.
                 context: Inflate::new(false, 15),
                 scratch: vec![0; SCRATCH].into_boxed_slice(),
-            })
+            }
         })
     }
 
     /// Gives the context back to the pool of this thread.
-    pub(crate) fn give(mut self: Box<Self>) {
+    pub(crate) fn give(mut self) {
         self.context.reset(false);
         INFLATERS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
@@ -290,7 +290,7 @@ pub(crate) struct Deflater {
 
 impl Deflater {
     /// A context that knows of no message, from the pool of this thread if it has one with these settings.
-    pub(crate) fn take(settings: Settings) -> Box<Self> {
+    pub(crate) fn take(settings: Settings) -> Self {
         let kept = DEFLATERS.with_borrow_mut(|kept| {
             let place = kept
                 .iter()
@@ -304,15 +304,15 @@ impl Deflater {
                 mem_level: settings.memory_level.into(),
                 ..DeflateConfig::default()
             };
-            Box::new(Self {
+            Self {
                 context: Deflate::new_with_config(config),
                 settings,
-            })
+            }
         })
     }
 
     /// Gives the context back to the pool of this thread.
-    pub(crate) fn give(mut self: Box<Self>) {
+    pub(crate) fn give(mut self) {
         self.context.reset();
         DEFLATERS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
@@ -371,8 +371,8 @@ fn span(before: u64, after: u64) -> usize {
 }
 
 thread_local! {
-    static INFLATERS: RefCell<Vec<Box<Inflater>>> = const { RefCell::new(Vec::new()) };
-    static DEFLATERS: RefCell<Vec<Box<Deflater>>> = const { RefCell::new(Vec::new()) };
+    static INFLATERS: RefCell<Vec<Inflater>> = const { RefCell::new(Vec::new()) };
+    static DEFLATERS: RefCell<Vec<Deflater>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How many contexts of each kind a thread keeps.

@@ -11,24 +11,29 @@
 /// assert_eq!(payload, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MaskingKey([u8; 4]);
+pub struct MaskingKey(
+    /// The octets as they stand in memory, so that a word is masked at once.
+    u32,
+);
 
 impl MaskingKey {
     /// The key as it stands on the wire. A client has to draw it anew for each frame, from a source that
     /// nobody can predict.
+    #[inline]
     pub const fn new(key: [u8; 4]) -> Self {
-        Self(key)
+        Self(u32::from_ne_bytes(key))
     }
 
     /// The octets of the key.
+    #[inline]
     pub const fn octets(self) -> [u8; 4] {
-        self.0
+        self.0.to_ne_bytes()
     }
 
     /// The key for a payload whose first `offset` octets were masked before.
     pub const fn at(self, offset: usize) -> Self {
-        let key = self.0;
-        Self([
+        let key = self.octets();
+        Self::new([
             key[offset & 3],
             key[(offset + 1) & 3],
             key[(offset + 2) & 3],
@@ -38,29 +43,39 @@ impl MaskingKey {
 
     /// Masks or unmasks `octets` in place; both are the same.
     ///
-    /// Blocks of 32 octets become vector instructions; what is left goes by words of 8, of 4, and octet
-    /// by octet, so that a short payload costs no loop over octets.
+    /// Blocks of 32 octets become vector instructions; what is left goes by halves, so that a short
+    /// payload costs no loop.
     #[inline]
     pub fn apply(self, octets: &mut [u8]) {
-        let [a, b, c, d] = self.0;
-        let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
         let (blocks, rest) = octets.as_chunks_mut::<BLOCK>();
         for block in blocks {
             for place in block.as_chunks_mut::<8>().0 {
-                *place = (u64::from_ne_bytes(*place) ^ word).to_ne_bytes();
+                self.word(place);
             }
         }
-        let (words, rest) = rest.as_chunks_mut::<8>();
-        for place in words {
-            *place = (u64::from_ne_bytes(*place) ^ word).to_ne_bytes();
+        let (places, rest) = rest.as_chunks_mut::<16>();
+        if let [place, ..] = places {
+            for place in place.as_chunks_mut::<8>().0 {
+                self.word(place);
+            }
         }
-        let (half, rest) = rest.as_chunks_mut::<4>();
-        for place in half {
-            *place = (u32::from_ne_bytes(*place) ^ u32::from_ne_bytes(self.0)).to_ne_bytes();
+        let (places, rest) = rest.as_chunks_mut::<8>();
+        if let [place, ..] = places {
+            self.word(place);
         }
-        for (octet, key) in rest.iter_mut().zip(self.0) {
+        let (places, rest) = rest.as_chunks_mut::<4>();
+        if let [place, ..] = places {
+            *place = (u32::from_ne_bytes(*place) ^ self.0).to_ne_bytes();
+        }
+        for (octet, key) in rest.iter_mut().take(3).zip(self.octets()) {
             *octet ^= key;
         }
+    }
+
+    #[inline]
+    fn word(self, place: &mut [u8; 8]) {
+        let key = u64::from(self.0);
+        *place = (u64::from_ne_bytes(*place) ^ (key << 32 | key)).to_ne_bytes();
     }
 }
 

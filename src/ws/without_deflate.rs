@@ -53,11 +53,11 @@ impl Inflating {
         match *agreed {}
     }
 
-    pub(crate) const fn begin(&mut self) -> Box<Inflater> {
+    pub(crate) const fn begin(&mut self) -> Inflater {
         match *self {}
     }
 
-    pub(crate) fn end(&mut self, _: Box<Inflater>) {
+    pub(crate) fn end(&mut self, _: Inflater) {
         match *self {}
     }
 }

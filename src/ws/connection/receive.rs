@@ -57,7 +57,7 @@ struct Assembly {
     gone: usize,
     fragments: u32,
     empty: u32,
-    inflater: Option<Box<Inflater>>,
+    inflater: Option<Inflater>,
     /// How much of `data` was checked to be UTF-8.
     checked: usize,
 }

@@ -16,6 +16,8 @@ pub(crate) struct Sending {
     state: State,
     /// Whether a fragmented message of ours has begun and not ended.
     inside_message: bool,
+    /// Neither masked nor compressed: a payload is sent as it is.
+    plain: bool,
     /// A client's.
     keys: Option<KeySource>,
     deflating: Option<Box<Deflating>>,
@@ -39,6 +41,7 @@ impl Sending {
         Self {
             state: State::default(),
             inside_message: false,
+            plain: keys.is_none() && deflate.is_none(),
             keys,
             deflating: deflate.map(|agreed| Box::new(Deflating::new(agreed))),
             pending: None,
@@ -63,11 +66,24 @@ impl Sending {
         out: &mut Out,
     ) -> Result<(), SendError> {
         self.may_send_data()?;
-        if self.deflating.is_some() && self.deflated(opcode, payload, out) {
+        if self.plain
+            && let Ok(len @ ..=LONGEST_CONTROL) = u8::try_from(payload.len())
+        {
+            // Nearly everything that a server sends: a head of two octets, and the payload as it is.
+            let octets = out.inline();
+            octets.extend_from_slice(&[opcode as u8 | FIN, len]);
+            octets.extend_from_slice(payload);
             return Ok(());
         }
-        self.frame(opcode as u8 | FIN, payload, out);
+        self.long_message(opcode, payload, out);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn long_message(&mut self, opcode: Opcode, payload: &[u8], out: &mut Out) {
+        if !self.deflated(opcode, payload, out) {
+            self.frame(opcode as u8 | FIN, payload, out);
+        }
     }
 
     pub(crate) fn send(&mut self, message: Message, out: &mut Out) -> Result<(), SendError> {
@@ -227,7 +243,6 @@ impl Sending {
         Ok(())
     }
 
-    #[inline]
     fn frame(&mut self, first: u8, payload: &[u8], out: &mut Out) {
         let octets = out.inline();
         octets.reserve(payload.len() + LONGEST_HEAD);

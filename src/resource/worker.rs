@@ -63,6 +63,8 @@ pub struct Slot {
     gone: AtomicBool,
     /// Made when the first handler asks to be told.
     told: OnceLock<Box<Notify>>,
+    /// Another protocol's connection outlives the function that was given it.
+    kept: AtomicBool,
 }
 
 impl Worker {
@@ -157,6 +159,7 @@ impl Worker {
             info,
             gone: AtomicBool::new(false),
             told: OnceLock::new(),
+            kept: AtomicBool::new(false),
         });
         slots.table[index as usize] = Some(slot.clone());
         slots.live += 1;
@@ -277,6 +280,28 @@ impl Slot {
         if self.waker.get().is_none() {
             let _ = self.waker.set(waker.clone());
         }
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Says whether the connection goes on without HTTP, whoever holds it.
+    pub(crate) fn set_kept(&self, kept: bool) {
+        self.kept.store(kept, Ordering::SeqCst);
+    }
+
+    /// Whether the connection goes on without HTTP.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::SeqCst)
+    }
+
+    /// A number that spreads connections: few share it.
+    pub(crate) const fn index(&self) -> u32 {
+        self.index
     }
 
     /// Moves the deadline; 0 is none.

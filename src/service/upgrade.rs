@@ -1,10 +1,12 @@
 //! The hand-over of a connection to another protocol.
 
 use crate::resource::io::Io;
+use crate::resource::worker::{Slot, Worker};
 use bytes::{Buf, Bytes};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -15,16 +17,64 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Upgraded {
     io: Io,
     read_ahead: Bytes,
+    place: Option<Place>,
 }
 
 impl Upgraded {
-    pub(crate) const fn new(io: Io, read_ahead: Bytes) -> Self {
-        Self { io, read_ahead }
+    pub(crate) const fn new(io: Io, read_ahead: Bytes, place: Option<Place>) -> Self {
+        Self {
+            io,
+            read_ahead,
+            place,
+        }
     }
 
-    /// The transport and the octets that came before it was handed over.
+    /// The transport and the octets that came before it was handed over. The server forgets the
+    /// connection when the function that was given it ends.
     pub fn into_parts(self) -> (Io, Bytes) {
         (self.io, self.read_ahead)
+    }
+
+    /// The same, with the connection's place in the server, which keeps it there until it is dropped.
+    pub(crate) fn into_placed(self) -> (Io, Bytes, Option<Place>) {
+        (self.io, self.read_ahead, self.place)
+    }
+}
+
+/// A connection's place in its server: deadlines, drain, byte budget. While it lives the connection counts.
+#[derive(Debug)]
+pub(crate) struct Place {
+    worker: Arc<Worker>,
+    slot: Arc<Slot>,
+}
+
+impl Place {
+    pub(crate) fn new(worker: Arc<Worker>, slot: Arc<Slot>) -> Self {
+        slot.set_kept(true);
+        Self { worker, slot }
+    }
+
+    /// The clock, the phase, the budget and the counters.
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// The deadline, and whom to wake.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Charges what the connection holds while it waits.
+    pub(crate) fn charge(&self, octets: usize) {
+        self.worker.charge(&self.slot, octets);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.charge(0);
+        self.slot.set_kept(false);
+        self.slot.wake();
     }
 }
 

@@ -28,6 +28,8 @@ pub mod message;
 pub mod origin;
 pub mod out;
 pub mod prepared;
+pub mod route;
+pub mod socket;
 pub mod state;
 pub mod utf8;
 #[cfg(not(feature = "ws-deflate"))]

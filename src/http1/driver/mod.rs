@@ -30,7 +30,7 @@ use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
-use crate::service::upgrade::{UpgradeFuture, Upgraded};
+use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -74,6 +74,8 @@ pub(crate) struct Link {
 enum Stage {
     Http(Http),
     Upgraded(UpgradeFuture),
+    /// The upgraded connection was handed to somebody else, who still has it.
+    Kept,
     Ended,
 }
 
@@ -82,6 +84,7 @@ impl std::fmt::Debug for Stage {
         f.write_str(match self {
             Self::Http(_) => "Http",
             Self::Upgraded(_) => "Upgraded",
+            Self::Kept => "Kept",
             Self::Ended => "Ended",
         })
     }
@@ -150,7 +153,8 @@ impl<P: Unpin> Future for Connection<P> {
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
                             match respond::guarded(|| {
-                                on_upgrade.run(Upgraded::new(http.io, read_ahead))
+                                let place = Place::new(worker.clone(), me.link.slot.clone());
+                                on_upgrade.run(Upgraded::new(http.io, read_ahead, Some(place)))
                             }) {
                                 Ok(future) => me.stage = Stage::Upgraded(future),
                                 Err(_) => worker.counters.add(Counter::HandlerPanics),
@@ -159,8 +163,7 @@ impl<P: Unpin> Future for Connection<P> {
                     }
                 },
                 Stage::Upgraded(future) => {
-                    if me.link.shared.worker.phase() == Phase::Forced {
-                        me.link.shared.worker.counters.add(Counter::DrainForced);
+                    if me.link.must_end() {
                         me.stage = Stage::Ended;
                         continue;
                     }
@@ -169,11 +172,28 @@ impl<P: Unpin> Future for Connection<P> {
                         Ok(Poll::Ready(())) => {}
                         Err(_) => me.link.shared.worker.counters.add(Counter::HandlerPanics),
                     }
+                    me.stage = Stage::Kept;
+                }
+                Stage::Kept => {
+                    if me.link.slot.is_kept() && !me.link.must_end() {
+                        return Poll::Pending;
+                    }
                     me.stage = Stage::Ended;
                 }
                 Stage::Ended => return Poll::Ready(()),
             }
         }
+    }
+}
+
+impl Link {
+    /// Whether an upgraded connection has to end now, whatever it is doing.
+    fn must_end(&self) -> bool {
+        let forced = self.shared.worker.phase() == Phase::Forced;
+        if forced {
+            self.shared.worker.counters.add(Counter::DrainForced);
+        }
+        forced || self.slot.is_shed()
     }
 }
 

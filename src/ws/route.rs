@@ -1,0 +1,187 @@
+//! WebSockets in a router: the extractor, and the route.
+
+use crate::service::error::Error;
+use crate::service::handler::FromRequestParts;
+use crate::service::request::Parts;
+use crate::service::response::{IntoResponse, Response};
+use crate::ws::connection::Connection;
+use crate::ws::deflate;
+use crate::ws::handshake::server::{Head, Opening, Refusal, Terms};
+use crate::ws::handshake::subprotocol::Subprotocols;
+use crate::ws::origin::Policy;
+use crate::ws::socket::config::Config;
+use crate::ws::socket::{IntoClose, WebSocket};
+use std::sync::Arc;
+
+/// A request that opens a WebSocket: answer with [`on_upgrade`](Self::on_upgrade), or with anything else
+/// to refuse it in HTTP.
+///
+/// ```no_run
+/// use wireline::ws::route::WebSocketUpgrade;
+/// use wireline::{Response, Router};
+///
+/// async fn echo(upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.on_upgrade(async |mut socket| {
+///         while let Some(Ok(message)) = socket.recv().await {
+///             let _ = socket.send(message).await;
+///         }
+///     })
+/// }
+/// let routes = Router::new().get("/echo", echo).build();
+/// ```
+#[derive(Debug)]
+pub struct WebSocketUpgrade {
+    /// The fields that decide, copied off the head.
+    fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+    protocols: Vec<String>,
+    terms: Terms,
+    config: Config,
+}
+
+impl WebSocketUpgrade {
+    /// Which pages may open it.
+    #[must_use]
+    pub fn origin(mut self, policy: Policy) -> Self {
+        self.terms.origin = policy;
+        self
+    }
+
+    /// How a subprotocol is chosen.
+    #[must_use]
+    pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Self {
+        self.terms.subprotocols = subprotocols;
+        self
+    }
+
+    /// Allows permessage-deflate.
+    #[must_use]
+    pub fn deflate(mut self, config: deflate::Config) -> Self {
+        self.terms.deflate = Some(config);
+        self
+    }
+
+    /// Limits, deadlines and queues.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The subprotocols that the client offers.
+    pub fn requested_protocols(&self) -> impl Iterator<Item = &str> {
+        self.protocols.iter().map(String::as_str)
+    }
+
+    /// 101, and `handler` with the socket; or the refusal, when the terms are not met. What the handler
+    /// returns ends the socket: nothing with 1000, an error with 1008 or 1011.
+    pub fn on_upgrade<F, Fut>(self, handler: F) -> Response
+    where
+        F: FnOnce(WebSocket) -> Fut + Send + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: IntoClose,
+    {
+        let accepted = match self
+            .opening()
+            .and_then(|opening| opening.accept(&self.terms))
+        {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refusal.into_response(),
+        };
+        let fields = accepted.fields();
+        let connection = Connection::server(accepted.deflate.as_ref());
+        let (protocol, config) = (accepted.protocol, Arc::new(self.config));
+        let response = Response::upgrade("websocket", move |upgraded| {
+            WebSocket::serve(
+                upgraded,
+                connection,
+                protocol,
+                config,
+                async move |socket| handler(socket).await.into_close(),
+            )
+        });
+        fields
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("sec-"))
+            .fold(response, |response, (name, value)| {
+                response.with_header(name, value)
+            })
+    }
+
+    fn opening(&self) -> Result<Opening<'_>, Refusal> {
+        Opening::read(
+            HEAD,
+            self.fields.iter().map(|(name, value)| (&**name, &**value)),
+        )
+    }
+}
+
+impl FromRequestParts for WebSocketUpgrade {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts) -> Result<Self, Refusal> {
+        let head = Head {
+            method: parts.method(),
+            version: parts.version(),
+            content: parts.header("content-length").is_some_and(|len| len != "0")
+                || parts.header("transfer-encoding").is_some(),
+        };
+        let fields: Vec<(Box<[u8]>, Box<[u8]>)> = parts
+            .headers()
+            .iter()
+            .filter(|(name, _)| decides(name))
+            .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
+            .collect();
+        let opening = Opening::read(head, fields.iter().map(|(name, value)| (&**name, &**value)))?;
+        let protocols = opening
+            .protocols()
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect();
+        Ok(Self {
+            fields,
+            protocols,
+            terms: Terms::default(),
+            config: Config::default(),
+        })
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let response = Response::text(self.reason()).with_status(self.status());
+        self.fields()
+            .iter()
+            .fold(response, |response, (name, value)| {
+                response.with_header(*name, *value)
+            })
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status(), refusal.reason())
+    }
+}
+
+fn decides(name: &str) -> bool {
+    [
+        "host",
+        "origin",
+        "cookie",
+        "upgrade",
+        "connection",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The head has been judged when the fields are read again.
+const HEAD: Head<'static> = Head {
+    method: &http::Method::GET,
+    version: http::Version::HTTP_11,
+    content: false,
+};

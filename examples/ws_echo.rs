@@ -1,11 +1,12 @@
 //! A WebSocket that sends back what it receives: `cargo run --example ws_echo -- 127.0.0.1:8000`, then
 //! `websocat ws://127.0.0.1:8000/ws`.
 //!
-//! `/ws` takes messages one by one; `/lent` answers from the read buffer, without a copy or an allocation.
+//! `/ws` takes messages one by one, `/deflate` compressed ones as well; `/lent` answers from the read buffer, without a copy or an allocation.
 
 use std::ops::ControlFlow;
 use wireline::router::{BuildError, Routes};
 use wireline::ws::connection::Lent;
+use wireline::ws::deflate;
 use wireline::ws::limits::Limits;
 use wireline::ws::route::WebSocketUpgrade;
 use wireline::ws::socket::config::Config;
@@ -17,6 +18,7 @@ pub(crate) fn routes() -> Result<Routes, BuildError> {
         .get("/", echo)
         .get("/ws", echo)
         .get("/lent", lent)
+        .get("/deflate", deflated)
         .build()
 }
 
@@ -28,6 +30,11 @@ async fn echo(upgrade: WebSocketUpgrade) -> Response {
             }
         }
     })
+}
+
+/// The same with permessage-deflate, when the client offers it.
+async fn deflated(upgrade: WebSocketUpgrade) -> Response {
+    echo(upgrade.deflate(deflate::Config::default())).await
 }
 
 async fn lent(upgrade: WebSocketUpgrade) -> Response {

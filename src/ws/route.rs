@@ -32,11 +32,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct WebSocketUpgrade {
     /// The fields that decide, copied off the head.
-    fields: Vec<(Box<[u8]>, Box<[u8]>)>,
+    fields: Vec<Field>,
     protocols: Vec<String>,
     terms: Terms,
     config: Config,
 }
+
+/// A field's name and value.
+type Field = (Box<[u8]>, Box<[u8]>);
 
 impl WebSocketUpgrade {
     /// Which pages may open it.
@@ -125,7 +128,7 @@ impl FromRequestParts for WebSocketUpgrade {
             content: parts.header("content-length").is_some_and(|len| len != "0")
                 || parts.header("transfer-encoding").is_some(),
         };
-        let fields: Vec<(Box<[u8]>, Box<[u8]>)> = parts
+        let fields: Vec<Field> = parts
             .headers()
             .iter()
             .filter(|(name, _)| decides(name))

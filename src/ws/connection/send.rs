@@ -65,7 +65,7 @@ impl Sending {
         payload: &[u8],
         out: &mut Out,
     ) -> Result<(), SendError> {
-        self.may_send_data()?;
+        self.begin_data(out)?;
         if self.plain
             && let Ok(len @ ..=LONGEST_CONTROL) = u8::try_from(payload.len())
         {
@@ -100,14 +100,14 @@ impl Sending {
         if payload.len() < SHARED_FROM || self.keys.is_some() || self.deflating.is_some() {
             return self.message(opcode, &payload, out);
         }
-        self.may_send_data()?;
+        self.begin_data(out)?;
         push_head(out.inline(), opcode as u8 | FIN, payload.len() as u64, None);
         out.push(payload);
         Ok(())
     }
 
     pub(crate) fn prepared(&mut self, message: &Prepared, out: &mut Out) -> Result<(), SendError> {
-        self.may_send_data()?;
+        self.begin_data(out)?;
         if self.keys.is_some() {
             // A client masks each frame anew, so nothing can be shared.
             return self.message(message.opcode(), message.payload(), out);
@@ -232,13 +232,18 @@ impl Sending {
         }
     }
 
+    /// Whether a message may begin. Pongs that are owed go before it: whoever sent a ping inside a message
+    /// shall not wait for the answer to that message.
     #[inline]
-    const fn may_send_data(&self) -> Result<(), SendError> {
+    fn begin_data(&mut self, out: &mut Out) -> Result<(), SendError> {
         if !self.state.is_open() {
             return Err(SendError::Closing);
         }
         if self.inside_message {
             return Err(SendError::OutOfOrder);
+        }
+        if self.pending.is_some() {
+            self.pending(out);
         }
         Ok(())
     }

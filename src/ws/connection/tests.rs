@@ -142,6 +142,20 @@ fn of_a_flood_of_pings_the_first_and_the_newest_are_answered() {
 }
 
 #[test]
+fn a_pong_goes_before_the_answer_to_what_came_after_its_ping() {
+    let (mut server, mut buf, mut out, limits) = server();
+    buf.extend_from_slice(b"\x01\x81\0\0\0\0a\x89\x80\0\0\0\0\x80\x81\0\0\0\0b");
+    let flow = server.receive_each(&mut buf, &mut out, &limits, |lent, replies| {
+        if let Lent::Text(text) = lent {
+            replies.text(text).unwrap();
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(flow.is_ok());
+    assert_eq!(out.to_vec(), b"\x8a\0\x81\x02ab");
+}
+
+#[test]
 fn control_frames_have_a_rate() {
     let (mut server, mut buf, _, limits) = server();
     let mut pings = |server: &mut Connection, count: usize| {

@@ -288,6 +288,7 @@ impl Core {
             Poll::Ready(Ok(_)) => {
                 if let Some(place) = &self.place {
                     self.timing.heard = place.worker().now();
+                    self.timing.pinged = 0;
                     live.connection
                         .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
                 }
@@ -435,9 +436,6 @@ impl Core {
             due = due.min(after(timing.stalled, config.write_timeout));
         }
         if !config.ping_interval.is_zero() && timing.closing == 0 {
-            if timing.heard > timing.pinged {
-                timing.pinged = 0;
-            }
             if timing.pinged != 0 && after(timing.pinged, config.pong_timeout) <= now {
                 // What the peer said may lie there because the handler does not read.
                 if self.io.poll_readable(cx).is_ready() {

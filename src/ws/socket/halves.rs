@@ -81,7 +81,7 @@ impl WsReceiver {
         poll_fn(|cx| self.poll_each(cx, &mut f)).await
     }
 
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, SocketError>>> {
+    fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, SocketError>>> {
         loop {
             return Poll::Ready(match ready!(self.poll_event(cx)) {
                 None => None,
@@ -93,7 +93,7 @@ impl WsReceiver {
         }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SocketError>>> {
+    fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SocketError>>> {
         let shared = &self.shared;
         let mut core = shared.lock();
         loop {
@@ -130,11 +130,7 @@ impl WsReceiver {
         }
     }
 
-    fn poll_each<F>(
-        &mut self,
-        cx: &mut Context<'_>,
-        f: &mut F,
-    ) -> Poll<Option<Result<(), SocketError>>>
+    fn poll_each<F>(&self, cx: &mut Context<'_>, f: &mut F) -> Poll<Option<Result<(), SocketError>>>
     where
         F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
     {
@@ -234,7 +230,7 @@ impl Drop for WsReceiver {
 impl Stream for WsReceiver {
     type Item = Result<Message, SocketError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_message(cx)
     }
 }

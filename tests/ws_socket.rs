@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use talk::{Watch, pass};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wireline::extract::{Path, RawQuery};
 use wireline::resource::counters::Counter;
 use wireline::router::Routes;
 use wireline::service::error::Error;
@@ -16,7 +17,7 @@ use wireline::ws::close::CloseCode;
 use wireline::ws::connection::Lent;
 use wireline::ws::route::WebSocketUpgrade;
 use wireline::ws::socket::config::{Config, Overflow};
-use wireline::ws::socket::{Sent, SocketError};
+use wireline::ws::socket::{Sent, SocketError, WebSocket};
 use wireline::{Response, Router};
 
 fn routes() -> Routes {
@@ -89,15 +90,23 @@ fn routes() -> Routes {
             })
         })
         .get("/floods/{policy}", floods)
+        .websocket(
+            "/greet/{name}",
+            async |socket: WebSocket, Path(name): Path<String>, query: RawQuery| {
+                let query = query.0.unwrap_or_default();
+                socket
+                    .send(format!("{name} {query}"))
+                    .await
+                    .expect("it is open");
+                CloseCode::AWAY
+            },
+        )
         .build()
         .expect("good routes")
 }
 
 /// Sends a hundred messages of 10,000 octets to a queue of 50,000, and says what became of the last.
-async fn floods(
-    wireline::extract::Path(policy): wireline::extract::Path<String>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+async fn floods(Path(policy): Path<String>, upgrade: WebSocketUpgrade) -> Response {
     let overflow = match policy.as_str() {
         "newest" => Overflow::DropNewest,
         "oldest" => Overflow::DropOldest,
@@ -391,5 +400,14 @@ async fn a_full_queue_does_what_its_policy_says() {
 async fn what_does_not_open_a_socket_is_answered_in_http() {
     let client = TestClient::new(routes());
     let answer = client.get("/echo").await;
+    assert_eq!(answer.status, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_of_websockets_has_arguments() {
+    let client = TestClient::new(routes());
+    let mut io = open(&client, "/greet/you?there").await;
+    expect(&mut io, b"\x81\x09you there\x88\x0c\x03\xe9Going away").await;
+    let answer = client.get("/greet/%ff").await;
     assert_eq!(answer.status, 400);
 }

@@ -1,8 +1,9 @@
 //! WebSockets in a router: the extractor, and the route.
 
+use crate::router::Router;
 use crate::service::error::Error;
-use crate::service::handler::FromRequestParts;
-use crate::service::request::Parts;
+use crate::service::handler::{FromRequestParts, Handler, RouteCheck};
+use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
 use crate::ws::connection::Connection;
 use crate::ws::deflate;
@@ -11,6 +12,8 @@ use crate::ws::handshake::subprotocol::Subprotocols;
 use crate::ws::origin::Policy;
 use crate::ws::socket::config::Config;
 use crate::ws::socket::{IntoClose, WebSocket};
+use std::convert::Infallible;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A request that opens a WebSocket: answer with [`on_upgrade`](Self::on_upgrade), or with anything else
@@ -146,6 +149,150 @@ impl FromRequestParts for WebSocketUpgrade {
             terms: Terms::default(),
             config: Config::default(),
         })
+    }
+}
+
+impl Router {
+    /// A route that opens WebSockets: `handler` takes the socket and up to eight arguments from the head of
+    /// the request, as any handler. An argument that is not to be had answers in HTTP, before the
+    /// upgrade. What the handler returns ends the socket, see [`IntoClose`].
+    ///
+    /// A body extractor is no such argument: a request that opens a WebSocket has no content.
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::extract::Path;
+    /// use wireline::ws::socket::WebSocket;
+    ///
+    /// async fn greet(socket: WebSocket, Path(name): Path<String>) {
+    ///     let _ = socket.send(format!("Hello, {name}!")).await;
+    /// }
+    /// assert!(Router::new().websocket("/greet/{name}", greet).build().is_ok());
+    /// ```
+    #[must_use]
+    pub fn websocket<H, Args>(self, path: &str, handler: H) -> Self
+    where
+        H: WebSocketHandler<Args>,
+        Args: 'static,
+    {
+        self.websocket_with(path, |upgrade| upgrade, handler)
+    }
+
+    /// The same, with terms: `terms` says which pages, subprotocols, extensions and limits.
+    #[must_use]
+    pub fn websocket_with<H, Args, T>(self, path: &str, terms: T, handler: H) -> Self
+    where
+        H: WebSocketHandler<Args>,
+        Args: 'static,
+        T: Fn(WebSocketUpgrade) -> WebSocketUpgrade + Clone + Send + Sync + 'static,
+    {
+        let route = Opens {
+            terms,
+            handler,
+            args: PhantomData,
+        };
+        self.get(path, route)
+    }
+}
+
+/// A function that takes a socket and up to eight extractors.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler of WebSockets",
+    note = "it is an async function of a `WebSocket` and at most 8 extractors that do not take the body"
+)]
+pub trait WebSocketHandler<Args>: Clone + Send + Sync + 'static {
+    /// Extracts the arguments and answers the upgrade.
+    fn open(
+        self,
+        parts: Parts,
+        upgrade: WebSocketUpgrade,
+    ) -> impl Future<Output = Response> + Send + 'static;
+
+    /// As [`Handler::check`].
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    fn check(route: &RouteCheck<'_>) -> Result<(), String>;
+}
+
+macro_rules! websocket_handler {
+    ($($part:ident)*) => {
+        impl<Fun, Fut, $($part,)*> WebSocketHandler<($($part,)*)> for Fun
+        where
+            Fun: Fn(WebSocket, $($part,)*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future + Send + 'static,
+            Fut::Output: IntoClose,
+            $($part: FromRequestParts + 'static,)*
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one macro for every number of arguments")]
+            async fn open(self, mut parts: Parts, upgrade: WebSocketUpgrade) -> Response {
+                $(let $part = match $part::from_request_parts(&mut parts).await {
+                    Ok(value) => value,
+                    Err(rejection) => return rejection.into_response(),
+                };)*
+                upgrade.on_upgrade(move |socket| self(socket, $($part,)*))
+            }
+
+            #[allow(unused_variables, reason = "a handler without arguments asks nothing")]
+            fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+                $($part::check(route)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+websocket_handler!();
+websocket_handler!(A);
+websocket_handler!(A B);
+websocket_handler!(A B C);
+websocket_handler!(A B C D);
+websocket_handler!(A B C D E);
+websocket_handler!(A B C D E F);
+websocket_handler!(A B C D E F G);
+websocket_handler!(A B C D E F G H);
+
+/// A handler of WebSockets as one of requests.
+struct Opens<T, H, Args> {
+    terms: T,
+    handler: H,
+    args: PhantomData<fn() -> Args>,
+}
+
+impl<T: Clone, H: Clone, Args> Clone for Opens<T, H, Args> {
+    fn clone(&self) -> Self {
+        Self {
+            terms: self.terms.clone(),
+            handler: self.handler.clone(),
+            args: PhantomData,
+        }
+    }
+}
+
+/// Marks the handlers of WebSockets.
+#[derive(Debug)]
+pub struct ViaWebSocket(Infallible);
+
+impl<T, H, Args> Handler<ViaWebSocket> for Opens<T, H, Args>
+where
+    T: Fn(WebSocketUpgrade) -> WebSocketUpgrade + Clone + Send + Sync + 'static,
+    H: WebSocketHandler<Args>,
+    Args: 'static,
+{
+    async fn call(self, request: Request) -> Response {
+        let (mut parts, _body) = request.into_parts();
+        match WebSocketUpgrade::from_request_parts(&mut parts).await {
+            Ok(upgrade) => {
+                let upgrade = (self.terms)(upgrade);
+                self.handler.open(parts, upgrade).await
+            }
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        H::check(route)
     }
 }
 

@@ -18,6 +18,8 @@ pub mod config;
 mod core;
 mod drive;
 mod halves;
+#[cfg(feature = "json")]
+mod json;
 
 use crate::service::upgrade::Upgraded;
 use crate::ws::close::{CloseCode, CloseFrame};
@@ -80,7 +82,6 @@ pub enum SocketError {
     /// The payload is too long for a control frame.
     TooLong,
     /// The value does not become JSON.
-    #[cfg_attr(not(feature = "json"), doc(hidden))]
     Json(String),
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use wireline::app::App;
 use wireline::extract::Path;
@@ -12,10 +13,15 @@ use wireline::server::Server;
 use wireline::service::body::{Body, BodyError};
 use wireline::service::request::Request;
 use wireline::service::response::Response;
+use wireline::ws::connection::Lent;
+use wireline::ws::limits::Limits;
+use wireline::ws::route::WebSocketUpgrade;
+use wireline::ws::socket::WebSocket;
+use wireline::ws::socket::config::Config;
 
 /// Serves what the load tests ask for, through the router, with every default protection on.
 ///
-/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink.
+/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink, messages and the send queue of /ws up to 64 MiB.
 #[derive(Parser)]
 #[command(name = "bench-server", version)]
 struct Args {
@@ -83,6 +89,7 @@ fn router() -> Router {
         .get("/static/style.css", move || {
             std::future::ready(Response::bytes(style.clone(), CSS))
         })
+        .websocket_with("/ws", raised, echo_messages)
         .merge(unlimited)
 }
 
@@ -130,6 +137,36 @@ async fn bytes(Path(n): Path<u64>) -> Response {
     Response::new(Body::from_chunks(chunks))
         .with_content_type(OCTETS)
         .with_header("content-length", n)
+}
+
+/// Every message back, all that one read has brought in one write.
+async fn echo_messages(mut socket: WebSocket) {
+    while let Some(Ok(())) = socket
+        .recv_each(|lent, replies| {
+            let sent = match lent {
+                Lent::Text(text) => replies.text(text),
+                Lent::Binary(octets) => replies.binary(octets),
+                _ => Ok(()),
+            };
+            match sent {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })
+        .await
+    {}
+}
+
+fn raised(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade.config(Config {
+        limits: Limits {
+            frame: 64 << 20,
+            message: 64 << 20,
+            ..Limits::default()
+        },
+        queue: 64 << 20,
+        ..Config::default()
+    })
 }
 
 async fn post(Path((id, post)): Path<(String, String)>) -> String {

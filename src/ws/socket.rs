@@ -20,6 +20,7 @@ mod drive;
 mod halves;
 #[cfg(feature = "json")]
 mod json;
+mod live;
 
 use crate::service::upgrade::Upgraded;
 use crate::ws::close::{CloseCode, CloseFrame};

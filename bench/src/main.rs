@@ -16,8 +16,8 @@ use wireline::service::response::Response;
 use wireline::ws::connection::Lent;
 use wireline::ws::limits::Limits;
 use wireline::ws::route::WebSocketUpgrade;
-use wireline::ws::socket::WebSocket;
 use wireline::ws::socket::config::Config;
+use wireline::ws::socket::{SocketError, WebSocket};
 
 /// Serves what the load tests ask for, through the router, with every default protection on.
 ///
@@ -140,21 +140,17 @@ async fn bytes(Path(n): Path<u64>) -> Response {
 }
 
 /// Every message back, all that one read has brought in one write.
-async fn echo_messages(mut socket: WebSocket) {
-    while let Some(Ok(())) = socket
-        .recv_each(|lent, replies| {
+async fn echo_messages(mut socket: WebSocket) -> Result<(), SocketError> {
+    socket
+        .each(|lent, replies| {
             let sent = match lent {
                 Lent::Text(text) => replies.text(text),
                 Lent::Binary(octets) => replies.binary(octets),
                 _ => Ok(()),
             };
-            match sent {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
+            sent.map_or(ControlFlow::Break(()), ControlFlow::Continue)
         })
         .await
-    {}
 }
 
 fn raised(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {

@@ -1,7 +1,7 @@
 //! The hand-over of a connection to another protocol.
 
 use crate::resource::io::Io;
-use crate::resource::worker::{Slot, Worker};
+use crate::resource::worker::{Phase, Slot, Worker};
 use bytes::{Buf, Bytes};
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -54,6 +54,14 @@ impl Place {
         Self { worker, slot }
     }
 
+    /// What says whether there is anything to look at.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch {
+            worker: self.worker.clone(),
+            slot: self.slot.clone(),
+        }
+    }
+
     /// The clock, the phase, the budget and the counters.
     pub(crate) fn worker(&self) -> &Worker {
         &self.worker
@@ -67,6 +75,23 @@ impl Place {
     /// Charges what the connection holds while it waits.
     pub(crate) fn charge(&self, octets: usize) {
         self.worker.charge(&self.slot, octets);
+    }
+}
+
+/// Looks at a connection's place for whoever runs it, without a lock.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    worker: Arc<Worker>,
+    slot: Arc<Slot>,
+}
+
+impl Watch {
+    /// Whether a deadline has passed, the server is stopping, or the connection has to end.
+    #[inline]
+    pub(crate) fn calls(&self) -> bool {
+        self.slot.is_due(self.worker.now())
+            || self.worker.phase() != Phase::Running
+            || self.slot.is_gone()
     }
 }
 

@@ -52,6 +52,12 @@ impl Out {
         self.buf.capacity() + self.shared_len
     }
 
+    /// What waits, when it is one piece.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then(|| &self.buf[self.at..])
+    }
+
     /// What waits, in order, as up to `slices.len()` slices; gives how many were filled.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut filled, mut at) = (0, self.at);

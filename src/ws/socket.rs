@@ -144,6 +144,41 @@ impl WebSocket {
         self.receiver.recv_each(f).await
     }
 
+    /// Lends everything that is received to `f`, which may answer at once, until `f` breaks or the peer is
+    /// gone. All answers to what one read has brought leave in one write; a peer that does not take them is
+    /// not read from once they pass the queue's bound. `f` must not wait.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// What [`recv`](Self::recv) would give.
+    ///
+    /// ```no_run
+    /// use std::ops::ControlFlow;
+    /// use wireline::ws::connection::Lent;
+    /// use wireline::ws::socket::{SocketError, WebSocket};
+    ///
+    /// async fn echo(mut socket: WebSocket) -> Result<(), SocketError> {
+    ///     socket
+    ///         .each(|lent, replies| {
+    ///             let sent = match lent {
+    ///                 Lent::Text(text) => replies.text(text),
+    ///                 Lent::Binary(octets) => replies.binary(octets),
+    ///                 _ => Ok(()),
+    ///             };
+    ///             sent.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    pub async fn each<F>(&mut self, f: F) -> Result<(), SocketError>
+    where
+        F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
+    {
+        self.receiver.each(f).await
+    }
+
     /// Queues a message, after waiting for room if that is the policy. It leaves with everything else that
     /// this poll queues.
     ///

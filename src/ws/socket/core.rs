@@ -4,7 +4,7 @@ use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
-use crate::service::upgrade::Place;
+use crate::service::upgrade::{Place, Watch};
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::Connection;
 use crate::ws::error::SendError;
@@ -51,6 +51,8 @@ pub(super) struct Core {
     pub(super) ended: bool,
     /// Nobody receives: whoever writes reads as well, and throws away.
     pub(super) deaf: bool,
+    /// The last read took all that there was.
+    drained: bool,
     /// A Close is to be sent once the lent batch is back.
     close_after: Option<Option<CloseFrame>>,
     timing: Timing,
@@ -109,6 +111,7 @@ impl Shared {
                 place,
                 ended: false,
                 deaf: false,
+                drained: true,
                 close_after: None,
                 timing,
             }),
@@ -125,7 +128,8 @@ impl Shared {
     /// After something was queued: whoever writes learns of it.
     #[inline]
     pub(super) fn written_by_others(&self, core: MutexGuard<'_, Core>) {
-        if self.polling.load(Ordering::SeqCst) {
+        // Under the lock, which the task that writes takes after it has cleared the flag.
+        if self.polling.load(Ordering::Relaxed) {
             return;
         }
         if let Some(place) = &core.place {
@@ -228,6 +232,11 @@ impl Core {
         }
     }
 
+    /// What says without the lock whether there is anything to look at.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        self.place.as_ref().map(Place::watch)
+    }
+
     /// Takes the protocol out for a batch.
     pub(super) fn lend(&mut self) -> Option<Box<Live>> {
         self.live.take()
@@ -259,20 +268,28 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        if live.read.is_empty() {
+        if self.drained && live.read.is_empty() {
+            // Most likely there is nothing: no buffer is borrowed to learn that.
             live.rest();
+            match self.io.poll_readable(cx) {
+                Poll::Ready(readable) => readable?,
+                Poll::Pending => {
+                    self.drained = false;
+                    return Poll::Pending;
+                }
+            }
         }
-        ready!(self.io.poll_readable(cx))?;
         if live.read.capacity() == 0 {
             live.read = pool::take();
+        } else {
+            let want = live
+                .connection
+                .wants(&live.read)
+                .clamp(MIN_READ, READ_BUFFER.max(3 * live.read.len()));
+            live.read.reserve(want);
         }
-        let want = live
-            .connection
-            .wants(&live.read)
-            .clamp(MIN_READ, READ_BUFFER.max(3 * live.read.len()));
-        live.read.reserve(want);
-        let read = self.io.poll_read(cx, &mut live.read);
-        match read {
+        let room = live.read.capacity() - live.read.len();
+        match self.io.poll_read(cx, &mut live.read) {
             Poll::Pending => {
                 if live.read.is_empty() {
                     live.rest();
@@ -283,7 +300,8 @@ impl Core {
                 live.connection.receive_end();
                 Poll::Ready(Ok(false))
             }
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(len)) => {
+                self.drained = len < room;
                 if let Some(place) = &self.place {
                     self.timing.heard = place.worker().now();
                     self.timing.pinged = 0;
@@ -305,18 +323,8 @@ impl Core {
             let Some(live) = self.live.as_deref_mut() else {
                 return Poll::Pending;
             };
-            if live.waiting() < FRAMED {
-                if live.connection.has_pending() {
-                    let (connection, out) = live.parts();
-                    connection.send_pending(out);
-                }
-                while live.waiting() < FRAMED
-                    && let Some(message) = self.queue.pop_front()
-                {
-                    self.queued -= message.as_bytes().len() + OVERHEAD;
-                    // Refused only when a Close overtook it: then nothing is sent any more.
-                    let _ = live.send(message);
-                }
+            if live.connection.has_pending() || !self.queue.is_empty() {
+                frame_more(live, &mut self.queue, &mut self.queued);
             }
             let Some(out) = live.out.as_deref_mut().filter(|out| !out.is_empty()) else {
                 give_out(&mut live.out);
@@ -327,9 +335,15 @@ impl Core {
                 self.wake_waiters();
                 return Poll::Ready(Ok(()));
             };
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = out.slices(&mut slices);
-            match self.io.poll_writev(cx, &slices[..filled]) {
+            let written = match out.only() {
+                Some(octets) => self.io.poll_writev(cx, &[IoSlice::new(octets)]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let filled = out.slices(&mut slices);
+                    self.io.poll_writev(cx, &slices[..filled])
+                }
+            };
+            match written {
                 Poll::Ready(Ok(len)) => {
                     out.advance(len);
                     self.timing.stalled = 0;
@@ -389,19 +403,28 @@ impl Core {
     }
 
     /// Meets the deadlines and the drain, and sets when to look again. `false`: the connection has to end.
+    #[inline]
     pub(super) fn keep_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
+        let (Some(place), Some(live)) = (&self.place, &self.live) else {
+            return true;
+        };
+        if place.worker().now() < self.timing.next
+            && place.worker().phase() == Phase::Running
+            && (self.timing.closing != 0 || live.connection.state().is_open())
+        {
+            return true;
+        }
+        self.look_at_time(cx, config)
+    }
+
+    #[inline(never)]
+    fn look_at_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
         let (Some(place), Some(live)) = (&self.place, self.live.as_deref_mut()) else {
             return true;
         };
         let (worker, slot) = (place.worker(), place.slot());
         let now = worker.now();
         let timing = &mut self.timing;
-        if now < timing.next
-            && worker.phase() == Phase::Running
-            && (timing.closing != 0 || live.connection.state().is_open())
-        {
-            return true;
-        }
         if !live.connection.state().is_open() && timing.closing == 0 {
             timing.closing = now;
         }
@@ -530,6 +553,22 @@ impl Core {
         self.place
             .as_ref()
             .is_some_and(|place| place.slot().is_gone() || place.worker().phase() == Phase::Forced)
+    }
+}
+
+/// Frames what the peer is owed and what waits, up to a bound.
+#[inline(never)]
+fn frame_more(live: &mut Live, queue: &mut VecDeque<Message>, queued: &mut usize) {
+    if live.waiting() < FRAMED && live.connection.has_pending() {
+        let (connection, out) = live.parts();
+        connection.send_pending(out);
+    }
+    while live.waiting() < FRAMED
+        && let Some(message) = queue.pop_front()
+    {
+        *queued -= message.as_bytes().len() + OVERHEAD;
+        // Refused only when a Close overtook it: then nothing is sent any more.
+        let _ = live.send(message);
     }
 }
 

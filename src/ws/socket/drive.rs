@@ -7,6 +7,7 @@
 //! Whatever a handler sends in one poll leaves in one write. When it has ended, the closing handshake follows.
 
 use crate::resource::counters::Counter;
+use crate::service::upgrade::Watch;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::state::State;
@@ -24,17 +25,18 @@ where
 {
     let mut handler = pin!(handler);
     let mut running = true;
+    let watch = shared.lock().watch();
     poll_fn(move |cx| {
-        {
+        if watch.as_ref().is_none_or(Watch::calls) {
             let mut core = shared.lock();
             if core.is_cut() || !core.keep_time(cx, &shared.config) {
                 core.end();
             }
         }
         if running {
-            shared.polling.store(true, Ordering::SeqCst);
+            shared.polling.store(true, Ordering::Relaxed);
             let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
-            shared.polling.store(false, Ordering::SeqCst);
+            shared.polling.store(false, Ordering::Relaxed);
             let close = match polled {
                 Ok(Poll::Pending) => None,
                 Ok(Poll::Ready(close)) => Some(close),

@@ -6,6 +6,7 @@ use crate::ws::frame::LONGEST_CONTROL;
 use crate::ws::message::{Fragment, Message};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::core::{Core, Shared};
+use crate::ws::socket::live::Live;
 use crate::ws::socket::{Sent, SocketError};
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -77,7 +78,23 @@ impl WsReceiver {
     where
         F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
     {
-        poll_fn(|cx| self.poll_each(cx, &mut f)).await
+        let lent = poll_fn(|cx| self.poll_each(cx, false, &mut f)).await?;
+        Some(lent.map(drop))
+    }
+
+    /// As [`WebSocket::each`](super::WebSocket::each).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn each<F>(&mut self, mut f: F) -> Result<(), SocketError>
+    where
+        F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
+    {
+        match poll_fn(|cx| self.poll_each(cx, true, &mut f)).await {
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn poll_message(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, SocketError>>> {
@@ -129,17 +146,24 @@ impl WsReceiver {
         }
     }
 
-    fn poll_each<F>(&self, cx: &mut Context<'_>, f: &mut F) -> Poll<Option<Result<(), SocketError>>>
+    /// Lends batch after batch when `on`, else one.
+    fn poll_each<F>(
+        &self,
+        cx: &mut Context<'_>,
+        on: bool,
+        f: &mut F,
+    ) -> Poll<Option<Result<ControlFlow<()>, SocketError>>>
     where
         F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
     {
-        let shared = &self.shared;
+        let shared = &*self.shared;
         let mut core = shared.lock();
+        let mut dry = core.is_dry();
         loop {
             if core.ended {
                 return Poll::Ready(None);
             }
-            if core.is_dry() {
+            if dry {
                 match ready!(read_on(&mut core, cx, shared)) {
                     Ok(true) => {}
                     Ok(false) => {
@@ -149,44 +173,69 @@ impl WsReceiver {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 }
             }
-            let Some(mut live) = core.lend() else {
+            let Some(live) = core.lend() else {
                 return Poll::Ready(None);
             };
             // Without the lock: `f` may use other handles to this socket.
             drop(core);
+            let mut loan = Loan {
+                shared,
+                live: Some(live),
+            };
             let mut count = 0usize;
-            let result = {
-                let (connection, read, out) = live.all();
+            let Some(live) = &mut loan.live else {
+                return Poll::Ready(None);
+            };
+            let (connection, read, out) = live.all();
+            let result =
                 connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
                     count += 1;
                     f(lent, replies)
-                })
-            };
-            core = shared.lock();
-            let receiving = live.connection.state().is_receiving();
-            core.give_back(live);
+                });
+            let receiving = connection.state().is_receiving();
+            core = loan.end();
             match result {
                 Err(error) => {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
-                Ok(_) if count > 0 => {
+                Ok(flow) if count > 0 && (!on || flow.is_break()) => {
                     shared.written_by_others(core);
-                    return Poll::Ready(Some(Ok(())));
+                    return Poll::Ready(Some(Ok(flow)));
                 }
                 Ok(_) if !receiving => {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
                 }
-                Ok(_) => match ready!(read_on(&mut core, cx, shared)) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        shared.written_by_others(core);
-                        return Poll::Ready(None);
-                    }
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                },
+                Ok(_) => dry = true,
             }
+        }
+    }
+}
+
+/// The protocol while it is lent. It goes back even when the function that it is lent to panics; what was
+/// read is lost then, because nobody knows how far that function was.
+struct Loan<'a> {
+    shared: &'a Shared,
+    live: Option<Box<Live>>,
+}
+
+impl<'a> Loan<'a> {
+    #[inline]
+    fn end(mut self) -> MutexGuard<'a, Core> {
+        let mut core = self.shared.lock();
+        if let Some(live) = self.live.take() {
+            core.give_back(live);
+        }
+        core
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let Some(mut live) = self.live.take() {
+            live.read.clear();
+            self.shared.lock().give_back(live);
         }
     }
 }
@@ -198,13 +247,22 @@ fn read_on(
     shared: &Shared,
 ) -> Poll<Result<bool, SocketError>> {
     if core.has_work() {
-        if shared.polling.load(Ordering::SeqCst) || !core.driven {
-            if let Poll::Ready(Err(error)) = core.poll_write(cx) {
-                core.end();
-                return Poll::Ready(Err(SocketError::Io(error)));
+        if shared.polling.load(Ordering::Relaxed) || !core.driven {
+            match core.poll_write(cx) {
+                Poll::Ready(Err(error)) => {
+                    core.end();
+                    return Poll::Ready(Err(SocketError::Io(error)));
+                }
+                // A peer that does not read the answers is not asked for more.
+                Poll::Pending if core.buffered() > shared.config.queue => return Poll::Pending,
+                _ => {}
             }
         } else {
             core.wake();
+            if core.buffered() > shared.config.queue {
+                core.wait(cx);
+                return Poll::Pending;
+            }
         }
     }
     match ready!(core.poll_read(cx)) {

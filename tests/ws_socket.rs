@@ -43,6 +43,37 @@ fn routes() -> Routes {
                 while let Some(Ok(())) = socket.recv_each(echo).await {}
             })
         })
+        .websocket("/each", async |mut socket: WebSocket| {
+            let ended = socket
+                .each(|message, replies| {
+                    if let Lent::Text(text) = message {
+                        replies.text(text).expect("it is open");
+                    }
+                    ControlFlow::Continue(())
+                })
+                .await;
+            assert!(ended.is_ok());
+        })
+        .websocket("/each-panics", async |mut socket: WebSocket| {
+            let _ = socket.each(|_, _| panic!("a fault of the handler")).await;
+        })
+        .get("/swells", async |upgrade: WebSocketUpgrade| -> Response {
+            let config = Config {
+                queue: 50_000,
+                ..Config::default()
+            };
+            upgrade.config(config).on_upgrade(async |mut socket| {
+                socket
+                    .each(|message, replies| {
+                        if let Lent::Binary(_) = message {
+                            replies.binary(&[b'x'; 1000]).expect("it is open");
+                        }
+                        ControlFlow::Continue(())
+                    })
+                    .await
+                    .expect("the peer closes");
+            })
+        })
         .get("/reads", async |upgrade: WebSocketUpgrade| -> Response {
             upgrade.on_upgrade(async |mut socket| while socket.recv_msg().await.is_some() {})
         })
@@ -187,7 +218,7 @@ fn assert_nothing_left(client: &TestClient) {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_sent_comes_back_and_a_close_is_echoed() {
-    for path in ["/echo", "/lent"] {
+    for path in ["/echo", "/lent", "/each"] {
         let client = TestClient::new(routes());
         let mut io = open(&client, path).await;
         io.write_all(&frame(0x81, b"hello")).await.unwrap();
@@ -216,7 +247,7 @@ async fn what_is_sent_comes_back_and_a_close_is_echoed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_replies_to_one_read_leave_in_one_write() {
-    for path in ["/echo", "/lent"] {
+    for path in ["/echo", "/lent", "/each"] {
         let client = TestClient::new(routes());
         let mut io = open(&client, path).await;
         io.write_all(&frame(0x81, b"x").repeat(16)).await.unwrap();
@@ -263,10 +294,11 @@ async fn what_a_handler_returns_is_how_its_socket_closes() {
         ("/fails", CloseCode::INTERNAL),
         ("/refuses", CloseCode::POLICY),
         ("/panics", CloseCode::INTERNAL),
+        ("/each-panics", CloseCode::INTERNAL),
     ] {
         let client = TestClient::new(routes());
         let mut io = open(&client, path).await;
-        if path == "/panics" {
+        if path.ends_with("panics") {
             io.write_all(&frame(0x81, b"x")).await.unwrap();
         }
         let reason = code.default_reason().as_bytes();
@@ -394,6 +426,24 @@ async fn a_full_queue_does_what_its_policy_says() {
             _ => assert!(last < Some(30) && closed.is_none(), "{policy}: {last:?}"),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_take_the_answers_is_not_read_from() {
+    let client = TestClient::new(routes());
+    let (mut reads, mut writes) = tokio::io::split(open(&client, "/swells").await);
+    let writing =
+        tokio::spawn(async move { writes.write_all(&frame(0x82, b"x").repeat(40_000)).await });
+    pass(5.0).await;
+    assert!(!writing.is_finished());
+    let buffered = client.buffered();
+    assert!((50_000..250_000).contains(&buffered), "{buffered}");
+    let mut reply = [0; 1004];
+    for _ in 0..40_000 {
+        reads.read_exact(&mut reply).await.unwrap();
+        assert_eq!(reply[..5], *b"\x82\x7e\x03\xe8x");
+    }
+    assert!(writing.await.unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::sync::Arc;
 use wireline::app::App;
 use wireline::extract::Path;
 use wireline::router::Router;
@@ -15,7 +16,6 @@ use wireline::service::request::Request;
 use wireline::service::response::Response;
 use wireline::ws::connection::Lent;
 use wireline::ws::limits::Limits;
-use wireline::ws::route::WebSocketUpgrade;
 use wireline::ws::socket::config::Config;
 use wireline::ws::socket::{SocketError, WebSocket};
 
@@ -74,6 +74,15 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
 fn router() -> Router {
     let large = large();
     let style = style();
+    let raised = Arc::new(Config {
+        limits: Limits {
+            frame: 64 << 20,
+            message: 64 << 20,
+            ..Limits::default()
+        },
+        queue: 64 << 20,
+        ..Config::default()
+    });
     let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
     Router::new()
         .get("/", hello)
@@ -89,7 +98,11 @@ fn router() -> Router {
         .get("/static/style.css", move || {
             std::future::ready(Response::bytes(style.clone(), CSS))
         })
-        .websocket_with("/ws", raised, echo_messages)
+        .websocket_with(
+            "/ws",
+            move |upgrade| upgrade.config(raised.clone()),
+            echo_messages,
+        )
         .merge(unlimited)
 }
 
@@ -151,18 +164,6 @@ async fn echo_messages(mut socket: WebSocket) -> Result<(), SocketError> {
             sent.map_or(ControlFlow::Break(()), ControlFlow::Continue)
         })
         .await
-}
-
-fn raised(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    upgrade.config(Config {
-        limits: Limits {
-            frame: 64 << 20,
-            message: 64 << 20,
-            ..Limits::default()
-        },
-        queue: 64 << 20,
-        ..Config::default()
-    })
 }
 
 async fn post(Path((id, post)): Path<(String, String)>) -> String {

@@ -14,7 +14,7 @@ use crate::ws::socket::config::Config;
 use crate::ws::socket::{IntoClose, WebSocket};
 use std::convert::Infallible;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A request that opens a WebSocket: answer with [`on_upgrade`](Self::on_upgrade), or with anything else
 /// to refuse it in HTTP.
@@ -38,7 +38,7 @@ pub struct WebSocketUpgrade {
     fields: Vec<Field>,
     protocols: Vec<String>,
     terms: Terms,
-    config: Config,
+    config: Arc<Config>,
 }
 
 /// A field's name and value.
@@ -66,10 +66,10 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Limits, deadlines and queues.
+    /// Limits, deadlines and queues. An `Arc` that is made once is shared by all sockets.
     #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = config.into();
         self
     }
 
@@ -95,15 +95,9 @@ impl WebSocketUpgrade {
         };
         let fields = accepted.fields();
         let connection = Connection::server(accepted.deflate.as_ref());
-        let (protocol, config) = (accepted.protocol, Arc::new(self.config));
+        let (protocol, config) = (accepted.protocol, self.config);
         let response = Response::upgrade("websocket", move |upgraded| {
-            WebSocket::serve(
-                upgraded,
-                connection,
-                protocol,
-                config,
-                async move |socket| handler(socket).await.into_close(),
-            )
+            WebSocket::serve(upgraded, connection, protocol, config, handler)
         });
         fields
             .into_iter()
@@ -147,7 +141,7 @@ impl FromRequestParts for WebSocketUpgrade {
             fields,
             protocols,
             terms: Terms::default(),
-            config: Config::default(),
+            config: DEFAULT.clone(),
         })
     }
 }
@@ -335,3 +329,6 @@ const HEAD: Head<'static> = Head {
     version: http::Version::HTTP_11,
     content: false,
 };
+
+/// What every socket shares that was not configured.
+static DEFAULT: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);

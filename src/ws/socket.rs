@@ -34,7 +34,7 @@ use futures_core::Stream;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -88,22 +88,27 @@ pub enum SocketError {
 
 impl WebSocket {
     /// Runs `handler` with the socket in the connection's task, for a connection that was upgraded.
-    pub(crate) async fn serve<F, Fut>(
+    ///
+    /// No async function: what one is given stays in its future beside what it makes of it, for as long as
+    /// the socket lives.
+    pub(crate) fn serve<F, Fut>(
         upgraded: Upgraded,
         connection: Connection,
         protocol: Option<String>,
         config: Arc<Config>,
         handler: F,
-    ) where
+    ) -> impl Future<Output = ()> + use<F, Fut>
+    where
         F: FnOnce(Self) -> Fut,
-        Fut: Future<Output = CloseFrame>,
+        Fut: Future<Output: IntoClose>,
     {
         let (io, read_ahead, place) = upgraded.into_placed();
         let shared = Shared::new(io, &read_ahead, place, connection, config);
-        // It may be all of a read buffer, and this function lives as long as the socket.
-        drop(read_ahead);
         let socket = Self::new(shared.clone(), protocol);
-        drive::drive(shared, handler(socket)).await;
+        async move {
+            let handler = pin!(handler(socket));
+            drive::drive(shared, handler).await;
+        }
     }
 
     fn new(shared: Arc<Shared>, protocol: Option<String>) -> Self {

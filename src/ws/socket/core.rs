@@ -54,7 +54,7 @@ pub(super) struct Core {
     /// The last read took all that there was.
     drained: bool,
     /// A Close is to be sent once the lent batch is back.
-    close_after: Option<Option<CloseFrame>>,
+    close_after: Option<Box<Option<CloseFrame>>>,
     timing: Timing,
 }
 
@@ -213,7 +213,7 @@ impl Core {
     /// Begins the closing handshake, behind everything that waits.
     pub(super) fn close(&mut self, close: Option<CloseFrame>) {
         if self.live.is_none() {
-            self.close_after = Some(close);
+            self.close_after = Some(Box::new(close));
             return;
         }
         self.frame_all();
@@ -246,7 +246,7 @@ impl Core {
     pub(super) fn give_back(&mut self, live: Box<Live>) {
         self.live = Some(live);
         if let Some(close) = self.close_after.take() {
-            self.close(close);
+            self.close(*close);
         }
     }
 

@@ -8,22 +8,25 @@
 
 use crate::resource::counters::Counter;
 use crate::service::upgrade::Watch;
-use crate::ws::close::{CloseCode, CloseFrame};
+use crate::ws::close::CloseCode;
+use crate::ws::socket::IntoClose;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::state::State;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 /// Runs `handler` with its socket until both have ended. The handler gives the Close to end with.
-pub(super) async fn drive<Fut>(shared: Arc<Shared>, handler: Fut)
+pub(super) fn drive<Fut>(
+    shared: Arc<Shared>,
+    mut handler: Pin<&mut Fut>,
+) -> impl Future<Output = ()> + use<'_, Fut>
 where
-    Fut: Future<Output = CloseFrame>,
+    Fut: Future<Output: IntoClose>,
 {
-    let mut handler = pin!(handler);
     let mut running = true;
     let watch = shared.lock().watch();
     poll_fn(move |cx| {
@@ -39,7 +42,7 @@ where
             shared.polling.store(false, Ordering::Relaxed);
             let close = match polled {
                 Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(close)) => Some(close),
+                Ok(Poll::Ready(close)) => Some(close.into_close()),
                 Err(_) => {
                     shared.lock().count(Counter::HandlerPanics);
                     Some(CloseCode::INTERNAL.into())
@@ -61,7 +64,6 @@ where
         }
         Poll::Ready(())
     })
-    .await;
 }
 
 /// Writes, reads when nobody else does, and ends the transport when both sides have closed. `Ready` when

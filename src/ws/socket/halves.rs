@@ -130,7 +130,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
                 }
-                Ok(None) => match ready!(read_on(&mut core, cx, shared)) {
+                Ok(None) => match ready!(read_on(&mut core, cx, shared, usize::MAX)) {
                     Ok(true) => {}
                     Ok(false) => {
                         shared.written_by_others(core);
@@ -164,7 +164,7 @@ impl WsReceiver {
                 return Poll::Ready(None);
             }
             if dry {
-                match ready!(read_on(&mut core, cx, shared)) {
+                match ready!(read_on(&mut core, cx, shared, shared.config.queue)) {
                     Ok(true) => {}
                     Ok(false) => {
                         shared.written_by_others(core);
@@ -172,6 +172,10 @@ impl WsReceiver {
                     }
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 }
+            } else if core.buffered() > shared.config.queue
+                && let Err(error) = ready!(give_way(&mut core, cx, shared, shared.config.queue))
+            {
+                return Poll::Ready(Some(Err(error)));
             }
             let Some(live) = core.lend() else {
                 return Poll::Ready(None);
@@ -182,7 +186,7 @@ impl WsReceiver {
                 shared,
                 live: Some(live),
             };
-            let mut count = 0usize;
+            let (mut count, mut flow) = (0usize, ControlFlow::Continue(()));
             let Some(live) = &mut loan.live else {
                 return Poll::Ready(None);
             };
@@ -190,7 +194,12 @@ impl WsReceiver {
             let result =
                 connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
                     count += 1;
-                    f(lent, replies)
+                    flow = f(lent, replies);
+                    if replies.waiting() > shared.config.queue {
+                        // A few octets may bring many: the rest of the batch waits for the peer to read.
+                        return ControlFlow::Break(());
+                    }
+                    flow
                 });
             let receiving = connection.state().is_receiving();
             core = loan.end();
@@ -199,7 +208,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
-                Ok(flow) if count > 0 && (!on || flow.is_break()) => {
+                Ok(_) if count > 0 && (!on || flow.is_break()) => {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Ok(flow)));
                 }
@@ -207,7 +216,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
                 }
-                Ok(_) => dry = true,
+                Ok(all) => dry = all.is_continue(),
             }
         }
     }
@@ -232,6 +241,7 @@ impl<'a> Loan<'a> {
 }
 
 impl Drop for Loan<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(mut live) = self.live.take() {
             live.read.clear();
@@ -245,25 +255,12 @@ fn read_on(
     core: &mut MutexGuard<'_, Core>,
     cx: &mut Context<'_>,
     shared: &Shared,
+    bound: usize,
 ) -> Poll<Result<bool, SocketError>> {
-    if core.has_work() {
-        if shared.polling.load(Ordering::Relaxed) || !core.driven {
-            match core.poll_write(cx) {
-                Poll::Ready(Err(error)) => {
-                    core.end();
-                    return Poll::Ready(Err(SocketError::Io(error)));
-                }
-                // A peer that does not read the answers is not asked for more.
-                Poll::Pending if core.buffered() > shared.config.queue => return Poll::Pending,
-                _ => {}
-            }
-        } else {
-            core.wake();
-            if core.buffered() > shared.config.queue {
-                core.wait(cx);
-                return Poll::Pending;
-            }
-        }
+    if core.has_work()
+        && let Err(error) = ready!(give_way(core, cx, shared, bound))
+    {
+        return Poll::Ready(Err(error));
     }
     match ready!(core.poll_read(cx)) {
         Ok(more) => Poll::Ready(Ok(more)),
@@ -273,6 +270,34 @@ fn read_on(
             Poll::Ready(Err(SocketError::Io(error)))
         }
     }
+}
+
+/// Writes, or has it done, and waits while more than `bound` is left. Whoever answers as he is lent has no
+/// other bound; whoever receives and sends waits where he sends, and would wait for ever if he waited here
+/// for a peer that itself sends first.
+fn give_way(
+    core: &mut MutexGuard<'_, Core>,
+    cx: &mut Context<'_>,
+    shared: &Shared,
+    bound: usize,
+) -> Poll<Result<(), SocketError>> {
+    if shared.polling.load(Ordering::Relaxed) || !core.driven {
+        match core.poll_write(cx) {
+            Poll::Ready(Err(error)) => {
+                core.end();
+                return Poll::Ready(Err(SocketError::Io(error)));
+            }
+            Poll::Pending if core.buffered() > bound => return Poll::Pending,
+            _ => {}
+        }
+    } else {
+        core.wake();
+        if core.buffered() > bound {
+            core.wait(cx);
+            return Poll::Pending;
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 impl Drop for WsReceiver {

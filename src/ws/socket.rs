@@ -14,6 +14,7 @@
 //! Every function that waits here is cancel safe: a message is received by whoever gets it, and one that was
 //! not taken stays where it was; a message whose sending was given up was not sent at all.
 
+mod backlog;
 pub mod config;
 mod core;
 mod drive;
@@ -34,7 +35,7 @@ use futures_core::Stream;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -103,18 +104,16 @@ impl WebSocket {
         Fut: Future<Output: IntoClose>,
     {
         let (io, read_ahead, place) = upgraded.into_placed();
-        let shared = Shared::new(io, &read_ahead, place, connection, config);
-        let socket = Self::new(shared.clone(), protocol);
-        async move {
-            let handler = pin!(handler(socket));
-            drive::drive(shared, handler).await;
-        }
+        let protocol = protocol.map(Into::into);
+        let shared = Shared::new(io, &read_ahead, place, connection, config, protocol);
+        let socket = Self::new(shared.clone());
+        drive::drive(shared, Box::pin(handler(socket)))
     }
 
-    fn new(shared: Arc<Shared>, protocol: Option<String>) -> Self {
+    fn new(shared: Arc<Shared>) -> Self {
         Self {
             sender: WsSender::new(shared.clone()),
-            receiver: WsReceiver::new(shared, protocol.map(Into::into)),
+            receiver: WsReceiver::new(shared),
         }
     }
 

@@ -12,16 +12,16 @@ use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
 use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
+use crate::ws::socket::backlog::{Backlog, weight};
 use crate::ws::socket::config::{Config, Overflow};
 use crate::ws::socket::live::{Live, give_out};
 use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
 use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// What every half holds.
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// Whether the task that writes is running the handler, and will write when it has.
     pub(super) polling: AtomicBool,
     pub(super) config: Arc<Config>,
+    /// The subprotocol that was agreed on.
+    pub(super) protocol: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -38,12 +40,8 @@ pub(super) struct Core {
     io: Io,
     /// Absent while a batch is lent: what is sent meanwhile waits in `queue`.
     live: Option<Box<Live>>,
-    /// Messages that are not framed yet.
-    queue: VecDeque<Message>,
-    queued: usize,
-    pub(super) dropped: u64,
-    /// Whom to wake when something was written.
-    waiters: Vec<Waker>,
+    /// What is not framed yet.
+    pub(super) backlog: Backlog,
     place: Option<Place>,
     /// Whether somebody else writes what is queued; a client's socket writes for itself.
     pub(super) driven: bool,
@@ -53,8 +51,6 @@ pub(super) struct Core {
     pub(super) deaf: bool,
     /// The last read took all that there was.
     drained: bool,
-    /// A Close is to be sent once the lent batch is back.
-    close_after: Option<Box<Option<CloseFrame>>>,
     timing: Timing,
 }
 
@@ -82,6 +78,7 @@ impl Shared {
         place: Option<Place>,
         mut connection: Connection,
         config: Arc<Config>,
+        protocol: Option<Box<str>>,
     ) -> Arc<Self> {
         if config.fragments {
             connection = connection.with_fragments();
@@ -103,20 +100,17 @@ impl Shared {
             core: Mutex::new(Core {
                 io,
                 live: Some(Box::new(live)),
-                queue: VecDeque::new(),
-                queued: 0,
-                dropped: 0,
-                waiters: Vec::new(),
+                backlog: Backlog::default(),
                 driven: place.is_some(),
                 place,
                 ended: false,
                 deaf: false,
                 drained: true,
-                close_after: None,
                 timing,
             }),
             polling: AtomicBool::new(false),
             config,
+            protocol,
         })
     }
 
@@ -149,7 +143,7 @@ impl Core {
     /// The octets that wait to be written.
     pub(super) fn buffered(&self) -> usize {
         let out = self.live.as_ref().and_then(|live| live.out.as_ref());
-        self.queued + out.map_or(0, |out| out.len())
+        self.backlog.octets() + out.map_or(0, |out| out.len())
     }
 
     /// Frames the message, or lets it wait, or says what became of it. `Ok(None)` leaves the message with
@@ -166,17 +160,17 @@ impl Core {
             return Err(SocketError::Closed);
         }
         let data = matches!(payload, Message::Text(_) | Message::Binary(_));
-        let len = payload.as_bytes().len() + OVERHEAD;
+        let len = weight(payload);
         let waiting = self.buffered();
         if data && waiting > 0 && waiting + len > config.queue {
             match config.overflow {
                 Overflow::Wait => return Ok(None),
                 Overflow::DropNewest => {
-                    self.dropped += 1;
+                    self.backlog.count_dropped();
                     *message = None;
                     return Ok(Some(Sent::Dropped));
                 }
-                Overflow::DropOldest => self.drop_oldest(waiting + len - config.queue),
+                Overflow::DropOldest => self.backlog.drop_oldest(waiting + len - config.queue),
                 Overflow::Close => {
                     self.close(Some(CloseCode::TRY_AGAIN.into()));
                     return Err(SocketError::Closed);
@@ -187,33 +181,19 @@ impl Core {
             return Ok(Some(Sent::Queued));
         };
         match &mut self.live {
-            Some(live) if !data || (self.queue.is_empty() && live.waiting() < FRAMED) => {
+            Some(live) if !data || (self.backlog.is_empty() && live.waiting() < FRAMED) => {
                 // A control frame overtakes the messages that are not framed yet.
                 live.send(payload)?;
             }
-            _ => {
-                self.queued += len;
-                self.queue.push_back(payload);
-            }
+            _ => self.backlog.push(payload),
         }
         Ok(Some(Sent::Queued))
-    }
-
-    fn drop_oldest(&mut self, mut excess: usize) {
-        while excess > 0
-            && let Some(oldest) = self.queue.pop_front()
-        {
-            let len = oldest.as_bytes().len() + OVERHEAD;
-            self.queued -= len;
-            excess = excess.saturating_sub(len);
-            self.dropped += 1;
-        }
     }
 
     /// Begins the closing handshake, behind everything that waits.
     pub(super) fn close(&mut self, close: Option<CloseFrame>) {
         if self.live.is_none() {
-            self.close_after = Some(Box::new(close));
+            self.backlog.close_after(close);
             return;
         }
         self.frame_all();
@@ -225,10 +205,9 @@ impl Core {
 
     fn frame_all(&mut self) {
         if let Some(live) = &mut self.live {
-            while let Some(message) = self.queue.pop_front() {
+            while let Some(message) = self.backlog.pop() {
                 let _ = live.send(message);
             }
-            self.queued = 0;
         }
     }
 
@@ -245,8 +224,8 @@ impl Core {
     /// Takes it back.
     pub(super) fn give_back(&mut self, live: Box<Live>) {
         self.live = Some(live);
-        if let Some(close) = self.close_after.take() {
-            self.close(*close);
+        if let Some(close) = self.backlog.take_close() {
+            self.close(close);
         }
     }
 
@@ -323,8 +302,8 @@ impl Core {
             let Some(live) = self.live.as_deref_mut() else {
                 return Poll::Pending;
             };
-            if live.connection.has_pending() || !self.queue.is_empty() {
-                frame_more(live, &mut self.queue, &mut self.queued);
+            if live.connection.has_pending() || !self.backlog.is_empty() {
+                frame_more(live, &mut self.backlog);
             }
             let Some(out) = live.out.as_deref_mut().filter(|out| !out.is_empty()) else {
                 give_out(&mut live.out);
@@ -332,7 +311,7 @@ impl Core {
                 if matches!(self.io, Io::Dyn(_)) {
                     ready!(self.io.poll_flush(cx))?;
                 }
-                self.wake_waiters();
+                self.backlog.wake();
                 return Poll::Ready(Ok(()));
             };
             let written = match out.only() {
@@ -373,33 +352,14 @@ impl Core {
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
         self.ended = true;
-        self.queue.clear();
-        self.queued = 0;
+        self.backlog.clear();
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
             live.read.clear();
             live.rest();
             live.out = None;
         }
-        self.wake_waiters();
-    }
-
-    pub(super) fn wait(&mut self, cx: &Context<'_>) {
-        if !self
-            .waiters
-            .iter()
-            .any(|waiter| waiter.will_wake(cx.waker()))
-        {
-            self.waiters.push(cx.waker().clone());
-        }
-    }
-
-    fn wake_waiters(&mut self) {
-        if !self.waiters.is_empty() {
-            std::mem::take(&mut self.waiters)
-                .into_iter()
-                .for_each(Waker::wake);
-        }
+        self.backlog.wake();
     }
 
     /// Meets the deadlines and the drain, and sets when to look again. `false`: the connection has to end.
@@ -504,8 +464,7 @@ impl Core {
         self.frame_all();
         let Some(live) = &mut self.live else {
             let payload = message.payload().clone();
-            self.queued += payload.len() + OVERHEAD;
-            self.queue.push_back(match message.opcode() {
+            self.backlog.push(match message.opcode() {
                 Opcode::Text => match Text::try_from(payload) {
                     Ok(text) => Message::Text(text),
                     Err(_) => return Err(SendError::Closing),
@@ -533,7 +492,7 @@ impl Core {
 
     /// Whether there is something to do for whoever writes.
     pub(super) fn has_work(&self) -> bool {
-        !self.queue.is_empty()
+        !self.backlog.is_empty()
             || self.live.as_ref().is_some_and(|live| {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())
@@ -544,7 +503,9 @@ impl Core {
     pub(super) fn charge(&self) {
         if let (Some(place), Some(live)) = (&self.place, &self.live) {
             let out = live.out.as_ref().map_or(0, |out| out.held());
-            place.charge(live.read.capacity() + live.connection.held() + out + self.queued);
+            place.charge(
+                live.read.capacity() + live.connection.held() + out + self.backlog.octets(),
+            );
         }
     }
 
@@ -558,22 +519,18 @@ impl Core {
 
 /// Frames what the peer is owed and what waits, up to a bound.
 #[inline(never)]
-fn frame_more(live: &mut Live, queue: &mut VecDeque<Message>, queued: &mut usize) {
+fn frame_more(live: &mut Live, backlog: &mut Backlog) {
     if live.waiting() < FRAMED && live.connection.has_pending() {
         let (connection, out) = live.parts();
         connection.send_pending(out);
     }
     while live.waiting() < FRAMED
-        && let Some(message) = queue.pop_front()
+        && let Some(message) = backlog.pop()
     {
-        *queued -= message.as_bytes().len() + OVERHEAD;
         // Refused only when a Close overtook it: then nothing is sent any more.
         let _ = live.send(message);
     }
 }
-
-/// What a message costs beside its payload.
-const OVERHEAD: usize = 64;
 
 /// Beyond this many octets that are framed already, further messages wait as they are.
 const FRAMED: usize = 64 * 1024;

@@ -22,8 +22,8 @@ use std::task::{Context, Poll};
 /// Runs `handler` with its socket until both have ended. The handler gives the Close to end with.
 pub(super) fn drive<Fut>(
     shared: Arc<Shared>,
-    mut handler: Pin<&mut Fut>,
-) -> impl Future<Output = ()> + use<'_, Fut>
+    mut handler: Pin<Box<Fut>>,
+) -> impl Future<Output = ()> + use<Fut>
 where
     Fut: Future<Output: IntoClose>,
 {

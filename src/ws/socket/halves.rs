@@ -20,7 +20,6 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub struct WsReceiver {
     shared: Arc<Shared>,
-    protocol: Option<Box<str>>,
 }
 
 /// The sending half; cloning it gives another handle to the same.
@@ -30,12 +29,12 @@ pub struct WsSender {
 }
 
 impl WsReceiver {
-    pub(super) const fn new(shared: Arc<Shared>, protocol: Option<Box<str>>) -> Self {
-        Self { shared, protocol }
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     pub(super) fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+        self.shared.protocol.as_deref()
     }
 
     /// As [`WebSocket::recv`](super::WebSocket::recv).
@@ -293,7 +292,7 @@ fn give_way(
     } else {
         core.wake();
         if core.buffered() > bound {
-            core.wait(cx);
+            core.backlog.wait(cx.waker());
             return Poll::Pending;
         }
     }
@@ -340,7 +339,7 @@ impl WsSender {
             }
             let sent = self.push(&mut core, &mut message)?;
             if sent.is_none() {
-                core.wait(cx);
+                core.backlog.wait(cx.waker());
             }
             if !core.driven && core.poll_write(cx).is_pending() && sent.is_none() {
                 return Poll::Pending;
@@ -425,7 +424,7 @@ impl WsSender {
 
     /// The messages that were dropped because there was no room for them.
     pub fn dropped(&self) -> u64 {
-        self.shared.lock().dropped
+        self.shared.lock().backlog.dropped()
     }
 
     /// Waits until everything was written, or nothing can be any more.
@@ -437,7 +436,7 @@ impl WsSender {
             if core.ended || core.buffered() == 0 {
                 return Poll::Ready(());
             }
-            core.wait(cx);
+            core.backlog.wait(cx.waker());
             self.shared.written_by_others(core);
             Poll::Pending
         })

@@ -144,11 +144,14 @@ impl Future for Paved {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let me = &mut *self;
         let mut response = ready!(me.trace.within(|| me.response.as_mut().poll(cx)));
-        if let Some(id) = me.id {
-            id.tell(&mut response);
-        }
-        if me.nosniff {
-            security_headers::apply(&mut response);
+        let paved = me.nosniff && me.id.is_some_and(|id| id.pave(&mut response));
+        if !paved {
+            if let Some(id) = me.id {
+                id.tell(&mut response);
+            }
+            if me.nosniff {
+                security_headers::apply(&mut response);
+            }
         }
         me.trace.end(&response);
         Poll::Ready(response)

@@ -62,6 +62,19 @@ pub mod wire;
 #[cfg(feature = "websocket")]
 pub mod ws;
 
+/// The snippets of the documents compile, and run where they can.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+
+    #[doc = include_str!("../docs/guide.md")]
+    mod guide {}
+
+    #[doc = include_str!("../docs/limits.md")]
+    mod limits {}
+}
+
 pub use self::router::Router;
 pub use self::server::Server;
 pub use self::service::body::Body;

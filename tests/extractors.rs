@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wireline::extract::{
-    Extension, Json, JsonRejection, MatchedPath, Path, PathRejection, Query, RawQuery, State,
+    Extension, ExtensionRejection, Json, JsonRejection, MatchedPath, Path, PathRejection, Query,
+    RawQuery, State,
 };
 use wireline::resource::addr::{ConnInfo, PeerAddr};
 use wireline::router::{Router, Routes};
@@ -20,6 +21,7 @@ use wireline::service::headers::Headers;
 use wireline::service::middleware::Next;
 use wireline::service::request::{Parts, Request};
 use wireline::service::response::Response;
+use wireline::test::TestClient;
 
 fn built(router: Router) -> Routes {
     router
@@ -57,6 +59,31 @@ fn post(target: &str, content_type: &str, content: impl Into<Body>) -> Request {
 
 fn ok(text: &str) -> (u16, String) {
     (200, text.to_owned())
+}
+
+/// The target stands in the block of the headers until they may be changed.
+#[tokio::test]
+async fn s70_the_target_stays_when_the_headers_go() {
+    async fn tell(mut request: Request) -> String {
+        let taken = std::mem::take(request.headers_mut());
+        format!(
+            "{} {:?} {:?} {} {} {:?}",
+            request.path(),
+            request.query(),
+            request.param("id"),
+            request.uri(),
+            taken.len(),
+            request.host(),
+        )
+    }
+    let client = TestClient::new(built(Router::new().get("/users/{id}", tell)));
+    for _ in 0..2 {
+        let answer = client.get("/users/7?full=yes").send().await.unwrap();
+        assert_eq!(
+            answer.text(),
+            r#"/users/7 Some("full=yes") Some("7") /users/7?full=yes 1 None"#
+        );
+    }
 }
 
 #[tokio::test]
@@ -167,10 +194,18 @@ async fn s72_extensions_come_from_middleware_then_from_the_router() {
     async fn maybe(user: Option<Extension<User>>) -> String {
         user.map_or_else(|| "nobody".to_owned(), |Extension(user)| user.0)
     }
+    async fn asked(user: Result<Extension<User>, ExtensionRejection>) -> Result<String> {
+        Ok(user?.0.0)
+    }
+    async fn told(user: Result<Extension<User>, ExtensionRejection>) -> String {
+        user.map_or_else(|rejection| rejection.to_string(), |user| user.0.0)
+    }
     let router = || {
         Router::new()
             .get("/me", whoami)
             .get("/maybe", maybe)
+            .get("/asked", asked)
+            .get("/told", told)
             .middleware(sign_in)
             .extension(Arc::new(9u32))
     };
@@ -178,8 +213,12 @@ async fn s72_extensions_come_from_middleware_then_from_the_router() {
     assert_eq!(get(&routes, "/me?ada").await, ok("ada 9"));
     assert_eq!(get(&routes, "/maybe?ada").await, ok("ada"));
     assert_eq!(get(&routes, "/maybe").await, ok("nobody"));
-    let (status, text) = get(&routes, "/me").await;
-    assert!(status == 500 && text.contains("User"), "{status} {text}");
+    // The programmer's mistake is not the client's business: its names stay here.
+    let generic = (500, "internal server error".to_owned());
+    assert_eq!(get(&routes, "/me").await, generic);
+    assert_eq!(get(&routes, "/asked").await, generic);
+    let (status, text) = get(&routes, "/told").await;
+    assert!(status == 200 && text.contains("User"), "{status} {text}");
     let routes = built(router().extension(User("router".to_owned())));
     assert_eq!(get(&routes, "/me").await, ok("router 9"));
     assert_eq!(get(&routes, "/me?ada").await, ok("ada 9"));

@@ -143,6 +143,11 @@ fn routes(seen: Arc<Seen>) -> Routes {
             tokio::task::yield_now().await;
             panic!("for the test")
         })
+        .get("/upgrade-required", async || {
+            Response::text("echo is spoken here")
+                .with_status(http::StatusCode::UPGRADE_REQUIRED)
+                .with_header("upgrade", "echo")
+        })
         .get("/upgrade", async || {
             Response::upgrade("echo", echo_protocol)
         })

@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// The most connections at the same time; further ones are answered 503.
     #[arg(long, value_name = "N", default_value = "1024", value_parser = connections)]
     pub(crate) max_connections: usize,
+    /// The most connections at the same time of one IPv4 address or IPv6 /64, loopback aside [default: no limit]
+    #[arg(long, value_name = "N", value_parser = connections)]
+    pub(crate) max_connections_per_address: Option<usize>,
 }
 
 /// Reads the command line; an error is one line.
@@ -141,6 +144,7 @@ mod tests {
             };
             assert_eq!(options.addr, ["127.0.0.1:8000"]);
             assert_eq!((options.workers, options.max_connections), (None, 1024));
+            assert_eq!(options.max_connections_per_address, None);
         }
     }
 
@@ -155,6 +159,7 @@ mod tests {
             (&["--workers", "two"], "two"),
             (&["--workers"], "--workers"),
             (&["--max-connections", "-1"], "-1"),
+            (&["--max-connections-per-address", "0"], "1 to 10000000"),
             (&["--max-connections", "99999999999999999999"], "10000000"),
             (&["--addr", "127.0.0.1:99999"], "99999"),
             (&["--addr", "127.0.0.1:http"], "http"),

@@ -3,7 +3,6 @@
 use crate::args::Options;
 use crate::routes;
 use std::io::{self, Write};
-use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Once, OnceLock};
 use wireline::Server;
 use wireline::resource::counters::Counter;
@@ -14,8 +13,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let routes = routes::build(running.clone()).map_err(|error| error.to_string())?;
     let mut server = Server::new(routes).max_connections(options.max_connections);
     for place in &options.addr {
-        refuse_a_taken_port(place)?;
         server = server.bind(place.as_str());
+    }
+    if let Some(count) = options.max_connections_per_address {
+        server = server.max_connections_per_address(count);
     }
     if let Some(workers) = options.workers {
         server = server.workers(workers);
@@ -67,26 +68,4 @@ fn tell_drain(open: usize, seconds: u64) {
     say(&format!(
         "wireline is draining: {open} {connections} open, {seconds} s at most (Ctrl-C again to stop at once)"
     ));
-}
-
-/// Several workers share a port by `SO_REUSEPORT`, with which a second server of the same user would
-/// quietly take half of the connections of the first. A socket without it tells.
-fn refuse_a_taken_port(place: &str) -> Result<(), String> {
-    if place.starts_with("unix:") || place == "systemd" {
-        return Ok(());
-    }
-    let everywhere = place
-        .strip_prefix(':')
-        .map(|port| format!("0.0.0.0:{port}"));
-    let Ok(addrs) = everywhere.as_deref().unwrap_or(place).to_socket_addrs() else {
-        // The server says what is wrong with a place that is none.
-        return Ok(());
-    };
-    let mut addrs = addrs.filter(|addr| addr.port() != 0);
-    match addrs.find(|addr| {
-        TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
-    }) {
-        Some(addr) => Err(format!("cannot listen at {addr}: the address is in use")),
-        None => Ok(()),
-    }
 }

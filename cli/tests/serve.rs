@@ -441,6 +441,23 @@ fn beyond_the_limit_of_connections_it_says_so() {
         ("503", Some("1"))
     );
     server.stop();
+
+    // The share of one address is not for those of this machine, where proxies are.
+    let server = Server::start(&[
+        "--addr",
+        "127.0.0.1:0",
+        "--max-connections-per-address",
+        "1",
+    ]);
+    let mut streams = [server.connect(), server.connect(), server.connect()];
+    for stream in &mut streams {
+        let request = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+    server.stop();
 }
 
 #[test]

@@ -183,10 +183,18 @@ fn fields(head: &RequestHead) {
     );
     let expect = value(b"expect");
     assert_eq!(head.expects_continue(), is_11 && !expect.is_empty());
+    // RFC 9110 section 10.1.1: a list, of which each line has a member and no line has another one.
     assert!(
         !is_11
-            || expect.is_empty()
-            || (expect.len() == 1 && expect[0].eq_ignore_ascii_case(b"100-continue"))
+            || expect.iter().all(|line| {
+                let mut members = line
+                    .split(|octet| *octet == b',')
+                    .map(<[u8]>::trim_ascii)
+                    .filter(|member| !member.is_empty())
+                    .peekable();
+                members.peek().is_some()
+                    && members.all(|member| member.eq_ignore_ascii_case(b"100-continue"))
+            })
     );
 }
 

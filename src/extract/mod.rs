@@ -15,6 +15,9 @@
 //! |---|---|
 //! | 400 malformed, 408 too slow, 413 too large, 415 not JSON, 422 JSON of another shape | refused by `Router::build` where the route alone tells; 500 where only a request does |
 //!
+//! A 500 tells the client nothing of the program; what is wrong is an event of the feature `tracing`, at
+//! level ERROR, and the text of the rejection.
+//!
 //! `Option<T>` is `None` when the request has no such value at all; a value that is there and malformed
 //! is still refused ([`OptionalFromRequestParts`], [`OptionalFromRequest`]). `Result<T, T::Rejection>`
 //! hands every rejection to the handler.
@@ -57,6 +60,10 @@ mod headers;
 mod json;
 mod matched_path;
 mod method;
+#[cfg(feature = "tracing")]
+mod mistake;
+#[cfg(not(feature = "tracing"))]
+mod no_mistake;
 mod optional;
 mod params;
 mod path;
@@ -69,6 +76,9 @@ mod state;
 mod string;
 mod uri;
 mod version;
+
+#[cfg(not(feature = "tracing"))]
+use self::no_mistake as mistake;
 
 pub use self::extension::{Extension, ExtensionRejection};
 #[cfg(feature = "json")]

@@ -11,8 +11,9 @@ use crate::http1::out::Out;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State, Transition};
 use crate::wire::fields::FieldLine;
 use crate::wire::number;
+use crate::wire::paved::PavedLines;
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 /// What was read.
 #[derive(Debug)]
@@ -122,26 +123,39 @@ impl Connection {
     /// none was begun; nothing that follows in `buf` is interpreted.
     #[inline]
     pub fn receive(&mut self, buf: &mut BytesMut, limits: &Limits) -> Result<Option<Event>, Error> {
-        let result = match (self.state.request, self.state.life) {
-            (_, Life::Closed | Life::Switched) | (RequestHalf::Done, _) => return Ok(None),
-            (RequestHalf::Idle, Life::MustClose) => return Ok(None),
-            (RequestHalf::Idle, Life::Persistent) => self.receive_head(buf, limits),
-            (RequestHalf::Body, _) => self.receive_body(buf, limits),
-        };
-        if result.is_err() {
-            self.give_up();
+        match (self.state.request, self.state.life) {
+            (_, Life::Closed | Life::Switched) | (RequestHalf::Done, _) => Ok(None),
+            (RequestHalf::Idle, Life::MustClose) => Ok(None),
+            (RequestHalf::Idle, Life::Persistent) => {
+                let whole = self.receive_head(buf, limits)?;
+                Ok(whole.then_some(Event::Request))
+            }
+            (RequestHalf::Body, _) => self
+                .receive_body(buf, limits)
+                .inspect_err(|_| self.give_up()),
         }
-        result
     }
 
-    fn receive_head(
+    /// Reads the next request head: `true` when all of it was there. Between requests only.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub(crate) fn receive_head(
         &mut self,
         buf: &mut BytesMut,
         limits: &Limits,
-    ) -> Result<Option<Event>, Error> {
-        let Some(len) = self.parser.parse(buf, &mut self.head, limits)? else {
-            self.started = !buf.is_empty();
-            return Ok(None);
+    ) -> Result<bool, Error> {
+        let len = match self.parser.parse(buf, &mut self.head, limits) {
+            Ok(Some(len)) => len,
+            Ok(None) => {
+                self.started = !buf.is_empty();
+                return Ok(false);
+            }
+            Err(error) => {
+                self.give_up();
+                return Err(error);
+            }
         };
         self.started = false;
         self.head.block.clear();
@@ -156,7 +170,7 @@ impl Connection {
         self.state
             .apply(Transition::RequestHead { body, persistent })
             .map_err(|_| Error::Incomplete)?;
-        Ok(Some(Event::Request))
+        Ok(true)
     }
 
     fn receive_body(
@@ -301,6 +315,39 @@ impl Connection {
         Ok(sent)
     }
 
+    /// Sends a whole response of the usual kind: 200 with a content type and content that is here, on a
+    /// connection that goes on. `false`, and nothing is done, when this exchange is not of that kind.
+    #[inline]
+    pub(crate) fn send_usual(
+        &mut self,
+        content_type: &HeaderValue,
+        lines: Option<&PavedLines>,
+        content: &Bytes,
+        stamp: &mut Stamp,
+        out: &mut Out,
+    ) -> bool {
+        let head = Transition::Final {
+            body: true,
+            persistent: true,
+        };
+        if self.head.is_bare
+            || self.state.life != Life::Persistent
+            || self.state.apply(head).is_err()
+        {
+            return false;
+        }
+        encode::usual_head(
+            out.inline(),
+            content_type,
+            content.len() as u64,
+            lines,
+            stamp,
+        );
+        out.push_shared(content);
+        self.sending = BodyFraming::Length(0);
+        self.state.apply(Transition::ResponseEnd).is_ok()
+    }
+
     /// Sends content.
     ///
     /// # Errors
@@ -372,7 +419,7 @@ impl Connection {
     pub fn give_up(&mut self) {
         if self.state.request == RequestHalf::Idle && !self.parser.has_method() {
             // The method is that of the request before, and HEAD would keep the reason from the peer.
-            self.head.method = Method::GET;
+            self.head.set_method(Method::GET);
         }
         let _ = self.state.apply(Transition::Refuse);
     }

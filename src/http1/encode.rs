@@ -4,7 +4,8 @@
 use crate::http1::framing::BodyFraming;
 use crate::wire::fields::FieldLine;
 use crate::wire::number;
-use http::StatusCode;
+use crate::wire::paved::PavedLines;
+use http::{HeaderValue, StatusCode};
 
 /// The fields that a server adds to its responses: `Server` and `Date`, already written as lines.
 #[derive(Clone, Debug)]
@@ -13,15 +14,36 @@ pub struct Stamp {
     date: Vec<u8>,
     /// The end of the usual head: connection option, server, date, empty line.
     keep_alive_end: Vec<u8>,
-    /// The content type of the last usual head, and that head up to its length.
-    memo: (Vec<u8>, Vec<u8>),
+    memo: Memo,
+}
+
+/// The last usual head that was wanted twice in a row.
+#[derive(Clone, Debug)]
+struct Memo {
+    content_type: HeaderValue,
+    length: u64,
+    /// The length of the head before.
+    before: u64,
+    /// Empty when there is none.
+    head: Vec<u8>,
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        Self {
+            content_type: HeaderValue::from_static(""),
+            length: 0,
+            before: 0,
+            head: Vec::new(),
+        }
+    }
 }
 
 impl Stamp {
     /// A stamp with this product name (none, when empty) and this IMF-fixdate.
     ///
     /// Both must be visible US-ASCII and spaces, as [`http::HeaderValue`] checks them.
-    pub fn new(server: &http::HeaderValue, date: &http::HeaderValue) -> Self {
+    pub fn new(server: &HeaderValue, date: &HeaderValue) -> Self {
         let line = |name: &[u8], value: &[u8]| {
             if value.is_empty() {
                 Vec::new()
@@ -36,7 +58,7 @@ impl Stamp {
             server,
             date,
             keep_alive_end,
-            memo: Default::default(),
+            memo: Memo::default(),
         }
     }
 }
@@ -48,7 +70,7 @@ impl Default for Stamp {
             server: Vec::new(),
             date: Vec::new(),
             keep_alive_end: [KEEP_ALIVE, b"\r\n"].concat(),
-            memo: Default::default(),
+            memo: Memo::default(),
         }
     }
 }
@@ -79,25 +101,22 @@ pub(crate) enum ConnectionOption {
 pub(crate) fn final_head<'a>(
     out: &mut Vec<u8>,
     plan: HeadPlan,
-    mut fields: impl Iterator<Item = FieldLine<'a>>,
-    stamp: &mut Stamp,
+    fields: impl Iterator<Item = FieldLine<'a>>,
+    stamp: &Stamp,
 ) {
     out.reserve(512);
-    let (first, second) = (fields.next(), fields.next());
-    if let (Some(only), None, BodyFraming::Length(length)) = (first, second, plan.framing)
-        && plan.status == StatusCode::OK
-        && plan.option == ConnectionOption::KeepAlive
-        && only.name() == b"content-type"
-    {
-        return usual_head(out, only, length, stamp);
-    }
     status_line(out, plan.status);
-    let (mut own_server, mut own_date) = (false, false);
-    for field in first.into_iter().chain(second).chain(fields) {
+    let (mut own_server, mut own_date, mut upgrade) = (false, false, false);
+    for field in fields {
         match field.name().len() {
             4 if field.name() == b"date" => own_date = true,
             6 if field.name() == b"server" => own_server = true,
-            7 if field.name() == b"upgrade" && !may_name_upgrades(plan) => continue,
+            7 if field.name() == b"upgrade" => {
+                if !may_name_upgrades(plan) {
+                    continue;
+                }
+                upgrade = true;
+            }
             7..=17 if is_ours(field.name()) => continue,
             _ => {}
         }
@@ -112,11 +131,14 @@ pub(crate) fn final_head<'a>(
         (BodyFraming::Chunked, None) => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         (BodyFraming::Empty | BodyFraming::CloseDelimited, None) => {}
     }
-    if plan.option == ConnectionOption::KeepAlive && !own_server && !own_date {
+    if plan.option == ConnectionOption::KeepAlive && !own_server && !own_date && !upgrade {
         out.extend_from_slice(&stamp.keep_alive_end);
         return;
     }
     out.extend_from_slice(match plan.option {
+        // RFC 9110 §7.8: whoever sends Upgrade sends its connection option.
+        ConnectionOption::KeepAlive if upgrade => b"connection: keep-alive, upgrade\r\n",
+        ConnectionOption::Close if upgrade => b"connection: close, upgrade\r\n",
         ConnectionOption::KeepAlive => KEEP_ALIVE,
         ConnectionOption::Close => b"connection: close\r\n",
         ConnectionOption::Upgrade => b"connection: upgrade\r\n",
@@ -131,25 +153,54 @@ pub(crate) fn final_head<'a>(
     out.extend_from_slice(b"\r\n");
 }
 
-/// 200, a content type and a length, on a connection that persists: most responses there are. Up to
-/// the length they are the same as the one before.
+/// 200, a content type and a length, on a connection that persists: most responses there are.
 #[inline]
-fn usual_head(out: &mut Vec<u8>, content_type: FieldLine<'_>, length: u64, stamp: &mut Stamp) {
-    let (value, prefix) = &mut stamp.memo;
-    if value != content_type.value() || prefix.is_empty() {
-        value.clear();
-        value.extend_from_slice(content_type.value());
-        *prefix = [
-            b"HTTP/1.1 200 OK\r\ncontent-type: ",
-            content_type.value(),
-            b"\r\ncontent-length: ",
-        ]
-        .concat();
+pub(crate) fn usual_head(
+    out: &mut Vec<u8>,
+    content_type: &HeaderValue,
+    length: u64,
+    lines: Option<&PavedLines>,
+    stamp: &mut Stamp,
+) {
+    let memo = &stamp.memo;
+    // The memo keeps its value alive, so one at the same address is the same.
+    if length == memo.length
+        && !memo.head.is_empty()
+        && std::ptr::eq(content_type.as_bytes(), memo.content_type.as_bytes())
+    {
+        out.extend_from_slice(&memo.head);
+    } else {
+        fresh_usual_head(out, content_type, length, stamp);
     }
-    out.extend_from_slice(prefix);
+    if let Some(lines) = lines {
+        out.truncate(out.len() - 2);
+        out.extend_from_slice(lines.octets());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn fresh_usual_head(out: &mut Vec<u8>, content_type: &HeaderValue, length: u64, stamp: &mut Stamp) {
+    let memo = &stamp.memo;
+    if length == memo.length && !memo.head.is_empty() && *content_type == memo.content_type {
+        out.extend_from_slice(&memo.head);
+        return;
+    }
+    let begun = out.len();
+    out.reserve(512);
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-type: ");
+    out.extend_from_slice(content_type.as_bytes());
+    out.extend_from_slice(b"\r\ncontent-length: ");
     number::push_decimal(out, length);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&stamp.keep_alive_end);
+    let memo = &mut stamp.memo;
+    if memo.before == length {
+        memo.content_type.clone_from(content_type);
+        memo.length = length;
+        memo.head.clear();
+        memo.head.extend_from_slice(&out[begun..]);
+    }
+    memo.before = length;
 }
 
 /// Writes an interim response (RFC 9110 §15.2).

@@ -170,10 +170,11 @@ impl Seen {
         }
     }
 
+    /// RFC 9110 §10.1.1: a list. Every member must be the one expectation that there is, and each line has one.
     fn expect(&mut self, value: &[u8]) {
-        if self.expect_continue || !value.eq_ignore_ascii_case(b"100-continue") {
-            self.expect_unknown = true;
-        }
+        let known = |member: &[u8]| member.eq_ignore_ascii_case(b"100-continue");
+        let mut members = grammar::list(value).peekable();
+        self.expect_unknown |= members.peek().is_none() || !members.all(known);
         self.expect_continue = true;
     }
 

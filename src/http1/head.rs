@@ -16,6 +16,8 @@ pub struct RequestHead {
     /// The octets. Copied off the read buffer, so that a handler that waits does not pin it.
     pub(crate) block: Vec<u8>,
     pub(crate) method: Method,
+    /// Whether responses may lack the content that their fields announce: to HEAD and CONNECT.
+    pub(crate) is_bare: bool,
     pub(crate) minor: u8,
     pub(crate) target: RequestTarget,
     pub(crate) fields: Vec<Field>,
@@ -27,6 +29,15 @@ impl RequestHead {
     /// The method.
     pub const fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// Assigning drops the old value, which costs more than finding that it is the same.
+    #[inline(always)]
+    pub(crate) fn set_method(&mut self, method: Method) {
+        if self.method != method {
+            self.is_bare = method == Method::HEAD || method == Method::CONNECT;
+            self.method = method;
+        }
     }
 
     /// HTTP/1.0 or HTTP/1.1; higher minor versions are processed as 1.1 (RFC 9110 §2.5).
@@ -91,6 +102,8 @@ pub(crate) struct HeadParser {
     mark: usize,
     /// Where scanning goes on.
     at: usize,
+    /// The first `?` of the target; 0 while there is none.
+    question: usize,
     section: SectionParser,
 }
 
@@ -113,6 +126,39 @@ impl HeadParser {
         head: &mut RequestHead,
         limits: &Limits,
     ) -> Result<Option<usize>, Error> {
+        if self.stage == Stage::Start
+            && let Some(section) = usual_line(buf, head, limits)
+        {
+            head.fields.clear();
+            self.section = SectionParser::at(section);
+            self.stage = Stage::Section;
+        }
+        if self.stage != Stage::Section {
+            let Some(section) = self.request_line(buf, head, limits)? else {
+                return Ok(None);
+            };
+            self.section = SectionParser::at(section);
+            self.stage = Stage::Section;
+        }
+        let bounds = SectionLimits {
+            octets: limits.header_section,
+            fields: limits.header_fields,
+        };
+        let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else {
+            return Ok(None);
+        };
+        head.semantics = framing::request(buf, &head.fields, head.minor, &mut head.known_host)?;
+        *self = Self::default();
+        Ok(Some(end))
+    }
+
+    /// The request line, however it comes; gives the index after it.
+    fn request_line(
+        &mut self,
+        buf: &[u8],
+        head: &mut RequestHead,
+        limits: &Limits,
+    ) -> Result<Option<usize>, Error> {
         if self.stage == Stage::Start {
             // RFC 9112 §2.2: an empty line before the request line is skipped; one, not many.
             match buf {
@@ -129,7 +175,7 @@ impl HeadParser {
             return Ok(None);
         }
         if self.stage == Stage::Target {
-            let end = grammar::skip_target(buf, self.at);
+            let end = grammar::skip_target(buf, self.at, &mut self.question);
             self.at = end;
             if end - self.start > limits.request_line {
                 return Err(Error::RequestLineTooLong);
@@ -142,30 +188,13 @@ impl HeadParser {
             if end + 1 - self.start > limits.request_line {
                 return Err(Error::RequestLineTooLong);
             }
-            if end + 1 - self.start > limits.request_line {
-                return Err(Error::RequestLineTooLong);
-            }
-            head.target = target::parse(buf, self.mark, end, &head.method).ok_or(Error::Target)?;
+            let question = (self.question > 0).then_some(self.question);
+            head.target =
+                target::parse(buf, self.mark, end, question, &head.method).ok_or(Error::Target)?;
             self.at = end + 1;
             self.stage = Stage::Version;
         }
-        if self.stage == Stage::Version {
-            let Some(end) = self.version(buf, head, limits)? else {
-                return Ok(None);
-            };
-            self.section = SectionParser::at(end);
-            self.stage = Stage::Section;
-        }
-        let bounds = SectionLimits {
-            octets: limits.header_section,
-            fields: limits.header_fields,
-        };
-        let Some(end) = self.section.parse(buf, &mut head.fields, bounds)? else {
-            return Ok(None);
-        };
-        head.semantics = framing::request(buf, &head.fields, head.minor, &mut head.known_host)?;
-        *self = Self::default();
-        Ok(Some(end))
+        self.version(buf, head, limits)
     }
 
     /// Whether the method of the request that is being read is known.
@@ -176,32 +205,19 @@ impl HeadParser {
     #[inline]
     fn method(&mut self, buf: &[u8], head: &mut RequestHead) -> Result<bool, Error> {
         let rest = &buf[self.mark..];
-        let (method, len) = if rest.starts_with(b"GET ") {
-            (Method::GET, 3)
-        } else if rest.starts_with(b"POST ") {
-            (Method::POST, 4)
-        } else {
-            let len = rest
-                .iter()
-                .position(|octet| !grammar::is_token(*octet))
-                .unwrap_or(rest.len());
-            if len > MAX_METHOD {
-                return Err(Error::Method);
-            }
-            match rest.get(len) {
-                None => return Ok(false),
-                Some(b' ') => {}
-                Some(_) => return Err(Error::Method),
-            }
-            (
-                Method::from_bytes(&rest[..len]).map_err(|_| Error::Method)?,
-                len,
-            )
-        };
-        // Assigning drops the old value, which costs more than finding that it is the same.
-        if head.method != method {
-            head.method = method;
+        let len = rest
+            .iter()
+            .position(|octet| !grammar::is_token(*octet))
+            .unwrap_or(rest.len());
+        if len > MAX_METHOD {
+            return Err(Error::Method);
         }
+        match rest.get(len) {
+            None => return Ok(false),
+            Some(b' ') => {}
+            Some(_) => return Err(Error::Method),
+        }
+        head.set_method(Method::from_bytes(&rest[..len]).map_err(|_| Error::Method)?);
         self.mark += len + 1;
         self.at = self.mark;
         self.stage = Stage::Target;
@@ -252,6 +268,31 @@ impl HeadParser {
         }
         Ok(Some(self.at + 10))
     }
+}
+
+/// The line of most requests, when all of it is here: GET or POST, a path, HTTP/1.1. `None` leaves the
+/// verdict to [`HeadParser::request_line`].
+#[inline]
+fn usual_line(buf: &[u8], head: &mut RequestHead, limits: &Limits) -> Option<usize> {
+    let start = match buf.first_chunk::<6>()? {
+        [b'G', b'E', b'T', b' ', b'/', _] => 4,
+        b"POST /" => 5,
+        _ => return None,
+    };
+    let mut question = 0;
+    let end = grammar::skip_target(buf, start, &mut question);
+    let version = buf.get(end..)?.first_chunk::<11>()?;
+    if version != b" HTTP/1.1\r\n" || end + 9 > limits.request_line {
+        return None;
+    }
+    head.target = target::origin(start, end, (question > 0).then_some(question))?;
+    if start == 4 {
+        head.set_method(Method::GET);
+    } else {
+        head.set_method(Method::POST);
+    }
+    head.minor = 1;
+    Some(end + 11)
 }
 
 /// The longest registered method has 17 octets.

@@ -34,6 +34,16 @@ impl Out {
         }
     }
 
+    /// Appends a piece that its owner keeps: copied when it is small, else counted once more.
+    #[inline]
+    pub(crate) fn push_shared(&mut self, piece: &Bytes) {
+        if piece.len() < SHARED_FROM {
+            self.buf.extend_from_slice(piece);
+        } else {
+            self.push(piece.clone());
+        }
+    }
+
     /// The number of octets that wait.
     #[inline]
     pub fn len(&self) -> usize {
@@ -49,6 +59,12 @@ impl Out {
     /// The octets that this queue keeps allocated, for the byte budget.
     pub(crate) fn held(&self) -> usize {
         self.buf.capacity() + self.shared_len
+    }
+
+    /// What waits, when it lies side by side.
+    #[inline]
+    pub(crate) fn as_one(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then(|| &self.buf[self.at..])
     }
 
     /// What waits, in order, as up to `slices.len()` slices; gives how many were filled.

@@ -48,22 +48,23 @@ impl SectionParser {
         fields: &mut Vec<Field>,
         limits: SectionLimits,
     ) -> Result<Option<usize>, Error> {
-        // The whole section ends before this index, or it is too large. Offsets have 16 bits.
+        // The last line ends before this index, or the section is too large. Offsets have 16 bits.
         let most = (self.start + limits.octets).min(usize::from(u16::MAX));
         let (mut line, mut colon, mut at) = (self.line, self.colon, self.at);
         loop {
             if colon == 0 {
-                at = grammar::lower_token(buf, at);
-                if at > most {
-                    return Err(Error::SectionTooLarge);
+                match buf.get(at) {
+                    Some(b'\r') if at == line => {}
+                    _ => at = grammar::lower_token(buf, at),
                 }
                 match buf.get(at) {
                     Some(b':') if at > line => {}
                     Some(_) if at == line => {
-                        return Self::end(buf, at)
-                            .inspect(|_| (self.line, self.colon, self.at) = (line, 0, at));
+                        (self.line, self.colon, self.at) = (line, 0, at);
+                        return Self::end(buf, at);
                     }
-                    Some(_) => return Err(Error::FieldName),
+                    Some(_) => return Err(within(at, most, Error::FieldName)),
+                    None if at > most => return Err(Error::SectionTooLarge),
                     None => {
                         (self.line, self.colon, self.at) = (line, 0, at);
                         return Ok(None);
@@ -74,25 +75,30 @@ impl SectionParser {
                 }
                 colon = at;
                 at += 1;
+                // Nearly every value has one space before it.
+                at += usize::from(buf.get(at) == Some(&b' '));
             }
             let end = grammar::skip_field_value(buf, at);
-            if end > most {
-                return Err(Error::SectionTooLarge);
-            }
             match buf.get(end..) {
                 Some([b'\r', b'\n', ..]) => {}
-                None | Some([] | [b'\r']) => {
+                None | Some([] | [b'\r']) if end <= most => {
                     (self.line, self.colon, self.at) = (line, colon, end);
                     return Ok(None);
                 }
-                Some([b'\r' | b'\n', ..]) => return Err(Error::LineEnd),
-                Some(_) => return Err(Error::FieldValue),
+                None | Some([] | [b'\r']) => return Err(Error::SectionTooLarge),
+                Some([b'\r' | b'\n', ..]) => return Err(within(end, most, Error::LineEnd)),
+                Some(_) => return Err(within(end, most, Error::FieldValue)),
             }
             at = end + 2;
             if at > most {
                 return Err(Error::SectionTooLarge);
             }
-            let (from, to) = grammar::trim(buf, colon + 1, end);
+            let from = colon + 1 + usize::from(buf.get(colon + 1) == Some(&b' '));
+            let (from, to) = if from < end && buf[from] > b' ' && buf[end - 1] > b' ' {
+                (from, end)
+            } else {
+                grammar::trim(buf, from, end)
+            };
             fields.push(Field::new(
                 Span::within(line, colon),
                 Span::within(from, to),
@@ -110,6 +116,16 @@ impl SectionParser {
             Some([b'\r' | b'\n', ..]) => Err(Error::LineEnd),
             _ => Err(Error::FieldName),
         }
+    }
+}
+
+/// A fault behind the limit is the limit's: it must not matter whether the octets came in one read.
+#[cold]
+const fn within(at: usize, most: usize, error: Error) -> Error {
+    if at > most {
+        Error::SectionTooLarge
+    } else {
+        error
     }
 }
 

@@ -37,6 +37,12 @@ impl RequestId {
         request.parts_mut().set_id(*self.0.as_bytes());
     }
 
+    /// Says the id, and `nosniff`, in a response that has a content type and nothing else.
+    #[inline]
+    pub(crate) fn pave(self, response: &mut Response) -> bool {
+        response.headers_mut().pave(*self.0.as_bytes())
+    }
+
     /// Says the id in a response.
     pub(crate) fn tell(self, response: &mut Response) {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];

@@ -26,7 +26,8 @@ counters! {
     ConnectionsAccepted = "connections_accepted",
     /// Connections that have ended.
     ConnectionsClosed = "connections_closed",
-    /// Connections answered 503 or closed because the limit was reached.
+    /// Connections answered 503 or closed because a limit of connections was reached, or no descriptor
+    /// was left.
     ConnectionsRefused = "connections_refused",
     /// Accept calls that failed (out of descriptors, for one).
     AcceptErrors = "accept_errors",

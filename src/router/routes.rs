@@ -5,7 +5,7 @@ use crate::service::handler::{Admission, AnyHandler, ResponseFuture, Service};
 use crate::service::middleware::{Chain, Next};
 use crate::service::request::Request;
 use crate::service::response::Response;
-use crate::service::route::{MAX_PARAMS, RouteFacts, decode};
+use crate::service::route::{RouteFacts, decode};
 use crate::wire::fields::Span;
 use http::{HeaderValue, Method, StatusCode};
 use std::fmt;
@@ -161,38 +161,25 @@ impl Routes {
         self.tree.iter().map(|(pattern, _)| pattern.as_str())
     }
 
-    /// Finds the endpoint, and where the captures lie.
+    /// Finds the endpoint's number, and where the captures lie.
     #[inline]
-    fn find(&self, request: &Request, spans: &mut [Span; MAX_PARAMS]) -> (usize, usize) {
+    fn find(&self, request: &Request, params: &mut Params) -> usize {
         let path = request.parts().path_octets();
-        let mut params = Params::new();
-        let Some(leaf) = self.tree.find(path, &mut params) else {
+        let Some(leaf) = self.tree.find(path, params) else {
             let asterisk = *request.method() == Method::OPTIONS && path == b"*";
-            return (
-                if asterisk {
-                    self.server_options
-                } else {
-                    self.not_found
-                },
-                0,
-            );
-        };
-        let mut count = 0;
-        for range in params.iter() {
-            let capture = &path[range.clone()];
-            // D44: a capture that cannot be decoded is refused before any handler sees it.
-            if capture.contains(&b'%') && decode(capture).is_none() {
-                return (self.bad_capture, 0);
-            }
-            let (Some(place), Some(span)) =
-                (spans.get_mut(count), Span::new(range.start, range.end))
-            else {
-                break;
+            return if asterisk {
+                self.server_options
+            } else {
+                self.not_found
             };
-            *place = span;
-            count += 1;
+        };
+        // D44: a capture that cannot be decoded is refused before any handler sees it.
+        let undecodable = |capture: &[u8]| capture.contains(&b'%') && decode(capture).is_none();
+        if !params.is_empty() && params.iter().any(|range| undecodable(&path[range])) {
+            params.clear();
+            return self.bad_capture;
         }
-        (leaf.value().find(request.method()), count)
+        leaf.value().find(request.method())
     }
 
     /// Where the same path with, or without, a slash at its end would lead.
@@ -219,15 +206,18 @@ impl Routes {
 impl Service for Routes {
     #[inline]
     fn admit(&self, request: &mut Request) -> Admission {
-        let mut spans = [Span::default(); MAX_PARAMS];
-        let (index, count) = self.find(request, &mut spans);
+        let mut params = Params::new();
+        let index = self.find(request, &mut params);
         let Some(endpoint) = self.endpoints.get(index) else {
             return Admission::default();
         };
-        request
-            .parts_mut()
-            .route_mut()
-            .set(&endpoint.facts, index, &spans[..count]);
+        let route = request.parts_mut().route_mut();
+        route.set(&endpoint.facts, index);
+        if !params.is_empty() {
+            for range in params.iter() {
+                route.push(Span::new(range.start, range.end).unwrap_or_default());
+            }
+        }
         Admission {
             max_body: endpoint.max_body,
         }

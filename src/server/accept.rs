@@ -8,9 +8,13 @@ use crate::server::bind::Listener;
 use crate::server::config::Full;
 use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
+use std::future::poll_fn;
 use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -88,6 +92,7 @@ pub(super) async fn accept(
     mut stop: Stop,
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut spare = Spare::take();
     loop {
         let reserved = match full {
             Full::Refuse => None,
@@ -103,15 +108,15 @@ pub(super) async fn accept(
         match accepted {
             Ok((io, info)) => {
                 pause = FIRST_PAUSE;
-                match reserved.or_else(|| permits.try_take()) {
-                    Some(permit) => sink.serve(io, info, permit),
-                    None => refuse(io, sink.shared()),
-                }
+                admit(io, info, reserved.or_else(|| permits.try_take()), &mut sink);
             }
             Err(error) if is_of_the_connection(&error) => {}
-            Err(_) => {
+            Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the core.
                 sink.shared().worker.counters.add(Counter::AcceptErrors);
+                if full == Full::Refuse && is_out_of_descriptors(&error) {
+                    spare = refuse_waiting(&listener, spare, sink.shared()).await;
+                }
                 if stop.unless(tokio::time::sleep(pause)).await.is_none() {
                     return;
                 }
@@ -126,11 +131,50 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
     for _ in 0..BACKLOG_DRAIN {
         let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         let Ok(Ok((io, info))) = waiting else { return };
-        match permits.try_take() {
-            Some(permit) => sink.serve(io, info, permit),
-            None => refuse(io, sink.shared()),
-        }
+        admit(io, info, permits.try_take(), sink);
     }
+}
+
+/// Serves a connection that has a place, and whose address has not had too many.
+fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink) {
+    match permit.and_then(|permit| permit.of(info.peer)) {
+        Some(permit) => sink.serve(io, info, permit),
+        None => refuse(io, sink.shared()),
+    }
+}
+
+/// A descriptor that is kept so that there is one when there are no others.
+struct Spare(#[expect(dead_code, reason = "it is held, not used")] UnixDatagram);
+
+impl Spare {
+    fn take() -> Option<Self> {
+        // Of all descriptors this one needs neither a file nor an address.
+        UnixDatagram::unbound().ok().map(Self)
+    }
+}
+
+/// Without a descriptor nobody can be told anything, and those who wait would hang. The spare one tells
+/// them, one after the other; then it is taken back, unless another thread was faster.
+async fn refuse_waiting(
+    listener: &Accepting,
+    mut spare: Option<Spare>,
+    shared: &Arc<Shared>,
+) -> Option<Spare> {
+    for _ in 0..REFUSED_AT_ONCE {
+        drop(spare.take());
+        let accepted = {
+            let mut accept = pin!(listener.accept());
+            poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await
+        };
+        let Poll::Ready(Ok((io, _))) = accepted else {
+            break;
+        };
+        shared.worker.counters.add(Counter::ConnectionsRefused);
+        refuse_at_once(&io);
+        drop(io);
+        spare = Spare::take();
+    }
+    spare.or_else(Spare::take)
 }
 
 /// Tells a client that there is no room, and gives it a short time in which to read that.
@@ -140,10 +184,21 @@ fn refuse(io: Io, shared: &Arc<Shared>) {
         tokio::spawn(tokio::time::timeout(REFUSED_LINGER, say_no(io, lingering)));
         return;
     }
-    // Too many are being told already: one write that does not wait, and nothing is held.
-    let _ = match &io {
-        Io::Tcp(stream) => stream.try_write(REFUSAL),
-        Io::Unix(stream) => stream.try_write(REFUSAL),
+    // Too many are being told already.
+    refuse_at_once(&io);
+}
+
+/// One write that does not wait, and nothing is held. What the client has sent is read if it is here:
+/// left unread it would turn the close into a reset, which may overtake the answer.
+fn refuse_at_once(io: &Io) {
+    let mut buf = [0; 4096];
+    let _ = match io {
+        Io::Tcp(stream) => stream
+            .try_write(REFUSAL)
+            .and_then(|_| stream.try_read(&mut buf)),
+        Io::Unix(stream) => stream
+            .try_write(REFUSAL)
+            .and_then(|_| stream.try_read(&mut buf)),
         Io::Dyn(_) => Ok(0),
     };
 }
@@ -185,6 +240,11 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     )
 }
 
+/// EMFILE and ENFILE, which have the same numbers on Linux, macOS and the BSDs.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23))
+}
+
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nretry-after: 1\r\nconnection: close\r\n\r\ntoo many connections\n";
@@ -195,8 +255,74 @@ const MAX_REFUSED: usize = 256;
 /// How long a refused client has to read its answer.
 const REFUSED_LINGER: Duration = Duration::from_millis(500);
 
+/// How many connections are told one after the other, between two pauses, that there is no descriptor.
+const REFUSED_AT_ONCE: usize = 256;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many connections of the backlog are still taken when the server stops.
 const BACKLOG_DRAIN: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::driver::config::Config;
+    use crate::resource::budget::Budget;
+    use crate::resource::worker::Worker;
+    use crate::service::handler::service_fn;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use tokio::net::TcpStream;
+
+    /// A connection whose peer is said to be elsewhere: tests have no other machine.
+    async fn come_from(listener: &TcpListener, ip: [u8; 4]) -> (TcpStream, Io, ConnInfo) {
+        let addr = listener.local_addr().unwrap();
+        let client = TcpStream::connect(addr).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let info = ConnInfo {
+            peer: SocketAddr::from((ip, 4711)).into(),
+            local: addr.into(),
+        };
+        (client, stream.into(), info)
+    }
+
+    #[tokio::test]
+    async fn an_address_beyond_its_share_is_answered_503() {
+        let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
+        let mut sink = Local(Arc::new(Shared {
+            worker: worker.clone(),
+            service: Arc::new(service_fn(async |_| "hello")),
+            config: Arc::new(Config::default().settled()),
+        }));
+        let permits = Permits::new(10, Some(1));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let ask = async |client: &mut TcpStream, last: &str| {
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {last}\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 12];
+            client.read_exact(&mut answer).await.unwrap();
+            String::from_utf8(answer).unwrap()
+        };
+
+        let (mut first, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut first, "keep-alive").await, "HTTP/1.1 200");
+        let (mut second, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut second, "close").await, "HTTP/1.1 503");
+        assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
+        let (mut other, io, info) = come_from(&listener, [192, 0, 2, 2]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut other, "close").await, "HTTP/1.1 200");
+
+        // When the first is gone its address has its place again.
+        drop((first, other));
+        while permits.live() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let (mut third, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
+        admit(io, info, permits.try_take(), &mut sink);
+        assert_eq!(ask(&mut third, "close").await, "HTTP/1.1 200");
+        assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
+    }
+}

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Bind {
-    /// TCP at one of these addresses, the first that can be had.
+    /// TCP at one of these addresses, the first that this machine has. One that is in use is an error,
+    /// also to a server of the same user whose workers share it.
     Tcp(Vec<SocketAddr>),
     /// A Unix domain socket at this path. A socket that nobody listens at any more is replaced.
     Unix(PathBuf),
@@ -136,9 +137,13 @@ impl Bind {
             Self::Tcp(addrs) => {
                 let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address");
                 for addr in addrs {
-                    match tcp(addr, backlog, reuse_port) {
+                    match alone(addr, reuse_port).and_then(|()| tcp(addr, backlog, reuse_port)) {
                         Ok(listener) => return Ok(vec![Listener::Tcp(listener)]),
                         Err(error) => last = named(&error, addr),
+                    }
+                    if last.kind() == io::ErrorKind::AddrInUse {
+                        // Another address of the same name would hide that somebody has the port.
+                        break;
                     }
                 }
                 Err(last)
@@ -166,6 +171,13 @@ impl Bind {
 }
 
 impl Listener {
+    /// One more listener at an address that this server has already, for another worker.
+    pub(super) fn beside(addr: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        let listener = tcp(addr, backlog, true).map_err(|error| named(&error, addr))?;
+        Ok(Self::Tcp(listener))
+    }
+
     pub(super) fn bound(&self) -> io::Result<Bound> {
         Ok(match self {
             Self::Tcp(listener) => Bound::Tcp(listener.local_addr()?),
@@ -174,6 +186,17 @@ impl Listener {
             }
         })
     }
+}
+
+/// Whether nobody has the port yet. With `SO_REUSEPORT` a second server of the same user would quietly
+/// take a share of the first one's connections, so a socket without it asks before.
+fn alone(addr: SocketAddr, reuse_port: bool) -> io::Result<()> {
+    if !reuse_port || addr.port() == 0 {
+        return Ok(());
+    }
+    let probe = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    probe.set_reuse_address(true)?;
+    probe.bind(&addr.into())
 }
 
 fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net::TcpListener> {

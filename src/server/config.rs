@@ -10,6 +10,11 @@ pub struct ServerConfig {
     /// Connections at the same time; each further one gets 503 with `Retry-After` and is closed.
     /// Default 1,024, and never more than 90 % of the process's file descriptors.
     pub max_connections: usize,
+    /// Connections at the same time of one client, which is an IPv4 address or an IPv6 network of 64 bits;
+    /// each further one gets 503 with `Retry-After` and is closed. Loopback addresses and Unix sockets are
+    /// not counted. Default `None`: no limit. 256 suits a listener that the public reaches directly; a
+    /// proxy on another machine is one client.
+    pub max_connections_per_address: Option<usize>,
     /// What happens beyond the limit of connections. Default [`Full::Refuse`].
     pub when_full: Full,
     /// Octets that all connections together may hold while they wait. Default 256 MiB.
@@ -34,6 +39,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             max_connections: 1024,
+            max_connections_per_address: None,
             when_full: Full::Refuse,
             memory_budget: 256 * 1024 * 1024,
             shutdown_timeout: Duration::from_secs(30),

@@ -86,6 +86,14 @@ impl Server {
         self
     }
 
+    /// The most connections at the same time of one IPv4 address or IPv6 network of 64 bits; loopback
+    /// addresses and Unix sockets are not counted. Not limited unless it is told.
+    #[must_use]
+    pub const fn max_connections_per_address(mut self, count: usize) -> Self {
+        self.config.max_connections_per_address = Some(count);
+        self
+    }
+
     /// The most octets of content of a request, where its route does not say otherwise (S38). Default 10 MiB.
     #[must_use]
     pub const fn max_body(mut self, octets: u64) -> Self {
@@ -213,7 +221,7 @@ impl Server {
                     if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) =>
                 {
                     for set in &mut sets[1..] {
-                        set.extend(Bind::Tcp(vec![addr]).open(backlog, true)?);
+                        set.push(Listener::beside(addr, backlog)?);
                     }
                     sets[0].push(listener);
                 }
@@ -252,7 +260,10 @@ impl Server {
             .map(Listener::bound)
             .collect::<io::Result<Vec<_>>>()?;
         let budget = Arc::new(Budget::new(self.config.memory_budget));
-        let permits = Permits::new(self.config.max_connections.min(descriptor_share()));
+        let permits = Permits::new(
+            self.config.max_connections.min(descriptor_share()),
+            self.config.max_connections_per_address,
+        );
         let counted = permits.clone();
         let common = Common {
             service: self.service,

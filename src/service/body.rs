@@ -122,6 +122,15 @@ impl Body {
         }
     }
 
+    /// All content, when there is some and it is here.
+    #[inline]
+    pub(crate) const fn as_full(&self) -> Option<&Bytes> {
+        match &self.kind {
+            Kind::Full(content) => Some(content),
+            _ => None,
+        }
+    }
+
     /// The exact length, when it is known.
     #[inline]
     pub fn len(&self) -> Option<u64> {

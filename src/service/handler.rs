@@ -16,10 +16,11 @@ pub type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// Whatever answers requests: a router, or one function through [`service_fn`].
 ///
-/// A driver asks twice. [`admit`](Self::admit) sees the head and says how much content the route takes,
-/// before a single octet of it is read; [`call`](Self::call) answers.
+/// A driver asks twice about a request with content. [`admit`](Self::admit) sees the head and says how
+/// much the route takes, before a single octet of it is read; [`call`](Self::call) answers. A request
+/// without content is called at once.
 pub trait Service: Send + Sync + 'static {
-    /// Looks at the head; may leave in it what `call` will need.
+    /// Looks at the head of a request with content; may leave in it what `call` would have to find out.
     fn admit(&self, request: &mut Request) -> Admission {
         let _ = request;
         Admission::default()
@@ -225,7 +226,6 @@ macro_rules! handler {
                 self($($part,)* $($last)?).await.into_response()
             }
 
-            #[allow(unused_variables, reason = "a handler without arguments asks nothing")]
             fn check(route: &RouteCheck<'_>) -> Result<(), String> {
                 $($part::check(route)?;)*
                 $($last::check(route)?;)?
@@ -235,7 +235,24 @@ macro_rules! handler {
     };
 }
 
-handler!(;);
+/// Without arguments nothing of the request is kept while the function runs.
+impl<Fun, Fut, Res> Handler<()> for Fun
+where
+    Fun: Fn() -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Res> + Send + 'static,
+    Res: IntoResponse + 'static,
+{
+    #[inline]
+    fn call(self, request: Request) -> impl Future<Output = Response> + Send + 'static {
+        drop(request);
+        async move { self().await.into_response() }
+    }
+
+    fn check(_: &RouteCheck<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 handler!(; A);
 handler!(A; B);
 handler!(A B; C);

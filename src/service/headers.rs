@@ -1,6 +1,11 @@
 //! The header section as handlers see it.
 
+mod value;
+
+pub use self::value::FieldValue;
+
 use crate::wire::fields::{Field, FieldLine};
+use crate::wire::paved::PavedLines;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -34,6 +39,13 @@ pub struct Headers {
 enum Repr {
     Wire(Box<Wire>),
     Map(Box<HeaderMap>),
+    /// A content type and nothing else: what most responses have. Moved and dropped in a few instructions.
+    Type(HeaderValue),
+    /// The same with what an application adds to it.
+    Paved {
+        content_type: HeaderValue,
+        lines: PavedLines,
+    },
     List {
         content_type: Option<HeaderValue>,
         rest: Vec<(HeaderName, HeaderValue)>,
@@ -67,11 +79,56 @@ impl Headers {
     #[inline]
     pub(crate) const fn of_type(content_type: HeaderValue) -> Self {
         Self {
-            repr: Repr::List {
-                content_type: Some(content_type),
-                rest: Vec::new(),
-            },
+            repr: Repr::Type(content_type),
         }
+    }
+
+    /// Adds the lines of the paved path to a content type by itself. `false`, and nothing is changed, when
+    /// there is anything else.
+    #[inline]
+    pub(crate) fn pave(&mut self, id: [u8; 16]) -> bool {
+        if !matches!(self.repr, Repr::Type(_)) {
+            return false;
+        }
+        if let Repr::Type(content_type) = std::mem::take(&mut self.repr) {
+            self.repr = Repr::Paved {
+                content_type,
+                lines: PavedLines::new(id),
+            };
+        }
+        true
+    }
+
+    /// Makes a list, to which lines can be added, of what is none.
+    #[inline]
+    fn widen(&mut self) {
+        if matches!(self.repr, Repr::Type(_) | Repr::Paved { .. }) {
+            self.widen_slowly();
+        }
+    }
+
+    fn widen_slowly(&mut self) {
+        let (content_type, rest) = match std::mem::take(&mut self.repr) {
+            Repr::Type(content_type) => (content_type, Vec::new()),
+            Repr::Paved {
+                content_type,
+                lines,
+            } => {
+                let rest = lines.lines().filter_map(|line| {
+                    let name = HeaderName::from_bytes(line.name()).ok()?;
+                    Some((name, HeaderValue::from_bytes(line.value()).ok()?))
+                });
+                (content_type, rest.collect())
+            }
+            other => {
+                self.repr = other;
+                return;
+            }
+        };
+        self.repr = Repr::List {
+            content_type: Some(content_type),
+            rest,
+        };
     }
 
     /// The field lines of a block that a parser accepted. Both are swapped with what was here, so that
@@ -88,6 +145,15 @@ impl Headers {
                 fields,
                 added: Vec::new(),
             }));
+        }
+    }
+
+    /// The block that the field lines came in, request line and all; empty when they did not come so.
+    #[inline]
+    pub(crate) fn block(&self) -> &[u8] {
+        match &self.repr {
+            Repr::Wire(wire) => &wire.block,
+            _ => &[],
         }
     }
 
@@ -118,6 +184,19 @@ impl Headers {
                 .iter()
                 .find(|(key, _)| name.is(key.as_str().as_bytes()))
                 .map(|(_, value)| FieldValue::of(value)),
+            Repr::Type(value) => name.is(b"content-type").then(|| FieldValue::of(value)),
+            Repr::Paved {
+                content_type,
+                lines,
+            } => {
+                if name.is(b"content-type") {
+                    return Some(FieldValue::of(content_type));
+                }
+                let block = lines.octets();
+                (PavedLines::fields().iter())
+                    .find(|field| name.is(field.name(block)))
+                    .map(|field| FieldValue::of_block(*field, block))
+            }
             Repr::List { content_type, rest } => match content_type {
                 Some(value) if name.is(b"content-type") => Some(FieldValue::of(value)),
                 _ => find(rest, &name),
@@ -139,6 +218,7 @@ impl Headers {
 
     /// Sets a field to one value, in place of all it had; gives the first of those.
     pub fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<HeaderValue> {
+        self.widen();
         if let Repr::Map(map) = &mut self.repr {
             return map.insert(name, value);
         }
@@ -159,7 +239,10 @@ impl Headers {
 
     /// Adds a field line, whatever lines of that name there are.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.widen();
         match &mut self.repr {
+            // Not after it was widened.
+            Repr::Type(_) | Repr::Paved { .. } => {}
             Repr::Wire(wire) => wire.added.push((name, value)),
             Repr::Map(map) => drop(map.append(name, value)),
             Repr::List {
@@ -197,7 +280,9 @@ impl Headers {
     /// Removes all lines of a field; gives the first value.
     pub fn remove(&mut self, name: impl AsName) -> Option<HeaderValue> {
         let first = self.get(&name).map(|value| value.to_value());
+        self.widen();
         match &mut self.repr {
+            Repr::Type(_) | Repr::Paved { .. } => {}
             Repr::Wire(wire) => {
                 wire.fields
                     .retain(|field| !name.is(field.name(&wire.block)));
@@ -225,13 +310,24 @@ impl Headers {
     pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
         let (block, fields, map, first, list) = match &self.repr {
             Repr::Wire(wire) => (
-                Some(&wire.block),
+                Some(wire.block.as_slice()),
                 wire.fields.as_slice(),
                 None,
                 None,
                 wire.added.as_slice(),
             ),
             Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, [].as_slice()),
+            Repr::Type(value) => (None, [].as_slice(), None, Some(value), [].as_slice()),
+            Repr::Paved {
+                content_type,
+                lines,
+            } => (
+                Some(lines.octets()),
+                PavedLines::fields(),
+                None,
+                Some(content_type),
+                [].as_slice(),
+            ),
             Repr::List { content_type, rest } => (
                 None,
                 [].as_slice(),
@@ -267,20 +363,16 @@ impl Headers {
         match &self.repr {
             Repr::Wire(wire) => Lines::Wire(&wire.block, wire.fields.iter(), wire.added.iter()),
             Repr::Map(map) => Lines::Map(map.iter()),
+            Repr::Type(value) => Lines::List(Some(value), [].iter()),
+            Repr::Paved {
+                content_type,
+                lines,
+            } => Lines::Paved(
+                Some(content_type),
+                lines.octets(),
+                PavedLines::fields().iter(),
+            ),
             Repr::List { content_type, rest } => Lines::List(content_type.as_ref(), rest.iter()),
-        }
-    }
-
-    /// Ends the headers of a response that was written. An empty list owns nothing, so it need not be
-    /// walked to be dropped.
-    #[inline]
-    pub(crate) fn finish(self) {
-        match self.repr {
-            Repr::List { content_type, rest } if rest.capacity() == 0 => {
-                drop(content_type);
-                std::mem::forget(rest);
-            }
-            other => drop(other),
         }
     }
 
@@ -289,6 +381,8 @@ impl Headers {
         match &self.repr {
             Repr::Wire(wire) => wire.fields.len() + wire.added.len(),
             Repr::Map(map) => map.len(),
+            Repr::Type(_) => 1,
+            Repr::Paved { .. } => 1 + PavedLines::fields().len(),
             Repr::List { content_type, rest } => usize::from(content_type.is_some()) + rest.len(),
         }
     }
@@ -298,11 +392,15 @@ impl Headers {
         self.len() == 0
     }
 
-    /// The content type, when there is nothing else.
+    /// The content type, when there is nothing else but perhaps the lines of the paved path.
     #[inline]
-    pub(crate) fn plain_type(&self) -> Option<&HeaderValue> {
+    pub(crate) const fn plain_type(&self) -> Option<(&HeaderValue, Option<&PavedLines>)> {
         match &self.repr {
-            Repr::List { content_type, rest } if rest.is_empty() => content_type.as_ref(),
+            Repr::Type(content_type) => Some((content_type, None)),
+            Repr::Paved {
+                content_type,
+                lines,
+            } => Some((content_type, Some(lines))),
             _ => None,
         }
     }
@@ -356,99 +454,6 @@ impl From<Headers> for HeaderMap {
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-/// The value of a field, wherever it is kept.
-#[derive(Clone, Copy)]
-pub struct FieldValue<'a> {
-    octets: &'a [u8],
-    source: Source<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Value(&'a HeaderValue),
-    Block,
-}
-
-impl<'a> FieldValue<'a> {
-    #[inline]
-    fn of(value: &'a HeaderValue) -> Self {
-        Self {
-            octets: value.as_bytes(),
-            source: Source::Value(value),
-        }
-    }
-
-    #[inline]
-    fn of_block(field: Field, block: &'a [u8]) -> Self {
-        Self {
-            octets: field.value(block),
-            source: Source::Block,
-        }
-    }
-
-    /// The octets.
-    #[inline]
-    pub const fn as_bytes(&self) -> &'a [u8] {
-        self.octets
-    }
-
-    /// The value as text.
-    ///
-    /// # Errors
-    ///
-    /// When it is not visible US-ASCII, space and HTAB, as with [`HeaderValue::to_str`].
-    pub fn to_str(&self) -> Result<&'a str, InvalidField> {
-        let plain = self
-            .octets
-            .iter()
-            .all(|octet| *octet == b'\t' || (0x20..0x7f).contains(octet));
-        std::str::from_utf8(self.octets)
-            .ok()
-            .filter(|_| plain)
-            .ok_or(InvalidField {
-                what: "value is not US-ASCII",
-            })
-    }
-
-    /// The value as the `http` crate's type; of a wire block it is a copy.
-    pub fn to_value(&self) -> HeaderValue {
-        match self.source {
-            Source::Value(value) => value.clone(),
-            // The parser refused what `HeaderValue` refuses, so the fallback is never taken.
-            Source::Block => HeaderValue::from_bytes(self.octets)
-                .unwrap_or_else(|_| HeaderValue::from_static("")),
-        }
-    }
-}
-
-impl PartialEq<str> for FieldValue<'_> {
-    fn eq(&self, other: &str) -> bool {
-        self.octets == other.as_bytes()
-    }
-}
-
-impl PartialEq<&str> for FieldValue<'_> {
-    fn eq(&self, other: &&str) -> bool {
-        self.octets == other.as_bytes()
-    }
-}
-
-impl PartialEq for FieldValue<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.octets == other.octets
-    }
-}
-
-impl fmt::Debug for FieldValue<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.source {
-            // `HeaderValue` hides what is marked sensitive.
-            Source::Value(value) => value.fmt(f),
-            Source::Block => write!(f, "\"{}\"", self.octets.escape_ascii()),
-        }
     }
 }
 
@@ -524,6 +529,11 @@ pub(crate) enum Lines<'a> {
         std::slice::Iter<'a, (HeaderName, HeaderValue)>,
     ),
     Map(http::header::Iter<'a, HeaderValue>),
+    Paved(
+        Option<&'a HeaderValue>,
+        &'a [u8],
+        std::slice::Iter<'a, Field>,
+    ),
     List(
         Option<&'a HeaderValue>,
         std::slice::Iter<'a, (HeaderName, HeaderValue)>,
@@ -545,6 +555,12 @@ impl<'a> Iterator for Lines<'a> {
                 None => added
                     .next()
                     .map(|(name, value)| FieldLine::new(name, value)),
+            },
+            Lines::Paved(first, block, fields) => match first.take() {
+                Some(value) => Some(FieldLine::new(&CONTENT_TYPE, value)),
+                None => fields
+                    .next()
+                    .map(|field| FieldLine::of_block(*field, block)),
             },
             Lines::Map(map) => map.next().map(|(name, value)| FieldLine::new(name, value)),
         }

@@ -132,8 +132,10 @@ struct Inner {
     method: Method,
     version: Version,
     target: Target,
-    /// The request line up to the end of its target, apart from the headers' block so that replacing the headers leaves it alone.
+    /// The request line up to the end of its target, once it is apart from the headers.
     line: Vec<u8>,
+    /// Whether it is: until somebody may change the headers, it stands in their block.
+    is_apart: bool,
     headers: Headers,
     extensions: Option<Box<Extensions>>,
     connection: Option<Arc<Slot>>,
@@ -142,7 +144,7 @@ struct Inner {
 }
 
 enum Target {
-    /// The text is in `Inner::line`.
+    /// The text is in `Inner::line()`.
     Wire(RequestTarget),
     Uri(Box<Uri>),
 }
@@ -167,7 +169,7 @@ impl Parts {
     /// The target as the client sent it: usually path and query.
     pub fn uri(&self) -> &str {
         match &self.inner().target {
-            Target::Wire(target) => text(target.whole(&self.inner().line)),
+            Target::Wire(target) => text(target.whole(self.inner().line())),
             Target::Uri(uri) => uri.path_and_query().map_or("/", |target| target.as_str()),
         }
     }
@@ -176,7 +178,7 @@ impl Parts {
     /// it does, a path with `"` in it not).
     pub fn to_uri(&self) -> Option<Uri> {
         match &self.inner().target {
-            Target::Wire(target) => target.whole(&self.inner().line).try_into().ok(),
+            Target::Wire(target) => target.whole(self.inner().line()).try_into().ok(),
             Target::Uri(uri) => Some((**uri).clone()),
         }
     }
@@ -190,7 +192,7 @@ impl Parts {
     #[inline]
     pub fn path(&self) -> &str {
         match &self.inner().target {
-            Target::Wire(target) => text(target.path(&self.inner().line)),
+            Target::Wire(target) => text(target.path(self.inner().line())),
             Target::Uri(uri) => uri.path(),
         }
     }
@@ -199,7 +201,7 @@ impl Parts {
     #[inline]
     pub(crate) fn path_octets(&self) -> &[u8] {
         match &self.inner().target {
-            Target::Wire(target) => target.path(&self.inner().line),
+            Target::Wire(target) => target.path(self.inner().line()),
             Target::Uri(uri) => uri.path().as_bytes(),
         }
     }
@@ -208,7 +210,7 @@ impl Parts {
     #[inline]
     pub fn query(&self) -> Option<&str> {
         match &self.inner().target {
-            Target::Wire(target) => target.query(&self.inner().line).map(text),
+            Target::Wire(target) => target.query(self.inner().line()).map(text),
             Target::Uri(uri) => uri.query(),
         }
     }
@@ -216,7 +218,7 @@ impl Parts {
     /// The host that the request is for, with its port: the target's authority, else Host (RFC 9112 §3.3).
     pub fn host(&self) -> Option<&str> {
         let authority = match &self.inner().target {
-            Target::Wire(target) => target.authority(&self.inner().line).map(text),
+            Target::Wire(target) => target.authority(self.inner().line()).map(text),
             Target::Uri(uri) => uri.authority().map(http::uri::Authority::as_str),
         };
         authority.or_else(|| {
@@ -234,7 +236,9 @@ impl Parts {
 
     /// The header section.
     pub fn headers_mut(&mut self) -> &mut Headers {
-        &mut self.inner_mut().headers
+        let inner = self.inner_mut();
+        inner.set_line_apart();
+        &mut inner.headers
     }
 
     /// The first value of a field, in any case.
@@ -337,6 +341,7 @@ impl Parts {
                 version: Version::HTTP_11,
                 target: ROOT,
                 line: b"/".to_vec(),
+                is_apart: true,
                 headers: Headers::new(),
                 extensions: None,
                 connection: None,
@@ -362,9 +367,8 @@ impl Parts {
             inner.method.clone_from(method);
         }
         inner.version = version;
-        inner.line.clear();
-        inner.line.extend_from_slice(target.up_to_end(block));
         inner.target = Target::Wire(target);
+        inner.is_apart = false;
         inner.headers.set_wire(block, fields);
         inner.connection = Some(connection.clone());
     }
@@ -398,6 +402,30 @@ impl Parts {
     }
 }
 
+impl Inner {
+    /// The octets that the target's places refer to.
+    #[inline]
+    fn line(&self) -> &[u8] {
+        if self.is_apart {
+            &self.line
+        } else {
+            self.headers.block()
+        }
+    }
+
+    #[cold]
+    fn set_line_apart(&mut self) {
+        if let Target::Wire(target) = &self.target
+            && !self.is_apart
+        {
+            self.line.clear();
+            self.line
+                .extend_from_slice(target.up_to_end(self.headers.block()));
+            self.is_apart = true;
+        }
+    }
+}
+
 impl Default for Parts {
     /// GET `/` over HTTP/1.1.
     fn default() -> Self {
@@ -406,6 +434,7 @@ impl Default for Parts {
         inner.method = Method::GET;
         inner.version = Version::HTTP_11;
         inner.target = ROOT;
+        inner.is_apart = true;
         inner.line.clear();
         inner.line.push(b'/');
         parts

@@ -3,6 +3,7 @@
 use crate::service::body::Body;
 use crate::service::headers::{Headers, InvalidField, field};
 use crate::service::upgrade::{OnUpgrade, Upgraded};
+use crate::wire::paved::PavedLines;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
 use http::{Extensions, HeaderName, HeaderValue, StatusCode};
@@ -39,8 +40,10 @@ impl Response {
     /// 200 with this body and no fields.
     pub fn new(body: impl Into<Body>) -> Self {
         Self {
+            status: StatusCode::OK,
+            headers: Headers::default(),
             body: body.into(),
-            ..Self::default()
+            rare: None,
         }
     }
 
@@ -61,6 +64,7 @@ impl Response {
     }
 
     /// 200 with these octets under a content type.
+    #[inline]
     pub fn bytes<V: TryInto<HeaderValue>>(content: impl Into<Bytes>, content_type: V) -> Self {
         let body = Body::full(content);
         match content_type.try_into() {
@@ -211,6 +215,17 @@ impl Response {
         self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
+    /// The content type, the lines of the paved path and the content of a response of the usual kind:
+    /// 200, no other field, content that is here.
+    #[inline]
+    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, Option<&PavedLines>, &Bytes)> {
+        if self.status != StatusCode::OK || self.rare.is_some() {
+            return None;
+        }
+        let (content_type, lines) = self.headers.plain_type()?;
+        Some((content_type, lines, self.body.as_full()?))
+    }
+
     /// Splits the response for a driver.
     #[inline]
     pub(crate) fn into_sendable(self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {
@@ -229,9 +244,10 @@ impl Response {
     #[inline]
     pub(crate) fn typed(content_type: HeaderValue, body: Body) -> Self {
         Self {
+            status: StatusCode::OK,
             headers: Headers::of_type(content_type),
             body,
-            ..Self::default()
+            rare: None,
         }
     }
 }

@@ -32,13 +32,21 @@ pub(crate) struct RouteInfo {
 }
 
 impl RouteInfo {
-    /// Remembers the route.
+    /// Remembers the route, without parameters yet.
     #[inline]
-    pub(crate) fn set(&mut self, facts: &Arc<RouteFacts>, endpoint: usize, spans: &[Span]) {
+    pub(crate) fn set(&mut self, facts: &Arc<RouteFacts>, endpoint: usize) {
         self.facts = Some(facts.clone());
         self.endpoint = endpoint;
-        self.len = spans.len().min(MAX_PARAMS);
-        self.spans[..self.len].copy_from_slice(&spans[..self.len]);
+        self.len = 0;
+    }
+
+    /// Adds the next parameter. No pattern has more than fit.
+    #[inline]
+    pub(crate) fn push(&mut self, span: Span) {
+        if let Some(place) = self.spans.get_mut(self.len) {
+            *place = span;
+            self.len += 1;
+        }
     }
 
     #[inline]

@@ -84,6 +84,14 @@ impl Span {
         }
     }
 
+    /// The range `start..end` of a block that is known when this is compiled.
+    pub(crate) const fn of_const(start: u16, end: u16) -> Self {
+        Self {
+            start,
+            len: end - start,
+        }
+    }
+
     /// The octets of `block` in this range; empty when the range lies outside.
     #[inline]
     pub fn of(self, block: &[u8]) -> &[u8] {

@@ -1,6 +1,8 @@
 //! The character classes of RFC 9110 and RFC 3986 as tables, and the two scans that the parsers spend
 //! their time in.
 
+use crate::wire::block::{Block, SIZE};
+
 /// Whether `octet` may stand in a token (RFC 9110 §5.6.2): methods, field names, codings, options.
 ///
 /// ```
@@ -40,19 +42,30 @@ pub const fn is_field_value(octet: u8) -> bool {
 /// each octet and saves every later comparison from folding case.
 #[inline]
 pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
-    // Four at a time: without the loop's own work an octet costs five instructions.
-    while let Some(block) = bytes
+    // Sixteen at a time for the names there are: letters, digits and hyphens.
+    while let Some(octets) = bytes
         .get_mut(at..)
-        .and_then(|rest| rest.first_chunk_mut::<4>())
+        .and_then(|rest| rest.first_chunk_mut::<SIZE>())
     {
-        for (offset, octet) in block.iter_mut().enumerate() {
-            let lower = LOWER[usize::from(*octet)];
-            if lower == 0 {
-                return at + offset;
-            }
-            *octet = lower;
+        let block = Block::new(octets);
+        let upper = block.is_within(b'A', 26);
+        let lowered = block.xor(upper.and(Block::all(CASE)));
+        let usual = (lowered.is_within(b'a', 26))
+            .or(block.is_within(b'0', 10))
+            .or(block.is(b'-'));
+        let end = (!usual.bits()).trailing_zeros() as usize;
+        if upper.bits() != 0 {
+            let inside = Block::new(&INSIDE[end]);
+            *octets = block.xor(upper.and(inside)).octets();
         }
-        at += 4;
+        at += end;
+        if end < SIZE {
+            if LOWER[usize::from(octets[end])] == 0 {
+                return at;
+            }
+            // A token octet all the same, and no letter.
+            at += 1;
+        }
     }
     while let Some(octet) = bytes.get_mut(at) {
         let lower = LOWER[usize::from(*octet)];
@@ -65,24 +78,24 @@ pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
     at
 }
 
-/// The index of the first octet from `at` on that is no target character (or the length).
+/// The index of the first octet from `at` on that is no target character (or the length). The first
+/// `?` on the way is left in `question`, unless it was found before (0 is not found).
 #[inline]
-pub fn skip_target(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        if block.iter().fold(false, |seen, octet| {
-            seen | (*octet <= 0x20) | (*octet >= 0x7f) | (*octet == b'#')
-        }) {
-            break;
+pub fn skip_target(bytes: &[u8], mut at: usize, question: &mut usize) -> usize {
+    loop {
+        at = find(bytes, at, |block| {
+            let visible = block.is_within(0x21, 0x7f - 0x21);
+            let stops = block.is(b'#').or(block.is(b'?'));
+            stops.or(visible.xor(Block::all(0xff)))
+        });
+        if bytes.get(at) != Some(&b'?') {
+            return at;
         }
-        at += 16;
-    }
-    while let Some(octet) = bytes.get(at) {
-        if !is_target(*octet) {
-            break;
+        if *question == 0 {
+            *question = at;
         }
         at += 1;
     }
-    at
 }
 
 /// The index of the first octet from `at` on that may not stand in a field value (or the length).
@@ -92,41 +105,46 @@ pub fn skip_target(bytes: &[u8], mut at: usize) -> usize {
 #[inline]
 pub fn skip_field_value(bytes: &[u8], mut at: usize) -> usize {
     loop {
-        while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-            if block.iter().fold(false, |seen, octet| {
-                seen | (*octet < 0x20) | (*octet == 0x7f)
-            }) {
-                break;
-            }
-            at += 16;
-        }
-        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
-            return skip_field_value_tail(bytes, at);
-        };
-        let controls = control_bits(u64::from_le_bytes(*word));
-        if controls == 0 {
-            at += 8;
-            continue;
-        }
-        at += (controls.trailing_zeros() / 8) as usize;
-        if bytes[at] != b'\t' {
+        at = find(bytes, at, |block| {
+            block.is_within(0, 0x20).or(block.is(0x7f))
+        });
+        if bytes.get(at) != Some(&b'\t') {
             return at;
         }
         at += 1;
     }
 }
 
+/// The first place at or after `at` of an octet that `stops` marks; the length when there is none.
+#[inline(always)]
+fn find(bytes: &[u8], mut at: usize, stops: impl Fn(Block) -> Block) -> usize {
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<SIZE>()) {
+        let bits = stops(Block::new(block)).bits();
+        if bits != 0 {
+            return at + bits.trailing_zeros() as usize;
+        }
+        at += SIZE;
+    }
+    if at >= bytes.len() {
+        return at;
+    }
+    // What is left is the end of the last sixteen, or there never were so many.
+    let left = bytes.len() - at;
+    let bits = match bytes.last_chunk::<SIZE>() {
+        Some(block) => stops(Block::new(block)).bits() >> (SIZE - left),
+        None => {
+            let mut block = [0; SIZE];
+            block[..left].copy_from_slice(&bytes[at..]);
+            stops(Block::new(&block)).bits()
+        }
+    };
+    at + left.min(bits.trailing_zeros() as usize)
+}
+
 /// Removes SP and HTAB at both ends (RFC 9110 §5.5: they are not part of a field value), giving the
 /// trimmed range of `bytes[start..end]`.
 #[inline]
 pub fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    // Nearly every value has one space before it and none after.
-    if let Some([b' ', first, ..]) = bytes.get(start..end)
-        && *first > b' '
-        && bytes.get(end - 1).is_some_and(|last| *last > b' ')
-    {
-        return (start + 1, end);
-    }
     while start < end && matches!(bytes[start], b' ' | b'\t') {
         start += 1;
     }
@@ -237,28 +255,6 @@ fn is_port(digits: &[u8]) -> bool {
     digits.len() <= 5 && value <= 65_535
 }
 
-/// Marks the high bit of each octet of `word` that is a control octet (below 0x20, or 0x7f). Octets
-/// above the first marked one may be marked wrongly, the first never is.
-#[inline]
-const fn control_bits(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-    let delete = word ^ (ONES * 0x7f);
-    below_space | (delete.wrapping_sub(ONES) & !delete & HIGH)
-}
-
-#[cold]
-fn skip_field_value_tail(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(octet) = bytes.get(at) {
-        if !is_field_value(*octet) {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
 /// Token characters mapped to their lower case; everything else is 0.
 static LOWER: [u8; 256] = {
     let mut table = [0; 256];
@@ -329,6 +325,24 @@ static REG_NAME: [bool; 256] = {
     table
 };
 
+/// What tells an upper-case letter from its lower-case one.
+const CASE: u8 = 0x20;
+
+/// That bit for the octets before a place.
+static INSIDE: [[u8; SIZE]; SIZE + 1] = {
+    let mut masks = [[0; SIZE]; SIZE + 1];
+    let mut end = 0;
+    while end <= SIZE {
+        let mut place = 0;
+        while place < end {
+            masks[end][place] = CASE;
+            place += 1;
+        }
+        end += 1;
+    }
+    masks
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,6 +364,54 @@ mod tests {
                         expected,
                         "octet {octet:#x} at {place} of {len}"
                     );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_name_scan_stops_where_the_table_says_and_lowers_what_is_before() {
+        for len in [0, 1, 15, 16, 17, 31, 32, 33, 50] {
+            for place in 0..len {
+                for octet in 0..=255u8 {
+                    let mut line = vec![b'N'; len];
+                    line[place] = octet;
+                    let end = line
+                        .iter()
+                        .position(|octet| !is_token(*octet))
+                        .unwrap_or(len);
+                    let mut expected = line.clone();
+                    expected[..end].make_ascii_lowercase();
+                    assert_eq!(
+                        lower_token(&mut line, 0),
+                        end,
+                        "octet {octet:#x} at {place} of {len}"
+                    );
+                    assert_eq!(line, expected, "octet {octet:#x} at {place} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_target_scan_stops_where_the_table_says_and_finds_the_first_question_mark() {
+        for len in [0, 1, 15, 16, 17, 31, 32, 33, 50] {
+            for place in 0..len {
+                for octet in 0..=255u8 {
+                    let mut line = vec![b'p'; len];
+                    if let Some(last) = line.last_mut() {
+                        *last = b'?';
+                    }
+                    line[place] = octet;
+                    let end = line
+                        .iter()
+                        .position(|octet| !is_target(*octet))
+                        .unwrap_or(len);
+                    let first = line[..end].iter().position(|octet| *octet == b'?');
+                    line.insert(0, b'/');
+                    let mut question = 0;
+                    assert_eq!(skip_target(&line, 1, &mut question), end + 1);
+                    assert_eq!(question, first.map_or(0, |first| first + 1));
                 }
             }
         }

@@ -4,7 +4,9 @@
 //! Nothing here reads a socket, a clock or another folder. Whatever these functions accept may be
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
 
+mod block;
 pub mod fields;
 pub mod grammar;
 pub mod number;
+pub(crate) mod paved;
 pub mod target;

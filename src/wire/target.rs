@@ -70,24 +70,36 @@ impl RequestTarget {
     }
 }
 
-/// Judges the target at `start..end` of `block`, whose octets were already found to be target characters.
+/// Judges the target at `start..end` of `block`, whose octets were already found to be target characters,
+/// with the first `?` at `question`.
 #[inline]
 pub(crate) fn parse(
     block: &[u8],
     start: usize,
     end: usize,
+    question: Option<usize>,
     method: &Method,
 ) -> Option<RequestTarget> {
-    let text = &block[start..end];
-    if text.first() == Some(&b'/') && *method != Method::CONNECT {
-        // `//host/x` in origin-form is a path, never an authority (D37).
-        return with_path(block, start, start, end, TargetForm::Origin, None);
+    if block.get(start) == Some(&b'/') && *method != Method::CONNECT {
+        return origin(start, end, question);
     }
-    parse_rare(block, start, end, method)
+    parse_rare(block, start, end, question, method)
+}
+
+/// A target that begins with `/`. `//host/x` in origin-form is a path, never an authority (D37).
+#[inline]
+pub(crate) fn origin(start: usize, end: usize, question: Option<usize>) -> Option<RequestTarget> {
+    with_path(start, start, end, question, TargetForm::Origin, None)
 }
 
 #[cold]
-fn parse_rare(block: &[u8], start: usize, end: usize, method: &Method) -> Option<RequestTarget> {
+fn parse_rare(
+    block: &[u8],
+    start: usize,
+    end: usize,
+    question: Option<usize>,
+    method: &Method,
+) -> Option<RequestTarget> {
     let text = &block[start..end];
     let whole = Span::new(start, end)?;
     if *method == Method::CONNECT {
@@ -137,10 +149,10 @@ fn parse_rare(block: &[u8], start: usize, end: usize, method: &Method) -> Option
     let authority = Span::new(authority_start, authority_end);
     if block.get(authority_end) == Some(&b'/') && authority_end < end {
         return with_path(
-            block,
             start,
             authority_end,
             end,
+            question,
             TargetForm::Absolute,
             authority,
         );
@@ -164,29 +176,21 @@ fn parse_rare(block: &[u8], start: usize, end: usize, method: &Method) -> Option
 
 #[inline]
 fn with_path(
-    block: &[u8],
     start: usize,
     path: usize,
     end: usize,
+    question: Option<usize>,
     form: TargetForm,
     authority: Option<Span>,
 ) -> Option<RequestTarget> {
-    let question = block[path..end]
-        .iter()
-        .position(|octet| *octet == b'?')
-        .map(|offset| path + offset);
-    let (Some(whole), Some(path)) = (
-        Span::new(start, end),
-        Span::new(path, question.unwrap_or(end)),
-    ) else {
+    if end > usize::from(u16::MAX) {
         return None;
-    };
-    let query = question.and_then(|question| Span::new(question + 1, end));
+    }
     Some(RequestTarget {
         form,
-        whole,
-        path,
-        query,
+        whole: Span::within(start, end),
+        path: Span::within(path, question.unwrap_or(end)),
+        query: question.map(|question| Span::within(question + 1, end)),
         authority,
     })
 }
@@ -201,7 +205,8 @@ mod tests {
     ) -> Option<(TargetForm, String, Option<String>, Option<String>)> {
         let block = format!("{method} {target} HTTP/1.1\r\n").into_bytes();
         let start = method.as_str().len() + 1;
-        let found = parse(&block, start, start + target.len(), &method)?;
+        let question = target.find('?').map(|place| start + place);
+        let found = parse(&block, start, start + target.len(), question, &method)?;
         assert_eq!(found.whole(&block), target.as_bytes());
         let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
         Some((

@@ -20,6 +20,7 @@ mod drive;
 mod halves;
 #[cfg(feature = "json")]
 mod json;
+mod live;
 
 use crate::service::upgrade::Upgraded;
 use crate::ws::close::{CloseCode, CloseFrame};
@@ -99,6 +100,8 @@ impl WebSocket {
     {
         let (io, read_ahead, place) = upgraded.into_placed();
         let shared = Shared::new(io, &read_ahead, place, connection, config);
+        // It may be all of a read buffer, and this function lives as long as the socket.
+        drop(read_ahead);
         let socket = Self::new(shared.clone(), protocol);
         drive::drive(shared, handler(socket)).await;
     }

@@ -120,7 +120,18 @@ fn other_expectations() {
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: banana\r\n\r\n",
         417,
     );
-    served.refuses("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nExpect: 100-continue\r\n\r\n", 417);
+    // RFC 9110 §10.1.1: Expect is a list.
+    for fields in [
+        "Expect: 100-continue, 100-continue\r\n",
+        "Expect: 100-continue,\r\n",
+        "Expect: 100-continue\r\nExpect: 100-continue\r\n",
+    ] {
+        let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{fields}\r\n");
+        let mut socket = served.connect();
+        assert_eq!(socket.send(head).reply().status, 100, "{fields}");
+        assert_eq!(socket.send("hello").reply().text(), "hello", "{fields}");
+    }
+    served.refuses("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue, banana\r\n\r\n", 417);
 }
 
 const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: echo\r\n";
@@ -191,6 +202,42 @@ fn an_upgrade_that_one_side_does_not_want() {
         .send("GET /upgrade HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
         .reply();
     assert_eq!(reply.status, 500);
+}
+
+/// §7.8: who sends Upgrade sends the connection option `upgrade` too, or an intermediary would pass the field on.
+#[test]
+fn a_426_names_the_option_too() {
+    let served = serve();
+    let mut socket = served.connect();
+    let reply = socket.get("/upgrade-required");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (426, Some("echo"), Some("keep-alive, upgrade"))
+    );
+    let reply = socket.request("GET /upgrade-required", "Connection: close\r\n", "");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (426, Some("echo"), Some("close, upgrade"))
+    );
+    socket.assert_end();
+    // Without the field there is nothing that the option would be for.
+    let reply = served.connect().get("/status/426");
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (426, None, Some("keep-alive"))
+    );
 }
 
 /// §9.3.6: 2xx without framing fields, then the tunnel; anything else is an ordinary response.

@@ -198,6 +198,87 @@ async fn places_that_cannot_be_had() {
     }
 }
 
+/// Several workers share their port by `SO_REUSEPORT`; another server, of the same user even, does not get it.
+#[test]
+fn a_port_is_of_one_server_however_many_workers_share_it() {
+    let (sender, receiver) = std::sync::mpsc::channel::<Handle>();
+    let first = std::thread::spawn(move || {
+        server()
+            .bind("127.0.0.1:0")
+            .workers(2)
+            .run_with(|handle| drop(sender.send(handle.clone())))
+    });
+    let handle = receiver.recv().unwrap();
+    let addr = addr_of(&handle.bound()[0]);
+    for workers in [1, 2] {
+        for place in [
+            Bind::Tcp(vec![addr]),
+            // Another address of the same name would hide that the port is taken.
+            Bind::Tcp(vec![addr, SocketAddr::from(([127, 0, 0, 2], addr.port()))]),
+            Bind::Tcp(vec![SocketAddr::from(([0, 0, 0, 0], addr.port()))]),
+        ] {
+            let shown = format!("{workers} workers at {place:?}");
+            let second = server()
+                .bind(place)
+                .workers(workers)
+                .run_with(|handle| handle.stop());
+            let error = second.expect_err(&shown);
+            let cause = std::error::Error::source(&error)
+                .and_then(|source| source.downcast_ref::<std::io::Error>());
+            assert_eq!(
+                cause.map(std::io::Error::kind),
+                Some(std::io::ErrorKind::AddrInUse),
+                "{shown}: {error}"
+            );
+        }
+    }
+    // Nor does the same server get it twice.
+    let twice = server()
+        .bind(([127, 0, 0, 3], addr.port()))
+        .bind(([127, 0, 0, 3], addr.port()))
+        .workers(2)
+        .run_with(|handle| handle.stop());
+    assert!(twice.unwrap_err().to_string().contains("in use"));
+    // Nobody took a connection from the first.
+    for _ in 0..20 {
+        assert_eq!(Socket::connect(addr).get("/").text(), "hello");
+    }
+    assert_eq!(handle.metrics().get(Counter::ConnectionsAccepted), 20);
+    handle.stop();
+    first.join().unwrap().unwrap();
+    // Once it has ended the port is free at once, although its connections linger in the kernel.
+    let again = server()
+        .bind(addr)
+        .workers(2)
+        .run_with(|handle| handle.stop());
+    again.unwrap();
+}
+
+/// Listeners that share a port because their owner made them so are taken as they are, by several workers too.
+#[test]
+fn an_open_listener_may_share_its_port() {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(16).unwrap();
+    let listener = TcpListener::from(socket);
+    let addr = listener.local_addr().unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel::<Handle>();
+    let thread = std::thread::spawn(move || {
+        server()
+            .bind(listener)
+            .workers(3)
+            .run_with(|handle| drop(sender.send(handle.clone())))
+    });
+    let handle = receiver.recv().unwrap();
+    for _ in 0..20 {
+        assert_eq!(Socket::connect(addr).get("/").text(), "hello");
+    }
+    handle.stop();
+    thread.join().unwrap().unwrap();
+}
+
 /// S1, S2: on the caller's runtime; the callback runs once connections are accepted, with the port that was given.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s2_listen_with_calls_back_when_it_listens() {

@@ -254,6 +254,14 @@ fn out_of_descriptors_the_server_backs_off() {
     for socket in &mut all[..30] {
         assert_eq!(socket.get("/").text(), "hello");
     }
+    // Whom it has no descriptor for is told, not left hanging.
+    for socket in &mut all[64..] {
+        let reply = socket.reply();
+        assert_eq!((reply.status, reply.field("retry-after")), (503, Some("1")));
+        socket.assert_end();
+    }
+    let refused = count(&mut all[0], "connections_refused");
+    assert!((36..70).contains(&refused), "{refused} were refused");
     all.drain(10..80);
     let mut late = Socket::connect(process.addr);
     assert_eq!(late.get("/").text(), "hello", "descriptors are free again");

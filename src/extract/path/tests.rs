@@ -23,7 +23,9 @@ fn request(params: &[(&str, &str)]) -> Request {
         names,
         state: StateMap::default(),
     });
-    request.parts_mut().route_mut().set(&facts, 0, &spans);
+    let route = request.parts_mut().route_mut();
+    route.set(&facts, 0);
+    spans.into_iter().for_each(|span| route.push(span));
     request
 }
 

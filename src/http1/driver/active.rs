@@ -1,6 +1,6 @@
 //! A connection in which something is going on.
 
-use crate::http1::connection::{Connection, Event};
+use crate::http1::connection::Connection;
 use crate::http1::driver::Link;
 use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
@@ -36,6 +36,10 @@ pub(crate) struct Active {
     pub(super) gather: Option<Box<Gather>>,
     pub(super) upgrade: Option<OnUpgrade>,
     pub(super) meter: Meter,
+    /// How much may wait before it is written: more for a peer that takes it all.
+    pub(super) batch: usize,
+    /// What this turn has cost, in octets read, written and taken apart.
+    pub(super) spent: usize,
     /// Octets of content that nobody took and that were thrown away.
     pub(super) discarded: u64,
     /// The peer has closed its side.
@@ -95,6 +99,8 @@ impl Active {
                 gather: None,
                 upgrade: None,
                 meter: Meter::default(),
+                batch: HIGH_WATER,
+                spent: 0,
                 discarded: 0,
                 ended: false,
                 full: false,
@@ -136,6 +142,8 @@ impl Active {
         }
         self.full = false;
         self.cycled = false;
+        self.batch = HIGH_WATER;
+        self.spent = 0;
         self.out.reset();
         let _ = STORE.try_with(|store| {
             let mut store = store.borrow_mut();
@@ -151,8 +159,11 @@ impl Active {
             if self.abort {
                 return Need::Abort;
             }
-            if self.out.len() >= HIGH_WATER {
+            if self.out.len() >= self.batch {
                 return Need::Write;
+            }
+            if self.spent >= TURN_OCTETS {
+                return Need::Turn;
             }
             let state = self.protocol.state();
             if state.life == Life::Switched {
@@ -203,13 +214,13 @@ impl Active {
 
     fn receive_head(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
         let shared = &link.shared;
-        match self.protocol.receive(&mut self.read, &shared.config.limits) {
-            Ok(Some(Event::Request)) => {}
-            Ok(_) if self.ended => {
+        match (self.protocol).receive_head(&mut self.read, &shared.config.limits) {
+            Ok(true) => {}
+            Ok(false) if self.ended => {
                 shared.worker.counters.add(Counter::IncompleteRequests);
                 return Some(Need::Close);
             }
-            Ok(_) => return Some(Need::Head),
+            Ok(false) => return Some(Need::Head),
             Err(error) => {
                 self.refuse(error, link);
                 return None;
@@ -317,6 +328,7 @@ impl Active {
     /// A read gave this many octets.
     pub(crate) fn received(&mut self, len: usize, link: &Link) {
         self.took(len, link);
+        self.spent += len;
         self.full = self.read.len() == self.read.capacity();
     }
 
@@ -423,11 +435,22 @@ thread_local! {
 /// How many a thread keeps, each with a read buffer at most.
 const KEPT: usize = 32;
 
-/// Responses that wait beyond this stop the connection from making more.
-const HIGH_WATER: usize = 64 * 1024;
+/// Responses that wait beyond this stop the connection from making more, at first and after a peer
+/// did not take them all.
+pub(super) const HIGH_WATER: usize = 64 * 1024;
+
+/// The same for a peer that takes all at once: each doubling halves the system calls.
+pub(super) const HIGHEST_WATER: usize = 256 * 1024;
 
 /// How many requests one connection has answered before others get their turn.
 const TURNS: u32 = 16;
+
+/// How much one connection reads, writes and takes apart before others get their turn.
+pub(super) const TURN_OCTETS: usize = 128 * 1024;
+
+/// What taking a piece of content apart costs besides its octets, so that a peer that sends an octet a
+/// chunk gets no more of the processor than others.
+pub(super) const PIECE: usize = 64;
 
 /// There is always room for a read of this size.
 pub(super) const MIN_READ: usize = 4096;

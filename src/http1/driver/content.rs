@@ -2,7 +2,7 @@
 
 use crate::http1::chunked::Trailers;
 use crate::http1::connection::Event;
-use crate::http1::driver::active::{Active, Need};
+use crate::http1::driver::active::{Active, Need, PIECE, TURN_OCTETS};
 use crate::http1::driver::{Link, counter_of};
 use crate::http1::error::Error;
 use crate::http1::state::Life;
@@ -36,7 +36,10 @@ impl Active {
                 .protocol
                 .receive(&mut self.read, &link.shared.config.limits)
             {
-                Ok(Some(Event::Data(data))) => content.push(data),
+                Ok(Some(Event::Data(data))) => {
+                    self.spent += PIECE;
+                    content.push(data);
+                }
                 Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
                     *request.body_mut() = Body::full(content.into_bytes());
                     self.pinned = true;
@@ -125,8 +128,9 @@ impl Active {
                 .receive(&mut self.read, &link.shared.config.limits)
             {
                 Ok(Some(Event::Data(data))) => {
+                    self.spent += PIECE;
                     content.push(data);
-                    if content.len() < COALESCED {
+                    if content.len() < COALESCED && self.spent < TURN_OCTETS {
                         continue;
                     }
                 }
@@ -202,6 +206,7 @@ impl Active {
             .receive(&mut self.read, &link.shared.config.limits)
         {
             Ok(Some(Event::Data(data))) => {
+                self.spent += PIECE;
                 self.discarded += data.len() as u64;
                 (self.discarded > link.shared.config.drain_body).then_some(Need::Close)
             }

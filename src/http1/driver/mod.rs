@@ -20,7 +20,7 @@ mod content;
 mod deadline;
 mod respond;
 
-use crate::http1::driver::active::{Active, MIN_READ, Need};
+use crate::http1::driver::active::{Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need};
 use crate::http1::driver::config::Config;
 use crate::http1::error::Error;
 use crate::resource::addr::ConnInfo;
@@ -211,6 +211,9 @@ impl Http {
             return self.closed(link);
         }
         let mut turns = 0;
+        if let HttpPhase::Active(active) = &mut self.phase {
+            active.spent = 0;
+        }
         loop {
             match &mut self.phase {
                 HttpPhase::Idle => {
@@ -427,20 +430,32 @@ impl Active {
         io: &mut Io,
         link: &Link,
     ) -> Poll<std::io::Result<()>> {
+        let waiting = self.out.len();
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = self.out.slices(&mut slices);
-            match io.poll_writev(cx, &slices[..filled]) {
+            let written = match self.out.as_one() {
+                Some(only) => io.poll_writev(cx, &[IoSlice::new(only)]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let filled = self.out.slices(&mut slices);
+                    io.poll_writev(cx, &slices[..filled])
+                }
+            };
+            match written {
                 Poll::Ready(Ok(len)) => {
                     self.out.advance(len);
                     self.written(len, link);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
+                    self.batch = HIGH_WATER;
                     self.stalled(link);
                     return Poll::Pending;
                 }
             }
+        }
+        self.spent += waiting;
+        if waiting >= self.batch {
+            self.batch = HIGHEST_WATER.min(2 * self.batch);
         }
         if !matches!(io, Io::Dyn(_)) {
             return Poll::Ready(Ok(()));

@@ -43,28 +43,32 @@ impl Active {
         }
     }
 
-    /// Admits, calls and polls for the first time in one go: most handlers are ready at once, and then
+    /// Calls and polls for the first time in one go: most handlers are ready at once, and then
     /// their future is never moved into the connection.
     #[inline]
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, request: Request, link: &Link) {
         let service = &link.shared.service;
-        let first = guarded(|| {
-            service.admit(&mut request);
+        // What comes of it is put here by the closure: returned, it would be moved three times.
+        let mut response = None;
+        let called = guarded(|| {
             let mut handler = service.call(request);
             match handler.as_mut().poll(cx) {
-                Poll::Ready(response) => Ok(response),
-                Poll::Pending => Err(handler),
+                Poll::Ready(ready) => {
+                    response = Some(ready);
+                    None
+                }
+                Poll::Pending => Some(handler),
             }
         });
-        match first {
-            Ok(Ok(response)) => self.respond(response, link),
-            Ok(Err(handler)) => {
-                self.handler = Some(handler);
+        match (called, &mut response) {
+            (Ok(None), Some(response)) => self.respond(response, link),
+            (Ok(handler), _) => {
+                self.handler = handler;
                 // It was polled without a content to take, so nothing moved that it could wait for.
                 self.parked = true;
                 self.touched = true;
             }
-            Err(_) => self.panicked(link),
+            (Err(_), _) => self.panicked(link),
         }
     }
 
@@ -75,13 +79,13 @@ impl Active {
         }
         let handler = self.handler.as_mut()?;
         match guarded(|| handler.as_mut().poll(cx)) {
-            Ok(Poll::Ready(response)) => {
+            Ok(Poll::Ready(mut response)) => {
                 let finished = self.handler.take();
                 // A value that the future captured may panic when it is dropped.
                 if guarded(|| drop(finished)).is_err() {
                     link.shared.worker.counters.add(Counter::HandlerPanics);
                 }
-                self.respond(response, link);
+                self.respond(&mut response, link);
                 None
             }
             Ok(Poll::Pending) => match self.pump(cx, link) {
@@ -100,7 +104,21 @@ impl Active {
 
     /// Sends the head of a response, and its content when it is here.
     #[inline]
-    fn respond(&mut self, response: Response, link: &Link) {
+    fn respond(&mut self, response: &mut Response, link: &Link) {
+        if let Some((content_type, lines, content)) = response.as_usual()
+            && link.shared.worker.phase() == Phase::Running
+            && self.protocol.state().request == RequestHalf::Done
+            && with_stamp(link, |stamp| {
+                (self.protocol).send_usual(content_type, lines, content, stamp, &mut self.out)
+            })
+        {
+            link.shared.worker.counters.add(Counter::Responses);
+            return;
+        }
+        self.respond_unusual(std::mem::take(response), link);
+    }
+
+    fn respond_unusual(&mut self, response: Response, link: &Link) {
         let counters = &link.shared.worker.counters;
         if response.invalid().is_some() {
             counters.add(Counter::InvalidResponses);
@@ -152,15 +170,7 @@ impl Active {
             length,
             close,
         };
-        let sent = match headers.plain_type() {
-            Some(value) => {
-                let only = FieldLine::new(&http::header::CONTENT_TYPE, value);
-                self.send_head(head, std::iter::once(only), link)
-            }
-            None => self.send_head(head, headers.lines(), link),
-        };
-        headers.finish();
-        match sent {
+        match self.send_head(head, headers.lines(), link) {
             Ok(BodyFraming::Empty) => {
                 self.touched |= upgrade.is_some();
                 self.upgrade = upgrade;
@@ -330,19 +340,26 @@ impl Active {
         lines: impl Iterator<Item = FieldLine<'a>>,
         link: &Link,
     ) -> Result<BodyFraming, ()> {
-        STAMP.with_borrow_mut(|cached| {
-            let tick = link.shared.worker.now();
-            if cached.tick != tick || cached.config != link.shared.config.id {
-                cached.refresh(tick, &link.shared.config);
-            }
-            let framing = self
-                .protocol
-                .send_response(head, lines, &mut cached.stamp, &mut self.out)
-                .map_err(|_| ())?;
+        let framing = with_stamp(link, |stamp| {
+            (self.protocol).send_response(head, lines, stamp, &mut self.out)
+        });
+        if framing.is_ok() {
             link.shared.worker.counters.add(Counter::Responses);
-            Ok(framing)
-        })
+        }
+        framing.map_err(|_| ())
     }
+}
+
+/// Runs the code with the `Server` and `Date` of this second.
+#[inline]
+fn with_stamp<T>(link: &Link, code: impl FnOnce(&mut Stamp) -> T) -> T {
+    STAMP.with_borrow_mut(|cached| {
+        let tick = link.shared.worker.now();
+        if cached.tick != tick || cached.config != link.shared.config.id {
+            cached.refresh(tick, &link.shared.config);
+        }
+        code(&mut cached.stamp)
+    })
 }
 
 /// `Server` and `Date` as lines, made again when the second changes.

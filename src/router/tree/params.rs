@@ -40,7 +40,7 @@ impl Params {
         self.filled().iter().copied().map(to_range)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::router) fn clear(&mut self) {
         self.len = 0;
     }
 

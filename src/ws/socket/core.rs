@@ -11,13 +11,12 @@ use crate::ws::error::SendError;
 use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
 use crate::ws::message::{Message, Text};
-use crate::ws::out::Out;
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::live::{Live, give_out};
 use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
 use bytes::{Bytes, BytesMut};
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,14 +54,6 @@ pub(super) struct Core {
     /// A Close is to be sent once the lent batch is back.
     close_after: Option<Option<CloseFrame>>,
     timing: Timing,
-}
-
-/// The protocol and its buffers.
-#[derive(Debug)]
-pub(super) struct Live {
-    pub(super) connection: Connection,
-    pub(super) read: BytesMut,
-    pub(super) out: Option<Box<Out>>,
 }
 
 /// Ticks of the worker's clock.
@@ -253,6 +244,13 @@ impl Core {
     /// The protocol, when it is here.
     pub(super) fn live(&mut self) -> Option<&mut Live> {
         self.live.as_deref_mut()
+    }
+
+    /// Whether the next message has to be read first: the buffer is empty and the peer may still send.
+    pub(super) fn is_dry(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.read.is_empty() && live.connection.state().is_receiving())
     }
 
     /// Reads once into the buffer, which is borrowed for as long as there is something in it. `Ok(false)`
@@ -534,53 +532,6 @@ impl Core {
             .is_some_and(|place| place.slot().is_gone() || place.worker().phase() == Phase::Forced)
     }
 }
-
-impl Live {
-    pub(super) fn parts(&mut self) -> (&mut Connection, &mut Out) {
-        let out = self.out.get_or_insert_with(take_out);
-        (&mut self.connection, out)
-    }
-
-    fn send(&mut self, message: Message) -> Result<(), SendError> {
-        let (connection, out) = self.parts();
-        connection.send(message, out)
-    }
-
-    fn waiting(&self) -> usize {
-        self.out.as_ref().map_or(0, |out| out.len())
-    }
-
-    /// Gives the empty read buffer back.
-    fn rest(&mut self) {
-        if self.read.capacity() > 0 {
-            pool::give(std::mem::take(&mut self.read));
-        }
-    }
-}
-
-fn take_out() -> Box<Out> {
-    OUTS.with_borrow_mut(Vec::pop).unwrap_or_default()
-}
-
-/// Gives an empty output queue back to the thread.
-fn give_out(place: &mut Option<Box<Out>>) {
-    if let Some(mut out) = place.take() {
-        out.reset();
-        OUTS.with_borrow_mut(|kept| {
-            if kept.len() < KEPT {
-                kept.push(out);
-            }
-        });
-    }
-}
-
-thread_local! {
-    #[expect(clippy::vec_box, reason = "the box goes round")]
-    static OUTS: RefCell<Vec<Box<Out>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// How many output queues a thread keeps.
-const KEPT: usize = 32;
 
 /// What a message costs beside its payload.
 const OVERHEAD: usize = 64;

@@ -4,7 +4,6 @@ use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::frame::LONGEST_CONTROL;
 use crate::ws::message::{Fragment, Message};
-use crate::ws::out::Out;
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::{Sent, SocketError};
@@ -140,6 +139,16 @@ impl WsReceiver {
             if core.ended {
                 return Poll::Ready(None);
             }
+            if core.is_dry() {
+                match ready!(read_on(&mut core, cx, shared)) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        shared.written_by_others(core);
+                        return Poll::Ready(None);
+                    }
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+            }
             let Some(mut live) = core.lend() else {
                 return Poll::Ready(None);
             };
@@ -147,22 +156,11 @@ impl WsReceiver {
             drop(core);
             let mut count = 0usize;
             let result = {
-                let mut none = Out::default();
-                let parts = &mut *live;
-                let out = match &mut parts.out {
-                    Some(out) => out,
-                    None if parts.read.is_empty() => &mut none,
-                    none => none.get_or_insert_default(),
-                };
-                parts.connection.receive_each(
-                    &mut parts.read,
-                    out,
-                    &shared.config.limits,
-                    |lent, replies| {
-                        count += 1;
-                        f(lent, replies)
-                    },
-                )
+                let (connection, read, out) = live.all();
+                connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
+                    count += 1;
+                    f(lent, replies)
+                })
             };
             core = shared.lock();
             let receiving = live.connection.state().is_receiving();

@@ -23,6 +23,9 @@ GROUPS = {
     "http.client": "http_client_checks",
     "h11": "h11_checks",
     "node": "node_checks",
+    "ws": "ws_node_checks",
+    "websockets": "ws_python_checks",
+    "chromium": "ws_chromium_checks",
     "redbot": "redbot_checks",
     "differential": "differential.checks",
 }
@@ -30,7 +33,7 @@ GROUPS = {
 # Seconds for everything after the build. A machine with nothing else to do needs a third of it.
 TIME_LIMIT = 115
 
-PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "redbot")
+PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "redbot", "chromium")
 
 
 def main() -> int:
@@ -77,7 +80,7 @@ def main() -> int:
 
 def lacking() -> list[str]:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    for module in ("h11", "tomllib"):
+    for module in ("h11", "tomllib", "websockets"):
         try:
             importlib.import_module(module)
         except ImportError:

@@ -14,6 +14,8 @@ mkdir -p "$target"
 target=$(cd "$target" && pwd)
 export WIRELINE_TOOLS=${WIRELINE_TOOLS:-$target/tools}
 export PATH="$WIRELINE_TOOLS/venv/bin:$WIRELINE_TOOLS/bin:$PATH:/usr/local/sbin:/usr/sbin"
+# Where Node finds the package ws.
+export NODE_PATH=$WIRELINE_TOOLS/node/node_modules
 
 export PYTHONDONTWRITEBYTECODE=1
 cargo build --quiet --release --example probe

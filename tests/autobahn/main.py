@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from typing import NoReturn
 
 from summarize import summarize
 
@@ -96,7 +97,7 @@ def client(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, r
     specification(folder, run, url=url)
     # -u 0: without the suite's web server.
     with Program("wstest", [wstest, "--mode=fuzzingserver", "--spec=spec.json", "--webport=0"], folder) as suite:
-        suite.wait_for("Ok, will run ")
+        suite.wait_for_port(url)
         with Program("client", [examples / "autobahn_client", url, run.agent], folder) as ours:
             faults = ours.wait_for_end(run.seconds)
         if suite.process.poll() is not None:
@@ -139,7 +140,22 @@ class Program:
             if found and "\n" in rest:
                 return rest.partition("\n")[0]
             time.sleep(0.02)
-        sys.exit(f"{self.name} did not start: {self.output()[-2000:]}\n0 passed, 1 failed")
+        self.did_not_start()
+
+    def wait_for_port(self, url: str, seconds: float = 30) -> None:
+        host, _, port = url.removeprefix("ws://").rpartition(":")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                socket.create_connection((host, int(port)), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.did_not_start()
+
+    def did_not_start(self) -> NoReturn:
+        print(f"{self.name} did not start: {self.output()[-2000:]}\n0 passed, 1 failed")
+        sys.exit(1)
 
     def wait_for_end(self, seconds: float) -> list[str]:
         try:

@@ -107,9 +107,12 @@ server.on('upgrade', (request, stream, head) => {
   const [name, options, check] = cases[Number(searchParams.get('case')) - 1] ?? [];
   new WebSocketServer({ noServer: true, ...options }).handleUpgrade(request, stream, head, (socket) => {
     socket.on('error', () => {});
-    if (pathname === '/getCaseCount') socket.send(String(cases.length));
-    else if (name) judge(socket, name, check);
-    else socket.close(1000);
+    if (name) {
+      judge(socket, name, check);
+    } else {
+      if (pathname === '/getCaseCount') socket.send(String(cases.length));
+      socket.close(1000);
+    }
   });
 });
 server.listen(0, '127.0.0.1', () => console.log(`listening on 127.0.0.1:${server.address().port}`));

@@ -101,10 +101,11 @@ fn cookies(request: &Request) -> String {
 
 fn asks_for_websocket(request: &Request) -> bool {
     let fields = request.headers().get_all("upgrade").into_iter();
-    fields
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+    request.method() == Method::GET
+        && fields
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|list| list.split(','))
+            .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
 async fn websocket(request: Request) -> Response {

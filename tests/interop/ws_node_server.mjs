@@ -1,7 +1,8 @@
 // The package ws as a server that judges a client: node ws_node_server.mjs
 //
 // The client asks `/getCaseCount` for the number of cases, sends back every message of `/runCase?case=N`, and ends with `/updateReports`. Prints
-// `listening on HOST:PORT`, then one line of JSON for each case: {"name": ...}, with "failure" when it did not hold.
+// `listening on HOST:PORT`, then lines of JSON: {"cases": N} when it was asked for the number, and for each case {"name": ...}, with "failure" when it
+// did not hold.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -110,7 +111,10 @@ server.on('upgrade', (request, stream, head) => {
     if (name) {
       judge(socket, name, check);
     } else {
-      if (pathname === '/getCaseCount') socket.send(String(cases.length));
+      if (pathname === '/getCaseCount') {
+        console.log(JSON.stringify({ cases: cases.length }));
+        socket.send(String(cases.length));
+      }
       socket.close(1000);
     }
   });

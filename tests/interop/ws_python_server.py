@@ -3,7 +3,8 @@
     python3 ws_python_server.py
 
 The client asks `/getCaseCount` for the number of cases, sends back every message of `/runCase?case=N`, and ends with `/updateReports`. Prints
-`listening on HOST:PORT`, then one line of JSON for each case: {"name": ...}, with "failure" when it did not hold.
+`listening on HOST:PORT`, then lines of JSON: {"cases": N} when it was asked for the number, and for each case {"name": ...}, with "failure" when it
+did not hold.
 """
 
 import json
@@ -62,6 +63,7 @@ CASES = [
 def judge(socket: ServerConnection) -> None:
     url = urllib.parse.urlsplit(socket.request.path)
     if url.path == "/getCaseCount":
+        print(json.dumps({"cases": len(CASES)}), flush=True)
         socket.send(str(len(CASES)))
     elif url.path == "/runCase":
         name, check = CASES[int(urllib.parse.parse_qs(url.query)["case"][0]) - 1]

@@ -154,7 +154,8 @@ def checks(servers: Servers) -> Checks:
                 client.next()
 
     block = os.urandom(100_000)
-    upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
+    upgrade = [("Connection", "Upgrade"), ("Upgrade", "example/1")]
+    websocket = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
 
     yield "GET", lambda: one("GET", "/", 200, b"OK")
     yield "HEAD", lambda: one("HEAD", "/", 200, b"")
@@ -200,6 +201,7 @@ def checks(servers: Servers) -> Checks:
     yield "Connection: close, streamed", lambda: one("GET", "/stream", 200, b"stream", [CLOSE], closes=True)
     yield "Connection: close, POST", lambda: one("POST", "/", 200, b"hello", [CLOSE, ("Content-Length", "5")], [b"hello"], closes=True)
     yield "an upgrade that is not supported is ignored", lambda: one("GET", "/", 200, b"OK", upgrade)
+    yield "an upgrade to websocket is ignored with another method", lambda: one("POST", "/", 200, b"hello", [*websocket, ("Content-Length", "5")], [b"hello"])
     yield "an upgrade to h2c is ignored", lambda: one("GET", "/", 200, b"OK", [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")])
     yield "CONNECT is a method like another", lambda: refused_or_405(address)
     yield "little content that no handler reads", lambda: unread(10_000, chunks=False)

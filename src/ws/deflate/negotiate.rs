@@ -18,6 +18,8 @@ pub struct Agreed {
     pub(crate) threshold: usize,
     /// Whether the client said that its window may be bounded (RFC 7692 §7.1.2.2).
     bounds_client: bool,
+    /// Whether the client asked for a bound of the server's window (RFC 7692 §7.1.2.1).
+    bounds_server: bool,
 }
 
 /// The parameters of one offer or of one answer.
@@ -48,6 +50,7 @@ impl Agreed {
         if agreed.send.window_bits < 9 {
             return None;
         }
+        agreed.bounds_server = offered.server_max_window_bits.is_some();
         agreed.bounds_client = offered.client_max_window_bits.is_some();
         agreed.receive_window_bits = match offered.client_max_window_bits {
             None => 15,
@@ -65,7 +68,8 @@ impl Agreed {
         if !self.receive_takeover {
             answer.push_str("; client_no_context_takeover");
         }
-        if self.send.window_bits < 15 {
+        // RFC 7692 §7.1.2.1: what was asked for is accepted by saying it, the largest window too.
+        if self.bounds_server || self.send.window_bits < 15 {
             let _ = write!(answer, "; server_max_window_bits={}", self.send.window_bits);
         }
         if self.bounds_client && self.receive_window_bits < 15 {
@@ -141,6 +145,7 @@ impl Agreed {
             receive_takeover: config.receive_takeover,
             threshold: config.threshold,
             bounds_client: true,
+            bounds_server: true,
         }
     }
 }
@@ -241,6 +246,13 @@ mod tests {
                 "permessage-deflate; server_max_window_bits=\"11\"",
                 Some("; server_max_window_bits=11"),
                 None,
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=15",
+                Some("; server_max_window_bits=15"),
+                Some(
+                    "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12",
+                ),
             ),
             ("permessage-deflate; server_max_window_bits=8", None, None),
             (

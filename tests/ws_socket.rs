@@ -252,7 +252,7 @@ async fn a_silent_peer_gets_a_ping_and_is_gone_without_a_pong() {
     expect_end(&mut io).await;
     watch.assert(10.0..=11.0);
     pass(1.0).await;
-    assert_eq!(client.count(Counter::IdleTimeouts), 1);
+    assert_eq!(client.count(Counter::WebSocketPingTimeouts), 1);
     assert_nothing_left(&client);
 }
 

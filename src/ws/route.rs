@@ -38,7 +38,7 @@ pub struct WebSocketUpgrade {
     fields: Vec<Field>,
     protocols: Vec<String>,
     terms: Terms,
-    config: Config,
+    config: Arc<Config>,
 }
 
 /// A field's name and value.
@@ -69,7 +69,7 @@ impl WebSocketUpgrade {
     /// Limits, deadlines and queues.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.config = config.shared();
         self
     }
 
@@ -95,15 +95,9 @@ impl WebSocketUpgrade {
         };
         let fields = accepted.fields();
         let connection = Connection::server(accepted.deflate.as_ref());
-        let (protocol, config) = (accepted.protocol, Arc::new(self.config));
+        let (protocol, config) = (accepted.protocol, self.config);
         let response = Response::upgrade("websocket", move |upgraded| {
-            WebSocket::serve(
-                upgraded,
-                connection,
-                protocol,
-                config,
-                async move |socket| handler(socket).await.into_close(),
-            )
+            WebSocket::serve(upgraded, connection, protocol, config, handler)
         });
         fields
             .into_iter()
@@ -147,7 +141,7 @@ impl FromRequestParts for WebSocketUpgrade {
             fields,
             protocols,
             terms: Terms::default(),
-            config: Config::default(),
+            config: Config::default().shared(),
         })
     }
 }

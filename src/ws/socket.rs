@@ -18,15 +18,19 @@ pub mod config;
 mod core;
 mod drive;
 mod halves;
+mod intern;
 #[cfg(feature = "json")]
 mod json;
 mod live;
+mod parts;
+#[cfg(feature = "sink")]
+mod sink;
 
 use crate::service::upgrade::Upgraded;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::{Connection, Lent, Replies};
 use crate::ws::error::{Error, SendError};
-use crate::ws::message::{Message, Text};
+use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::core::Shared;
 use bytes::Bytes;
@@ -39,6 +43,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use halves::{WsReceiver, WsSender};
+pub use parts::Parts;
 
 /// An open WebSocket: both halves.
 ///
@@ -68,6 +73,37 @@ pub enum Sent {
     Dropped,
 }
 
+/// How a connection was closed.
+///
+/// ```
+/// use wireline::ws::close::CloseCode;
+/// use wireline::ws::socket::CloseStatus;
+///
+/// let left = CloseStatus { frame: Some(CloseCode::AWAY.into()), clean: true };
+/// assert_eq!(left.code(), 1001);
+/// assert_eq!(CloseStatus { frame: None, clean: true }.code(), 1005);
+/// assert_eq!(CloseStatus { frame: None, clean: false }.code(), 1006);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseStatus {
+    /// What the peer's Close said, if one came and it said anything.
+    pub frame: Option<CloseFrame>,
+    /// Whether the peer's Close came and ours went, or is about to.
+    pub clean: bool,
+}
+
+impl CloseStatus {
+    /// The code as browsers tell it (RFC 6455 §7.1.5): the peer's, 1005 when its Close had none, 1006 when
+    /// there was no Close.
+    pub fn code(&self) -> u16 {
+        match &self.frame {
+            Some(frame) => frame.code.get(),
+            None if self.clean => 1005,
+            None => 1006,
+        }
+    }
+}
+
 /// Why nothing is received or sent any more.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -82,39 +118,43 @@ pub enum SocketError {
     Full,
     /// The payload is too long for a control frame.
     TooLong,
+    /// A message ended whose beginning [`recv_fragment`](WebSocket::recv_fragment) has taken: it is not whole.
+    Partial,
     /// The value does not become JSON.
     Json(String),
 }
 
 impl WebSocket {
     /// Runs `handler` with the socket in the connection's task, for a connection that was upgraded.
-    pub(crate) async fn serve<F, Fut>(
+    ///
+    /// The future holds none of the arguments: it lives as long as the socket.
+    pub(crate) fn serve<F, Fut>(
         upgraded: Upgraded,
         connection: Connection,
         protocol: Option<String>,
         config: Arc<Config>,
         handler: F,
-    ) where
+    ) -> impl Future<Output = ()> + use<F, Fut>
+    where
         F: FnOnce(Self) -> Fut,
-        Fut: Future<Output = CloseFrame>,
+        Fut: Future,
+        Fut::Output: IntoClose,
     {
         let (io, read_ahead, place) = upgraded.into_placed();
-        let shared = Shared::new(io, &read_ahead, place, connection, config);
-        // It may be all of a read buffer, and this function lives as long as the socket.
-        drop(read_ahead);
-        let socket = Self::new(shared.clone(), protocol);
-        drive::drive(shared, handler(socket)).await;
+        let shared = Shared::new(io, &read_ahead, place, connection, protocol, config);
+        let socket = Self::new(shared.clone());
+        drive::drive(shared, move || handler(socket))
     }
 
-    fn new(shared: Arc<Shared>, protocol: Option<String>) -> Self {
+    fn new(shared: Arc<Shared>) -> Self {
         Self {
             sender: WsSender::new(shared.clone()),
-            receiver: WsReceiver::new(shared, protocol.map(Into::into)),
+            receiver: WsReceiver::new(shared),
         }
     }
 
     /// The subprotocol that was agreed on.
-    pub fn protocol(&self) -> Option<&str> {
+    pub fn protocol(&self) -> Option<String> {
         self.receiver.protocol()
     }
 
@@ -122,8 +162,8 @@ impl WebSocket {
     /// gone, there is `None`.
     ///
     /// Cancel safe.
-    pub async fn recv(&mut self) -> Option<Result<Message, SocketError>> {
-        self.receiver.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, SocketError>>> {
+        self.receiver.recv()
     }
 
     /// Waits for the next message, errors being an end like any other.
@@ -131,6 +171,14 @@ impl WebSocket {
     /// Cancel safe.
     pub async fn recv_msg(&mut self) -> Option<Message> {
         self.recv().await?.ok()
+    }
+
+    /// Waits for the next part of a message, with `fragments` in the configuration; a message that came
+    /// in one piece is one part. Control frames are not given here.
+    ///
+    /// Cancel safe.
+    pub fn recv_fragment(&mut self) -> impl Future<Output = Option<Result<Fragment, SocketError>>> {
+        self.receiver.recv_fragment()
     }
 
     /// Waits until something was received and lends all of it to `f`, which may answer at once: the fastest
@@ -152,8 +200,32 @@ impl WebSocket {
     /// # Errors
     ///
     /// [`SocketError::Closed`] once a Close went either way; [`SocketError::TooLong`].
-    pub async fn send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
-        self.sender.send(message).await
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.sender.send(message)
+    }
+
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SocketError::Full`] where that would wait, unless the policy decides.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
+        self.sender.try_send(message)
+    }
+
+    /// Begins a message that is sent in parts, for what is too large to be held; `text` says what it is.
+    /// Messages that are sent meanwhile wait until it has ended; pings, pongs and a Close do not.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError::Closed`].
+    pub async fn send_parts(&self, text: bool) -> Result<Parts, SocketError> {
+        self.sender.send_parts(text).await
     }
 
     /// Sends text.
@@ -161,8 +233,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_text(&self, text: impl Into<Text>) -> Result<Sent, SocketError> {
-        self.send(Message::Text(text.into())).await
+    pub fn send_text(
+        &self,
+        text: impl Into<Text>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Text(text.into()))
     }
 
     /// Sends octets.
@@ -170,8 +245,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_binary(&self, octets: impl Into<Bytes>) -> Result<Sent, SocketError> {
-        self.send(Message::Binary(octets.into())).await
+    pub fn send_binary(
+        &self,
+        octets: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Binary(octets.into()))
     }
 
     /// Sends a ping of at most 125 octets.
@@ -179,8 +257,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_ping(&self, payload: impl Into<Bytes>) -> Result<Sent, SocketError> {
-        self.send(Message::Ping(payload.into())).await
+    pub fn send_ping(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Ping(payload.into()))
     }
 
     /// Sends a pong of at most 125 octets that nobody asked for.
@@ -188,8 +269,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_pong(&self, payload: impl Into<Bytes>) -> Result<Sent, SocketError> {
-        self.send(Message::Pong(payload.into())).await
+    pub fn send_pong(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Pong(payload.into()))
     }
 
     /// Begins the closing handshake behind everything that was queued. `recv` still gives what the peer
@@ -200,6 +284,19 @@ impl WebSocket {
     /// [`SocketError::Closed`] when it has begun already; [`SocketError::TooLong`].
     pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
         self.sender.close(close)
+    }
+
+    /// How the connection was closed; `None` while it is not.
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.sender.close_status()
+    }
+
+    /// Waits until the server drains, for whoever has something to say before the Close with 1001. That is
+    /// sent a quarter of a second later at the earliest, unless the handler closes first.
+    ///
+    /// Cancel safe.
+    pub fn draining(&self) -> impl Future<Output = ()> {
+        self.sender.draining()
     }
 
     /// The octets that wait to be written.
@@ -232,6 +329,9 @@ impl Stream for WebSocket {
         Pin::new(&mut self.receiver).poll_next(cx)
     }
 }
+
+/// It is in every future of a handler.
+const _: () = assert!(size_of::<WebSocket>() <= 16);
 
 /// What a handler of a WebSocket may return: the Close to end with. 1000 for nothing, 1011 for an error that
 /// is the server's, 1008 for one that is the client's.
@@ -282,6 +382,7 @@ impl fmt::Display for SocketError {
             Self::Closed => f.write_str("the connection is closed"),
             Self::Full => f.write_str("the queue is full"),
             Self::TooLong => f.write_str("too long for a control frame"),
+            Self::Partial => f.write_str("the beginning of the message was taken before"),
             Self::Json(error) => f.write_str(error),
         }
     }

@@ -6,7 +6,7 @@ use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::upgrade::Place;
 use crate::ws::close::{CloseCode, CloseFrame};
-use crate::ws::connection::Connection;
+use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;
 use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
@@ -14,7 +14,7 @@ use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::config::{Config, Overflow};
 use crate::ws::socket::live::{Live, give_out};
-use crate::ws::socket::{Sent, SocketError};
+use crate::ws::socket::{CloseStatus, Sent, SocketError};
 use crate::ws::state::State;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -41,19 +41,36 @@ pub(super) struct Core {
     /// Messages that are not framed yet.
     queue: VecDeque<Message>,
     queued: usize,
-    pub(super) dropped: u64,
-    /// Whom to wake when something was written.
-    waiters: Vec<Waker>,
     place: Option<Place>,
+    /// What most sockets never need.
+    rare: Option<Box<Rare>>,
     /// Whether somebody else writes what is queued; a client's socket writes for itself.
     pub(super) driven: bool,
     /// Nothing is read or written any more.
     pub(super) ended: bool,
     /// Nobody receives: whoever writes reads as well, and throws away.
     pub(super) deaf: bool,
+    /// A message is being sent in parts: others wait.
+    pub(super) streaming: bool,
+    timing: Timing,
+}
+
+/// Kept apart, so that a socket which waits is small.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// The subprotocol that was agreed on.
+    pub(super) protocol: Option<Box<str>>,
+    pub(super) dropped: u64,
+    /// Whom to wake when something was written.
+    waiters: Vec<Waker>,
     /// A Close is to be sent once the lent batch is back.
     close_after: Option<Option<CloseFrame>>,
-    timing: Timing,
+    /// What the peer's Close said.
+    pub(super) received: Option<CloseFrame>,
+    /// The message that is put together of its parts.
+    pub(super) parts: BytesMut,
+    /// Whether a part was handed on and the last one was not.
+    pub(super) inside_parts: bool,
 }
 
 /// Ticks of the worker's clock.
@@ -79,6 +96,7 @@ impl Shared {
         read_ahead: &Bytes,
         place: Option<Place>,
         mut connection: Connection,
+        protocol: Option<String>,
         config: Arc<Config>,
     ) -> Arc<Self> {
         if config.fragments {
@@ -88,6 +106,15 @@ impl Shared {
             heard: place.as_ref().map_or(0, |place| place.worker().now()),
             ..Timing::default()
         };
+        if let Some(place) = &place {
+            place.worker().counters.add(Counter::WebSocketsOpened);
+        }
+        let rare = protocol.map(|protocol| {
+            Box::new(Rare {
+                protocol: Some(protocol.into()),
+                ..Rare::default()
+            })
+        });
         let live = Live {
             connection,
             read: if read_ahead.is_empty() {
@@ -103,13 +130,12 @@ impl Shared {
                 live: Some(Box::new(live)),
                 queue: VecDeque::new(),
                 queued: 0,
-                dropped: 0,
-                waiters: Vec::new(),
                 driven: place.is_some(),
                 place,
+                rare,
                 ended: false,
                 deaf: false,
-                close_after: None,
+                streaming: false,
                 timing,
             }),
             polling: AtomicBool::new(false),
@@ -149,11 +175,12 @@ impl Core {
     }
 
     /// Frames the message, or lets it wait, or says what became of it. `Ok(None)` leaves the message with
-    /// the caller, who has to wait.
+    /// the caller, who has to wait, or to do without if he cannot.
     pub(super) fn push(
         &mut self,
         message: &mut Option<Message>,
         config: &Config,
+        can_wait: bool,
     ) -> Result<Option<Sent>, SocketError> {
         let Some(payload) = message.as_ref() else {
             return Ok(Some(Sent::Queued));
@@ -167,23 +194,24 @@ impl Core {
         if data && waiting > 0 && waiting + len > config.queue {
             match config.overflow {
                 Overflow::Wait => return Ok(None),
+                Overflow::Close if can_wait => return Ok(None),
                 Overflow::DropNewest => {
-                    self.dropped += 1;
+                    self.count_dropped();
                     *message = None;
                     return Ok(Some(Sent::Dropped));
                 }
                 Overflow::DropOldest => self.drop_oldest(waiting + len - config.queue),
-                Overflow::Close => {
-                    self.close(Some(CloseCode::TRY_AGAIN.into()));
-                    return Err(SocketError::Closed);
-                }
+                Overflow::Close => return self.overflow(config).map(Some),
             }
         }
         let Some(payload) = message.take() else {
             return Ok(Some(Sent::Queued));
         };
         match &mut self.live {
-            Some(live) if !data || (self.queue.is_empty() && live.waiting() < FRAMED) => {
+            Some(live)
+                if !data
+                    || (self.queue.is_empty() && live.waiting() < FRAMED && !self.streaming) =>
+            {
                 // A control frame overtakes the messages that are not framed yet.
                 live.send(payload)?;
             }
@@ -202,14 +230,105 @@ impl Core {
             let len = oldest.as_bytes().len() + OVERHEAD;
             self.queued -= len;
             excess = excess.saturating_sub(len);
-            self.dropped += 1;
+            self.count_dropped();
         }
+    }
+
+    /// Queues a message that was refused room.
+    #[cfg(feature = "sink")]
+    pub(super) fn enqueue(&mut self, message: Message) {
+        self.queued += message.as_bytes().len() + OVERHEAD;
+        self.queue.push_back(message);
+    }
+
+    /// What becomes of a framed message for which there is no room.
+    pub(super) fn overflow(&mut self, config: &Config) -> Result<Sent, SocketError> {
+        match config.overflow {
+            Overflow::DropNewest => {
+                self.count_dropped();
+                Ok(Sent::Dropped)
+            }
+            Overflow::Close => {
+                self.count(Counter::WebSocketQueueOverflows);
+                self.close(Some(CloseCode::TRY_AGAIN.into()));
+                Err(SocketError::Closed)
+            }
+            Overflow::Wait | Overflow::DropOldest => Err(SocketError::Full),
+        }
+    }
+
+    fn count_dropped(&mut self) {
+        self.rare().dropped += 1;
+        self.count(Counter::WebSocketMessagesDropped);
+    }
+
+    /// Makes what most sockets never need.
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// What most sockets never need, if this one has.
+    pub(super) fn rare_if_any(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    /// Whether a message in parts may begin, or go on with `len` octets more.
+    pub(super) fn has_room(&self, len: usize, config: &Config) -> bool {
+        let waiting = self.buffered();
+        waiting == 0 || waiting + len + OVERHEAD <= config.queue
+    }
+
+    /// Begins a message in parts, behind everything that waits. `false`: not now.
+    pub(super) fn begin_parts(&mut self) -> bool {
+        if self.streaming || self.live.is_none() {
+            return false;
+        }
+        self.frame_all();
+        self.streaming = true;
+        true
+    }
+
+    /// Frames a part of the message that was begun. `Ok(false)`: not now.
+    pub(super) fn part(
+        &mut self,
+        text: bool,
+        part: &[u8],
+        last: bool,
+    ) -> Result<bool, SocketError> {
+        if self.ended || !self.state().is_open() {
+            return Err(SocketError::Closed);
+        }
+        let Some(live) = &mut self.live else {
+            return Ok(false);
+        };
+        let (connection, out) = live.parts();
+        connection.send_fragment(text, part, last, out)?;
+        self.streaming = !last;
+        Ok(true)
+    }
+
+    /// Whether and how the connection has closed.
+    pub(super) fn close_status(&self) -> Option<CloseStatus> {
+        let clean = match self.state() {
+            State::Open | State::LocalClosing => return None,
+            State::RemoteClosing => true,
+            State::Closed { clean } => clean,
+        };
+        let frame = self.rare_if_any().and_then(|rare| rare.received.clone());
+        Some(CloseStatus { frame, clean })
+    }
+
+    /// The server drains.
+    pub(super) fn is_draining(&self) -> bool {
+        self.place
+            .as_ref()
+            .is_some_and(|place| place.worker().phase() >= Phase::Draining)
     }
 
     /// Begins the closing handshake, behind everything that waits.
     pub(super) fn close(&mut self, close: Option<CloseFrame>) {
         if self.live.is_none() {
-            self.close_after = Some(close);
+            self.rare().close_after = Some(close);
             return;
         }
         self.frame_all();
@@ -220,7 +339,7 @@ impl Core {
     }
 
     fn frame_all(&mut self) {
-        if let Some(live) = &mut self.live {
+        if let Some(live) = self.live.as_mut().filter(|_| !self.streaming) {
             while let Some(message) = self.queue.pop_front() {
                 let _ = live.send(message);
             }
@@ -236,7 +355,8 @@ impl Core {
     /// Takes it back.
     pub(super) fn give_back(&mut self, live: Box<Live>) {
         self.live = Some(live);
-        if let Some(close) = self.close_after.take() {
+        let after = self.rare.as_mut().and_then(|rare| rare.close_after.take());
+        if let Some(close) = after {
             self.close(close);
         }
     }
@@ -311,6 +431,7 @@ impl Core {
                     connection.send_pending(out);
                 }
                 while live.waiting() < FRAMED
+                    && !self.streaming
                     && let Some(message) = self.queue.pop_front()
                 {
                     self.queued -= message.as_bytes().len() + OVERHEAD;
@@ -358,8 +479,7 @@ impl Core {
 
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
-        self.ended = true;
-        self.queue.clear();
+        self.queue = VecDeque::new();
         self.queued = 0;
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
@@ -367,22 +487,32 @@ impl Core {
             live.rest();
             live.out = None;
         }
+        if !self.ended {
+            self.ended = true;
+            self.count_end();
+        }
         self.wake_waiters();
     }
 
+    fn count_end(&self) {
+        self.count(match self.state() {
+            State::Closed { clean: true } => Counter::WebSocketsClosedClean,
+            _ => Counter::WebSocketsClosedUnclean,
+        });
+    }
+
     pub(super) fn wait(&mut self, cx: &Context<'_>) {
-        if !self
-            .waiters
-            .iter()
-            .any(|waiter| waiter.will_wake(cx.waker()))
-        {
-            self.waiters.push(cx.waker().clone());
+        let waiters = &mut self.rare().waiters;
+        if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
+            waiters.push(cx.waker().clone());
         }
     }
 
-    fn wake_waiters(&mut self) {
-        if !self.waiters.is_empty() {
-            std::mem::take(&mut self.waiters)
+    pub(super) fn wake_waiters(&mut self) {
+        if let Some(rare) = &mut self.rare
+            && !rare.waiters.is_empty()
+        {
+            std::mem::take(&mut rare.waiters)
                 .into_iter()
                 .for_each(Waker::wake);
         }
@@ -406,8 +536,15 @@ impl Core {
             timing.closing = now;
         }
         if worker.phase() >= Phase::Draining && timing.drain == 0 {
-            // Not all at once: whoever is sent away comes back somewhere.
-            timing.drain = now + slot.index() % DRAIN_SPREAD;
+            // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
+            // wants to say something had its turn.
+            timing.drain = now + 1 + slot.index() % DRAIN_SPREAD;
+            let waiters = self.rare.as_mut().map(|rare| &mut rare.waiters);
+            waiters
+                .map(std::mem::take)
+                .into_iter()
+                .flatten()
+                .for_each(Waker::wake);
         }
         if timing.drain != 0 && timing.drain <= now && live.connection.state().is_open() {
             let away = CloseFrame::new(CloseCode::AWAY, "Server shutdown");
@@ -440,7 +577,7 @@ impl Core {
                     timing.heard = now;
                     timing.pinged = 0;
                 } else {
-                    worker.counters.add(Counter::IdleTimeouts);
+                    worker.counters.add(Counter::WebSocketPingTimeouts);
                     return false;
                 }
             }
@@ -465,7 +602,24 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        while let Ok(Some(_)) = live.connection.receive(&mut live.read, limits) {}
+        let mut received = None;
+        let fault = loop {
+            match live.connection.receive(&mut live.read, limits) {
+                Ok(Some(Event::Message(Message::Close(Some(close))))) => received = Some(close),
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if received.is_some() {
+            self.rare().received = received;
+        }
+        if fault {
+            self.count(Counter::WebSocketProtocolErrors);
+        }
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
         if !live.connection.state().is_receiving() {
             // The answer is written first; then the transport ends.
             return Poll::Ready(true);
@@ -479,7 +633,7 @@ impl Core {
     /// Frames a message that was framed before.
     pub(super) fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.frame_all();
-        let Some(live) = &mut self.live else {
+        let Some(live) = self.live.as_mut().filter(|_| !self.streaming) else {
             let payload = message.payload().clone();
             self.queued += payload.len() + OVERHEAD;
             self.queue.push_back(match message.opcode() {
@@ -510,7 +664,7 @@ impl Core {
 
     /// Whether there is something to do for whoever writes.
     pub(super) fn has_work(&self) -> bool {
-        !self.queue.is_empty()
+        (!self.queue.is_empty() && !self.streaming)
             || self.live.as_ref().is_some_and(|live| {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())
@@ -532,6 +686,19 @@ impl Core {
             .is_some_and(|place| place.slot().is_gone() || place.worker().phase() == Phase::Forced)
     }
 }
+
+impl Drop for Core {
+    /// The server has dropped the connection's task.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.count_end();
+        }
+    }
+}
+
+/// What an idle socket holds besides its transport and its handler: a few octets more of each are many when
+/// there are many sockets.
+const _: () = assert!(size_of::<Shared>() <= 184 && size_of::<Live>() <= 152);
 
 /// What a message costs beside its payload.
 const OVERHEAD: usize = 64;

@@ -7,7 +7,8 @@
 //! Whatever a handler sends in one poll leaves in one write. When it has ended, the closing handshake follows.
 
 use crate::resource::counters::Counter;
-use crate::ws::close::{CloseCode, CloseFrame};
+use crate::ws::close::CloseCode;
+use crate::ws::socket::IntoClose;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::state::State;
 use std::future::poll_fn;
@@ -17,12 +18,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-/// Runs `handler` with its socket until both have ended. The handler gives the Close to end with.
-pub(super) async fn drive<Fut>(shared: Arc<Shared>, handler: Fut)
+/// Runs what `handler` gives until it and the connection have ended. It gives the Close to end with.
+///
+/// The handler's future is made in here: as an argument it would have a second place in this one, which
+/// lives as long as the socket.
+pub(super) async fn drive<F, Fut>(shared: Arc<Shared>, handler: F)
 where
-    Fut: Future<Output = CloseFrame>,
+    F: FnOnce() -> Fut,
+    Fut: Future,
+    Fut::Output: IntoClose,
 {
-    let mut handler = pin!(handler);
+    let mut handler = pin!(handler());
     let mut running = true;
     poll_fn(move |cx| {
         {
@@ -37,7 +43,7 @@ where
             shared.polling.store(false, Ordering::SeqCst);
             let close = match polled {
                 Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(close)) => Some(close),
+                Ok(Poll::Ready(end)) => Some(end.into_close()),
                 Err(_) => {
                     shared.lock().count(Counter::HandlerPanics);
                     Some(CloseCode::INTERNAL.into())

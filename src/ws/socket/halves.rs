@@ -1,12 +1,13 @@
 //! The halves of a socket.
 
+use crate::resource::counters::Counter;
 use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::frame::LONGEST_CONTROL;
-use crate::ws::message::{Fragment, Message};
+use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::core::{Core, Shared};
-use crate::ws::socket::{Sent, SocketError};
+use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -19,7 +20,6 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub struct WsReceiver {
     shared: Arc<Shared>,
-    protocol: Option<Box<str>>,
 }
 
 /// The sending half; cloning it gives another handle to the same.
@@ -29,32 +29,38 @@ pub struct WsSender {
 }
 
 impl WsReceiver {
-    pub(super) const fn new(shared: Arc<Shared>, protocol: Option<Box<str>>) -> Self {
-        Self { shared, protocol }
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
-    pub(super) fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+    /// The subprotocol that was agreed on.
+    pub fn protocol(&self) -> Option<String> {
+        let core = self.shared.lock();
+        let protocol = core.rare_if_any()?.protocol.as_deref();
+        protocol.map(ToOwned::to_owned)
     }
 
     /// As [`WebSocket::recv`](super::WebSocket::recv).
     ///
     /// Cancel safe.
-    pub async fn recv(&mut self) -> Option<Result<Message, SocketError>> {
-        poll_fn(|cx| self.poll_message(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, SocketError>>> {
+        poll_fn(|cx| self.poll_message(cx))
     }
 
     /// Waits for the next part of a message, with `fragments` in the configuration; a message that came
     /// in one piece is one part. Control frames are not given here.
     ///
     /// Cancel safe.
-    pub async fn recv_fragment(&mut self) -> Option<Result<Fragment, SocketError>> {
+    pub fn recv_fragment(&mut self) -> impl Future<Output = Option<Result<Fragment, SocketError>>> {
         poll_fn(|cx| {
             loop {
                 let part = match ready!(self.poll_event(cx)) {
                     None => None,
                     Some(Err(error)) => Some(Err(error)),
-                    Some(Ok(Event::Fragment(part))) => Some(Ok(part)),
+                    Some(Ok(Event::Fragment(part))) => {
+                        self.shared.lock().rare().inside_parts = !part.last;
+                        Some(Ok(part))
+                    }
                     Some(Ok(Event::Message(message))) => match message {
                         Message::Text(_) | Message::Binary(_) => Some(Ok(Fragment {
                             text: message.is_text(),
@@ -67,7 +73,6 @@ impl WsReceiver {
                 return Poll::Ready(part);
             }
         })
-        .await
     }
 
     /// As [`WebSocket::recv_each`](super::WebSocket::recv_each).
@@ -86,10 +91,34 @@ impl WsReceiver {
                 None => None,
                 Some(Err(error)) => Some(Err(error)),
                 Some(Ok(Event::Message(message))) => Some(Ok(message)),
-                // Whoever asks for parts takes them with `recv_fragment`; a part is no message.
-                Some(Ok(Event::Fragment(_))) => continue,
+                Some(Ok(Event::Fragment(part))) => match self.put_together(part) {
+                    Some(message) => Some(message),
+                    None => continue,
+                },
             });
         }
+    }
+
+    /// For whoever asked for parts but now wants a message. The limit of a message bounds its parts, too.
+    fn put_together(&self, part: Fragment) -> Option<Result<Message, SocketError>> {
+        let mut core = self.shared.lock();
+        let rare = core.rare();
+        if rare.inside_parts {
+            rare.inside_parts = !part.last;
+            return part.last.then_some(Err(SocketError::Partial));
+        }
+        rare.parts.extend_from_slice(&part.data);
+        if !part.last {
+            return None;
+        }
+        let data = std::mem::take(&mut rare.parts).freeze();
+        Some(if part.text {
+            Text::try_from(data)
+                .map(Message::Text)
+                .map_err(SocketError::Protocol)
+        } else {
+            Ok(Message::Binary(data))
+        })
     }
 
     fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SocketError>>> {
@@ -108,7 +137,12 @@ impl WsReceiver {
             {
                 Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
                     if !shared.config.control_frames => {}
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(Some(event)) => {
+                    if let Event::Message(Message::Close(Some(close))) = &event {
+                        core.rare().received = Some(close.clone());
+                    }
+                    return Poll::Ready(Some(Ok(event)));
+                }
                 Ok(None) if !live.connection.state().is_receiving() => {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
@@ -122,6 +156,7 @@ impl WsReceiver {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 },
                 Err(error) => {
+                    core.count(Counter::WebSocketProtocolErrors);
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
@@ -155,18 +190,26 @@ impl WsReceiver {
             // Without the lock: `f` may use other handles to this socket.
             drop(core);
             let mut count = 0usize;
+            let mut received = None;
             let result = {
                 let (connection, read, out) = live.all();
                 connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
                     count += 1;
+                    if let Lent::Close(Some(close)) = &lent {
+                        received = Some(close.clone());
+                    }
                     f(lent, replies)
                 })
             };
             core = shared.lock();
+            if received.is_some() {
+                core.rare().received = received;
+            }
             let receiving = live.connection.state().is_receiving();
             core.give_back(live);
             match result {
                 Err(error) => {
+                    core.count(Counter::WebSocketProtocolErrors);
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
@@ -245,9 +288,12 @@ impl WsSender {
     /// # Errors
     ///
     /// As there.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
         let mut message = Some(message.into());
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let mut core = self.shared.lock();
             if !core.driven {
                 // Nobody else writes for this socket.
@@ -255,7 +301,7 @@ impl WsSender {
                     return Poll::Ready(Err(SocketError::Io(error)));
                 }
             }
-            let sent = self.push(&mut core, &mut message)?;
+            let sent = self.push(&mut core, &mut message, true)?;
             if sent.is_none() {
                 core.wait(cx);
             }
@@ -268,20 +314,31 @@ impl WsSender {
                 None => Poll::Pending,
             }
         })
-        .await
+    }
+
+    /// As [`WebSocket::send_parts`](super::WebSocket::send_parts).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn send_parts(&self, text: bool) -> Result<Parts, SocketError> {
+        Parts::begin(self.shared.clone(), text).await
     }
 
     /// Queues a message without waiting.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send); [`SocketError::Full`] where that would wait.
+    /// As [`send`](Self::send); [`SocketError::Full`] when the policy is to wait, which this does not.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
         let mut message = Some(message.into());
         let mut core = self.shared.lock();
-        let sent = self.push(&mut core, &mut message)?;
+        let sent = self.push(&mut core, &mut message, false);
+        // Even for an error: it may have been answered with a Close.
         self.shared.written_by_others(core);
-        sent.ok_or(SocketError::Full)
+        sent?.ok_or(SocketError::Full)
     }
 
     /// Queues a message that was framed before, without waiting. It takes its place behind what is framed.
@@ -292,11 +349,13 @@ impl WsSender {
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
         let mut core = self.shared.lock();
         let waiting = core.buffered();
-        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
-            return Err(SocketError::Full);
-        }
         if core.ended || !core.state().is_open() {
             return Err(SocketError::Closed);
+        }
+        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
+            let full = core.overflow(&self.shared.config);
+            self.shared.written_by_others(core);
+            return full;
         }
         core.prepared(message)?;
         self.shared.written_by_others(core);
@@ -307,6 +366,7 @@ impl WsSender {
         &self,
         core: &mut Core,
         message: &mut Option<Message>,
+        can_wait: bool,
     ) -> Result<Option<Sent>, SocketError> {
         match message {
             Some(Message::Close(close)) => {
@@ -319,7 +379,7 @@ impl WsSender {
             {
                 Err(SocketError::TooLong)
             }
-            _ => core.push(message, &self.shared.config),
+            _ => core.push(message, &self.shared.config, can_wait),
         }
     }
 
@@ -342,23 +402,89 @@ impl WsSender {
 
     /// The messages that were dropped because there was no room for them.
     pub fn dropped(&self) -> u64 {
-        self.shared.lock().dropped
+        let core = self.shared.lock();
+        core.rare_if_any().map_or(0, |rare| rare.dropped)
+    }
+
+    /// As [`WebSocket::close_status`](super::WebSocket::close_status).
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.shared.lock().close_status()
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        let core = self.shared.lock();
+        core.ended || !core.state().is_open()
+    }
+
+    /// As [`WebSocket::draining`](super::WebSocket::draining).
+    ///
+    /// Cancel safe.
+    pub fn draining(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if core.ended || core.is_draining() {
+                return Poll::Ready(());
+            }
+            core.wait(cx);
+            Poll::Pending
+        })
     }
 
     /// Waits until everything was written, or nothing can be any more.
     ///
     /// Cancel safe.
     pub async fn drained(&self) {
-        poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            if core.ended || core.buffered() == 0 {
-                return Poll::Ready(());
-            }
-            core.wait(cx);
-            self.shared.written_by_others(core);
-            Poll::Pending
-        })
-        .await;
+        poll_fn(|cx| self.poll_drained(cx)).await;
+    }
+
+    pub(super) fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            let _ = core.poll_write(cx);
+        }
+        if core.ended || core.buffered() == 0 {
+            return Poll::Ready(());
+        }
+        core.wait(cx);
+        self.shared.written_by_others(core);
+        Poll::Pending
+    }
+
+    /// Waits until there is room in the queue.
+    #[cfg(feature = "sink")]
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            let _ = core.poll_write(cx);
+        }
+        if core.ended || !core.state().is_open() {
+            return Poll::Ready(Err(SocketError::Closed));
+        }
+        if core.has_room(0, &self.shared.config) {
+            return Poll::Ready(Ok(()));
+        }
+        core.wait(cx);
+        self.shared.written_by_others(core);
+        Poll::Pending
+    }
+
+    /// Queues a message for which room was found before.
+    #[cfg(feature = "sink")]
+    pub(super) fn queue_anyway(&self, message: Message) -> Result<(), SocketError> {
+        let mut message = Some(message);
+        let mut core = self.shared.lock();
+        if self.push(&mut core, &mut message, true)?.is_none()
+            && let Some(message) = message
+        {
+            core.enqueue(message);
+        }
+        self.shared.written_by_others(core);
+        Ok(())
+    }
+
+    pub(super) fn count(&self, counter: Counter) {
+        self.shared.lock().count(counter);
     }
 }
 

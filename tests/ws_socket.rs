@@ -389,7 +389,10 @@ async fn a_full_queue_does_what_its_policy_says() {
         assert!(numbers.is_sorted(), "{policy}: {numbers:?}");
         let last = numbers.last().copied();
         match policy {
-            "oldest" => assert_eq!((last, closed), (Some(99), None)),
+            "oldest" => {
+                assert_eq!((last, closed), (Some(99), None));
+                assert!(client.count(Counter::WebSocketMessagesDropped) > 0);
+            }
             "close" => assert_eq!(closed, Some(1013)),
             _ => assert!(last < Some(30) && closed.is_none(), "{policy}: {last:?}"),
         }

@@ -17,12 +17,14 @@
 pub mod config;
 mod core;
 mod drive;
+pub mod each;
 mod halves;
 mod intern;
 #[cfg(feature = "json")]
 mod json;
 mod live;
 mod parts;
+pub mod rate;
 #[cfg(feature = "sink")]
 mod sink;
 

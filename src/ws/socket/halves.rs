@@ -174,6 +174,11 @@ impl WsReceiver {
             if core.ended {
                 return Poll::Ready(None);
             }
+            if core.buffered() > shared.config.queue {
+                // Answers that nobody takes: what would cause more of them waits as well.
+                ready!(relieve(&mut core, cx, shared))?;
+                continue;
+            }
             if core.is_dry() {
                 match ready!(read_on(&mut core, cx, shared)) {
                     Ok(true) => {}
@@ -232,6 +237,27 @@ impl WsReceiver {
             }
         }
     }
+}
+
+/// Writes until there is room in the queue again.
+fn relieve(
+    core: &mut MutexGuard<'_, Core>,
+    cx: &mut Context<'_>,
+    shared: &Shared,
+) -> Poll<Result<(), SocketError>> {
+    if shared.polling.load(Ordering::SeqCst) || !core.driven {
+        if let Poll::Ready(Err(error)) = core.poll_write(cx) {
+            core.end();
+            return Poll::Ready(Err(SocketError::Io(error)));
+        }
+        if core.buffered() <= shared.config.queue {
+            return Poll::Ready(Ok(()));
+        }
+        return Poll::Pending;
+    }
+    core.wait(cx);
+    core.wake();
+    Poll::Pending
 }
 
 /// Writes what the last batch has brought, then reads once.

@@ -348,6 +348,13 @@ impl IntoClose for () {
     }
 }
 
+impl IntoClose for Sent {
+    /// A handler may end with a `send`.
+    fn into_close(self) -> CloseFrame {
+        CloseCode::NORMAL.into()
+    }
+}
+
 impl IntoClose for CloseCode {
     fn into_close(self) -> CloseFrame {
         self.into()

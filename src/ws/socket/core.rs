@@ -1,5 +1,7 @@
 //! What the halves of a socket share: the transport, the protocol and the queues, behind one lock.
 
+mod rare;
+
 use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
@@ -13,8 +15,9 @@ use crate::ws::limits::Limits;
 use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::core::rare::Rare;
 use crate::ws::socket::live::{Live, give_out};
-use crate::ws::socket::{CloseStatus, Sent, SocketError};
+use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -53,24 +56,6 @@ pub(super) struct Core {
     /// A message is being sent in parts: others wait.
     pub(super) streaming: bool,
     timing: Timing,
-}
-
-/// Kept apart, so that a socket which waits is small.
-#[derive(Debug, Default)]
-pub(super) struct Rare {
-    /// The subprotocol that was agreed on.
-    pub(super) protocol: Option<Box<str>>,
-    pub(super) dropped: u64,
-    /// Whom to wake when something was written.
-    waiters: Vec<Waker>,
-    /// A Close is to be sent once the lent batch is back.
-    close_after: Option<Option<CloseFrame>>,
-    /// What the peer's Close said.
-    pub(super) received: Option<CloseFrame>,
-    /// The message that is put together of its parts.
-    pub(super) parts: BytesMut,
-    /// Whether a part was handed on and the last one was not.
-    pub(super) inside_parts: bool,
 }
 
 /// Ticks of the worker's clock.
@@ -232,97 +217,6 @@ impl Core {
             excess = excess.saturating_sub(len);
             self.count_dropped();
         }
-    }
-
-    /// Queues a message that was refused room.
-    #[cfg(feature = "sink")]
-    pub(super) fn enqueue(&mut self, message: Message) {
-        self.queued += message.as_bytes().len() + OVERHEAD;
-        self.queue.push_back(message);
-    }
-
-    /// What becomes of a framed message for which there is no room.
-    pub(super) fn overflow(&mut self, config: &Config) -> Result<Sent, SocketError> {
-        match config.overflow {
-            Overflow::DropNewest => {
-                self.count_dropped();
-                Ok(Sent::Dropped)
-            }
-            Overflow::Close => {
-                self.count(Counter::WebSocketQueueOverflows);
-                self.close(Some(CloseCode::TRY_AGAIN.into()));
-                Err(SocketError::Closed)
-            }
-            Overflow::Wait | Overflow::DropOldest => Err(SocketError::Full),
-        }
-    }
-
-    fn count_dropped(&mut self) {
-        self.rare().dropped += 1;
-        self.count(Counter::WebSocketMessagesDropped);
-    }
-
-    /// Makes what most sockets never need.
-    pub(super) fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    /// What most sockets never need, if this one has.
-    pub(super) fn rare_if_any(&self) -> Option<&Rare> {
-        self.rare.as_deref()
-    }
-
-    /// Whether a message in parts may begin, or go on with `len` octets more.
-    pub(super) fn has_room(&self, len: usize, config: &Config) -> bool {
-        let waiting = self.buffered();
-        waiting == 0 || waiting + len + OVERHEAD <= config.queue
-    }
-
-    /// Begins a message in parts, behind everything that waits. `false`: not now.
-    pub(super) fn begin_parts(&mut self) -> bool {
-        if self.streaming || self.live.is_none() {
-            return false;
-        }
-        self.frame_all();
-        self.streaming = true;
-        true
-    }
-
-    /// Frames a part of the message that was begun. `Ok(false)`: not now.
-    pub(super) fn part(
-        &mut self,
-        text: bool,
-        part: &[u8],
-        last: bool,
-    ) -> Result<bool, SocketError> {
-        if self.ended || !self.state().is_open() {
-            return Err(SocketError::Closed);
-        }
-        let Some(live) = &mut self.live else {
-            return Ok(false);
-        };
-        let (connection, out) = live.parts();
-        connection.send_fragment(text, part, last, out)?;
-        self.streaming = !last;
-        Ok(true)
-    }
-
-    /// Whether and how the connection has closed.
-    pub(super) fn close_status(&self) -> Option<CloseStatus> {
-        let clean = match self.state() {
-            State::Open | State::LocalClosing => return None,
-            State::RemoteClosing => true,
-            State::Closed { clean } => clean,
-        };
-        let frame = self.rare_if_any().and_then(|rare| rare.received.clone());
-        Some(CloseStatus { frame, clean })
-    }
-
-    /// The server drains.
-    pub(super) fn is_draining(&self) -> bool {
-        self.place
-            .as_ref()
-            .is_some_and(|place| place.worker().phase() >= Phase::Draining)
     }
 
     /// Begins the closing handshake, behind everything that waits.
@@ -494,30 +388,6 @@ impl Core {
         self.wake_waiters();
     }
 
-    fn count_end(&self) {
-        self.count(match self.state() {
-            State::Closed { clean: true } => Counter::WebSocketsClosedClean,
-            _ => Counter::WebSocketsClosedUnclean,
-        });
-    }
-
-    pub(super) fn wait(&mut self, cx: &Context<'_>) {
-        let waiters = &mut self.rare().waiters;
-        if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
-            waiters.push(cx.waker().clone());
-        }
-    }
-
-    pub(super) fn wake_waiters(&mut self) {
-        if let Some(rare) = &mut self.rare
-            && !rare.waiters.is_empty()
-        {
-            std::mem::take(&mut rare.waiters)
-                .into_iter()
-                .for_each(Waker::wake);
-        }
-    }
-
     /// Meets the deadlines and the drain, and sets when to look again. `false`: the connection has to end.
     pub(super) fn keep_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
         let (Some(place), Some(live)) = (&self.place, self.live.as_deref_mut()) else {
@@ -684,15 +554,6 @@ impl Core {
         self.place
             .as_ref()
             .is_some_and(|place| place.slot().is_gone() || place.worker().phase() == Phase::Forced)
-    }
-}
-
-impl Drop for Core {
-    /// The server has dropped the connection's task.
-    fn drop(&mut self) {
-        if !self.ended {
-            self.count_end();
-        }
     }
 }
 

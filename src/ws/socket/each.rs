@@ -174,16 +174,14 @@ impl WebSocket {
             if !message.is_text() && !message.is_binary() {
                 continue;
             }
-            match limiter {
-                Some(limiter) if !limiter.allows() => {
-                    self.sender.count(Counter::WebSocketRateLimited);
-                    // Nothing that waits: a peer that does not read is not told.
-                    match self.try_send(RATE_LIMITED) {
-                        Ok(_) | Err(SocketError::Full) => {}
-                        Err(_) => return None,
-                    }
-                }
-                _ => return Some(message),
+            if limiter.as_mut().is_none_or(Limiter::allows) {
+                return Some(message);
+            }
+            self.sender.count(Counter::WebSocketRateLimited);
+            // Nothing that waits: a peer that does not read is not told.
+            match self.try_send(RATE_LIMITED) {
+                Ok(_) | Err(SocketError::Full) => {}
+                Err(_) => return None,
             }
         }
     }

@@ -25,7 +25,7 @@ pub struct WsReceiver {
 /// The sending half; cloning it gives another handle to the same.
 #[derive(Clone, Debug)]
 pub struct WsSender {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl WsReceiver {
@@ -475,38 +475,6 @@ impl WsSender {
         core.wait(cx);
         self.shared.written_by_others(core);
         Poll::Pending
-    }
-
-    /// Waits until there is room in the queue.
-    #[cfg(feature = "sink")]
-    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        let mut core = self.shared.lock();
-        if !core.driven {
-            let _ = core.poll_write(cx);
-        }
-        if core.ended || !core.state().is_open() {
-            return Poll::Ready(Err(SocketError::Closed));
-        }
-        if core.has_room(0, &self.shared.config) {
-            return Poll::Ready(Ok(()));
-        }
-        core.wait(cx);
-        self.shared.written_by_others(core);
-        Poll::Pending
-    }
-
-    /// Queues a message for which room was found before.
-    #[cfg(feature = "sink")]
-    pub(super) fn queue_anyway(&self, message: Message) -> Result<(), SocketError> {
-        let mut message = Some(message);
-        let mut core = self.shared.lock();
-        if self.push(&mut core, &mut message, true)?.is_none()
-            && let Some(message) = message
-        {
-            core.enqueue(message);
-        }
-        self.shared.written_by_others(core);
-        Ok(())
     }
 
     pub(super) fn count(&self, counter: Counter) {

@@ -1,10 +1,46 @@
 //! `Sink`, for those who combine.
 
 use crate::ws::message::Message;
+use crate::ws::socket::config::Config;
 use crate::ws::socket::{SocketError, WebSocket, WsSender};
 use futures_sink::Sink;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+impl WsSender {
+    /// Waits until there is room in the queue.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            let _ = core.poll_write(cx);
+        }
+        if core.ended || !core.state().is_open() {
+            return Poll::Ready(Err(SocketError::Closed));
+        }
+        if core.has_room(0, &self.shared.config) {
+            return Poll::Ready(Ok(()));
+        }
+        core.wait(cx);
+        self.shared.written_by_others(core);
+        Poll::Pending
+    }
+
+    /// Queues a message for which room was found before.
+    fn queue_anyway(&self, message: Message) -> Result<(), SocketError> {
+        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
+            return self.try_send(message).map(drop);
+        }
+        // Somebody may have been faster: then there is one message more than there is room for.
+        let unbounded = Config {
+            queue: usize::MAX,
+            ..Config::clone(&self.shared.config)
+        };
+        let mut core = self.shared.lock();
+        core.push(&mut Some(message), &unbounded, false)?;
+        self.shared.written_by_others(core);
+        Ok(())
+    }
+}
 
 impl Sink<Message> for WsSender {
     type Error = SocketError;

@@ -92,7 +92,7 @@ fn routes() -> Routes {
             let other = socket.sender();
             let mut parts = socket.send_parts(true).await?;
             parts.send("in ").await?;
-            other.send_ping("p").await?;
+            other.send(Message::Ping("p".into())).await?;
             other.send("behind").await?;
             parts.send("parts").await?;
             parts.finish().await?;

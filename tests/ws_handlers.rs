@@ -313,7 +313,7 @@ async fn refusals_of_the_handshake_are_exact() {
         (
             format!("{upgrade}{key}Sec-WebSocket-Version: 8\r\n"),
             "426 Upgrade Required",
-            "connection: upgrade\r\n",
+            "connection: keep-alive, upgrade\r\n",
         ),
         (
             format!("{upgrade}Sec-WebSocket-Version: 13\r\n"),

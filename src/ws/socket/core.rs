@@ -385,6 +385,7 @@ impl Core {
             self.ended = true;
             self.count_end();
         }
+        self.wake_parked();
         self.wake_waiters();
     }
 
@@ -409,8 +410,8 @@ impl Core {
             // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
             // wants to say something had its turn.
             timing.drain = now + 1 + slot.index() % DRAIN_SPREAD;
-            let waiters = self.rare.as_mut().map(|rare| &mut rare.waiters);
-            waiters
+            let parked = self.rare.as_mut().map(|rare| &mut rare.parked);
+            parked
                 .map(std::mem::take)
                 .into_iter()
                 .flatten()

@@ -452,7 +452,7 @@ impl WsSender {
             if core.ended || core.is_draining() {
                 return Poll::Ready(());
             }
-            core.wait(cx);
+            core.park(cx);
             Poll::Pending
         })
     }

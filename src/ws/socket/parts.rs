@@ -38,7 +38,12 @@ impl Parts {
             if core.begin_parts() {
                 return Poll::Ready(Ok(()));
             }
-            core.wait(cx);
+            if core.streaming {
+                core.park(cx);
+            } else {
+                // A batch is lent for a moment.
+                cx.waker().wake_by_ref();
+            }
             Poll::Pending
         })
         .await?;
@@ -91,10 +96,7 @@ impl Parts {
             if core.ended || !core.state().is_open() {
                 return Poll::Ready(Err(SocketError::Closed));
             }
-            core.wait(cx);
-        } else if last {
-            // Whoever waits to send a message may.
-            core.wake_waiters();
+            core.wait_written(cx);
         }
         if !core.driven {
             let _ = core.poll_write(cx);
@@ -117,7 +119,7 @@ impl Drop for Parts {
         if !core.ended && core.state().is_open() {
             core.close(Some(CloseCode::INTERNAL.into()));
         }
-        core.wake_waiters();
+        core.wake_parked();
         self.shared.written_by_others(core);
     }
 }

@@ -17,7 +17,7 @@ impl WsSender {
         if core.ended || !core.state().is_open() {
             return Poll::Ready(Err(SocketError::Closed));
         }
-        if core.has_room(0, &self.shared.config) {
+        if core.buffered() < self.shared.config.queue {
             return Poll::Ready(Ok(()));
         }
         core.wait(cx);

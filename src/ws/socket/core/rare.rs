@@ -18,6 +18,8 @@ pub(in crate::ws::socket) struct Rare {
     pub(in crate::ws::socket) dropped: u64,
     /// Whom to wake when something was written.
     pub(super) waiters: Vec<Waker>,
+    /// Whom to wake when a message in parts has ended, or a drain begins: a write changes nothing for them.
+    pub(super) parked: Vec<Waker>,
     /// A Close is to be sent once the lent batch is back.
     pub(super) close_after: Option<Option<CloseFrame>>,
     /// What the peer's Close said.
@@ -60,9 +62,10 @@ impl Core {
         self.rare.as_deref()
     }
 
-    /// Whether a message in parts may begin, or go on with `len` octets more.
+    /// Whether a message in parts may go on with `len` octets more. Messages that wait for its end do not
+    /// count: it would wait for them.
     pub(in crate::ws::socket) fn has_room(&self, len: usize, config: &Config) -> bool {
-        let waiting = self.buffered();
+        let waiting = self.live.as_ref().map_or(0, |live| live.waiting());
         waiting == 0 || waiting + len + OVERHEAD <= config.queue
     }
 
@@ -91,8 +94,16 @@ impl Core {
         };
         let (connection, out) = live.parts();
         connection.send_fragment(text, part, last, out)?;
-        self.streaming = !last;
+        if last {
+            self.end_parts();
+        }
         Ok(true)
+    }
+
+    /// Others may send again.
+    pub(in crate::ws::socket) fn end_parts(&mut self) {
+        self.streaming = false;
+        self.wake_parked();
     }
 
     /// Whether and how the connection has closed.
@@ -113,11 +124,33 @@ impl Core {
             .is_some_and(|place| place.worker().phase() >= Phase::Draining)
     }
 
+    /// Waits until something was written, or until others may send again.
     pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>) {
-        let waiters = &mut self.rare().waiters;
-        if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
-            waiters.push(cx.waker().clone());
+        if self.streaming {
+            self.park(cx);
+        } else {
+            self.wait_written(cx);
         }
+    }
+
+    /// Waits until something was written.
+    pub(in crate::ws::socket) fn wait_written(&mut self, cx: &Context<'_>) {
+        remember(&mut self.rare().waiters, cx);
+    }
+
+    /// Waits until a message in parts has ended, or a drain begins.
+    pub(in crate::ws::socket) fn park(&mut self, cx: &Context<'_>) {
+        remember(&mut self.rare().parked, cx);
+    }
+
+    /// Wakes who is parked.
+    pub(in crate::ws::socket) fn wake_parked(&mut self) {
+        let parked = self.rare.as_mut().map(|rare| &mut rare.parked);
+        parked
+            .map(std::mem::take)
+            .into_iter()
+            .flatten()
+            .for_each(Waker::wake);
     }
 
     pub(in crate::ws::socket) fn wake_waiters(&mut self) {
@@ -135,6 +168,12 @@ impl Core {
             State::Closed { clean: true } => Counter::WebSocketsClosedClean,
             _ => Counter::WebSocketsClosedUnclean,
         });
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
     }
 }
 

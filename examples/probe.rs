@@ -100,7 +100,7 @@ fn cookies(request: &Request) -> String {
 }
 
 fn asks_for_websocket(request: &Request) -> bool {
-    let fields = request.headers().get_all("upgrade").into_iter();
+    let fields = request.headers().get_all("upgrade");
     request.method() == Method::GET
         && fields
             .filter_map(|value| value.to_str().ok())
@@ -141,9 +141,10 @@ async fn close(mut socket: WebSocket) -> CloseFrame {
     let code = decimal(code.as_bytes())
         .and_then(|code| u16::try_from(code).ok())
         .and_then(CloseCode::new);
-    code.map_or(CloseCode::UNSUPPORTED.into(), |code| {
-        CloseFrame::new(code, reason)
-    })
+    match code {
+        Some(code) => CloseFrame::new(code, reason),
+        None => CloseCode::UNSUPPORTED.into(),
+    }
 }
 
 /// As large as any message of the test suites. What does not compress is a little longer compressed, so that

@@ -193,8 +193,17 @@ async fn one_connection_moves_its_counter_by_one() {
 }
 
 /// Counters whose story takes more than one connection in memory: the tests below, and for descriptors
-/// that run out `out_of_descriptors_the_server_backs_off` of `tests/protocol`.
-const ELSEWHERE: [Counter; 5] = [
+/// that run out `out_of_descriptors_the_server_backs_off` of `tests/protocol`. Those of WebSockets have theirs in
+/// `tests/ws_socket.rs` and `tests/ws_handlers.rs`.
+const ELSEWHERE: [Counter; 13] = [
+    Counter::WebSocketsOpened,
+    Counter::WebSocketsClosedClean,
+    Counter::WebSocketsClosedUnclean,
+    Counter::WebSocketProtocolErrors,
+    Counter::WebSocketMessagesDropped,
+    Counter::WebSocketQueueOverflows,
+    Counter::WebSocketPingTimeouts,
+    Counter::WebSocketRateLimited,
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
     Counter::ShedRequests,

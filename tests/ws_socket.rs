@@ -283,7 +283,7 @@ async fn a_silent_peer_gets_a_ping_and_is_gone_without_a_pong() {
     expect_end(&mut io).await;
     watch.assert(10.0..=11.0);
     pass(1.0).await;
-    assert_eq!(client.count(Counter::IdleTimeouts), 1);
+    assert_eq!(client.count(Counter::WebSocketPingTimeouts), 1);
     assert_nothing_left(&client);
 }
 
@@ -421,7 +421,10 @@ async fn a_full_queue_does_what_its_policy_says() {
         assert!(numbers.is_sorted(), "{policy}: {numbers:?}");
         let last = numbers.last().copied();
         match policy {
-            "oldest" => assert_eq!((last, closed), (Some(99), None)),
+            "oldest" => {
+                assert_eq!((last, closed), (Some(99), None));
+                assert!(client.count(Counter::WebSocketMessagesDropped) > 0);
+            }
             "close" => assert_eq!(closed, Some(1013)),
             _ => assert!(last < Some(30) && closed.is_none(), "{policy}: {last:?}"),
         }

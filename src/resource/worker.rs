@@ -173,8 +173,8 @@ impl Worker {
     pub fn unregister(&self, slot: &Slot) {
         self.budget.adjust(slot.held.swap(0, Ordering::Relaxed), 0);
         let mut slots = self.slots();
-        let freed = slots.table[slot.index as usize].take();
-        slots.free.push(slot.index);
+        let freed = slots.table[slot.index() as usize].take();
+        slots.free.push(slot.index());
         slots.live -= 1;
         let empty = slots.live == 0;
         drop(slots);

@@ -1,7 +1,10 @@
 //! The hand-over of a connection to another protocol.
 
+#[cfg(feature = "websocket")]
+mod placed;
+
 use crate::resource::io::Io;
-use crate::resource::worker::{Phase, Slot, Worker};
+use crate::resource::worker::{Slot, Worker};
 use bytes::{Buf, Bytes};
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -9,6 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+#[cfg(feature = "websocket")]
+pub(crate) use placed::Watch;
 
 /// A connection that HTTP has let go of: its transport, and what was already read of the new protocol.
 ///
@@ -32,12 +38,13 @@ impl Upgraded {
     /// The transport and the octets that came before it was handed over. The server forgets the
     /// connection when the function that was given it ends.
     pub fn into_parts(self) -> (Io, Bytes) {
-        (self.io, self.read_ahead)
-    }
-
-    /// The same, with the connection's place in the server, which keeps it there until it is dropped.
-    pub(crate) fn into_placed(self) -> (Io, Bytes, Option<Place>) {
-        (self.io, self.read_ahead, self.place)
+        let Self {
+            io,
+            read_ahead,
+            place,
+        } = self;
+        drop(place);
+        (io, read_ahead)
     }
 }
 
@@ -54,44 +61,9 @@ impl Place {
         Self { worker, slot }
     }
 
-    /// What says whether there is anything to look at.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch {
-            worker: self.worker.clone(),
-            slot: self.slot.clone(),
-        }
-    }
-
-    /// The clock, the phase, the budget and the counters.
-    pub(crate) fn worker(&self) -> &Worker {
-        &self.worker
-    }
-
-    /// The deadline, and whom to wake.
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
-    }
-
     /// Charges what the connection holds while it waits.
     pub(crate) fn charge(&self, octets: usize) {
         self.worker.charge(&self.slot, octets);
-    }
-}
-
-/// Looks at a connection's place for whoever runs it, without a lock.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    worker: Arc<Worker>,
-    slot: Arc<Slot>,
-}
-
-impl Watch {
-    /// Whether a deadline has passed, the server is stopping, or the connection has to end.
-    #[inline]
-    pub(crate) fn calls(&self) -> bool {
-        self.slot.is_due(self.worker.now())
-            || self.worker.phase() != Phase::Running
-            || self.slot.is_gone()
     }
 }
 

@@ -1,5 +1,8 @@
 //! WebSockets in a router: the extractor, and the route.
 
+pub mod guard;
+pub mod token;
+
 use crate::router::Router;
 use crate::service::error::Error;
 use crate::service::handler::{FromRequestParts, Handler, RouteCheck};
@@ -9,9 +12,11 @@ use crate::ws::connection::Connection;
 use crate::ws::deflate;
 use crate::ws::handshake::server::{Head, Opening, Refusal, Terms};
 use crate::ws::handshake::subprotocol::Subprotocols;
+use crate::ws::message::Message;
 use crate::ws::origin::Policy;
 use crate::ws::socket::config::Config;
-use crate::ws::socket::{IntoClose, WebSocket};
+use crate::ws::socket::each::{Batch, Each, IntoOutcome};
+use crate::ws::socket::{IntoClose, WebSocket, WsSender};
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
@@ -66,10 +71,10 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Limits, deadlines and queues. An `Arc` that is made once is shared by all sockets.
+    /// Limits, deadlines and queues. Equal ones are shared by the sockets of a thread.
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
-        self.config = config.into();
+        self.config = Config::shared(config.into());
         self
     }
 
@@ -151,7 +156,16 @@ impl Router {
     /// the request, as any handler. An argument that is not to be had answers in HTTP, before the
     /// upgrade. What the handler returns ends the socket, see [`IntoClose`].
     ///
-    /// A body extractor is no such argument: a request that opens a WebSocket has no content.
+    /// A body extractor is no such argument: a request that opens a WebSocket has no content. It does not
+    /// compile:
+    ///
+    /// ```compile_fail
+    /// use wireline::Router;
+    /// use wireline::ws::socket::WebSocket;
+    ///
+    /// async fn greet(socket: WebSocket, name: String) {}
+    /// let _ = Router::new().websocket("/greet", greet);
+    /// ```
     ///
     /// ```
     /// use wireline::Router;
@@ -172,7 +186,47 @@ impl Router {
         self.websocket_with(path, |upgrade| upgrade, handler)
     }
 
-    /// The same, with terms: `terms` says which pages, subprotocols, extensions and limits.
+    /// A route that opens WebSockets and calls `handler` with every text and binary message, and a handle to
+    /// answer with. See [`WebSocket::for_each`], which takes arguments as well.
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::ws::message::Message;
+    /// use wireline::ws::socket::WsSender;
+    /// use wireline::ws::socket::each::Each;
+    ///
+    /// let routes = Router::new().websocket_messages("/echo", Each::default(), async |sender: WsSender, message: Message| {
+    ///     sender.send(message).await
+    /// });
+    /// assert!(routes.build().is_ok());
+    /// ```
+    #[must_use]
+    pub fn websocket_messages<F, Fut>(self, path: &str, each: Each, handler: F) -> Self
+    where
+        F: Fn(WsSender, Message) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: IntoOutcome,
+    {
+        self.websocket(path, move |socket: WebSocket| {
+            socket.for_each(each, handler.clone())
+        })
+    }
+
+    /// A route that opens WebSockets and calls `handler` with batches of messages. See
+    /// [`WebSocket::for_each_batch`].
+    #[must_use]
+    pub fn websocket_batches<F, Fut>(self, path: &str, each: Each, batch: Batch, handler: F) -> Self
+    where
+        F: Fn(WsSender, Vec<Message>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: IntoOutcome,
+    {
+        self.websocket(path, move |socket: WebSocket| {
+            socket.for_each_batch(each, batch, handler.clone())
+        })
+    }
+
+    /// [`websocket`](Self::websocket) with terms: `terms` says which pages, subprotocols, extensions and limits.
     #[must_use]
     pub fn websocket_with<H, Args, T>(self, path: &str, terms: T, handler: H) -> Self
     where

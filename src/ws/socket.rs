@@ -18,16 +18,22 @@ mod backlog;
 pub mod config;
 mod core;
 mod drive;
+pub mod each;
 mod halves;
+mod intern;
 #[cfg(feature = "json")]
 mod json;
 mod live;
+mod parts;
+pub mod rate;
+#[cfg(feature = "sink")]
+mod sink;
 
 use crate::service::upgrade::Upgraded;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::{Connection, Lent, Replies};
 use crate::ws::error::{Error, SendError};
-use crate::ws::message::{Message, Text};
+use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::core::Shared;
 use bytes::Bytes;
@@ -40,6 +46,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use halves::{WsReceiver, WsSender};
+pub use parts::Parts;
 
 /// An open WebSocket: both halves.
 ///
@@ -69,6 +76,37 @@ pub enum Sent {
     Dropped,
 }
 
+/// How a connection was closed.
+///
+/// ```
+/// use wireline::ws::close::CloseCode;
+/// use wireline::ws::socket::CloseStatus;
+///
+/// let left = CloseStatus { frame: Some(CloseCode::AWAY.into()), clean: true };
+/// assert_eq!(left.code(), 1001);
+/// assert_eq!(CloseStatus { frame: None, clean: true }.code(), 1005);
+/// assert_eq!(CloseStatus { frame: None, clean: false }.code(), 1006);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseStatus {
+    /// What the peer's Close said, if one came and it said anything.
+    pub frame: Option<CloseFrame>,
+    /// Whether the peer's Close came and ours went, or is about to.
+    pub clean: bool,
+}
+
+impl CloseStatus {
+    /// The code as browsers tell it (RFC 6455 §7.1.5): the peer's, 1005 when its Close had none, 1006 when
+    /// there was no Close.
+    pub fn code(&self) -> u16 {
+        match &self.frame {
+            Some(frame) => frame.code.get(),
+            None if self.clean => 1005,
+            None => 1006,
+        }
+    }
+}
+
 /// Why nothing is received or sent any more.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -83,6 +121,8 @@ pub enum SocketError {
     Full,
     /// The payload is too long for a control frame.
     TooLong,
+    /// A message ended whose beginning [`recv_fragment`](WebSocket::recv_fragment) has taken: it is not whole.
+    Partial,
     /// The value does not become JSON.
     Json(String),
 }
@@ -126,8 +166,8 @@ impl WebSocket {
     /// gone, there is `None`.
     ///
     /// Cancel safe.
-    pub async fn recv(&mut self) -> Option<Result<Message, SocketError>> {
-        self.receiver.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, SocketError>>> {
+        self.receiver.recv()
     }
 
     /// Waits for the next message, errors being an end like any other.
@@ -135,6 +175,14 @@ impl WebSocket {
     /// Cancel safe.
     pub async fn recv_msg(&mut self) -> Option<Message> {
         self.recv().await?.ok()
+    }
+
+    /// Waits for the next part of a message, with `fragments` in the configuration; a message that came
+    /// in one piece is one part. Control frames are not given here.
+    ///
+    /// Cancel safe.
+    pub fn recv_fragment(&mut self) -> impl Future<Output = Option<Result<Fragment, SocketError>>> {
+        self.receiver.recv_fragment()
     }
 
     /// Waits until something was received and lends all of it to `f`, which may answer at once: the fastest
@@ -191,8 +239,32 @@ impl WebSocket {
     /// # Errors
     ///
     /// [`SocketError::Closed`] once a Close went either way; [`SocketError::TooLong`].
-    pub async fn send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
-        self.sender.send(message).await
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.sender.send(message)
+    }
+
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SocketError::Full`] where that would wait, unless the policy decides.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
+        self.sender.try_send(message)
+    }
+
+    /// Begins a message that is sent in parts, for what is too large to be held; `text` says what it is.
+    /// Messages that are sent meanwhile wait until it has ended; pings, pongs and a Close do not.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError::Closed`].
+    pub async fn send_parts(&self, text: bool) -> Result<Parts, SocketError> {
+        self.sender.send_parts(text).await
     }
 
     /// Sends text.
@@ -200,8 +272,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_text(&self, text: impl Into<Text>) -> Result<Sent, SocketError> {
-        self.send(Message::Text(text.into())).await
+    pub fn send_text(
+        &self,
+        text: impl Into<Text>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Text(text.into()))
     }
 
     /// Sends octets.
@@ -209,8 +284,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_binary(&self, octets: impl Into<Bytes>) -> Result<Sent, SocketError> {
-        self.send(Message::Binary(octets.into())).await
+    pub fn send_binary(
+        &self,
+        octets: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Binary(octets.into()))
     }
 
     /// Sends a ping of at most 125 octets.
@@ -218,8 +296,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_ping(&self, payload: impl Into<Bytes>) -> Result<Sent, SocketError> {
-        self.send(Message::Ping(payload.into())).await
+    pub fn send_ping(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Ping(payload.into()))
     }
 
     /// Sends a pong of at most 125 octets that nobody asked for.
@@ -227,8 +308,11 @@ impl WebSocket {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_pong(&self, payload: impl Into<Bytes>) -> Result<Sent, SocketError> {
-        self.send(Message::Pong(payload.into())).await
+    pub fn send_pong(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Pong(payload.into()))
     }
 
     /// Begins the closing handshake behind everything that was queued. `recv` still gives what the peer
@@ -239,6 +323,19 @@ impl WebSocket {
     /// [`SocketError::Closed`] when it has begun already; [`SocketError::TooLong`].
     pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
         self.sender.close(close)
+    }
+
+    /// How the connection was closed; `None` while it is not.
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.sender.close_status()
+    }
+
+    /// Waits until the server drains, for whoever has something to say before the Close with 1001. That is
+    /// sent a quarter of a second later at the earliest, unless the handler closes first.
+    ///
+    /// Cancel safe.
+    pub fn draining(&self) -> impl Future<Output = ()> {
+        self.sender.draining()
     }
 
     /// The octets that wait to be written.
@@ -272,6 +369,9 @@ impl Stream for WebSocket {
     }
 }
 
+/// It is in every future of a handler.
+const _: () = assert!(size_of::<WebSocket>() <= 16);
+
 /// What a handler of a WebSocket may return: the Close to end with. 1000 for nothing, 1011 for an error that
 /// is the server's, 1008 for one that is the client's.
 pub trait IntoClose {
@@ -280,6 +380,13 @@ pub trait IntoClose {
 }
 
 impl IntoClose for () {
+    fn into_close(self) -> CloseFrame {
+        CloseCode::NORMAL.into()
+    }
+}
+
+impl IntoClose for Sent {
+    /// A handler may end with a `send`.
     fn into_close(self) -> CloseFrame {
         CloseCode::NORMAL.into()
     }
@@ -321,6 +428,7 @@ impl fmt::Display for SocketError {
             Self::Closed => f.write_str("the connection is closed"),
             Self::Full => f.write_str("the queue is full"),
             Self::TooLong => f.write_str("too long for a control frame"),
+            Self::Partial => f.write_str("the beginning of the message was taken before"),
             Self::Json(error) => f.write_str(error),
         }
     }

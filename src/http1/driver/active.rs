@@ -404,10 +404,13 @@ impl Active {
             .map_or(0, |gather| gather.content.len())
     }
 
-    /// What an upgrade needs: the function, and what was read of the new protocol.
+    /// What an upgrade needs: the function, and what was read of the new protocol. The rest goes back to the
+    /// thread's store: freed for every upgrade it would leave holes between what lives long.
     pub(crate) fn into_upgrade(mut self: Box<Self>) -> Option<(OnUpgrade, Bytes)> {
         let on_upgrade = self.upgrade.take()?;
-        Some((on_upgrade, std::mem::take(&mut self.read).freeze()))
+        let read_ahead = Bytes::copy_from_slice(&self.read);
+        self.give();
+        Some((on_upgrade, read_ahead))
     }
 
     /// Whether a handler or a response body is what is waited for.

@@ -218,10 +218,8 @@ impl Receiving {
                 }
                 return Ok(Kind::Whole { text });
             }
-            let inflater = match &mut self.inflating {
-                Some(inflating) if header.compressed => Some(inflating.begin()),
-                _ => None,
-            };
+            let inflating = self.inflating.as_deref_mut().filter(|_| header.compressed);
+            let inflater = inflating.map(Inflating::begin);
             self.message = Some(Box::new(Assembly {
                 text,
                 data: BytesMut::new(),

@@ -1,22 +1,34 @@
-//! What waits in a socket and is not framed yet, and who waits for it to leave. Most sockets never have any, and
-//! hold a pointer.
+//! What waits in a socket and is not framed yet, who waits for it to leave, and what else most sockets never have:
+//! they hold a pointer.
 
 use crate::ws::close::CloseFrame;
 use crate::ws::message::Message;
+use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 /// Messages, a Close and wakers that wait.
 #[derive(Debug, Default)]
 pub(super) struct Backlog(Option<Box<Waiting>>);
 
+/// Kept apart, so that a socket with nothing to do is small.
 #[derive(Debug, Default)]
-struct Waiting {
+pub(super) struct Waiting {
     messages: VecDeque<Message>,
     octets: usize,
     dropped: u64,
-    wakers: Vec<Waker>,
+    /// Whom to wake when something was written.
+    writers: Vec<Waker>,
+    /// Whom to wake when a message in parts has ended, or a drain begins: a write changes nothing for them.
+    parked: Vec<Waker>,
+    /// A Close is to be sent once the lent batch is back.
     close: Option<Option<CloseFrame>>,
+    /// What the peer's Close said.
+    pub(super) received: Option<CloseFrame>,
+    /// The message that is put together of its parts.
+    pub(super) parts: BytesMut,
+    /// Whether a part was handed on and the last one was not.
+    pub(super) inside_parts: bool,
 }
 
 impl Backlog {
@@ -52,16 +64,6 @@ impl Backlog {
         Some(message)
     }
 
-    /// Drops the oldest messages until at least `excess` octets are gone, or there is none.
-    pub(super) fn drop_oldest(&mut self, mut excess: usize) {
-        while excess > 0
-            && let Some(oldest) = self.pop()
-        {
-            excess = excess.saturating_sub(weight(&oldest));
-            self.count_dropped();
-        }
-    }
-
     pub(super) fn count_dropped(&mut self) {
         self.waiting().dropped += 1;
     }
@@ -69,7 +71,7 @@ impl Backlog {
     /// Forgets the messages.
     pub(super) fn clear(&mut self) {
         if let Some(waiting) = &mut self.0 {
-            waiting.messages.clear();
+            waiting.messages = VecDeque::new();
             waiting.octets = 0;
         }
     }
@@ -84,25 +86,51 @@ impl Backlog {
         self.0.as_mut()?.close.take()
     }
 
-    /// Wakes `waker` when something was written.
-    pub(super) fn wait(&mut self, waker: &Waker) {
-        let wakers = &mut self.waiting().wakers;
-        if !wakers.iter().any(|waiter| waiter.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
+    /// Waits until something was written.
+    pub(super) fn wait(&mut self, cx: &Context<'_>) {
+        remember(&mut self.waiting().writers, cx);
     }
 
+    /// Wakes who waits until something was written.
     #[inline]
     pub(super) fn wake(&mut self) {
         if let Some(waiting) = &mut self.0 {
-            std::mem::take(&mut waiting.wakers)
-                .into_iter()
-                .for_each(Waker::wake);
+            wake_all(&mut waiting.writers);
         }
     }
 
-    fn waiting(&mut self) -> &mut Waiting {
+    /// Waits until a message in parts has ended, or a drain begins.
+    pub(super) fn park(&mut self, cx: &Context<'_>) {
+        remember(&mut self.waiting().parked, cx);
+    }
+
+    /// Wakes who is parked.
+    pub(super) fn wake_parked(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            wake_all(&mut waiting.parked);
+        }
+    }
+
+    /// What the peer's Close said.
+    pub(super) fn received(&self) -> Option<&CloseFrame> {
+        self.0.as_ref()?.received.as_ref()
+    }
+
+    /// Makes what most sockets never have.
+    pub(super) fn waiting(&mut self) -> &mut Waiting {
         self.0.get_or_insert_default()
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
+    }
+}
+
+fn wake_all(wakers: &mut Vec<Waker>) {
+    if !wakers.is_empty() {
+        std::mem::take(wakers).into_iter().for_each(Waker::wake);
     }
 }
 
@@ -112,4 +140,4 @@ pub(super) fn weight(message: &Message) -> usize {
 }
 
 /// What a message costs beside its payload.
-const OVERHEAD: usize = 64;
+pub(super) const OVERHEAD: usize = 64;

@@ -28,11 +28,13 @@ pub struct Config {
     /// The octets that may wait to be written. A message that is larger is taken when nothing waits.
     /// Default 256 KiB.
     pub queue: usize,
-    /// What becomes of a message for which there is no room. Default [`Overflow::Wait`].
+    /// What becomes of a message for which there is no room. Default [`Overflow::Close`].
     pub overflow: Overflow,
     /// Whether pings and pongs are handed to the handler; they are answered all the same. Default yes.
     pub control_frames: bool,
-    /// Whether parts of large messages are handed on as they come. Default no.
+    /// Whether parts of large messages are handed on as they come, see
+    /// [`recv_fragment`](crate::ws::socket::WebSocket::recv_fragment); `recv` still gives whole messages.
+    /// Default no.
     pub fragments: bool,
 }
 
@@ -40,13 +42,14 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// Sending waits; what cannot wait is told so.
-    #[default]
     Wait,
     /// The oldest messages that wait are dropped, and counted.
     DropOldest,
     /// The message is dropped, and whoever sends it is told.
     DropNewest,
-    /// The connection is closed with 1013.
+    /// Sending waits, as long as the write timeout allows; what cannot wait, such as a message to everybody,
+    /// closes the connection with 1013.
+    #[default]
     Close,
 }
 
@@ -59,7 +62,7 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),
             queue: 256 * 1024,
-            overflow: Overflow::Wait,
+            overflow: Overflow::Close,
             control_frames: true,
             fragments: false,
         }

@@ -1,12 +1,14 @@
 //! What the halves of a socket share: the transport, the protocol and the queues, behind one lock.
 
+mod rare;
+
 use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::upgrade::{Place, Watch};
 use crate::ws::close::{CloseCode, CloseFrame};
-use crate::ws::connection::Connection;
+use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;
 use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
@@ -38,9 +40,9 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Core {
     io: Io,
-    /// Absent while a batch is lent: what is sent meanwhile waits in `queue`.
+    /// Absent while a batch is lent: what is sent meanwhile waits in `backlog`.
     live: Option<Box<Live>>,
-    /// What is not framed yet.
+    /// What is not framed yet, and what else most sockets never have.
     pub(super) backlog: Backlog,
     place: Option<Place>,
     /// Whether somebody else writes what is queued; a client's socket writes for itself.
@@ -49,6 +51,8 @@ pub(super) struct Core {
     pub(super) ended: bool,
     /// Nobody receives: whoever writes reads as well, and throws away.
     pub(super) deaf: bool,
+    /// A message is being sent in parts: others wait.
+    pub(super) streaming: bool,
     /// The last read took all that there was.
     drained: bool,
     timing: Timing,
@@ -87,6 +91,9 @@ impl Shared {
             heard: place.as_ref().map_or(0, |place| place.worker().now()),
             ..Timing::default()
         };
+        if let Some(place) = &place {
+            place.worker().counters.add(Counter::WebSocketsOpened);
+        }
         let live = Live {
             connection,
             read: if read_ahead.is_empty() {
@@ -105,6 +112,7 @@ impl Shared {
                 place,
                 ended: false,
                 deaf: false,
+                streaming: false,
                 drained: true,
                 timing,
             }),
@@ -147,11 +155,12 @@ impl Core {
     }
 
     /// Frames the message, or lets it wait, or says what became of it. `Ok(None)` leaves the message with
-    /// the caller, who has to wait.
+    /// the caller, who has to wait, or to do without if he cannot.
     pub(super) fn push(
         &mut self,
         message: &mut Option<Message>,
         config: &Config,
+        can_wait: bool,
     ) -> Result<Option<Sent>, SocketError> {
         let Some(payload) = message.as_ref() else {
             return Ok(Some(Sent::Queued));
@@ -165,23 +174,24 @@ impl Core {
         if data && waiting > 0 && waiting + len > config.queue {
             match config.overflow {
                 Overflow::Wait => return Ok(None),
+                Overflow::Close if can_wait => return Ok(None),
                 Overflow::DropNewest => {
-                    self.backlog.count_dropped();
+                    self.count_dropped();
                     *message = None;
                     return Ok(Some(Sent::Dropped));
                 }
-                Overflow::DropOldest => self.backlog.drop_oldest(waiting + len - config.queue),
-                Overflow::Close => {
-                    self.close(Some(CloseCode::TRY_AGAIN.into()));
-                    return Err(SocketError::Closed);
-                }
+                Overflow::DropOldest => self.drop_oldest(waiting + len - config.queue),
+                Overflow::Close => return self.overflow(config).map(Some),
             }
         }
         let Some(payload) = message.take() else {
             return Ok(Some(Sent::Queued));
         };
         match &mut self.live {
-            Some(live) if !data || (self.backlog.is_empty() && live.waiting() < FRAMED) => {
+            Some(live)
+                if !data
+                    || (self.backlog.is_empty() && live.waiting() < FRAMED && !self.streaming) =>
+            {
                 // A control frame overtakes the messages that are not framed yet.
                 live.send(payload)?;
             }
@@ -204,7 +214,7 @@ impl Core {
     }
 
     fn frame_all(&mut self) {
-        if let Some(live) = &mut self.live {
+        if let Some(live) = self.live.as_mut().filter(|_| !self.streaming) {
             while let Some(message) = self.backlog.pop() {
                 let _ = live.send(message);
             }
@@ -302,8 +312,9 @@ impl Core {
             let Some(live) = self.live.as_deref_mut() else {
                 return Poll::Pending;
             };
-            if live.connection.has_pending() || !self.backlog.is_empty() {
-                frame_more(live, &mut self.backlog);
+            let messages = !self.backlog.is_empty() && !self.streaming;
+            if messages || live.connection.has_pending() {
+                frame_more(live, &mut self.backlog, messages);
             }
             let Some(out) = live.out.as_deref_mut().filter(|out| !out.is_empty()) else {
                 give_out(&mut live.out);
@@ -351,7 +362,6 @@ impl Core {
 
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
-        self.ended = true;
         self.backlog.clear();
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
@@ -359,6 +369,11 @@ impl Core {
             live.rest();
             live.out = None;
         }
+        if !self.ended {
+            self.ended = true;
+            self.count_end();
+        }
+        self.backlog.wake_parked();
         self.backlog.wake();
     }
 
@@ -389,8 +404,10 @@ impl Core {
             timing.closing = now;
         }
         if worker.phase() >= Phase::Draining && timing.drain == 0 {
-            // Not all at once: whoever is sent away comes back somewhere.
-            timing.drain = now + slot.index() % DRAIN_SPREAD;
+            // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
+            // wants to say something had its turn.
+            timing.drain = now + 1 + slot.index() % DRAIN_SPREAD;
+            self.backlog.wake_parked();
         }
         if timing.drain != 0 && timing.drain <= now && live.connection.state().is_open() {
             let away = CloseFrame::new(CloseCode::AWAY, "Server shutdown");
@@ -423,7 +440,7 @@ impl Core {
                     timing.heard = now;
                     timing.pinged = 0;
                 } else {
-                    worker.counters.add(Counter::IdleTimeouts);
+                    worker.counters.add(Counter::WebSocketPingTimeouts);
                     return false;
                 }
             }
@@ -448,7 +465,24 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        while let Ok(Some(_)) = live.connection.receive(&mut live.read, limits) {}
+        let mut received = None;
+        let fault = loop {
+            match live.connection.receive(&mut live.read, limits) {
+                Ok(Some(Event::Message(Message::Close(Some(close))))) => received = Some(close),
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if received.is_some() {
+            self.backlog.waiting().received = received;
+        }
+        if fault {
+            self.count(Counter::WebSocketProtocolErrors);
+        }
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
         if !live.connection.state().is_receiving() {
             // The answer is written first; then the transport ends.
             return Poll::Ready(true);
@@ -462,7 +496,7 @@ impl Core {
     /// Frames a message that was framed before.
     pub(super) fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
         self.frame_all();
-        let Some(live) = &mut self.live else {
+        let Some(live) = self.live.as_mut().filter(|_| !self.streaming) else {
             let payload = message.payload().clone();
             self.backlog.push(match message.opcode() {
                 Opcode::Text => match Text::try_from(payload) {
@@ -492,7 +526,7 @@ impl Core {
 
     /// Whether there is something to do for whoever writes.
     pub(super) fn has_work(&self) -> bool {
-        !self.backlog.is_empty()
+        (!self.backlog.is_empty() && !self.streaming)
             || self.live.as_ref().is_some_and(|live| {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())
@@ -517,20 +551,25 @@ impl Core {
     }
 }
 
-/// Frames what the peer is owed and what waits, up to a bound.
+/// Frames what the peer is owed and, with `messages`, what waits, up to a bound.
 #[inline(never)]
-fn frame_more(live: &mut Live, backlog: &mut Backlog) {
+fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool) {
     if live.waiting() < FRAMED && live.connection.has_pending() {
         let (connection, out) = live.parts();
         connection.send_pending(out);
     }
-    while live.waiting() < FRAMED
+    while messages
+        && live.waiting() < FRAMED
         && let Some(message) = backlog.pop()
     {
         // Refused only when a Close overtook it: then nothing is sent any more.
         let _ = live.send(message);
     }
 }
+
+/// What an idle socket holds besides its transport and its handler: a few octets more of each are many when
+/// there are many sockets.
+const _: () = assert!(size_of::<Shared>() <= 184 && size_of::<Live>() <= 152);
 
 /// Beyond this many octets that are framed already, further messages wait as they are.
 const FRAMED: usize = 64 * 1024;

@@ -1,13 +1,14 @@
 //! The halves of a socket.
 
+use crate::resource::counters::Counter;
 use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::frame::LONGEST_CONTROL;
-use crate::ws::message::{Fragment, Message};
+use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::live::Live;
-use crate::ws::socket::{Sent, SocketError};
+use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -25,7 +26,7 @@ pub struct WsReceiver {
 /// The sending half; cloning it gives another handle to the same.
 #[derive(Clone, Debug)]
 pub struct WsSender {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl WsReceiver {
@@ -33,28 +34,32 @@ impl WsReceiver {
         Self { shared }
     }
 
-    pub(super) fn protocol(&self) -> Option<&str> {
+    /// The subprotocol that was agreed on.
+    pub fn protocol(&self) -> Option<&str> {
         self.shared.protocol.as_deref()
     }
 
     /// As [`WebSocket::recv`](super::WebSocket::recv).
     ///
     /// Cancel safe.
-    pub async fn recv(&mut self) -> Option<Result<Message, SocketError>> {
-        poll_fn(|cx| self.poll_message(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, SocketError>>> {
+        poll_fn(|cx| self.poll_message(cx))
     }
 
     /// Waits for the next part of a message, with `fragments` in the configuration; a message that came
     /// in one piece is one part. Control frames are not given here.
     ///
     /// Cancel safe.
-    pub async fn recv_fragment(&mut self) -> Option<Result<Fragment, SocketError>> {
+    pub fn recv_fragment(&mut self) -> impl Future<Output = Option<Result<Fragment, SocketError>>> {
         poll_fn(|cx| {
             loop {
                 let part = match ready!(self.poll_event(cx)) {
                     None => None,
                     Some(Err(error)) => Some(Err(error)),
-                    Some(Ok(Event::Fragment(part))) => Some(Ok(part)),
+                    Some(Ok(Event::Fragment(part))) => {
+                        self.shared.lock().backlog.waiting().inside_parts = !part.last;
+                        Some(Ok(part))
+                    }
                     Some(Ok(Event::Message(message))) => match message {
                         Message::Text(_) | Message::Binary(_) => Some(Ok(Fragment {
                             text: message.is_text(),
@@ -67,7 +72,6 @@ impl WsReceiver {
                 return Poll::Ready(part);
             }
         })
-        .await
     }
 
     /// As [`WebSocket::recv_each`](super::WebSocket::recv_each).
@@ -102,10 +106,34 @@ impl WsReceiver {
                 None => None,
                 Some(Err(error)) => Some(Err(error)),
                 Some(Ok(Event::Message(message))) => Some(Ok(message)),
-                // Whoever asks for parts takes them with `recv_fragment`; a part is no message.
-                Some(Ok(Event::Fragment(_))) => continue,
+                Some(Ok(Event::Fragment(part))) => match self.put_together(part) {
+                    Some(message) => Some(message),
+                    None => continue,
+                },
             });
         }
+    }
+
+    /// For whoever asked for parts but now wants a message. The limit of a message bounds its parts, too.
+    fn put_together(&self, part: Fragment) -> Option<Result<Message, SocketError>> {
+        let mut core = self.shared.lock();
+        let waiting = core.backlog.waiting();
+        if waiting.inside_parts {
+            waiting.inside_parts = !part.last;
+            return part.last.then_some(Err(SocketError::Partial));
+        }
+        waiting.parts.extend_from_slice(&part.data);
+        if !part.last {
+            return None;
+        }
+        let data = std::mem::take(&mut waiting.parts).freeze();
+        Some(if part.text {
+            Text::try_from(data)
+                .map(Message::Text)
+                .map_err(SocketError::Protocol)
+        } else {
+            Ok(Message::Binary(data))
+        })
     }
 
     fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SocketError>>> {
@@ -124,7 +152,12 @@ impl WsReceiver {
             {
                 Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
                     if !shared.config.control_frames => {}
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(Some(event)) => {
+                    if let Event::Message(Message::Close(Some(close))) = &event {
+                        core.backlog.waiting().received = Some(close.clone());
+                    }
+                    return Poll::Ready(Some(Ok(event)));
+                }
                 Ok(None) if !live.connection.state().is_receiving() => {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
@@ -138,6 +171,7 @@ impl WsReceiver {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 },
                 Err(error) => {
+                    core.count(Counter::WebSocketProtocolErrors);
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
@@ -186,6 +220,7 @@ impl WsReceiver {
                 live: Some(live),
             };
             let (mut count, mut flow) = (0usize, ControlFlow::Continue(()));
+            let mut received = None;
             let Some(live) = &mut loan.live else {
                 return Poll::Ready(None);
             };
@@ -193,6 +228,9 @@ impl WsReceiver {
             let result =
                 connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
                     count += 1;
+                    if let Lent::Close(Some(close)) = &lent {
+                        received = Some(close.clone());
+                    }
                     flow = f(lent, replies);
                     if replies.waiting() > shared.config.queue {
                         // A few octets may bring many: the rest of the batch waits for the peer to read.
@@ -202,8 +240,12 @@ impl WsReceiver {
                 });
             let receiving = connection.state().is_receiving();
             core = loan.end();
+            if received.is_some() {
+                core.backlog.waiting().received = received;
+            }
             match result {
                 Err(error) => {
+                    core.count(Counter::WebSocketProtocolErrors);
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
@@ -292,7 +334,7 @@ fn give_way(
     } else {
         core.wake();
         if core.buffered() > bound {
-            core.backlog.wait(cx.waker());
+            core.wait(cx);
             return Poll::Pending;
         }
     }
@@ -327,9 +369,12 @@ impl WsSender {
     /// # Errors
     ///
     /// As there.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
         let mut message = Some(message.into());
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             let mut core = self.shared.lock();
             if !core.driven {
                 // Nobody else writes for this socket.
@@ -337,9 +382,9 @@ impl WsSender {
                     return Poll::Ready(Err(SocketError::Io(error)));
                 }
             }
-            let sent = self.push(&mut core, &mut message)?;
+            let sent = self.push(&mut core, &mut message, true)?;
             if sent.is_none() {
-                core.backlog.wait(cx.waker());
+                core.wait(cx);
             }
             if !core.driven && core.poll_write(cx).is_pending() && sent.is_none() {
                 return Poll::Pending;
@@ -350,20 +395,31 @@ impl WsSender {
                 None => Poll::Pending,
             }
         })
-        .await
+    }
+
+    /// As [`WebSocket::send_parts`](super::WebSocket::send_parts).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn send_parts(&self, text: bool) -> Result<Parts, SocketError> {
+        Parts::begin(self.shared.clone(), text).await
     }
 
     /// Queues a message without waiting.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send); [`SocketError::Full`] where that would wait.
+    /// As [`send`](Self::send); [`SocketError::Full`] when the policy is to wait, which this does not.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
         let mut message = Some(message.into());
         let mut core = self.shared.lock();
-        let sent = self.push(&mut core, &mut message)?;
+        let sent = self.push(&mut core, &mut message, false);
+        // Even for an error: it may have been answered with a Close.
         self.shared.written_by_others(core);
-        sent.ok_or(SocketError::Full)
+        sent?.ok_or(SocketError::Full)
     }
 
     /// Queues a message that was framed before, without waiting. It takes its place behind what is framed.
@@ -374,11 +430,13 @@ impl WsSender {
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
         let mut core = self.shared.lock();
         let waiting = core.buffered();
-        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
-            return Err(SocketError::Full);
-        }
         if core.ended || !core.state().is_open() {
             return Err(SocketError::Closed);
+        }
+        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
+            let full = core.overflow(&self.shared.config);
+            self.shared.written_by_others(core);
+            return full;
         }
         core.prepared(message)?;
         self.shared.written_by_others(core);
@@ -389,6 +447,7 @@ impl WsSender {
         &self,
         core: &mut Core,
         message: &mut Option<Message>,
+        can_wait: bool,
     ) -> Result<Option<Sent>, SocketError> {
         match message {
             Some(Message::Close(close)) => {
@@ -401,7 +460,7 @@ impl WsSender {
             {
                 Err(SocketError::TooLong)
             }
-            _ => core.push(message, &self.shared.config),
+            _ => core.push(message, &self.shared.config, can_wait),
         }
     }
 
@@ -427,20 +486,53 @@ impl WsSender {
         self.shared.lock().backlog.dropped()
     }
 
+    /// As [`WebSocket::close_status`](super::WebSocket::close_status).
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.shared.lock().close_status()
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        let core = self.shared.lock();
+        core.ended || !core.state().is_open()
+    }
+
+    /// As [`WebSocket::draining`](super::WebSocket::draining).
+    ///
+    /// Cancel safe.
+    pub fn draining(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if core.ended || core.is_draining() {
+                return Poll::Ready(());
+            }
+            core.backlog.park(cx);
+            Poll::Pending
+        })
+    }
+
     /// Waits until everything was written, or nothing can be any more.
     ///
     /// Cancel safe.
     pub async fn drained(&self) {
-        poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            if core.ended || core.buffered() == 0 {
-                return Poll::Ready(());
-            }
-            core.backlog.wait(cx.waker());
-            self.shared.written_by_others(core);
-            Poll::Pending
-        })
-        .await;
+        poll_fn(|cx| self.poll_drained(cx)).await;
+    }
+
+    pub(super) fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            let _ = core.poll_write(cx);
+        }
+        if core.ended || core.buffered() == 0 {
+            return Poll::Ready(());
+        }
+        core.wait(cx);
+        self.shared.written_by_others(core);
+        Poll::Pending
+    }
+
+    pub(super) fn count(&self, counter: Counter) {
+        self.shared.lock().count(counter);
     }
 }
 

@@ -1,0 +1,131 @@
+//! What most sockets seldom do: overflow, messages in parts, drain, end.
+
+use crate::resource::counters::Counter;
+use crate::resource::worker::Phase;
+use crate::ws::close::CloseCode;
+use crate::ws::socket::backlog::{OVERHEAD, weight};
+use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::core::Core;
+use crate::ws::socket::{CloseStatus, Sent, SocketError};
+use crate::ws::state::State;
+use std::task::Context;
+
+impl Core {
+    /// What becomes of a framed message for which there is no room.
+    pub(in crate::ws::socket) fn overflow(&mut self, config: &Config) -> Result<Sent, SocketError> {
+        match config.overflow {
+            Overflow::DropNewest => {
+                self.count_dropped();
+                Ok(Sent::Dropped)
+            }
+            Overflow::Close => {
+                self.count(Counter::WebSocketQueueOverflows);
+                self.close(Some(CloseCode::TRY_AGAIN.into()));
+                Err(SocketError::Closed)
+            }
+            Overflow::Wait | Overflow::DropOldest => Err(SocketError::Full),
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self) {
+        self.backlog.count_dropped();
+        self.count(Counter::WebSocketMessagesDropped);
+    }
+
+    /// Drops the oldest messages until at least `excess` octets are gone, or there is none.
+    pub(super) fn drop_oldest(&mut self, mut excess: usize) {
+        while excess > 0
+            && let Some(oldest) = self.backlog.pop()
+        {
+            excess = excess.saturating_sub(weight(&oldest));
+            self.count_dropped();
+        }
+    }
+
+    /// Whether a message in parts may go on with `len` octets more. Messages that wait for its end do not
+    /// count: it would wait for them.
+    pub(in crate::ws::socket) fn has_room(&self, len: usize, config: &Config) -> bool {
+        let waiting = self.live.as_ref().map_or(0, |live| live.waiting());
+        waiting == 0 || waiting + len + OVERHEAD <= config.queue
+    }
+
+    /// Begins a message in parts, behind everything that waits. `false`: not now.
+    pub(in crate::ws::socket) fn begin_parts(&mut self) -> bool {
+        if self.streaming || self.live.is_none() {
+            return false;
+        }
+        self.frame_all();
+        self.streaming = true;
+        true
+    }
+
+    /// Frames a part of the message that was begun. `Ok(false)`: not now.
+    pub(in crate::ws::socket) fn part(
+        &mut self,
+        text: bool,
+        part: &[u8],
+        last: bool,
+    ) -> Result<bool, SocketError> {
+        if self.ended || !self.state().is_open() {
+            return Err(SocketError::Closed);
+        }
+        let Some(live) = &mut self.live else {
+            return Ok(false);
+        };
+        let (connection, out) = live.parts();
+        connection.send_fragment(text, part, last, out)?;
+        if last {
+            self.end_parts();
+        }
+        Ok(true)
+    }
+
+    /// Others may send again.
+    pub(in crate::ws::socket) fn end_parts(&mut self) {
+        self.streaming = false;
+        self.backlog.wake_parked();
+    }
+
+    /// Whether and how the connection has closed.
+    pub(in crate::ws::socket) fn close_status(&self) -> Option<CloseStatus> {
+        let clean = match self.state() {
+            State::Open | State::LocalClosing => return None,
+            State::RemoteClosing => true,
+            State::Closed { clean } => clean,
+        };
+        let frame = self.backlog.received().cloned();
+        Some(CloseStatus { frame, clean })
+    }
+
+    /// The server drains.
+    pub(in crate::ws::socket) fn is_draining(&self) -> bool {
+        self.place
+            .as_ref()
+            .is_some_and(|place| place.worker().phase() >= Phase::Draining)
+    }
+
+    /// Waits until something was written, or until others may send again.
+    pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>) {
+        if self.streaming {
+            self.backlog.park(cx);
+        } else {
+            self.backlog.wait(cx);
+        }
+    }
+
+    pub(super) fn count_end(&self) {
+        self.count(match self.state() {
+            State::Closed { clean: true } => Counter::WebSocketsClosedClean,
+            _ => Counter::WebSocketsClosedUnclean,
+        });
+    }
+}
+
+impl Drop for Core {
+    /// The server has dropped the connection's task.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.count_end();
+        }
+    }
+}

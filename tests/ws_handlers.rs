@@ -1,0 +1,588 @@
+//! Handlers of WebSockets, over the in-memory transport and on a paused clock: messages and batches, guards and
+//! tokens, parts, policies, and the examples.
+
+#[path = "support/talk.rs"]
+mod talk;
+#[path = "support/ws_peer.rs"]
+mod ws_peer;
+
+#[path = "../examples/ws_chat.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod ws_chat;
+#[path = "../examples/ws_heartbeat.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod ws_heartbeat;
+#[path = "../examples/ws_rate_limited.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod ws_rate_limited;
+#[path = "../examples/ws_shutdown.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod ws_shutdown;
+
+use futures_sink::Sink;
+use http::StatusCode;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::time::Duration;
+use talk::{Watch, pass};
+use tokio::io::AsyncWriteExt;
+use wireline::Router;
+use wireline::extract::Path;
+use wireline::resource::counters::Counter;
+use wireline::router::Routes;
+use wireline::service::error::Error;
+use wireline::test::TestClient;
+use wireline::ws::close::{CloseCode, CloseFrame};
+use wireline::ws::connection::Lent;
+use wireline::ws::handshake::subprotocol::Subprotocols;
+use wireline::ws::message::Message;
+use wireline::ws::origin::Policy;
+use wireline::ws::route::guard::guarded;
+use wireline::ws::route::token::Token;
+use wireline::ws::socket::config::Config;
+use wireline::ws::socket::each::{Batch, Each};
+use wireline::ws::socket::{SocketError, WebSocket, WsSender};
+use ws_peer::Peer;
+
+fn routes() -> Routes {
+    let fragments = |upgrade: wireline::ws::route::WebSocketUpgrade| {
+        upgrade.config(Config {
+            fragments: true,
+            ..Config::default()
+        })
+    };
+    Router::new()
+        .websocket_messages("/answers", Each::default(), answers)
+        .websocket_batches(
+            "/batches",
+            Each::default(),
+            Batch::default(),
+            async |sender: WsSender, messages: Vec<Message>| {
+                sender.send(format!("{} messages", messages.len())).await
+            },
+        )
+        .websocket("/guarded/{name}", guarded(guard, echo))
+        .websocket("/token", async |socket: WebSocket, Token(token): Token| {
+            let protocol = socket.protocol().unwrap_or_default();
+            socket.send(format!("{token} {protocol}")).await
+        })
+        .websocket_with(
+            "/chosen",
+            |upgrade| upgrade.subprotocols(Subprotocols::list(["chat"])),
+            async |socket: WebSocket, Token(token): Token| {
+                let protocol = socket.protocol().unwrap_or_default();
+                socket.send(format!("{token} {protocol}")).await
+            },
+        )
+        .websocket_with("/own", |upgrade| upgrade.origin(Policy::SameOrigin), echo)
+        .websocket(
+            "/first",
+            async |mut socket: WebSocket| -> Result<(), Error> {
+                let token = socket.first_message(Duration::from_secs(5)).await?;
+                if token.as_text() != Some("open-sesame") {
+                    return Err(Error::new(StatusCode::FORBIDDEN, "secret"));
+                }
+                socket.send("welcome").await?;
+                echo(socket).await;
+                Ok(())
+            },
+        )
+        .websocket("/parts", async |socket: WebSocket| {
+            let other = socket.sender();
+            let mut parts = socket.send_parts(true).await?;
+            parts.send("in ").await?;
+            other.send(Message::Ping("p".into())).await?;
+            other.send("behind").await?;
+            parts.send("parts").await?;
+            parts.finish().await?;
+            Ok::<_, SocketError>(())
+        })
+        .websocket("/half", async |socket: WebSocket| {
+            let mut parts = socket.send_parts(false).await?;
+            parts.send("half").await?;
+            drop(parts);
+            Ok::<_, SocketError>(())
+        })
+        .websocket_with("/whole", fragments, echo)
+        .websocket_with(
+            "/pieces",
+            fragments,
+            async |mut socket: WebSocket| -> Result<(), SocketError> {
+                let first = socket.recv_fragment().await;
+                assert!(matches!(first, Some(Ok(part)) if !part.last));
+                let rest = socket.recv().await;
+                assert!(matches!(rest, Some(Err(SocketError::Partial))));
+                assert!(matches!(socket.recv().await, Some(Ok(Message::Text(_)))));
+                Ok(())
+            },
+        )
+        .websocket("/status", async |mut socket: WebSocket| {
+            assert_eq!(socket.close_status(), None);
+            while socket.recv_msg().await.is_some() {}
+            let status = socket.close_status().expect("it is closed");
+            assert_eq!((status.code(), status.clean), (4000, true));
+        })
+        .websocket("/sink", async |mut socket: WebSocket| {
+            let mut sink = Pin::new(&mut socket);
+            for word in ["a", "b"] {
+                poll_fn(|cx| sink.as_mut().poll_ready(cx)).await?;
+                sink.as_mut().start_send(word.into())?;
+            }
+            poll_fn(|cx| sink.as_mut().poll_flush(cx)).await?;
+            poll_fn(|cx| sink.as_mut().poll_close(cx)).await
+        })
+        .websocket("/lent", async |mut socket: WebSocket| {
+            let blob = vec![b'x'; 10_000];
+            while let Some(Ok(())) = socket
+                .recv_each(|message, replies| {
+                    if let Lent::Text(_) = message {
+                        let _ = replies.binary(&blob);
+                    }
+                    ControlFlow::Continue(())
+                })
+                .await
+            {}
+        })
+        .build()
+        .expect("good routes")
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn answers(sender: WsSender, message: Message) -> Result<(), Error> {
+    match message.as_text() {
+        Some("fail") => Err(Error::internal("secret")),
+        Some("refuse") => Err(Error::new(StatusCode::BAD_REQUEST, "not that")),
+        _ => {
+            sender.send(message).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn guard(Path(name): Path<String>, Token(token): Token) -> Result<(), StatusCode> {
+    (token == name).then_some(()).ok_or(StatusCode::FORBIDDEN)
+}
+
+fn assert_nothing_left(client: &TestClient) {
+    assert_eq!((client.connections(), client.buffered()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_errors_one_after_the_other_end_a_socket() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/answers").await;
+    for (said, answer) in [
+        ("fail", "Error: internal server error"),
+        ("refuse", "Error: not that"),
+        ("fail", "Error: internal server error"),
+        ("fail", "Error: internal server error"),
+        ("good", "good"),
+        ("refuse", "Error: not that"),
+        ("refuse", "Error: not that"),
+        ("refuse", "Error: not that"),
+        ("refuse", "Error: not that"),
+    ] {
+        peer.say(said).await;
+        assert_eq!(peer.text().await, answer);
+    }
+    peer.say("refuse").await;
+    assert_eq!(peer.close().await, (1011, "Too many errors".to_owned()));
+    peer.frame(0x88, b"\x03\xf3").await;
+    pass(1.0).await;
+    assert_nothing_left(&client);
+    assert_eq!(client.count(Counter::WebSocketsClosedClean), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_full_by_count_or_by_time() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/batches").await;
+    for _ in 0..120 {
+        peer.say("x").await;
+    }
+    let watch = Watch::start();
+    assert_eq!(peer.text().await, "50 messages");
+    assert_eq!(peer.text().await, "50 messages");
+    watch.assert(0.0..=0.05);
+    assert_eq!(peer.text().await, "20 messages");
+    watch.assert(0.1..=0.15);
+    // What came before the end is handed on, though nobody can be answered any more.
+    peer.say("x").await;
+    peer.frame(0x88, b"\x03\xe8").await;
+    assert_eq!(peer.close().await.0, 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_and_extractors_answer_in_http_before_the_upgrade() {
+    let client = TestClient::new(routes());
+    for (fields, status) in [
+        ("", "401 Unauthorized"),
+        ("Authorization: Basic YQ==\r\n", "401 Unauthorized"),
+        ("Authorization: Bearer bo\r\n", "403 Forbidden"),
+        ("authorization: bearer ada\r\n", "101 Switching Protocols"),
+    ] {
+        let (_, head) = Peer::ask(&client, "/guarded/ada", fields).await;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{head}"
+        );
+        assert_eq!(
+            head.contains("\r\nwww-authenticate: Bearer\r\n"),
+            status.starts_with("401")
+        );
+    }
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::WebSocketsOpened), 1);
+    assert_eq!(client.count(Counter::WebSocketsClosedUnclean), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_a_field_or_a_subprotocol_or_in_the_query() {
+    let client = TestClient::new(routes());
+    for (path, fields, text) in [
+        ("/token?token=q", "Authorization: Bearer h\r\n", "h "),
+        ("/token?a&token=q.1", "", "q.1 "),
+        (
+            "/token?token=q",
+            "Sec-WebSocket-Protocol: chat, bearer.p\r\n",
+            "p ",
+        ),
+        (
+            "/chosen",
+            "Sec-WebSocket-Protocol: bearer.p, chat\r\n",
+            "p chat",
+        ),
+    ] {
+        let (mut peer, head) = Peer::ask(&client, path, fields).await;
+        assert_eq!(peer.text().await, text, "{path} {fields}");
+        assert!(!head.contains("bearer"), "{head}");
+        assert_eq!(
+            head.contains("\r\nsec-websocket-protocol: chat\r\n"),
+            path == "/chosen"
+        );
+    }
+    for path in ["/token?token=", "/token?token=%61", "/token?tokens=a"] {
+        let (_, head) = Peer::ask(&client, path, "").await;
+        assert!(head.starts_with("HTTP/1.1 401 "), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_message_comes_in_time_and_is_right() {
+    let client = TestClient::new(routes());
+    let mut good = Peer::open(&client, "/first").await;
+    good.say("open-sesame").await;
+    assert_eq!(good.text().await, "welcome");
+    let mut bad = Peer::open(&client, "/first").await;
+    bad.say("please").await;
+    assert_eq!(bad.close().await, (1008, "Policy violation".to_owned()));
+    let mut silent = Peer::open(&client, "/first").await;
+    let watch = Watch::start();
+    // A ping is no message.
+    silent.frame(0x89, b"").await;
+    assert_eq!(silent.next().await, (0x8a, Vec::new()));
+    assert_eq!(silent.close().await.0, 1008);
+    watch.assert(5.0..=5.1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_the_handshake_are_exact() {
+    let client = TestClient::new(routes());
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (fields, status, has) in [
+        (String::new(), "400 Bad Request", ""),
+        (
+            format!("{upgrade}{key}Sec-WebSocket-Version: 8\r\n"),
+            "426 Upgrade Required",
+            "sec-websocket-version: 13\r\n",
+        ),
+        (
+            format!("{upgrade}{key}Sec-WebSocket-Version: 8\r\n"),
+            "426 Upgrade Required",
+            "upgrade: websocket\r\n",
+        ),
+        (
+            format!("{upgrade}{key}Sec-WebSocket-Version: 8\r\n"),
+            "426 Upgrade Required",
+            "connection: keep-alive, upgrade\r\n",
+        ),
+        (
+            format!("{upgrade}Sec-WebSocket-Version: 13\r\n"),
+            "400 Bad Request",
+            "",
+        ),
+        (
+            format!("{upgrade}{key}{key}Sec-WebSocket-Version: 13\r\n"),
+            "400 Bad Request",
+            "",
+        ),
+        (
+            format!("{upgrade}{key}Sec-WebSocket-Version: 13\r\nOrigin: https://b\r\n"),
+            "403 Forbidden",
+            "",
+        ),
+        (
+            format!("{upgrade}{key}Sec-WebSocket-Version: 13\r\nOrigin: https://a\r\n"),
+            "101 Switching Protocols",
+            "",
+        ),
+    ] {
+        let mut io = client.connect();
+        let request = format!("GET /own HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        io.write_all(request.as_bytes()).await.unwrap();
+        let head = talk::until(&mut io, "\r\n\r\n").await;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status}\r\n")) && head.contains(has),
+            "{fields}: {head}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_parts_lets_control_frames_pass_and_others_wait() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/parts").await;
+    for (first, payload) in [
+        (0x01, "in "),
+        (0x89, "p"),
+        (0x00, "parts"),
+        (0x80, ""),
+        (0x81, "behind"),
+    ] {
+        let (found, octets) = peer.next().await;
+        assert_eq!(
+            (found, &*String::from_utf8_lossy(&octets)),
+            (first, payload)
+        );
+    }
+    assert_eq!(peer.close().await.0, 1000);
+    let mut peer = Peer::open(&client, "/half").await;
+    assert_eq!(peer.next().await, (0x02, b"half".to_vec()));
+    assert_eq!(peer.close().await.0, 1011);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_fragments_recv_still_gives_whole_messages() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/whole").await;
+    peer.frame(0x01, "gr\u{fc}".as_bytes().split_last().unwrap().1)
+        .await;
+    peer.frame(0x00, b"").await;
+    peer.frame(0x80, b"\xbc\xc3\x9fe").await;
+    assert_eq!(peer.text().await, "gr\u{fc}\u{df}e");
+    let mut peer = Peer::open(&client, "/pieces").await;
+    peer.frame(0x01, b"a").await;
+    pass(0.1).await;
+    peer.frame(0x00, b"b").await;
+    peer.frame(0x80, b"c").await;
+    peer.frame(0x01, b"d").await;
+    peer.frame(0x80, b"e").await;
+    assert_eq!(peer.close().await.0, 1000);
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::HandlerPanics), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_it_was_closed_is_known_and_counted() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/status").await;
+    peer.frame(0x88, &4000u16.to_be_bytes()).await;
+    assert_eq!(peer.close().await.0, 4000);
+    let mut gone = Peer::open(&client, "/guarded/ada?token=ada").await;
+    gone.io.shutdown().await.unwrap();
+    drop(gone);
+    let mut bad = Peer::open(&client, "/answers").await;
+    bad.frame(0x83, b"").await;
+    assert_eq!(bad.close().await.0, 1002);
+    drop((bad, peer));
+    pass(6.0).await;
+    for (counter, count) in [
+        (Counter::HandlerPanics, 0),
+        (Counter::WebSocketsOpened, 3),
+        (Counter::WebSocketsClosedClean, 1),
+        (Counter::WebSocketsClosedUnclean, 2),
+        (Counter::WebSocketProtocolErrors, 1),
+    ] {
+        assert_eq!(client.count(counter), count, "{}", counter.name());
+    }
+    assert_nothing_left(&client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_is_a_sink() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/sink").await;
+    assert_eq!(
+        (peer.text().await, peer.text().await),
+        ("a".into(), "b".into())
+    );
+    assert_eq!(peer.next().await, (0x88, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_to_what_is_lent_have_a_ceiling() {
+    let client = TestClient::new(routes());
+    let mut peer = Peer::open(&client, "/lent").await;
+    // A hundred times what fits, asked for by a peer that does not read.
+    let asked = tokio::time::timeout(Duration::from_secs(5), async {
+        for _ in 0..100_000 {
+            peer.say("more").await;
+        }
+    });
+    assert!(asked.await.is_err(), "the peer has to wait");
+    // One read's worth of answers may stand above the bound of the queue.
+    assert!(
+        client.buffered() < 64 * 1024 * 1024,
+        "{}",
+        client.buffered()
+    );
+    drop(peer);
+    pass(1.0).await;
+    assert_nothing_left(&client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chat_example_tells_who_is_there() {
+    let client = TestClient::new(ws_chat::routes().unwrap());
+    let mut ada = Peer::open(&client, "/rooms/garden?name=ada").await;
+    assert_eq!(
+        (ada.text().await, ada.text().await),
+        ("ada".into(), "ada came".into())
+    );
+    let mut bo = Peer::open(&client, "/rooms/garden?name=bo").await;
+    assert_eq!(
+        (bo.text().await, bo.text().await),
+        ("ada, bo".into(), "bo came".into())
+    );
+    assert_eq!(ada.text().await, "bo came");
+    let mut other = Peer::open(&client, "/rooms/garden?name=bo").await;
+    assert_eq!(other.close().await, (1008, "the name is taken".to_owned()));
+    let (_, head) = Peer::ask(&client, "/rooms/garden", "").await;
+    assert!(
+        head.starts_with("HTTP/1.1 400 "),
+        "nobody without a name: {head}"
+    );
+    let mut elsewhere = Peer::open(&client, "/rooms/cellar?name=bo").await;
+    assert_eq!(elsewhere.text().await, "bo");
+    bo.say("good day").await;
+    assert_eq!(ada.text().await, "bo says good day");
+    drop(bo);
+    assert_eq!(ada.text().await, "bo left");
+    let (_, head) = Peer::ask(&client, "/rooms/garden?name=bo", "").await;
+    assert!(
+        head.starts_with("HTTP/1.1 101 "),
+        "the name is free again: {head}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_heartbeat_example_measures_and_gives_up() {
+    let client = TestClient::new(ws_heartbeat::routes().unwrap());
+    let mut peer = Peer::open(&client, "/").await;
+    let ping = (0x89, b"beat".to_vec());
+    assert_eq!(peer.next().await, ping);
+    pass(0.02).await;
+    peer.frame(0x8a, b"beat").await;
+    assert_eq!(peer.text().await, "20 ms");
+    // Between its own pings stands the server's, to which any answer will do; the beat goes unanswered.
+    let mut pings = 0;
+    let close = loop {
+        match peer.next().await {
+            (0x89, payload) if payload.is_empty() => peer.frame(0x8a, b"").await,
+            (0x89, payload) => {
+                assert_eq!(payload, b"beat");
+                pings += 1;
+            }
+            (0x88, payload) => break payload,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((pings, &close[..2]), (1, &1008u16.to_be_bytes()[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_limited_example_takes_ten_a_minute() {
+    let client = TestClient::new(ws_rate_limited::routes().unwrap());
+    let mut peer = Peer::open(&client, "/greet").await;
+    for at in 0..12 {
+        peer.say("Ada").await;
+        let answer = if at < 10 {
+            "Hello, Ada!"
+        } else {
+            "Rate limit exceeded"
+        };
+        assert_eq!(peer.text().await, answer);
+    }
+    assert_eq!(client.count(Counter::WebSocketRateLimited), 2);
+    for _ in 0..4 {
+        pass(15.0).await;
+        peer.frame(0x8a, b"").await;
+    }
+    peer.say("").await;
+    assert_eq!(peer.text().await, "Error: who are you?");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shutdown_example_has_a_last_word() {
+    let client = TestClient::new(ws_shutdown::routes().unwrap());
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let mut peer = Peer::open(&client, "/").await;
+        peer.say("one").await;
+        peer.say("two").await;
+        peers.push(peer);
+    }
+    pass(1.0).await;
+    client.drain();
+    let watch = Watch::start();
+    for peer in &mut peers {
+        assert_eq!(peer.text().await, "2 messages came");
+        assert_eq!(peer.close().await, (1001, "Server shutdown".to_owned()));
+        peer.frame(0x88, b"\x03\xe9").await;
+    }
+    watch.assert(0.0..=0.5);
+    pass(1.0).await;
+    assert_nothing_left(&client);
+    assert_eq!(client.count(Counter::WebSocketsClosedClean), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_cannot_wait_closes_by_default_and_whoever_can_waits() {
+    let routes = Router::new()
+        .websocket("/waits", async |socket: WebSocket| {
+            for _ in 0..100 {
+                socket.send(vec![0; 100_000]).await.expect("it waits");
+            }
+        })
+        .websocket("/told", async |socket: WebSocket| -> CloseFrame {
+            let sender = socket.sender();
+            let mut last = Ok(wireline::ws::socket::Sent::Queued);
+            for _ in 0..100 {
+                last = sender.try_send(vec![0; 100_000]);
+            }
+            assert!(matches!(last, Err(SocketError::Closed)));
+            CloseCode::NORMAL.into()
+        })
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let mut peer = Peer::open(&client, "/waits").await;
+    for _ in 0..100 {
+        assert_eq!(peer.next().await, (0x82, vec![0; 100_000]));
+    }
+    assert_eq!(peer.close().await.0, 1000);
+    let mut peer = Peer::open(&client, "/told").await;
+    while let (0x82, _) = peer.next().await {}
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::WebSocketQueueOverflows), 1);
+    assert_eq!(client.count(Counter::HandlerPanics), 0);
+}

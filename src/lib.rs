@@ -41,6 +41,7 @@
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `simd` | yes | UTF-8 checked with vector instructions chosen at run time |
 //! | `websocket` | yes | `ws`: RFC 6455 |
+//! | `client` | no | `ws::client`: the WebSocket client |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 

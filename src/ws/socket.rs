@@ -9,7 +9,7 @@
 //!
 //! Pings are answered and Close frames echoed whether or not the handler sends anything. While nothing
 //! happens a socket holds no buffer: it waits for readiness first, borrows from its thread second, and gives
-//! back what is empty. Its deadlines are one number in the worker's sweep.
+//! back what is empty. Its deadlines are one number in the worker's sweep, or one timer in a client's task.
 //!
 //! Every function that waits here is cancel safe: a message is received by whoever gets it, and one that was
 //! not taken stays where it was; a message whose sending was given up was not sent at all.
@@ -18,8 +18,11 @@ pub mod config;
 mod core;
 mod drive;
 mod halves;
+mod home;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "client")]
+mod keep;
 mod live;
 
 use crate::service::upgrade::Upgraded;
@@ -29,6 +32,7 @@ use crate::ws::error::{Error, SendError};
 use crate::ws::message::{Message, Text};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::core::Shared;
+use crate::ws::socket::home::Home;
 use bytes::Bytes;
 use futures_core::Stream;
 use std::fmt;
@@ -99,7 +103,8 @@ impl WebSocket {
         Fut: Future<Output = CloseFrame>,
     {
         let (io, read_ahead, place) = upgraded.into_placed();
-        let shared = Shared::new(io, &read_ahead, place, connection, config);
+        let home = place.map_or_else(Home::own, Home::Served);
+        let shared = Shared::new(io, &read_ahead, home, connection, config);
         // It may be all of a read buffer, and this function lives as long as the socket.
         drop(read_ahead);
         let socket = Self::new(shared.clone(), protocol);

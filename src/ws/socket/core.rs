@@ -1,10 +1,9 @@
 //! What the halves of a socket share: the transport, the protocol and the queues, behind one lock.
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Io, Transport};
+use crate::resource::io::{Gone, Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
-use crate::service::upgrade::Place;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::Connection;
 use crate::ws::error::SendError;
@@ -13,16 +12,16 @@ use crate::ws::limits::Limits;
 use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::home::Home;
 use crate::ws::socket::live::{Live, give_out};
 use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 /// What every half holds.
 #[derive(Debug)]
@@ -30,6 +29,8 @@ pub(super) struct Shared {
     core: Mutex<Core>,
     /// Whether the task that writes is running the handler, and will write when it has.
     pub(super) polling: AtomicBool,
+    /// The sending halves there are.
+    pub(super) senders: AtomicUsize,
     pub(super) config: Arc<Config>,
 }
 
@@ -44,8 +45,10 @@ pub(super) struct Core {
     pub(super) dropped: u64,
     /// Whom to wake when something was written.
     waiters: Vec<Waker>,
-    place: Option<Place>,
-    /// Whether somebody else writes what is queued; a client's socket writes for itself.
+    /// Whoever waits for a message in another task than the one that writes.
+    pub(super) reader: Option<Waker>,
+    pub(super) home: Home,
+    /// Whether a server's task writes what is queued; a client's socket writes at once.
     pub(super) driven: bool,
     /// Nothing is read or written any more.
     pub(super) ended: bool,
@@ -76,8 +79,8 @@ struct Timing {
 impl Shared {
     pub(super) fn new(
         io: Io,
-        read_ahead: &Bytes,
-        place: Option<Place>,
+        read_ahead: &[u8],
+        home: Home,
         mut connection: Connection,
         config: Arc<Config>,
     ) -> Arc<Self> {
@@ -85,7 +88,7 @@ impl Shared {
             connection = connection.with_fragments();
         }
         let timing = Timing {
-            heard: place.as_ref().map_or(0, |place| place.worker().now()),
+            heard: home.now(),
             ..Timing::default()
         };
         let live = Live {
@@ -93,7 +96,7 @@ impl Shared {
             read: if read_ahead.is_empty() {
                 BytesMut::new()
             } else {
-                BytesMut::from(&read_ahead[..])
+                BytesMut::from(read_ahead)
             },
             out: None,
         };
@@ -105,14 +108,16 @@ impl Shared {
                 queued: 0,
                 dropped: 0,
                 waiters: Vec::new(),
-                driven: place.is_some(),
-                place,
+                reader: None,
+                driven: matches!(home, Home::Served(_)),
+                home,
                 ended: false,
                 deaf: false,
                 close_after: None,
                 timing,
             }),
             polling: AtomicBool::new(false),
+            senders: AtomicUsize::new(1),
             config,
         })
     }
@@ -128,9 +133,7 @@ impl Shared {
         if self.polling.load(Ordering::SeqCst) {
             return;
         }
-        if let Some(place) = &core.place {
-            place.slot().wake();
-        }
+        core.home.wake();
     }
 }
 
@@ -284,12 +287,10 @@ impl Core {
                 Poll::Ready(Ok(false))
             }
             Poll::Ready(Ok(_)) => {
-                if let Some(place) = &self.place {
-                    self.timing.heard = place.worker().now();
-                    self.timing.pinged = 0;
-                    live.connection
-                        .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
-                }
+                self.timing.heard = self.home.now();
+                self.timing.pinged = 0;
+                live.connection
+                    .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(error)) => {
@@ -339,10 +340,8 @@ impl Core {
                     return Poll::Ready(Err(error));
                 }
                 Poll::Pending => {
-                    if self.timing.stalled == 0
-                        && let Some(place) = &self.place
-                    {
-                        self.timing.stalled = place.worker().now();
+                    if self.timing.stalled == 0 {
+                        self.timing.stalled = self.home.now();
                         self.timing.next = 0;
                     }
                     return Poll::Pending;
@@ -351,14 +350,50 @@ impl Core {
         }
     }
 
-    /// Ends our side of the transport.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_shutdown(cx)
+    /// Writes at once, where no server's task does it; what the transport does not take is left to the keeper.
+    pub(super) fn write_now(&mut self) -> Result<(), SocketError> {
+        let writer = self.home.writer();
+        match self.poll_write(&mut Context::from_waker(&writer)) {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(error)) => {
+                self.end();
+                self.wake();
+                Err(SocketError::Io(error))
+            }
+            Poll::Pending => {
+                self.wake();
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the transport after both sides have closed, or the connection has failed. RFC 6455 §7.1.1: the
+    /// server does it first, so that a client waits for it; what it still sends is thrown away.
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>, clean: bool) -> Poll<()> {
+        if self.driven || !clean {
+            let _ = ready!(self.io.poll_shutdown(cx));
+        }
+        while !self.driven {
+            let mut thrown = pool::take();
+            let read = match self.io.poll_readable(cx) {
+                Poll::Ready(Ok(())) => self.io.poll_read(cx, &mut thrown),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            };
+            pool::give(thrown);
+            match ready!(read) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
         self.ended = true;
+        // Whoever still holds a half does not hold the transport.
+        self.io = Io::Dyn(Box::new(Gone));
         self.queue.clear();
         self.queued = 0;
         if let Some(live) = &mut self.live {
@@ -368,6 +403,7 @@ impl Core {
             live.out = None;
         }
         self.wake_waiters();
+        self.reader.take().into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn wait(&mut self, cx: &Context<'_>) {
@@ -390,14 +426,14 @@ impl Core {
 
     /// Meets the deadlines and the drain, and sets when to look again. `false`: the connection has to end.
     pub(super) fn keep_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
-        let (Some(place), Some(live)) = (&self.place, self.live.as_deref_mut()) else {
+        let Some(live) = self.live.as_deref_mut() else {
             return true;
         };
-        let (worker, slot) = (place.worker(), place.slot());
-        let now = worker.now();
+        let (home, after) = (&self.home, Home::after);
+        let now = home.now();
         let timing = &mut self.timing;
         if now < timing.next
-            && worker.phase() == Phase::Running
+            && home.phase() == Phase::Running
             && (timing.closing != 0 || live.connection.state().is_open())
         {
             return true;
@@ -405,9 +441,9 @@ impl Core {
         if !live.connection.state().is_open() && timing.closing == 0 {
             timing.closing = now;
         }
-        if worker.phase() >= Phase::Draining && timing.drain == 0 {
+        if home.phase() >= Phase::Draining && timing.drain == 0 {
             // Not all at once: whoever is sent away comes back somewhere.
-            timing.drain = now + slot.index() % DRAIN_SPREAD;
+            timing.drain = now + home.index() % DRAIN_SPREAD;
         }
         if timing.drain != 0 && timing.drain <= now && live.connection.state().is_open() {
             let away = CloseFrame::new(CloseCode::AWAY, "Server shutdown");
@@ -415,12 +451,11 @@ impl Core {
             let _ = connection.send_close(Some(&away), out);
             timing.closing = now;
         }
-        let after = |since: u32, wait: Duration| since + (worker.tick_after(wait) - now);
         if timing.closing != 0 && after(timing.closing, config.close_timeout) <= now {
             return false;
         }
         if timing.stalled != 0 && after(timing.stalled, config.write_timeout) <= now {
-            worker.counters.add(Counter::WriteTimeouts);
+            home.count(Counter::WriteTimeouts);
             return false;
         }
         let mut due = u32::MAX;
@@ -440,7 +475,7 @@ impl Core {
                     timing.heard = now;
                     timing.pinged = 0;
                 } else {
-                    worker.counters.add(Counter::IdleTimeouts);
+                    home.count(Counter::IdleTimeouts);
                     return false;
                 }
             }
@@ -456,7 +491,7 @@ impl Core {
             });
         }
         timing.next = due.max(now + 1);
-        slot.set_due(if due == u32::MAX { 0 } else { timing.next });
+        home.set_due(if due == u32::MAX { 0 } else { timing.next });
         true
     }
 
@@ -497,15 +532,11 @@ impl Core {
 
     /// Wakes whoever writes.
     pub(super) fn wake(&self) {
-        if let Some(place) = &self.place {
-            place.slot().wake();
-        }
+        self.home.wake();
     }
 
     pub(super) fn count(&self, counter: Counter) {
-        if let Some(place) = &self.place {
-            place.worker().counters.add(counter);
-        }
+        self.home.count(counter);
     }
 
     /// Whether there is something to do for whoever writes.
@@ -519,17 +550,11 @@ impl Core {
 
     /// Charges what is held while the connection waits.
     pub(super) fn charge(&self) {
-        if let (Some(place), Some(live)) = (&self.place, &self.live) {
+        if let Some(live) = &self.live {
             let out = live.out.as_ref().map_or(0, |out| out.held());
-            place.charge(live.read.capacity() + live.connection.held() + out + self.queued);
+            self.home
+                .charge(live.read.capacity() + live.connection.held() + out + self.queued);
         }
-    }
-
-    /// Whether the server has ended this connection.
-    pub(super) fn is_cut(&self) -> bool {
-        self.place
-            .as_ref()
-            .is_some_and(|place| place.slot().is_gone() || place.worker().phase() == Phase::Forced)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct WsReceiver {
 }
 
 /// The sending half; cloning it gives another handle to the same.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct WsSender {
     shared: Arc<Shared>,
 }
@@ -108,7 +108,13 @@ impl WsReceiver {
             {
                 Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
                     if !shared.config.control_frames => {}
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
+                Ok(Some(event)) => {
+                    if !core.driven && core.has_work() {
+                        // The keeper answers, should this be the last message that is asked for.
+                        core.wake();
+                    }
+                    return Poll::Ready(Some(Ok(event)));
+                }
                 Ok(None) if !live.connection.state().is_receiving() => {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
@@ -198,7 +204,9 @@ fn read_on(
     shared: &Shared,
 ) -> Poll<Result<bool, SocketError>> {
     if core.has_work() {
-        if shared.polling.load(Ordering::SeqCst) || !core.driven {
+        if !core.driven {
+            core.write_now()?;
+        } else if shared.polling.load(Ordering::SeqCst) {
             if let Poll::Ready(Err(error)) = core.poll_write(cx) {
                 core.end();
                 return Poll::Ready(Err(SocketError::Io(error)));
@@ -207,7 +215,12 @@ fn read_on(
             core.wake();
         }
     }
-    match ready!(core.poll_read(cx)) {
+    let read = core.poll_read(cx);
+    if read.is_pending() && !shared.polling.load(Ordering::SeqCst) {
+        // The end may come from the task that writes.
+        core.reader = Some(cx.waker().clone());
+    }
+    match ready!(read) {
         Ok(more) => Poll::Ready(Ok(more)),
         Err(error) => {
             core.end();
@@ -249,20 +262,16 @@ impl WsSender {
         let mut message = Some(message.into());
         poll_fn(|cx| {
             let mut core = self.shared.lock();
-            if !core.driven {
-                // Nobody else writes for this socket.
-                if let Poll::Ready(Err(error)) = core.poll_write(cx) {
-                    return Poll::Ready(Err(SocketError::Io(error)));
-                }
-            }
             let sent = self.push(&mut core, &mut message)?;
             if sent.is_none() {
                 core.wait(cx);
             }
-            if !core.driven && core.poll_write(cx).is_pending() && sent.is_none() {
-                return Poll::Pending;
+            if core.driven {
+                self.shared.written_by_others(core);
+            } else {
+                // Wakes this task as well, if it waits and everything was written.
+                core.write_now()?;
             }
-            self.shared.written_by_others(core);
             match sent {
                 Some(sent) => Poll::Ready(Ok(sent)),
                 None => Poll::Pending,
@@ -359,6 +368,23 @@ impl WsSender {
             Poll::Pending
         })
         .await;
+    }
+}
+
+impl Clone for WsSender {
+    fn clone(&self) -> Self {
+        self.shared.senders.fetch_add(1, Ordering::SeqCst);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl Drop for WsSender {
+    fn drop(&mut self) {
+        if self.shared.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.written_by_others(self.shared.lock());
+        }
     }
 }
 

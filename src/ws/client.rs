@@ -151,8 +151,7 @@ impl Client {
 
     /// Opens a WebSocket at `ws://host:port/path?query`, over TCP. The port is 80 when there is none.
     ///
-    /// Redirects are not followed; they are answers that refuse. Not cancelled halfway: dropping the future
-    /// drops the connection.
+    /// Redirects are not followed; they are answers that refuse. Dropping the future drops the connection.
     ///
     /// # Errors
     ///

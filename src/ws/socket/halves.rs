@@ -218,7 +218,10 @@ fn read_on(
     let read = core.poll_read(cx);
     if read.is_pending() && !shared.polling.load(Ordering::SeqCst) {
         // The end may come from the task that writes.
-        core.reader = Some(cx.waker().clone());
+        match &mut core.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
     }
     match ready!(read) {
         Ok(more) => Poll::Ready(Ok(more)),

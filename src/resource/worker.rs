@@ -363,7 +363,7 @@ impl Slot {
 
 /// `after` in whole ticks, rounded up, and one more because the present tick has already begun.
 #[inline]
-fn ticks(after: Duration) -> u32 {
+pub(crate) fn ticks(after: Duration) -> u32 {
     u32::try_from(after.as_millis().div_ceil(TICK.as_millis()))
         .unwrap_or(u32::MAX / 2)
         .saturating_add(1)

@@ -14,6 +14,8 @@
 //! The opening handshake (`handshake`, `extension`, `origin`) is values in, values out; whoever speaks HTTP
 //! carries it. The core never waits and draws no lots: time and masking keys are arguments.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod close;
 pub mod connection;
 #[cfg(feature = "ws-deflate")]

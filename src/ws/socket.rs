@@ -9,7 +9,7 @@
 //!
 //! Pings are answered and Close frames echoed whether or not the handler sends anything. While nothing
 //! happens a socket holds no buffer: it waits for readiness first, borrows from its thread second, and gives
-//! back what is empty. Its deadlines are one number in the worker's sweep.
+//! back what is empty. Its deadlines are one number in the worker's sweep, or one timer in a client's task.
 //!
 //! Every function that waits here is cancel safe: a message is received by whoever gets it, and one that was
 //! not taken stays where it was; a message whose sending was given up was not sent at all.
@@ -20,9 +20,12 @@ mod core;
 mod drive;
 pub mod each;
 mod halves;
+mod home;
 mod intern;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "client")]
+mod keep;
 mod live;
 mod parts;
 pub mod rate;
@@ -36,6 +39,7 @@ use crate::ws::error::{Error, SendError};
 use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::core::Shared;
+use crate::ws::socket::home::Home;
 use bytes::Bytes;
 use futures_core::Stream;
 use std::fmt;
@@ -144,8 +148,9 @@ impl WebSocket {
         Fut: Future<Output: IntoClose>,
     {
         let (io, read_ahead, place) = upgraded.into_placed();
+        let home = place.map_or_else(Home::own, Home::Served);
         let protocol = protocol.map(Into::into);
-        let shared = Shared::new(io, &read_ahead, place, connection, config, protocol);
+        let shared = Shared::new(io, &read_ahead, home, connection, config, protocol);
         let socket = Self::new(shared.clone());
         drive::drive(shared, Box::pin(handler(socket)))
     }

@@ -1,5 +1,10 @@
 //! permessage-deflate left out: nothing of it can exist, so nothing of it can be offered, accepted or run.
 
+#![expect(
+    clippy::needless_pass_by_ref_mut,
+    reason = "the signatures are those of `deflate`"
+)]
+
 use crate::ws::error::Error;
 use crate::ws::extension::Extension;
 use bytes::BytesMut;

@@ -9,9 +9,14 @@
 
 #[cfg(any(test, feature = "test"))]
 pub mod fault;
+#[cfg(feature = "websocket")]
+mod gone;
 #[cfg(any(test, feature = "test"))]
 pub mod memory;
 mod socket;
+
+#[cfg(feature = "websocket")]
+pub(crate) use self::gone::Gone;
 
 use bytes::BytesMut;
 use std::io::{self, IoSlice};

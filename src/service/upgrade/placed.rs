@@ -1,5 +1,6 @@
 //! What a protocol of this crate does with a connection that was handed over: it keeps its place in the server.
 
+use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::upgrade::{Place, Upgraded};
@@ -42,6 +43,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    pub(crate) fn count(&self, counter: Counter) {
+        self.worker.counters.add(counter);
+    }
+
     /// Whether a deadline has passed, the server is stopping, or the connection has to end.
     #[inline]
     pub(crate) fn calls(&self) -> bool {

@@ -21,6 +21,8 @@ pub(super) struct Waiting {
     writers: Vec<Waker>,
     /// Whom to wake when a message in parts has ended, or a drain begins: a write changes nothing for them.
     parked: Vec<Waker>,
+    /// Whoever waits for a message in another task than the one that writes.
+    reader: Option<Waker>,
     /// A Close is to be sent once the lent batch is back.
     close: Option<Option<CloseFrame>>,
     /// What the peer's Close said.
@@ -109,6 +111,22 @@ impl Backlog {
         if let Some(waiting) = &mut self.0 {
             wake_all(&mut waiting.parked);
         }
+    }
+
+    /// Waits for a message in another task than the one that writes: the end may come from there.
+    pub(super) fn read(&mut self, cx: &Context<'_>) {
+        match &mut self.waiting().reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Wakes everybody.
+    pub(super) fn wake_all(&mut self) {
+        self.wake();
+        self.wake_parked();
+        let reader = self.0.as_mut().and_then(|waiting| waiting.reader.take());
+        reader.into_iter().for_each(Waker::wake);
     }
 
     /// What the peer's Close said.

@@ -3,10 +3,9 @@
 mod rare;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Io, Transport};
+use crate::resource::io::{Gone, Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
-use crate::service::upgrade::{Place, Watch};
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;
@@ -16,15 +15,15 @@ use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::backlog::{Backlog, weight};
 use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::home::Home;
 use crate::ws::socket::live::{Live, give_out};
 use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 /// What every half holds.
 #[derive(Debug)]
@@ -32,6 +31,8 @@ pub(super) struct Shared {
     core: Mutex<Core>,
     /// Whether the task that writes is running the handler, and will write when it has.
     pub(super) polling: AtomicBool,
+    /// The sending halves there are.
+    pub(super) senders: AtomicU32,
     pub(super) config: Arc<Config>,
     /// The subprotocol that was agreed on.
     pub(super) protocol: Option<Box<str>>,
@@ -44,8 +45,8 @@ pub(super) struct Core {
     live: Option<Box<Live>>,
     /// What is not framed yet, and what else most sockets never have.
     pub(super) backlog: Backlog,
-    place: Option<Place>,
-    /// Whether somebody else writes what is queued; a client's socket writes for itself.
+    pub(super) home: Home,
+    /// Whether a server's task writes what is queued; a client's socket writes at once.
     pub(super) driven: bool,
     /// Nothing is read or written any more.
     pub(super) ended: bool,
@@ -78,8 +79,8 @@ struct Timing {
 impl Shared {
     pub(super) fn new(
         io: Io,
-        read_ahead: &Bytes,
-        place: Option<Place>,
+        read_ahead: &[u8],
+        home: Home,
         mut connection: Connection,
         config: Arc<Config>,
         protocol: Option<Box<str>>,
@@ -88,18 +89,16 @@ impl Shared {
             connection = connection.with_fragments();
         }
         let timing = Timing {
-            heard: place.as_ref().map_or(0, |place| place.worker().now()),
+            heard: home.now(),
             ..Timing::default()
         };
-        if let Some(place) = &place {
-            place.worker().counters.add(Counter::WebSocketsOpened);
-        }
+        home.count(Counter::WebSocketsOpened);
         let live = Live {
             connection,
             read: if read_ahead.is_empty() {
                 BytesMut::new()
             } else {
-                BytesMut::from(&read_ahead[..])
+                BytesMut::from(read_ahead)
             },
             out: None,
         };
@@ -108,8 +107,8 @@ impl Shared {
                 io,
                 live: Some(Box::new(live)),
                 backlog: Backlog::default(),
-                driven: place.is_some(),
-                place,
+                driven: matches!(home, Home::Served(_)),
+                home,
                 ended: false,
                 deaf: false,
                 streaming: false,
@@ -117,6 +116,7 @@ impl Shared {
                 timing,
             }),
             polling: AtomicBool::new(false),
+            senders: AtomicU32::new(1),
             config,
             protocol,
         })
@@ -134,9 +134,7 @@ impl Shared {
         if self.polling.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(place) = &core.place {
-            place.slot().wake();
-        }
+        core.home.wake();
     }
 }
 
@@ -221,11 +219,6 @@ impl Core {
         }
     }
 
-    /// What says without the lock whether there is anything to look at.
-    pub(super) fn watch(&self) -> Option<Watch> {
-        self.place.as_ref().map(Place::watch)
-    }
-
     /// Takes the protocol out for a batch.
     pub(super) fn lend(&mut self) -> Option<Box<Live>> {
         self.live.take()
@@ -291,12 +284,10 @@ impl Core {
             }
             Poll::Ready(Ok(len)) => {
                 self.drained = len < room;
-                if let Some(place) = &self.place {
-                    self.timing.heard = place.worker().now();
-                    self.timing.pinged = 0;
-                    live.connection
-                        .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
-                }
+                self.timing.heard = self.home.now();
+                self.timing.pinged = 0;
+                live.connection
+                    .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(error)) => {
@@ -343,10 +334,8 @@ impl Core {
                     return Poll::Ready(Err(error));
                 }
                 Poll::Pending => {
-                    if self.timing.stalled == 0
-                        && let Some(place) = &self.place
-                    {
-                        self.timing.stalled = place.worker().now();
+                    if self.timing.stalled == 0 {
+                        self.timing.stalled = self.home.now();
                         self.timing.next = 0;
                     }
                     return Poll::Pending;
@@ -355,13 +344,48 @@ impl Core {
         }
     }
 
-    /// Ends our side of the transport.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_shutdown(cx)
+    /// Writes at once, where no server's task does it; what the transport does not take is left to the keeper.
+    pub(super) fn write_now(&mut self) -> Result<(), SocketError> {
+        let writer = self.home.writer();
+        match self.poll_write(&mut Context::from_waker(&writer)) {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(error)) => {
+                self.end();
+                Err(SocketError::Io(error))
+            }
+            Poll::Pending => {
+                self.home.wake();
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the transport after both sides have closed, or the connection has failed. RFC 6455 §7.1.1: the
+    /// server does it first, so that a client waits for it; what it still sends is thrown away.
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>, clean: bool) -> Poll<()> {
+        if self.driven || !clean {
+            let _ = ready!(self.io.poll_shutdown(cx));
+        }
+        while !self.driven {
+            let mut thrown = pool::take();
+            let read = match self.io.poll_readable(cx) {
+                Poll::Ready(Ok(())) => self.io.poll_read(cx, &mut thrown),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            };
+            pool::give(thrown);
+            match ready!(read) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
+        // Whoever still holds a half holds neither the transport nor a place in the server.
+        self.io = Io::Dyn(Box::new(Gone));
         self.backlog.clear();
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
@@ -373,18 +397,18 @@ impl Core {
             self.ended = true;
             self.count_end();
         }
-        self.backlog.wake_parked();
-        self.backlog.wake();
+        self.backlog.wake_all();
+        self.home.leave();
     }
 
     /// Meets the deadlines and the drain, and sets when to look again. `false`: the connection has to end.
     #[inline]
     pub(super) fn keep_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
-        let (Some(place), Some(live)) = (&self.place, &self.live) else {
+        let Some(live) = &self.live else {
             return true;
         };
-        if place.worker().now() < self.timing.next
-            && place.worker().phase() == Phase::Running
+        if self.home.now() < self.timing.next
+            && self.home.phase() == Phase::Running
             && (self.timing.closing != 0 || live.connection.state().is_open())
         {
             return true;
@@ -394,19 +418,19 @@ impl Core {
 
     #[inline(never)]
     fn look_at_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
-        let (Some(place), Some(live)) = (&self.place, self.live.as_deref_mut()) else {
+        let Some(live) = self.live.as_deref_mut() else {
             return true;
         };
-        let (worker, slot) = (place.worker(), place.slot());
-        let now = worker.now();
+        let (home, after) = (&self.home, Home::after);
+        let now = home.now();
         let timing = &mut self.timing;
         if !live.connection.state().is_open() && timing.closing == 0 {
             timing.closing = now;
         }
-        if worker.phase() >= Phase::Draining && timing.drain == 0 {
+        if home.phase() >= Phase::Draining && timing.drain == 0 {
             // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
             // wants to say something had its turn.
-            timing.drain = now + 1 + slot.index() % DRAIN_SPREAD;
+            timing.drain = now + 1 + home.index() % DRAIN_SPREAD;
             self.backlog.wake_parked();
         }
         if timing.drain != 0 && timing.drain <= now && live.connection.state().is_open() {
@@ -415,12 +439,11 @@ impl Core {
             let _ = connection.send_close(Some(&away), out);
             timing.closing = now;
         }
-        let after = |since: u32, wait: Duration| since + (worker.tick_after(wait) - now);
         if timing.closing != 0 && after(timing.closing, config.close_timeout) <= now {
             return false;
         }
         if timing.stalled != 0 && after(timing.stalled, config.write_timeout) <= now {
-            worker.counters.add(Counter::WriteTimeouts);
+            home.count(Counter::WriteTimeouts);
             return false;
         }
         let mut due = u32::MAX;
@@ -440,7 +463,7 @@ impl Core {
                     timing.heard = now;
                     timing.pinged = 0;
                 } else {
-                    worker.counters.add(Counter::WebSocketPingTimeouts);
+                    home.count(Counter::WebSocketPingTimeouts);
                     return false;
                 }
             }
@@ -456,7 +479,7 @@ impl Core {
             });
         }
         timing.next = due.max(now + 1);
-        slot.set_due(if due == u32::MAX { 0 } else { timing.next });
+        home.set_due(if due == u32::MAX { 0 } else { timing.next });
         true
     }
 
@@ -478,7 +501,7 @@ impl Core {
             self.backlog.waiting().received = received;
         }
         if fault {
-            self.count(Counter::WebSocketProtocolErrors);
+            self.home.count(Counter::WebSocketProtocolErrors);
         }
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
@@ -511,19 +534,6 @@ impl Core {
         connection.send_prepared(message, out)
     }
 
-    /// Wakes whoever writes.
-    pub(super) fn wake(&self) {
-        if let Some(place) = &self.place {
-            place.slot().wake();
-        }
-    }
-
-    pub(super) fn count(&self, counter: Counter) {
-        if let Some(place) = &self.place {
-            place.worker().counters.add(counter);
-        }
-    }
-
     /// Whether there is something to do for whoever writes.
     pub(super) fn has_work(&self) -> bool {
         (!self.backlog.is_empty() && !self.streaming)
@@ -535,19 +545,12 @@ impl Core {
 
     /// Charges what is held while the connection waits.
     pub(super) fn charge(&self) {
-        if let (Some(place), Some(live)) = (&self.place, &self.live) {
+        if let Some(live) = &self.live {
             let out = live.out.as_ref().map_or(0, |out| out.held());
-            place.charge(
+            self.home.charge(
                 live.read.capacity() + live.connection.held() + out + self.backlog.octets(),
             );
         }
-    }
-
-    /// Whether the server has ended this connection.
-    pub(super) fn is_cut(&self) -> bool {
-        self.place
-            .as_ref()
-            .is_some_and(|place| place.slot().is_gone() || place.worker().phase() == Phase::Forced)
     }
 }
 

@@ -5,12 +5,17 @@
 //! ```
 //!
 //! Whatever a handler sends in one poll leaves in one write. When it has ended, the closing handshake follows.
+//!
+//! A client's socket has a task like this, too, without a handler: whoever uses the socket reads, and writes
+//! what the transport takes at once, while this task meets the deadlines, writes the rest, answers when
+//! nobody reads any more, and ends the connection when nobody holds the socket.
 
 use crate::resource::counters::Counter;
 use crate::service::upgrade::Watch;
 use crate::ws::close::CloseCode;
 use crate::ws::socket::IntoClose;
 use crate::ws::socket::core::{Core, Shared};
+use crate::ws::socket::home::Alarm;
 use crate::ws::state::State;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,11 +33,13 @@ where
     Fut: Future<Output: IntoClose>,
 {
     let mut running = true;
-    let watch = shared.lock().watch();
+    let mut alarm = Alarm::default();
+    let watch = shared.lock().home.watch();
     poll_fn(move |cx| {
         if watch.as_ref().is_none_or(Watch::calls) {
             let mut core = shared.lock();
-            if core.is_cut() || !core.keep_time(cx, &shared.config) {
+            core.home.set_waker(cx.waker());
+            if core.home.is_cut() || !core.keep_time(cx, &shared.config) {
                 core.end();
             }
         }
@@ -44,21 +51,31 @@ where
                 Ok(Poll::Pending) => None,
                 Ok(Poll::Ready(close)) => Some(close.into_close()),
                 Err(_) => {
-                    shared.lock().count(Counter::HandlerPanics);
+                    // The socket may have ended, and left the server, before.
+                    let panics = Counter::HandlerPanics;
+                    watch.iter().for_each(|watch| watch.count(panics));
                     Some(CloseCode::INTERNAL.into())
                 }
             };
             if let Some(close) = close {
                 running = false;
                 let mut core = shared.lock();
-                if core.deaf && core.state().is_open() {
+                // A keeper's task may run for the first time when the receiving half is gone already.
+                if core.deaf && core.driven && core.state().is_open() {
                     core.close(Some(close));
                 }
             }
         }
         let mut core = shared.lock();
+        let abandoned = !running && core.deaf && shared.senders.load(Ordering::SeqCst) == 0;
+        if abandoned && core.state().is_open() {
+            core.close(Some(CloseCode::NORMAL.into()));
+        }
         let settled = settle(&mut core, cx, &shared);
         core.charge();
+        if settled.is_pending() {
+            alarm.poll(cx, &core.home);
+        }
         if running || settled.is_pending() {
             return Poll::Pending;
         }
@@ -75,14 +92,14 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
         }
         let written = match core.poll_write(cx) {
             Poll::Ready(Err(_)) => {
-                core.count(Counter::IoErrors);
+                core.home.count(Counter::IoErrors);
                 core.end();
                 continue;
             }
             written => written.is_ready(),
         };
-        if let State::Closed { .. } = core.state() {
-            if written && core.poll_shutdown(cx).is_ready() {
+        if let State::Closed { clean } = core.state() {
+            if written && core.poll_farewell(cx, clean).is_ready() {
                 core.end();
                 continue;
             }

@@ -24,7 +24,7 @@ pub struct WsReceiver {
 }
 
 /// The sending half; cloning it gives another handle to the same.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct WsSender {
     pub(super) shared: Arc<Shared>,
 }
@@ -156,6 +156,10 @@ impl WsReceiver {
                     if let Event::Message(Message::Close(Some(close))) = &event {
                         core.backlog.waiting().received = Some(close.clone());
                     }
+                    if !core.driven && core.has_work() {
+                        // The keeper answers, should this be the last message that is asked for.
+                        core.home.wake();
+                    }
                     return Poll::Ready(Some(Ok(event)));
                 }
                 Ok(None) if !live.connection.state().is_receiving() => {
@@ -171,7 +175,7 @@ impl WsReceiver {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 },
                 Err(error) => {
-                    core.count(Counter::WebSocketProtocolErrors);
+                    core.home.count(Counter::WebSocketProtocolErrors);
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
@@ -245,7 +249,7 @@ impl WsReceiver {
             }
             match result {
                 Err(error) => {
-                    core.count(Counter::WebSocketProtocolErrors);
+                    core.home.count(Counter::WebSocketProtocolErrors);
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
@@ -303,11 +307,14 @@ fn read_on(
     {
         return Poll::Ready(Err(error));
     }
-    match ready!(core.poll_read(cx)) {
+    let read = core.poll_read(cx);
+    if read.is_pending() && !shared.polling.load(Ordering::Relaxed) {
+        core.backlog.read(cx);
+    }
+    match ready!(read) {
         Ok(more) => Poll::Ready(Ok(more)),
         Err(error) => {
             core.end();
-            core.wake();
             Poll::Ready(Err(SocketError::Io(error)))
         }
     }
@@ -322,21 +329,24 @@ fn give_way(
     shared: &Shared,
     bound: usize,
 ) -> Poll<Result<(), SocketError>> {
-    if shared.polling.load(Ordering::Relaxed) || !core.driven {
-        match core.poll_write(cx) {
+    if core.driven && shared.polling.load(Ordering::Relaxed) {
+        return match core.poll_write(cx) {
             Poll::Ready(Err(error)) => {
                 core.end();
-                return Poll::Ready(Err(SocketError::Io(error)));
+                Poll::Ready(Err(SocketError::Io(error)))
             }
-            Poll::Pending if core.buffered() > bound => return Poll::Pending,
-            _ => {}
-        }
+            Poll::Pending if core.buffered() > bound => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        };
+    }
+    if core.driven {
+        core.home.wake();
     } else {
-        core.wake();
-        if core.buffered() > bound {
-            core.wait(cx);
-            return Poll::Pending;
-        }
+        core.write_now()?;
+    }
+    if core.buffered() > bound {
+        core.wait(cx);
+        return Poll::Pending;
     }
     Poll::Ready(Ok(()))
 }
@@ -376,20 +386,16 @@ impl WsSender {
         let mut message = Some(message.into());
         poll_fn(move |cx| {
             let mut core = self.shared.lock();
-            if !core.driven {
-                // Nobody else writes for this socket.
-                if let Poll::Ready(Err(error)) = core.poll_write(cx) {
-                    return Poll::Ready(Err(SocketError::Io(error)));
-                }
-            }
             let sent = self.push(&mut core, &mut message, true)?;
             if sent.is_none() {
                 core.wait(cx);
             }
-            if !core.driven && core.poll_write(cx).is_pending() && sent.is_none() {
-                return Poll::Pending;
+            if core.driven {
+                self.shared.written_by_others(core);
+            } else {
+                // Wakes this task as well, if it waits and everything was written.
+                core.write_now()?;
             }
-            self.shared.written_by_others(core);
             match sent {
                 Some(sent) => Poll::Ready(Ok(sent)),
                 None => Poll::Pending,
@@ -518,10 +524,10 @@ impl WsSender {
         poll_fn(|cx| self.poll_drained(cx)).await;
     }
 
-    pub(super) fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_drained(&self, cx: &Context<'_>) -> Poll<()> {
         let mut core = self.shared.lock();
         if !core.driven {
-            let _ = core.poll_write(cx);
+            let _ = core.write_now();
         }
         if core.ended || core.buffered() == 0 {
             return Poll::Ready(());
@@ -532,7 +538,24 @@ impl WsSender {
     }
 
     pub(super) fn count(&self, counter: Counter) {
-        self.shared.lock().count(counter);
+        self.shared.lock().home.count(counter);
+    }
+}
+
+impl Clone for WsSender {
+    fn clone(&self) -> Self {
+        self.shared.senders.fetch_add(1, Ordering::SeqCst);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl Drop for WsSender {
+    fn drop(&mut self) {
+        if self.shared.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.written_by_others(self.shared.lock());
+        }
     }
 }
 

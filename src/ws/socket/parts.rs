@@ -79,16 +79,13 @@ impl Parts {
 
     fn poll_part(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         part: &[u8],
         last: bool,
     ) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
         if !core.driven {
-            // Nobody else writes for this socket.
-            if let Poll::Ready(Err(error)) = core.poll_write(cx) {
-                return Poll::Ready(Err(SocketError::Io(error)));
-            }
+            core.write_now()?;
         }
         let sent =
             core.has_room(part.len(), &self.shared.config) && core.part(self.text, part, last)?;
@@ -98,10 +95,11 @@ impl Parts {
             }
             core.backlog.wait(cx);
         }
-        if !core.driven {
-            let _ = core.poll_write(cx);
+        if core.driven {
+            self.shared.written_by_others(core);
+        } else {
+            core.write_now()?;
         }
-        self.shared.written_by_others(core);
         if sent {
             Poll::Ready(Ok(()))
         } else {

@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 impl WsSender {
     /// Waits until there is room in the queue.
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
         if !core.driven {
-            let _ = core.poll_write(cx);
+            core.write_now()?;
         }
         if core.ended || !core.state().is_open() {
             return Poll::Ready(Err(SocketError::Closed));

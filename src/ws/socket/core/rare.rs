@@ -19,7 +19,7 @@ impl Core {
                 Ok(Sent::Dropped)
             }
             Overflow::Close => {
-                self.count(Counter::WebSocketQueueOverflows);
+                self.home.count(Counter::WebSocketQueueOverflows);
                 self.close(Some(CloseCode::TRY_AGAIN.into()));
                 Err(SocketError::Closed)
             }
@@ -29,7 +29,7 @@ impl Core {
 
     pub(super) fn count_dropped(&mut self) {
         self.backlog.count_dropped();
-        self.count(Counter::WebSocketMessagesDropped);
+        self.home.count(Counter::WebSocketMessagesDropped);
     }
 
     /// Drops the oldest messages until at least `excess` octets are gone, or there is none.
@@ -99,9 +99,7 @@ impl Core {
 
     /// The server drains.
     pub(in crate::ws::socket) fn is_draining(&self) -> bool {
-        self.place
-            .as_ref()
-            .is_some_and(|place| place.worker().phase() >= Phase::Draining)
+        self.home.phase() >= Phase::Draining
     }
 
     /// Waits until something was written, or until others may send again.
@@ -114,7 +112,7 @@ impl Core {
     }
 
     pub(super) fn count_end(&self) {
-        self.count(match self.state() {
+        self.home.count(match self.state() {
             State::Closed { clean: true } => Counter::WebSocketsClosedClean,
             _ => Counter::WebSocketsClosedUnclean,
         });

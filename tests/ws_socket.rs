@@ -4,7 +4,7 @@
 mod talk;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use talk::{Watch, pass};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +17,7 @@ use wireline::ws::close::CloseCode;
 use wireline::ws::connection::Lent;
 use wireline::ws::route::WebSocketUpgrade;
 use wireline::ws::socket::config::{Config, Overflow};
-use wireline::ws::socket::{Sent, SocketError, WebSocket};
+use wireline::ws::socket::{Sent, SocketError, WebSocket, WsSender};
 use wireline::{Response, Router};
 
 fn routes() -> Routes {
@@ -120,6 +120,10 @@ fn routes() -> Routes {
                 while let Some(Ok(_)) = receiver.recv().await {}
             })
         })
+        .websocket("/keeps", async |mut socket: WebSocket| {
+            *KEPT.lock().unwrap() = Some(socket.sender());
+            while socket.recv().await.is_some() {}
+        })
         .get("/floods/{policy}", floods)
         .websocket(
             "/greet/{name}",
@@ -135,6 +139,9 @@ fn routes() -> Routes {
         .build()
         .expect("good routes")
 }
+
+/// What the handler of `/keeps` keeps beyond its end.
+static KEPT: Mutex<Option<WsSender>> = Mutex::new(None);
 
 /// Sends a hundred messages of 10,000 octets to a queue of 50,000, and says what became of the last.
 async fn floods(Path(policy): Path<String>, upgrade: WebSocketUpgrade) -> Response {
@@ -384,6 +391,26 @@ async fn a_socket_that_moved_to_another_task_still_counts() {
     drop(io);
     pass(1.0).await;
     assert_nothing_left(&client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_outlives_its_socket_holds_nothing_of_the_server() {
+    let client = TestClient::new(routes());
+    let mut io = open(&client, "/keeps").await;
+    io.write_all(&frame(0x88, b"")).await.unwrap();
+    expect(&mut io, b"\x88\x00").await;
+    expect_end(&mut io).await;
+    pass(1.0).await;
+    assert_nothing_left(&client);
+    let kept = KEPT
+        .lock()
+        .unwrap()
+        .take()
+        .expect("the handler has kept it");
+    assert!(matches!(
+        kept.send("hello?").await,
+        Err(SocketError::Closed)
+    ));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,6 @@ pub mod config;
 mod core;
 mod drive;
 pub mod each;
-mod halves;
 mod home;
 mod intern;
 #[cfg(feature = "json")]
@@ -29,6 +28,8 @@ mod keep;
 mod live;
 mod parts;
 pub mod rate;
+mod receiver;
+mod sender;
 #[cfg(feature = "sink")]
 mod sink;
 
@@ -49,8 +50,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-pub use halves::{WsReceiver, WsSender};
 pub use parts::Parts;
+pub use receiver::WsReceiver;
+pub use sender::WsSender;
 
 /// An open WebSocket: both halves.
 ///

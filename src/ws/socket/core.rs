@@ -1,12 +1,12 @@
 //! What the halves of a socket share: the transport, the protocol and the queues, behind one lock.
 
 mod rare;
+mod time;
 
 use crate::resource::counters::Counter;
 use crate::resource::io::{Gone, Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
-use crate::resource::worker::Phase;
-use crate::ws::close::{CloseCode, CloseFrame};
+use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;
 use crate::ws::frame::Opcode;
@@ -15,6 +15,7 @@ use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::backlog::{Backlog, weight};
 use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::core::time::Timing;
 use crate::ws::socket::home::Home;
 use crate::ws::socket::live::{Live, give_out};
 use crate::ws::socket::{Sent, SocketError};
@@ -57,23 +58,6 @@ pub(super) struct Core {
     /// The last read took all that there was.
     drained: bool,
     timing: Timing,
-}
-
-/// Ticks of the worker's clock.
-#[derive(Debug, Default)]
-struct Timing {
-    /// When the peer was last heard.
-    heard: u32,
-    /// When the ping was sent that nobody answered yet; 0 is never.
-    pinged: u32,
-    /// Since when our Close, or the end, waits for the peer; 0 is not.
-    closing: u32,
-    /// Since when nothing was taken of what waits; 0 is nothing waits.
-    stalled: u32,
-    /// When the drain closes this socket; 0 is not.
-    drain: u32,
-    /// When to look again; 0 is now.
-    next: u32,
 }
 
 impl Shared {
@@ -401,88 +385,6 @@ impl Core {
         self.home.leave();
     }
 
-    /// Meets the deadlines and the drain, and sets when to look again. `false`: the connection has to end.
-    #[inline]
-    pub(super) fn keep_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
-        let Some(live) = &self.live else {
-            return true;
-        };
-        if self.home.now() < self.timing.next
-            && self.home.phase() == Phase::Running
-            && (self.timing.closing != 0 || live.connection.state().is_open())
-        {
-            return true;
-        }
-        self.look_at_time(cx, config)
-    }
-
-    #[inline(never)]
-    fn look_at_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
-        let Some(live) = self.live.as_deref_mut() else {
-            return true;
-        };
-        let (home, after) = (&self.home, Home::after);
-        let now = home.now();
-        let timing = &mut self.timing;
-        if !live.connection.state().is_open() && timing.closing == 0 {
-            timing.closing = now;
-        }
-        if home.phase() >= Phase::Draining && timing.drain == 0 {
-            // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
-            // wants to say something had its turn.
-            timing.drain = now + 1 + home.index() % DRAIN_SPREAD;
-            self.backlog.wake_parked();
-        }
-        if timing.drain != 0 && timing.drain <= now && live.connection.state().is_open() {
-            let away = CloseFrame::new(CloseCode::AWAY, "Server shutdown");
-            let (connection, out) = live.parts();
-            let _ = connection.send_close(Some(&away), out);
-            timing.closing = now;
-        }
-        if timing.closing != 0 && after(timing.closing, config.close_timeout) <= now {
-            return false;
-        }
-        if timing.stalled != 0 && after(timing.stalled, config.write_timeout) <= now {
-            home.count(Counter::WriteTimeouts);
-            return false;
-        }
-        let mut due = u32::MAX;
-        if timing.drain != 0 && live.connection.state().is_open() {
-            due = due.min(timing.drain);
-        }
-        if timing.closing != 0 {
-            due = due.min(after(timing.closing, config.close_timeout));
-        }
-        if timing.stalled != 0 {
-            due = due.min(after(timing.stalled, config.write_timeout));
-        }
-        if !config.ping_interval.is_zero() && timing.closing == 0 {
-            if timing.pinged != 0 && after(timing.pinged, config.pong_timeout) <= now {
-                // What the peer said may lie there because the handler does not read.
-                if self.io.poll_readable(cx).is_ready() {
-                    timing.heard = now;
-                    timing.pinged = 0;
-                } else {
-                    home.count(Counter::WebSocketPingTimeouts);
-                    return false;
-                }
-            }
-            if timing.pinged == 0 && after(timing.heard, config.ping_interval) <= now {
-                let (connection, out) = live.parts();
-                let _ = connection.send_ping(b"", out);
-                timing.pinged = now;
-            }
-            due = due.min(if timing.pinged == 0 {
-                after(timing.heard, config.ping_interval)
-            } else {
-                after(timing.pinged, config.pong_timeout)
-            });
-        }
-        timing.next = due.max(now + 1);
-        home.set_due(if due == u32::MAX { 0 } else { timing.next });
-        true
-    }
-
     /// Receives and throws away. `Ready(true)` when something was read, `Ready(false)` when the peer is gone.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, limits: &Limits) -> Poll<bool> {
         let Some(live) = self.live.as_deref_mut() else {
@@ -582,8 +484,5 @@ const MIN_READ: usize = 4096;
 
 /// The slices of one vectored write.
 const SLICES: usize = 16;
-
-/// A drain closes sockets over this many ticks.
-const DRAIN_SPREAD: u32 = 8;
 
 const MILLIS_OF_A_TICK: u64 = 250;

@@ -4,7 +4,7 @@
 //!
 //! GET or HEAD of any path gives `OK`; `GET /echo` the request's field lines; POST the body back; OPTIONS
 //! 200; any other method 405. `/s204`, `/s304`, `/stream` (a body of unknown length) and `/cookie` (each
-//! cookie as `name=value`) answer GET.
+//! cookie as `name=value`) answer GET. TLS and HTTP/2 are not spoken yet.
 
 use std::process::ExitCode;
 use wireline::server::Server;

@@ -4,7 +4,7 @@ use crate::http1::connection::Connection;
 use crate::http1::driver::Link;
 use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
-use crate::http1::driver::respond::guarded;
+use crate::http1::driver::panic::guarded;
 use crate::http1::framing::BodyFraming;
 use crate::http1::out::Out;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State};
@@ -281,9 +281,12 @@ impl Active {
             self.begin(cx, request, link);
             return None;
         }
-        let Ok(admission) = guarded(|| link.shared.service.admit(&mut request)) else {
-            self.panicked(link);
-            return None;
+        let admission = match guarded(|| link.shared.service.admit(&mut request)) {
+            Ok(admission) => admission,
+            Err(payload) => {
+                self.panicked(payload, link);
+                return None;
+            }
         };
         if let Err(error) = self
             .protocol
@@ -327,6 +330,8 @@ impl Active {
     pub(crate) fn peer_closed(&mut self, link: &Link) {
         self.touched = true;
         self.ended = true;
+        // From now on the grace counts, whatever was waited for before.
+        self.meter.other = 0;
         link.slot.set_gone();
         if self.protocol.state().request == RequestHalf::Done && !self.read.is_empty() {
             // Whole requests may stand behind the one that is being answered: they are served first.

@@ -18,6 +18,7 @@ mod active;
 pub mod config;
 mod content;
 mod deadline;
+pub mod panic;
 mod respond;
 mod retire;
 
@@ -153,11 +154,11 @@ impl<P: Unpin> Future for Connection<P> {
                         worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
-                            match respond::guarded(|| {
+                            match panic::guarded(|| {
                                 on_upgrade.run(Upgraded::new(http.io, read_ahead))
                             }) {
                                 Ok(future) => me.stage = Stage::Upgraded(future),
-                                Err(_) => worker.counters.add(Counter::HandlerPanics),
+                                Err(payload) => me.link.count_panic(payload),
                             }
                         }
                     }
@@ -168,10 +169,10 @@ impl<P: Unpin> Future for Connection<P> {
                         me.stage = Stage::Ended;
                         continue;
                     }
-                    match respond::guarded(|| future.as_mut().poll(cx)) {
+                    match panic::guarded(|| future.as_mut().poll(cx)) {
                         Ok(Poll::Pending) => return Poll::Pending,
                         Ok(Poll::Ready(())) => {}
-                        Err(_) => me.link.shared.worker.counters.add(Counter::HandlerPanics),
+                        Err(payload) => me.link.count_panic(payload),
                     }
                     me.stage = Stage::Ended;
                 }
@@ -418,7 +419,7 @@ impl Active {
         let mut left = waiting;
         while left > 0 {
             let written = match self.out.as_one() {
-                Some(only) => io.poll_writev(cx, &[IoSlice::new(only)]),
+                Some(only) => io.poll_write_uncounted(cx, only),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let filled = self.out.slices(&mut slices);

@@ -233,7 +233,8 @@ impl Socket {
         }
     }
 
-    fn take(&mut self, len: usize) -> Vec<u8> {
+    /// The next octets.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
         while self.buf.len() < len {
             assert!(
                 self.more(),

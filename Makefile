@@ -6,7 +6,7 @@
 check:
 	.ci/run
 
-# One fuzz target for SECONDS: make fuzz T=head SECONDS=600
+# One fuzz target for SECONDS: make fuzz T=request_head SECONDS=600
 SECONDS ?= 600
 fuzz:
 	@test -n "$(T)" || { echo 'say which target: make fuzz T=NAME, with NAME one of:'; ls fuzz/fuzz_targets | sed 's/\.rs$$//'; exit 2; }

@@ -10,6 +10,8 @@
 //! and each message of at most 16 MiB comes back. `/plain` does not compress, `/takeover` keeps the
 //! compression contexts from message to message, and `/close` takes the first message, `CODE REASON`, for
 //! the Close to end with.
+//!
+//! TLS and HTTP/2 are not spoken yet.
 
 use std::process::ExitCode;
 use wireline::server::Server;
@@ -30,11 +32,12 @@ use wireline::ws::socket::config::Config;
 use http::{Method, StatusCode};
 
 fn main() -> ExitCode {
-    let Some(addr) = std::env::args().nth(1) else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [addr] = arguments.as_slice() else {
         eprintln!("usage: probe HOST:PORT");
         return ExitCode::from(2);
     };
-    let server = Server::new(service_fn(probe)).bind(addr).workers(1);
+    let server = Server::new(service_fn(probe)).bind(addr.as_str());
     let run = server.run_with(|handle| {
         for bound in handle.bound() {
             println!(

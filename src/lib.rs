@@ -21,7 +21,7 @@
 //!
 //! | to do this | look here |
 //! |---|---|
-//! | route requests to handlers | [`Router`], [`extract`] |
+//! | route requests to handlers | [`Router`], [`extract`], [`handler!`] |
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
@@ -38,6 +38,7 @@
 //! | `form` | yes | [`extract::Query`] |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
+//! | `simd` | yes | heads are scanned by vector instructions; without it the same in plain code |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `simd` | yes | UTF-8 checked with vector instructions chosen at run time |

@@ -227,3 +227,27 @@ fn a_parked_handler_holds_at_most_two_kibibytes() {
     let held = held_by_each(b"GET /park HTTP/1.1\r\nHost: a\r\n\r\n", false);
     assert!(held <= 2048, "{held} octets");
 }
+
+/// After an upgrade, too: reads through tokio's trait borrow the thread's buffers.
+#[test]
+fn a_read_of_an_upgraded_connection_allocates_nothing() {
+    let _alone = alone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (mut client, server) = memory::pair(64 * 1024);
+        let mut io = wireline::resource::io::Io::Dyn(Box::new(server));
+        let mut buf = [0; 1000];
+        let mut least = usize::MAX;
+        for _ in 0..4 {
+            let region = Region::new(ALLOCATOR);
+            for len in [1, 2, 1000, 7] {
+                client.write_all(&[b'x'; 1000][..len]).await.unwrap();
+                io.read_exact(&mut buf[..len]).await.unwrap();
+            }
+            least = least.min(region.change().allocations);
+        }
+        assert_eq!(least, 0);
+    });
+}

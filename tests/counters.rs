@@ -192,10 +192,42 @@ async fn one_connection_moves_its_counter_by_one() {
     );
 }
 
-/// Counters whose story takes more than one connection in memory: the tests below, and for descriptors
-/// that run out `out_of_descriptors_the_server_backs_off` of `tests/protocol`. Those of WebSockets have theirs in
-/// `tests/ws_socket.rs` and `tests/ws_handlers.rs`.
-const ELSEWHERE: [Counter; 13] = [
+/// A reset is an I/O error wherever it comes, and ends an incomplete request where a FIN does.
+#[tokio::test(start_paused = true)]
+async fn a_reset_is_counted_for_what_it_cuts_short() {
+    let post = |length: usize| {
+        format!("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nx")
+    };
+    let park = "GET /park HTTP/1.1\r\nHost: a\r\n\r\n";
+    let cases = [
+        ("GET / HTTP/1.1\r\nHo".to_owned(), true, false),
+        (post(9), true, false),
+        (post(100_000), true, true),
+        (park.to_owned(), false, true),
+        // As much read ahead as there may be, behind which a read sees nothing.
+        (format!("{park}{}", "\n".repeat(60_000)), false, true),
+    ];
+    for (request, incomplete, cancelled) in cases {
+        let client = TestClient::new(routes());
+        let mut io = client.connect();
+        send(&mut io, &request).await;
+        pass(0.1).await;
+        io.reset();
+        pass(3.0).await;
+        let case = &request[..request.len().min(60)];
+        assert_eq!(client.connections(), 0, "{case}");
+        let count = |counter| client.count(counter) == 1;
+        assert_eq!(client.count(Counter::IoErrors), 1, "{case}");
+        assert_eq!(count(Counter::IncompleteRequests), incomplete, "{case}");
+        assert_eq!(count(Counter::HandlersCancelled), cancelled, "{case}");
+    }
+}
+
+/// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
+/// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
+/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`. Those of
+/// WebSockets have theirs in `tests/ws_socket.rs` and `tests/ws_handlers.rs`.
+const ELSEWHERE: [Counter; 17] = [
     Counter::WebSocketsOpened,
     Counter::WebSocketsClosedClean,
     Counter::WebSocketsClosedUnclean,
@@ -206,6 +238,10 @@ const ELSEWHERE: [Counter; 13] = [
     Counter::WebSocketRateLimited,
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
+    Counter::AcceptsPaused,
+    Counter::AcceptsPaced,
+    Counter::RefusedInFlight,
+    Counter::ConnectionsRetired,
     Counter::ShedRequests,
     Counter::ShedConnections,
     Counter::ReadsPaused,

@@ -3,6 +3,8 @@
 //! A deadline is never early. The sweep looks four times a second and rates are judged once a second, so that a deadline is late by
 //! less than two seconds; the ranges below say both.
 
+#[path = "deadlines/age.rs"]
+mod age;
 #[path = "deadlines/content.rs"]
 mod content;
 #[path = "deadlines/drain.rs"]
@@ -15,6 +17,8 @@ mod head;
 mod response;
 #[path = "support/talk.rs"]
 mod talk;
+#[path = "support/tapped.rs"]
+mod tapped;
 
 use crate::talk::pass;
 use std::sync::Arc;

@@ -22,6 +22,8 @@ mod s12_listeners;
 mod s13_process;
 #[path = "support/socket.rs"]
 mod socket;
+#[path = "support/tapped.rs"]
+mod tapped;
 
 use crate::socket::{Reply, Socket};
 use std::sync::Arc;
@@ -52,6 +54,22 @@ struct Seen {
     /// Handlers of `/park` that began, and that ended, whether they were done or not.
     parked: AtomicUsize,
     unparked: AtomicUsize,
+    /// Handlers of `/late` and `/until-told` that wait for [`tell`](Self::tell), altogether.
+    waiting: AtomicUsize,
+    tell: tokio::sync::Notify,
+}
+
+impl Seen {
+    /// Waits for [`tell`](Self::tell).
+    async fn told(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.tell.notified().await;
+    }
+
+    /// Lets one handler that waits, or the next one that does, go on.
+    fn tell(&self) {
+        self.tell.notify_one();
+    }
 }
 
 fn serve() -> Served {
@@ -134,7 +152,9 @@ fn routes(seen: Arc<Seen>) -> Routes {
             Response::text("never").with_header("x", "a\r\nset-cookie: stolen")
         })
         .get("/status/{code}", status)
-        .get("/slow/{millis}", slow)
+        .get("/slow/{polls}", slow)
+        .get("/until-closed", until_closed)
+        .get("/until-told", until_told)
         .get("/park", park)
         .get("/panic", async || -> &'static str {
             panic!("for the test")
@@ -150,6 +170,17 @@ fn routes(seen: Arc<Seen>) -> Routes {
         })
         .get("/upgrade", async || {
             Response::upgrade("echo", echo_protocol)
+        })
+        .get("/upgrade/version", async || {
+            Response::upgrade("echo/2", echo_protocol)
+        })
+        .get("/upgrade/layers", async || {
+            Response::upgrade("tls, echo", echo_protocol)
+        })
+        .get("/upgrade/unnamed", async || {
+            let mut response = Response::upgrade("echo", echo_protocol);
+            response.headers_mut().remove("upgrade");
+            response
         })
         .post("/echo", async |mut request: Request| {
             request.collect().await
@@ -205,12 +236,29 @@ async fn status(request: Request) -> Response {
     Response::text("content").with_status(status)
 }
 
+/// Is polled so many times before it answers.
 async fn slow(request: Request) -> &'static str {
-    let millis = request.param("millis").unwrap_or_default();
-    let millis = millis
+    let polls = request.param("polls").unwrap_or_default();
+    let polls = polls
         .bytes()
-        .fold(0, |millis, digit| millis * 10 + u64::from(digit - b'0'));
-    tokio::time::sleep(Duration::from_millis(millis)).await;
+        .fold(0, |polls, digit| polls * 10 + u64::from(digit - b'0'));
+    for _ in 0..polls {
+        tokio::task::yield_now().await;
+    }
+    "slow"
+}
+
+/// Answers when the client has closed its side.
+async fn until_closed(request: Request) -> &'static str {
+    request.closed().await;
+    "slow"
+}
+
+/// Answers when the test says so.
+async fn until_told(
+    wireline::extract::State(seen): wireline::extract::State<Arc<Seen>>,
+) -> &'static str {
+    seen.told().await;
     "slow"
 }
 
@@ -238,8 +286,12 @@ async fn length(mut request: Request) -> Result<String, Error> {
     Ok(length.to_string())
 }
 
-async fn late(mut request: Request) -> Result<String, Error> {
-    tokio::time::sleep(Duration::from_millis(300)).await;
+/// Reads its content when the test says so.
+async fn late(
+    wireline::extract::State(seen): wireline::extract::State<Arc<Seen>>,
+    mut request: Request,
+) -> Result<String, Error> {
+    seen.told().await;
     Ok(request.collect().await?.len().to_string())
 }
 

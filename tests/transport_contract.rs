@@ -408,6 +408,71 @@ async fn content_of_reply(peer: &mut Box<dyn Peer>) -> Vec<u8> {
     content
 }
 
+/// A reader of tokio's may have room for an octet or for a megabyte: nothing is lost, and nothing comes twice.
+async fn tokios_reads_take_what_they_have_room_for(pair: Pair) {
+    let Pair {
+        mut peer,
+        under_test,
+    } = pair;
+    let mut io = Io::Dyn(under_test);
+    let sent: Vec<u8> = (0..50_000_u32).map(|at| (at % 251) as u8).collect();
+    let copy = sent.clone();
+    let writer = tokio::spawn(async move {
+        peer.write_all(&copy).await.unwrap();
+        peer.shutdown().await.unwrap();
+        peer
+    });
+    let mut got = Vec::new();
+    for room in [1, 2, 3, 1000, 16_383, 16_384, 16_385, 100_000]
+        .iter()
+        .cycle()
+    {
+        let mut buf = vec![0; *room];
+        let len = within(io.read(&mut buf)).await.unwrap();
+        if len == 0 {
+            break;
+        }
+        got.extend_from_slice(&buf[..len]);
+    }
+    assert!(got == sent, "{} of {}", got.len(), sent.len());
+    drop(writer.await.unwrap());
+}
+
+/// A transport that breaks the contract is found out, and its octets are not silently lost.
+#[tokio::test]
+async fn a_read_beyond_the_buffer_is_an_error() {
+    struct Greedy;
+    impl Transport for Greedy {
+        fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_read(
+            &mut self,
+            _: &mut Context<'_>,
+            buf: &mut BytesMut,
+        ) -> Poll<io::Result<usize>> {
+            buf.extend_from_slice(&[b'x'; 100]);
+            Poll::Ready(Ok(100))
+        }
+        fn poll_writev(
+            &mut self,
+            _: &mut Context<'_>,
+            _: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+    let mut io = Io::Dyn(Box::new(Greedy));
+    assert!(io.read(&mut [0; 3]).await.is_err());
+    assert_eq!(io.read(&mut [0; 100]).await.unwrap(), 100);
+}
+
 /// Writes everything and flushes, as a driver does.
 async fn write_all(under_test: &mut Box<dyn Transport>, pieces: &[&[u8]]) {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -453,6 +518,7 @@ macro_rules! contract {
                 a_flush_holds_nothing_back
                 a_reset_is_an_error
                 it_works_through_tokios_traits
+                tokios_reads_take_what_they_have_room_for
                 the_driver_serves_over_it
             ]
         )*}

@@ -3,12 +3,11 @@
 use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use wireline::app::App;
-use wireline::extract::Path;
+use wireline::extract::{Json, Path};
 use wireline::router::Router;
 use wireline::server::Server;
 use wireline::service::body::{Body, BodyError};
@@ -27,7 +26,7 @@ use wireline::ws::socket::{SocketError, WebSocket};
 struct Args {
     /// Where to listen.
     #[arg(long, value_name = "HOST:PORT")]
-    addr: SocketAddr,
+    addr: String,
     /// Worker threads, each with a runtime and a socket of its own.
     #[arg(long, default_value_t = 1)]
     workers: usize,
@@ -57,7 +56,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         Server::new(router().build()?)
     };
     let server = server
-        .bind(args.addr)
+        .bind(args.addr.as_str())
         .workers(args.workers)
         .max_connections(args.max_connections);
     server.run_with(|handle| {
@@ -115,8 +114,8 @@ struct Message {
     message: &'static str,
 }
 
-async fn json() -> Result<Response, wireline::service::error::Error> {
-    Response::json(&Message {
+async fn json() -> Json<Message> {
+    Json(Message {
         message: "Hello, World!",
     })
 }

@@ -33,7 +33,7 @@ enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Where to listen; may be given several times. Port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT|unix:PATH", default_value = "127.0.0.1:8000", value_parser = place)]
+    #[arg(long, value_name = "HOST:PORT|unix:PATH|systemd", default_value = "127.0.0.1:8000", value_parser = place)]
     pub(crate) addr: Vec<String>,
     /// Worker threads, 1 to 1024 [default: one for each core]
     #[arg(long, value_name = "N", value_parser = workers)]
@@ -96,7 +96,7 @@ fn place(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let Some((_, port)) = text.rsplit_once(':').filter(|_| !text.starts_with("unix:")) else {
-        return Err("expected HOST:PORT, :PORT or unix:PATH".to_owned());
+        return Err("expected HOST:PORT, :PORT, unix:PATH or systemd".to_owned());
     };
     match number::decimal(port.as_bytes()) {
         Some(0..=65_535) => Ok(text.to_owned()),

@@ -199,6 +199,13 @@ impl Connection {
         })
     }
 
+    /// Makes the present request the last one: its response says `Connection: close`, and nothing after it is
+    /// interpreted (RFC 9112 §9.6). It changes nothing once the response has begun.
+    #[cold]
+    pub fn last_request(&mut self) {
+        let _ = self.state.apply(Transition::LastRequest);
+    }
+
     /// The peer will send nothing more.
     ///
     /// # Errors
@@ -322,7 +329,8 @@ impl Connection {
         &mut self,
         content_type: &HeaderValue,
         lines: Option<&PavedLines>,
-        content: &Bytes,
+        content: &[u8],
+        owner: Option<&Bytes>,
         stamp: &mut Stamp,
         out: &mut Out,
     ) -> bool {
@@ -343,7 +351,7 @@ impl Connection {
             lines,
             stamp,
         );
-        out.push_shared(content);
+        out.push_shared(content, owner);
         self.sending = BodyFraming::Length(0);
         self.state.apply(Transition::ResponseEnd).is_ok()
     }

@@ -22,6 +22,8 @@ pub struct RequestHead {
     pub(crate) target: RequestTarget,
     pub(crate) fields: Vec<Field>,
     pub(crate) semantics: framing::Semantics,
+    /// The protocols of an offer to upgrade, as a list: the fields themselves go to the handler.
+    offered: Vec<u8>,
     known_host: Vec<u8>,
 }
 
@@ -90,6 +92,46 @@ impl RequestHead {
     pub const fn offers_upgrade(&self) -> bool {
         self.semantics.upgrade
     }
+
+    /// Whether the client offers to upgrade to this protocol, a name or `name/version`. Names are compared
+    /// without regard to case, versions where both sides give one (RFC 9110 §7.8).
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use wireline::http1::{connection::Connection, limits::Limits};
+    ///
+    /// let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: WebSocket, a/1\r\n\r\n";
+    /// let mut connection = Connection::default();
+    /// connection.receive(&mut BytesMut::from(&head[..]), &Limits::default()).unwrap();
+    /// let head = connection.head();
+    /// assert!(head.offers_protocol(b"websocket") && head.offers_protocol(b"a/1"));
+    /// assert!(!head.offers_protocol(b"a/2") && !head.offers_protocol(b"h2c"));
+    /// ```
+    pub fn offers_protocol(&self, protocol: &[u8]) -> bool {
+        let (name, version) = name_and_version(protocol);
+        self.semantics.upgrade
+            && grammar::list(&self.offered)
+                .map(name_and_version)
+                .any(|(offered, of_version)| {
+                    name.eq_ignore_ascii_case(offered)
+                        && (version.is_none() || of_version.is_none() || version == of_version)
+                })
+    }
+
+    #[cold]
+    fn keep_offer(&mut self, block: &[u8]) {
+        self.offered.clear();
+        for field in self.fields.iter().filter(|it| it.is(b"upgrade", block)) {
+            self.offered.extend_from_slice(field.value(block));
+            self.offered.push(b',');
+        }
+    }
+}
+
+/// The two parts of `protocol-name [ "/" protocol-version ]`.
+fn name_and_version(protocol: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut parts = protocol.splitn(2, |octet| *octet == b'/');
+    (parts.next().unwrap_or_default(), parts.next())
 }
 
 /// The resumable parser of a head. It keeps its place between reads.
@@ -148,6 +190,9 @@ impl HeadParser {
             return Ok(None);
         };
         head.semantics = framing::request(buf, &head.fields, head.minor, &mut head.known_host)?;
+        if head.semantics.upgrade {
+            head.keep_offer(buf);
+        }
         *self = Self::default();
         Ok(Some(end))
     }

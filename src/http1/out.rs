@@ -14,6 +14,8 @@ pub struct Out {
     /// Large pieces, each with the index in `buf` that it stands before.
     shared: VecDeque<(usize, Bytes)>,
     shared_len: usize,
+    /// How much of the first large piece was written; its block stays whole until all of it is.
+    front_written: usize,
 }
 
 impl Out {
@@ -34,13 +36,12 @@ impl Out {
         }
     }
 
-    /// Appends a piece that its owner keeps: copied when it is small, else counted once more.
+    /// Appends a piece: copied when it is small or nobody shares it, else its owner is counted once more.
     #[inline]
-    pub(crate) fn push_shared(&mut self, piece: &Bytes) {
-        if piece.len() < SHARED_FROM {
-            self.buf.extend_from_slice(piece);
-        } else {
-            self.push(piece.clone());
+    pub(crate) fn push_shared(&mut self, piece: &[u8], owner: Option<&Bytes>) {
+        match owner {
+            Some(owner) if piece.len() >= SHARED_FROM => self.push(owner.clone()),
+            _ => self.buf.extend_from_slice(piece),
         }
     }
 
@@ -58,7 +59,7 @@ impl Out {
 
     /// The octets that this queue keeps allocated, for the byte budget.
     pub(crate) fn held(&self) -> usize {
-        self.buf.capacity() + self.shared_len
+        self.buf.capacity() + self.shared_len + self.front_written
     }
 
     /// What waits, when it lies side by side.
@@ -98,11 +99,13 @@ impl Out {
             let taken = piece.len().min(count);
             piece.advance(taken);
             self.shared_len -= taken;
+            self.front_written += taken;
             count -= taken;
             if !piece.is_empty() {
                 return;
             }
             self.shared.pop_front();
+            self.front_written = 0;
         }
         self.at = (self.at + count).min(self.buf.len());
         if self.at == self.buf.len() {
@@ -118,6 +121,7 @@ impl Out {
         self.at = 0;
         self.shared.clear();
         self.shared_len = 0;
+        self.front_written = 0;
     }
 
     /// Everything that waits, as one vector; for tests and for callers without vectored writes.
@@ -140,6 +144,18 @@ const KEPT: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is left of a piece keeps all of it allocated.
+    #[test]
+    fn a_piece_is_held_whole_until_it_is_written() {
+        let mut out = Out::default();
+        out.push(Bytes::from(vec![b'a'; 5000]));
+        out.push(Bytes::from(vec![b'b'; 7000]));
+        for (written, held) in [(1, 12_000), (4998, 12_000), (1, 7000), (6999, 7000), (1, 0)] {
+            out.advance(written);
+            assert_eq!(out.held(), held);
+        }
+    }
 
     /// Any cutting of the writes leaves the same octets in the same order.
     #[test]

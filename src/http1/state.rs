@@ -79,6 +79,8 @@ pub enum Transition {
     },
     /// The request's content has ended.
     RequestEnd,
+    /// No request after the present one is answered.
+    LastRequest,
     /// The message is refused: nothing more is read, one error response may be sent.
     Refuse,
     /// An interim response (1xx but 101) was sent.
@@ -135,6 +137,12 @@ impl State {
                 request: Req::Done,
                 response,
                 life: self.life,
+            },
+            // RFC 9112 §9.6: the response says so, which is why it must not have begun.
+            (Transition::LastRequest, request, Res::AwaitingFinal) => Self {
+                request,
+                response: Res::AwaitingFinal,
+                life: MustClose,
             },
             // A fault in the head has no response half yet; a fault in the body meets whatever was sent.
             (Transition::Refuse, Req::Idle, Res::Idle) => Self {

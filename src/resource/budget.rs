@@ -1,4 +1,5 @@
-//! The process-wide budget of buffered octets: what every connection together may hold.
+//! The budget of buffered octets: what all connections together may hold. Servers of one process may share
+//! one ([`Server::budget`](crate::server::Server::budget)).
 //!
 //! A connection is charged for what it keeps while it waits: its read buffer, what it has not yet
 //! written, the parts of a body that nobody took. A request that is answered in one go charges nothing,
@@ -13,9 +14,10 @@ pub enum Pressure {
     Low,
     /// From 80 % on: connections that hold much stop reading.
     High,
-    /// From 95 % on: new requests are answered 503.
+    /// From 95 % on: new requests are answered 503, and the connections that hold most and wait for
+    /// their peer are closed.
     Shedding,
-    /// From 98 % on: the connections that hold most are closed.
+    /// From 98 % on: the connections that hold most are closed, whatever they wait for.
     Critical,
 }
 
@@ -61,6 +63,11 @@ impl Budget {
         } else if before > after {
             self.used.fetch_sub(before - after, Ordering::Relaxed);
         }
+    }
+
+    /// The octets that may be charged altogether.
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The octets charged at present.

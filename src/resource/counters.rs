@@ -29,6 +29,14 @@ counters! {
     /// Connections answered 503 or closed because a limit of connections was reached, or no descriptor
     /// was left.
     ConnectionsRefused = "connections_refused",
+    /// Requests answered 503 because `max_in_flight` others were being answered.
+    RefusedInFlight = "refused_in_flight",
+    /// Times that accepting stopped because all places were taken, where connections wait for one.
+    AcceptsPaused = "accepts_paused",
+    /// Times that accepting stopped because connections came faster than `accept_rate`.
+    AcceptsPaced = "accepts_paced",
+    /// Connections that ended with a response because of their age or their number of requests.
+    ConnectionsRetired = "connections_retired",
     /// Accept calls that failed (out of descriptors, for one).
     AcceptErrors = "accept_errors",
     /// Requests whose head was accepted.

@@ -55,6 +55,15 @@ mod tests {
             "a pinned block was handed out again"
         );
         drop(slice);
+        // A part of a block is the block again.
+        let (pointer, mut part) = (other.as_ptr(), other);
+        drop(part.split_off(3));
+        assert_eq!(part.capacity(), 3);
+        part.extend_from_slice(b"all");
+        give(part);
+        let other = take();
+        assert_eq!((other.as_ptr(), other.len()), (pointer, 0));
+        assert!(other.capacity() >= READ_BUFFER);
         let pointer = other.as_ptr();
         give(other);
         assert_eq!(take().as_ptr(), pointer);

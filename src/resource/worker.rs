@@ -56,6 +56,12 @@ pub struct Slot {
     due: AtomicU32,
     index: u32,
     held: AtomicUsize,
+    /// The tick since which the connection waits for its peer; 0 while it does not.
+    waits: AtomicU32,
+    /// The tick from which on the connection is to end with its next response; 0 for never.
+    old: AtomicU32,
+    /// How many requests were counted.
+    requests: AtomicU32,
     shed: AtomicBool,
     waker: OnceLock<Waker>,
     info: ConnInfo,
@@ -129,6 +135,12 @@ impl Worker {
         self.slots().live
     }
 
+    /// The octets that one connection may hold when the budget runs short: half of what is there for each,
+    /// because a buffer that grows takes more than what has come.
+    pub fn share(&self) -> usize {
+        self.budget.limit() / 2 / self.live().max(1)
+    }
+
     /// Waits until there is no connection.
     ///
     /// Cancel safe: waiting again later misses nothing.
@@ -154,6 +166,9 @@ impl Worker {
             due: AtomicU32::new(0),
             index,
             held: AtomicUsize::new(0),
+            waits: AtomicU32::new(0),
+            old: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
             shed: AtomicBool::new(false),
             waker: OnceLock::new(),
             info,
@@ -199,6 +214,8 @@ impl Worker {
     pub async fn sweep(self: Arc<Self>) {
         let (occupied, worker) = (self.occupied.clone(), Arc::downgrade(&self));
         drop(self);
+        // For how many ticks in a row new requests have been refused.
+        let mut short = 0;
         loop {
             if worker.upgrade().is_some_and(|worker| worker.live() == 0) {
                 occupied.notified().await;
@@ -209,9 +226,16 @@ impl Worker {
             };
             worker.refresh();
             worker.wake_overdue();
-            if worker.budget.pressure() == Pressure::Critical {
-                worker.shed_largest();
+            let pressure = worker.budget.pressure();
+            if pressure < Pressure::Shedding {
+                short = 0;
+                continue;
             }
+            short += 1;
+            let stalled = if short > SHORT { 0 } else { STALLED };
+            worker.shed_largest(|slot| {
+                pressure == Pressure::Critical || slot.has_waited(worker.now(), stalled)
+            });
         }
     }
 
@@ -237,13 +261,14 @@ impl Worker {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Marks the connections that hold most, until what they hold would bring the budget down.
-    fn shed_largest(&self) {
+    /// Marks those of the connections that hold most, until what they hold would bring the budget down.
+    fn shed_largest(&self, may_go: impl Fn(&Slot) -> bool) {
         let mut held: Vec<(usize, Arc<Slot>)> = self
             .slots()
             .table
             .iter()
             .flatten()
+            .filter(|slot| slot.is_shed() || may_go(slot))
             .map(|slot| (slot.held.load(Ordering::Relaxed), slot.clone()))
             .collect();
         held.sort_unstable_by_key(|(octets, _)| std::cmp::Reverse(*octets));
@@ -317,6 +342,36 @@ impl Slot {
         due != 0 && due <= now
     }
 
+    /// Remembers since when the connection waits for its peer, to send or to take; 0 when it does not.
+    #[inline]
+    pub fn set_waits(&self, since: u32) {
+        self.waits.store(since, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has waited for its peer for at least so many ticks.
+    fn has_waited(&self, now: u32, ticks: u32) -> bool {
+        let since = self.waits.load(Ordering::Relaxed);
+        since != 0 && now.saturating_sub(since) >= ticks
+    }
+
+    /// Sets the tick from which on the connection is to end with its next response; 0 is never.
+    pub fn set_old(&self, tick: u32) {
+        self.old.store(tick, Ordering::Relaxed);
+    }
+
+    /// Whether that tick has come.
+    pub fn is_old(&self, now: u32) -> bool {
+        let old = self.old.load(Ordering::Relaxed);
+        old != 0 && old <= now
+    }
+
+    /// Counts one more request of this connection; gives how many there were with it.
+    pub fn count_request(&self) -> u32 {
+        let requests = self.requests.load(Ordering::Relaxed).saturating_add(1);
+        self.requests.store(requests, Ordering::Relaxed);
+        requests
+    }
+
     /// Whether this connection has to go because it holds more than its share of a budget that is used up.
     #[inline]
     pub fn is_shed(&self) -> bool {
@@ -360,6 +415,13 @@ impl Slot {
         self.held.load(Ordering::Relaxed)
     }
 }
+
+/// How long a connection has waited for its peer, in ticks, when it is closed for others' new requests.
+const STALLED: u32 = 2;
+
+/// For how many ticks new requests are refused before whoever lets us wait at all is closed for them: a
+/// peer that sends or takes an octet in each tick is never stalled.
+const SHORT: u32 = 4;
 
 /// `after` in whole ticks, rounded up, and one more because the present tick has already begun.
 #[inline]

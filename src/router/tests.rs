@@ -1,6 +1,9 @@
 //! The router as its users see it.
 
 use super::*;
+use crate::extract::Path;
+use crate::handler;
+use crate::service::error::{Error, Result};
 use crate::service::handler::Service;
 use crate::service::middleware::Next;
 use crate::service::request::Request;
@@ -110,6 +113,71 @@ fn a_conflict_names_both_patterns() {
     assert!(error.to_string().contains("get/x"), "{error}");
 }
 
+/// Two functions that take a state and give a group, and a controller's methods of every kind.
+#[tokio::test]
+async fn s50_s51_groups_from_functions_and_methods_of_controllers() {
+    struct Users {
+        names: Vec<String>,
+    }
+
+    impl Users {
+        async fn count(&self) -> String {
+            self.names.len().to_string()
+        }
+
+        async fn name(&self, Path(id): Path<usize>) -> Result<String> {
+            tokio::task::yield_now().await;
+            let name = self.names.get(id).cloned();
+            name.ok_or_else(|| Error::new(StatusCode::NOT_FOUND, "nobody"))
+        }
+
+        async fn line(&self, request: Request) -> String {
+            format!("{} {}", request.method(), request.path())
+        }
+
+        async fn rename(&self, Path(id): Path<usize>, method: Method, request: Request) -> String {
+            format!("{method} {} {}", self.names[id], request.path())
+        }
+    }
+
+    fn users(users: &Arc<Users>) -> Router {
+        Router::new()
+            .get("/count", handler!(users, count()))
+            .get("/{id}", handler!(users, name))
+            .put("/{id}", handler!(users, rename(id, method, request)))
+            .post("/{id}", handler!(users.clone(), line))
+    }
+
+    fn lengths(users: Arc<Users>) -> Router {
+        Router::new().get("/", move || {
+            let count = users.names.len();
+            async move { count.to_string() }
+        })
+    }
+
+    let all = Arc::new(Users {
+        names: vec!["Ada".to_owned(), "Grace".to_owned()],
+    });
+    let routes = Router::new()
+        .nest("/users", users(&all))
+        .nest("/lengths", lengths(all.clone()))
+        .build()
+        .expect("valid");
+    for (method, path, status, text) in [
+        (Method::GET, "/users/count", StatusCode::OK, "2"),
+        (Method::GET, "/users/1", StatusCode::OK, "Grace"),
+        (Method::GET, "/users/2", StatusCode::NOT_FOUND, "nobody"),
+        (Method::PUT, "/users/0", StatusCode::OK, "PUT Ada /users/0"),
+        (Method::POST, "/users/0", StatusCode::OK, "POST /users/0"),
+        (Method::GET, "/lengths", StatusCode::OK, "2"),
+    ] {
+        let expected = (status, text.to_owned());
+        assert_eq!(ask(&routes, method, path).await, expected, "{path}");
+    }
+    drop(routes);
+    assert_eq!(Arc::strong_count(&all), 1, "a handler outlives its routes");
+}
+
 #[tokio::test]
 async fn s49_s61_s62_groups_have_their_own_middleware() {
     async fn mark(name: &'static str, request: Request, next: Next) -> Response {
@@ -161,11 +229,15 @@ async fn s64_s65_s66_s67_middleware_may_answer_change_and_pass_on() {
         }
         request.set_extension("who", "first");
         request.set_extension("who", "second");
+        request.set_method(Method::PUT);
+        request.headers_mut().remove("x-pass");
         Ok(next.run(request).await)
     }
     let routes = Router::new()
         .middleware(gate)
         .get("/", async |request: Request| {
+            assert_eq!(*request.method(), Method::PUT);
+            assert!(request.header("x-pass").is_none());
             request.extension("who").unwrap_or("nobody").to_owned()
         })
         .build()

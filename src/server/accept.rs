@@ -8,6 +8,7 @@ use crate::server::bind::Listener;
 use crate::server::config::Full;
 use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
+use http::HeaderValue;
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -15,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -93,27 +94,41 @@ pub(super) async fn accept(
 ) {
     let mut pause = FIRST_PAUSE;
     let mut spare = Spare::take();
+    // Out of descriptors, no refused client keeps one until somebody has left.
+    let mut exhausted = false;
     loop {
-        let reserved = match full {
-            Full::Refuse => None,
-            Full::Wait => match stop.unless(permits.take()).await {
-                Some(permit) => Some(permit),
-                None => return drain_backlog(&listener, &mut sink, &permits).await,
-            },
-        };
         let Some(accepted) = stop.unless(listener.accept()).await else {
-            drop(reserved);
             return drain_backlog(&listener, &mut sink, &permits).await;
         };
         match accepted {
             Ok((io, info)) => {
                 pause = FIRST_PAUSE;
-                admit(io, info, reserved.or_else(|| permits.try_take()), &mut sink);
+                let mut permit = permits.try_take();
+                let mut stopped = false;
+                if permit.is_none() && full == Full::Wait {
+                    // This one waits here, without having been read from, and everybody else in the kernel.
+                    // A place is never kept for who might come: it may be wanted at another listener.
+                    sink.shared().worker.counters.add(Counter::AcceptsPaused);
+                    permit = stop.unless(permits.take()).await;
+                    stopped = permit.is_none();
+                }
+                exhausted &= permit.is_none();
+                admit(io, info, permit, &mut sink, exhausted);
+                if stopped {
+                    return drain_backlog(&listener, &mut sink, &permits).await;
+                }
+                if let Some(wait) = permits.accepted() {
+                    sink.shared().worker.counters.add(Counter::AcceptsPaced);
+                    if stop.unless(tokio::time::sleep(wait)).await.is_none() {
+                        return drain_backlog(&listener, &mut sink, &permits).await;
+                    }
+                }
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
                 // Out of descriptors or memory: trying again at once would only burn the core.
                 sink.shared().worker.counters.add(Counter::AcceptErrors);
+                exhausted |= is_out_of_descriptors(&error);
                 if full == Full::Refuse && is_out_of_descriptors(&error) {
                     spare = refuse_waiting(&listener, spare, sink.shared()).await;
                 }
@@ -131,15 +146,15 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
     for _ in 0..BACKLOG_DRAIN {
         let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         let Ok(Ok((io, info))) = waiting else { return };
-        admit(io, info, permits.try_take(), sink);
+        admit(io, info, permits.try_take(), sink, false);
     }
 }
 
 /// Serves a connection that has a place, and whose address has not had too many.
-fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink) {
+fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink, is_exhausted: bool) {
     match permit.and_then(|permit| permit.of(info.peer)) {
         Some(permit) => sink.serve(io, info, permit),
-        None => refuse(io, sink.shared()),
+        None => refuse(io, sink.shared(), is_exhausted),
     }
 }
 
@@ -163,49 +178,72 @@ async fn refuse_waiting(
     for _ in 0..REFUSED_AT_ONCE {
         drop(spare.take());
         let accepted = {
-            let mut accept = pin!(listener.accept());
+            // Tokio would make it wait before all are told; the loop has an end.
+            let mut accept = pin!(tokio::task::unconstrained(listener.accept()));
             poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await
         };
         let Poll::Ready(Ok((io, _))) = accepted else {
             break;
         };
         shared.worker.counters.add(Counter::ConnectionsRefused);
-        refuse_at_once(&io);
+        refuse_at_once(&io, &shared.config.server);
         drop(io);
         spare = Spare::take();
     }
     spare.or_else(Spare::take)
 }
 
-/// Tells a client that there is no room, and gives it a short time in which to read that.
-fn refuse(io: Io, shared: &Arc<Shared>) {
+/// Tells a client that there is no room, and gives it a short time in which to read that, unless
+/// descriptors are too scarce for it.
+fn refuse(io: Io, shared: &Arc<Shared>, is_exhausted: bool) {
     shared.worker.counters.add(Counter::ConnectionsRefused);
-    if let Some(lingering) = Lingering::take() {
-        tokio::spawn(tokio::time::timeout(REFUSED_LINGER, say_no(io, lingering)));
+    if !is_exhausted && let Some(lingering) = Lingering::take() {
+        let answer = refusal(&shared.config.server);
+        let said = say_no(io, answer, lingering);
+        tokio::spawn(tokio::time::timeout(REFUSED_LINGER, said));
         return;
     }
-    // Too many are being told already.
-    refuse_at_once(&io);
+    // Or too many are being told already.
+    refuse_at_once(&io, &shared.config.server);
 }
 
 /// One write that does not wait, and nothing is held. What the client has sent is read if it is here:
 /// left unread it would turn the close into a reset, which may overtake the answer.
-fn refuse_at_once(io: &Io) {
+fn refuse_at_once(io: &Io, server: &HeaderValue) {
     let mut buf = [0; 4096];
+    let answer = refusal(server);
     let _ = match io {
         Io::Tcp(stream) => stream
-            .try_write(REFUSAL)
+            .try_write(&answer)
             .and_then(|_| stream.try_read(&mut buf)),
         Io::Unix(stream) => stream
-            .try_write(REFUSAL)
+            .try_write(&answer)
             .and_then(|_| stream.try_read(&mut buf)),
         Io::Dyn(_) => Ok(0),
     };
 }
 
+/// The answer to a connection that cannot be served. Like every other it says when it was made (RFC 9110
+/// §6.6.1).
+fn refusal(server: &HeaderValue) -> Vec<u8> {
+    let mut answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+         retry-after: 1\r\nconnection: close\r\ndate: {}\r\n",
+        REFUSED_TEXT.len(),
+        httpdate::fmt_http_date(SystemTime::now()),
+    )
+    .into_bytes();
+    if !server.is_empty() {
+        answer.extend_from_slice(&[b"server: ", server.as_bytes(), b"\r\n"].concat());
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(REFUSED_TEXT.as_bytes());
+    answer
+}
+
 /// Answers, and reads what the client sent anyway, so that the answer is not lost to a reset.
-async fn say_no(mut io: Io, _lingering: Lingering) -> io::Result<()> {
-    io.write_all(REFUSAL).await?;
+async fn say_no(mut io: Io, answer: Vec<u8>, _lingering: Lingering) -> io::Result<()> {
+    io.write_all(&answer).await?;
     io.shutdown().await?;
     let mut buf = [0; 512];
     while io.read(&mut buf).await? > 0 {}
@@ -247,7 +285,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nretry-after: 1\r\nconnection: close\r\n\r\ntoo many connections\n";
+const REFUSED_TEXT: &str = "too many connections\n";
 
 /// How many refused connections of the process may linger.
 const MAX_REFUSED: usize = 256;
@@ -294,7 +332,7 @@ mod tests {
             service: Arc::new(service_fn(async |_| "hello")),
             config: Arc::new(Config::default().settled()),
         }));
-        let permits = Permits::new(10, Some(1));
+        let permits = Permits::new(10, Some(1), None);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let ask = async |client: &mut TcpStream, last: &str| {
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {last}\r\n\r\n");
@@ -305,14 +343,14 @@ mod tests {
         };
 
         let (mut first, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut first, "keep-alive").await, "HTTP/1.1 200");
         let (mut second, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut second, "close").await, "HTTP/1.1 503");
         assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
         let (mut other, io, info) = come_from(&listener, [192, 0, 2, 2]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut other, "close").await, "HTTP/1.1 200");
 
         // When the first is gone its address has its place again.
@@ -321,7 +359,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let (mut third, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
-        admit(io, info, permits.try_take(), &mut sink);
+        admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut third, "close").await, "HTTP/1.1 200");
         assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 1);
     }

@@ -17,6 +17,13 @@ pub struct ServerConfig {
     pub max_connections_per_address: Option<usize>,
     /// What happens beyond the limit of connections. Default [`Full::Refuse`].
     pub when_full: Full,
+    /// Connections accepted in a second, over all listeners; those that come faster wait in the kernel's
+    /// backlog. A tenth of a second's worth may come at once. Default `None`: no limit.
+    pub accept_rate: Option<u32>,
+    /// Requests that are with their handlers at the same time; each further one gets 503 with
+    /// `Retry-After`, and its connection goes on. A request is with its handler until the handler has
+    /// answered; what a streamed content still sends then is not counted. Default `None`: no limit.
+    pub max_in_flight: Option<usize>,
     /// Octets that all connections together may hold while they wait. Default 256 MiB.
     pub memory_budget: usize,
     /// How long a drain waits for what was begun. Default 30 s.
@@ -31,7 +38,8 @@ pub struct ServerConfig {
 pub enum Full {
     /// It is answered 503 with `Retry-After` and closed.
     Refuse,
-    /// It waits in the kernel's backlog until another one ends.
+    /// It waits until another one ends: the first at each listener is accepted and not read from, the
+    /// others are in the kernel's backlog.
     Wait,
 }
 
@@ -41,6 +49,8 @@ impl Default for ServerConfig {
             max_connections: 1024,
             max_connections_per_address: None,
             when_full: Full::Refuse,
+            accept_rate: None,
+            max_in_flight: None,
             memory_budget: 256 * 1024 * 1024,
             shutdown_timeout: Duration::from_secs(30),
             backlog: 4096,

@@ -1,7 +1,7 @@
 //! The running server from outside: stop it, look at it.
 
 use crate::resource::budget::Budget;
-use crate::resource::counters::Counter;
+use crate::resource::counters::{Counter, Counters};
 use crate::resource::worker::{Phase, Worker};
 use crate::server::bind::Bound;
 use std::fmt;
@@ -35,6 +35,8 @@ struct Inner {
     workers: Mutex<Vec<Arc<Worker>>>,
     budget: Arc<Budget>,
     bound: Vec<Bound>,
+    /// What is counted apart from any worker.
+    counters: Arc<Counters>,
     live: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
@@ -42,6 +44,7 @@ impl Handle {
     pub(super) fn new(
         budget: Arc<Budget>,
         bound: Vec<Bound>,
+        counters: Arc<Counters>,
         live: impl Fn() -> usize + Send + Sync + 'static,
     ) -> Self {
         let stage = watch::Sender::new(Phase::Running);
@@ -51,6 +54,7 @@ impl Handle {
                 workers: Mutex::default(),
                 budget,
                 bound,
+                counters,
                 live: Box::new(live),
             }),
         }
@@ -98,8 +102,10 @@ impl Handle {
     }
 
     pub(super) fn add_worker(&self, worker: Arc<Worker>) {
+        // Under the lock, so that a stage that begins now is either seen here or told to this worker.
+        let mut workers = self.workers();
         worker.enter(*self.inner.stage.borrow());
-        self.workers().push(worker);
+        workers.push(worker);
     }
 
     pub(super) fn stop_signal(&self) -> Stop {
@@ -124,14 +130,17 @@ impl Handle {
     }
 
     fn enter(&self, phase: Phase) {
+        // The workers first: a handler that waits for the end may answer as soon as it is told, and its
+        // response has to say `close`.
+        let workers = self.workers();
+        for worker in workers.iter() {
+            worker.enter(phase);
+        }
         self.inner.stage.send_if_modified(|stage| {
             let moved = phase > *stage;
             *stage = phase.max(*stage);
             moved
         });
-        for worker in self.workers().iter() {
-            worker.enter(phase);
-        }
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Worker>>> {
@@ -170,11 +179,13 @@ pub struct Metrics {
 impl Metrics {
     /// One counter.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.handle
+        let of_workers: u64 = self
+            .handle
             .workers()
             .iter()
             .map(|worker| worker.counters.get(counter))
-            .sum()
+            .sum();
+        of_workers + self.handle.inner.counters.get(counter)
     }
 
     /// All counters with their names.

@@ -11,8 +11,10 @@ mod accept;
 pub mod bind;
 pub mod config;
 mod handle;
+mod in_flight;
 #[cfg(not(feature = "signal"))]
 mod no_signal;
+mod pace;
 mod permit;
 mod run;
 #[cfg(feature = "signal")]

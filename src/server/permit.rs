@@ -1,11 +1,13 @@
-//! How many connections there may be, altogether and of one address.
+//! How many connections there may be, altogether and of one address, and how fast they may come.
 
 use crate::resource::addr::PeerAddr;
+use crate::server::pace::Pace;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The count of live connections of a server, and its limits.
@@ -15,6 +17,7 @@ pub(super) struct Permits {
     live: AtomicUsize,
     released: Notify,
     addresses: Option<Addresses>,
+    pace: Option<Pace>,
 }
 
 /// One connection's place; dropping it gives the place back.
@@ -26,8 +29,9 @@ pub(super) struct Permit {
 }
 
 impl Permits {
-    /// At most `limit` connections, and at most `of_address` of one address, if that is limited.
-    pub(super) fn new(limit: usize, of_address: Option<usize>) -> Arc<Self> {
+    /// At most `limit` connections, at most `of_address` of one address and no faster than `pace`, if
+    /// those are limited.
+    pub(super) fn new(limit: usize, of_address: Option<usize>, pace: Option<Pace>) -> Arc<Self> {
         Arc::new(Self {
             limit,
             live: AtomicUsize::new(0),
@@ -36,6 +40,7 @@ impl Permits {
                 limit,
                 live: Mutex::default(),
             }),
+            pace,
         })
     }
 
@@ -61,6 +66,11 @@ impl Permits {
             }
             released.await;
         }
+    }
+
+    /// A connection was accepted: how long to wait before the next one, if at all.
+    pub(super) fn accepted(&self) -> Option<Duration> {
+        self.pace.as_ref()?.accepted()
     }
 
     pub(super) fn live(&self) -> usize {
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn one_address_has_its_share_and_leaves_the_others_theirs() {
-        let permits = Permits::new(5, Some(2));
+        let permits = Permits::new(5, Some(2), None);
         let (first, second) = (take(&permits, "192.0.2.1"), take(&permits, "192.0.2.1"));
         assert!(first.is_some() && second.is_some());
         assert!(take(&permits, "192.0.2.1").is_none());
@@ -184,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_addresses_of_one_network_are_one_client() {
-        let permits = Permits::new(100, Some(1));
+        let permits = Permits::new(100, Some(1), None);
         for (ip, other) in [
             ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
             ("192.0.2.1", "::ffff:192.0.2.1"),
@@ -199,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_own_machine_is_not_counted_and_nobody_is_without_a_limit() {
-        let permits = Permits::new(100, Some(0));
+        let permits = Permits::new(100, Some(0), None);
         for ip in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
             assert!(take(&permits, ip).is_some(), "{ip}");
         }
@@ -210,7 +220,7 @@ mod tests {
                 .is_some()
         );
         assert!(take(&permits, "192.0.2.1").is_none());
-        let unlimited = Permits::new(100, None);
+        let unlimited = Permits::new(100, None, None);
         let all: Vec<_> = (0..100).map(|_| take(&unlimited, "192.0.2.1")).collect();
         assert!(all.iter().all(Option::is_some));
     }

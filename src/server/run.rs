@@ -1,11 +1,15 @@
 //! Building and running a server.
 
 use crate::http1::driver::config::Config;
+use crate::http1::driver::panic::PanicHook;
 use crate::resource::budget::Budget;
+use crate::resource::counters::Counters;
 use crate::server::accept::{Accepting, Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
 use crate::server::handle::Handle;
+use crate::server::in_flight::InFlight;
+use crate::server::pace::Pace;
 use crate::server::permit::Permits;
 use crate::server::signals;
 use crate::server::workers::{self, Common};
@@ -38,6 +42,7 @@ pub struct Server {
     binds: Vec<Bind>,
     workers: Option<NonZeroUsize>,
     signals: bool,
+    budget: Option<Arc<Budget>>,
     /// Limits and deadlines of each connection.
     pub connection: Config,
     /// Limits of the whole server.
@@ -52,6 +57,7 @@ impl Server {
             binds: Vec::new(),
             workers: None,
             signals: signals::AVAILABLE,
+            budget: None,
             connection: Config::default(),
             config: ServerConfig::default(),
         }
@@ -94,10 +100,44 @@ impl Server {
         self
     }
 
+    /// Calls `hook` with the message of each panic of a handler, on the thread where it was caught. The
+    /// request is answered 500, `handler_panics` counts it, and nothing else ends.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// let server = Server::new(Router::new().build().unwrap())
+    ///     .on_panic(|message| eprintln!("a handler panicked: {message}"));
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn on_panic(mut self, hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.connection.on_panic = Some(PanicHook::new(hook));
+        self
+    }
+
     /// The most octets of content of a request, where its route does not say otherwise (S38). Default 10 MiB.
     #[must_use]
     pub const fn max_body(mut self, octets: u64) -> Self {
         self.connection.max_body = octets;
+        self
+    }
+
+    /// Charges this server's connections to `budget`, which other servers of the process may share. Without
+    /// it the server has one of its own, of [`ServerConfig::memory_budget`] octets.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// use std::sync::Arc;
+    /// use wireline::resource::budget::Budget;
+    ///
+    /// let budget = Arc::new(Budget::new(256 * 1024 * 1024));
+    /// let server = || Server::new(Router::new().build().unwrap()).budget(budget.clone());
+    /// let (public, internal) = (server(), server());
+    /// # drop((public, internal));
+    /// ```
+    #[must_use]
+    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -259,19 +299,27 @@ impl Server {
             .iter()
             .map(Listener::bound)
             .collect::<io::Result<Vec<_>>>()?;
-        let budget = Arc::new(Budget::new(self.config.memory_budget));
+        let budget = self
+            .budget
+            .unwrap_or_else(|| Arc::new(Budget::new(self.config.memory_budget)));
         let permits = Permits::new(
             self.config.max_connections.min(descriptor_share()),
             self.config.max_connections_per_address,
+            self.config.accept_rate.map(Pace::new),
         );
         let counted = permits.clone();
+        let counters = Arc::new(Counters::default());
+        let service = match self.config.max_in_flight {
+            Some(limit) => Arc::new(InFlight::new(self.service, limit, counters.clone())),
+            None => self.service,
+        };
         let common = Common {
-            service: self.service,
+            service,
             config: Arc::new(self.connection.settled()),
             budget: budget.clone(),
             permits,
             full: self.config.when_full,
-            handle: Handle::new(budget, bound, move || counted.live()),
+            handle: Handle::new(budget, bound, counters, move || counted.live()),
         };
         Ok((
             Ready {

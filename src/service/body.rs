@@ -1,15 +1,25 @@
 //! Content: none, all at once, or a stream with backpressure.
 
+mod collected;
+mod error;
+mod foreign;
+mod sender;
+
+pub use self::error::BodyError;
+pub use self::sender::{BodySender, Closed};
+
+use self::collected::Collected;
+use self::foreign::{Chunks, Foreign};
 use crate::service::feed::{Fed, Feed, FeedReader};
 use crate::service::headers::Headers;
-use bytes::{Bytes, BytesMut};
-use http::StatusCode;
+use crate::service::short::Short;
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 /// The content of a request or a response.
 ///
@@ -38,6 +48,7 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    Short(Short),
     Feed(FeedReader, Option<u64>),
     Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
 }
@@ -118,11 +129,12 @@ impl Body {
         match &self.kind {
             Kind::Empty => Some(&[]),
             Kind::Full(content) => Some(content),
+            Kind::Short(content) => Some(content.as_slice()),
             _ => None,
         }
     }
 
-    /// All content, when there is some and it is here.
+    /// The content as what it is kept in, when that can be shared.
     #[inline]
     pub(crate) const fn as_full(&self) -> Option<&Bytes> {
         match &self.kind {
@@ -137,6 +149,7 @@ impl Body {
         match &self.kind {
             Kind::Empty => Some(0),
             Kind::Full(content) => Some(content.len() as u64),
+            Kind::Short(content) => Some(content.as_slice().len() as u64),
             Kind::Feed(_, length) => *length,
             Kind::Foreign(body) => body.size_hint().exact(),
         }
@@ -152,6 +165,11 @@ impl Body {
                 self.kind = Kind::Empty;
                 Some(content)
             }
+            Kind::Short(content) => {
+                let content = content.to_bytes();
+                self.kind = Kind::Empty;
+                Some(content)
+            }
             _ => None,
         }
     }
@@ -163,9 +181,8 @@ impl Body {
     ) -> Poll<Option<Result<Fed, BodyError>>> {
         match &mut self.kind {
             Kind::Empty => Poll::Ready(None),
-            Kind::Full(content) => {
-                let content = std::mem::take(content);
-                self.kind = Kind::Empty;
+            Kind::Full(_) | Kind::Short(_) => {
+                let content = self.take_full().unwrap_or_default();
                 Poll::Ready(Some(Ok(Fed::Chunk(content))))
             }
             Kind::Feed(reader, _) => reader.0.poll_take(cx),
@@ -220,25 +237,28 @@ impl Body {
         if let Some(content) = self.take_full() {
             return Ok((content, None));
         }
-        let (mut first, mut gathered, mut trailers) = (Bytes::new(), BytesMut::new(), None);
+        let (mut content, mut trailers) = (Collected::default(), None);
         while let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await {
-            match piece? {
-                Fed::Chunk(chunk) if first.is_empty() && gathered.is_empty() => first = chunk,
-                Fed::Chunk(chunk) => {
-                    gathered.extend_from_slice(&std::mem::take(&mut first));
-                    gathered.extend_from_slice(&chunk);
+            match piece {
+                Ok(Fed::Chunk(chunk)) => content.push(chunk, self.len()),
+                Ok(Fed::Trailers(section)) => trailers = Some(section),
+                Err(error) => {
+                    self.keep(0);
+                    return Err(error);
                 }
-                Fed::Trailers(section) => trailers = Some(section),
             }
+            self.keep(content.held());
         }
-        Ok((
-            if gathered.is_empty() {
-                first
-            } else {
-                gathered.freeze()
-            },
-            trailers,
-        ))
+        let content = content.into_bytes();
+        self.keep(content.len());
+        Ok((content, trailers))
+    }
+
+    /// Tells the connection how many octets are kept of its content, so that it is charged for them.
+    fn keep(&self, octets: usize) {
+        if let Kind::Feed(reader, _) = &self.kind {
+            reader.0.set_collected(octets);
+        }
     }
 
     /// The content as a stream of chunks, unless all of it is here already.
@@ -255,7 +275,10 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Empty => f.write_str("Body::Empty"),
-            Kind::Full(content) => write!(f, "Body::Full({} octets)", content.len()),
+            Kind::Full(_) | Kind::Short(_) => {
+                let content = self.as_bytes().unwrap_or_default();
+                write!(f, "Body::Full({} octets)", content.len())
+            }
             Kind::Feed(..) | Kind::Foreign(_) => f.write_str("Body::Stream"),
         }
     }
@@ -272,7 +295,31 @@ macro_rules! full_from {
     )*};
 }
 
-full_from!(Bytes, Vec<u8>, String, &'static str, &'static [u8]);
+full_from!(Bytes, &'static str, &'static [u8]);
+
+impl From<Short> for Body {
+    #[inline]
+    fn from(content: Short) -> Self {
+        Self {
+            kind: Kind::Short(content),
+        }
+    }
+}
+
+/// A short one is copied, which costs less than to share what it was allocated with.
+impl From<Vec<u8>> for Body {
+    #[inline]
+    fn from(content: Vec<u8>) -> Self {
+        Short::new(&content).map_or_else(|| Self::full(content), Self::from)
+    }
+}
+
+impl From<String> for Body {
+    #[inline]
+    fn from(content: String) -> Self {
+        Self::from(content.into_bytes())
+    }
+}
 
 impl From<()> for Body {
     fn from((): ()) -> Self {
@@ -300,7 +347,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Empty => true,
-            Kind::Full(_) => false,
+            Kind::Full(_) | Kind::Short(_) => false,
             Kind::Feed(reader, _) => reader.0.is_ended(),
             Kind::Foreign(body) => body.is_end_stream(),
         }
@@ -332,184 +379,5 @@ impl BodyStream {
     /// As [`Body::chunk`].
     pub async fn recv(&mut self) -> Option<Result<Bytes, BodyError>> {
         self.body.chunk().await
-    }
-}
-
-/// Feeds the body that [`Body::channel`] made. Dropping it ends the body well, unless the thread is
-/// panicking: then the peer sees the body cut short.
-#[derive(Debug)]
-pub struct BodySender {
-    feed: Option<Arc<Feed>>,
-}
-
-impl BodySender {
-    /// Waits for room, then hands a chunk over.
-    ///
-    /// Cancel safe: a cancelled call has handed over nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`] when nobody takes the body any more: the client is gone.
-    pub async fn send(&mut self, chunk: Bytes) -> Result<(), Closed> {
-        let feed = self.feed.as_ref().ok_or(Closed)?;
-        poll_fn(|cx| feed.poll_room(cx))
-            .await
-            .map_err(|()| Closed)?;
-        if !chunk.is_empty() {
-            feed.push(chunk, Waker::noop());
-        }
-        Ok(())
-    }
-
-    /// Waits until nobody takes the body any more.
-    ///
-    /// Cancel safe.
-    pub async fn closed(&mut self) {
-        if let Some(feed) = &self.feed {
-            poll_fn(|cx| feed.poll_abandoned(cx)).await;
-        }
-    }
-
-    /// Ends the body with a trailer section.
-    pub fn finish_with(mut self, trailers: Headers) {
-        if let Some(feed) = self.feed.take() {
-            feed.end(Ok(Some(trailers)));
-        }
-    }
-
-    /// Ends the body badly: the peer sees it cut short.
-    pub fn abort(mut self) {
-        if let Some(feed) = self.feed.take() {
-            feed.end(Err(BodyError::Aborted));
-        }
-    }
-}
-
-impl Drop for BodySender {
-    fn drop(&mut self) {
-        if let Some(feed) = self.feed.take() {
-            feed.end(if std::thread::panicking() {
-                Err(BodyError::Aborted)
-            } else {
-                Ok(None)
-            });
-        }
-    }
-}
-
-/// Nobody takes the body any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body is no longer taken")
-    }
-}
-
-impl std::error::Error for Closed {}
-
-/// Why a body ended before its end.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BodyError {
-    /// It passes the limit of its route (413).
-    TooLarge,
-    /// It did not come in time (408).
-    Timeout,
-    /// The client went away inside it (400).
-    Incomplete,
-    /// Its framing is malformed; the status and the sentence say how.
-    Malformed(StatusCode, &'static str),
-    /// Its producer gave up.
-    Aborted,
-    /// The body of another crate failed.
-    Foreign(Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl BodyError {
-    /// The status that tells a client.
-    pub const fn status(&self) -> StatusCode {
-        match self {
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
-            Self::Incomplete => StatusCode::BAD_REQUEST,
-            Self::Malformed(status, _) => *status,
-            Self::Aborted | Self::Foreign(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-}
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge => f.write_str("content too large"),
-            Self::Timeout => f.write_str("the content did not come in time"),
-            Self::Incomplete => f.write_str("the client went away before the end of the content"),
-            Self::Malformed(_, reason) => f.write_str(reason),
-            Self::Aborted => f.write_str("the content was aborted by its producer"),
-            Self::Foreign(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BodyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Foreign(error) => Some(&**error),
-            _ => None,
-        }
-    }
-}
-
-/// See [`Body::from_chunks`].
-struct Chunks(Box<dyn Iterator<Item = Bytes> + Send>);
-
-impl http_body::Body for Chunks {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk))))
-    }
-}
-
-/// Another crate's body with our data and error types.
-struct Foreign<B>(Pin<Box<B>>);
-
-impl<B> http_body::Body for Foreign<B>
-where
-    B: http_body::Body,
-    B::Data: Into<Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.as_mut().poll_frame(cx).map(|frame| {
-            frame.map(|frame| match frame {
-                Ok(frame) => Ok(frame.map_data(Into::into)),
-                // An error of ours that went through another crate's hands keeps its status.
-                Err(error) => Err(error
-                    .into()
-                    .downcast()
-                    .map_or_else(BodyError::Foreign, |own| *own)),
-            })
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
     }
 }

@@ -7,6 +7,7 @@ use crate::service::body::BodyError;
 use crate::service::headers::Headers;
 use bytes::Bytes;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -14,6 +15,8 @@ use std::task::{Context, Poll, Waker};
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     slot: Mutex<Slot>,
+    /// The octets that the consumer keeps of what it took, until it has everything.
+    collected: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +84,10 @@ impl Feed {
         let mut slot = self.slot();
         slot.abandoned = true;
         slot.chunk = None;
+        if slot.end.is_none() {
+            // Whoever gives up in the middle keeps nothing.
+            self.set_collected(0);
+        }
         let producer = slot.producer.take();
         drop(slot);
         producer.into_iter().for_each(Waker::wake);
@@ -148,9 +155,19 @@ impl Feed {
         consumer.into_iter().for_each(Waker::wake);
     }
 
-    /// The octets in the slot, for the byte budget.
+    /// The octets in the slot and with its consumer, for the byte budget.
     pub(crate) fn held(&self) -> usize {
-        self.slot().chunk.as_ref().map_or(0, Bytes::len)
+        self.slot().chunk.as_ref().map_or(0, Bytes::len) + self.collected()
+    }
+
+    /// The consumer keeps this many octets of what it took.
+    pub(crate) fn set_collected(&self, octets: usize) {
+        self.collected.store(octets, Ordering::Relaxed);
+    }
+
+    /// The octets that the consumer keeps of what it took.
+    pub(crate) fn collected(&self) -> usize {
+        self.collected.load(Ordering::Relaxed)
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {

@@ -202,7 +202,7 @@ pub trait Handler<Args>: Clone + Send + Sync + 'static {
     fn check(route: &RouteCheck<'_>) -> Result<(), String>;
 }
 
-macro_rules! handler {
+macro_rules! functions {
     ($($part:ident)* ; $($last:ident)?) => {
         impl<Fun, Fut, Res, $($part,)* $($last, Via)?> Handler<($(Via, $last,)? $($part,)*)> for Fun
         where
@@ -253,14 +253,14 @@ where
     }
 }
 
-handler!(; A);
-handler!(A; B);
-handler!(A B; C);
-handler!(A B C; D);
-handler!(A B C D; E);
-handler!(A B C D E; F);
-handler!(A B C D E F; G);
-handler!(A B C D E F G; H);
+functions!(; A);
+functions!(A; B);
+functions!(A B; C);
+functions!(A B C; D);
+functions!(A B C D; E);
+functions!(A B C D E; F);
+functions!(A B C D E F; G);
+functions!(A B C D E F G; H);
 
 /// A handler whose arguments are forgotten.
 pub(crate) trait AnyHandler: Send + Sync + 'static {

@@ -1,10 +1,17 @@
 //! The header section as handlers see it.
 
+mod lines;
+mod name;
+#[cfg(feature = "app")]
+mod pave;
 mod value;
 
+pub(crate) use self::lines::Lines;
+pub(crate) use self::name::field;
+pub use self::name::{AsName, InvalidField};
 pub use self::value::FieldValue;
 
-use crate::wire::fields::{Field, FieldLine};
+use crate::wire::fields::Field;
 use crate::wire::paved::PavedLines;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,9 +19,10 @@ use std::fmt;
 
 /// Field lines, with the methods that users of [`http::HeaderMap`] know.
 ///
-/// Three representations stand behind them, because turning one into another costs more than a whole
+/// Several representations stand behind them, because turning one into another costs more than a whole
 /// small request: a request of HTTP/1.1 stays the block of bytes that came, with a table of offsets;
-/// a response is a short list; what came as a `HeaderMap` (HTTP/2, tower) stays one.
+/// a response is a content type and perhaps a short list; what came as a `HeaderMap` (HTTP/2, tower)
+/// stays one.
 ///
 /// Names are compared without regard to case and given in lower case. [`get`](Self::get) gives a
 /// [`FieldValue`], a view that derefs to neither string nor `HeaderValue`: it reads as bytes, compares
@@ -42,6 +50,7 @@ enum Repr {
     /// A content type and nothing else: what most responses have. Moved and dropped in a few instructions.
     Type(HeaderValue),
     /// The same with what an application adds to it.
+    #[allow(dead_code, reason = "only `App` makes them, and it is optional")]
     Paved {
         content_type: HeaderValue,
         lines: PavedLines,
@@ -81,22 +90,6 @@ impl Headers {
         Self {
             repr: Repr::Type(content_type),
         }
-    }
-
-    /// Adds the lines of the paved path to a content type by itself. `false`, and nothing is changed, when
-    /// there is anything else.
-    #[inline]
-    pub(crate) fn pave(&mut self, id: [u8; 16]) -> bool {
-        if !matches!(self.repr, Repr::Type(_)) {
-            return false;
-        }
-        if let Repr::Type(content_type) = std::mem::take(&mut self.repr) {
-            self.repr = Repr::Paved {
-                content_type,
-                lines: PavedLines::new(id),
-            };
-        }
-        true
     }
 
     /// Makes a list, to which lines can be added, of what is none.
@@ -218,6 +211,21 @@ impl Headers {
 
     /// Sets a field to one value, in place of all it had; gives the first of those.
     pub fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<HeaderValue> {
+        if name == CONTENT_TYPE {
+            match &mut self.repr {
+                Repr::Type(content_type) | Repr::Paved { content_type, .. } => {
+                    return Some(std::mem::replace(content_type, value));
+                }
+                Repr::List {
+                    content_type: None,
+                    rest,
+                } if rest.is_empty() => {
+                    self.repr = Repr::Type(value);
+                    return None;
+                }
+                _ => {}
+            }
+        }
         self.widen();
         if let Repr::Map(map) = &mut self.repr {
             return map.insert(name, value);
@@ -436,16 +444,31 @@ impl From<HeaderMap> for Headers {
 }
 
 impl From<Headers> for HeaderMap {
-    fn from(headers: Headers) -> Self {
-        if let Repr::Map(map) = headers.repr {
-            return *map;
-        }
+    fn from(mut headers: Headers) -> Self {
+        headers.widen();
         let mut map = Self::with_capacity(headers.len());
-        for (name, value) in headers.iter() {
-            // A name that a parser or `HeaderName` accepted is one again.
-            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-                map.append(name, value.to_value());
+        let list = match headers.repr {
+            Repr::Map(map) => return *map,
+            // Not after it was widened.
+            Repr::Type(_) | Repr::Paved { .. } => Vec::new(),
+            Repr::Wire(wire) => {
+                for field in &wire.fields {
+                    // A name that a parser accepted is one.
+                    if let Ok(name) = HeaderName::from_bytes(field.name(&wire.block)) {
+                        map.append(name, FieldValue::of_block(*field, &wire.block).to_value());
+                    }
+                }
+                wire.added
             }
+            Repr::List { content_type, rest } => {
+                if let Some(content_type) = content_type {
+                    map.append(CONTENT_TYPE, content_type);
+                }
+                rest
+            }
+        };
+        for (name, value) in list {
+            map.append(name, value);
         }
         map
     }
@@ -454,116 +477,6 @@ impl From<Headers> for HeaderMap {
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-/// What names a field: `&str` in any case, or a `HeaderName`.
-pub trait AsName: sealed::Sealed {
-    #[doc(hidden)]
-    fn is(&self, lower: &[u8]) -> bool;
-}
-
-impl AsName for &str {
-    #[inline]
-    fn is(&self, lower: &[u8]) -> bool {
-        lower.eq_ignore_ascii_case(self.as_bytes())
-    }
-}
-
-impl AsName for HeaderName {
-    #[inline]
-    fn is(&self, lower: &[u8]) -> bool {
-        self.as_str().as_bytes() == lower
-    }
-}
-
-impl<T: AsName> AsName for &T {
-    #[inline]
-    fn is(&self, lower: &[u8]) -> bool {
-        (**self).is(lower)
-    }
-}
-
-mod sealed {
-    #[expect(unnameable_types, reason = "that is what seals the trait")]
-    pub trait Sealed {}
-    impl Sealed for &str {}
-    impl Sealed for http::HeaderName {}
-    impl<T: Sealed> Sealed for &T {}
-}
-
-/// A name or a value that cannot stand in a field line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidField {
-    what: &'static str,
-}
-
-impl fmt::Display for InvalidField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid field: {} (RFC 9110 5)", self.what)
-    }
-}
-
-impl std::error::Error for InvalidField {}
-
-/// Checks a name and a value.
-pub(crate) fn field<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue), InvalidField>
-where
-    N: TryInto<HeaderName>,
-    V: TryInto<HeaderValue>,
-{
-    let name = name.try_into().map_err(|_| InvalidField {
-        what: "name is no token",
-    })?;
-    let value = value.try_into().map_err(|_| InvalidField {
-        what: "value has control octets",
-    })?;
-    Ok((name, value))
-}
-
-/// See [`Headers::lines`].
-pub(crate) enum Lines<'a> {
-    Wire(
-        &'a [u8],
-        std::slice::Iter<'a, Field>,
-        std::slice::Iter<'a, (HeaderName, HeaderValue)>,
-    ),
-    Map(http::header::Iter<'a, HeaderValue>),
-    Paved(
-        Option<&'a HeaderValue>,
-        &'a [u8],
-        std::slice::Iter<'a, Field>,
-    ),
-    List(
-        Option<&'a HeaderValue>,
-        std::slice::Iter<'a, (HeaderName, HeaderValue)>,
-    ),
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = FieldLine<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<FieldLine<'a>> {
-        match self {
-            Lines::List(first, rest) => match first.take() {
-                Some(value) => Some(FieldLine::new(&CONTENT_TYPE, value)),
-                None => rest.next().map(|(name, value)| FieldLine::new(name, value)),
-            },
-            Lines::Wire(block, fields, added) => match fields.next() {
-                Some(field) => Some(FieldLine::of_block(*field, block)),
-                None => added
-                    .next()
-                    .map(|(name, value)| FieldLine::new(name, value)),
-            },
-            Lines::Paved(first, block, fields) => match first.take() {
-                Some(value) => Some(FieldLine::new(&CONTENT_TYPE, value)),
-                None => fields
-                    .next()
-                    .map(|field| FieldLine::of_block(*field, block)),
-            },
-            Lines::Map(map) => map.next().map(|(name, value)| FieldLine::new(name, value)),
-        }
     }
 }
 

@@ -4,11 +4,13 @@ use crate::service::body::Body;
 use crate::service::error::{Error, Result};
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
+use crate::service::short::Short;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::io;
 
 impl Response {
     /// 200 with `value` as JSON.
@@ -18,17 +20,9 @@ impl Response {
     /// When `value` cannot be serialised (a map with keys that are no strings, for one); with `?` it
     /// becomes a 500.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        // Written into a buffer that stays, so that a small value costs one allocation of its exact size.
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.clear();
-            serde_json::to_writer(&mut *scratch, value).map_err(Error::internal)?;
-            let content = if scratch.len() > COPIED {
-                Bytes::from(std::mem::take(scratch))
-            } else {
-                Bytes::copy_from_slice(scratch)
-            };
-            Ok(Self::typed(JSON, Body::full(content)))
-        })
+        let mut writer = Writer::default();
+        serde_json::to_writer(&mut writer, value).map_err(Error::internal)?;
+        Ok(Self::typed(JSON, writer.into_body()))
     }
 }
 
@@ -63,10 +57,64 @@ impl IntoResponse for serde_json::Value {
     }
 }
 
+/// Where content is written that may turn out short. What is longer goes on in a buffer that the thread
+/// keeps, so that a small value costs one allocation of its exact size, and a very small one none.
+#[derive(Default)]
+struct Writer {
+    short: Short,
+    /// Everything, once it is not short any more.
+    long: Vec<u8>,
+}
+
+impl Writer {
+    fn spill(&mut self, more: &[u8]) {
+        if self.long.is_empty() {
+            self.long = SCRATCH.take();
+            self.long.extend_from_slice(self.short.fill());
+        }
+        self.long.extend_from_slice(more);
+    }
+
+    #[inline]
+    fn into_body(self) -> Body {
+        let Self { short, mut long } = self;
+        if long.is_empty() {
+            return Body::from(short);
+        }
+        if long.len() > COPIED {
+            return Body::full(long);
+        }
+        let body = Body::full(Bytes::copy_from_slice(&long));
+        long.clear();
+        SCRATCH.set(long);
+        body
+    }
+}
+
+impl io::Write for Writer {
+    #[inline]
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        self.write_all(more)?;
+        Ok(more.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, more: &[u8]) -> io::Result<()> {
+        if !self.short.push(more) {
+            self.spill(more);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// From here on copying costs more than the allocation that it saves.

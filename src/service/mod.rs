@@ -4,6 +4,7 @@
 //! Nothing here knows how a request came or which route it took to its handler.
 
 pub mod body;
+mod controller;
 pub mod error;
 pub(crate) mod feed;
 pub mod handler;
@@ -14,4 +15,5 @@ pub mod middleware;
 pub mod request;
 pub mod response;
 pub mod route;
+pub(crate) mod short;
 pub mod upgrade;

@@ -373,9 +373,18 @@ impl Parts {
         inner.connection = Some(connection.clone());
     }
 
-    /// A head of another making (HTTP/2, tower).
-    pub(crate) fn begin_http(&mut self, head: http::request::Parts) {
+    /// A head of another making (HTTP/2, tower), and the connection that it came over, where that is known:
+    /// a request of ours that went through tower carries it along.
+    pub(crate) fn begin_http(
+        &mut self,
+        mut head: http::request::Parts,
+        connection: Option<&Arc<Slot>>,
+    ) {
         let inner = self.inner_mut();
+        let carried = head.extensions.remove::<Carried>();
+        inner.connection = connection
+            .cloned()
+            .or_else(|| carried.map(|carried| carried.0));
         inner.method = head.method;
         inner.version = head.version;
         inner.headers = head.headers.into();
@@ -481,7 +490,7 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
     fn from(request: http::Request<B>) -> Self {
         let (head, body) = request.into_parts();
         let mut parts = Parts::default();
-        parts.begin_http(head);
+        parts.begin_http(head, None);
         Self {
             parts,
             body: body.into(),
@@ -506,11 +515,20 @@ impl TryFrom<Request> for http::Request<Body> {
         if let Some(extensions) = parts.inner_mut().extensions.take() {
             *made.extensions_mut() = *extensions;
         }
-        let info = parts.connection();
-        made.extensions_mut().insert(info);
+        let connection = parts.inner_mut().connection.take();
+        let info = connection.as_ref().map(|slot| slot.info());
+        // What middleware behind a trusted proxy left wins, as it does in the extractor.
+        (made.extensions_mut()).get_or_insert_with(|| info.unwrap_or_default());
+        if let Some(slot) = connection {
+            made.extensions_mut().insert(Carried(slot));
+        }
         Ok(made)
     }
 }
+
+/// The connection of a request that is tower's for a while.
+#[derive(Clone)]
+struct Carried(Arc<Slot>);
 
 #[derive(Clone, Default)]
 struct StringMap(Vec<(String, String)>);

@@ -105,7 +105,8 @@ impl Response {
     /// 101: `on_upgrade` runs with the connection once the answer is on the wire (RFC 9110 §7.8). The
     /// server waits for it in a drain, and its connection permit is held until it ends.
     ///
-    /// To CONNECT it answers 200.
+    /// `protocol` is a name, or `name/version`. A client that did not offer it is answered 500, so look at
+    /// the request's Upgrade first. To CONNECT it answers 200.
     pub fn upgrade<F, Fut>(protocol: &'static str, on_upgrade: F) -> Self
     where
         F: FnOnce(Upgraded) -> Fut + Send + 'static,
@@ -215,15 +216,14 @@ impl Response {
         self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
-    /// The content type, the lines of the paved path and the content of a response of the usual kind:
-    /// 200, no other field, content that is here.
+    /// The content type and the lines of the paved path of a response of the usual kind: 200, no other
+    /// field, content that is here.
     #[inline]
-    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, Option<&PavedLines>, &Bytes)> {
+    pub(crate) fn as_usual(&self) -> Option<(&HeaderValue, Option<&PavedLines>)> {
         if self.status != StatusCode::OK || self.rare.is_some() {
             return None;
         }
-        let (content_type, lines) = self.headers.plain_type()?;
-        Some((content_type, lines, self.body.as_full()?))
+        self.headers.plain_type()
     }
 
     /// Splits the response for a driver.

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::resource::addr::{ConnInfo, PeerAddr};
+use crate::resource::budget::Budget;
+use crate::resource::worker::Worker;
 use crate::service::error::Result;
+use crate::service::request::Parts;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tower_service::Service as _;
@@ -290,4 +293,30 @@ async fn responses_are_such_as_another_server_may_send() {
         local: PeerAddr::Unix,
     });
     assert_eq!(ask(&mut service, addressed).await.2, "192.0.2.1:5");
+}
+
+/// A request that went through tower and came back knows its connection, and whether its client is gone.
+#[tokio::test]
+async fn a_connection_goes_through_tower_and_back() {
+    let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+    let info = |last| ConnInfo {
+        peer: PeerAddr::Inet(([192, 0, 2, last], 5).into()),
+        local: PeerAddr::Unix,
+    };
+    let slot = worker.register(info(1));
+    let (head, ()) = http::Request::new(()).into_parts();
+    let mut parts = Parts::default();
+    parts.begin_http(head, Some(&slot));
+    assert_eq!(parts.connection(), info(1));
+    let over = http::Request::try_from(Request::from_parts(parts, Body::empty())).expect("a URI");
+    assert_eq!(over.extensions().get(), Some(&info(1)));
+    let mut back = Request::from(over);
+    assert_eq!(back.connection(), info(1));
+    slot.set_gone();
+    back.closed().await;
+    // The client's address that middleware behind a trusted proxy has left is not lost on the way.
+    back.extensions_mut().insert(info(2));
+    let over = http::Request::try_from(back).expect("a URI");
+    assert_eq!(over.extensions().get(), Some(&info(2)));
+    assert_eq!(Request::from(over).connection(), info(1));
 }

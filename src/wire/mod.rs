@@ -8,5 +8,9 @@ mod block;
 pub mod fields;
 pub mod grammar;
 pub mod number;
+#[cfg_attr(
+    not(feature = "app"),
+    allow(dead_code, reason = "only `App` makes them")
+)]
 pub(crate) mod paved;
 pub mod target;

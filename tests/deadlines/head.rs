@@ -1,15 +1,13 @@
 //! Before and between requests: silence, slow heads, idle connections.
 
 use crate::talk::{Watch, dribble, pass, response, rest, send};
+use crate::tapped::{Call, Tapped};
 use crate::{assert_only, client, client_with};
-use bytes::BytesMut;
-use std::io::{self, IoSlice};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
-use tokio::time::Interval;
 use wireline::resource::counters::Counter;
-use wireline::resource::io::memory::{self, MemoryStream};
-use wireline::resource::io::{Io, Transport};
+use wireline::resource::io::Io;
+use wireline::resource::io::memory;
 
 /// RESILIENCE SL-4: ten seconds after accept, without a word.
 #[tokio::test(start_paused = true)]
@@ -78,6 +76,23 @@ async fn an_idle_connection_is_closed_after_a_minute() {
     let watch = Watch::start();
     assert_eq!(rest(&mut io).await, "");
     watch.assert(60.0..=60.6);
+    pass(0.1).await;
+    assert_only(&client, &[Counter::IdleTimeouts]);
+}
+
+/// S133: what the server is told instead of a minute.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_the_next_request_is_what_the_server_is_told() {
+    let (client, _) = client_with(|config| config.idle_timeout = Duration::from_secs(2));
+    let mut io = client.connect();
+    for wait in [0.0, 1.8] {
+        pass(wait).await;
+        send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(response(&mut io).await.ends_with("at once"));
+    }
+    let watch = Watch::start();
+    assert_eq!(rest(&mut io).await, "");
+    watch.assert(2.0..=2.6);
     pass(0.1).await;
     assert_only(&client, &[Counter::IdleTimeouts]);
 }
@@ -203,8 +218,10 @@ async fn wakes_without_octets_move_no_deadline() {
     for served in [false, true] {
         let (client, _) = client();
         let (mut io, inner) = memory::pair(1024);
-        let ticks = tokio::time::interval(Duration::from_millis(300));
-        drop(client.serve(Io::Dyn(Box::new(Restless { inner, ticks }))));
+        // Wakes its reader every now and then, for nothing.
+        let mut ticks = tokio::time::interval(Duration::from_millis(300));
+        let tap = move |cx: &mut Context<'_>, _: Call| while ticks.poll_tick(cx).is_ready() {};
+        drop(client.serve(Io::Dyn(Box::new(Tapped { inner, tap }))));
         if served {
             send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
             assert!(response(&mut io).await.ends_with("at once"));
@@ -219,39 +236,5 @@ async fn wakes_without_octets_move_no_deadline() {
             watch.assert(10.0..=10.8);
             assert_only(&client, &[Counter::SilentTimeouts]);
         }
-    }
-}
-
-/// A transport that wakes its reader every now and then, for nothing.
-struct Restless {
-    inner: MemoryStream,
-    ticks: Interval,
-}
-
-impl Transport for Restless {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.ticks.poll_tick(cx).is_ready() {}
-        Transport::poll_readable(&mut self.inner, cx)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        while self.ticks.poll_tick(cx).is_ready() {}
-        Transport::poll_read(&mut self.inner, cx, buf)
-    }
-
-    fn poll_writev(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Transport::poll_writev(&mut self.inner, cx, bufs)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_flush(&mut self.inner, cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_shutdown(&mut self.inner, cx)
     }
 }

@@ -1,6 +1,6 @@
 //! RFC 9112 §4 and §5: status lines, field lines of requests and of responses.
 
-use crate::serve;
+use crate::{serve, serve_with};
 
 #[test]
 fn the_status_line() {
@@ -114,6 +114,25 @@ fn every_response_has_date_server_and_a_connection_option() {
         "a handler's own value takes the place of ours"
     );
     assert_eq!(reply.fields("server").collect::<Vec<_>>(), ["mine"]);
+}
+
+/// S12: another value, or none at all, on errors as well.
+#[test]
+fn s12_server_is_changed_or_left_out() {
+    for (value, expected) in [("ours/2", vec!["ours/2"]), ("", vec![])] {
+        let served = serve_with(|server| {
+            server.configure(|config| config.server = http::HeaderValue::from_static(value))
+        });
+        let mut socket = served.connect();
+        for path in ["/", "/nowhere", "/stream"] {
+            let reply = socket.get(path);
+            assert_eq!(reply.fields("server").collect::<Vec<_>>(), expected);
+            assert!(reply.field("date").is_some());
+        }
+        let refused = socket.send("BAD\0\r\n\r\n").reply();
+        assert_eq!(refused.status, 400);
+        assert_eq!(refused.fields("server").collect::<Vec<_>>(), expected);
+    }
 }
 
 /// S95: never folded into one.

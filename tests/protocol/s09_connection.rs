@@ -1,18 +1,18 @@
 //! RFC 9112 §9: persistence, pipelining, closing.
 
 use crate::socket::Socket;
+use crate::tapped::{Call, Tapped};
 use crate::{eventually, serve};
-use bytes::BytesMut;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::resource::counters::Counter;
-use wireline::resource::io::memory::{self, MemoryStream};
-use wireline::resource::io::{Io, Transport};
+use wireline::resource::io::Io;
+use wireline::resource::io::memory;
 use wireline::test::TestClient;
 
 /// §9.3: HTTP/1.1 persists unless one side says `close`; HTTP/1.0 only when the client asks.
@@ -128,7 +128,7 @@ fn a_flood_of_pipelined_requests_is_not_swallowed() {
 #[test]
 fn a_half_closed_client_is_answered() {
     let served = serve();
-    for path in ["/", "/slow/100", "/stream"] {
+    for path in ["/", "/slow/100", "/until-closed", "/stream"] {
         let mut socket = served.connect();
         let reply = socket
             .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -139,7 +139,7 @@ fn a_half_closed_client_is_answered() {
     }
     let mut socket = served.connect();
     socket
-        .send("GET /slow/50 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3))
+        .send("GET /until-closed HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3))
         .fin();
     for _ in 0..3 {
         assert_eq!(socket.reply().text(), "slow");
@@ -256,6 +256,23 @@ fn little_unread_content_keeps_the_connection() {
     assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
 }
 
+/// Of chunks nobody knows how many are still to come: the answer says that it is the last (RFC 9112 §9.6).
+#[test]
+fn unread_chunks_end_the_connection_and_the_answer_says_so() {
+    let served = serve();
+    let mut socket = served.connect();
+    socket.send(
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    );
+    let reply = socket.reply();
+    assert_eq!(
+        (reply.text(), reply.field("connection")),
+        ("ignored", Some("close"))
+    );
+    socket.send("5\r\nworld\r\n0\r\n\r\n");
+    socket.assert_end();
+}
+
 /// Several connections at once do not get into each other's way.
 #[test]
 fn connections_are_apart() {
@@ -276,11 +293,16 @@ fn connections_are_apart() {
 async fn sixteen_pipelined_requests_are_answered_in_one_write() {
     let client = TestClient::new(crate::routes(Arc::default()));
     let (mut io, server) = memory::pair(64 * 1024);
-    let calls = Calls::default();
-    drop(client.serve(Io::Dyn(Box::new(Counting {
-        inner: server,
-        calls: calls.clone(),
-    }))));
+    let (reads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (reads.clone(), writes.clone());
+    let tap = move |_: &mut Context<'_>, call: Call| {
+        match call {
+            Call::Readable => {}
+            Call::Read(_) => drop(counts.0.fetch_add(1, Ordering::SeqCst)),
+            Call::Write => drop(counts.1.fetch_add(1, Ordering::SeqCst)),
+        };
+    };
+    drop(client.serve(Io::Dyn(Box::new(Tapped { inner: server, tap }))));
     let requests: String = (0..16)
         .map(|number| format!("GET /numbers/{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
         .collect();
@@ -298,47 +320,28 @@ async fn sixteen_pipelined_requests_are_answered_in_one_write() {
             .collect();
         let expected: Vec<String> = (0..16).map(|number| number.to_string()).collect();
         assert_eq!(bodies, expected);
-        assert_eq!(calls.writes.load(Ordering::SeqCst), round);
-        assert!(calls.reads.load(Ordering::SeqCst) <= 2 * round);
+        assert_eq!(writes.load(Ordering::SeqCst), round);
+        assert!(reads.load(Ordering::SeqCst) <= 2 * round);
     }
 }
 
-/// I/O calls that moved octets.
-#[derive(Clone, Default)]
-struct Calls {
-    reads: Arc<AtomicUsize>,
-    writes: Arc<AtomicUsize>,
-}
-
-struct Counting {
-    inner: MemoryStream,
-    calls: Calls,
-}
-
-impl Transport for Counting {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_readable(&mut self.inner, cx)
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        self.calls.reads.fetch_add(1, Ordering::SeqCst);
-        Transport::poll_read(&mut self.inner, cx, buf)
-    }
-
-    fn poll_writev(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.calls.writes.fetch_add(1, Ordering::SeqCst);
-        Transport::poll_writev(&mut self.inner, cx, bufs)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_flush(&mut self.inner, cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Transport::poll_shutdown(&mut self.inner, cx)
+/// A response that promises to go on keeps that promise: the request behind content that nobody read is answered.
+#[test]
+fn what_is_promised_after_unread_content_is_kept() {
+    let served = serve();
+    for (length, goes_on) in [(65_536, true), (65_537, false), (75_000, false)] {
+        let mut socket = served.connect();
+        let head = format!("POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        socket.send([head.as_bytes(), &vec![b'x'; 10_000]].concat());
+        if length > 65_536 {
+            // It is streamed, so the answer comes before the rest.
+            let reply = socket.reply();
+            assert_eq!((reply.status, reply.persists()), (200, goes_on), "{length}");
+            continue;
+        }
+        socket.send(vec![b'x'; length - 10_000]);
+        let reply = socket.reply();
+        assert_eq!((reply.status, reply.persists()), (200, goes_on), "{length}");
+        assert_eq!(socket.get("/").text(), "hello");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::serve;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 const EXPECT: &str = "Expect: 100-continue\r\n";
 
@@ -12,11 +12,15 @@ fn continue_is_sent_when_the_content_is_first_asked_for() {
     let served = serve();
     let stream = TcpStream::connect(served.server.addr()).unwrap();
     let mut socket = crate::Socket::over(stream.try_clone().unwrap());
-    for path in ["/late", "/late"] {
+    for (before, path) in ["/late", "/late"].into_iter().enumerate() {
         socket.send(format!(
             "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{EXPECT}\r\n"
         ));
+        crate::eventually("the handler runs", || {
+            served.seen.waiting.load(Ordering::SeqCst) == before + 1
+        });
         assert!(socket.is_quiet(&stream), "the handler does not read yet");
+        served.seen.tell();
         let interim = socket.reply();
         assert_eq!(
             (interim.status, interim.head.as_str()),
@@ -53,6 +57,9 @@ fn continue_is_not_sent_when_the_content_has_come() {
     let served = serve();
     let mut socket = served.connect();
     for path in ["/echo", "/late", "/length"] {
+        if path == "/late" {
+            served.seen.tell();
+        }
         let reply = socket.request(
             &format!("POST {path}"),
             &format!("Content-Length: 5\r\n{EXPECT}"),
@@ -63,7 +70,13 @@ fn continue_is_not_sent_when_the_content_has_come() {
         socket.send(format!(
             "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{EXPECT}\r\nhe"
         ));
-        std::thread::sleep(Duration::from_millis(30));
+        if path == "/late" {
+            // It would ask for the content now, had that not begun to come.
+            crate::eventually("the handler runs", || {
+                served.seen.waiting.load(Ordering::SeqCst) == 2
+            });
+            served.seen.tell();
+        }
         assert_eq!(socket.send("llo").reply().status, 200, "{path}");
     }
 }
@@ -99,13 +112,7 @@ fn a_final_answer_instead_of_continue_closes() {
         (413, Some("close")),
         "refused without being asked for"
     );
-    assert_eq!(
-        served
-            .seen
-            .canaries
-            .load(std::sync::atomic::Ordering::SeqCst),
-        0
-    );
+    assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
 }
 
 /// Without content nothing is to be waited for; HTTP/1.0 knows no interim responses; others are 417.
@@ -115,6 +122,7 @@ fn other_expectations() {
     let mut socket = served.connect();
     assert_eq!(socket.request("GET /", EXPECT, "").text(), "hello");
     let old = "POST /late HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    served.seen.tell();
     assert_eq!(socket.send(old).send("hello").reply().text(), "5");
     served.refuses(
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: banana\r\n\r\n",
@@ -161,13 +169,7 @@ fn s13_an_upgrade_hands_over_the_connection_and_what_was_read() {
             format!("welcome {early}and more")
         );
     }
-    assert_eq!(
-        served
-            .seen
-            .canaries
-            .load(std::sync::atomic::Ordering::SeqCst),
-        0
-    );
+    assert_eq!(served.seen.canaries.load(Ordering::SeqCst), 0);
     assert_eq!(
         served.count(wireline::resource::counters::Counter::Upgrades),
         2
@@ -202,6 +204,57 @@ fn an_upgrade_that_one_side_does_not_want() {
         .send("GET /upgrade HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
         .reply();
     assert_eq!(reply.status, 500);
+}
+
+/// §7.8: a server must not switch to a protocol that the client did not name, and names the one that it switches to.
+#[test]
+fn a_switch_to_what_was_not_offered_is_refused() {
+    let served = serve();
+    let offers = |fields: &str| format!("Connection: upgrade\r\n{fields}");
+    for fields in [
+        "Upgrade: ECHO\r\n",
+        "Upgrade: other, echo\r\n",
+        "Upgrade: other/2\r\nUpgrade: , echo/1,\r\n",
+    ] {
+        let mut socket = served.connect();
+        let reply = socket.request("GET /upgrade", &offers(fields), "");
+        assert_eq!(
+            (reply.status, reply.field("upgrade")),
+            (101, Some("echo")),
+            "{fields}"
+        );
+    }
+    let refused = [
+        ("/upgrade", "Upgrade: other\r\n"),
+        ("/upgrade", "Upgrade: echoes, ech, /echo, other/echo\r\n"),
+        ("/upgrade", "Upgrade: \r\n"),
+        ("/upgrade/version", "Upgrade: echo/1, echo/22\r\n"),
+        ("/upgrade/layers", "Upgrade: echo\r\n"),
+        ("/upgrade/unnamed", "Upgrade: echo\r\n"),
+    ];
+    for (path, fields) in refused {
+        let mut socket = served.connect();
+        let reply = socket.request(&format!("GET {path}"), &offers(fields), "");
+        assert_eq!(
+            (reply.status, reply.field("upgrade")),
+            (500, None),
+            "{path} {fields}"
+        );
+        assert_eq!(socket.get("/").text(), "hello", "the connection goes on");
+    }
+    assert_eq!(
+        served.count(wireline::resource::counters::Counter::InvalidResponses),
+        refused.len() as u64
+    );
+    for (path, fields) in [
+        ("/upgrade/version", "Upgrade: echo\r\n"),
+        ("/upgrade/version", "Upgrade: echo/1, Echo/2\r\n"),
+        ("/upgrade/layers", "Upgrade: echo, tls\r\n"),
+    ] {
+        let mut socket = served.connect();
+        let reply = socket.request(&format!("GET {path}"), &offers(fields), "");
+        assert_eq!(reply.status, 101, "{path} {fields}");
+    }
 }
 
 /// §7.8: who sends Upgrade sends the connection option `upgrade` too, or an intermediary would pass the field on.

@@ -2,7 +2,7 @@
 
 use crate::{eventually, serve, serve_with};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 use wireline::resource::counters::Counter;
 use wireline::server::config::Full;
 
@@ -50,11 +50,18 @@ fn body_limits() {
         assert_eq!(upload("/upload", 50 * MIB, chunked), 200);
         assert_eq!(upload("/upload", 50 * MIB + 1, chunked), 413);
     }
+    for limit in [1000, MIB, 5 * MIB] {
+        let served = serve_with(|server| server.max_body(limit as u64));
+        let post = |len: usize| {
+            let fields = format!("Content-Length: {len}\r\n");
+            let content = "x".repeat(if len > limit { 0 } else { len });
+            let reply = served.connect().request("POST /echo", &fields, &content);
+            (reply.status, reply.content.len())
+        };
+        assert_eq!(post(limit), (200, limit));
+        assert_eq!(post(limit + 1).0, 413);
+    }
     let small = serve_with(|server| server.max_body(1000));
-    let reply = small
-        .connect()
-        .request("POST /echo", "Content-Length: 1001\r\n", "");
-    assert_eq!(reply.status, 413);
     let reply = small
         .connect()
         .request("POST /api", "Content-Length: 1001\r\n", &"x".repeat(1001));
@@ -106,17 +113,98 @@ fn or_a_connection_waits_for_a_place() {
     assert_eq!(first.get("/").text(), "hello");
     let mut second = served.connect();
     second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(served.count(Counter::Requests), 1);
+    // It is not read from, nobody after it is accepted, and the place is not free.
+    eventually("accepting stops", || {
+        served.count(Counter::AcceptsPaused) == 1
+    });
+    assert_eq!(first.get("/").text(), "hello");
+    assert_eq!(served.count(Counter::ConnectionsAccepted), 1);
+    assert_eq!(served.count(Counter::Requests), 2);
     drop(first);
     assert_eq!(second.reply().text(), "hello");
     assert_eq!(served.count(Counter::ConnectionsRefused), 0);
 }
 
+/// No place is kept for who might come at another worker's listener.
+#[test]
+fn waiting_for_a_place_takes_none_from_anybody() {
+    let served = serve_with(|mut server| {
+        server.config.when_full = Full::Wait;
+        server.max_connections(1).workers(2)
+    });
+    assert_eq!(served.server.handle().metrics().connections(), 0);
+    for _ in 0..16 {
+        let mut socket = served.connect();
+        let reply = socket.request("GET /", "Connection: close\r\n", "");
+        assert_eq!(reply.text(), "hello");
+    }
+    assert_eq!(served.count(Counter::ConnectionsRefused), 0);
+}
+
+/// F29: a request beyond those that may be with their handlers gets 503, and its connection goes on.
+#[test]
+fn f29_beyond_the_limit_of_requests() {
+    let served = serve_with(|mut server| {
+        server.config.max_in_flight = Some(2);
+        server
+    });
+    let mut parked: Vec<_> = (0..2).map(|_| served.connect()).collect();
+    for socket in &mut parked {
+        socket.send("GET /park HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    eventually("two handlers wait", || {
+        served.seen.parked.load(Ordering::SeqCst) == 2
+    });
+    let mut socket = served.connect();
+    for (count, content) in ["", "content"].into_iter().enumerate() {
+        let fields = format!("Content-Length: {}\r\n", content.len());
+        let reply = socket.request("POST /echo", &fields, content);
+        assert_eq!(
+            (reply.status, reply.field("retry-after"), reply.persists()),
+            (503, Some("1"), true)
+        );
+        assert_eq!(served.count(Counter::RefusedInFlight), count as u64 + 1);
+    }
+    // A client that goes takes its handler with it, and gives its place back.
+    parked.pop();
+    eventually("a handler is cancelled", || {
+        served.seen.unparked.load(Ordering::SeqCst) == 1
+    });
+    assert_eq!(socket.get("/").text(), "hello");
+    assert_eq!(socket.get("/panic").status, 500);
+    assert_eq!(socket.get("/").text(), "hello");
+    assert_eq!(served.count(Counter::RefusedInFlight), 2);
+}
+
+/// F29: connections that come faster than they are accepted wait, and all are served.
+#[test]
+fn f29_connections_are_accepted_no_faster_than_asked_for() {
+    let served = serve_with(|mut server| {
+        server.config.accept_rate = Some(50);
+        server
+    });
+    let mut all: Vec<_> = (0..20).map(|_| served.connect()).collect();
+    for socket in &mut all {
+        assert_eq!(socket.get("/").text(), "hello");
+    }
+    // Five come at once; how fast the others do is told on a paused clock in `server/pace.rs`.
+    let paced = served.count(Counter::AcceptsPaced);
+    assert!((1..=16).contains(&paced), "{paced}");
+    assert_eq!(served.count(Counter::ConnectionsAccepted), 20);
+}
+
 /// A panic is one request's, before its first wait or after it.
 #[test]
 fn a_panic_is_a_500_and_the_connection_goes_on() {
-    let served = serve();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = told.clone();
+    // A hook that panics itself changes nothing.
+    let served = serve_with(|server| {
+        server.on_panic(move |message| {
+            list.lock().unwrap().push(message.to_owned());
+            std::panic::resume_unwind(Box::new(()));
+        })
+    });
     let mut socket = served.connect();
     for path in ["/panic", "/late-panic", "/panic"] {
         let reply = socket.get(path);
@@ -128,6 +216,7 @@ fn a_panic_is_a_500_and_the_connection_goes_on() {
         assert_eq!(socket.get("/").text(), "hello");
     }
     assert_eq!(served.count(Counter::HandlerPanics), 3);
+    assert_eq!(*told.lock().unwrap(), vec!["for the test"; 3]);
     // Content that the handler did not read does not become a request.
     let canary = "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n";
     let reply = socket.request(

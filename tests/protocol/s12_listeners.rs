@@ -1,10 +1,11 @@
 //! Where a server listens: TCP, several, Unix sockets, open listeners, and the caller's runtime.
 
 use crate::socket::Socket;
-use crate::{Seen, routes};
+use crate::{Seen, eventually, routes};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wireline::Server;
 use wireline::resource::counters::Counter;
 use wireline::server::bind::{Bound, IntoBind};
@@ -12,7 +13,11 @@ use wireline::server::{Bind, Handle};
 use wireline::test::TestServer;
 
 fn server() -> Server {
-    Server::new(routes(Arc::new(Seen::default()))).signals(false)
+    server_that_tells(Arc::default())
+}
+
+fn server_that_tells(seen: Arc<Seen>) -> Server {
+    Server::new(routes(seen)).signals(false)
 }
 
 fn addr_of(bound: &Bound) -> SocketAddr {
@@ -366,7 +371,8 @@ async fn a_connection_in_the_backlog_survives_the_stop() {
 /// The drain: what is begun is finished, new connections are refused, and the deadline is one.
 #[tokio::test]
 async fn a_drain_finishes_what_was_begun() {
-    let mut server = server().bind("127.0.0.1:0");
+    let seen = Arc::new(Seen::default());
+    let mut server = server_that_tells(seen.clone()).bind("127.0.0.1:0");
     server.config.shutdown_timeout = std::time::Duration::from_millis(700);
     let running = server.start().unwrap();
     let handle = running.handle();
@@ -379,15 +385,19 @@ async fn a_drain_finishes_what_was_begun() {
             Socket::connect(addr),
         );
         assert_eq!(idle.get("/").text(), "hello");
-        slow.send("GET /slow/300 HTTP/1.1\r\nHost: a\r\n\r\n");
+        slow.send("GET /until-told HTTP/1.1\r\nHost: a\r\n\r\n");
         parked.send("GET /park HTTP/1.1\r\nHost: a\r\n\r\n");
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        eventually("both handlers run", || {
+            let running = |count: &AtomicUsize| count.load(Ordering::SeqCst) == 1;
+            running(&seen.waiting) && running(&seen.parked)
+        });
         let _ = began.send(());
         idle.assert_end();
         assert!(
             std::net::TcpStream::connect(addr).is_err(),
             "nobody listens any more"
         );
+        seen.tell();
         let reply = slow.reply();
         assert_eq!(
             (reply.text(), reply.field("connection")),
@@ -430,5 +440,44 @@ async fn a_server_that_has_ended_leaves_nothing() {
             metrics.num_alive_tasks() - before
         );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// A drain waits for connections that another protocol has taken over, and the deadline ends them.
+#[tokio::test]
+async fn a_drain_waits_for_upgraded_connections() {
+    for ends_by_itself in [true, false] {
+        let mut server = server().bind("127.0.0.1:0");
+        server.config.shutdown_timeout =
+            std::time::Duration::from_millis(if ends_by_itself { 30_000 } else { 700 });
+        let running = server.start().unwrap();
+        let handle = running.handle();
+        let addr = addr_of(&handle.bound()[0]);
+        let stopping = handle.clone();
+        let client = tokio::task::spawn_blocking(move || {
+            let mut socket = Socket::connect(addr);
+            socket.send(
+                "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
+            );
+            assert_eq!(socket.reply().status, 101);
+            stopping.stop();
+            eventually("nobody listens any more", || {
+                std::net::TcpStream::connect(addr).is_err()
+            });
+            // It is still spoken, also when idle connections of HTTP would be gone.
+            assert_eq!(socket.take(8), b"welcome ");
+            for _ in 0..4 {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                assert_eq!(socket.send("x").take(1), b"x");
+            }
+            if ends_by_itself {
+                socket.fin();
+            }
+            socket.assert_end();
+        });
+        running.wait().await;
+        client.await.unwrap();
+        let forced = handle.metrics().get(Counter::DrainForced);
+        assert_eq!(forced, u64::from(!ends_by_itself));
     }
 }

@@ -74,10 +74,15 @@ impl Watch {
         Self(Instant::now())
     }
 
+    /// The seconds that have passed.
+    pub(crate) fn passed(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+
     /// Fails unless the time that has passed lies in this range of seconds.
     #[track_caller]
     pub(crate) fn assert(&self, seconds: RangeInclusive<f64>) {
-        let passed = self.0.elapsed().as_secs_f64();
+        let passed = self.passed();
         assert!(
             seconds.contains(&passed),
             "took {passed} s, expected {seconds:?}"

@@ -4,7 +4,7 @@ use crate::http1::connection::Connection;
 use crate::http1::driver::Link;
 use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
-use crate::http1::driver::respond::guarded;
+use crate::http1::driver::panic::guarded;
 use crate::http1::framing::BodyFraming;
 use crate::http1::out::Out;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State};
@@ -13,13 +13,14 @@ use crate::resource::counters::Counter;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::body::{Body, BodyError};
-use crate::service::feed::FeedWriter;
+use crate::service::feed::{Feed, FeedWriter};
 use crate::service::handler::ResponseFuture;
 use crate::service::request::{Parts, Request};
 use crate::service::upgrade::OnUpgrade;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::task::Context;
 
 /// The moving parts of a connection, borrowed from the thread while they move.
@@ -46,8 +47,10 @@ pub(crate) struct Active {
     pub(super) ended: bool,
     /// The read before filled its buffer: the next one may be larger.
     full: bool,
-    /// The request's content is a slice of the read buffer, which it keeps from the pool.
-    pub(super) pinned: bool,
+    /// The octets of the request's content that its handler was called with.
+    pub(super) lent: usize,
+    /// What the request's content went through, once all of it came: its handler may still hold it.
+    pub(super) taken: Option<Arc<Feed>>,
     /// Something other than plain requests and responses went on: everything is cleared when this goes
     /// back to the store.
     pub(super) touched: bool,
@@ -104,7 +107,8 @@ impl Active {
                 discarded: 0,
                 ended: false,
                 full: false,
-                pinned: false,
+                lent: 0,
+                taken: None,
                 touched: false,
                 parked: false,
                 cycled: false,
@@ -136,7 +140,7 @@ impl Active {
             self.meter = Meter::default();
             self.ended = false;
             self.abort = false;
-            self.pinned = false;
+            self.release();
             self.parked = false;
             self.touched = false;
         }
@@ -180,6 +184,9 @@ impl Active {
                 ResponseHalf::Done if state.life == Life::MustClose => return Need::Close,
                 ResponseHalf::Done => {
                     self.next_cycle(link);
+                    if self.read.is_empty() && self.is_persistent() && !self.ended {
+                        return Need::Head;
+                    }
                     None
                 }
                 ResponseHalf::Idle if state.life != Life::Persistent => return Need::Close,
@@ -199,9 +206,14 @@ impl Active {
     }
 
     #[inline]
+    fn is_persistent(&self) -> bool {
+        self.protocol.state().life == Life::Persistent && !self.abort
+    }
+
+    #[inline]
     fn next_cycle(&mut self, link: &Link) {
         self.discarded = 0;
-        self.pinned = false;
+        self.release();
         self.cycled = true;
         if self.protocol.next_cycle().is_err() {
             self.abort();
@@ -227,6 +239,9 @@ impl Active {
             }
         }
         shared.worker.counters.add(Counter::Requests);
+        if shared.config.retires {
+            self.retire_when_due(link);
+        }
         let framing = self.protocol.head().framing();
         let mut parts = Parts::recycled();
         let head = self.protocol.head_mut();
@@ -266,15 +281,26 @@ impl Active {
             self.begin(cx, request, link);
             return None;
         }
-        let Ok(admission) = guarded(|| link.shared.service.admit(&mut request)) else {
-            self.panicked(link);
-            return None;
+        let admission = match guarded(|| link.shared.service.admit(&mut request)) {
+            Ok(admission) => admission,
+            Err(payload) => {
+                self.panicked(payload, link);
+                return None;
+            }
         };
         if let Err(error) = self
             .protocol
             .limit_body(admission.max_body.unwrap_or(config.max_body))
         {
             self.refuse(error, link);
+            return None;
+        }
+        if let BodyFraming::Length(length) = framing
+            && length <= config.stream_threshold
+            && length <= self.read.len() as u64
+            && !self.protocol.awaits_continue()
+        {
+            self.begin_whole(cx, request, link);
             return None;
         }
         self.touched = true;
@@ -304,6 +330,8 @@ impl Active {
     pub(crate) fn peer_closed(&mut self, link: &Link) {
         self.touched = true;
         self.ended = true;
+        // From now on the grace counts, whatever was waited for before.
+        self.meter.other = 0;
         link.slot.set_gone();
         if self.protocol.state().request == RequestHalf::Done && !self.read.is_empty() {
             // Whole requests may stand behind the one that is being answered: they are served first.
@@ -322,6 +350,18 @@ impl Active {
                 }
             }
             self.abort = true;
+        }
+    }
+
+    /// The transport failed: an I/O error, and inside a request that is one more that is not whole.
+    pub(crate) fn count_failure(&self, link: &Link) {
+        let counters = &link.shared.worker.counters;
+        counters.add(Counter::IoErrors);
+        // What the peer's end cut short was counted then.
+        if !self.ended
+            && (self.is_inside_head() || self.protocol.state().request == RequestHalf::Body)
+        {
+            counters.add(Counter::IncompleteRequests);
         }
     }
 
@@ -357,8 +397,13 @@ impl Active {
             } else {
                 room
             };
-            if !self.read.try_reclaim(wanted) {
+            if need != Need::Content || !self.full {
                 self.read.reserve(wanted);
+            } else if !self.read.try_reclaim(wanted) {
+                // Exactly that much: `BytesMut::reserve` would double what there is, beyond the limit.
+                let mut larger = BytesMut::with_capacity(self.read.len() + wanted);
+                larger.extend_from_slice(&self.read);
+                pool::give(std::mem::replace(&mut self.read, larger));
             }
         }
     }
@@ -390,18 +435,27 @@ impl Active {
         self.read.capacity()
             + self.out.held()
             + self.feed.as_ref().map_or(0, |feed| feed.held())
+            + self.taken.as_ref().map_or(0, |feed| feed.collected())
             + self
                 .gather
                 .as_ref()
                 .map_or(0, |gather| gather.content.capacity())
-            + if self.pinned { READ_BUFFER } else { 0 }
+            + self.lent
     }
 
-    /// The octets of content that wait for the rest of it, before the handler runs.
+    /// The octets of content that wait for the rest of it, in here or with the handler.
     pub(crate) fn gathered(&self) -> usize {
         self.gather
             .as_ref()
             .map_or(0, |gather| gather.content.len())
+            + self.feed.as_ref().map_or(0, |feed| feed.collected())
+    }
+
+    /// The handler holds nothing of the request's content any more.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        self.lent = 0;
+        self.taken = None;
     }
 
     /// What an upgrade needs: the function, and what was read of the new protocol. The rest goes back to the
@@ -443,7 +497,7 @@ const KEPT: usize = 32;
 pub(super) const HIGH_WATER: usize = 64 * 1024;
 
 /// The same for a peer that takes all at once: each doubling halves the system calls.
-pub(super) const HIGHEST_WATER: usize = 256 * 1024;
+pub(super) const HIGHEST_WATER: usize = 512 * 1024;
 
 /// How many requests one connection has answered before others get their turn.
 const TURNS: u32 = 16;

@@ -1,11 +1,12 @@
 //! Limits and deadlines of HTTP/1.1 connections.
 
+use crate::http1::driver::panic::PanicHook;
 use crate::http1::limits::Limits;
 use http::HeaderValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How connections are served. Every deadline and limit is on by default.
+/// How connections are served. Every deadline and limit is on by default, except those whose default is `None`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,6 +40,13 @@ pub struct Config {
     pub body_timeout: Duration,
     /// The longest wait between two requests. Default 60 s.
     pub idle_timeout: Duration,
+    /// How old a connection may become: the first response to a request that comes later says
+    /// `Connection: close` (D41). Each connection gets between 90 % and all of it, so that those that were
+    /// opened at once do not come back at once. Default `None`: no limit.
+    pub max_age: Option<Duration>,
+    /// The most requests of one connection: the response to the last one says `Connection: close` (D41).
+    /// Default `None`: no limit.
+    pub max_requests: Option<u32>,
     /// The longest time without the client taking a single octet of a response. Default 30 s.
     pub write_timeout: Duration,
     /// The least rate, in octets a second, at which a client sends content and takes responses, once it
@@ -55,6 +63,11 @@ pub struct Config {
     pub drain_body: u64,
     /// The value of `Server`; empty for none. Default `wireline/` and the version.
     pub server: HeaderValue,
+    /// Is told the message of each panic of a handler, on the thread where it was caught; the request is
+    /// answered 500, and nothing else ends. Default `None`: Rust's own panic hook prints it, as ever.
+    pub on_panic: Option<PanicHook>,
+    /// Whether `max_age` or `max_requests` is set: one look for each request.
+    pub(crate) retires: bool,
     /// Tells configurations apart in a thread's cache of stamps.
     pub(crate) id: u64,
 }
@@ -63,6 +76,7 @@ impl Config {
     /// The configuration as the driver uses it.
     pub(crate) fn settled(mut self) -> Self {
         self.limits = self.limits.clamped();
+        self.retires = self.max_age.is_some() || self.max_requests.is_some();
         self.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         self
     }
@@ -80,6 +94,8 @@ impl Default for Config {
             read_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(3600),
             idle_timeout: Duration::from_secs(60),
+            max_age: None,
+            max_requests: None,
             write_timeout: Duration::from_secs(30),
             min_rate: 240,
             rate_grace: Duration::from_secs(5),
@@ -87,6 +103,8 @@ impl Default for Config {
             linger: Duration::from_secs(2),
             drain_body: 64 * 1024,
             server: HeaderValue::from_static(concat!("wireline/", env!("CARGO_PKG_VERSION"))),
+            on_panic: None,
+            retires: false,
             id: 0,
         }
     }

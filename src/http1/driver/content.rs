@@ -7,6 +7,7 @@ use crate::http1::driver::{Link, counter_of};
 use crate::http1::error::Error;
 use crate::http1::state::Life;
 use crate::resource::counters::Counter;
+use crate::resource::pool::READ_BUFFER;
 use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Demand, Feed, FeedWriter};
 use crate::service::headers::Headers;
@@ -23,6 +24,30 @@ impl Active {
         *request.body_mut() = body;
         self.feed = Some(FeedWriter(feed));
         self.call(request, link);
+    }
+
+    /// Runs the handler with content that has come whole with its head.
+    pub(super) fn begin_whole(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+        let limits = &link.shared.config.limits;
+        loop {
+            match self.protocol.receive(&mut self.read, limits) {
+                Ok(Some(Event::Data(data))) => *request.body_mut() = self.lend(data),
+                Ok(Some(Event::EndOfMessage(_))) => return self.begin(cx, request, link),
+                // It was all there, and content of a known length has no syntax.
+                Ok(_) => return self.abort(),
+                Err(error) => return self.refuse(error, link),
+            }
+        }
+    }
+
+    /// Content that is whole in one piece: a slice of the read buffer, unless that would pin it for little.
+    fn lend(&mut self, data: Bytes) -> Body {
+        if data.len() < COPIED {
+            return Body::full(Bytes::copy_from_slice(&data));
+        }
+        // The slice keeps the whole buffer from the pool.
+        self.lent = READ_BUFFER;
+        Body::full(data)
     }
 
     /// A chunked body that has come whole with its head needs no stream.
@@ -42,7 +67,7 @@ impl Active {
                 }
                 Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
                     *request.body_mut() = Body::full(content.into_bytes());
-                    self.pinned = true;
+                    self.lent = READ_BUFFER;
                     return self.call(request, link);
                 }
                 Ok(Some(Event::EndOfMessage(trailers))) => {
@@ -51,6 +76,7 @@ impl Active {
                         feed.push(content.into_bytes(), cx.waker());
                     }
                     feed.end(Ok(Some(trailer_headers(&trailers))));
+                    self.lent = READ_BUFFER;
                     *request.body_mut() = body;
                     return self.call(request, link);
                 }
@@ -75,14 +101,8 @@ impl Active {
             Ok(Some(Event::Data(data))) => {
                 let gather = self.gather.as_mut()?;
                 if gather.content.is_empty() && self.protocol.unread() == Some(0) {
-                    // Whole in one piece: a slice of the read buffer, unless that would pin it for little.
-                    let data = if data.len() < COPIED {
-                        Bytes::copy_from_slice(&data)
-                    } else {
-                        data
-                    };
-                    self.pinned = data.len() >= COPIED;
-                    *gather.request.body_mut() = Body::full(data);
+                    let body = self.lend(data);
+                    *self.gather.as_mut()?.request.body_mut() = body;
                 } else {
                     gather.content.extend_from_slice(&data);
                 }
@@ -90,6 +110,7 @@ impl Active {
             Ok(Some(Event::EndOfMessage(_))) => {
                 let mut gather = self.gather.take()?;
                 if !gather.content.is_empty() {
+                    self.lent = gather.content.capacity();
                     *gather.request.body_mut() =
                         Body::full(std::mem::take(&mut gather.content).freeze());
                 }
@@ -142,6 +163,7 @@ impl Active {
                         (!trailers.is_empty()).then(|| trailer_headers(&trailers))
                     ));
                     self.feed = None;
+                    self.taken = Some(feed);
                     return Some(true);
                 }
                 Ok(_) if content.is_empty() => {

@@ -23,7 +23,7 @@ pub(crate) struct Meter {
     input: Flow,
     output: Flow,
     /// The tick in which throwing away unread content began, or the peer closed its side.
-    other: u32,
+    pub(super) other: u32,
     /// The tick in which rates are looked at next; a peer that keeps us awake does not put it off.
     check: u32,
     waiting: Option<Need>,
@@ -190,6 +190,12 @@ impl Http {
             _ => {}
         }
         link.slot.set_due(due);
+        link.slot.set_waits(match need {
+            _ if active.meter.output.since != 0 => active.meter.output.since,
+            Need::Head => self.since,
+            Need::Content => active.meter.input.since.max(active.meter.other),
+            _ => 0,
+        });
     }
 
     /// The deadline has passed. `true` when the connection ends here and now.
@@ -249,12 +255,20 @@ impl Http {
                 {
                     worker.counters.add(Counter::BodyTimeouts);
                     active.time_out_content(link);
+                } else if self.io.is_reset(cx) {
+                    // Reading may rest while the budget is short.
+                    active.count_failure(link);
+                    return true;
                 }
             }
             Some(Need::Peer) => {
                 let waited = active.saw_end()
                     && now.saturating_sub(active.meter.other) >= ticks(config.closed_grace);
-                return waited || self.io.is_reset(cx);
+                if !waited && self.io.is_reset(cx) {
+                    active.count_failure(link);
+                    return true;
+                }
+                return waited;
             }
             _ => {}
         }

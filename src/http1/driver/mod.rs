@@ -18,7 +18,9 @@ mod active;
 pub mod config;
 mod content;
 mod deadline;
+pub mod panic;
 mod respond;
+mod retire;
 
 use crate::http1::driver::active::{Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need};
 use crate::http1::driver::config::Config;
@@ -119,6 +121,9 @@ impl<P> Connection<P> {
         let slot = shared.worker.register(info);
         shared.worker.counters.add(Counter::ConnectionsAccepted);
         let since = shared.worker.now();
+        if let Some(longest) = shared.config.max_age {
+            slot.set_old(shared.worker.tick_after(retire::spread(longest)));
+        }
         Self {
             stage: Stage::Http(Http {
                 io,
@@ -152,12 +157,12 @@ impl<P: Unpin> Future for Connection<P> {
                         worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
-                            match respond::guarded(|| {
+                            match panic::guarded(|| {
                                 let place = Place::new(worker.clone(), me.link.slot.clone());
                                 on_upgrade.run(Upgraded::new(http.io, read_ahead, Some(place)))
                             }) {
                                 Ok(future) => me.stage = Stage::Upgraded(future),
-                                Err(_) => worker.counters.add(Counter::HandlerPanics),
+                                Err(payload) => me.link.count_panic(payload),
                             }
                         }
                     }
@@ -167,10 +172,10 @@ impl<P: Unpin> Future for Connection<P> {
                         me.stage = Stage::Ended;
                         continue;
                     }
-                    match respond::guarded(|| future.as_mut().poll(cx)) {
+                    match panic::guarded(|| future.as_mut().poll(cx)) {
                         Ok(Poll::Pending) => return Poll::Pending,
                         Ok(Poll::Ready(())) => {}
-                        Err(_) => me.link.shared.worker.counters.add(Counter::HandlerPanics),
+                        Err(payload) => me.link.count_panic(payload),
                     }
                     me.stage = Stage::Kept;
                 }
@@ -234,7 +239,7 @@ impl Http {
                     match active.write(cx, &mut self.io, link) {
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(_)) => {
-                            link.shared.worker.counters.add(Counter::IoErrors);
+                            active.count_failure(link);
                             return self.closed(link);
                         }
                         // A client that does not take its responses sends no further requests here; only
@@ -329,7 +334,7 @@ impl Http {
                 true
             }
             Poll::Ready(Err(_)) => {
-                link.shared.worker.counters.add(Counter::IoErrors);
+                active.count_failure(link);
                 active.abort();
                 true
             }
@@ -431,9 +436,10 @@ impl Active {
         link: &Link,
     ) -> Poll<std::io::Result<()>> {
         let waiting = self.out.len();
-        while !self.out.is_empty() {
+        let mut left = waiting;
+        while left > 0 {
             let written = match self.out.as_one() {
-                Some(only) => io.poll_writev(cx, &[IoSlice::new(only)]),
+                Some(only) => io.poll_write_uncounted(cx, only),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let filled = self.out.slices(&mut slices);
@@ -443,6 +449,7 @@ impl Active {
             match written {
                 Poll::Ready(Ok(len)) => {
                     self.out.advance(len);
+                    left = left.saturating_sub(len);
                     self.written(len, link);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -479,8 +486,9 @@ impl Active {
                 self.read.is_empty() || self.read.len() + MIN_READ <= shared.config.read_ahead
             }
             Need::Content if self.gathered() >= READ_BUFFER => {
-                // Under pressure, whoever holds much already waits until others have let go.
-                let paused = shared.worker.budget().pressure() >= Pressure::High;
+                // Under pressure, whoever holds its share already waits until others have let go.
+                let paused = shared.worker.budget().pressure() >= Pressure::High
+                    && self.gathered() >= shared.worker.share();
                 if paused {
                     shared.worker.counters.add(Counter::ReadsPaused);
                 }

@@ -1,8 +1,9 @@
 //! From a handler's response to octets.
 
-use crate::http1::connection::ResponseHead;
-use crate::http1::driver::active::{Active, Need};
+use crate::http1::connection::{Event, ResponseHead};
+use crate::http1::driver::active::{Active, Need, PIECE};
 use crate::http1::driver::config::Config;
+use crate::http1::driver::panic::guarded;
 use crate::http1::driver::{Link, counter_of};
 use crate::http1::encode::Stamp;
 use crate::http1::error::Error;
@@ -12,26 +13,17 @@ use crate::resource::counters::Counter;
 use crate::resource::worker::Phase;
 use crate::service::body::Body;
 use crate::service::feed::Fed;
+use crate::service::headers::Headers;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use crate::wire::fields::FieldLine;
 use crate::wire::{grammar, number};
-use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Method, StatusCode};
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Runs foreign code; a panic in it stays there.
-///
-/// Nothing that the code touched is used afterwards but through its own types, whose locks ignore
-/// poisoning: that is why asserting unwind safety is sound here.
-#[inline]
-pub(super) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(code))
-}
 
 impl Active {
     /// Calls the handler; its future is polled by [`run_handler`](Self::run_handler).
@@ -39,7 +31,7 @@ impl Active {
     pub(super) fn call(&mut self, request: Request, link: &Link) {
         match guarded(|| link.shared.service.call(request)) {
             Ok(handler) => self.handler = Some(handler),
-            Err(_) => self.panicked(link),
+            Err(payload) => self.panicked(payload, link),
         }
     }
 
@@ -68,7 +60,7 @@ impl Active {
                 self.parked = true;
                 self.touched = true;
             }
-            (Err(_), _) => self.panicked(link),
+            (Err(payload), _) => self.panicked(payload, link),
         }
     }
 
@@ -82,8 +74,12 @@ impl Active {
             Ok(Poll::Ready(mut response)) => {
                 let finished = self.handler.take();
                 // A value that the future captured may panic when it is dropped.
-                if guarded(|| drop(finished)).is_err() {
-                    link.shared.worker.counters.add(Counter::HandlerPanics);
+                if let Err(payload) = guarded(|| drop(finished)) {
+                    link.count_panic(payload);
+                }
+                if response.body().as_bytes().is_some() {
+                    // A streamed response may still be made from the request's content.
+                    self.release();
                 }
                 self.respond(&mut response, link);
                 None
@@ -93,10 +89,10 @@ impl Active {
                 Some(false) => Some(Need::Content),
                 None => Some(Need::Peer),
             },
-            Err(_) => {
+            Err(payload) => {
                 let panicked = self.handler.take();
                 let _ = guarded(|| drop(panicked));
-                self.panicked(link);
+                self.panicked(payload, link);
                 None
             }
         }
@@ -105,11 +101,19 @@ impl Active {
     /// Sends the head of a response, and its content when it is here.
     #[inline]
     fn respond(&mut self, response: &mut Response, link: &Link) {
-        if let Some((content_type, lines, content)) = response.as_usual()
+        if let Some((content_type, lines)) = response.as_usual()
+            && let Some(content) = response.body().as_bytes()
             && link.shared.worker.phase() == Phase::Running
             && self.protocol.state().request == RequestHalf::Done
             && with_stamp(link, |stamp| {
-                (self.protocol).send_usual(content_type, lines, content, stamp, &mut self.out)
+                (self.protocol).send_usual(
+                    content_type,
+                    lines,
+                    content,
+                    response.body().as_full(),
+                    stamp,
+                    &mut self.out,
+                )
             })
         {
             link.shared.worker.counters.add(Counter::Responses);
@@ -156,7 +160,8 @@ impl Active {
             // RFC 9110 §9.3.6: a tunnel begins with a 2xx.
             status = StatusCode::OK;
         }
-        if switch && upgrade.is_none() {
+        let unasked = status == StatusCode::SWITCHING_PROTOCOLS && !self.was_offered(&headers);
+        if switch && (upgrade.is_none() || unasked) {
             counters.add(Counter::InvalidResponses);
             return self.respond_plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -204,6 +209,19 @@ impl Active {
         }
     }
 
+    /// Whether the client named the protocols of this 101, which has to name one (RFC 9110 §7.8, §15.2.2).
+    fn was_offered(&self, headers: &Headers) -> bool {
+        let head = self.protocol.head();
+        let (mut named, mut offered) = (false, true);
+        for value in headers.get_all(UPGRADE) {
+            for protocol in grammar::list(value.as_bytes()) {
+                named = true;
+                offered &= head.offers_protocol(protocol);
+            }
+        }
+        named && offered
+    }
+
     /// Sends more of a streamed content.
     pub(super) fn send_body(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Need> {
         let Some(body) = self.sending.as_mut() else {
@@ -234,8 +252,8 @@ impl Active {
                     .is_ok()
             }
             Ok(Poll::Ready(Some(Err(_)))) => false,
-            Err(_) => {
-                link.shared.worker.counters.add(Counter::HandlerPanics);
+            Err(payload) => {
+                link.count_panic(payload);
                 false
             }
         };
@@ -295,8 +313,8 @@ impl Active {
     }
 
     /// A handler panicked: this request fails, nothing else does.
-    pub(super) fn panicked(&mut self, link: &Link) {
-        link.shared.worker.counters.add(Counter::HandlerPanics);
+    pub(super) fn panicked(&mut self, payload: Box<dyn Any + Send>, link: &Link) {
+        link.count_panic(payload);
         self.respond_plain(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal server error",
@@ -318,11 +336,29 @@ impl Active {
             self.say_continue();
             return false;
         }
-        self.protocol.awaits_continue()
-            || self
-                .protocol
-                .unread()
-                .is_some_and(|left| left > config.drain_body + self.read.len() as u64)
+        if self.protocol.awaits_continue() {
+            return true;
+        }
+        match self.protocol.unread() {
+            // `discard` counts what is here already, too.
+            Some(left) => left > config.drain_body,
+            // Nobody knows how much is still to come: what is not here whole ends the connection, and the
+            // response says so (RFC 9112 §9.6).
+            None if self.feed.as_ref().is_none_or(|feed| feed.is_abandoned()) => {
+                while self.protocol.state().request == RequestHalf::Body {
+                    match self.protocol.receive(&mut self.read, &config.limits) {
+                        Ok(Some(Event::Data(data))) => {
+                            self.spent += PIECE;
+                            self.discarded += data.len() as u64;
+                        }
+                        Ok(Some(_)) => {}
+                        Ok(None) | Err(_) => return true,
+                    }
+                }
+                false
+            }
+            None => false,
+        }
     }
 
     /// A response that was begun cannot be ended: the peer must see it cut short.

@@ -15,7 +15,7 @@ const LIVES: [Life; 4] = [
     Life::Closed,
     Life::Switched,
 ];
-const TRANSITIONS: [(&str, Transition); 14] = [
+const TRANSITIONS: [(&str, Transition); 15] = [
     (
         "head",
         Transition::RequestHead {
@@ -45,6 +45,7 @@ const TRANSITIONS: [(&str, Transition); 14] = [
         },
     ),
     ("request-end", Transition::RequestEnd),
+    ("last-request", Transition::LastRequest),
     ("refuse", Transition::Refuse),
     ("interim", Transition::Interim),
     (
@@ -103,6 +104,10 @@ const LEGAL: &str = "
     D/B/M refuse          D/B/M
     D/D/P refuse          D/D/M
     D/D/M refuse          D/D/M
+    B/A/P last-request    B/A/M
+    B/A/M last-request    B/A/M
+    D/A/P last-request    D/A/M
+    D/A/M last-request    D/A/M
     B/A/P interim         B/A/P
     B/A/M interim         B/A/M
     D/A/P interim         D/A/P

@@ -18,6 +18,7 @@ mod socket;
 #[cfg(feature = "websocket")]
 pub(crate) use self::gone::Gone;
 
+use crate::resource::pool;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -83,13 +84,40 @@ macro_rules! each {
     };
 }
 
+impl Io {
+    /// Writes octets that lie side by side. What is small fits nearly always: it is tried before anything is
+    /// said to tokio's scheduler, and does not count for its budget, so that the caller must end its turn by
+    /// a count of its own. A large write is often cut short, and tokio then saves the next, failing call.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "measured: 40 instructions a request")]
+    pub(crate) fn poll_write_uncounted(
+        &mut self,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let tried = match self {
+            Self::Tcp(io) if octets.len() <= SMALL_WRITE => io.try_write(octets),
+            Self::Unix(io) if octets.len() <= SMALL_WRITE => io.try_write(octets),
+            _ => return self.poll_writev(cx, &[IoSlice::new(octets)]),
+        };
+        match tried {
+            Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.poll_writev(cx, &[IoSlice::new(octets)])
+            }
+            tried => Poll::Ready(tried),
+        }
+    }
+}
+
+#[allow(clippy::inline_always, reason = "measured, as above")]
 impl Transport for Io {
     #[inline]
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, io => Transport::poll_readable(io, cx))
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         each!(self, io => Transport::poll_read(io, cx, buf))
     }
@@ -187,13 +215,26 @@ impl AsyncRead for Io {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
             Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
             Self::Dyn(io) => {
-                let mut chunk = BytesMut::with_capacity(buf.remaining().min(DYN_READ));
-                if chunk.capacity() == 0 {
+                if buf.remaining() == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                let len = ready!(Transport::poll_read(io, cx, &mut chunk))?;
-                buf.put_slice(&chunk[..len.min(buf.remaining())]);
-                Poll::Ready(Ok(()))
+                let mut chunk = pool::take();
+                if buf.remaining() < chunk.capacity() {
+                    // A transport fills what it is given: there is no more of it than the reader wants.
+                    drop(chunk.split_off(buf.remaining()));
+                }
+                let read = Transport::poll_read(io, cx, &mut chunk);
+                let fits = chunk.len() <= buf.remaining();
+                if fits {
+                    buf.put_slice(&chunk);
+                }
+                pool::give(chunk);
+                ready!(read)?;
+                if fits {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Ready(Err(io::Error::other("a transport read beyond its buffer")))
+                }
             }
         }
     }
@@ -235,6 +276,5 @@ impl AsyncWrite for Io {
     }
 }
 
-/// The most that one read through tokio's trait takes from a boxed transport; `BytesMut` may round its
-/// capacity up, so the reader is never handed more than it asked for.
-const DYN_READ: usize = 16 * 1024;
+/// What the kernel takes at once unless its buffer is nearly full.
+const SMALL_WRITE: usize = 16 * 1024;

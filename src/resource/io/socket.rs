@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 macro_rules! socket {
     ($($stream:ty),*) => {$(
+        #[allow(clippy::inline_always, reason = "as in `Io`")]
         impl Transport for $stream {
             #[inline]
             fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -19,7 +20,7 @@ macro_rules! socket {
 
             /// `read_buf` clears tokio's readiness on a short read, which `try_read` does not: that saves
             /// a second, failing system call for each request.
-            #[inline]
+            #[inline(always)]
             fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
                 pin!(self.read_buf(buf)).poll(cx)
             }

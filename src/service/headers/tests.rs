@@ -135,6 +135,23 @@ fn to_a_map_and_back() {
     }
 }
 
+/// What is a name and a value already is moved, not made again.
+#[test]
+fn a_list_becomes_a_map_without_a_copy() {
+    let name = HeaderName::from_bytes(b"x-a-name-that-is-no-standard-one").expect("a name");
+    let value = HeaderValue::from_bytes(b"a value").expect("a value");
+    let octets = (name.as_str().as_ptr(), value.as_bytes().as_ptr());
+    let wire = each(&[("host", "a")]).into_iter().next().expect("three");
+    for mut headers in [Headers::new(), Headers::of_type(value.clone()), wire] {
+        let before = headers.len();
+        headers.append(name.clone(), value.clone());
+        let map = HeaderMap::from(headers);
+        let (kept, text) = map.iter().last().expect("a line");
+        assert_eq!(map.len(), before + 1);
+        assert_eq!((kept.as_str().as_ptr(), text.as_bytes().as_ptr()), octets);
+    }
+}
+
 #[test]
 fn text_is_visible_ascii() {
     for headers in each(&[("a", "caf\u{e9}"), ("b", "x\ty")]) {

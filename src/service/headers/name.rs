@@ -1,0 +1,68 @@
+//! What names a field, and the check of a name and a value.
+
+use http::{HeaderName, HeaderValue};
+use std::fmt;
+
+/// What names a field: `&str` in any case, or a `HeaderName`.
+pub trait AsName: sealed::Sealed {
+    #[doc(hidden)]
+    fn is(&self, lower: &[u8]) -> bool;
+}
+
+impl AsName for &str {
+    #[inline]
+    fn is(&self, lower: &[u8]) -> bool {
+        lower.eq_ignore_ascii_case(self.as_bytes())
+    }
+}
+
+impl AsName for HeaderName {
+    #[inline]
+    fn is(&self, lower: &[u8]) -> bool {
+        self.as_str().as_bytes() == lower
+    }
+}
+
+impl<T: AsName> AsName for &T {
+    #[inline]
+    fn is(&self, lower: &[u8]) -> bool {
+        (**self).is(lower)
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals the trait")]
+    pub trait Sealed {}
+    impl Sealed for &str {}
+    impl Sealed for http::HeaderName {}
+    impl<T: Sealed> Sealed for &T {}
+}
+
+/// A name or a value that cannot stand in a field line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidField {
+    pub(super) what: &'static str,
+}
+
+impl fmt::Display for InvalidField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid field: {} (RFC 9110 5)", self.what)
+    }
+}
+
+impl std::error::Error for InvalidField {}
+
+/// Checks a name and a value.
+pub(crate) fn field<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue), InvalidField>
+where
+    N: TryInto<HeaderName>,
+    V: TryInto<HeaderValue>,
+{
+    let name = name.try_into().map_err(|_| InvalidField {
+        what: "name is no token",
+    })?;
+    let value = value.try_into().map_err(|_| InvalidField {
+        what: "value has control octets",
+    })?;
+    Ok((name, value))
+}

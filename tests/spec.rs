@@ -1,0 +1,169 @@
+//! Every row of the specification has a proof, and every proof exists: `tests/spec.toml` is held to the files that it names.
+
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    row: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    id: String,
+    says: String,
+    #[serde(default)]
+    tests: Vec<String>,
+    #[serde(default)]
+    bench: Vec<String>,
+    later: Option<String>,
+}
+
+/// The rows that the table must have, and no others.
+const WANTED: &[(char, RangeInclusive<u32>)] = &[
+    ('S', 1..=14),
+    ('S', 29..=51),
+    ('S', 58..=59),
+    ('S', 61..=92),
+    ('S', 132..=135),
+    ('S', 246..=260),
+    ('D', 1..=5),
+    ('D', 24..=24),
+    ('D', 32..=32),
+    ('D', 36..=37),
+    ('D', 40..=44),
+];
+
+/// How many steps there are.
+const STEPS: u32 = 10;
+
+fn rows() -> Vec<Row> {
+    let table: Table = toml::from_str(include_str!("spec.toml")).unwrap();
+    table.row
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
+}
+
+#[test]
+fn every_row_is_there_once() {
+    let ids: Vec<String> = rows().into_iter().map(|row| row.id).collect();
+    let wanted: Vec<String> = WANTED
+        .iter()
+        .flat_map(|(kind, numbers)| numbers.clone().map(move |number| format!("{kind}{number}")))
+        .collect();
+    let mut seen = HashSet::new();
+    let twice: Vec<_> = ids.iter().filter(|id| !seen.insert(*id)).collect();
+    assert!(twice.is_empty(), "more than once: {twice:?}");
+    let missing: Vec<_> = wanted.iter().filter(|id| !ids.contains(id)).collect();
+    assert!(missing.is_empty(), "not there: {missing:?}");
+    assert_eq!(
+        ids, wanted,
+        "in another order, or with rows that are not on the list"
+    );
+}
+
+#[test]
+fn every_row_has_a_proof_that_exists() {
+    let mut files = BTreeMap::new();
+    let bench = read("bench/run").unwrap();
+    let mut faults = Vec::new();
+    for row in rows() {
+        let mut fault = |what: String| faults.push(format!("{}: {what}", row.id));
+        if !row.says.ends_with('.') {
+            fault("what it says is no sentence".to_owned());
+        }
+        if row.tests.is_empty() && row.bench.is_empty() && row.later.is_none() {
+            fault("it has no proof".to_owned());
+        }
+        for proof in &row.tests {
+            let Some((path, name)) = proof.split_once("::") else {
+                fault(format!("{proof} is no `path::function`"));
+                continue;
+            };
+            let text = files.entry(path.to_owned()).or_insert_with(|| read(path));
+            match text {
+                None => fault(format!("there is no {path}")),
+                Some(text) if path.ends_with(".rs") => {
+                    if let Err(what) = is_test(text, name) {
+                        fault(format!("{path}: {what}"));
+                    }
+                }
+                Some(text) if text.contains(name) => {}
+                Some(_) => fault(format!("{path} does not have {name}")),
+            }
+        }
+        for scenario in &row.bench {
+            let load = format!("\"{scenario}\": (\"{}\",", row.id);
+            let stress = format!("\"{scenario}\": \"{}\"", row.id);
+            if !bench.contains(&load) && !bench.contains(&stress) {
+                fault(format!("bench/run has no {scenario} for it"));
+            }
+        }
+        if let Some(later) = &row.later
+            && !(1..=STEPS).any(|step| later.starts_with(&format!("step {step}: ")))
+        {
+            fault(format!("{later:?} names no step"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether the source has this function, as a test that is run.
+fn is_test(source: &str, name: &str) -> Result<(), String> {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let begins = [format!("fn {name}("), format!("async fn {name}(")];
+    let place = lines
+        .iter()
+        .position(|line| begins.iter().any(|begin| line.starts_with(begin)))
+        .ok_or_else(|| format!("there is no function {name}"))?;
+    // What stands above it: attributes, also over several lines, and comments, up to what was before.
+    let above: Vec<&str> = lines[..place]
+        .iter()
+        .rev()
+        .take_while(|line| !line.is_empty() && !line.ends_with(['}', ';']))
+        .copied()
+        .collect();
+    let has = |begin: &str| above.iter().any(|line| line.starts_with(begin));
+    if has("#[ignore") {
+        return Err(format!("{name} is ignored"));
+    }
+    if has("#[test]") || has("#[tokio::test") {
+        Ok(())
+    } else {
+        Err(format!("{name} is no test"))
+    }
+}
+
+#[test]
+fn what_is_no_test_is_told_apart() {
+    let source = r#"
+        const X: u8 = 1;
+        #[test]
+        fn plain() {}
+
+        /// With words.
+        #[tokio::test(
+            start_paused = true
+        )]
+        async fn waits() {
+            helper();
+        }
+        fn helper() {}
+
+        #[test]
+        #[ignore = "slow"]
+        fn ignored() {}
+        fn behind() {}
+        "#;
+    assert_eq!(is_test(source, "plain"), Ok(()));
+    assert_eq!(is_test(source, "waits"), Ok(()));
+    for other in ["helper", "ignored", "behind", "wait", "absent"] {
+        assert!(is_test(source, other).is_err(), "{other}");
+    }
+}

@@ -1,37 +1,28 @@
 //! Handlers of WebSockets, over the in-memory transport and on a paused clock: messages and batches, guards and
-//! tokens, parts, policies, and the examples.
+//! tokens, parts and policies.
 
 #[path = "support/talk.rs"]
 mod talk;
 #[path = "support/ws_peer.rs"]
 mod ws_peer;
 
-#[path = "../examples/ws_chat.rs"]
-#[expect(dead_code, reason = "the test has a server of its own")]
-mod ws_chat;
-#[path = "../examples/ws_heartbeat.rs"]
-#[expect(dead_code, reason = "the test has a server of its own")]
-mod ws_heartbeat;
-#[path = "../examples/ws_rate_limited.rs"]
-#[expect(dead_code, reason = "the test has a server of its own")]
-mod ws_rate_limited;
-#[path = "../examples/ws_shutdown.rs"]
-#[expect(dead_code, reason = "the test has a server of its own")]
-mod ws_shutdown;
-
 use futures_sink::Sink;
-use http::StatusCode;
+use http::{Method, StatusCode};
+use serde::Deserialize;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use talk::{Watch, pass};
 use tokio::io::AsyncWriteExt;
-use wireline::Router;
-use wireline::extract::Path;
+use wireline::extract::{Extension, MatchedPath, Path, Query, RawQuery, State};
 use wireline::resource::counters::Counter;
 use wireline::router::Routes;
 use wireline::service::error::Error;
+use wireline::service::headers::Headers;
+use wireline::service::middleware::Next;
+use wireline::service::request::Request;
 use wireline::test::TestClient;
 use wireline::ws::close::{CloseCode, CloseFrame};
 use wireline::ws::connection::Lent;
@@ -43,6 +34,7 @@ use wireline::ws::route::token::Token;
 use wireline::ws::socket::config::Config;
 use wireline::ws::socket::each::{Batch, Each};
 use wireline::ws::socket::{SocketError, WebSocket, WsSender};
+use wireline::{Response, Router};
 use ws_peer::Peer;
 
 fn routes() -> Routes {
@@ -451,111 +443,6 @@ async fn answers_to_what_is_lent_have_a_ceiling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_chat_example_tells_who_is_there() {
-    let client = TestClient::new(ws_chat::routes().unwrap());
-    let mut ada = Peer::open(&client, "/rooms/garden?name=ada").await;
-    assert_eq!(
-        (ada.text().await, ada.text().await),
-        ("ada".into(), "ada came".into())
-    );
-    let mut bo = Peer::open(&client, "/rooms/garden?name=bo").await;
-    assert_eq!(
-        (bo.text().await, bo.text().await),
-        ("ada, bo".into(), "bo came".into())
-    );
-    assert_eq!(ada.text().await, "bo came");
-    let mut other = Peer::open(&client, "/rooms/garden?name=bo").await;
-    assert_eq!(other.close().await, (1008, "the name is taken".to_owned()));
-    let (_, head) = Peer::ask(&client, "/rooms/garden", "").await;
-    assert!(
-        head.starts_with("HTTP/1.1 400 "),
-        "nobody without a name: {head}"
-    );
-    let mut elsewhere = Peer::open(&client, "/rooms/cellar?name=bo").await;
-    assert_eq!(elsewhere.text().await, "bo");
-    bo.say("good day").await;
-    assert_eq!(ada.text().await, "bo says good day");
-    drop(bo);
-    assert_eq!(ada.text().await, "bo left");
-    let (_, head) = Peer::ask(&client, "/rooms/garden?name=bo", "").await;
-    assert!(
-        head.starts_with("HTTP/1.1 101 "),
-        "the name is free again: {head}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_heartbeat_example_measures_and_gives_up() {
-    let client = TestClient::new(ws_heartbeat::routes().unwrap());
-    let mut peer = Peer::open(&client, "/").await;
-    let ping = (0x89, b"beat".to_vec());
-    assert_eq!(peer.next().await, ping);
-    pass(0.02).await;
-    peer.frame(0x8a, b"beat").await;
-    assert_eq!(peer.text().await, "20 ms");
-    // Between its own pings stands the server's, to which any answer will do; the beat goes unanswered.
-    let mut pings = 0;
-    let close = loop {
-        match peer.next().await {
-            (0x89, payload) if payload.is_empty() => peer.frame(0x8a, b"").await,
-            (0x89, payload) => {
-                assert_eq!(payload, b"beat");
-                pings += 1;
-            }
-            (0x88, payload) => break payload,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!((pings, &close[..2]), (1, &1008u16.to_be_bytes()[..]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_rate_limited_example_takes_ten_a_minute() {
-    let client = TestClient::new(ws_rate_limited::routes().unwrap());
-    let mut peer = Peer::open(&client, "/greet").await;
-    for at in 0..12 {
-        peer.say("Ada").await;
-        let answer = if at < 10 {
-            "Hello, Ada!"
-        } else {
-            "Rate limit exceeded"
-        };
-        assert_eq!(peer.text().await, answer);
-    }
-    assert_eq!(client.count(Counter::WebSocketRateLimited), 2);
-    for _ in 0..4 {
-        pass(15.0).await;
-        peer.frame(0x8a, b"").await;
-    }
-    peer.say("").await;
-    assert_eq!(peer.text().await, "Error: who are you?");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_shutdown_example_has_a_last_word() {
-    let client = TestClient::new(ws_shutdown::routes().unwrap());
-    let mut peers = Vec::new();
-    for _ in 0..3 {
-        let mut peer = Peer::open(&client, "/").await;
-        peer.say("one").await;
-        peer.say("two").await;
-        peers.push(peer);
-    }
-    pass(1.0).await;
-    client.drain();
-    let watch = Watch::start();
-    for peer in &mut peers {
-        assert_eq!(peer.text().await, "2 messages came");
-        assert_eq!(peer.close().await, (1001, "Server shutdown".to_owned()));
-        peer.frame(0x88, b"\x03\xe9").await;
-    }
-    watch.assert(0.0..=0.5);
-    pass(1.0).await;
-    assert_nothing_left(&client);
-    assert_eq!(client.count(Counter::WebSocketsClosedClean), 3);
-}
-
-#[tokio::test(start_paused = true)]
 async fn whoever_cannot_wait_closes_by_default_and_whoever_can_waits() {
     let routes = Router::new()
         .websocket("/waits", async |socket: WebSocket| {
@@ -585,4 +472,263 @@ async fn whoever_cannot_wait_closes_by_default_and_whoever_can_waits() {
     pass(1.0).await;
     assert_eq!(client.count(Counter::WebSocketQueueOverflows), 1);
     assert_eq!(client.count(Counter::HandlerPanics), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_has_the_size_and_the_time_that_it_is_told() {
+    let batch = Batch {
+        messages: 100,
+        time: Duration::from_millis(50),
+        ..Batch::default()
+    };
+    let routes = Router::new()
+        .websocket_batches(
+            "/",
+            Each::default(),
+            batch,
+            async |sender: WsSender, messages: Vec<Message>| {
+                let last = messages.last().and_then(Message::as_text).unwrap_or("-");
+                sender.send(format!("{} to {last}", messages.len())).await
+            },
+        )
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let mut peer = Peer::open(&client, "/").await;
+    for number in 1..=230 {
+        peer.say(&number.to_string()).await;
+    }
+    let watch = Watch::start();
+    assert_eq!(peer.text().await, "100 to 100");
+    assert_eq!(peer.text().await, "100 to 200");
+    watch.assert(0.0..=0.01);
+    assert_eq!(peer.text().await, "30 to 230");
+    watch.assert(0.05..=0.06);
+    // The time begins with the first message of a batch, whenever the others come.
+    pass(1.0).await;
+    let watch = Watch::start();
+    peer.say("first").await;
+    pass(0.04).await;
+    peer.say("second").await;
+    assert_eq!(peer.text().await, "2 to second");
+    watch.assert(0.05..=0.06);
+}
+
+#[tokio::test(start_paused = true)]
+async fn middleware_stands_before_a_socket() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let noted = |word: &'static str| {
+        let log = log.clone();
+        move || log.lock().unwrap().push(word)
+    };
+    let (by_all, by_group, by_socket) = (noted("global"), noted("group"), noted("socket"));
+    let gate = move |request: Request, next: Next| {
+        by_all();
+        async move {
+            if request.header("authorization").is_none() {
+                return Response::text("who are you?").with_status(StatusCode::UNAUTHORIZED);
+            }
+            next.run(request).await.with_header("x-global", "seen")
+        }
+    };
+    let members = move |request: Request, next: Next| {
+        by_group();
+        async move {
+            if request.path() == "/club/closed" {
+                return Response::text("not now").with_status(StatusCode::SERVICE_UNAVAILABLE);
+            }
+            next.run(request).await.with_header("x-group", "seen")
+        }
+    };
+    let greet = move |socket: WebSocket| {
+        by_socket();
+        async move { socket.send("welcome").await }
+    };
+    let club = Router::new()
+        .middleware(members)
+        .websocket("/open", greet.clone())
+        .websocket("/closed", greet.clone());
+    let routes = Router::new()
+        .middleware(gate)
+        .websocket("/hall", greet)
+        .nest("/club", club)
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let member = "Authorization: me\r\n";
+    for (path, fields, status, seen, order) in [
+        ("/club/open", "", 401, [false, false], &["global"][..]),
+        (
+            "/club/closed",
+            member,
+            503,
+            [true, false],
+            &["global", "group"],
+        ),
+        ("/hall", member, 101, [true, false], &["global", "socket"]),
+        (
+            "/club/open",
+            member,
+            101,
+            [true, true],
+            &["global", "group", "socket"],
+        ),
+    ] {
+        let (mut peer, head) = Peer::ask(&client, path, fields).await;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{path}: {head}"
+        );
+        for (name, seen) in ["x-global", "x-group"].into_iter().zip(seen) {
+            assert_eq!(talk::field(&head, name).is_some(), seen, "{path}: {head}");
+        }
+        if status == 101 {
+            assert_eq!(peer.text().await, "welcome");
+        }
+        assert_eq!(std::mem::take(&mut *log.lock().unwrap()), order, "{path}");
+    }
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::WebSocketsOpened), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn eight_arguments_stand_beside_a_socket() {
+    #[derive(Deserialize)]
+    struct Page {
+        page: u8,
+    }
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "eight are the most that a handler may have beside its socket"
+    )]
+    async fn all(
+        socket: WebSocket,
+        State(scale): State<u32>,
+        Path(id): Path<u32>,
+        Query(page): Query<Page>,
+        Extension(name): Extension<&'static str>,
+        method: Method,
+        headers: Headers,
+        MatchedPath(pattern): MatchedPath,
+        RawQuery(query): RawQuery,
+    ) -> Result<(), SocketError> {
+        let (id, page, query) = (scale * id, page.page, query.unwrap_or_default());
+        let color = headers.get("x-color").and_then(|color| color.to_str().ok());
+        let color = color.unwrap_or_default();
+        let all = format!("{id} {page} {name} {method} {color} {pattern} {query}");
+        socket.send(all).await.map(drop)
+    }
+    let routes = Router::new()
+        .websocket("/{id}", all)
+        .state(10u32)
+        .extension("name")
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let (mut peer, _) = Peer::ask(&client, "/4?page=2", "X-Color: blue\r\n").await;
+    assert_eq!(peer.text().await, "40 2 name GET blue /{id} page=2");
+    assert_eq!(peer.close().await.0, 1000);
+    // The first that fails answers, and there is no socket.
+    for (target, complaint) in [
+        ("/x?page=y", "path parameter `id`"),
+        ("/4?page=y", "query parameter `page`"),
+    ] {
+        let (mut peer, head) = Peer::ask(&client, target, "").await;
+        assert!(head.starts_with("HTTP/1.1 400 "), "{target}: {head}");
+        peer.io.shutdown().await.unwrap();
+        let said = talk::rest(&mut peer.io).await;
+        assert!(said.starts_with(complaint), "{target}: {said}");
+    }
+    assert_eq!(client.count(Counter::WebSocketsOpened), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_message_has_a_way_to_send_it() {
+    let routes = Router::new()
+        .websocket("/", async |socket: WebSocket| -> Result<(), SocketError> {
+            socket.send_text("text").await?;
+            socket.send_binary(&b"\0octets"[..]).await?;
+            socket.send_json(&("json", [1, 2])).await?;
+            socket.sender().send_json("by a handle").await?;
+            let unsayable = std::collections::HashMap::from([((1, 2), 3)]);
+            let refused = socket.send_json(&unsayable).await;
+            assert!(matches!(refused, Err(SocketError::Json(_))));
+            socket.send_ping("ping").await?;
+            socket.send_pong("pong").await?;
+            socket.close(CloseFrame::new(CloseCode::AWAY, "close"))
+        })
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let mut peer = Peer::open(&client, "/").await;
+    for (first, payload) in [
+        (0x81, &b"text"[..]),
+        (0x82, b"\0octets"),
+        (0x81, b"[\"json\",[1,2]]"),
+        (0x81, b"\"by a handle\""),
+        (0x89, b"ping"),
+        (0x8a, b"pong"),
+        (0x88, b"\x03\xe9close"),
+    ] {
+        assert_eq!(peer.next().await, (first, payload.to_vec()));
+    }
+    pass(6.0).await;
+    assert_eq!(client.count(Counter::HandlerPanics), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn recv_gives_messages_then_an_error_then_nothing() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let routes = |shown| {
+        let log = log.clone();
+        Router::new()
+            .websocket_with(
+                "/",
+                move |upgrade| {
+                    upgrade.config(Config {
+                        control_frames: shown,
+                        ..Config::default()
+                    })
+                },
+                move |mut socket: WebSocket| {
+                    let log = log.clone();
+                    async move {
+                        for _ in 0..5 {
+                            let received = socket.recv().await;
+                            log.lock().unwrap().push(match received {
+                                Some(Ok(message)) => format!("{message:?}"),
+                                Some(Err(error)) => error.to_string(),
+                                None => "nothing".to_owned(),
+                            });
+                        }
+                    }
+                },
+            )
+            .build()
+            .unwrap()
+    };
+    let mut seen = Vec::new();
+    for (shown, last) in [(true, 0x88), (false, 0x88), (true, 0x83), (false, 0x83)] {
+        let client = TestClient::new(routes(shown));
+        let mut peer = Peer::open(&client, "/").await;
+        for first in [0x89, 0x81, 0x8a, last] {
+            peer.frame(first, b"").await;
+        }
+        // A ping that is not shown is answered all the same.
+        assert_eq!(peer.next().await, (0x8a, Vec::new()));
+        assert_eq!(peer.next().await.0, 0x88);
+        drop(peer);
+        pass(6.0).await;
+        let logged = std::mem::take(&mut *log.lock().unwrap());
+        assert_eq!(logged.len(), 5);
+        seen.push(logged.join(", "));
+    }
+    let fault = "reserved opcode (RFC 6455 5.2)";
+    let expected = [
+        r#"Ping(b""), Text(""), Pong(b""), Close(None), nothing"#.to_owned(),
+        r#"Text(""), Close(None), nothing, nothing, nothing"#.to_owned(),
+        format!(r#"Ping(b""), Text(""), Pong(b""), {fault}, nothing"#),
+        format!(r#"Text(""), {fault}, nothing, nothing, nothing"#),
+    ];
+    assert_eq!(seen, expected);
 }

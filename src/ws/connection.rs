@@ -3,6 +3,7 @@
 mod receive;
 mod send;
 
+use crate::wire::out::Out;
 use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::connection::receive::{Raw, Receiving};
 use crate::ws::connection::send::Sending;
@@ -12,7 +13,6 @@ use crate::ws::frame::{FIN, MASK, Opcode};
 use crate::ws::limits::Limits;
 use crate::ws::mask::MaskingKey;
 use crate::ws::message::{Fragment, Message, Text};
-use crate::ws::out::Out;
 use crate::ws::prepared::Prepared;
 use crate::ws::state::State;
 use crate::ws::utf8::{self, Aligned};

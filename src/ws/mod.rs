@@ -28,7 +28,6 @@ pub mod limits;
 pub mod mask;
 pub mod message;
 pub mod origin;
-pub mod out;
 pub mod prepared;
 pub mod route;
 pub mod socket;
@@ -39,3 +38,4 @@ pub mod without_deflate;
 
 #[cfg(not(feature = "ws-deflate"))]
 pub use self::without_deflate as deflate;
+pub use crate::wire::out;

@@ -1,12 +1,12 @@
 //! The half that is written: frames, and the answers that the peer is owed.
 
+use crate::wire::out::{Out, SHARED_FROM};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::KeySource;
 use crate::ws::deflate::{Agreed, Deflating};
 use crate::ws::error::{Error, SendError};
 use crate::ws::frame::{FIN, LONGEST_CONTROL, LONGEST_HEAD, Opcode, RSV1, push_head};
 use crate::ws::message::Message;
-use crate::ws::out::{Out, SHARED_FROM};
 use crate::ws::prepared::Prepared;
 use crate::ws::state::{State, Transition};
 use bytes::Bytes;

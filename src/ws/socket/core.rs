@@ -300,7 +300,7 @@ impl Core {
                 self.backlog.wake();
                 return Poll::Ready(Ok(()));
             };
-            let written = match out.only() {
+            let written = match out.as_one() {
                 Some(octets) => self.io.poll_writev(cx, &[IoSlice::new(octets)]),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES];

@@ -2,10 +2,10 @@
 //! them.
 
 use crate::resource::pool;
+use crate::wire::out::Out;
 use crate::ws::connection::Connection;
 use crate::ws::error::SendError;
 use crate::ws::message::Message;
-use crate::ws::out::Out;
 use bytes::BytesMut;
 use std::cell::RefCell;
 

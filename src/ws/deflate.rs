@@ -1,17 +1,17 @@
 //! permessage-deflate (RFC 7692): contexts, and the pool that they come from.
 //!
-//! A context is large (an inflater about 47 KiB, a deflater from 137 to 380 KiB), so by default nobody
+//! A context is large (an inflater 80 KiB, a deflater from 134 to 372 KiB), so by default nobody
 //! keeps one: without context takeover a message borrows one from its thread and gives it back. With
 //! takeover a connection owns what it uses, which is a matter of [`Config`].
 
+mod inflater;
 mod negotiate;
 
-use crate::ws::error::Error;
-use bytes::BytesMut;
 use std::cell::RefCell;
 use std::fmt;
-use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Status};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
+pub(crate) use inflater::Inflater;
 pub use negotiate::Agreed;
 
 /// What is offered or accepted. `send` is our own direction in either role, `receive` the peer's.
@@ -42,7 +42,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The best compression for which one connection keeps no more than `kibibytes` of contexts; below 48
+    /// The best compression for which one connection keeps no more than `kibibytes` of contexts; below 80
     /// no context is kept.
     pub fn within(kibibytes: usize) -> Self {
         let receive_takeover = kibibytes >= INFLATER_KIB;
@@ -116,6 +116,11 @@ impl Inflating {
             inflater.give();
         }
     }
+
+    /// What is held between messages, in octets.
+    pub(crate) fn held(&self) -> usize {
+        self.context.as_ref().map_or(0, Inflater::held)
+    }
 }
 
 /// The sending half of what was agreed on.
@@ -169,6 +174,11 @@ impl Deflating {
     pub(crate) const fn takes(&self, window_bits: u8) -> bool {
         !self.takeover && window_bits <= self.settings.window_bits
     }
+
+    /// What is held between messages, in octets.
+    pub(crate) fn held(&self) -> usize {
+        self.context.as_ref().map_or(0, Deflater::held)
+    }
 }
 
 /// Compresses one message by itself, for all whose window is at least that of `config`; `None` when
@@ -199,89 +209,6 @@ pub(crate) struct Settings {
     pub(crate) memory_level: u8,
 }
 
-/// A decompressor of messages.
-pub(crate) struct Inflater {
-    context: Inflate,
-    /// Where a step's output goes first: the library does not write behind the end of a vector.
-    scratch: Box<[u8]>,
-}
-
-impl Inflater {
-    /// A context that knows of no message, from the pool of this thread.
-    pub(crate) fn take() -> Self {
-        INFLATERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
-            Self {
-                // The largest window reads what any smaller one wrote.
-                context: Inflate::new(false, 15),
-                scratch: vec![0; SCRATCH].into_boxed_slice(),
-            }
-        })
-    }
-
-    /// Gives the context back to the pool of this thread.
-    pub(crate) fn give(mut self) {
-        self.context.reset(false);
-        INFLATERS.with_borrow_mut(|kept| {
-            if kept.len() < KEPT {
-                kept.push(self);
-            }
-        });
-    }
-
-    /// Inflates a piece of a message behind `out`, which may then hold `limit` octets at the most.
-    pub(crate) fn push(
-        &mut self,
-        mut piece: &[u8],
-        out: &mut BytesMut,
-        limit: usize,
-    ) -> Result<(), Error> {
-        loop {
-            let (read, written) = (self.context.total_in(), self.context.total_out());
-            let status = self
-                .context
-                .decompress(piece, &mut self.scratch, InflateFlush::NoFlush)
-                .map_err(|_| Error::Inflate)?;
-            let read = span(read, self.context.total_in());
-            let written = span(written, self.context.total_out());
-            if written > limit.saturating_sub(out.len()) {
-                return Err(Error::MessageTooLarge);
-            }
-            out.extend_from_slice(&self.scratch[..written]);
-            piece = &piece[read..];
-            if status == Status::StreamEnd {
-                // RFC 7692 §7.2.3.4: a block may be marked as the last; more may follow all the same, and
-                // may refer to what stood before it.
-                self.context.reset(false);
-                let window = &out[out.len().saturating_sub(WINDOW)..];
-                self.context
-                    .set_dictionary(window)
-                    .map_err(|_| Error::Inflate)?;
-            } else if read == 0 && written == 0 {
-                // No progress: everything was taken, or what is left can never be.
-                return if piece.is_empty() {
-                    Ok(())
-                } else {
-                    Err(Error::Inflate)
-                };
-            }
-            if piece.is_empty() && written < self.scratch.len() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The message has ended (RFC 7692 §7.2.2): adds what its sender took off.
-    pub(crate) fn finish(&mut self, out: &mut BytesMut, limit: usize) -> Result<(), Error> {
-        self.push(&TAIL, out, limit)
-    }
-}
-
-impl fmt::Debug for Inflater {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Inflater")
-    }
-}
-
 /// A compressor of messages.
 pub(crate) struct Deflater {
     context: Deflate,
@@ -309,6 +236,17 @@ impl Deflater {
                 settings,
             }
         })
+    }
+
+    /// About what it holds, in octets: tables of one size, the window twice with its links, and what has
+    /// been found and not been coded.
+    pub(crate) fn held(&self) -> usize {
+        let Settings {
+            window_bits,
+            memory_level,
+            ..
+        } = self.settings;
+        134 * 1024 + (4 << window_bits) + (7 << (memory_level + 6))
     }
 
     /// Gives the context back to the pool of this thread.
@@ -371,7 +309,6 @@ fn span(before: u64, after: u64) -> usize {
 }
 
 thread_local! {
-    static INFLATERS: RefCell<Vec<Inflater>> = const { RefCell::new(Vec::new()) };
     static DEFLATERS: RefCell<Vec<Deflater>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -379,16 +316,13 @@ thread_local! {
 const KEPT: usize = 4;
 
 /// What an inflater takes, in KiB.
-const INFLATER_KIB: usize = 48 + SCRATCH / 1024;
+const INFLATER_KIB: usize = inflater::HELD / 1024;
 
 /// The empty block that ends every compressed message and is not sent (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The most output of one step.
+/// The most output of one step of a deflater, beside a few octets.
 const SCRATCH: usize = 8 * 1024;
-
-/// How far back DEFLATE can refer.
-const WINDOW: usize = 32 * 1024;
 
 #[cfg(test)]
 mod tests;

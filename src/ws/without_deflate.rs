@@ -44,7 +44,11 @@ impl Inflater {
         match *self {}
     }
 
-    pub(crate) const fn finish(&mut self, _: &mut BytesMut, _: usize) -> Result<(), Error> {
+    pub(crate) const fn finish(&mut self) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) const fn held(&self) -> usize {
         match *self {}
     }
 }
@@ -65,6 +69,10 @@ impl Inflating {
     pub(crate) fn end(&mut self, _: Inflater) {
         match *self {}
     }
+
+    pub(crate) const fn held(&self) -> usize {
+        match *self {}
+    }
 }
 
 /// Cannot be made: the feature `ws-deflate` is off.
@@ -81,6 +89,10 @@ impl Deflating {
     }
 
     pub(crate) const fn takes(&self, _: u8) -> bool {
+        match *self {}
+    }
+
+    pub(crate) const fn held(&self) -> usize {
         match *self {}
     }
 }

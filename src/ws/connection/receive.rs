@@ -329,7 +329,7 @@ impl Receiving {
             Some(inflater) => {
                 inflater.push(fresh, &mut message.data, limit)?;
                 if left == 0 && fin {
-                    inflater.finish(&mut message.data, limit)?;
+                    inflater.finish()?;
                 }
             }
         }

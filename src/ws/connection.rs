@@ -123,9 +123,10 @@ impl Connection {
         self.receiving.wants(buf.len())
     }
 
-    /// The octets that the connection itself holds of a message that has not ended, for the byte budget.
+    /// The octets that the connection itself holds, for the byte budget: of a message that has not ended,
+    /// and the contexts of permessage-deflate.
     pub fn held(&self) -> usize {
-        self.receiving.held()
+        self.receiving.held() + self.sending.held()
     }
 
     /// Tells the time, in milliseconds since any moment that stays the same. Control frames are limited by

@@ -57,9 +57,22 @@ struct Assembly {
     gone: usize,
     fragments: u32,
     empty: u32,
-    inflater: Option<Inflater>,
+    /// Present when it is compressed.
+    coded: Option<Coded>,
     /// How much of `data` was checked to be UTF-8.
     checked: usize,
+}
+
+/// The compressed side of a message.
+#[derive(Debug, Default)]
+struct Coded {
+    /// Borrowed when the message is whole, or when more of it has come than an inflater holds: whoever
+    /// begins many messages and ends none shall not hold more of our memory than he sends octets.
+    inflater: Option<Inflater>,
+    /// What came before that.
+    early: Vec<u8>,
+    /// What the frames have declared, altogether.
+    len: usize,
 }
 
 /// What was received; the payload of the first three stands at the front of the buffer.
@@ -127,9 +140,15 @@ impl Receiving {
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.message
-            .as_ref()
-            .map_or(0, |message| message.data.capacity())
+        let message = self.message.as_ref().map_or(0, |message| {
+            let coded = message.coded.as_ref().map_or(0, Coded::held);
+            message.data.capacity() + coded
+        });
+        message
+            + self
+                .inflating
+                .as_ref()
+                .map_or(0, |inflating| inflating.held())
     }
 
     /// Reads on until there is something to hand on.
@@ -218,15 +237,13 @@ impl Receiving {
                 }
                 return Ok(Kind::Whole { text });
             }
-            let inflating = self.inflating.as_deref_mut().filter(|_| header.compressed);
-            let inflater = inflating.map(Inflating::begin);
             self.message = Some(Box::new(Assembly {
                 text,
                 data: BytesMut::new(),
                 gone: 0,
                 fragments: 0,
                 empty: 0,
-                inflater,
+                coded: header.compressed.then(Coded::default),
                 checked: 0,
             }));
         }
@@ -239,7 +256,15 @@ impl Receiving {
             return Err(Error::Fragments);
         }
         let so_far = message.data.len() + message.gone;
-        if message.inflater.is_none() && len > limits.message.saturating_sub(so_far) {
+        let (so_far, most) = match &mut message.coded {
+            Some(coded) => {
+                let so_far = coded.len;
+                coded.len = so_far.saturating_add(len);
+                (so_far, longest_coded(limits))
+            }
+            None => (so_far, limits.message),
+        };
+        if len > most.saturating_sub(so_far) {
             return Err(Error::MessageTooLarge);
         }
         Ok(Kind::Part { fin: header.fin })
@@ -324,14 +349,22 @@ impl Receiving {
         });
         let limit = limits.message.saturating_sub(message.gone);
         let left = frame.left - there;
-        match &mut message.inflater {
-            None => message.data.extend_from_slice(fresh),
-            Some(inflater) => {
-                inflater.push(fresh, &mut message.data, limit)?;
-                if left == 0 && fin {
-                    inflater.finish()?;
+        match (&mut message.coded, self.inflating.as_deref_mut()) {
+            (Some(coded), Some(inflating)) => {
+                let whole = left == 0 && fin;
+                if whole || self.streaming || coded.is_worth_it(fresh.len()) {
+                    let early = std::mem::take(&mut coded.early);
+                    let inflater = coded.inflater.get_or_insert_with(|| inflating.begin());
+                    inflater.push(&early, &mut message.data, limit)?;
+                    inflater.push(fresh, &mut message.data, limit)?;
+                    if whole {
+                        inflater.finish()?;
+                    }
+                } else {
+                    coded.early.extend_from_slice(fresh);
                 }
             }
+            _ => message.data.extend_from_slice(fresh),
         }
         buf.advance(there);
         if message.text {
@@ -361,7 +394,8 @@ impl Receiving {
         let Some(mut message) = self.message.take() else {
             return Ok(Progress::Ended);
         };
-        if let (Some(inflating), Some(inflater)) = (&mut self.inflating, message.inflater.take()) {
+        let inflater = message.coded.take().and_then(|coded| coded.inflater);
+        if let (Some(inflating), Some(inflater)) = (&mut self.inflating, inflater) {
             inflating.end(inflater);
         }
         Ok(Progress::Event(match last {
@@ -381,6 +415,17 @@ enum Progress {
     Ended,
     /// The frame has not ended.
     Waiting,
+}
+
+impl Coded {
+    /// Whether it is to be inflated now, though `more` octets behind what there is do not end it.
+    fn is_worth_it(&self, more: usize) -> bool {
+        self.inflater.is_some() || self.early.len() + more > MOST_EARLY
+    }
+
+    fn held(&self) -> usize {
+        self.early.capacity() + self.inflater.as_ref().map_or(0, Inflater::held)
+    }
 }
 
 impl Assembly {
@@ -423,3 +468,12 @@ impl Rate {
         Ok(())
     }
 }
+
+/// The most compressed octets of a message. What cannot be compressed becomes a little longer, and each
+/// fragment may end with an empty block; beyond that there is only work without output.
+const fn longest_coded(limits: &Limits) -> usize {
+    limits.message.saturating_mul(2).saturating_add(64 * 1024)
+}
+
+/// So many compressed octets of a message that has not ended wait as they came: what an inflater holds.
+const MOST_EARLY: usize = 80 * 1024;

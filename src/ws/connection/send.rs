@@ -52,6 +52,13 @@ impl Sending {
     pub(crate) const fn state(&self) -> State {
         self.state
     }
+    /// The octets that are held between messages.
+    pub(crate) fn held(&self) -> usize {
+        self.deflating
+            .as_ref()
+            .map_or(0, |deflating| deflating.held())
+    }
+
 
     #[inline]
     pub(crate) const fn has_pending(&self) -> bool {

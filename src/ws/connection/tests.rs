@@ -266,3 +266,66 @@ fn a_connection_is_small() {
         size_of::<Connection>()
     );
 }
+
+/// Whoever begins messages and ends none makes nobody hold more than he has sent, and what is held is told.
+#[cfg(feature = "ws-deflate")]
+#[test]
+fn contexts_are_held_when_they_are_worth_it() {
+    use crate::ws::{deflate, extension};
+
+    const INFLATER: usize = 80 * 1024;
+    let agreed = |takeover| {
+        let config = deflate::Config {
+            send_takeover: takeover,
+            receive_takeover: takeover,
+            ..deflate::Config::default()
+        };
+        let offers = extension::parse(b"permessage-deflate").unwrap();
+        Agreed::accept(&offers, &config).unwrap()
+    };
+    let frame = |first, payload: &[u8]| {
+        let mut frame = Vec::new();
+        let key = MaskingKey::new([0; 4]);
+        crate::ws::frame::push_head(&mut frame, first, payload.len() as u64, Some(key));
+        BytesMut::from(&[&frame, payload].concat()[..])
+    };
+    let limits = Limits::default();
+    let whole = || Ok(Some(Event::Message(Message::from("Hello"))));
+    for takeover in [false, true] {
+        let mut connection = Connection::server(Some(&agreed(takeover)));
+        let receive = |connection: &mut Connection, first, payload: &[u8]| {
+            connection.receive(&mut frame(first, payload), &limits)
+        };
+        assert_eq!(receive(&mut connection, 0x41, b"\xf2\x48\xcd"), Ok(None));
+        assert!((3..100).contains(&connection.held()));
+        let end = receive(&mut connection, 0x80, b"\xc9\xc9\x07\x00");
+        assert_eq!(end, whole());
+        let kept = if takeover { INFLATER } else { 0 };
+        assert_eq!(connection.held(), kept);
+        // 81,940 octets that give 81,920: more than an inflater holds.
+        let stored = [&[0, 0, 0x10, 0xff, 0xef][..], &[b'a'; 4096]].concat();
+        for _ in 0..20 {
+            assert_eq!(receive(&mut connection, 0x41, b""), Ok(None));
+            for _ in 0..20 {
+                assert_eq!(receive(&mut connection, 0, &stored), Ok(None));
+            }
+            assert!(connection.held() >= 20 * 4096 + INFLATER);
+            assert!(receive(&mut connection, 0x80, b"\0").is_ok_and(|event| event.is_some()));
+            assert_eq!(connection.held(), kept);
+        }
+        let mut out = Out::default();
+        connection.send_text(&"a".repeat(300), &mut out).unwrap();
+        let deflater = if takeover { 134 * 1024 } else { 0 };
+        assert!((kept + deflater..=kept + deflater * 5 / 4).contains(&connection.held()));
+    }
+    // Parts that are handed on cannot wait.
+    let mut connection = Connection::server(Some(&agreed(false))).with_fragments();
+    let event = connection.receive(&mut frame(0x41, b"\0\x05\0\xfa\xffHello"), &limits);
+    let hello = Fragment {
+        text: true,
+        data: Bytes::from_static(b"Hello"),
+        last: false,
+    };
+    assert_eq!(event, Ok(Some(Event::Fragment(hello))));
+    assert!((INFLATER..INFLATER + 100).contains(&connection.held()));
+}

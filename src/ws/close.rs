@@ -97,22 +97,37 @@ impl From<CloseCode> for u16 {
     }
 }
 
-/// What a Close frame says. The reason is at most 123 octets.
+/// What a Close frame says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
     /// Why.
     pub code: CloseCode,
-    /// The same for people, or for a debugger; may be empty.
+    /// The same for people, or for a debugger; may be empty, and has at most 123 octets.
     pub reason: Text,
 }
 
 impl CloseFrame {
-    /// A Close frame with this code and reason.
+    /// A Close frame with this code and reason. Of a reason that is longer than 123 octets the characters
+    /// are kept that fit: a control frame has room for no more (RFC 6455 §5.5).
+    ///
+    /// ```
+    /// use wireline::ws::close::{CloseCode, CloseFrame};
+    ///
+    /// let close = CloseFrame::new(CloseCode::POLICY, "é".repeat(100));
+    /// assert_eq!(close.reason, "é".repeat(61).as_str());
+    /// ```
     pub fn new(code: CloseCode, reason: impl Into<Text>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
+        let reason = reason.into();
+        Self { code, reason }.fitted()
+    }
+
+    /// The same with a reason that fits: the field can be set to any.
+    pub(crate) fn fitted(mut self) -> Self {
+        if self.reason.len() > LONGEST_REASON {
+            let end = self.reason.floor_char_boundary(LONGEST_REASON);
+            self.reason = Text::from(&self.reason[..end]);
         }
+        self
     }
 
     /// Reads the payload of a Close frame; `None` when it is empty.
@@ -163,6 +178,21 @@ mod tests {
                     "{code}: {other:?}"
                 ),
             }
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        for (reason, kept) in [
+            ("x".repeat(123), 123),
+            ("x".repeat(124), 123),
+            ("x".repeat(100_000), 123),
+            (format!("{}é", "x".repeat(121)), 123),
+            (format!("{}é", "x".repeat(122)), 122),
+            (format!("{}\u{1f600}", "x".repeat(120)), 120),
+        ] {
+            let close = CloseFrame::new(CloseCode::POLICY, reason.clone());
+            assert_eq!(close.reason, &reason[..kept]);
         }
     }
 

@@ -4,7 +4,7 @@ mod receive;
 mod send;
 
 use crate::wire::out::Out;
-use crate::ws::close::{CloseFrame, LONGEST_REASON};
+use crate::ws::close::CloseFrame;
 use crate::ws::connection::receive::{Raw, Receiving};
 use crate::ws::connection::send::Sending;
 use crate::ws::deflate::Agreed;
@@ -408,9 +408,6 @@ impl Connection {
         close: Option<&CloseFrame>,
         out: &mut Out,
     ) -> Result<(), SendError> {
-        if close.is_some_and(|close| close.reason.len() > LONGEST_REASON) {
-            return Err(SendError::TooLong);
-        }
         self.sending.close(close, out)
     }
 
@@ -483,9 +480,6 @@ impl Replies<'_> {
     ///
     /// [`SendError`]; nothing was sent.
     pub fn close(&mut self, close: Option<&CloseFrame>) -> Result<(), SendError> {
-        if close.is_some_and(|close| close.reason.len() > LONGEST_REASON) {
-            return Err(SendError::TooLong);
-        }
         self.sending.close(close, self.out)
     }
 

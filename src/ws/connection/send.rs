@@ -1,7 +1,7 @@
 //! The half that is written: frames, and the answers that the peer is owed.
 
 use crate::wire::out::{Out, SHARED_FROM};
-use crate::ws::close::CloseFrame;
+use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::connection::KeySource;
 use crate::ws::deflate::{Agreed, Deflating};
 use crate::ws::error::{Error, SendError};
@@ -52,13 +52,13 @@ impl Sending {
     pub(crate) const fn state(&self) -> State {
         self.state
     }
+
     /// The octets that are held between messages.
     pub(crate) fn held(&self) -> usize {
         self.deflating
             .as_ref()
             .map_or(0, |deflating| deflating.held())
     }
-
 
     #[inline]
     pub(crate) const fn has_pending(&self) -> bool {
@@ -168,6 +168,9 @@ impl Sending {
         close: Option<&CloseFrame>,
         out: &mut Out,
     ) -> Result<(), SendError> {
+        if close.is_some_and(|close| close.reason.len() > LONGEST_REASON) {
+            return Err(SendError::TooLong);
+        }
         self.state
             .apply(Transition::SendClose)
             .map_err(|_| SendError::Closing)?;

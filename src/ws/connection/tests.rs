@@ -86,11 +86,28 @@ fn what_cannot_be_sent_is_refused() {
         server.send_ping(&[0; 126], &mut out),
         Err(SendError::TooLong)
     );
-    let long = CloseFrame::new(CloseCode::NORMAL, "x".repeat(124));
+    let long = CloseFrame {
+        code: CloseCode::NORMAL,
+        reason: "x".repeat(124).into(),
+    };
     assert_eq!(
         server.send_close(Some(&long), &mut out),
         Err(SendError::TooLong)
     );
+    assert_eq!(
+        server.send(Message::Close(Some(long.clone())), &mut out),
+        Err(SendError::TooLong)
+    );
+    let mut buf = BytesMut::from(&b"\x81\x80\0\0\0\0"[..]);
+    let flow = server.receive_each(&mut buf, &mut out, &Limits::default(), |_, replies| {
+        assert_eq!(replies.close(Some(&long)), Err(SendError::TooLong));
+        assert_eq!(
+            replies.send(Message::Close(Some(long.clone()))),
+            Err(SendError::TooLong)
+        );
+        ControlFlow::Break(())
+    });
+    assert_eq!(flow, Ok(ControlFlow::Break(())));
     assert!(out.is_empty() && server.state().is_open());
     server.send_fragment(true, b"a", false, &mut out).unwrap();
     assert_eq!(server.send_text("b", &mut out), Err(SendError::OutOfOrder));

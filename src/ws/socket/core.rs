@@ -184,6 +184,7 @@ impl Core {
 
     /// Begins the closing handshake, behind everything that waits.
     pub(super) fn close(&mut self, close: Option<CloseFrame>) {
+        let close = close.map(CloseFrame::fitted);
         if self.live.is_none() {
             self.backlog.close_after(close);
             return;

@@ -1,7 +1,7 @@
 //! Who may open a WebSocket from a page (RFC 6455 §10.2).
 //!
-//! A browser sends cookies with an upgrade from any page and no CORS check stands before it, so a foreign
-//! page could act as its visitor. What is not a browser sends no Origin and can forge one: the check
+//! A browser sends cookies, and the Authorization that it knows, with an upgrade from any page, and no CORS
+//! check stands before it, so a foreign page could act as its visitor. What is not a browser sends no Origin and can forge one: the check
 //! protects visitors, not the server.
 
 /// Which origins may open a WebSocket. A request without Origin does not come from a page and is always
@@ -19,7 +19,7 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Policy {
-    /// A foreign origin is refused when the request carries cookies.
+    /// A foreign origin is refused when the request carries cookies or Authorization.
     #[default]
     ForeignWithoutCookies,
     /// A foreign origin is refused.
@@ -36,13 +36,13 @@ impl Policy {
         Self::List(origins.into_iter().map(Into::into).collect())
     }
 
-    /// Whether a request with this Origin and Host, and with or without cookies, is allowed.
-    pub fn allows(&self, origin: Option<&[u8]>, host: Option<&[u8]>, cookies: bool) -> bool {
+    /// Whether a request with this Origin and Host is allowed; `credentials` are cookies or Authorization.
+    pub fn allows(&self, origin: Option<&[u8]>, host: Option<&[u8]>, credentials: bool) -> bool {
         let Some(origin) = origin else {
             return true;
         };
         match self {
-            Self::ForeignWithoutCookies => !cookies || is_own(origin, host),
+            Self::ForeignWithoutCookies => !credentials || is_own(origin, host),
             Self::SameOrigin => is_own(origin, host),
             Self::List(list) => list
                 .iter()

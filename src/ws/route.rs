@@ -135,6 +135,7 @@ impl FromRequestParts for WebSocketUpgrade {
             .iter()
             .filter(|(name, _)| decides(name))
             .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
+            .map(without_secret)
             .collect();
         let opening = Opening::read(head, fields.iter().map(|(name, value)| (&**name, &**value)))?;
         let protocols = opening
@@ -361,11 +362,20 @@ impl From<Refusal> for Error {
     }
 }
 
+/// Of credentials only counts that they are there: they are not kept.
+fn without_secret((name, value): Field) -> Field {
+    let secret = [&b"cookie"[..], b"authorization"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known));
+    (name, if secret { Box::default() } else { value })
+}
+
 fn decides(name: &str) -> bool {
     [
         "host",
         "origin",
         "cookie",
+        "authorization",
         "upgrade",
         "connection",
         "sec-websocket-key",

@@ -108,13 +108,13 @@ pub struct Opening<'a> {
     extensions: Vec<&'a [u8]>,
     origin: Option<&'a [u8]>,
     host: Option<&'a [u8]>,
-    cookies: bool,
+    credentials: bool,
 }
 
 /// How a server answers an opening handshake.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
-    /// Which pages may open it. Default: own ones, and foreign ones that send no cookies.
+    /// Which pages may open it. Default: own ones, and foreign ones that send no credentials.
     pub origin: Policy,
     /// Which subprotocol is chosen. Default: none.
     pub subprotocols: Subprotocols,
@@ -148,7 +148,7 @@ impl<'a> Opening<'a> {
             extensions: Vec::new(),
             origin: None,
             host: None,
-            cookies: false,
+            credentials: false,
         };
         let (mut upgrade, mut connection) = (false, false);
         let (mut keys, mut versions, mut origins) = (0, 0, 0);
@@ -161,7 +161,8 @@ impl<'a> Opening<'a> {
                     origins += 1;
                     opening.origin = Some(value);
                 }
-                6 if is("cookie") => opening.cookies = true,
+                6 if is("cookie") => opening.credentials = true,
+                13 if is("authorization") => opening.credentials = true,
                 7 if is("upgrade") => upgrade |= has_token(value, b"websocket"),
                 10 if is("connection") => connection |= has_token(value, b"upgrade"),
                 17 if is("sec-websocket-key") => {
@@ -231,9 +232,10 @@ impl<'a> Opening<'a> {
         self.origin
     }
 
-    /// Whether the request carries cookies.
-    pub const fn has_cookies(&self) -> bool {
-        self.cookies
+    /// Whether the request carries what a browser adds by itself, whatever page asks: cookies, or
+    /// Authorization.
+    pub const fn has_credentials(&self) -> bool {
+        self.credentials
     }
 
     /// Judges the request by these terms.
@@ -242,7 +244,10 @@ impl<'a> Opening<'a> {
     ///
     /// The [`Refusal`], with its answer.
     pub fn accept(&self, terms: &Terms) -> Result<Accepted, Refusal> {
-        if !terms.origin.allows(self.origin, self.host, self.cookies) {
+        if !terms
+            .origin
+            .allows(self.origin, self.host, self.credentials)
+        {
             return Err(Refusal::Origin);
         }
         let protocol = terms.subprotocols.choose(&self.protocols)?;

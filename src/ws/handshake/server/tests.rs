@@ -198,12 +198,24 @@ fn terms_are_kept() {
     let foreign = with(&[
         ("origin", Some("https://evil.example")),
         ("cookie", Some("sid=1")),
-    ]);
-    let refusal = read(get(), &foreign)
-        .unwrap()
-        .accept(&Terms::default())
-        .unwrap_err();
-    assert_eq!((refusal, refusal.status().as_u16()), (Refusal::Origin, 403));
+        ("authorization", Some("Basic YTpi")),
+    ] {
+        let foreign = with(&[("origin", Some("https://evil.example")), credentials]);
+        let refusal = read(get(), &foreign)
+            .unwrap()
+            .accept(&Terms::default())
+            .unwrap_err();
+        assert_eq!((refusal, refusal.status().as_u16()), (Refusal::Origin, 403));
+        let no_page = read(get(), &with(&[credentials])).unwrap();
+        assert!(no_page.has_credentials() && no_page.accept(&Terms::default()).is_ok());
+    }
+    let harmless = with(&[("origin", Some("https://evil.example"))]);
+    assert!(
+        read(get(), &harmless)
+            .unwrap()
+            .accept(&Terms::default())
+            .is_ok()
+    );
     let own = with(&[
         ("origin", Some("https://server.example.com")),
         ("cookie", Some("sid=1")),

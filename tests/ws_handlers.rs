@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use talk::{Watch, pass};
 use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
 use wireline::extract::{Extension, MatchedPath, Path, Query, RawQuery, State};
 use wireline::resource::counters::Counter;
 use wireline::router::Routes;
@@ -337,6 +338,56 @@ async fn refusals_of_the_handshake_are_exact() {
             "{fields}: {head}"
         );
     }
+}
+
+/// Whatever methods the route says it has are not refused as methods.
+#[tokio::test(start_paused = true)]
+async fn methods_of_a_route_of_websockets() {
+    let client = TestClient::new(routes());
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+    for (method, fields, status) in [
+        ("HEAD", fields, 400),
+        ("HEAD", "", 400),
+        ("GET", "", 400),
+        ("GET", fields, 101),
+        ("POST", fields, 405),
+        ("DELETE", "", 405),
+    ] {
+        let mut io = client.connect();
+        let request = format!("{method} /own HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        io.write_all(request.as_bytes()).await.unwrap();
+        let head = talk::until(&mut io, "\r\n\r\n").await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert_eq!(
+            head.contains("\r\nallow: GET, HEAD, OPTIONS\r\n"),
+            status == 405,
+            "{head}"
+        );
+    }
+}
+
+/// Of a reason that is too long as much is sent as fits, whichever way it came to be.
+#[tokio::test(start_paused = true)]
+async fn a_long_reason_is_cut_between_characters() {
+    let routes = Router::new()
+        .websocket("/new", async |_: WebSocket| {
+            CloseFrame::new(CloseCode::POLICY, "é".repeat(100))
+        })
+        .websocket("/field", async |_: WebSocket| CloseFrame {
+            code: CloseCode::POLICY,
+            reason: "é".repeat(100).into(),
+        })
+        .build()
+        .expect("good routes");
+    let client = TestClient::new(routes);
+    for path in ["/new", "/field"] {
+        let mut peer = Peer::open(&client, path).await;
+        assert_eq!(peer.close().await, (1008, "é".repeat(61)));
+        peer.frame(0x88, b"\x03\xf0").await;
+    }
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::WebSocketsClosedClean), 2);
+    assert_nothing_left(&client);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,10 +20,12 @@ pub fn accept_key(key: &[u8]) -> String {
     STANDARD.encode(digest)
 }
 
-/// Whether this is a key: 16 octets in base64, so 22 characters of its alphabet and two of padding.
+/// Whether this is a key: 16 octets in base64, so 22 characters of its alphabet and two of padding. Of the
+/// last character two bits count, and the others are zero (RFC 4648 §3.5).
 fn is_key(key: &[u8]) -> bool {
     key.strip_suffix(b"==").is_some_and(|digits| {
         digits.len() == 22
+            && matches!(digits.last(), Some(b'A' | b'Q' | b'g' | b'w'))
             && digits
                 .iter()
                 .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/'))

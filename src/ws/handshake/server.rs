@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Another method than GET (RFC 6455 §4.2.1 (1)).
+    /// Another method than GET (RFC 6455 §4.2.1 (1)); HEAD is answered as a GET that does not upgrade.
     Method,
     /// HTTP/1.0 (RFC 6455 §4.2.1 (1)).
     HttpVersion,
@@ -53,7 +53,7 @@ impl Refusal {
     /// The fields that the answer has to have.
     pub const fn fields(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Method => &[("allow", "GET")],
+            Self::Method => &[("allow", "GET, HEAD, OPTIONS")],
             // RFC 6455 §4.4: the versions that are spoken; RFC 9110 §15.5.22: 426 says to what.
             Self::VersionUnsupported => {
                 &[("sec-websocket-version", VERSION), ("upgrade", "websocket")]
@@ -178,7 +178,10 @@ impl<'a> Opening<'a> {
                 _ => {}
             }
         }
-        let refusal = if head.method != Method::GET {
+        // HEAD asks for what GET would be answered without an upgrade, and is no method to be refused where
+        // GET is allowed (RFC 9110 §9.3.2).
+        upgrade &= head.method != Method::HEAD;
+        let refusal = if head.method != Method::GET && head.method != Method::HEAD {
             Some(Refusal::Method)
         } else if !upgrade {
             Some(Refusal::Upgrade)

@@ -121,6 +121,11 @@ fn each_fault_has_its_answer() {
             400,
         ),
         (
+            &[("sec-websocket-key", Some("dGhlIHNhbXBsZSBub25jZf=="))],
+            Refusal::Key,
+            400,
+        ),
+        (
             &[("sec-websocket-protocol", Some("a, b, a"))],
             Refusal::SubprotocolSyntax,
             400,
@@ -160,6 +165,11 @@ fn the_head_counts() {
         ..get()
     };
     assert_eq!(read(post, &GOOD).unwrap_err().status(), 405);
+    let head = Head {
+        method: &Method::HEAD,
+        ..get()
+    };
+    assert_eq!(read(head, &GOOD).unwrap_err(), Refusal::Upgrade);
     let old = Head {
         version: Version::HTTP_10,
         ..get()
@@ -180,7 +190,7 @@ fn lists_and_cases_as_browsers_send_them() {
         &[("upgrade", Some("WebSocket"))],
         &[("upgrade", Some("h2c, websocket"))],
         &[("sec-websocket-key", Some("AAAAAAAAAAAAAAAAAAAAAA=="))],
-        &[("sec-websocket-key", Some("+/+/+/+/+/+/+/+/+/+/+/=="))],
+        &[("sec-websocket-key", Some("+/+/+/+/+/+/+/+/+/+/+w=="))],
     ] {
         assert!(read(get(), &with(changes)).is_ok(), "{changes:?}");
     }
@@ -195,8 +205,8 @@ fn lists_and_cases_as_browsers_send_them() {
 
 #[test]
 fn terms_are_kept() {
-    let foreign = with(&[
-        ("origin", Some("https://evil.example")),
+    // A browser sends either to whatever page asks.
+    for credentials in [
         ("cookie", Some("sid=1")),
         ("authorization", Some("Basic YTpi")),
     ] {

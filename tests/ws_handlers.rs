@@ -152,6 +152,10 @@ async fn echo(mut socket: WebSocket) {
 async fn answers(sender: WsSender, message: Message) -> Result<(), Error> {
     match message.as_text() {
         Some("fail") => Err(Error::internal("secret")),
+        Some("leak") => Err(Error::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database at 10.0.0.7 is down",
+        )),
         Some("refuse") => Err(Error::new(StatusCode::BAD_REQUEST, "not that")),
         _ => {
             sender.send(message).await?;
@@ -176,7 +180,7 @@ async fn five_errors_one_after_the_other_end_a_socket() {
         ("fail", "Error: internal server error"),
         ("refuse", "Error: not that"),
         ("fail", "Error: internal server error"),
-        ("fail", "Error: internal server error"),
+        ("leak", "Error: internal server error"),
         ("good", "good"),
         ("refuse", "Error: not that"),
         ("refuse", "Error: not that"),

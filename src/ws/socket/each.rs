@@ -22,8 +22,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Each {
     /// So many errors of the handler, one after the other, end the socket with 1011; before that each is
-    /// answered with a text that begins with `Error: `. A success starts the count anew. Default 5; 0 is
-    /// without end.
+    /// answered with the text `Error: ` and its message, or `Error: internal server error` when it is the
+    /// server's fault. A success starts the count anew. Default 5; 0 is without end.
     pub errors: u32,
     /// How many messages are taken; one too many is answered with the text `Rate limit exceeded` and not
     /// handed on. Default: all.
@@ -218,7 +218,13 @@ impl Budget {
         if self.failed == self.errors {
             return Some(CloseFrame::new(CloseCode::INTERNAL, "Too many errors"));
         }
-        let told = socket.send(format!("Error: {}", error.message())).await;
+        // The words of a fault of the server may say what is inside, and are for a log.
+        let words = if error.status().is_server_error() {
+            "internal server error"
+        } else {
+            error.message()
+        };
+        let told = socket.send(format!("Error: {words}")).await;
         told.is_err().then(|| CloseCode::INTERNAL.into())
     }
 }

@@ -394,6 +394,27 @@ async fn a_long_reason_is_cut_between_characters() {
     assert_nothing_left(&client);
 }
 
+/// A handler that serves until its socket ends need not return.
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_be_one_that_never_returns() {
+    let routes = Router::new().get(
+        "/",
+        async |upgrade: wireline::ws::route::WebSocketUpgrade| -> Response {
+            upgrade.on_upgrade(async |socket| {
+                loop {
+                    let _ = socket.send("tick").await;
+                    sleep(Duration::from_secs(1)).await;
+                }
+            })
+        },
+    );
+    let client = TestClient::new(routes.build().expect("good routes"));
+    let mut peer = Peer::open(&client, "/").await;
+    for _ in 0..3 {
+        assert_eq!(peer.text().await, "tick");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_in_parts_lets_control_frames_pass_and_others_wait() {
     let client = TestClient::new(routes());

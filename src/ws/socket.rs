@@ -386,9 +386,31 @@ pub trait IntoClose {
     fn into_close(self) -> CloseFrame;
 }
 
+/// What a handler gives that loops for ever. The type has no stable name, but is what such a function returns.
+type Never = <fn() -> ! as Returns>::Output;
+
+/// What a function returns.
+trait Returns {
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
 impl IntoClose for () {
     fn into_close(self) -> CloseFrame {
         CloseCode::NORMAL.into()
+    }
+}
+
+#[expect(
+    private_interfaces,
+    reason = "the trait only leads to the type, which is nobody's own"
+)]
+impl IntoClose for Never {
+    fn into_close(self) -> CloseFrame {
+        self
     }
 }
 

@@ -84,6 +84,7 @@ const ROOMS: &[Room] = &[
     // Floor 4: listeners, TLS, workers, limits, drain. It serves a service and knows no feature.
     Room { floor: 4, path: "server",                 core: OPEN, imports: UpTo(2) },
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.
+    Room { floor: 5, path: "ws::prelude",            core: OPEN, imports: Everything },
     Room { floor: 5, path: "app",                    core: OPEN, imports: Everything },
     Room { floor: 5, path: "test",                   core: OPEN, imports: Everything },
     Room { floor: 5, path: "tower",                  core: OPEN, imports: Everything },

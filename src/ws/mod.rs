@@ -28,6 +28,7 @@ pub mod limits;
 pub mod mask;
 pub mod message;
 pub mod origin;
+pub mod prelude;
 pub mod prepared;
 pub mod route;
 pub mod socket;

@@ -226,7 +226,7 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 /// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
 /// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`. Those of
-/// WebSockets have theirs in `tests/ws_socket.rs` and `tests/ws_handlers.rs`.
+/// WebSockets have theirs in `tests/ws_socket.rs`, `tests/ws_handlers.rs` and `tests/ws_messages.rs`.
 const ELSEWHERE: [Counter; 17] = [
     Counter::WebSocketsOpened,
     Counter::WebSocketsClosedClean,

@@ -2,17 +2,16 @@
 
 #[path = "support/socket.rs"]
 mod socket;
+#[path = "support/tireless.rs"]
+mod tireless;
 
 use crate::socket::Socket;
-use bytes::{Bytes, BytesMut};
-use std::io::{self, IoSlice};
+use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::AsyncWriteExt;
 use wireline::Server;
 use wireline::http1::driver::config::Config;
-use wireline::resource::io::{Io, Transport};
 use wireline::router::Router;
 use wireline::service::body::Body;
 use wireline::service::error::Error;
@@ -20,64 +19,6 @@ use wireline::service::request::Request;
 use wireline::service::response::Response;
 use wireline::service::upgrade::Upgraded;
 use wireline::test::{TestClient, TestServer};
-
-/// A peer that always has something to send, and takes whatever is written.
-struct Tireless {
-    head: &'static [u8],
-    again: &'static [u8],
-    moved: Arc<AtomicUsize>,
-}
-
-impl Transport for Tireless {
-    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        let before = buf.len();
-        buf.extend_from_slice(std::mem::take(&mut self.head));
-        while !self.again.is_empty() && buf.capacity() - buf.len() >= self.again.len() {
-            buf.extend_from_slice(self.again);
-        }
-        let len = buf.len() - before;
-        self.moved.fetch_add(len, Ordering::Relaxed);
-        if len == 0 {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(len))
-    }
-
-    fn poll_writev(
-        &mut self,
-        _: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let len = bufs.iter().map(|buf| buf.len()).sum();
-        self.moved.fetch_add(len, Ordering::Relaxed);
-        Poll::Ready(Ok(len))
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Waits until every task that was woken before had its turn; tokio's own yield lets the driver run, too.
-async fn queue_again() {
-    let mut queued = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut queued, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
 
 /// How much the connection moved in each of its turns, this task having one between them.
 async fn turns(head: &'static [u8], again: &'static [u8]) -> Vec<usize> {
@@ -102,26 +43,7 @@ async fn turns(head: &'static [u8], again: &'static [u8]) -> Vec<usize> {
     let mut config = Config::default();
     config.limits.chunk_overhead = u64::MAX;
     let client = TestClient::with_config(routes, config);
-    let moved = Arc::new(AtomicUsize::new(0));
-    let io = Tireless {
-        head,
-        again,
-        moved: moved.clone(),
-    };
-    let serving = client.serve(Io::Dyn(Box::new(io)));
-    // A task of its own: the test's own future is polled less often than tasks are.
-    let counting = tokio::spawn(async move {
-        let mut turns = Vec::new();
-        for _ in 0..50 {
-            queue_again().await;
-            turns.push(moved.swap(0, Ordering::Relaxed));
-        }
-        turns
-    });
-    let turns = counting.await.unwrap();
-    assert!(!serving.is_finished());
-    serving.abort();
-    turns
+    tireless::turns(&client, head, again, false).await
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ fn parameter_value<'a>(rest: &mut &'a [u8]) -> Result<Cow<'a, str>, Malformed> {
 }
 
 /// More extensions, or parameters, than anybody has.
-const MOST: usize = 32;
+pub(crate) const MOST: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -257,6 +257,9 @@ impl<'a> Opening<'a> {
         let mut offers = Vec::new();
         for value in &self.extensions {
             offers.extend(extension::parse(value).map_err(|_| Refusal::Extensions)?);
+            if offers.len() > extension::MOST {
+                return Err(Refusal::Extensions);
+            }
         }
         let deflate = terms
             .deflate

@@ -38,7 +38,8 @@ pub struct Config {
     pub fragments: bool,
 }
 
-/// What becomes of a message for which there is no room in the queue. Control frames always have room.
+/// What becomes of a message for which there is no room in the queue. Control frames have 64 KiB of their own
+/// beside it; beyond them sending waits, and what cannot wait is told so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// Sending waits; what cannot wait is told so.

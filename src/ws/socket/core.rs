@@ -22,6 +22,7 @@ use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -57,6 +58,10 @@ pub(super) struct Core {
     pub(super) streaming: bool,
     /// The last read took all that there was.
     drained: bool,
+    /// The reads since the transport last had nothing.
+    reads: u8,
+    /// The messages that were queued since something was last written.
+    sends: u16,
     timing: Timing,
 }
 
@@ -97,6 +102,8 @@ impl Shared {
                 deaf: false,
                 streaming: false,
                 drained: true,
+                reads: 0,
+                sends: 0,
                 timing,
             }),
             polling: AtomicBool::new(false),
@@ -153,6 +160,9 @@ impl Core {
         let data = matches!(payload, Message::Text(_) | Message::Binary(_));
         let len = weight(payload);
         let waiting = self.buffered();
+        if !data && waiting > config.queue.saturating_add(CONTROL_ROOM) {
+            return Ok(None);
+        }
         if data && waiting > 0 && waiting + len > config.queue {
             match config.overflow {
                 Overflow::Wait => return Ok(None),
@@ -180,6 +190,16 @@ impl Core {
             _ => self.backlog.push(payload),
         }
         Ok(Some(Sent::Queued))
+    }
+
+    /// Whether so much was sent, without having had to wait, that others should have their turn.
+    pub(super) fn is_out_of_turn(&mut self) -> bool {
+        self.sends += 1;
+        let out = self.sends > SENDS;
+        if out {
+            self.sends = 0;
+        }
+        out
     }
 
     /// Begins the closing handshake, behind everything that waits.
@@ -235,6 +255,12 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
+        let reads = std::mem::take(&mut self.reads);
+        if reads == READS {
+            // Others get their turn, however much there is.
+            end_turn(cx);
+            return Poll::Pending;
+        }
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
             live.rest();
@@ -269,6 +295,7 @@ impl Core {
             }
             Poll::Ready(Ok(len)) => {
                 self.drained = len < room;
+                self.reads = reads + 1;
                 self.timing.heard = self.home.now();
                 self.timing.pinged = 0;
                 live.connection
@@ -284,6 +311,7 @@ impl Core {
 
     /// Writes what waits, as far as the transport takes it; `Ready` when nothing waits any more.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sends = 0;
         loop {
             let Some(live) = self.live.as_deref_mut() else {
                 return Poll::Pending;
@@ -479,6 +507,20 @@ const _: () = assert!(size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
 
 /// Beyond this many octets that are framed already, further messages wait as they are.
 const FRAMED: usize = 64 * 1024;
+
+/// Ends this task's turn. A mere wake would let it run again before the runtime has looked at other sockets.
+pub(super) fn end_turn(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
+/// What control frames may fill beyond the queue's bound: they have room where messages have none.
+const CONTROL_ROOM: usize = 64 * 1024;
+
+/// The reads of one turn.
+const READS: u8 = 4;
+
+/// The messages of one turn.
+const SENDS: u16 = 1024;
 
 /// The least room for a read.
 const MIN_READ: usize = 4096;

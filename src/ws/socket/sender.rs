@@ -5,7 +5,7 @@ use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::frame::LONGEST_CONTROL;
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
-use crate::ws::socket::core::{Core, Shared};
+use crate::ws::socket::core::{Core, Shared, end_turn};
 use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -37,6 +37,11 @@ impl WsSender {
         let mut message = Some(message.into());
         poll_fn(move |cx| {
             let mut core = self.shared.lock();
+            if core.is_out_of_turn() {
+                end_turn(cx);
+                self.shared.written_by_others(core);
+                return Poll::Pending;
+            }
             let sent = self.push(&mut core, &mut message, true)?;
             if sent.is_none() {
                 core.wait(cx);

@@ -246,6 +246,13 @@ fn terms_are_kept() {
         .accept(&Terms::default())
         .unwrap_err();
     assert_eq!(refusal, Refusal::Extensions);
+    // 32 offers are many, in however many lines they come.
+    let line = ("sec-websocket-extensions", Some("a, a, a, a"));
+    for (lines, accepted) in [(8, true), (9, false)] {
+        let offers = with(&vec![line; lines]);
+        let outcome = read(get(), &offers).unwrap().accept(&Terms::default());
+        assert_eq!(outcome.is_ok(), accepted, "{lines} lines");
+    }
     let offers = with(&[("sec-websocket-extensions", Some("permessage-deflate"))]);
     let accepted = read(get(), &offers)
         .unwrap()

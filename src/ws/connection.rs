@@ -160,11 +160,12 @@ impl Connection {
     ) -> Result<Option<Event>, Error> {
         if self.receiving.takes_small()
             && self.sending.state().is_receiving()
-            && let Some(small) = Small::read(buf, self.receiving.longest_small(limits))
+            && let Some(small) =
+                Small::read(buf, self.receiving.longest_small(limits, SLICED_FROM - 1))
         {
             small.key.apply(small.payload);
             let payload = Bytes::copy_from_slice(small.payload);
-            let (text, len) = (small.text, SMALL_HEAD + payload.len());
+            let (text, len) = (small.text, small.len);
             buf.advance(len);
             let message = if text {
                 Message::Text(Text::try_from(payload)?)
@@ -242,8 +243,13 @@ impl Connection {
             let replies = &mut Replies {
                 sending: &mut self.sending,
                 out,
+                lent: None,
             };
             let (flow, len) = match raw {
+                Raw::Data { text, len } if len >= REPLY_SHARED_FROM => {
+                    let payload = buf.split_to(len).freeze();
+                    (replies.lend_large(text, &payload, f)?, 0)
+                }
                 Raw::Data { text: true, len } => {
                     let text = utf8::text(&buf[..len]).map_err(|_| Error::Utf8)?;
                     (f(Lent::Text(text), replies), len)
@@ -252,11 +258,7 @@ impl Connection {
                 Raw::Ping(len) => (f(Lent::Ping(&buf[..len]), replies), len),
                 Raw::Pong(len) => (f(Lent::Pong(&buf[..len]), replies), len),
                 Raw::Close(close) => (f(Lent::Close(close), replies), 0),
-                Raw::Assembled { text: true, data } => {
-                    let text = utf8::text(&data).map_err(|_| Error::Utf8)?;
-                    (f(Lent::Text(text), replies), 0)
-                }
-                Raw::Assembled { text: false, data } => (f(Lent::Binary(&data), replies), 0),
+                Raw::Assembled { text, data } => (replies.lend_large(text, &data.freeze(), f)?, 0),
                 Raw::Fragment(fragment) => (f(Lent::Fragment(fragment), replies), 0),
             };
             buf.advance(len);
@@ -266,7 +268,7 @@ impl Connection {
         }
     }
 
-    /// Small messages of a client in one frame each, which is nearly everything that a server reads: their
+    /// Messages of a client that are not large in one frame each, which is nearly everything that a server reads: their
     /// heads need no more than a look.
     #[inline]
     fn lend_small<F>(
@@ -282,24 +284,28 @@ impl Connection {
         if !self.receiving.takes_small() || !self.sending.state().is_receiving() {
             return Ok(ControlFlow::Continue(()));
         }
-        let longest = self.receiving.longest_small(limits);
+        let longest = self.receiving.longest_small(limits, REPLY_SHARED_FROM - 1);
         let replies = &mut Replies {
             sending: &mut self.sending,
             out,
+            lent: None,
         };
         let mut at = 0;
         let flow = loop {
             let Some(small) = Small::read(&mut buf[at..], longest) else {
                 break Ok(ControlFlow::Continue(()));
             };
-            at += SMALL_HEAD + small.payload.len();
+            at += small.len;
             let flow = if small.text {
                 let mut aligned = Aligned::new();
-                let Some(place) = aligned.place(small.payload) else {
-                    break Err(Error::Utf8);
+                let text = if let Some(place) = aligned.place(small.payload) {
+                    small.key.apply(place);
+                    aligned.text(small.payload.len())
+                } else {
+                    small.key.apply(small.payload);
+                    utf8::text(small.payload)
                 };
-                small.key.apply(place);
-                match aligned.text(small.payload.len()) {
+                match text {
                     Ok(text) => f(Lent::Text(text), replies),
                     Err(_) => break Err(Error::Utf8),
                 }
@@ -434,9 +440,34 @@ impl Connection {
 pub struct Replies<'a> {
     sending: &'a mut Sending,
     out: &'a mut Out,
+    /// The payload that is lent, when it is large: an answer that is a part of it is not copied.
+    lent: Option<&'a Bytes>,
 }
 
 impl Replies<'_> {
+    /// Lends a large message, whose octets may be sent on as they are.
+    fn lend_large<F>(
+        &mut self,
+        text: bool,
+        payload: &Bytes,
+        f: &mut F,
+    ) -> Result<ControlFlow<()>, Error>
+    where
+        F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
+    {
+        let replies = &mut Replies {
+            sending: &mut *self.sending,
+            out: &mut *self.out,
+            lent: Some(payload),
+        };
+        Ok(if text {
+            let text = utf8::text(payload).map_err(|_| Error::Utf8)?;
+            f(Lent::Text(text), replies)
+        } else {
+            f(Lent::Binary(payload), replies)
+        })
+    }
+
     /// As [`Connection::send_text`].
     ///
     /// # Errors
@@ -444,8 +475,7 @@ impl Replies<'_> {
     /// [`SendError`]; nothing was sent.
     #[inline]
     pub fn text(&mut self, text: &str) -> Result<(), SendError> {
-        self.sending
-            .message(Opcode::Text, text.as_bytes(), self.out)
+        self.data(Opcode::Text, text.as_bytes())
     }
 
     /// As [`Connection::send_binary`].
@@ -455,7 +485,21 @@ impl Replies<'_> {
     /// [`SendError`]; nothing was sent.
     #[inline]
     pub fn binary(&mut self, octets: &[u8]) -> Result<(), SendError> {
-        self.sending.message(Opcode::Binary, octets, self.out)
+        self.data(Opcode::Binary, octets)
+    }
+
+    #[inline]
+    fn data(&mut self, opcode: Opcode, octets: &[u8]) -> Result<(), SendError> {
+        if octets.len() >= REPLY_SHARED_FROM
+            && let Some(lent) = self.lent
+            && lent.as_ptr_range().contains(&octets.as_ptr())
+            && octets.as_ptr_range().end <= lent.as_ptr_range().end
+        {
+            return self
+                .sending
+                .shared(opcode, lent.slice_ref(octets), self.out);
+        }
+        self.sending.message(opcode, octets, self.out)
     }
 
     /// As [`Connection::send`].
@@ -500,6 +544,8 @@ struct Small<'a> {
     text: bool,
     key: MaskingKey,
     payload: &'a mut [u8],
+    /// The octets of the whole frame.
+    len: usize,
 }
 
 impl<'a> Small<'a> {
@@ -512,13 +558,29 @@ impl<'a> Small<'a> {
         };
         // Without the mask's bit the difference is far above any length.
         let len = usize::from(second ^ MASK);
-        if len > longest {
+        if len == MEDIUM {
+            let [a, b, c, d] = key;
+            let (end, rest) = rest.split_first_chunk_mut::<2>()?;
+            let len = usize::from(u16::from_be_bytes([a, b]));
+            // A length that has to be written in fewer octets is refused elsewhere.
+            if len < MEDIUM || len > longest {
+                return None;
+            }
+            return Some(Self {
+                text: first == TEXT,
+                key: MaskingKey::new([c, d, end[0], end[1]]),
+                payload: rest.get_mut(..len)?,
+                len: SMALL_HEAD + 2 + len,
+            });
+        }
+        if len > longest.min(MEDIUM) {
             return None;
         }
         Some(Self {
             text: first == TEXT,
             key: MaskingKey::new(key),
             payload: rest.get_mut(..len)?,
+            len: SMALL_HEAD + len,
         })
     }
 }
@@ -536,8 +598,15 @@ fn take(buf: &mut BytesMut, len: usize) -> Bytes {
 /// From this size on a payload is a slice of the buffer.
 const SLICED_FROM: usize = 512;
 
+/// From this size on a payload that was lent is shared with the answer that repeats it, which pins the
+/// block that it stands in until it is written: that is at most four times as large.
+const REPLY_SHARED_FROM: usize = 16 * 1024;
+
 /// The octets of a small frame's head: two and the key.
 const SMALL_HEAD: usize = 6;
+
+/// The seven bits of a length that stands in the two octets behind them.
+const MEDIUM: usize = 126;
 
 const TEXT: u8 = Opcode::Text as u8 | FIN;
 const BINARY: u8 = Opcode::Binary as u8 | FIN;

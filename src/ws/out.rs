@@ -105,8 +105,15 @@ impl Out {
 
     /// Forgets everything and gives back what a large message made the buffer grow to.
     pub fn reset(&mut self) {
+        self.reset_to(KEPT);
+    }
+
+    /// Forgets everything and keeps at most `kept` octets allocated.
+    pub(crate) fn reset_to(&mut self, kept: usize) {
         self.buf.clear();
-        self.buf.shrink_to(KEPT);
+        if self.buf.capacity() > kept {
+            self.buf.shrink_to(kept);
+        }
         self.at = 0;
         self.shared.clear();
         self.shared_len = 0;
@@ -128,7 +135,7 @@ impl Out {
 pub const SHARED_FROM: usize = 4096;
 
 /// The most that an empty queue keeps allocated.
-const KEPT: usize = 16 * 1024;
+pub(crate) const KEPT: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -158,6 +165,7 @@ mod tests {
                 out.advance(count);
             }
             assert_eq!(taken, all, "by {step}");
+            out.inline().reserve(2 * KEPT);
             out.reset();
             assert!(out.held() <= KEPT);
         }

@@ -96,7 +96,12 @@ impl Sending {
         }
     }
 
-    fn shared(&mut self, opcode: Opcode, payload: Bytes, out: &mut Out) -> Result<(), SendError> {
+    pub(crate) fn shared(
+        &mut self,
+        opcode: Opcode,
+        payload: Bytes,
+        out: &mut Out,
+    ) -> Result<(), SendError> {
         if payload.len() < SHARED_FROM || self.keys.is_some() || self.deflating.is_some() {
             return self.message(opcode, &payload, out);
         }

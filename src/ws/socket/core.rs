@@ -5,7 +5,7 @@ mod time;
 
 use crate::resource::counters::Counter;
 use crate::resource::io::{Gone, Io, Transport};
-use crate::resource::pool::{self, READ_BUFFER};
+use crate::resource::pool::{self, READ_BUFFER, WIDE};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;
@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub(super) streaming: bool,
     /// The last read took all that there was.
     drained: bool,
+    /// The read buffer was borrowed as a wide one.
+    wide: bool,
     timing: Timing,
 }
 
@@ -97,6 +99,7 @@ impl Shared {
                 deaf: false,
                 streaming: false,
                 drained: true,
+                wide: false,
                 timing,
             }),
             polling: AtomicBool::new(false),
@@ -228,15 +231,19 @@ impl Core {
             .is_some_and(|live| live.read.is_empty() && live.connection.state().is_receiving())
     }
 
-    /// Reads once into the buffer, which is borrowed for as long as there is something in it. `Ok(false)`
-    /// is the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads once into the buffer, which is borrowed for as long as there is something in it; `lends` says
+    /// that the messages are lent from it. `Ok(false)` is the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        lends: bool,
+    ) -> Poll<io::Result<bool>> {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
-            live.rest();
+            live.rest(&mut self.wide);
             match self.io.poll_readable(cx) {
                 Poll::Ready(readable) => readable?,
                 Poll::Pending => {
@@ -246,7 +253,8 @@ impl Core {
             }
         }
         if live.read.capacity() == 0 {
-            live.read = pool::take();
+            live.borrow(lends);
+            self.wide = lends;
         } else {
             let want = live
                 .connection
@@ -257,9 +265,7 @@ impl Core {
         let room = live.read.capacity() - live.read.len();
         match self.io.poll_read(cx, &mut live.read) {
             Poll::Pending => {
-                if live.read.is_empty() {
-                    live.rest();
-                }
+                live.rest(&mut self.wide);
                 Poll::Pending
             }
             Poll::Ready(Ok(0)) => {
@@ -374,7 +380,7 @@ impl Core {
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
             live.read.clear();
-            live.rest();
+            live.rest(&mut self.wide);
             live.out = None;
         }
         if !self.ended {
@@ -412,7 +418,7 @@ impl Core {
             // The answer is written first; then the transport ends.
             return Poll::Ready(true);
         }
-        match ready!(self.poll_read(cx)) {
+        match ready!(self.poll_read(cx, false)) {
             Ok(more) => Poll::Ready(more),
             Err(_) => Poll::Ready(false),
         }
@@ -449,9 +455,10 @@ impl Core {
     pub(super) fn charge(&self) {
         if let Some(live) = &self.live {
             let out = live.out.as_ref().map_or(0, |out| out.held());
-            self.home.charge(
-                live.read.capacity() + live.connection.held() + out + self.backlog.octets(),
-            );
+            let wide = if self.wide { WIDE } else { 0 };
+            let read = live.read.capacity().max(wide);
+            self.home
+                .charge(read + live.connection.held() + out + self.backlog.octets());
         }
     }
 }

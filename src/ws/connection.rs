@@ -1,14 +1,18 @@
 //! One WebSocket connection without its socket: octets in, events out; values in, octets out.
 
 mod receive;
+mod replies;
 mod send;
+mod small;
 
 use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::connection::receive::{Raw, Receiving};
+use crate::ws::connection::replies::{PINNED, REPLY_SHARED_FROM};
 use crate::ws::connection::send::Sending;
+use crate::ws::connection::small::Small;
 use crate::ws::deflate::Agreed;
 use crate::ws::error::{Error, SendError};
-use crate::ws::frame::{FIN, MASK, Opcode};
+use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
 use crate::ws::mask::MaskingKey;
 use crate::ws::message::{Fragment, Message, Text};
@@ -18,6 +22,8 @@ use crate::ws::state::State;
 use crate::ws::utf8::{self, Aligned};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ops::ControlFlow;
+
+pub use replies::Replies;
 
 /// Where a client's masking keys come from: a source that nobody can predict (RFC 6455 §5.3).
 pub type KeySource = Box<dyn FnMut() -> MaskingKey + Send>;
@@ -246,7 +252,9 @@ impl Connection {
                 lent: None,
             };
             let (flow, len) = match raw {
-                Raw::Data { text, len } if len >= REPLY_SHARED_FROM => {
+                Raw::Data { text, len }
+                    if len >= REPLY_SHARED_FROM && buf.capacity() <= PINNED * len =>
+                {
                     let payload = buf.split_to(len).freeze();
                     (replies.lend_large(text, &payload, f)?, 0)
                 }
@@ -435,156 +443,6 @@ impl Connection {
     }
 }
 
-/// The sending side, while something is lent.
-#[derive(Debug)]
-pub struct Replies<'a> {
-    sending: &'a mut Sending,
-    out: &'a mut Out,
-    /// The payload that is lent, when it is large: an answer that is a part of it is not copied.
-    lent: Option<&'a Bytes>,
-}
-
-impl Replies<'_> {
-    /// Lends a large message, whose octets may be sent on as they are.
-    fn lend_large<F>(
-        &mut self,
-        text: bool,
-        payload: &Bytes,
-        f: &mut F,
-    ) -> Result<ControlFlow<()>, Error>
-    where
-        F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
-    {
-        let replies = &mut Replies {
-            sending: &mut *self.sending,
-            out: &mut *self.out,
-            lent: Some(payload),
-        };
-        Ok(if text {
-            let text = utf8::text(payload).map_err(|_| Error::Utf8)?;
-            f(Lent::Text(text), replies)
-        } else {
-            f(Lent::Binary(payload), replies)
-        })
-    }
-
-    /// As [`Connection::send_text`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    #[inline]
-    pub fn text(&mut self, text: &str) -> Result<(), SendError> {
-        self.data(Opcode::Text, text.as_bytes())
-    }
-
-    /// As [`Connection::send_binary`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    #[inline]
-    pub fn binary(&mut self, octets: &[u8]) -> Result<(), SendError> {
-        self.data(Opcode::Binary, octets)
-    }
-
-    #[inline]
-    fn data(&mut self, opcode: Opcode, octets: &[u8]) -> Result<(), SendError> {
-        if octets.len() >= REPLY_SHARED_FROM
-            && let Some(lent) = self.lent
-            && lent.as_ptr_range().contains(&octets.as_ptr())
-            && octets.as_ptr_range().end <= lent.as_ptr_range().end
-        {
-            return self
-                .sending
-                .shared(opcode, lent.slice_ref(octets), self.out);
-        }
-        self.sending.message(opcode, octets, self.out)
-    }
-
-    /// As [`Connection::send`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    pub fn send(&mut self, message: Message) -> Result<(), SendError> {
-        self.sending.send(message, self.out)
-    }
-
-    /// As [`Connection::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        self.sending.prepared(message, self.out)
-    }
-
-    /// As [`Connection::send_close`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    pub fn close(&mut self, close: Option<&CloseFrame>) -> Result<(), SendError> {
-        if close.is_some_and(|close| close.reason.len() > LONGEST_REASON) {
-            return Err(SendError::TooLong);
-        }
-        self.sending.close(close, self.out)
-    }
-
-    /// The octets that wait to be written.
-    #[inline]
-    pub fn waiting(&self) -> usize {
-        self.out.len()
-    }
-}
-
-/// A small message of a client in one frame, still masked.
-struct Small<'a> {
-    text: bool,
-    key: MaskingKey,
-    payload: &'a mut [u8],
-    /// The octets of the whole frame.
-    len: usize,
-}
-
-impl<'a> Small<'a> {
-    /// Reads one whose payload is not longer than `longest`; `None` when anything else stands there.
-    #[inline]
-    fn read(octets: &'a mut [u8], longest: usize) -> Option<Self> {
-        let (head, rest) = octets.split_first_chunk_mut::<SMALL_HEAD>()?;
-        let [first @ (TEXT | BINARY), second, key @ ..] = *head else {
-            return None;
-        };
-        // Without the mask's bit the difference is far above any length.
-        let len = usize::from(second ^ MASK);
-        if len == MEDIUM {
-            let [a, b, c, d] = key;
-            let (end, rest) = rest.split_first_chunk_mut::<2>()?;
-            let len = usize::from(u16::from_be_bytes([a, b]));
-            // A length that has to be written in fewer octets is refused elsewhere.
-            if len < MEDIUM || len > longest {
-                return None;
-            }
-            return Some(Self {
-                text: first == TEXT,
-                key: MaskingKey::new([c, d, end[0], end[1]]),
-                payload: rest.get_mut(..len)?,
-                len: SMALL_HEAD + 2 + len,
-            });
-        }
-        if len > longest.min(MEDIUM) {
-            return None;
-        }
-        Some(Self {
-            text: first == TEXT,
-            key: MaskingKey::new(key),
-            payload: rest.get_mut(..len)?,
-            len: SMALL_HEAD + len,
-        })
-    }
-}
-
 fn take(buf: &mut BytesMut, len: usize) -> Bytes {
     if len < SLICED_FROM {
         let copy = Bytes::copy_from_slice(&buf[..len]);
@@ -597,19 +455,6 @@ fn take(buf: &mut BytesMut, len: usize) -> Bytes {
 
 /// From this size on a payload is a slice of the buffer.
 const SLICED_FROM: usize = 512;
-
-/// From this size on a payload that was lent is shared with the answer that repeats it, which pins the
-/// block that it stands in until it is written: that is at most four times as large.
-const REPLY_SHARED_FROM: usize = 16 * 1024;
-
-/// The octets of a small frame's head: two and the key.
-const SMALL_HEAD: usize = 6;
-
-/// The seven bits of a length that stands in the two octets behind them.
-const MEDIUM: usize = 126;
-
-const TEXT: u8 = Opcode::Text as u8 | FIN;
-const BINARY: u8 = Opcode::Binary as u8 | FIN;
 
 #[cfg(test)]
 mod tests;

@@ -49,7 +49,7 @@ impl Live {
     }
 
     /// Gives the read buffer back when it is empty, and a wide one when what is in it has room elsewhere:
-    /// a peer that stops in the middle of a message holds what he sent, not more than four times that.
+    /// a peer that stops in the middle of a message holds little more than four times what he sent.
     #[inline]
     pub(super) fn rest(&mut self, wide: &mut bool) {
         if self.read.is_empty() {
@@ -106,3 +106,34 @@ const KEPT: usize = 32;
 
 /// How many of them may be as large as the answers to a wide read.
 const KEPT_WIDE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_stops_early_in_a_message_holds_no_wide_buffer() {
+        let mut live = Live {
+            connection: Connection::server(None),
+            read: BytesMut::new(),
+            out: None,
+        };
+        for (len, stays) in [
+            (0, false),
+            (100, false),
+            (READ_BUFFER, false),
+            (20_000, true),
+        ] {
+            let mut wide = true;
+            live.borrow(wide);
+            let said = vec![b'x'; len];
+            live.read.extend_from_slice(&said);
+            live.rest(&mut wide);
+            assert_eq!((wide, &live.read[..]), (stays, &said[..]));
+            assert_eq!(live.read.capacity() > 2 * READ_BUFFER, stays, "{len}");
+            live.read.clear();
+            live.rest(&mut wide);
+            assert_eq!((wide, live.read.capacity()), (false, 0));
+        }
+    }
+}

@@ -137,8 +137,15 @@ impl Out {
 
     /// Forgets everything and gives back what something large made the buffer grow to.
     pub fn reset(&mut self) {
+        self.reset_to(KEPT);
+    }
+
+    /// Forgets everything and keeps at most `kept` octets allocated.
+    pub(crate) fn reset_to(&mut self, kept: usize) {
         self.buf.clear();
-        self.buf.shrink_to(KEPT);
+        if self.buf.capacity() > kept {
+            self.buf.shrink_to(kept);
+        }
         self.at = 0;
         self.shared.clear();
         self.shared_len = 0;
@@ -160,7 +167,7 @@ impl Out {
 pub const SHARED_FROM: usize = 4096;
 
 /// What the buffer may keep when nothing waits, and how much of it may have been written while more does.
-const KEPT: usize = 16 * 1024;
+pub(crate) const KEPT: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

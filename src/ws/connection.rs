@@ -1,15 +1,19 @@
 //! One WebSocket connection without its socket: octets in, events out; values in, octets out.
 
 mod receive;
+mod replies;
 mod send;
+mod small;
 
 use crate::wire::out::Out;
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::receive::{Raw, Receiving};
+use crate::ws::connection::replies::{PINNED, REPLY_SHARED_FROM};
 use crate::ws::connection::send::Sending;
+use crate::ws::connection::small::Small;
 use crate::ws::deflate::Agreed;
 use crate::ws::error::{Error, SendError};
-use crate::ws::frame::{FIN, MASK, Opcode};
+use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
 use crate::ws::mask::MaskingKey;
 use crate::ws::message::{Fragment, Message, Text};
@@ -18,6 +22,8 @@ use crate::ws::state::State;
 use crate::ws::utf8::{self, Aligned};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ops::ControlFlow;
+
+pub use replies::Replies;
 
 /// Where a client's masking keys come from: a source that nobody can predict (RFC 6455 §5.3).
 pub type KeySource = Box<dyn FnMut() -> MaskingKey + Send>;
@@ -161,11 +167,12 @@ impl Connection {
     ) -> Result<Option<Event>, Error> {
         if self.receiving.takes_small()
             && self.sending.state().is_receiving()
-            && let Some(small) = Small::read(buf, self.receiving.longest_small(limits))
+            && let Some(small) =
+                Small::read(buf, self.receiving.longest_small(limits, SLICED_FROM - 1))
         {
             small.key.apply(small.payload);
             let payload = Bytes::copy_from_slice(small.payload);
-            let (text, len) = (small.text, SMALL_HEAD + payload.len());
+            let (text, len) = (small.text, small.len);
             buf.advance(len);
             let message = if text {
                 Message::Text(Text::try_from(payload)?)
@@ -243,8 +250,15 @@ impl Connection {
             let replies = &mut Replies {
                 sending: &mut self.sending,
                 out,
+                lent: None,
             };
             let (flow, len) = match raw {
+                Raw::Data { text, len }
+                    if len >= REPLY_SHARED_FROM && buf.capacity() <= PINNED * len =>
+                {
+                    let payload = buf.split_to(len).freeze();
+                    (replies.lend_large(text, &payload, f)?, 0)
+                }
                 Raw::Data { text: true, len } => {
                     let text = utf8::text(&buf[..len]).map_err(|_| Error::Utf8)?;
                     (f(Lent::Text(text), replies), len)
@@ -253,11 +267,7 @@ impl Connection {
                 Raw::Ping(len) => (f(Lent::Ping(&buf[..len]), replies), len),
                 Raw::Pong(len) => (f(Lent::Pong(&buf[..len]), replies), len),
                 Raw::Close(close) => (f(Lent::Close(close), replies), 0),
-                Raw::Assembled { text: true, data } => {
-                    let text = utf8::text(&data).map_err(|_| Error::Utf8)?;
-                    (f(Lent::Text(text), replies), 0)
-                }
-                Raw::Assembled { text: false, data } => (f(Lent::Binary(&data), replies), 0),
+                Raw::Assembled { text, data } => (replies.lend_large(text, &data.freeze(), f)?, 0),
                 Raw::Fragment(fragment) => (f(Lent::Fragment(fragment), replies), 0),
             };
             buf.advance(len);
@@ -267,7 +277,7 @@ impl Connection {
         }
     }
 
-    /// Small messages of a client in one frame each, which is nearly everything that a server reads: their
+    /// Messages of a client that are not large in one frame each, which is nearly everything that a server reads: their
     /// heads need no more than a look.
     #[inline]
     fn lend_small<F>(
@@ -283,24 +293,28 @@ impl Connection {
         if !self.receiving.takes_small() || !self.sending.state().is_receiving() {
             return Ok(ControlFlow::Continue(()));
         }
-        let longest = self.receiving.longest_small(limits);
+        let longest = self.receiving.longest_small(limits, REPLY_SHARED_FROM - 1);
         let replies = &mut Replies {
             sending: &mut self.sending,
             out,
+            lent: None,
         };
         let mut at = 0;
         let flow = loop {
             let Some(small) = Small::read(&mut buf[at..], longest) else {
                 break Ok(ControlFlow::Continue(()));
             };
-            at += SMALL_HEAD + small.payload.len();
+            at += small.len;
             let flow = if small.text {
                 let mut aligned = Aligned::new();
-                let Some(place) = aligned.place(small.payload) else {
-                    break Err(Error::Utf8);
+                let text = if let Some(place) = aligned.place(small.payload) {
+                    small.key.apply(place);
+                    aligned.text(small.payload.len())
+                } else {
+                    small.key.apply(small.payload);
+                    utf8::text(small.payload)
                 };
-                small.key.apply(place);
-                match aligned.text(small.payload.len()) {
+                match text {
                     Ok(text) => f(Lent::Text(text), replies),
                     Err(_) => break Err(Error::Utf8),
                 }
@@ -427,97 +441,6 @@ impl Connection {
     }
 }
 
-/// The sending side, while something is lent.
-#[derive(Debug)]
-pub struct Replies<'a> {
-    sending: &'a mut Sending,
-    out: &'a mut Out,
-}
-
-impl Replies<'_> {
-    /// As [`Connection::send_text`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    #[inline]
-    pub fn text(&mut self, text: &str) -> Result<(), SendError> {
-        self.sending
-            .message(Opcode::Text, text.as_bytes(), self.out)
-    }
-
-    /// As [`Connection::send_binary`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    #[inline]
-    pub fn binary(&mut self, octets: &[u8]) -> Result<(), SendError> {
-        self.sending.message(Opcode::Binary, octets, self.out)
-    }
-
-    /// As [`Connection::send`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    pub fn send(&mut self, message: Message) -> Result<(), SendError> {
-        self.sending.send(message, self.out)
-    }
-
-    /// As [`Connection::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    pub fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        self.sending.prepared(message, self.out)
-    }
-
-    /// As [`Connection::send_close`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; nothing was sent.
-    pub fn close(&mut self, close: Option<&CloseFrame>) -> Result<(), SendError> {
-        self.sending.close(close, self.out)
-    }
-
-    /// The octets that wait to be written.
-    #[inline]
-    pub fn waiting(&self) -> usize {
-        self.out.len()
-    }
-}
-
-/// A small message of a client in one frame, still masked.
-struct Small<'a> {
-    text: bool,
-    key: MaskingKey,
-    payload: &'a mut [u8],
-}
-
-impl<'a> Small<'a> {
-    /// Reads one whose payload is not longer than `longest`; `None` when anything else stands there.
-    #[inline]
-    fn read(octets: &'a mut [u8], longest: usize) -> Option<Self> {
-        let (head, rest) = octets.split_first_chunk_mut::<SMALL_HEAD>()?;
-        let [first @ (TEXT | BINARY), second, key @ ..] = *head else {
-            return None;
-        };
-        // Without the mask's bit the difference is far above any length.
-        let len = usize::from(second ^ MASK);
-        if len > longest {
-            return None;
-        }
-        Some(Self {
-            text: first == TEXT,
-            key: MaskingKey::new(key),
-            payload: rest.get_mut(..len)?,
-        })
-    }
-}
-
 fn take(buf: &mut BytesMut, len: usize) -> Bytes {
     if len < SLICED_FROM {
         let copy = Bytes::copy_from_slice(&buf[..len]);
@@ -530,12 +453,6 @@ fn take(buf: &mut BytesMut, len: usize) -> Bytes {
 
 /// From this size on a payload is a slice of the buffer.
 const SLICED_FROM: usize = 512;
-
-/// The octets of a small frame's head: two and the key.
-const SMALL_HEAD: usize = 6;
-
-const TEXT: u8 = Opcode::Text as u8 | FIN;
-const BINARY: u8 = Opcode::Binary as u8 | FIN;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use crate::ws::close::CloseFrame;
 use crate::ws::connection::send::Sending;
 use crate::ws::deflate::{Agreed, Inflater, Inflating};
 use crate::ws::error::Error;
-use crate::ws::frame::{Expected, FrameHeader, LONGEST_CONTROL, Opcode};
+use crate::ws::frame::{Expected, FrameHeader, Opcode};
 use crate::ws::limits::Limits;
 use crate::ws::mask::MaskingKey;
 use crate::ws::message::Fragment;
@@ -124,12 +124,12 @@ impl Receiving {
         self.masked && !self.is_inside_message()
     }
 
-    /// The longest payload that the short way may take.
+    /// The longest payload that the short way may take, `most` at most.
     #[inline]
-    pub(crate) fn longest_small(&self, limits: &Limits) -> usize {
+    pub(crate) fn longest_small(&self, limits: &Limits, most: usize) -> usize {
         let limit =
             usize::try_from(limits.frame).map_or(limits.message, |frame| frame.min(limits.message));
-        limit.min(LONGEST_CONTROL.into())
+        limit.min(most)
     }
 
     pub(crate) const fn wants(&self, there: usize) -> usize {

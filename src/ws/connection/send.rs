@@ -74,11 +74,16 @@ impl Sending {
     ) -> Result<(), SendError> {
         self.begin_data(out)?;
         if self.plain
-            && let Ok(len @ ..=LONGEST_CONTROL) = u8::try_from(payload.len())
+            && let Ok(len) = u16::try_from(payload.len())
         {
-            // Nearly everything that a server sends: a head of two octets, and the payload as it is.
+            // Nearly everything that a server sends: a head of two octets or four, and the payload as it is.
             let octets = out.inline();
-            octets.extend_from_slice(&[opcode as u8 | FIN, len]);
+            let [high, low] = len.to_be_bytes();
+            if len <= LONGEST_CONTROL.into() {
+                octets.extend_from_slice(&[opcode as u8 | FIN, low]);
+            } else {
+                octets.extend_from_slice(&[opcode as u8 | FIN, 126, high, low]);
+            }
             octets.extend_from_slice(payload);
             return Ok(());
         }
@@ -103,7 +108,12 @@ impl Sending {
         }
     }
 
-    fn shared(&mut self, opcode: Opcode, payload: Bytes, out: &mut Out) -> Result<(), SendError> {
+    pub(crate) fn shared(
+        &mut self,
+        opcode: Opcode,
+        payload: Bytes,
+        out: &mut Out,
+    ) -> Result<(), SendError> {
         if payload.len() < SHARED_FROM || self.keys.is_some() || self.deflating.is_some() {
             return self.message(opcode, &payload, out);
         }

@@ -1,5 +1,7 @@
+use super::small::{BINARY, TEXT};
 use super::*;
 use crate::ws::close::CloseCode;
+use crate::ws::frame::FIN;
 
 fn server() -> (Connection, BytesMut, Out, Limits) {
     (
@@ -345,4 +347,96 @@ fn contexts_are_held_when_they_are_worth_it() {
     };
     assert_eq!(event, Ok(Some(Event::Fragment(hello))));
     assert!((INFLATER..INFLATER + 100).contains(&connection.held()));
+}
+
+/// A client's frame with a key.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let key = MaskingKey::new([9, 8, 7, 6]);
+    let mut frame = Vec::new();
+    crate::ws::frame::push_head(&mut frame, first, payload.len() as u64, Some(key));
+    let start = frame.len();
+    frame.extend_from_slice(payload);
+    key.apply(&mut frame[start..]);
+    frame
+}
+
+#[test]
+fn lent_messages_of_every_kind_of_length_come_back_wherever_they_are_cut() {
+    for len in [
+        0, 125, 126, 127, 128, 129, 255, 16_383, 16_384, 65_535, 65_536,
+    ] {
+        let payload = vec![b'x'; len];
+        for first in [TEXT, BINARY] {
+            let (mut server, mut buf, mut out, limits) = server();
+            let frame = masked(first, &payload);
+            let cuts = [1, 2, 3, 5, 6, 7, 8, 9, frame.len() / 2, frame.len()];
+            let mut seen = 0;
+            let mut from = 0;
+            for cut in cuts {
+                buf.extend_from_slice(&frame[from.min(cut)..cut.min(frame.len())]);
+                from = from.max(cut.min(frame.len()));
+                let flow = server.receive_each(&mut buf, &mut out, &limits, |lent, replies| {
+                    seen += 1;
+                    let sent = match lent {
+                        Lent::Text(text) => replies.text(text),
+                        Lent::Binary(octets) => replies.binary(octets),
+                        _ => panic!("a message was sent"),
+                    };
+                    assert!(sent.is_ok());
+                    ControlFlow::Continue(())
+                });
+                assert_eq!(flow, Ok(ControlFlow::Continue(())));
+            }
+            assert_eq!(seen, 1, "{len}");
+            let mut expected = Vec::new();
+            crate::ws::frame::push_head(&mut expected, first, len as u64, None);
+            expected.extend_from_slice(&payload);
+            assert!(out.to_vec() == expected, "{len}");
+        }
+    }
+}
+
+#[test]
+fn a_large_answer_that_repeats_what_was_lent_is_not_copied() {
+    let (mut server, _, _, limits) = server();
+    let mut fragments = masked(TEXT & !FIN, &[b'a'; 10_000]);
+    fragments.extend(masked(Opcode::Continuation as u8 | FIN, &[b'a'; 10_000]));
+    let cases = [
+        (masked(BINARY, &[b'a'; 20_000]), 0..20_000, true),
+        (masked(TEXT, &[b'a'; 20_000]), 0..20_000, true),
+        (masked(BINARY, &[b'a'; 20_000]), 2000..20_000, true),
+        (masked(BINARY, &[b'a'; 20_000]), 0..16_000, false),
+        (masked(BINARY, &[b'a'; 16_000]), 0..16_000, false),
+        (fragments, 0..20_000, true),
+    ];
+    for (frame, part, shared) in cases {
+        let (mut buf, mut out) = (BytesMut::from(&frame[..]), Out::default());
+        let mut place = std::ptr::null();
+        let flow = server.receive_each(&mut buf, &mut out, &limits, |lent, replies| {
+            let octets = match &lent {
+                Lent::Text(text) => text.as_bytes(),
+                Lent::Binary(octets) => octets,
+                _ => panic!("a message was sent"),
+            };
+            let answer = &octets[part.clone()];
+            place = answer.as_ptr();
+            // A copy that lies elsewhere is sent as a copy, whatever is lent.
+            assert!(replies.binary(&answer.to_vec()).is_ok());
+            assert!(replies.binary(answer).is_ok());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(flow, Ok(ControlFlow::Continue(())));
+        let mut slices = [std::io::IoSlice::new(&[]); 4];
+        let filled = out.slices(&mut slices);
+        assert_eq!(
+            slices[..filled].iter().any(|slice| slice.as_ptr() == place),
+            shared
+        );
+        let whole = [
+            &b"\x82\x7e"[..],
+            &u16::try_from(part.len()).unwrap().to_be_bytes(),
+            &vec![b'a'; part.len()],
+        ];
+        assert!(out.to_vec() == whole.concat().repeat(2));
+    }
 }

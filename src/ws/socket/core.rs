@@ -5,7 +5,7 @@ mod time;
 
 use crate::resource::counters::Counter;
 use crate::resource::io::{Gone, Io, Transport};
-use crate::resource::pool::{self, READ_BUFFER};
+use crate::resource::pool::{self, READ_BUFFER, WIDE};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;
@@ -62,6 +62,8 @@ pub(super) struct Core {
     reads: u8,
     /// The messages that were queued since something was last written.
     sends: u16,
+    /// The read buffer was borrowed as a wide one.
+    wide: bool,
     timing: Timing,
 }
 
@@ -104,6 +106,7 @@ impl Shared {
                 drained: true,
                 reads: 0,
                 sends: 0,
+                wide: false,
                 timing,
             }),
             polling: AtomicBool::new(false),
@@ -249,9 +252,13 @@ impl Core {
             .is_some_and(|live| live.read.is_empty() && live.connection.state().is_receiving())
     }
 
-    /// Reads once into the buffer, which is borrowed for as long as there is something in it. `Ok(false)`
-    /// is the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Reads once into the buffer, which is borrowed for as long as there is something in it; `lends` says
+    /// that the messages are lent from it. `Ok(false)` is the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        lends: bool,
+    ) -> Poll<io::Result<bool>> {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
@@ -263,7 +270,7 @@ impl Core {
         }
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
-            live.rest();
+            live.rest(&mut self.wide);
             match self.io.poll_readable(cx) {
                 Poll::Ready(readable) => readable?,
                 Poll::Pending => {
@@ -273,7 +280,8 @@ impl Core {
             }
         }
         if live.read.capacity() == 0 {
-            live.read = pool::take();
+            live.borrow(lends);
+            self.wide = lends;
         } else {
             let want = live
                 .connection
@@ -284,9 +292,7 @@ impl Core {
         let room = live.read.capacity() - live.read.len();
         match self.io.poll_read(cx, &mut live.read) {
             Poll::Pending => {
-                if live.read.is_empty() {
-                    live.rest();
-                }
+                live.rest(&mut self.wide);
                 Poll::Pending
             }
             Poll::Ready(Ok(0)) => {
@@ -403,7 +409,7 @@ impl Core {
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
             live.read.clear();
-            live.rest();
+            live.rest(&mut self.wide);
             live.out = None;
         }
         if !self.ended {
@@ -441,7 +447,7 @@ impl Core {
             // The answer is written first; then the transport ends.
             return Poll::Ready(true);
         }
-        match ready!(self.poll_read(cx)) {
+        match ready!(self.poll_read(cx, false)) {
             Ok(more) => Poll::Ready(more),
             Err(_) => Poll::Ready(false),
         }
@@ -478,9 +484,10 @@ impl Core {
     pub(super) fn charge(&self) {
         if let Some(live) = &self.live {
             let out = live.out.as_ref().map_or(0, |out| out.held());
-            self.home.charge(
-                live.read.capacity() + live.connection.held() + out + self.backlog.octets(),
-            );
+            let wide = if self.wide { WIDE } else { 0 };
+            let read = live.read.capacity().max(wide);
+            self.home
+                .charge(read + live.connection.held() + out + self.backlog.octets());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The protocol of a socket with its buffers, which it borrows from its thread for as long as there is something in
 //! them.
 
-use crate::resource::pool;
-use crate::wire::out::Out;
+use crate::resource::pool::{self, READ_BUFFER};
+use crate::wire::out::{self, Out};
 use crate::ws::connection::Connection;
 use crate::ws::error::SendError;
 use crate::ws::message::Message;
@@ -37,11 +37,42 @@ impl Live {
         self.out.as_ref().map_or(0, |out| out.len())
     }
 
-    /// Gives the empty read buffer back.
-    pub(super) fn rest(&mut self) {
-        if self.read.capacity() > 0 {
-            pool::give(std::mem::take(&mut self.read));
+    /// Takes a read buffer. Where messages are lent it is a wide one: nothing stays in it, as a rule, and no
+    /// slice of it.
+    #[inline]
+    pub(super) fn borrow(&mut self, wide: bool) {
+        self.read = if wide {
+            pool::take_wide()
+        } else {
+            pool::take()
+        };
+    }
+
+    /// Gives the read buffer back when it is empty, and a wide one when what is in it has room elsewhere:
+    /// a peer that stops in the middle of a message holds little more than four times what he sent.
+    #[inline]
+    pub(super) fn rest(&mut self, wide: &mut bool) {
+        if self.read.is_empty() {
+            if self.read.capacity() > 0 {
+                let buf = std::mem::take(&mut self.read);
+                if *wide {
+                    pool::give_wide(buf);
+                } else {
+                    pool::give(buf);
+                }
+                *wide = false;
+            }
+        } else if *wide && self.read.len() <= READ_BUFFER {
+            self.narrow();
+            *wide = false;
         }
+    }
+
+    #[inline(never)]
+    fn narrow(&mut self) {
+        let mut narrow = pool::take();
+        narrow.extend_from_slice(&self.read);
+        pool::give_wide(std::mem::replace(&mut self.read, narrow));
     }
 }
 
@@ -52,9 +83,13 @@ fn take_out() -> Box<Out> {
 /// Gives an empty output queue back to the thread.
 pub(super) fn give_out(place: &mut Option<Box<Out>>) {
     if let Some(mut out) = place.take() {
-        out.reset();
         OUTS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
+                out.reset_to(if kept.len() < KEPT_WIDE {
+                    pool::WIDE
+                } else {
+                    out::KEPT
+                });
                 kept.push(out);
             }
         });
@@ -68,3 +103,37 @@ thread_local! {
 
 /// How many output queues a thread keeps.
 const KEPT: usize = 32;
+
+/// How many of them may be as large as the answers to a wide read.
+const KEPT_WIDE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_stops_early_in_a_message_holds_no_wide_buffer() {
+        let mut live = Live {
+            connection: Connection::server(None),
+            read: BytesMut::new(),
+            out: None,
+        };
+        for (len, stays) in [
+            (0, false),
+            (100, false),
+            (READ_BUFFER, false),
+            (20_000, true),
+        ] {
+            let mut wide = true;
+            live.borrow(wide);
+            let said = vec![b'x'; len];
+            live.read.extend_from_slice(&said);
+            live.rest(&mut wide);
+            assert_eq!((wide, &live.read[..]), (stays, &said[..]));
+            assert_eq!(live.read.capacity() > 2 * READ_BUFFER, stays, "{len}");
+            live.read.clear();
+            live.rest(&mut wide);
+            assert_eq!((wide, live.read.capacity()), (false, 0));
+        }
+    }
+}

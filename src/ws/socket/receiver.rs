@@ -157,7 +157,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
                 }
-                Ok(None) => match ready!(read_on(&mut core, cx, shared, usize::MAX)) {
+                Ok(None) => match ready!(read_on(&mut core, cx, shared, None)) {
                     Ok(true) => {}
                     Ok(false) => {
                         shared.written_by_others(core);
@@ -192,7 +192,7 @@ impl WsReceiver {
                 return Poll::Ready(None);
             }
             if dry {
-                match ready!(read_on(&mut core, cx, shared, shared.config.queue)) {
+                match ready!(read_on(&mut core, cx, shared, Some(shared.config.queue))) {
                     Ok(true) => {}
                     Ok(false) => {
                         shared.written_by_others(core);
@@ -302,19 +302,19 @@ impl Drop for Loan<'_> {
     }
 }
 
-/// Writes what the last batch has brought, then reads once.
+/// Writes what the last batch has brought, then reads once. Whoever is lent to has a bound, see [`give_way`].
 fn read_on(
     core: &mut MutexGuard<'_, Core>,
     cx: &mut Context<'_>,
     shared: &Shared,
-    bound: usize,
+    bound: Option<usize>,
 ) -> Poll<Result<bool, SocketError>> {
     if core.has_work()
-        && let Err(error) = ready!(give_way(core, cx, shared, bound))
+        && let Err(error) = ready!(give_way(core, cx, shared, bound.unwrap_or(usize::MAX)))
     {
         return Poll::Ready(Err(error));
     }
-    let read = core.poll_read(cx);
+    let read = core.poll_read(cx, bound.is_some());
     if read.is_pending() && !shared.polling.load(Ordering::Relaxed) {
         core.backlog.read(cx);
     }

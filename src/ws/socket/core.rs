@@ -459,7 +459,9 @@ impl Core {
 /// Frames what the peer is owed and, with `messages`, what waits, up to a bound.
 #[inline(never)]
 fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool) {
-    if live.waiting() < FRAMED && live.connection.has_pending() {
+    // A Close that is owed, however much waits before it: nothing comes behind it.
+    let closes = !live.connection.state().is_open();
+    if live.connection.has_pending() && (closes || live.waiting() < FRAMED) {
         let (connection, out) = live.parts();
         connection.send_pending(out);
     }

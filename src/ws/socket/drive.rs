@@ -99,15 +99,18 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
             written => written.is_ready(),
         };
         if let State::Closed { clean } = core.state() {
-            if written && core.poll_farewell(cx, clean).is_ready() {
+            let over = written && core.poll_farewell(cx, clean).is_ready();
+            if over || !core.keep_time(cx, &shared.config) {
                 core.end();
                 continue;
             }
-            let _ = core.keep_time(cx, &shared.config);
             return Poll::Pending;
         }
-        let _ = core.keep_time(cx, &shared.config);
-        if !core.deaf {
+        if !core.keep_time(cx, &shared.config) {
+            core.end();
+            continue;
+        }
+        if !core.deaf || (!written && !core.state().is_receiving()) {
             return Poll::Pending;
         }
         match core.poll_discard(cx, &shared.config.limits) {

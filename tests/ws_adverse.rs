@@ -6,15 +6,22 @@ mod talk;
 #[path = "support/ws_peer.rs"]
 mod ws_peer;
 
-use std::sync::mpsc;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use talk::pass;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::Router;
+use wireline::resource::counters::Counter;
 use wireline::test::TestClient;
+use wireline::ws::connection::Lent;
 use wireline::ws::route::WebSocketHandler;
 use wireline::ws::socket::config::Config;
 use wireline::ws::socket::WebSocket;
-use ws_peer::Peer;
+use ws_peer::{Peer, masked};
 
 /// A server whose only route is this.
 fn serve<Args: 'static>(config: Config, handler: impl WebSocketHandler<Args>) -> TestClient {
@@ -39,6 +46,48 @@ fn ends(test: impl Future<Output = ()> + Send + 'static) {
     });
     let ended = ended.recv_timeout(Duration::from_secs(20));
     assert!(ended.is_ok(), "the thread hangs, or the test has failed");
+}
+
+/// A future that is polled only when its own waker was woken, as those are that combine many.
+struct Alone<F> {
+    future: Pin<Box<F>>,
+    woken: Arc<Woken>,
+}
+
+struct Woken {
+    woken: AtomicBool,
+    outer: Mutex<Option<Waker>>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        let outer = self.outer.lock().unwrap().clone();
+        outer.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn alone<F: Future>(future: F) -> Alone<F> {
+    Alone {
+        future: Box::pin(future),
+        woken: Arc::new(Woken {
+            woken: AtomicBool::new(true),
+            outer: Mutex::default(),
+        }),
+    }
+}
+
+impl<F: Future> Future for Alone<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        *self.woken.outer.lock().unwrap() = Some(cx.waker().clone());
+        if !self.woken.woken.swap(false, Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(self.woken.clone());
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
 }
 
 #[test]
@@ -89,4 +138,55 @@ fn a_close_to_whoever_only_sends_does_not_hang_the_worker() {
         pass(1.0).await;
         assert_eq!((client.connections(), client.buffered()), (0, 0));
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_with_a_waker_of_its_own_learns_of_the_end() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let told = ended.clone();
+    let client = serve(Config::default(), move |mut socket: WebSocket| {
+        let told = told.clone();
+        async move {
+            alone(async { while socket.recv().await.is_some() {} }).await;
+            told.store(true, Ordering::SeqCst);
+        }
+    });
+    let _peer = Peer::open(&client, "/").await;
+    pass(100.0).await;
+    assert_eq!(client.count(Counter::WebSocketPingTimeouts), 1);
+    assert!(ended.load(Ordering::SeqCst));
+    assert_eq!(client.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lending_under_a_waker_of_its_own_goes_on_when_the_peer_takes_again() {
+    let config = Config {
+        queue: 20_000,
+        ..Config::default()
+    };
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = seen.clone();
+    let client = serve(config, move |mut socket: WebSocket| {
+        let count = count.clone();
+        async move {
+            let lent = socket.each(|lent, replies| {
+                if let Lent::Binary(octets) = lent {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    replies.binary(octets).expect("it is open");
+                }
+                ControlFlow::Continue(())
+            });
+            alone(lent).await.expect("the peer is gone");
+        }
+    });
+    let peer = Peer::open_narrow(&client, "/", 4096).await;
+    let (mut reads, mut writes) = tokio::io::split(peer.io);
+    let messages = masked(0x82, &[b'x'; 10_000]).repeat(20);
+    let writing = tokio::spawn(async move { writes.write_all(&messages).await });
+    pass(1.0).await;
+    assert!(seen.load(Ordering::SeqCst) < 20);
+    let mut replies = vec![0; 20 * 10_004];
+    reads.read_exact(&mut replies).await.unwrap();
+    assert_eq!(seen.load(Ordering::SeqCst), 20);
+    assert!(writing.await.unwrap().is_ok());
 }

@@ -86,7 +86,7 @@ impl Peer {
 }
 
 /// A frame of a client, masked with zeros.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(len @ ..126), _) => frame.push(0x80 | len),

@@ -99,6 +99,15 @@ impl Home {
         }
     }
 
+    /// Whether whoever has this waker is the task that writes: it is polled for everything that happens here.
+    pub(super) fn is_woken_by(&self, waker: &Waker) -> bool {
+        let known = match self {
+            Self::Served(place) => place.slot().waker(),
+            Self::Own(keeper) => keeper.as_ref().and_then(|keeper| keeper.waker.as_ref()),
+        };
+        known.is_some_and(|known| known.will_wake(waker))
+    }
+
     /// Whom the transport wakes when it takes octets again, whoever wrote: the task that will go on writing.
     pub(super) fn writer(&self) -> Waker {
         match self {

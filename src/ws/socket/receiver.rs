@@ -315,7 +315,8 @@ fn read_on(
         return Poll::Ready(Err(error));
     }
     let read = core.poll_read(cx);
-    if read.is_pending() && !shared.polling.load(Ordering::Relaxed) {
+    if read.is_pending() && !core.home.is_woken_by(cx.waker()) {
+        // Even inside the handler: what combines futures wakes each by a waker of its own.
         core.backlog.read(cx);
     }
     match ready!(read) {
@@ -342,7 +343,12 @@ fn give_way(
                 core.end();
                 Poll::Ready(Err(SocketError::Io(error)))
             }
-            Poll::Pending if core.buffered() > bound => Poll::Pending,
+            Poll::Pending if core.buffered() > bound => {
+                if !core.home.is_woken_by(cx.waker()) {
+                    core.backlog.wait(cx);
+                }
+                Poll::Pending
+            }
             _ => Poll::Ready(Ok(())),
         };
     }

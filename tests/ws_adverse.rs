@@ -6,6 +6,7 @@ mod talk;
 #[path = "support/ws_peer.rs"]
 mod ws_peer;
 
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,8 +20,8 @@ use wireline::resource::counters::Counter;
 use wireline::test::TestClient;
 use wireline::ws::connection::Lent;
 use wireline::ws::route::WebSocketHandler;
-use wireline::ws::socket::config::Config;
 use wireline::ws::socket::WebSocket;
+use wireline::ws::socket::config::Config;
 use ws_peer::{Peer, masked};
 
 /// A server whose only route is this.
@@ -88,6 +89,20 @@ impl<F: Future> Future for Alone<F> {
         let waker = Waker::from(self.woken.clone());
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
+}
+
+/// Lets every other task run once.
+async fn turn() {
+    let mut had = false;
+    poll_fn(|cx| {
+        cx.waker().wake_by_ref();
+        if std::mem::replace(&mut had, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 #[test]
@@ -189,4 +204,40 @@ async fn lending_under_a_waker_of_its_own_goes_on_when_the_peer_takes_again() {
     reads.read_exact(&mut replies).await.unwrap();
     assert_eq!(seen.load(Ordering::SeqCst), 20);
     assert!(writing.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_leaves_others_their_turn() {
+    for how in ["recv", "each", "deaf"] {
+        let client = serve(Config::default(), move |mut socket: WebSocket| async move {
+            match how {
+                "recv" => while socket.recv().await.is_some() {},
+                "each" => {
+                    let _ = socket.each(|_, _| ControlFlow::Continue(())).await;
+                }
+                _ => {
+                    let (sender, receiver) = socket.split();
+                    drop(receiver);
+                    sender.send("deaf").await.expect("it is open");
+                    std::future::pending().await
+                }
+            }
+        });
+        let mut peer = Peer::open_narrow(&client, "/", 4 << 20).await;
+        let mut flood = masked(0x82, b"x").repeat(400_000);
+        flood.extend(masked(0x88, b"\x03\xe8"));
+        peer.io.write_all(&flood).await.unwrap();
+        let closed = tokio::spawn(async move { while peer.next().await.0 != 0x88 {} });
+        // In a task of its own, as other connections are.
+        let turns = tokio::spawn(async move {
+            let mut turns = 0;
+            while !closed.is_finished() {
+                turns += 1;
+                turn().await;
+            }
+            turns
+        });
+        let turns = turns.await.unwrap();
+        assert!(turns > flood.len() / (128 * 1024), "{how}: {turns} turns");
+    }
 }

@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub(super) streaming: bool,
     /// The last read took all that there was.
     drained: bool,
+    /// What was received since others had their turn, in 512 octets.
+    spent: u8,
     timing: Timing,
 }
 
@@ -97,6 +99,7 @@ impl Shared {
                 deaf: false,
                 streaming: false,
                 drained: true,
+                spent: 0,
                 timing,
             }),
             polling: AtomicBool::new(false),
@@ -203,6 +206,24 @@ impl Core {
         }
     }
 
+    /// Counts what was received: a message, and a read, as 512 octets at the least.
+    #[inline]
+    pub(super) fn spend(&mut self, octets: usize) {
+        let spent = usize::from(self.spent) + 1 + octets / SPENT;
+        self.spent = u8::try_from(spent).unwrap_or(u8::MAX);
+    }
+
+    /// Whether others have their turn now: whoever receives goes on when he is woken, which he is at once.
+    #[inline]
+    pub(super) fn yields(&mut self, cx: &Context<'_>) -> bool {
+        if self.spent < u8::MAX {
+            return false;
+        }
+        self.spent = 0;
+        cx.waker().wake_by_ref();
+        true
+    }
+
     /// Takes the protocol out for a batch.
     pub(super) fn lend(&mut self) -> Option<Box<Live>> {
         self.live.take()
@@ -241,6 +262,7 @@ impl Core {
                 Poll::Ready(readable) => readable?,
                 Poll::Pending => {
                     self.drained = false;
+                    self.spent = 0;
                     return Poll::Pending;
                 }
             }
@@ -260,6 +282,7 @@ impl Core {
                 if live.read.is_empty() {
                     live.rest();
                 }
+                self.spent = 0;
                 Poll::Pending
             }
             Poll::Ready(Ok(0)) => {
@@ -272,6 +295,7 @@ impl Core {
                 self.timing.pinged = 0;
                 live.connection
                     .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
+                self.spend(len);
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(error)) => {
@@ -480,6 +504,11 @@ const _: () = assert!(size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
 
 /// Beyond this many octets that are framed already, further messages wait as they are.
 const FRAMED: usize = 64 * 1024;
+
+/// How much is received before others have their turn, in octets that came and in octets of messages.
+pub(super) const TURN: usize = SPENT * 255;
+
+const SPENT: usize = 512;
 
 /// The least room for a read.
 const MIN_READ: usize = 4096;

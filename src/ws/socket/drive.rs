@@ -113,6 +113,9 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
         if !core.deaf || (!written && !core.state().is_receiving()) {
             return Poll::Pending;
         }
+        if core.yields(cx) {
+            return Poll::Pending;
+        }
         match core.poll_discard(cx, &shared.config.limits) {
             Poll::Pending if core.has_work() && written => {}
             Poll::Pending => return Poll::Pending,

@@ -4,7 +4,8 @@ use crate::resource::counters::Counter;
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::SocketError;
-use crate::ws::socket::core::{Core, Shared};
+use crate::ws::socket::backlog::OVERHEAD;
+use crate::ws::socket::core::{Core, Shared, TURN};
 use crate::ws::socket::live::Live;
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -134,6 +135,9 @@ impl WsReceiver {
             if core.ended {
                 return Poll::Ready(None);
             }
+            if core.yields(cx) {
+                return Poll::Pending;
+            }
             let Some(live) = core.live() else {
                 return Poll::Ready(None);
             };
@@ -144,6 +148,7 @@ impl WsReceiver {
                 Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
                     if !shared.config.control_frames => {}
                 Ok(Some(event)) => {
+                    core.spend(event_len(&event));
                     if let Event::Message(Message::Close(Some(close))) = &event {
                         core.backlog.waiting().received = Some(close.clone());
                     }
@@ -191,6 +196,9 @@ impl WsReceiver {
             if core.ended {
                 return Poll::Ready(None);
             }
+            if core.yields(cx) {
+                return Poll::Pending;
+            }
             if dry {
                 match ready!(read_on(&mut core, cx, shared, shared.config.queue)) {
                     Ok(true) => {}
@@ -214,7 +222,7 @@ impl WsReceiver {
                 shared,
                 live: Some(live),
             };
-            let (mut count, mut flow) = (0usize, ControlFlow::Continue(()));
+            let (mut spent, mut flow) = (0usize, ControlFlow::Continue(()));
             let mut received = None;
             let Some(live) = &mut loan.live else {
                 return Poll::Ready(None);
@@ -222,19 +230,21 @@ impl WsReceiver {
             let (connection, read, out) = live.all();
             let result =
                 connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
-                    count += 1;
+                    spent += OVERHEAD + lent_len(&lent);
                     if let Lent::Close(Some(close)) = &lent {
                         received = Some(close.clone());
                     }
                     flow = f(lent, replies);
-                    if replies.waiting() > shared.config.queue {
-                        // A few octets may bring many: the rest of the batch waits for the peer to read.
+                    if replies.waiting() > shared.config.queue || spent >= TURN {
+                        // A few octets may bring many: the rest of the batch waits for the peer to read, or
+                        // until others had their turn.
                         return ControlFlow::Break(());
                     }
                     flow
                 });
             let receiving = connection.state().is_receiving();
             core = loan.end();
+            core.spend(spent);
             if received.is_some() {
                 core.backlog.waiting().received = received;
             }
@@ -244,7 +254,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
-                Ok(_) if count > 0 && (!on || flow.is_break()) => {
+                Ok(_) if spent > 0 && (!on || flow.is_break()) => {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Ok(flow)));
                 }
@@ -299,6 +309,23 @@ impl Drop for Loan<'_> {
             live.read.clear();
             self.shared.lock().give_back(live);
         }
+    }
+}
+
+fn event_len(event: &Event) -> usize {
+    match event {
+        Event::Message(message) => message.as_bytes().len(),
+        Event::Fragment(part) => part.data.len(),
+    }
+}
+
+#[inline]
+fn lent_len(lent: &Lent<'_>) -> usize {
+    match lent {
+        Lent::Text(text) => text.len(),
+        Lent::Binary(octets) | Lent::Ping(octets) | Lent::Pong(octets) => octets.len(),
+        Lent::Close(_) => 0,
+        Lent::Fragment(part) => part.data.len(),
     }
 }
 

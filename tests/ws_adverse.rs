@@ -241,3 +241,99 @@ async fn a_flood_leaves_others_their_turn() {
         assert!(turns > flood.len() / (128 * 1024), "{how}: {turns} turns");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_does_not_receive_answers_all_the_same() {
+    let client = serve(Config::default(), async |socket: WebSocket| {
+        let (sender, mut receiver) = socket.split();
+        sender.closed().await;
+        // What came before the end is still there, in order.
+        let mut seen = Vec::new();
+        while let Some(Ok(message)) = receiver.recv().await {
+            seen.push(message);
+        }
+        assert_eq!(seen.len(), 3);
+        assert_eq!(seen[0].as_text(), Some("hello"));
+        assert!(seen[1].is_ping() && seen[2].is_close());
+        assert!(sender.is_closed());
+    });
+    let mut peer = Peer::open(&client, "/").await;
+    peer.say("hello").await;
+    peer.frame(0x89, b"there?").await;
+    assert_eq!(peer.next().await, (0x8a, b"there?".to_vec()));
+    peer.frame(0x88, b"\x03\xe8").await;
+    assert_eq!(peer.next().await, (0x88, b"\x03\xe8".to_vec()));
+    drop(peer);
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::HandlerPanics), 0);
+    assert_eq!((client.connections(), client.buffered()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_is_lent() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        pass(1.0).await;
+        let lent = socket.each(|lent, replies| {
+            if let Lent::Text(text) = lent {
+                replies.text(text).expect("it is open");
+            }
+            ControlFlow::Continue(())
+        });
+        lent.await.expect("no fault");
+    });
+    let mut peer = Peer::open(&client, "/").await;
+    peer.say("a").await;
+    pass(0.5).await;
+    peer.say("b").await;
+    pass(1.0).await;
+    peer.say("c").await;
+    for text in ["a", "b", "c"] {
+        assert_eq!(peer.text().await, text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_much_is_read_ahead_and_no_more() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        pass(5.0).await;
+        let mut messages = 0;
+        while let Some(Ok(message)) = socket.recv().await {
+            messages += usize::from(message.is_binary());
+        }
+        assert_eq!(messages, 100);
+    });
+    let mut peer = Peer::open_narrow(&client, "/", 4096).await;
+    let mut flood = masked(0x82, &[0; 10_000]).repeat(100);
+    flood.extend(masked(0x88, b""));
+    let flooding = tokio::spawn(async move {
+        peer.io.write_all(&flood).await.unwrap();
+        peer.next().await
+    });
+    pass(4.0).await;
+    assert!(client.buffered() < 100_000, "{}", client.buffered());
+    assert_eq!(flooding.await.unwrap(), (0x88, Vec::new()));
+    pass(1.0).await;
+    assert_eq!(client.count(Counter::HandlerPanics), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_only_waits_learns_that_its_peer_is_gone() {
+    for (deaf, dead) in [(true, false), (false, false), (true, true), (false, true)] {
+        let client = serve(Config::default(), move |socket: WebSocket| async move {
+            let (sender, receiver) = socket.split();
+            let _receiver = (!deaf).then_some(receiver);
+            sender.closed().await;
+        });
+        let mut peer = Peer::open(&client, "/").await;
+        // Nobody takes this, and it is no sign of life for ever.
+        peer.frame(0x8a, b"").await;
+        if dead {
+            pass(100.0).await;
+            assert_eq!(client.count(Counter::WebSocketPingTimeouts), 1);
+        } else {
+            drop(peer);
+            pass(1.0).await;
+        }
+        assert_eq!((client.connections(), client.buffered()), (0, 0));
+    }
+}

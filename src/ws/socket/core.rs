@@ -55,6 +55,8 @@ pub(super) struct Core {
     pub(super) deaf: bool,
     /// A message is being sent in parts: others wait.
     pub(super) streaming: bool,
+    /// Whoever receives waited for the peer when he was last polled: nobody else has to read.
+    pub(super) asked: bool,
     /// The last read took all that there was.
     drained: bool,
     /// What was received since others had their turn, in 512 octets.
@@ -98,6 +100,7 @@ impl Shared {
                 ended: false,
                 deaf: false,
                 streaming: false,
+                asked: false,
                 drained: true,
                 spent: 0,
                 timing,
@@ -473,9 +476,8 @@ impl Core {
     pub(super) fn charge(&self) {
         if let Some(live) = &self.live {
             let out = live.out.as_ref().map_or(0, |out| out.held());
-            self.home.charge(
-                live.read.capacity() + live.connection.held() + out + self.backlog.octets(),
-            );
+            self.home
+                .charge(live.read.capacity() + live.connection.held() + out + self.backlog.held());
         }
     }
 }

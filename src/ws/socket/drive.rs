@@ -83,7 +83,7 @@ where
     })
 }
 
-/// Writes, reads when nobody else does, and ends the transport when both sides have closed. `Ready` when
+/// Writes, reads when nobody else does, ahead of a handler that may still receive, and ends the transport when both sides have closed. `Ready` when
 /// everything is over.
 fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
     loop {
@@ -110,11 +110,21 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
             core.end();
             continue;
         }
-        if !core.deaf || (!written && !core.state().is_receiving()) {
+        if !core.state().is_open() {
+            core.backlog.wake_parked();
+        }
+        let receives = !core.deaf && std::mem::take(&mut core.asked);
+        if receives || (!written && !core.state().is_receiving()) || core.yields(cx) {
             return Poll::Pending;
         }
-        if core.yields(cx) {
-            return Poll::Pending;
+        if !core.deaf {
+            match core.poll_ahead(cx, &shared.config) {
+                Poll::Pending if core.has_work() && written => {}
+                Poll::Pending => return Poll::Pending,
+                // What the peer has sent is still there for the handler.
+                Poll::Ready(_) => {}
+            }
+            continue;
         }
         match core.poll_discard(cx, &shared.config.limits) {
             Poll::Pending if core.has_work() && written => {}

@@ -131,11 +131,15 @@ impl WsReceiver {
     fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SocketError>>> {
         let shared = &self.shared;
         let mut core = shared.lock();
+        if let Some(ahead) = core.backlog.take_ahead() {
+            return Poll::Ready(Some(ahead.map_err(SocketError::Protocol)));
+        }
         loop {
             if core.ended {
                 return Poll::Ready(None);
             }
             if core.yields(cx) {
+                core.asked = true;
                 return Poll::Pending;
             }
             let Some(live) = core.live() else {
@@ -191,12 +195,34 @@ impl WsReceiver {
     {
         let shared = &*self.shared;
         let mut core = shared.lock();
+        while let Some(ahead) = core.backlog.take_ahead() {
+            let event = match ahead {
+                Ok(event) => event,
+                Err(error) => return Poll::Ready(Some(Err(SocketError::Protocol(error)))),
+            };
+            let mut loan = Loan {
+                shared,
+                live: core.lend(),
+            };
+            drop(core);
+            let Some(live) = &mut loan.live else {
+                return Poll::Ready(None);
+            };
+            let (connection, _, out) = live.all();
+            let flow = connection.lend_event(event, out, &mut *f);
+            core = loan.end();
+            if !on || flow.is_break() {
+                shared.written_by_others(core);
+                return Poll::Ready(Some(Ok(flow)));
+            }
+        }
         let mut dry = core.is_dry();
         loop {
             if core.ended {
                 return Poll::Ready(None);
             }
             if core.yields(cx) {
+                core.asked = true;
                 return Poll::Pending;
             }
             if dry {
@@ -272,6 +298,7 @@ impl Drop for WsReceiver {
     fn drop(&mut self) {
         let mut core = self.shared.lock();
         core.deaf = true;
+        core.backlog.clear_ahead();
         self.shared.written_by_others(core);
     }
 }
@@ -342,6 +369,7 @@ fn read_on(
         return Poll::Ready(Err(error));
     }
     let read = core.poll_read(cx);
+    core.asked |= read.is_pending();
     if read.is_pending() && !core.home.is_woken_by(cx.waker()) {
         // Even inside the handler: what combines futures wakes each by a waker of its own.
         core.backlog.read(cx);
@@ -374,6 +402,7 @@ fn give_way(
                 if !core.home.is_woken_by(cx.waker()) {
                     core.backlog.wait(cx);
                 }
+                core.asked = true;
                 Poll::Pending
             }
             _ => Poll::Ready(Ok(())),
@@ -386,6 +415,7 @@ fn give_way(
     }
     if core.buffered() > bound {
         core.wait(cx);
+        core.asked = true;
         return Poll::Pending;
     }
     Poll::Ready(Ok(()))

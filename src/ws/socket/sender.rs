@@ -154,6 +154,21 @@ impl WsSender {
         core.ended || !core.state().is_open()
     }
 
+    /// Waits until nothing can be sent any more: either side has begun to close, or the peer is gone. For a
+    /// handler that waits for something else than the peer, and does not receive.
+    ///
+    /// Cancel safe.
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if core.ended || !core.state().is_open() {
+                return Poll::Ready(());
+            }
+            core.backlog.park(cx);
+            Poll::Pending
+        })
+    }
+
     /// As [`WebSocket::draining`](super::WebSocket::draining).
     ///
     /// Cancel safe.

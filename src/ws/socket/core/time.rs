@@ -101,6 +101,8 @@ impl Core {
                 let (connection, out) = live.parts();
                 let _ = connection.send_ping(b"", out);
                 timing.pinged = now;
+                // Whether somebody receives shows when he is polled again.
+                self.asked = false;
             }
             due = due.min(if timing.pinged == 0 {
                 after(timing.heard, config.ping_interval)

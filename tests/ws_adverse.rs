@@ -337,3 +337,108 @@ async fn a_handler_that_only_waits_learns_that_its_peer_is_gone() {
         assert_eq!((client.connections(), client.buffered()), (0, 0));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn sockets_that_hold_the_budget_do_not_shut_out_requests() {
+    let routes = Router::new()
+        .websocket(
+            "/ws",
+            async |mut socket: WebSocket| {
+                while socket.recv().await.is_some() {}
+            },
+        )
+        .get("/", async || "hello")
+        .build()
+        .unwrap();
+    let client = TestClient::with_budget(routes, Default::default(), 10_000_000);
+    let mut peers = Vec::new();
+    for _ in 0..200 {
+        peers.push(Peer::open_narrow(&client, "/ws", 65536).await);
+    }
+    for peer in &mut peers {
+        let begun = masked(0x02, &[0; 50_000]);
+        let _ = tokio::time::timeout(Duration::from_millis(10), peer.io.write_all(&begun)).await;
+        pass(0.001).await;
+    }
+    pass(5.0).await;
+    assert_eq!(client.get("/").await.status, 200);
+    assert!(client.buffered() < 9_500_000, "{}", client.buffered());
+    let held_back = client.count(Counter::ReadsPaused) + client.count(Counter::ShedConnections);
+    assert!(held_back > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_that_goes_on_taking_lives() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        let sender = socket.sender();
+        let sending = async { while sender.send(vec![0; 100_000]).await.is_ok() {} };
+        tokio::join!(sending, async { while socket.recv().await.is_some() {} });
+    });
+    let mut peer = Peer::open_narrow(&client, "/", 4096).await;
+    let mut some = [0; 2048];
+    for _ in 0..480 {
+        assert!(peer.io.read(&mut some).await.unwrap() > 0);
+        pass(0.25).await;
+    }
+    assert_eq!(client.count(Counter::WebSocketPingTimeouts), 0);
+    assert_eq!(client.connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_words_have_as_long_as_the_peer_goes_on_taking() {
+    let client = serve(Config::default(), async |socket: WebSocket| {
+        socket.send(vec![7; 200_000]).await.expect("it is open");
+    });
+    let mut peer = Peer::open_narrow(&client, "/", 4096).await;
+    let (mut some, mut taken) = ([0; 4096], 0);
+    while taken < 10 + 200_000 {
+        taken += peer.io.read(&mut some).await.unwrap();
+        pass(0.25).await;
+    }
+    // Then nothing at all is taken, and it ends as it always did.
+    let client = serve(Config::default(), async |socket: WebSocket| {
+        socket.send(vec![7; 200_000]).await.expect("it is open");
+    });
+    let _peer = Peer::open_narrow(&client, "/", 4096).await;
+    pass(7.0).await;
+    assert_eq!((client.connections(), client.buffered()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_keeps_what_was_queued() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        for number in 0..20 {
+            socket.send(vec![number; 10_000]).await.expect("it is open");
+        }
+        while socket.recv().await.is_some() {}
+    });
+    let mut peer = Peer::open_narrow(&client, "/", 4096).await;
+    pass(1.0).await;
+    client.drain();
+    pass(3.0).await;
+    for number in 0..20 {
+        assert_eq!(peer.next().await, (0x82, vec![number; 10_000]));
+    }
+    assert_eq!(peer.close().await.0, 1001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_put_together_of_its_parts_is_charged() {
+    let config = Config {
+        fragments: true,
+        ..Config::default()
+    };
+    let client = serve(
+        config,
+        async |mut socket: WebSocket| {
+            while socket.recv().await.is_some() {}
+        },
+    );
+    let mut peer = Peer::open(&client, "/").await;
+    peer.frame(0x02, &[0; 50_000]).await;
+    for _ in 0..15 {
+        peer.frame(0x00, &[0; 60_000]).await;
+    }
+    pass(1.0).await;
+    assert!(client.buffered() >= 950_000, "{}", client.buffered());
+}

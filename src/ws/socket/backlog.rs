@@ -30,6 +30,8 @@ pub(super) struct Waiting {
     /// What was received while the handler did something else, and what it counts.
     ahead: VecDeque<Result<Event, Error>>,
     ahead_octets: usize,
+    /// Nothing more of a message is read until others have let go of what they hold.
+    pub(super) paused: bool,
     /// What the peer's Close said.
     pub(super) received: Option<CloseFrame>,
     /// The message that is put together of its parts.
@@ -160,6 +162,13 @@ impl Backlog {
         self.0.as_ref().map_or(0, |waiting| {
             waiting.octets + waiting.ahead_octets + waiting.parts.capacity()
         })
+    }
+
+    /// Whether reading was paused, which is over.
+    pub(super) fn take_paused(&mut self) -> bool {
+        self.0
+            .as_mut()
+            .is_some_and(|waiting| std::mem::take(&mut waiting.paused))
     }
 
     /// Wakes everybody.

@@ -258,6 +258,12 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
+        if live.connection.is_inside_message() && self.is_paused() {
+            return Poll::Pending;
+        }
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
             live.rest();
@@ -338,7 +344,9 @@ impl Core {
             match written {
                 Poll::Ready(Ok(len)) => {
                     out.advance(len);
-                    self.timing.stalled = 0;
+                    if self.timing.stalled != 0 || self.timing.closing != 0 {
+                        self.timing.taken(self.home.now());
+                    }
                 }
                 Poll::Ready(Err(error)) => {
                     live.connection.receive_end();
@@ -409,6 +417,8 @@ impl Core {
             self.count_end();
         }
         self.backlog.wake_all();
+        // The handler may run on: the sweep no longer wakes it.
+        self.home.set_due(0);
         self.home.leave();
     }
 
@@ -472,13 +482,23 @@ impl Core {
             })
     }
 
-    /// Charges what is held while the connection waits.
+    /// Charges what is held while the connection waits, and says since when it waits for its peer.
     pub(super) fn charge(&self) {
         if let Some(live) = &self.live {
-            let out = live.out.as_ref().map_or(0, |out| out.held());
-            self.home
-                .charge(live.read.capacity() + live.connection.held() + out + self.backlog.held());
+            self.home.charge(self.held(live));
+            self.home.set_waits(if self.timing.stalled != 0 {
+                self.timing.stalled
+            } else if live.connection.is_inside_message() {
+                self.timing.heard
+            } else {
+                0
+            });
         }
+    }
+
+    fn held(&self, live: &Live) -> usize {
+        let out = live.out.as_ref().map_or(0, |out| out.held());
+        live.read.capacity() + live.connection.held() + out + self.backlog.held()
     }
 }
 

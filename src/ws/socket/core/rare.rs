@@ -1,6 +1,7 @@
 //! What most sockets seldom do: overflow, messages in parts, drain, end.
 
 use crate::resource::counters::Counter;
+use crate::resource::pool::READ_BUFFER;
 use crate::resource::worker::Phase;
 use crate::ws::close::CloseCode;
 use crate::ws::connection::Event;
@@ -104,6 +105,23 @@ impl Core {
         self.home.phase() >= Phase::Draining
     }
 
+    /// Whether nothing more of a message is read for now: under pressure, whoever holds his share waits until
+    /// others have let go of theirs. It is looked at again in the next tick.
+    pub(super) fn is_paused(&mut self) -> bool {
+        let Some(live) = &self.live else {
+            return false;
+        };
+        let held = self.held(live);
+        if held < READ_BUFFER || !self.home.is_short(held) {
+            return false;
+        }
+        self.home.count(Counter::ReadsPaused);
+        self.backlog.waiting().paused = true;
+        self.timing.next = self.home.now() + 1;
+        self.home.set_due(self.timing.next);
+        true
+    }
+
     /// Reads ahead for a handler that does something else: pings and a Close are answered, and what the
     /// handler has to see waits for it, up to a bound. `Ready(true)` when something was read or the peer has
     /// closed, `Ready(false)` when the peer is gone.
@@ -118,6 +136,7 @@ impl Core {
                 return Poll::Pending;
             };
             if ahead >= AHEAD {
+                self.backlog.wake_reader();
                 return Poll::Pending;
             }
             match live.connection.receive(&mut live.read, &config.limits) {
@@ -132,6 +151,8 @@ impl Core {
                 }
                 Ok(None) if !live.connection.state().is_receiving() => return Poll::Ready(true),
                 Ok(None) if ahead + live.read.len() + live.connection.held() >= AHEAD => {
+                    // Whoever waits for the rest of a large message reads it himself.
+                    self.backlog.wake_reader();
                     return Poll::Pending;
                 }
                 Ok(None) => break,

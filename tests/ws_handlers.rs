@@ -25,6 +25,7 @@ use wireline::service::headers::Headers;
 use wireline::service::middleware::Next;
 use wireline::service::request::Request;
 use wireline::test::TestClient;
+use wireline::ws::close::{CloseCode, CloseFrame};
 use wireline::ws::connection::Lent;
 use wireline::ws::handshake::subprotocol::Subprotocols;
 use wireline::ws::message::Message;

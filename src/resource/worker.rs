@@ -307,9 +307,14 @@ impl Slot {
         }
     }
 
+    /// Whom to wake, once that is known.
+    pub fn waker(&self) -> Option<&Waker> {
+        self.waker.get()
+    }
+
     /// Wakes the connection's task.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
+        if let Some(waker) = self.waker() {
             waker.wake_by_ref();
         }
     }

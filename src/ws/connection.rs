@@ -277,6 +277,26 @@ impl Connection {
         }
     }
 
+    /// Lends what was received before.
+    pub(crate) fn lend_event<F>(&mut self, event: Event, out: &mut Out, mut f: F) -> ControlFlow<()>
+    where
+        F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
+    {
+        let replies = &mut Replies {
+            sending: &mut self.sending,
+            out,
+            lent: None,
+        };
+        match event {
+            Event::Message(Message::Text(text)) => f(Lent::Text(&text), replies),
+            Event::Message(Message::Binary(octets)) => f(Lent::Binary(&octets), replies),
+            Event::Message(Message::Ping(payload)) => f(Lent::Ping(&payload), replies),
+            Event::Message(Message::Pong(payload)) => f(Lent::Pong(&payload), replies),
+            Event::Message(Message::Close(close)) => f(Lent::Close(close), replies),
+            Event::Fragment(part) => f(Lent::Fragment(part), replies),
+        }
+    }
+
     /// Messages of a client that are not large in one frame each, which is nearly everything that a server reads: their
     /// heads need no more than a look.
     #[inline]

@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wireline::resource::io::memory::MemoryStream;
+use wireline::resource::io::Io;
+use wireline::resource::io::memory::{self, MemoryStream};
 use wireline::test::TestClient;
 
 /// A client that does what it is told.
@@ -15,7 +16,10 @@ impl Peer {
     /// Asks for `path` with `fields` beside those that a handshake needs; gives the answer's head, and its
     /// content if it is no 101.
     pub(crate) async fn ask(client: &TestClient, path: &str, fields: &str) -> (Self, String) {
-        let mut io = client.connect();
+        Self::ask_over(client.connect(), path, fields).await
+    }
+
+    async fn ask_over(mut io: MemoryStream, path: &str, fields: &str) -> (Self, String) {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
         );
@@ -33,11 +37,18 @@ impl Peer {
         peer
     }
 
+    /// Over a transport that holds no more than `capacity` octets each way.
+    pub(crate) async fn open_narrow(client: &TestClient, path: &str, capacity: usize) -> Self {
+        let (io, server) = memory::pair(capacity);
+        drop(client.serve(Io::Dyn(Box::new(server))));
+        let (peer, head) = Self::ask_over(io, path, "").await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        peer
+    }
+
     /// A frame, masked with zeros.
     pub(crate) async fn frame(&mut self, first: u8, payload: &[u8]) {
-        let len = u8::try_from(payload.len()).unwrap();
-        let frame = [&[first, 0x80 | len, 0, 0, 0, 0][..], payload].concat();
-        self.io.write_all(&frame).await.unwrap();
+        self.io.write_all(&masked(first, payload)).await.unwrap();
     }
 
     pub(crate) async fn say(&mut self, text: &str) {
@@ -72,4 +83,23 @@ impl Peer {
         let reason = String::from_utf8(reason.to_vec()).unwrap();
         (u16::from_be_bytes([code[0], code[1]]), reason)
     }
+}
+
+/// A frame of a client, masked with zeros.
+pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(len @ ..126), _) => frame.push(0x80 | len),
+        (_, Ok(len)) => {
+            frame.push(0x80 | 126);
+            frame.extend(len.to_be_bytes());
+        }
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend(u64::try_from(payload.len()).unwrap().to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
 }

@@ -2,6 +2,8 @@
 //! they hold a pointer.
 
 use crate::ws::close::CloseFrame;
+use crate::ws::connection::Event;
+use crate::ws::error::Error;
 use crate::ws::message::Message;
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -25,6 +27,11 @@ pub(super) struct Waiting {
     reader: Option<Waker>,
     /// A Close is to be sent once the lent batch is back.
     close: Option<Option<CloseFrame>>,
+    /// What was received while the handler did something else, and what it counts.
+    ahead: VecDeque<Result<Event, Error>>,
+    ahead_octets: usize,
+    /// Nothing more of a message is read until others have let go of what they hold.
+    pub(super) paused: bool,
     /// What the peer's Close said.
     pub(super) received: Option<CloseFrame>,
     /// The message that is put together of its parts.
@@ -121,10 +128,58 @@ impl Backlog {
         }
     }
 
+    /// What was received ahead counts so much.
+    pub(super) fn ahead_octets(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.ahead_octets)
+    }
+
+    /// Keeps what was received ahead.
+    pub(super) fn push_ahead(&mut self, event: Result<Event, Error>) {
+        let waiting = self.waiting();
+        waiting.ahead_octets += ahead_weight(&event);
+        waiting.ahead.push_back(event);
+    }
+
+    /// The oldest that was received ahead.
+    #[inline]
+    pub(super) fn take_ahead(&mut self) -> Option<Result<Event, Error>> {
+        let waiting = self.0.as_mut()?;
+        let event = waiting.ahead.pop_front()?;
+        waiting.ahead_octets -= ahead_weight(&event);
+        Some(event)
+    }
+
+    /// Forgets what was received ahead.
+    pub(super) fn clear_ahead(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            waiting.ahead = VecDeque::new();
+            waiting.ahead_octets = 0;
+        }
+    }
+
+    /// The octets that are held here, for the byte budget.
+    pub(super) fn held(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| {
+            waiting.octets + waiting.ahead_octets + waiting.parts.capacity()
+        })
+    }
+
+    /// Whether reading was paused, which is over.
+    pub(super) fn take_paused(&mut self) -> bool {
+        self.0
+            .as_mut()
+            .is_some_and(|waiting| std::mem::take(&mut waiting.paused))
+    }
+
     /// Wakes everybody.
     pub(super) fn wake_all(&mut self) {
         self.wake();
         self.wake_parked();
+        self.wake_reader();
+    }
+
+    /// Wakes whoever waits for a message in another task.
+    pub(super) fn wake_reader(&mut self) {
         let reader = self.0.as_mut().and_then(|waiting| waiting.reader.take());
         reader.into_iter().for_each(Waker::wake);
     }
@@ -150,6 +205,15 @@ fn wake_all(wakers: &mut Vec<Waker>) {
     if !wakers.is_empty() {
         std::mem::take(wakers).into_iter().for_each(Waker::wake);
     }
+}
+
+fn ahead_weight(event: &Result<Event, Error>) -> usize {
+    OVERHEAD
+        + match event {
+            Ok(Event::Message(message)) => message.as_bytes().len(),
+            Ok(Event::Fragment(part)) => part.data.len(),
+            Err(_) => 0,
+        }
 }
 
 /// What a message counts while it waits.

@@ -56,12 +56,12 @@ pub(super) struct Core {
     pub(super) deaf: bool,
     /// A message is being sent in parts: others wait.
     pub(super) streaming: bool,
+    /// Whoever receives waited for the peer when he was last polled: nobody else has to read.
+    pub(super) asked: bool,
     /// The last read took all that there was.
     drained: bool,
-    /// The reads since the transport last had nothing.
-    reads: u8,
-    /// The messages that were queued since something was last written.
-    sends: u16,
+    /// What was received since others had their turn, in 512 octets.
+    spent: u8,
     /// The read buffer was borrowed as a wide one.
     wide: bool,
     timing: Timing,
@@ -103,9 +103,9 @@ impl Shared {
                 ended: false,
                 deaf: false,
                 streaming: false,
+                asked: false,
                 drained: true,
-                reads: 0,
-                sends: 0,
+                spent: 0,
                 wide: false,
                 timing,
             }),
@@ -195,16 +195,6 @@ impl Core {
         Ok(Some(Sent::Queued))
     }
 
-    /// Whether so much was sent, without having had to wait, that others should have their turn.
-    pub(super) fn is_out_of_turn(&mut self) -> bool {
-        self.sends += 1;
-        let out = self.sends > SENDS;
-        if out {
-            self.sends = 0;
-        }
-        out
-    }
-
     /// Begins the closing handshake, behind everything that waits.
     pub(super) fn close(&mut self, close: Option<CloseFrame>) {
         let close = close.map(CloseFrame::fitted);
@@ -225,6 +215,24 @@ impl Core {
                 let _ = live.send(message);
             }
         }
+    }
+
+    /// Counts what was received: a message, and a read, as 512 octets at the least.
+    #[inline]
+    pub(super) fn spend(&mut self, octets: usize) {
+        let spent = usize::from(self.spent) + 1 + octets / SPENT;
+        self.spent = u8::try_from(spent).unwrap_or(u8::MAX);
+    }
+
+    /// Whether others have their turn now: whoever receives goes on when he is woken, which he is at once.
+    #[inline]
+    pub(super) fn yields(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.spent < u8::MAX {
+            return false;
+        }
+        self.spent = 0;
+        end_turn(cx);
+        true
     }
 
     /// Takes the protocol out for a batch.
@@ -262,12 +270,12 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        let reads = std::mem::take(&mut self.reads);
-        if reads == READS {
-            // Others get their turn, however much there is.
-            end_turn(cx);
+        if live.connection.is_inside_message() && self.is_paused() {
             return Poll::Pending;
         }
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
             live.rest(&mut self.wide);
@@ -275,6 +283,7 @@ impl Core {
                 Poll::Ready(readable) => readable?,
                 Poll::Pending => {
                     self.drained = false;
+                    self.spent = 0;
                     return Poll::Pending;
                 }
             }
@@ -292,7 +301,10 @@ impl Core {
         let room = live.read.capacity() - live.read.len();
         match self.io.poll_read(cx, &mut live.read) {
             Poll::Pending => {
-                live.rest(&mut self.wide);
+                if live.read.is_empty() {
+                    live.rest(&mut self.wide);
+                }
+                self.spent = 0;
                 Poll::Pending
             }
             Poll::Ready(Ok(0)) => {
@@ -301,11 +313,11 @@ impl Core {
             }
             Poll::Ready(Ok(len)) => {
                 self.drained = len < room;
-                self.reads = reads + 1;
                 self.timing.heard = self.home.now();
                 self.timing.pinged = 0;
                 live.connection
                     .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
+                self.spend(len);
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(error)) => {
@@ -317,7 +329,6 @@ impl Core {
 
     /// Writes what waits, as far as the transport takes it; `Ready` when nothing waits any more.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.sends = 0;
         loop {
             let Some(live) = self.live.as_deref_mut() else {
                 return Poll::Pending;
@@ -346,7 +357,9 @@ impl Core {
             match written {
                 Poll::Ready(Ok(len)) => {
                     out.advance(len);
-                    self.timing.stalled = 0;
+                    if self.timing.stalled != 0 || self.timing.closing != 0 {
+                        self.timing.taken(self.home.now());
+                    }
                 }
                 Poll::Ready(Err(error)) => {
                     live.connection.receive_end();
@@ -417,6 +430,8 @@ impl Core {
             self.count_end();
         }
         self.backlog.wake_all();
+        // The handler may run on: the sweep no longer wakes it.
+        self.home.set_due(0);
         self.home.leave();
     }
 
@@ -480,22 +495,33 @@ impl Core {
             })
     }
 
-    /// Charges what is held while the connection waits.
+    /// Charges what is held while the connection waits, and says since when it waits for its peer.
     pub(super) fn charge(&self) {
         if let Some(live) = &self.live {
-            let out = live.out.as_ref().map_or(0, |out| out.held());
-            let wide = if self.wide { WIDE } else { 0 };
-            let read = live.read.capacity().max(wide);
-            self.home
-                .charge(read + live.connection.held() + out + self.backlog.octets());
+            self.home.charge(self.held(live));
+            self.home.set_waits(if self.timing.stalled != 0 {
+                self.timing.stalled
+            } else if live.connection.is_inside_message() {
+                self.timing.heard
+            } else {
+                0
+            });
         }
+    }
+
+    fn held(&self, live: &Live) -> usize {
+        let out = live.out.as_ref().map_or(0, |out| out.held());
+        let wide = if self.wide { WIDE } else { 0 };
+        live.read.capacity().max(wide) + live.connection.held() + out + self.backlog.held()
     }
 }
 
 /// Frames what the peer is owed and, with `messages`, what waits, up to a bound.
 #[inline(never)]
 fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool) {
-    if live.waiting() < FRAMED && live.connection.has_pending() {
+    // A Close that is owed, however much waits before it: nothing comes behind it.
+    let closes = !live.connection.state().is_open();
+    if live.connection.has_pending() && (closes || live.waiting() < FRAMED) {
         let (connection, out) = live.parts();
         connection.send_pending(out);
     }
@@ -516,18 +542,17 @@ const _: () = assert!(size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
 const FRAMED: usize = 64 * 1024;
 
 /// Ends this task's turn. A mere wake would let it run again before the runtime has looked at other sockets.
-pub(super) fn end_turn(cx: &mut Context<'_>) {
+fn end_turn(cx: &mut Context<'_>) {
     let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 /// What control frames may fill beyond the queue's bound: they have room where messages have none.
 const CONTROL_ROOM: usize = 64 * 1024;
 
-/// The reads of one turn.
-const READS: u8 = 4;
+/// How much is received before others have their turn, in octets that came and in octets of messages.
+pub(super) const TURN: usize = SPENT * 255;
 
-/// The messages of one turn.
-const SENDS: u16 = 1024;
+const SPENT: usize = 512;
 
 /// The least room for a read.
 const MIN_READ: usize = 4096;

@@ -83,7 +83,7 @@ where
     })
 }
 
-/// Writes, reads when nobody else does, and ends the transport when both sides have closed. `Ready` when
+/// Writes, reads when nobody else does, ahead of a handler that may still receive, and ends the transport when both sides have closed. `Ready` when
 /// everything is over.
 fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
     loop {
@@ -99,16 +99,32 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
             written => written.is_ready(),
         };
         if let State::Closed { clean } = core.state() {
-            if written && core.poll_farewell(cx, clean).is_ready() {
+            let over = written && core.poll_farewell(cx, clean).is_ready();
+            if over || !core.keep_time(cx, &shared.config) {
                 core.end();
                 continue;
             }
-            let _ = core.keep_time(cx, &shared.config);
             return Poll::Pending;
         }
-        let _ = core.keep_time(cx, &shared.config);
-        if !core.deaf {
+        if !core.keep_time(cx, &shared.config) {
+            core.end();
+            continue;
+        }
+        if !core.state().is_open() {
+            core.backlog.wake_parked();
+        }
+        let receives = !core.deaf && std::mem::take(&mut core.asked);
+        if receives || (!written && !core.state().is_receiving()) || core.yields(cx) {
             return Poll::Pending;
+        }
+        if !core.deaf {
+            match core.poll_ahead(cx, &shared.config) {
+                Poll::Pending if core.has_work() && written => {}
+                Poll::Pending => return Poll::Pending,
+                // What the peer has sent is still there for the handler.
+                Poll::Ready(_) => {}
+            }
+            continue;
         }
         match core.poll_discard(cx, &shared.config.limits) {
             Poll::Pending if core.has_work() && written => {}

@@ -1,5 +1,6 @@
 //! Where a socket lives: in a connection of a server, or, as a client's, in a task of its own.
 
+use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::worker::{Phase, TICK, ticks};
 use crate::service::upgrade::{Place, Watch};
@@ -99,6 +100,15 @@ impl Home {
         }
     }
 
+    /// Whether whoever has this waker is the task that writes: it is polled for everything that happens here.
+    pub(super) fn is_woken_by(&self, waker: &Waker) -> bool {
+        let known = match self {
+            Self::Served(place) => place.slot().waker(),
+            Self::Own(keeper) => keeper.as_ref().and_then(|keeper| keeper.waker.as_ref()),
+        };
+        known.is_some_and(|known| known.will_wake(waker))
+    }
+
     /// Whom the transport wakes when it takes octets again, whoever wrote: the task that will go on writing.
     pub(super) fn writer(&self) -> Waker {
         match self {
@@ -121,6 +131,24 @@ impl Home {
     pub(super) fn charge(&self, octets: usize) {
         if let Self::Served(place) = self {
             place.charge(octets);
+        }
+    }
+
+    /// Says since when the peer lets us wait, in the midst of something; 0 is not.
+    pub(super) fn set_waits(&self, since: u32) {
+        if let Self::Served(place) = self {
+            place.slot().set_waits(since);
+        }
+    }
+
+    /// Whether the server's budget runs short and this socket holds its share already.
+    pub(super) fn is_short(&self, held: usize) -> bool {
+        match self {
+            Self::Served(place) => {
+                let worker = place.worker();
+                worker.budget().pressure() >= Pressure::High && held >= worker.share()
+            }
+            Self::Own(_) => false,
         }
     }
 

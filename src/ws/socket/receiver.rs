@@ -4,7 +4,8 @@ use crate::resource::counters::Counter;
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::SocketError;
-use crate::ws::socket::core::{Core, Shared};
+use crate::ws::socket::backlog::OVERHEAD;
+use crate::ws::socket::core::{Core, Shared, TURN};
 use crate::ws::socket::live::Live;
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -130,9 +131,16 @@ impl WsReceiver {
     fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, SocketError>>> {
         let shared = &self.shared;
         let mut core = shared.lock();
+        if let Some(ahead) = core.backlog.take_ahead() {
+            return Poll::Ready(Some(ahead.map_err(SocketError::Protocol)));
+        }
         loop {
             if core.ended {
                 return Poll::Ready(None);
+            }
+            if core.yields(cx) {
+                core.asked = true;
+                return Poll::Pending;
             }
             let Some(live) = core.live() else {
                 return Poll::Ready(None);
@@ -144,6 +152,7 @@ impl WsReceiver {
                 Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
                     if !shared.config.control_frames => {}
                 Ok(Some(event)) => {
+                    core.spend(event_len(&event));
                     if let Event::Message(Message::Close(Some(close))) = &event {
                         core.backlog.waiting().received = Some(close.clone());
                     }
@@ -186,10 +195,35 @@ impl WsReceiver {
     {
         let shared = &*self.shared;
         let mut core = shared.lock();
+        while let Some(ahead) = core.backlog.take_ahead() {
+            let event = match ahead {
+                Ok(event) => event,
+                Err(error) => return Poll::Ready(Some(Err(SocketError::Protocol(error)))),
+            };
+            let mut loan = Loan {
+                shared,
+                live: core.lend(),
+            };
+            drop(core);
+            let Some(live) = &mut loan.live else {
+                return Poll::Ready(None);
+            };
+            let (connection, _, out) = live.all();
+            let flow = connection.lend_event(event, out, &mut *f);
+            core = loan.end();
+            if !on || flow.is_break() {
+                shared.written_by_others(core);
+                return Poll::Ready(Some(Ok(flow)));
+            }
+        }
         let mut dry = core.is_dry();
         loop {
             if core.ended {
                 return Poll::Ready(None);
+            }
+            if core.yields(cx) {
+                core.asked = true;
+                return Poll::Pending;
             }
             if dry {
                 match ready!(read_on(&mut core, cx, shared, Some(shared.config.queue))) {
@@ -214,7 +248,7 @@ impl WsReceiver {
                 shared,
                 live: Some(live),
             };
-            let (mut count, mut flow) = (0usize, ControlFlow::Continue(()));
+            let (mut spent, mut flow) = (0usize, ControlFlow::Continue(()));
             let mut received = None;
             let Some(live) = &mut loan.live else {
                 return Poll::Ready(None);
@@ -222,19 +256,21 @@ impl WsReceiver {
             let (connection, read, out) = live.all();
             let result =
                 connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
-                    count += 1;
+                    spent += OVERHEAD + lent_len(&lent);
                     if let Lent::Close(Some(close)) = &lent {
                         received = Some(close.clone());
                     }
                     flow = f(lent, replies);
-                    if replies.waiting() > shared.config.queue {
-                        // A few octets may bring many: the rest of the batch waits for the peer to read.
+                    if replies.waiting() > shared.config.queue || spent >= TURN {
+                        // A few octets may bring many: the rest of the batch waits for the peer to read, or
+                        // until others had their turn.
                         return ControlFlow::Break(());
                     }
                     flow
                 });
             let receiving = connection.state().is_receiving();
             core = loan.end();
+            core.spend(spent);
             if received.is_some() {
                 core.backlog.waiting().received = received;
             }
@@ -244,7 +280,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Err(SocketError::Protocol(error))));
                 }
-                Ok(_) if count > 0 && (!on || flow.is_break()) => {
+                Ok(_) if spent > 0 && (!on || flow.is_break()) => {
                     shared.written_by_others(core);
                     return Poll::Ready(Some(Ok(flow)));
                 }
@@ -262,6 +298,7 @@ impl Drop for WsReceiver {
     fn drop(&mut self) {
         let mut core = self.shared.lock();
         core.deaf = true;
+        core.backlog.clear_ahead();
         self.shared.written_by_others(core);
     }
 }
@@ -302,6 +339,23 @@ impl Drop for Loan<'_> {
     }
 }
 
+fn event_len(event: &Event) -> usize {
+    match event {
+        Event::Message(message) => message.as_bytes().len(),
+        Event::Fragment(part) => part.data.len(),
+    }
+}
+
+#[inline]
+fn lent_len(lent: &Lent<'_>) -> usize {
+    match lent {
+        Lent::Text(text) => text.len(),
+        Lent::Binary(octets) | Lent::Ping(octets) | Lent::Pong(octets) => octets.len(),
+        Lent::Close(_) => 0,
+        Lent::Fragment(part) => part.data.len(),
+    }
+}
+
 /// Writes what the last batch has brought, then reads once. Whoever is lent to has a bound, see [`give_way`].
 fn read_on(
     core: &mut MutexGuard<'_, Core>,
@@ -315,7 +369,9 @@ fn read_on(
         return Poll::Ready(Err(error));
     }
     let read = core.poll_read(cx, bound.is_some());
-    if read.is_pending() && !shared.polling.load(Ordering::Relaxed) {
+    core.asked |= read.is_pending();
+    if read.is_pending() && !core.home.is_woken_by(cx.waker()) {
+        // Even inside the handler: what combines futures wakes each by a waker of its own.
         core.backlog.read(cx);
     }
     match ready!(read) {
@@ -342,7 +398,13 @@ fn give_way(
                 core.end();
                 Poll::Ready(Err(SocketError::Io(error)))
             }
-            Poll::Pending if core.buffered() > bound => Poll::Pending,
+            Poll::Pending if core.buffered() > bound => {
+                if !core.home.is_woken_by(cx.waker()) {
+                    core.backlog.wait(cx);
+                }
+                core.asked = true;
+                Poll::Pending
+            }
             _ => Poll::Ready(Ok(())),
         };
     }
@@ -353,6 +415,7 @@ fn give_way(
     }
     if core.buffered() > bound {
         core.wait(cx);
+        core.asked = true;
         return Poll::Pending;
     }
     Poll::Ready(Ok(()))

@@ -5,7 +5,7 @@ use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::frame::LONGEST_CONTROL;
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
-use crate::ws::socket::core::{Core, Shared, end_turn};
+use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ impl WsSender {
         let mut message = Some(message.into());
         poll_fn(move |cx| {
             let mut core = self.shared.lock();
-            if core.is_out_of_turn() {
-                end_turn(cx);
+            core.spend(0);
+            if core.yields(cx) {
                 self.shared.written_by_others(core);
                 return Poll::Pending;
             }
@@ -157,6 +157,21 @@ impl WsSender {
     pub fn is_closed(&self) -> bool {
         let core = self.shared.lock();
         core.ended || !core.state().is_open()
+    }
+
+    /// Waits until nothing can be sent any more: either side has begun to close, or the peer is gone. For a
+    /// handler that waits for something else than the peer, and does not receive.
+    ///
+    /// Cancel safe.
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if core.ended || !core.state().is_open() {
+                return Poll::Ready(());
+            }
+            core.backlog.park(cx);
+            Poll::Pending
+        })
     }
 
     /// As [`WebSocket::draining`](super::WebSocket::draining).

@@ -1,14 +1,17 @@
 //! What most sockets seldom do: overflow, messages in parts, drain, end.
 
 use crate::resource::counters::Counter;
+use crate::resource::pool::READ_BUFFER;
 use crate::resource::worker::Phase;
 use crate::ws::close::CloseCode;
+use crate::ws::connection::Event;
+use crate::ws::message::Message;
 use crate::ws::socket::backlog::{OVERHEAD, weight};
 use crate::ws::socket::config::{Config, Overflow};
 use crate::ws::socket::core::Core;
 use crate::ws::socket::{CloseStatus, Sent, SocketError};
 use crate::ws::state::State;
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 
 impl Core {
     /// What becomes of a framed message for which there is no room.
@@ -102,6 +105,72 @@ impl Core {
         self.home.phase() >= Phase::Draining
     }
 
+    /// Whether nothing more of a message is read for now: under pressure, whoever holds his share waits until
+    /// others have let go of theirs. It is looked at again in the next tick.
+    pub(super) fn is_paused(&mut self) -> bool {
+        let Some(live) = &self.live else {
+            return false;
+        };
+        let held = self.held(live);
+        if held < READ_BUFFER || !self.home.is_short(held) {
+            return false;
+        }
+        self.home.count(Counter::ReadsPaused);
+        self.backlog.waiting().paused = true;
+        self.timing.next = self.home.now() + 1;
+        self.home.set_due(self.timing.next);
+        true
+    }
+
+    /// Reads ahead for a handler that does something else: pings and a Close are answered, and what the
+    /// handler has to see waits for it, up to a bound. `Ready(true)` when something was read or the peer has
+    /// closed, `Ready(false)` when the peer is gone.
+    pub(in crate::ws::socket) fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<bool> {
+        loop {
+            let ahead = self.backlog.ahead_octets();
+            let Some(live) = self.live.as_deref_mut() else {
+                return Poll::Pending;
+            };
+            if ahead >= AHEAD {
+                self.backlog.wake_reader();
+                return Poll::Pending;
+            }
+            match live.connection.receive(&mut live.read, &config.limits) {
+                Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
+                    if !config.control_frames => {}
+                Ok(Some(event)) => {
+                    if let Event::Message(Message::Close(Some(close))) = &event {
+                        self.backlog.waiting().received = Some(close.clone());
+                    }
+                    self.backlog.push_ahead(Ok(event));
+                    self.backlog.wake_reader();
+                }
+                Ok(None) if !live.connection.state().is_receiving() => return Poll::Ready(true),
+                Ok(None) if ahead + live.read.len() + live.connection.held() >= AHEAD => {
+                    // Whoever waits for the rest of a large message reads it himself.
+                    self.backlog.wake_reader();
+                    return Poll::Pending;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.home.count(Counter::WebSocketProtocolErrors);
+                    self.backlog.push_ahead(Err(error));
+                    self.backlog.wake_reader();
+                    return Poll::Ready(true);
+                }
+            }
+        }
+        let more = ready!(self.poll_read(cx, false)).unwrap_or(false);
+        if !more {
+            self.backlog.wake_reader();
+        }
+        Poll::Ready(more)
+    }
+
     /// Waits until something was written, or until others may send again.
     pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>) {
         if self.streaming {
@@ -127,3 +196,6 @@ impl Drop for Core {
         }
     }
 }
+
+/// How much is read ahead of a handler that does not receive, in octets.
+const AHEAD: usize = 16 * 1024;

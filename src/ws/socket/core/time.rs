@@ -16,7 +16,7 @@ pub(super) struct Timing {
     pub(super) heard: u32,
     /// When the ping was sent that nobody answered yet; 0 is never.
     pub(super) pinged: u32,
-    /// Since when our Close, or the end, waits for the peer; 0 is not.
+    /// Since when our Close, or the end, waits for the peer, who has taken nothing since; 0 is not.
     pub(super) closing: u32,
     /// Since when nothing was taken of what waits; 0 is nothing waits.
     pub(super) stalled: u32,
@@ -24,6 +24,21 @@ pub(super) struct Timing {
     pub(super) drain: u32,
     /// When to look again; 0 is now.
     pub(super) next: u32,
+}
+
+impl Timing {
+    /// A peer that had taken nothing, or that is sent the last words, has taken something: it lives.
+    #[cold]
+    pub(super) fn taken(&mut self, now: u32) {
+        if self.stalled != 0 && self.pinged != 0 {
+            self.pinged = now;
+        }
+        if self.closing != 0 {
+            self.closing = now;
+        }
+        self.stalled = 0;
+        self.next = 0;
+    }
 }
 
 impl Core {
@@ -48,27 +63,29 @@ impl Core {
 
     #[inline(never)]
     fn look_at_time(&mut self, cx: &mut Context<'_>, config: &Config) -> bool {
+        let now = self.home.now();
+        let open = self.state().is_open();
+        if self.backlog.take_paused() {
+            self.backlog.wake_reader();
+        }
+        if !open && self.timing.closing == 0 {
+            self.timing.closing = now;
+        }
+        if self.home.phase() >= Phase::Draining && self.timing.drain == 0 {
+            // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
+            // wants to say something had its turn.
+            self.timing.drain = now + 1 + self.home.index() % DRAIN_SPREAD;
+            self.backlog.wake_parked();
+        }
+        if self.timing.drain != 0 && self.timing.drain <= now && open {
+            self.close(Some(CloseFrame::new(CloseCode::AWAY, "Server shutdown")));
+            self.timing.closing = now;
+        }
         let Some(live) = self.live.as_deref_mut() else {
             return true;
         };
         let (home, after) = (&self.home, Home::after);
-        let now = home.now();
         let timing = &mut self.timing;
-        if !live.connection.state().is_open() && timing.closing == 0 {
-            timing.closing = now;
-        }
-        if home.phase() >= Phase::Draining && timing.drain == 0 {
-            // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
-            // wants to say something had its turn.
-            timing.drain = now + 1 + home.index() % DRAIN_SPREAD;
-            self.backlog.wake_parked();
-        }
-        if timing.drain != 0 && timing.drain <= now && live.connection.state().is_open() {
-            let away = CloseFrame::new(CloseCode::AWAY, "Server shutdown");
-            let (connection, out) = live.parts();
-            let _ = connection.send_close(Some(&away), out);
-            timing.closing = now;
-        }
         if timing.closing != 0 && after(timing.closing, config.close_timeout) <= now {
             return false;
         }
@@ -87,7 +104,9 @@ impl Core {
             due = due.min(after(timing.stalled, config.write_timeout));
         }
         if !config.ping_interval.is_zero() && timing.closing == 0 {
-            if timing.pinged != 0 && after(timing.pinged, config.pong_timeout) <= now {
+            // While nothing of it is taken the ping waits as well: that has a deadline of its own.
+            let written = timing.stalled == 0;
+            if timing.pinged != 0 && written && after(timing.pinged, config.pong_timeout) <= now {
                 // What the peer said may lie there because the handler does not read.
                 if self.io.poll_readable(cx).is_ready() {
                     timing.heard = now;
@@ -101,11 +120,15 @@ impl Core {
                 let (connection, out) = live.parts();
                 let _ = connection.send_ping(b"", out);
                 timing.pinged = now;
+                // Whether somebody receives shows when he is polled again.
+                self.asked = false;
             }
             due = due.min(if timing.pinged == 0 {
                 after(timing.heard, config.ping_interval)
-            } else {
+            } else if timing.stalled == 0 {
                 after(timing.pinged, config.pong_timeout)
+            } else {
+                u32::MAX
             });
         }
         timing.next = due.max(now + 1);

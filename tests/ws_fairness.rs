@@ -1,5 +1,10 @@
 //! A socket's turn ends after so much work, whatever its peer sends or its handler does, so that others get theirs.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "over TCP it is the real clock that counts"
+)]
+
 #[path = "support/socket.rs"]
 mod socket;
 #[path = "support/tireless.rs"]

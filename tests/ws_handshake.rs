@@ -1,5 +1,10 @@
-//! Opening handshakes as attackers send them, over TCP (RESILIENCE WS-12, WS-13): the answer is exact, comes at once, and what
+//! Opening handshakes as attackers send them, over TCP: the answer is exact, comes at once, and what
 //! follows on the connection is read as what it is.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "over TCP it is the real clock that counts"
+)]
 
 #[path = "support/socket.rs"]
 mod socket;

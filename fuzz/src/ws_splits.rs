@@ -1,8 +1,9 @@
 //! However what a peer sends is cut into reads, and in whichever way the core is asked, the events, the answers
-//! and the end are the same.
+//! and the end are the same; only that a fault inside a compressed message that has not ended is seen at once where
+//! its parts are handed on, and else with its end.
 
 use super::input::{Input, pieces};
-use super::ws_talk::{Record, Way};
+use super::ws_talk::{End, Record, Way};
 use wireline::ws::connection::Connection;
 use wireline::ws::deflate::{Agreed, Config};
 use wireline::ws::handshake::client::Request;
@@ -23,10 +24,22 @@ pub fn ws_splits(data: &[u8]) {
         lengths.push(7);
     }
     let octets = input.0;
-    let whole = Record::of(setting.connection(), [octets], &setting.limits, Way::Owned);
+    let owned = Record::of(setting.connection(), [octets], &setting.limits, Way::Owned);
     for way in Way::ALL {
+        let whole = Record::of(setting.connection(), [octets], &setting.limits, way);
+        if whole != owned {
+            // Parts of a compressed message are looked at as they come, the message when it is there.
+            assert!(setting.deflate.is_some(), "{way:?}");
+            assert_eq!(way, Way::Fragments);
+            let later = matches!(owned.end, End::Incomplete | End::Failed(_));
+            assert!(
+                later && matches!(whole.end, End::Failed(_)),
+                "{:?}",
+                whole.end
+            );
+            assert_eq!(whole.lines, owned.lines);
+        }
         for (how, pieces) in [
-            ("whole", vec![octets]),
             ("octet by octet", octets.chunks(1).collect()),
             ("cut", pieces(octets, &lengths)),
         ] {

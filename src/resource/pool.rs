@@ -1,5 +1,8 @@
 //! Read buffers, kept for each thread.
 
+#[cfg(feature = "websocket")]
+pub(crate) mod wide;
+
 use bytes::BytesMut;
 use std::cell::RefCell;
 
@@ -7,21 +10,11 @@ use std::cell::RefCell;
 /// nearly fits.
 pub const READ_BUFFER: usize = 16 * 1024;
 
-/// The size of a wide read buffer: what a peer sends at once, or one message of 64 KiB with its head.
-#[cfg(feature = "websocket")]
-pub(crate) const WIDE: usize = 68 * 1024;
-
 /// How many buffers a thread keeps: enough for a burst, 512 KiB at most.
 const KEPT: usize = 32;
 
-/// How many wide buffers a thread keeps: those of peers in the middle of large messages, 1 MiB or little more.
-#[cfg(feature = "websocket")]
-const KEPT_WIDE: usize = 16;
-
 thread_local! {
     static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
-    #[cfg(feature = "websocket")]
-    static WIDE_BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes an empty buffer with room for [`READ_BUFFER`] octets.
@@ -41,27 +34,6 @@ pub fn give(mut buf: BytesMut) {
     {
         BUFFERS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
-                kept.push(buf);
-            }
-        });
-    }
-}
-
-/// Takes an empty buffer with room for [`WIDE`] octets, for whoever holds it during a read only.
-#[cfg(feature = "websocket")]
-pub(crate) fn take_wide() -> BytesMut {
-    WIDE_BUFFERS
-        .with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| BytesMut::with_capacity(WIDE))
-}
-
-/// Gives a wide buffer back, as [`give`] does.
-#[cfg(feature = "websocket")]
-pub(crate) fn give_wide(mut buf: BytesMut) {
-    buf.clear();
-    if buf.capacity() <= WIDE && buf.try_reclaim(WIDE) && buf.capacity() <= 2 * WIDE {
-        WIDE_BUFFERS.with_borrow_mut(|kept| {
-            if kept.len() < KEPT_WIDE {
                 kept.push(buf);
             }
         });
@@ -98,24 +70,5 @@ mod tests {
         let pointer = other.as_ptr();
         give(other);
         assert_eq!(take().as_ptr(), pointer);
-    }
-
-    #[cfg(feature = "websocket")]
-    #[test]
-    fn a_wide_buffer_comes_back_whole() {
-        let mut buf = take_wide();
-        assert_eq!(buf.capacity(), WIDE);
-        let pointer = buf.as_ptr();
-        buf.resize(WIDE - 10, 1);
-        drop(buf.split_to(WIDE - 20).freeze());
-        give_wide(buf);
-        let mut buf = take_wide();
-        assert_eq!((buf.as_ptr(), buf.len()), (pointer, 0));
-        assert!(buf.capacity() >= WIDE);
-        buf.resize(4, 1);
-        let slice = buf.split_to(4).freeze();
-        give_wide(buf);
-        assert_ne!(take_wide().as_ptr(), pointer);
-        drop(slice);
     }
 }

@@ -5,7 +5,8 @@ mod time;
 
 use crate::resource::counters::Counter;
 use crate::resource::io::{Gone, Io, Transport};
-use crate::resource::pool::{self, READ_BUFFER, WIDE};
+use crate::resource::pool::wide::WIDE;
+use crate::resource::pool::{self, READ_BUFFER};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
 use crate::ws::error::SendError;

@@ -42,7 +42,7 @@ impl Live {
     #[inline]
     pub(super) fn borrow(&mut self, wide: bool) {
         self.read = if wide {
-            pool::take_wide()
+            pool::wide::take()
         } else {
             pool::take()
         };
@@ -56,7 +56,7 @@ impl Live {
             if self.read.capacity() > 0 {
                 let buf = std::mem::take(&mut self.read);
                 if *wide {
-                    pool::give_wide(buf);
+                    pool::wide::give(buf);
                 } else {
                     pool::give(buf);
                 }
@@ -72,7 +72,7 @@ impl Live {
     fn narrow(&mut self) {
         let mut narrow = pool::take();
         narrow.extend_from_slice(&self.read);
-        pool::give_wide(std::mem::replace(&mut self.read, narrow));
+        pool::wide::give(std::mem::replace(&mut self.read, narrow));
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn give_out(place: &mut Option<Box<Out>>) {
         OUTS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
                 out.reset_to(if kept.len() < KEPT_WIDE {
-                    pool::WIDE
+                    pool::wide::WIDE
                 } else {
                     out::KEPT
                 });

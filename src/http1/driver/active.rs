@@ -294,7 +294,7 @@ impl Active {
     /// The same for a request with content; gives it back when the handler can run now.
     fn admit_content(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         mut request: Request,
         framing: BodyFraming,
         link: &Link,

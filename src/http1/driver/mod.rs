@@ -454,7 +454,8 @@ impl Active {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    self.batch = HIGH_WATER;
+                    // One pause says little; a slow client pauses again and again.
+                    self.batch = HIGH_WATER.max(self.batch / 2);
                     self.stalled(link);
                     return Poll::Pending;
                 }

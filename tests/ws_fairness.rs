@@ -151,7 +151,6 @@ async fn pings_without_end_wait_for_a_peer_that_reads() {
 
 /// Over TCP: while one connection floods, or is flooded, requests on others are answered at once.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a real server on a real clock")]
 fn others_are_answered_while_one_floods() {
     let server = TestServer::start(Server::new(routes()).workers(1));
     for path in [

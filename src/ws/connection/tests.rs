@@ -421,7 +421,8 @@ fn a_large_answer_that_repeats_what_was_lent_is_not_copied() {
             let answer = &octets[part.clone()];
             place = answer.as_ptr();
             // A copy that lies elsewhere is sent as a copy, whatever is lent.
-            assert!(replies.binary(&answer.to_vec()).is_ok());
+            let copy = answer.to_vec();
+            assert!(replies.binary(&copy).is_ok());
             assert!(replies.binary(answer).is_ok());
             ControlFlow::Continue(())
         });

@@ -1,6 +1,7 @@
 """Sees to it that the programs a benchmark needs are there: Debian packages, oha, bench-server, the peers."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,10 +65,11 @@ def build_server():
     return os.path.join(target(), "release", "bench-server")
 
 
-def build_peers():
-    """Builds the peers and wsload in release mode and returns the folder of their programs. They keep a target folder of their own."""
+def build_peers(programs):
+    """Builds these programs of the peers' workspace in release mode and returns their folder. They keep a target folder of their own."""
     folder = _peers_target()
-    _cargo(os.path.join(BENCH, "peers"), "--locked", "--target-dir", folder)
+    wanted = [word for program in sorted(programs) for word in ("--bin", program)]
+    _cargo(os.path.join(BENCH, "peers"), "--locked", "--target-dir", folder, *wanted)
     return os.path.join(folder, "release")
 
 
@@ -112,8 +114,9 @@ def places(names, table, override=None, load=()):
     commands = [table[name]["command"] for name in names]
     if any("{server}" in command for command in commands):
         found["server"] = build_server()
-    if "wsload" in load or any("{peers}" in command for command in commands):
-        found["peers"] = build_peers()
+    programs = {program for command in commands for program in re.findall(r"\{peers\}/(\S+)", command)} | set(load)
+    if programs:
+        found["peers"] = build_peers(programs)
     if any("{bun}" in command for command in commands):
         found["bun"] = bun()
     if any("nginx" in command for command in commands):

@@ -51,8 +51,8 @@ impl Active {
         if data.len() < COPIED {
             return Body::full(Bytes::copy_from_slice(&data));
         }
-        // The slice keeps the whole buffer from the pool.
-        self.lent = READ_BUFFER;
+        // The slice keeps the whole buffer from the pool, which what was read ahead may have made larger.
+        self.lent = READ_BUFFER.max(data.len());
         Body::full(data)
     }
 

@@ -18,4 +18,4 @@ bench:
 
 # Independent clients and servers against the probe.
 conformance:
-	bash tests/all.sh tools interop
+	bash tests/all.sh tools interop autobahn

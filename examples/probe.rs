@@ -5,13 +5,29 @@
 //! GET or HEAD of any path gives `OK`; `GET /echo` the request's field lines; POST the body back; OPTIONS
 //! 200; any other method 405. `/s204`, `/s304`, `/stream` (a body of unknown length) and `/cookie` (each
 //! cookie as `name=value`) answer GET.
+//!
+//! A WebSocket opens at any path, with permessage-deflate and the subprotocol `echo` when they are offered,
+//! and each message of at most 16 MiB comes back. `/plain` does not compress, `/takeover` keeps the
+//! compression contexts from message to message, and `/close` takes the first message, `CODE REASON`, for
+//! the Close to end with.
+//!
+//! TLS and HTTP/2 are not spoken yet.
 
 use std::process::ExitCode;
 use wireline::server::Server;
 use wireline::service::body::Body;
-use wireline::service::handler::service_fn;
+use wireline::service::handler::{FromRequestParts, service_fn};
 use wireline::service::request::Request;
-use wireline::service::response::Response;
+use wireline::service::response::{IntoResponse, Response};
+use wireline::wire::number::decimal;
+use wireline::ws::close::{CloseCode, CloseFrame};
+use wireline::ws::deflate;
+use wireline::ws::handshake::subprotocol::Subprotocols;
+use wireline::ws::limits::Limits;
+use wireline::ws::message::Message;
+use wireline::ws::route::WebSocketUpgrade;
+use wireline::ws::socket::WebSocket;
+use wireline::ws::socket::config::Config;
 
 use http::{Method, StatusCode};
 
@@ -40,6 +56,9 @@ fn main() -> ExitCode {
 }
 
 async fn probe(mut request: Request) -> Response {
+    if asks_for_websocket(&request) {
+        return websocket(request).await;
+    }
     match (request.method().clone(), request.path()) {
         (Method::GET, "/echo") => Response::text(fields(&request)),
         (Method::GET, "/s204") => Response::empty(),
@@ -81,6 +100,78 @@ fn cookies(request: &Request) -> String {
         }
     }
     lines
+}
+
+fn asks_for_websocket(request: &Request) -> bool {
+    let fields = request.headers().get_all("upgrade");
+    request.method() == Method::GET
+        && fields
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|list| list.split(','))
+            .any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
+async fn websocket(request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts).await {
+        Ok(upgrade) => upgrade
+            .config(large())
+            .subprotocols(Subprotocols::list(["echo"])),
+        Err(refusal) => return refusal.into_response(),
+    };
+    match parts.path() {
+        "/plain" => upgrade.on_upgrade(echo),
+        "/takeover" => upgrade.deflate(takeover()).on_upgrade(echo),
+        "/close" => upgrade.on_upgrade(close),
+        _ => upgrade.deflate(deflate::Config::default()).on_upgrade(echo),
+    }
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn close(mut socket: WebSocket) -> CloseFrame {
+    let asked = socket.recv_msg().await;
+    let words = asked.as_ref().and_then(Message::as_text);
+    let (code, reason) = words
+        .and_then(|words| words.split_once(' '))
+        .unwrap_or_default();
+    let code = decimal(code.as_bytes())
+        .and_then(|code| u16::try_from(code).ok())
+        .and_then(CloseCode::new);
+    match code {
+        Some(code) => CloseFrame::new(code, reason),
+        None => CloseCode::UNSUPPORTED.into(),
+    }
+}
+
+/// As large as any message of the test suites. What does not compress is a little longer compressed, so that
+/// a frame may be larger than its message.
+fn large() -> Config {
+    Config {
+        limits: Limits {
+            frame: 17 << 20,
+            message: 16 << 20,
+            ..Limits::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// Everything that a connection may keep: the largest windows, and both contexts.
+fn takeover() -> deflate::Config {
+    deflate::Config {
+        send_window_bits: 15,
+        receive_window_bits: 15,
+        send_takeover: true,
+        receive_takeover: true,
+        ..deflate::Config::default()
+    }
 }
 
 const ALLOW: &str = "GET, HEAD, POST, OPTIONS";

@@ -67,6 +67,57 @@ RESPONSES = [
     b"\3\1\3\0" + b"\1" + b"\1\5\1x" + b"\0\0" + b"\0",
 ]
 
+# What fuzz/src/ws_handshake.rs reads, line by line.
+HANDSHAKE = ["Host: a.example", "Upgrade: websocket", "Connection: keep-alive, Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+HANDSHAKES = [
+    [],
+    ["Sec-WebSocket-Protocol: chat, superchat"],
+    ["Sec-WebSocket-Protocol: soap, superchat", "Sec-WebSocket-Protocol: chat"],
+    ["Sec-WebSocket-Protocol: chat, chat"],
+    ["Origin: https://a.example"],
+    ["Origin: https://b.example", "Cookie: sid=1"],
+    ["Sec-WebSocket-Extensions: permessage-deflate"],
+    ["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"],
+    ["Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=10; server_max_window_bits=9"],
+    ["Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\"12\", permessage-deflate; server_no_context_takeover"],
+    ["Sec-WebSocket-Extensions: foo; bar=baz", "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover"],
+    ["Sec-WebSocket-Extensions: a;;b"],
+    ["Sec-WebSocket-Version: 8"],
+    ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="],
+]
+
+# Parts behind their lengths, behind the octet for takeover (fuzz/src/ws_deflate.rs).
+HELLO = bytes.fromhex("f248cdc9c90700")
+DEFLATES = [
+    [HELLO],
+    [HELLO, HELLO],
+    [HELLO, bytes.fromhex("f200110000")],
+    [bytes.fromhex("000500faff48656c6c6f00")],
+    [bytes.fromhex("f348cdc9c9070000"), HELLO],
+    [bytes.fromhex("f24805000000ffffcac9c90700")],
+    [b"\0", b"", HELLO],
+    [b"\xff" * 20],
+    [b"\x07"],
+    [b"the same words again and again, the same words again and again", b"again the same words"],
+    [bytes(range(256))[:255]],
+    [bytes.fromhex("edc1010d000000c2a0f74f6d0e37a0") + b"\0" * 30],
+]
+
+# Kind, length, payload (fuzz/src/ws_codec.rs).
+CODECS = [
+    b"\0\5hello",
+    b"\x80\xffhello" + b"x" * 250,
+    b"\1\5\0\1\2\3\4",
+    b"\x81\xf0" + bytes(range(240)),
+    b"\2\5hello" + b"\2\5hello",
+    b"\3\x0afragmented",
+    b"\4\4ping" + b"\5\4pong",
+    b"\0\3abc" + b"\6\3bye" + b"\0\1x",
+    b"\7\0",
+    b"\0\4\xf0\x9f\x98\x80" + b"\4\0",
+    b"\0\x7e" + b"a" * 126 + b"\1\x7d" + b"b" * 125,
+]
+
 BEFORE = [b"\0", b"\1\5plain", b"\1\4html"]
 
 
@@ -85,6 +136,25 @@ def main():
     write("chunked", {name: bytes([place % 2, 2, 3, 11]) + bodies[name] for place, name in enumerate(bodies)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
+
+    frames = [case for file in sorted((HERE / "../tests/corpus/ws").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
+    frames = {case["name"]: (setting(case), unhex(case["hex"])) for case in frames}
+    write("ws_frames", {name: bytes([first]) + octets for name, (first, octets) in frames.items()})
+    write("ws_splits", {name: bytes([first, 3, 1 + place % 5, 7, 40]) + octets for place, (name, (first, octets)) in enumerate(frames.items())})
+    write("ws_deflate", {f"parts-{place}": bytes([place % 2]) + b"".join(bytes([len(part)]) + part for part in parts) for place, parts in enumerate(DEFLATES)})
+    write("ws_handshake", {f"opening-{place}": "\n".join(HANDSHAKE + lines).encode() for place, lines in enumerate(HANDSHAKES)})
+    write("ws_codec", {f"messages-{place}": bytes([place % 8, 2, 3, 11]) + octets for place, octets in enumerate(CODECS)})
+
+
+def setting(case):
+    """The octet of fuzz/src/ws_splits.rs."""
+    deflate = {"takeover": 6, "no takeover": 2}.get(case.get("deflate"), 0)
+    return (case["role"] == "client") | deflate | (8 if "limits" in case else 0)
+
+
+def unhex(text):
+    text = re.sub(r"\{(\d+)\*([^}]*)\}", lambda match: match[2] * int(match[1]), text)
+    return bytes.fromhex(text)
 
 
 def write(target, inputs):

@@ -26,8 +26,9 @@
 //! | read and write bodies as streams | [`Body`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
+//! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
 //! | test in process | `test::TestClient` (feature `test`) |
-//! | drive the protocol yourself | [`http1::connection::Connection`], which does no I/O |
+//! | drive the protocol yourself | [`http1::connection::Connection`], `ws::connection::Connection`, which do no I/O |
 //!
 //! # Features
 //!
@@ -41,6 +42,11 @@
 //! | `tls` | no | [`server::Server`] speaks TLS: `bind_tls` with a `TlsConfig` |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
+//! | `simd` | yes | UTF-8 checked with vector instructions chosen at run time |
+//! | `websocket` | yes | `ws`: RFC 6455 |
+//! | `client` | no | `ws::client`: the WebSocket client |
+//! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
+//! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
 #[cfg(feature = "app")]
@@ -58,6 +64,8 @@ pub mod test;
 #[cfg(feature = "tower")]
 pub mod tower;
 pub mod wire;
+#[cfg(feature = "websocket")]
+pub mod ws;
 
 /// The snippets of the documents compile, and run where they can.
 #[cfg(doctest)]

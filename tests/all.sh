@@ -9,11 +9,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The budgets are for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything; together 33 minutes.
+# The budgets are for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything; together 38 minutes.
 stage_tools() { stage tools 600 bash tests/tools.sh; }
 stage_unit() { stage unit 520 cargo test --workspace --all-features --no-fail-fast --lib --bins --tests; }
 stage_doc() { stage doc 150 cargo test --workspace --all-features --no-fail-fast --doc; }
 stage_interop() { stage interop 420 bash tests/interop/run.sh; }
+# The quick set; all 517 cases take `bash tests/autobahn/run.sh full`.
+stage_autobahn() { stage autobahn 300 bash tests/autobahn/run.sh; }
 # axum in wireline and wireline in hyper: a workspace of its own, so that the peers' features do not reach the library.
 stage_axum() { stage axum 240 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
 
@@ -36,10 +38,10 @@ running=
 main() {
     local name
     local -a names=("$@")
-    ((${#names[@]})) || names=(tools unit doc interop axum)
+    ((${#names[@]})) || names=(tools unit doc interop autobahn axum)
     for name in "${names[@]}"; do
         declare -F "stage_$name" >/dev/null || {
-            echo "there is no stage $name; the stages are: tools unit doc interop axum" >&2
+            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum" >&2
             exit 2
         }
     done
@@ -108,12 +110,12 @@ stage() {
 # with peers the last line of the form `N passed, N failed`.
 count() {
     read -r stage_passed stage_failed stage_ignored < <(
-        awk -v interop="$([ "$1" = interop ] && echo 1 || echo 0)" '
-            interop && match($0, /[0-9]+ passed, [0-9]+ failed/) {
+        awk -v peers="$([[ $1 == interop || $1 == autobahn ]] && echo 1 || echo 0)" '
+            peers && match($0, /[0-9]+ passed, [0-9]+ failed/) {
                 split(substr($0, RSTART, RLENGTH), word, " ")
                 passed = word[1]; failed = word[3]
             }
-            !interop && /^test result: / {
+            !peers && /^test result: / {
                 for (at = 2; at <= NF; at++) {
                     if ($at == "passed;") passed += $(at - 1)
                     if ($at == "failed;") failed += $(at - 1)

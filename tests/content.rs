@@ -300,3 +300,34 @@ async fn s10_the_read_buffer_grows_to_its_limit_and_no_further() {
         );
     }
 }
+
+/// Content that was read ahead, in more pieces than one, reaches its handler whole.
+#[tokio::test(start_paused = true)]
+async fn content_that_was_read_ahead_is_whole() {
+    const LEN: usize = 3 * 1024 * KIB;
+    let mut config = Config::default();
+    config.stream_threshold = 4 * 1024 * KIB as u64;
+    config.read_ahead = 4 * 1024 * KIB;
+    let go = Arc::new(Notify::new());
+    let waits = go.clone();
+    let wait = move || {
+        let waits = waits.clone();
+        async move {
+            waits.notified().await;
+            "waited"
+        }
+    };
+    let router = Router::new().get("/wait", wait).post("/kind", kind);
+    let client = TestClient::with_config(router.build().unwrap(), config);
+    let (mut io, server) = memory::pair(2 * LEN);
+    drop(client.serve(Io::Dyn(Box::new(server))));
+    let heads = format!(
+        "GET /wait HTTP/1.1\r\nHost: a\r\n\r\nPOST /kind HTTP/1.1\r\nHost: a\r\nContent-Length: {LEN}\r\n\r\n"
+    );
+    send(&mut io, heads).await;
+    send(&mut io, vec![b'x'; LEN]).await;
+    pass(1.0).await;
+    go.notify_one();
+    assert!(response(&mut io).await.ends_with("waited"));
+    assert!(response(&mut io).await.ends_with(&format!("here {LEN}")));
+}

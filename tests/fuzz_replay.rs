@@ -12,13 +12,18 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 11] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
     ("differential", invariants::differential),
     ("response", invariants::response),
     ("router", invariants::router),
+    ("ws_frames", invariants::ws_frames),
+    ("ws_splits", invariants::ws_splits),
+    ("ws_deflate", invariants::ws_deflate),
+    ("ws_handshake", invariants::ws_handshake),
+    ("ws_codec", invariants::ws_codec),
 ];
 
 #[test]

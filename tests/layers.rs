@@ -69,9 +69,10 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "http1::driver",          core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
     Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire"]) },
     Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
-    Room { floor: 2, path: "ws::client",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
     Room { floor: 2, path: "relay::backplane",       core: OPEN, imports: Only(&["relay", "service", "resource", "wire"]) },
     // Floor 3: each feature brings its own extractor and its own extension of the router; the floors below never name a feature.
+    // It gives the socket of `ws::socket`, and reads the answer to its request with the parsers of `http1`.
+    Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1", "service", "resource", "wire"]) },
     Room { floor: 3, path: "ws::route",              core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::endpoint",        core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::extract",         core: OPEN, imports: UpTo(2) },
@@ -83,6 +84,7 @@ const ROOMS: &[Room] = &[
     // Floor 4: listeners, TLS, workers, limits, drain. It serves a service and knows no feature.
     Room { floor: 4, path: "server",                 core: OPEN, imports: UpTo(2) },
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.
+    Room { floor: 5, path: "ws::prelude",            core: OPEN, imports: Everything },
     Room { floor: 5, path: "app",                    core: OPEN, imports: Everything },
     Room { floor: 5, path: "test",                   core: OPEN, imports: Everything },
     Room { floor: 5, path: "tower",                  core: OPEN, imports: Everything },

@@ -297,7 +297,13 @@ async fn s68_s83_what_is_refused_before_an_upgrade() {
         Response::upgrade("chat", async |_| ())
     }
     fn routes(log: &Log) -> Routes {
-        let router = Router::new().middleware(gate).get("/chat", enter);
+        let noted = log.clone();
+        let note = move |request: Request, next: Next| {
+            noted.lock().unwrap().push("group");
+            next.run(request)
+        };
+        let group = Router::new().middleware(note).get("/chat", enter);
+        let router = Router::new().middleware(gate).merge(group);
         router.state(log.clone()).build().unwrap()
     }
     let log = Log::default();
@@ -316,11 +322,11 @@ async fn s68_s83_what_is_refused_before_an_upgrade() {
     let reply = ask("/chat", true).await;
     assert_eq!(reply.status, 400);
     assert!(reply.text().contains("room"), "{}", reply.text());
-    assert!(logged(&log).is_empty(), "the handler ran");
+    assert_eq!(logged(&log), ["group"], "the handler ran");
     let reply = ask("/chat?room=blue", true).await;
     assert_eq!(
         (reply.status.as_u16(), reply.header("upgrade")),
         (101, Some("chat"))
     );
-    assert_eq!(logged(&log), ["entered"]);
+    assert_eq!(logged(&log), ["group", "entered"]);
 }

@@ -62,7 +62,90 @@ fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
     assert_eq!(all.events, [true, false, false]);
 }
 
-/// Remembers spans with their fields, and for each event of this file whether it came inside `http.request`.
+/// Nothing that a socket's request carries as a token stands in a span or an event, whoever asks and whatever becomes of it.
+#[cfg(feature = "websocket")]
+#[test]
+fn the_tokens_of_a_socket_are_nowhere() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use wireline::ws::origin::Policy;
+    use wireline::ws::route::guard::guarded;
+    use wireline::ws::route::token::Token;
+    use wireline::ws::socket::WebSocket;
+
+    async fn greet(mut socket: WebSocket) {
+        tracing::info!("in the handler");
+        let _ = socket.send("welcome").await;
+        while socket.recv().await.is_some() {}
+    }
+    let refuse = async |_: Token| Err::<(), _>(http::StatusCode::FORBIDDEN);
+    let routes = || {
+        Router::new()
+            .websocket("/open/{id}", greet)
+            .websocket("/token", async |socket: WebSocket, _: Token| {
+                greet(socket).await
+            })
+            .websocket("/guarded", guarded(refuse, greet))
+            .websocket_with(
+                "/foreign",
+                |upgrade| upgrade.origin(Policy::SameOrigin),
+                greet,
+            )
+            .websocket("/panics", async |_: WebSocket| -> () { panic!("a fault") })
+            .websocket("/fails", async |_: WebSocket, token: Token| {
+                Err::<(), _>(wireline::service::error::Error::internal(token.0))
+            })
+    };
+    let seen = Spans::default();
+    let mut asked = 0;
+    tracing::subscriber::with_default(seen.clone(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = TestClient::new(App::new(routes()).build().unwrap());
+            for path in ["/open/7", "/token", "/guarded", "/foreign", "/panics", "/fails", "/nowhere"] {
+                for frames in [&b""[..], b"\x81\x86\0\0\0\0secret", b"\x81\x06secret"] {
+                    let mut io = client.connect();
+                    // Whoever brings credentials from elsewhere opens nothing.
+                    let origin = if path == "/foreign" { "secret" } else { "a" };
+                    let request = format!(
+                        "GET {path}?token=secret&a=secret HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+                         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nOrigin: http://{origin}\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer secret\r\n\
+                         Sec-WebSocket-Protocol: bearer.secret\r\n\r\n"
+                    );
+                    io.write_all(request.as_bytes()).await.unwrap();
+                    let mut head = [0; 12];
+                    io.read_exact(&mut head).await.unwrap();
+                    let _ = io.write_all(frames).await;
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    asked += 1;
+                }
+            }
+            drop(client);
+        });
+    });
+    let all = seen.0.lock().unwrap();
+    let routes: Vec<_> = all
+        .spans
+        .iter()
+        .filter_map(|(_, fields)| fields.get("http.route"))
+        .collect();
+    assert!(
+        routes.len() >= asked - 3 && routes.iter().any(|route| *route == "/open/{id}"),
+        "{routes:?}"
+    );
+    assert!(
+        all.events.contains(&true) || all.events.contains(&false),
+        "handlers ran"
+    );
+    let said = format!("{:?} {:?}", all.spans, all.said);
+    assert!(!said.contains("secret"), "{said}");
+}
+
+/// Remembers spans with their fields, what all events say, and for each event of this file whether it came inside `http.request`.
 #[derive(Clone, Default)]
 struct Spans(Arc<Mutex<Seen>>);
 
@@ -71,6 +154,7 @@ struct Seen {
     spans: Vec<(&'static str, HashMap<&'static str, String>)>,
     entered: Vec<&'static str>,
     events: Vec<bool>,
+    said: Vec<HashMap<&'static str, String>>,
 }
 
 struct Fields<'a>(&'a mut HashMap<&'static str, String>);
@@ -110,6 +194,9 @@ impl Subscriber for Spans {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        let mut said = HashMap::new();
+        event.record(&mut Fields(&mut said));
+        self.0.lock().unwrap().said.push(said);
         if event.metadata().target() == module_path!() {
             let mut seen = self.0.lock().unwrap();
             let inside = seen.entered.contains(&"http.request");

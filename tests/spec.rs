@@ -29,12 +29,14 @@ const WANTED: &[(char, RangeInclusive<u32>)] = &[
     ('S', 29..=51),
     ('S', 58..=59),
     ('S', 61..=92),
-    ('S', 132..=135),
+    ('S', 116..=116),
+    ('S', 132..=164),
     ('S', 246..=260),
-    ('D', 1..=5),
+    ('D', 1..=8),
+    ('D', 15..=15),
     ('D', 24..=24),
-    ('D', 32..=32),
-    ('D', 36..=37),
+    ('D', 32..=33),
+    ('D', 36..=38),
     ('D', 40..=44),
 ];
 
@@ -89,6 +91,8 @@ fn every_row_has_a_proof_that_exists() {
             let text = files.entry(path.to_owned()).or_insert_with(|| read(path));
             match text {
                 None => fault(format!("there is no {path}")),
+                // What must not compile is a doc test.
+                Some(text) if name.starts_with("```") && text.contains(&format!("/// {name}")) => {}
                 Some(text) if path.ends_with(".rs") => {
                     if let Err(what) = is_test(text, name) {
                         fault(format!("{path}: {what}"));

@@ -2,7 +2,8 @@
 # Sees to it that every tool the tests call is there, and fails with a clear line for each that is not.
 #
 # Debian packages are installed only with root's rights (as root, or where sudo asks for no password). Everything else goes under
-# target/tools: a Python environment in venv/, programs built by cargo in bin/. A second run finds them there and takes a second.
+# target/tools: a Python environment in venv/, another for the Autobahn test suite in autobahn/, packages of Node in node/, programs built by
+# cargo in bin/. A second run finds them there and takes a second.
 # The folder may be put elsewhere with WIRELINE_TOOLS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,12 +14,16 @@ tools=$(cd "$tools" && pwd)
 export PATH="$tools/venv/bin:$tools/bin:$PATH:/usr/local/sbin:/usr/sbin"
 
 OHA_VERSION=1.16.0
+# The WebSocket client and server that most of Node uses; it needs no other package.
+WS_VERSION=8.23.0
 
 declare -a missing=()
 
 main() {
     debian_packages
     python_environment
+    autobahn_environment
+    node_packages
     cargo_programs
     if ((${#missing[@]})); then
         printf '\n'
@@ -34,6 +39,8 @@ declare -A packages=(
     [wrk]=wrk
     [nginx]=nginx-light
     [node]=nodejs
+    [npm]=npm
+    [chromium]=chromium
     [python3]=python3
     [valgrind]=valgrind
 )
@@ -97,6 +104,23 @@ python_environment() {
     fi
 }
 
+autobahn_environment() {
+    bash tests/autobahn/setup.sh "$tools/autobahn" ||
+        missing+=('the Autobahn test suite; pip says why above')
+}
+
+node_packages() {
+    [ "$(ws_version)" = "$WS_VERSION" ] && return
+    echo "installing ws $WS_VERSION for Node"
+    mkdir -p "$tools/node"
+    npm install --silent --no-package-lock --no-audit --no-fund --prefix "$tools/node" "ws@$WS_VERSION" ||
+        missing+=("Node's package ws; npm says why above")
+}
+
+ws_version() {
+    NODE_PATH=$tools/node/node_modules node --print 'require("ws/package.json").version' 2>/dev/null || true
+}
+
 cargo_programs() {
     command -v oha >/dev/null && return
     echo "building oha $OHA_VERSION"
@@ -114,7 +138,10 @@ report() {
     printf 'wrk       %s\n' "$(wrk --version 2>&1 | head -n 1)"
     printf 'nginx     %s\n' "$(nginx -v 2>&1)"
     printf 'node      %s\n' "$(node --version)"
+    printf 'ws        %s\n' "$(ws_version)"
+    printf 'chromium  %s\n' "$(chromium --version 2>/dev/null)"
     printf 'python3   %s with %s\n' "$(python3 --version)" "$(python3 -m pip freeze | paste -sd ' ')"
+    printf 'autobahn  %s\n' "$("$tools/autobahn/bin/wstest" --autobahnversion 2>/dev/null | paste -sd ' ')"
     printf 'valgrind  %s\n' "$(valgrind --version)"
     printf 'oha       %s\n' "$(oha --version)"
 }

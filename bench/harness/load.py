@@ -97,6 +97,29 @@ def h2load(server, path, requests, *, connections=64, depth=1, options=(), core=
         raise LoadError(f"{path}: {answered} of {requests} requests got a 2xx answer")
 
 
+# The echo cases of WebSocket: octets of a message, messages in flight on each connection, connections.
+ECHOES = {
+    "ws-16x1": (16, 1, 64),
+    "ws-16x16": (16, 16, 64),
+    "ws-1kx1": (1024, 1, 64),
+    "ws-1kx16": (1024, 16, 64),
+    "ws-64kx1": (64 * 1024, 1, 64),
+    "ws-64kx16": (64 * 1024, 16, 64),
+    "ws-large": (16 * 1024 * 1024, 1, 4),
+}
+
+
+def kind(case):
+    """What a server's `cases` call it."""
+    return "ws" if case in ECHOES else case
+
+
+def echo(program, server, case, *end, core=None):
+    """Echo load by wsload; `end` is how it ends, `-t SECONDS` or `-n MESSAGES`."""
+    size, depth, connections = ECHOES[case]
+    return wsload(program, server, ["echo", "-c", connections, "-s", size, "-d", depth, *end], core=core)
+
+
 def wsload(program, server, arguments, *, core=None, timeout=120):
     """Runs wsload; `cpu_ns` is the server's between wsload's two marks."""
     pin = ["taskset", "-c", str(core)] if core is not None else []

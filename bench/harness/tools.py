@@ -1,6 +1,7 @@
 """Sees to it that the programs a benchmark needs are there: Debian packages, oha, bench-server, the peers."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from . import BENCH, ROOT
 PACKAGES = {
     "h2load": "nghttp2-client",
     "nginx": "nginx-light",
+    "npm": "npm",
     "perf": "linux-perf",
     "strace": "strace",
     "taskset": "util-linux",
@@ -63,11 +65,31 @@ def build_server():
     return os.path.join(target(), "release", "bench-server")
 
 
-def build_peers():
-    """Builds the peers and wsload in release mode and returns the folder of their programs. They keep a target folder of their own."""
-    folder = os.environ.get("BENCH_PEERS_TARGET") or os.path.join(BENCH, "peers", "target")
-    _cargo(os.path.join(BENCH, "peers"), "--locked", "--target-dir", folder)
+def build_peers(programs):
+    """Builds these programs of the peers' workspace in release mode and returns their folder. They keep a target folder of their own."""
+    folder = _peers_target()
+    wanted = [word for program in sorted(programs) for word in ("--bin", program)]
+    _cargo(os.path.join(BENCH, "peers"), "--locked", "--target-dir", folder, *wanted)
     return os.path.join(folder, "release")
+
+
+def bun():
+    """The program of npm's package bun, of the version that peers/bun names; installs it beside the peers' programs when it is missing."""
+    need("npm")
+    folder = os.path.join(_peers_target(), "bun")
+    program = os.path.join(folder, "node_modules", ".bin", "bun")
+    if not os.path.exists(program):
+        print("installing bun", file=sys.stderr)
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(os.path.join(BENCH, "peers", "bun", "package.json"), folder)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--foreground-scripts"]
+        if subprocess.run(command, cwd=folder).returncode or not os.path.exists(program):
+            sys.exit("bun could not be installed; leave it out with --skip bun")
+    return program
+
+
+def _peers_target():
+    return os.environ.get("BENCH_PEERS_TARGET") or os.path.join(BENCH, "peers", "target")
 
 
 def _cargo(folder, *arguments):
@@ -88,12 +110,15 @@ def servers(override=None):
 
 def places(names, table, override=None, load=()):
     """Builds what the servers `names` and the load drivers `load` need, and returns the values for their commands."""
-    found = {"bench": BENCH, "server": "", "peers": ""}
+    found = {"bench": BENCH, "server": "", "peers": "", "bun": ""}
     commands = [table[name]["command"] for name in names]
     if any("{server}" in command for command in commands):
         found["server"] = build_server()
-    if "wsload" in load or any("{peers}" in command for command in commands):
-        found["peers"] = build_peers()
+    programs = {program for command in commands for program in re.findall(r"\{peers\}/(\S+)", command)} | set(load)
+    if programs:
+        found["peers"] = build_peers(programs)
+    if any("{bun}" in command for command in commands):
+        found["bun"] = bun()
     if any("nginx" in command for command in commands):
         need("nginx")
     return found

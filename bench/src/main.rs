@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use wireline::app::App;
 use wireline::extract::{Json, Path};
 use wireline::router::Router;
@@ -12,10 +14,14 @@ use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
 use wireline::service::request::Request;
 use wireline::service::response::Response;
+use wireline::ws::connection::Lent;
+use wireline::ws::limits::Limits;
+use wireline::ws::socket::config::Config;
+use wireline::ws::socket::{SocketError, WebSocket};
 
 /// Serves what the load tests ask for, through the router, with every default protection on.
 ///
-/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink.
+/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink, messages and the send queue of /ws up to 64 MiB.
 #[derive(Parser)]
 #[command(name = "bench-server", version)]
 struct Args {
@@ -85,6 +91,15 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
 fn router() -> Router {
     let large = large();
     let style = style();
+    let raised = Arc::new(Config {
+        limits: Limits {
+            frame: 64 << 20,
+            message: 64 << 20,
+            ..Limits::default()
+        },
+        queue: 64 << 20,
+        ..Config::default()
+    });
     let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
     Router::new()
         .get("/", hello)
@@ -100,6 +115,11 @@ fn router() -> Router {
         .get("/static/style.css", move || {
             std::future::ready(Response::bytes(style.clone(), CSS))
         })
+        .websocket_with(
+            "/ws",
+            move |upgrade| upgrade.config(raised.clone()),
+            echo_messages,
+        )
         .merge(unlimited)
 }
 
@@ -147,6 +167,20 @@ async fn bytes(Path(n): Path<u64>) -> Response {
     Response::new(Body::from_chunks(chunks))
         .with_content_type(OCTETS)
         .with_header("content-length", n)
+}
+
+/// Every message back, all that one read has brought in one write.
+async fn echo_messages(mut socket: WebSocket) -> Result<(), SocketError> {
+    socket
+        .each(|lent, replies| {
+            let sent = match lent {
+                Lent::Text(text) => replies.text(text),
+                Lent::Binary(octets) => replies.binary(octets),
+                _ => Ok(()),
+            };
+            sent.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+        })
+        .await
 }
 
 async fn post(Path((id, post)): Path<(String, String)>) -> String {

@@ -379,15 +379,21 @@ fn a_second_signal_ends_it_at_once() {
     server.signal("-INT");
     let mut line = String::new();
     server.stdout.read_line(&mut line).unwrap();
+    // The server may not have seen yet that who asked has gone.
     assert!(
-        line.starts_with("wireline is draining: 1 connection open"),
+        ["1 connection open", "2 connections open"]
+            .iter()
+            .any(|open| line.starts_with(&format!("wireline is draining: {open}"))),
         "{line}"
     );
     server.signal("-INT");
     let (status, said, _) = server.end_within(Duration::from_secs(2));
-    assert_eq!(
-        (status.code(), said.as_str()),
-        (Some(0), "wireline has stopped; 1 connection was cut off\n")
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        ["1 connection was", "2 connections were"]
+            .iter()
+            .any(|cut| said == format!("wireline has stopped; {cut} cut off\n")),
+        "{said}"
     );
 }
 

@@ -16,6 +16,13 @@ mod request_head;
 mod response;
 mod router;
 mod splits;
+mod ws_codec;
+mod ws_deflate;
+mod ws_frames;
+mod ws_handshake;
+mod ws_splits;
+#[path = "../../tests/support/ws_talk.rs"]
+mod ws_talk;
 
 pub use chunked::chunked;
 pub use differential::differential;
@@ -23,3 +30,8 @@ pub use request_head::request_head;
 pub use response::response;
 pub use router::router;
 pub use splits::splits;
+pub use ws_codec::ws_codec;
+pub use ws_deflate::ws_deflate;
+pub use ws_frames::ws_frames;
+pub use ws_handshake::ws_handshake;
+pub use ws_splits::ws_splits;

@@ -22,6 +22,7 @@ pub mod error;
 pub mod framing;
 pub mod head;
 pub mod limits;
-pub mod out;
 pub(crate) mod section;
 pub mod state;
+
+pub use crate::wire::out;

@@ -102,6 +102,22 @@ counters! {
     InvalidResponses = "invalid_responses",
     /// Connections handed to another protocol.
     Upgrades = "upgrades",
+    /// WebSockets opened.
+    WebSocketsOpened = "websockets_opened",
+    /// WebSockets that ended with a Close in each direction.
+    WebSocketsClosedClean = "websockets_closed_clean",
+    /// WebSockets that ended without.
+    WebSocketsClosedUnclean = "websockets_closed_unclean",
+    /// WebSockets failed because the peer broke the protocol or passed a limit of what it may send.
+    WebSocketProtocolErrors = "websocket_protocol_errors",
+    /// Messages to WebSockets dropped by the policy of a full queue.
+    WebSocketMessagesDropped = "websocket_messages_dropped",
+    /// WebSockets closed with 1013 because their queue was full.
+    WebSocketQueueOverflows = "websocket_queue_overflows",
+    /// WebSockets ended because nothing came after a ping.
+    WebSocketPingTimeouts = "websocket_ping_timeouts",
+    /// Messages from WebSockets refused by a rate limit.
+    WebSocketRateLimited = "websocket_rate_limited",
     /// Connections ended by force when the drain deadline passed.
     DrainForced = "drain_forced",
 }

@@ -1,5 +1,8 @@
 //! Read buffers, kept for each thread.
 
+#[cfg(feature = "websocket")]
+pub(crate) mod wide;
+
 use bytes::BytesMut;
 use std::cell::RefCell;
 

@@ -70,6 +70,8 @@ pub struct Slot {
     gone: AtomicBool,
     /// Made when the first handler asks to be told, and with the connection when it has TLS.
     aside: OnceLock<Box<Aside>>,
+    /// Another protocol's connection outlives the function that was given it.
+    kept: AtomicBool,
 }
 
 /// What few connections have, apart, so that the others do not pay for it while they are idle.
@@ -181,6 +183,7 @@ impl Worker {
             info,
             gone: AtomicBool::new(false),
             aside: OnceLock::new(),
+            kept: AtomicBool::new(false),
         });
         slots.table[index as usize] = Some(slot.clone());
         slots.live += 1;
@@ -194,8 +197,8 @@ impl Worker {
     pub fn unregister(&self, slot: &Slot) {
         self.budget.adjust(slot.held.swap(0, Ordering::Relaxed), 0);
         let mut slots = self.slots();
-        let freed = slots.table[slot.index as usize].take();
-        slots.free.push(slot.index);
+        let freed = slots.table[slot.index() as usize].take();
+        slots.free.push(slot.index());
         slots.live -= 1;
         let empty = slots.live == 0;
         drop(slots);
@@ -313,6 +316,33 @@ impl Slot {
         }
     }
 
+    /// Whom to wake, once that is known.
+    pub fn waker(&self) -> Option<&Waker> {
+        self.waker.get()
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Says whether the connection goes on without HTTP, whoever holds it.
+    pub(crate) fn set_kept(&self, kept: bool) {
+        self.kept.store(kept, Ordering::SeqCst);
+    }
+
+    /// Whether the connection goes on without HTTP.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::SeqCst)
+    }
+
+    /// A number that spreads connections: few share it.
+    pub(crate) const fn index(&self) -> u32 {
+        self.index
+    }
+
     /// Moves the deadline; 0 is none.
     #[inline]
     pub fn set_due(&self, tick: u32) {
@@ -389,11 +419,6 @@ impl Slot {
         self.aside.get()?.tls.as_ref()
     }
 
-    /// Wakes the connection's task.
-    pub fn wake(&self) {
-        self.waker.get().into_iter().for_each(Waker::wake_by_ref);
-    }
-
     /// The peer has closed its side, or is gone: whoever waits in [`closed`](Self::closed) goes on.
     pub fn set_gone(&self) {
         if !self.gone.swap(true, Ordering::SeqCst)
@@ -435,7 +460,7 @@ const SHORT: u32 = 4;
 
 /// `after` in whole ticks, rounded up, and one more because the present tick has already begun.
 #[inline]
-fn ticks(after: Duration) -> u32 {
+pub(crate) fn ticks(after: Duration) -> u32 {
     u32::try_from(after.as_millis().div_ceil(TICK.as_millis()))
         .unwrap_or(u32::MAX / 2)
         .saturating_add(1)

@@ -229,11 +229,15 @@ async fn s64_s65_s66_s67_middleware_may_answer_change_and_pass_on() {
         }
         request.set_extension("who", "first");
         request.set_extension("who", "second");
+        request.set_method(Method::PUT);
+        request.headers_mut().remove("x-pass");
         Ok(next.run(request).await)
     }
     let routes = Router::new()
         .middleware(gate)
         .get("/", async |request: Request| {
+            assert_eq!(*request.method(), Method::PUT);
+            assert!(request.header("x-pass").is_none());
             request.extension("who").unwrap_or("nobody").to_owned()
         })
         .build()

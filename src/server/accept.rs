@@ -107,29 +107,26 @@ pub(super) async fn accept(
     // Out of descriptors, no refused client keeps one until somebody has left.
     let mut exhausted = false;
     loop {
-        let reserved = match full {
-            Full::Refuse => None,
-            Full::Wait => match permits.try_take() {
-                Some(permit) => Some(permit),
-                None => {
-                    sink.shared().worker.counters.add(Counter::AcceptsPaused);
-                    match stop.unless(permits.take()).await {
-                        Some(permit) => Some(permit),
-                        None => return drain_backlog(&listener, &mut sink, &permits).await,
-                    }
-                }
-            },
-        };
         let Some(accepted) = stop.unless(listener.accept()).await else {
-            drop(reserved);
             return drain_backlog(&listener, &mut sink, &permits).await;
         };
         match accepted {
             Ok((io, info)) => {
                 pause = FIRST_PAUSE;
-                let permit = reserved.or_else(|| permits.try_take());
+                let mut permit = permits.try_take();
+                let mut stopped = false;
+                if permit.is_none() && full == Full::Wait {
+                    // This one waits here, without having been read from, and everybody else in the kernel.
+                    // A place is never kept for who might come: it may be wanted at another listener.
+                    sink.shared().worker.counters.add(Counter::AcceptsPaused);
+                    permit = stop.unless(permits.take()).await;
+                    stopped = permit.is_none();
+                }
                 exhausted &= permit.is_none();
                 admit(io, info, permit, &mut sink, exhausted);
+                if stopped {
+                    return drain_backlog(&listener, &mut sink, &permits).await;
+                }
                 if let Some(wait) = permits.accepted() {
                     sink.shared().worker.counters.add(Counter::AcceptsPaced);
                     if stop.unless(tokio::time::sleep(wait)).await.is_none() {

@@ -38,7 +38,8 @@ pub struct ServerConfig {
 pub enum Full {
     /// It is answered 503 with `Retry-After` and closed.
     Refuse,
-    /// It waits in the kernel's backlog until another one ends.
+    /// It waits until another one ends: the first at each listener is accepted and not read from, the
+    /// others are in the kernel's backlog.
     Wait,
 }
 

@@ -1,6 +1,7 @@
 //! Building and running a server.
 
 use crate::http1::driver::config::Config;
+use crate::http1::driver::panic::PanicHook;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counters;
 use crate::server::accept::{Accepting, Local, accept};
@@ -125,6 +126,21 @@ impl Server {
     #[must_use]
     pub const fn max_connections_per_address(mut self, count: usize) -> Self {
         self.config.max_connections_per_address = Some(count);
+        self
+    }
+
+    /// Calls `hook` with the message of each panic of a handler, on the thread where it was caught. The
+    /// request is answered 500, `handler_panics` counts it, and nothing else ends.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// let server = Server::new(Router::new().build().unwrap())
+    ///     .on_panic(|message| eprintln!("a handler panicked: {message}"));
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub fn on_panic(mut self, hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.connection.on_panic = Some(PanicHook::new(hook));
         self
     }
 

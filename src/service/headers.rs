@@ -19,9 +19,10 @@ use std::fmt;
 
 /// Field lines, with the methods that users of [`http::HeaderMap`] know.
 ///
-/// Three representations stand behind them, because turning one into another costs more than a whole
+/// Several representations stand behind them, because turning one into another costs more than a whole
 /// small request: a request of HTTP/1.1 stays the block of bytes that came, with a table of offsets;
-/// a response is a short list; what came as a `HeaderMap` (HTTP/2, tower) stays one.
+/// a response is a content type and perhaps a short list; what came as a `HeaderMap` (HTTP/2, tower)
+/// stays one.
 ///
 /// Names are compared without regard to case and given in lower case. [`get`](Self::get) gives a
 /// [`FieldValue`], a view that derefs to neither string nor `HeaderValue`: it reads as bytes, compares

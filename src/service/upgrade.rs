@@ -1,12 +1,20 @@
 //! The hand-over of a connection to another protocol.
 
+#[cfg(feature = "websocket")]
+mod placed;
+
 use crate::resource::io::Io;
+use crate::resource::worker::{Slot, Worker};
 use bytes::{Buf, Bytes};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+#[cfg(feature = "websocket")]
+pub(crate) use placed::Watch;
 
 /// A connection that HTTP has let go of: its transport, and what was already read of the new protocol.
 ///
@@ -15,16 +23,55 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Upgraded {
     io: Io,
     read_ahead: Bytes,
+    place: Option<Place>,
 }
 
 impl Upgraded {
-    pub(crate) const fn new(io: Io, read_ahead: Bytes) -> Self {
-        Self { io, read_ahead }
+    pub(crate) const fn new(io: Io, read_ahead: Bytes, place: Option<Place>) -> Self {
+        Self {
+            io,
+            read_ahead,
+            place,
+        }
     }
 
-    /// The transport and the octets that came before it was handed over.
+    /// The transport and the octets that came before it was handed over. The server forgets the
+    /// connection when the function that was given it ends.
     pub fn into_parts(self) -> (Io, Bytes) {
-        (self.io, self.read_ahead)
+        let Self {
+            io,
+            read_ahead,
+            place,
+        } = self;
+        drop(place);
+        (io, read_ahead)
+    }
+}
+
+/// A connection's place in its server: deadlines, drain, byte budget. While it lives the connection counts.
+#[derive(Debug)]
+pub(crate) struct Place {
+    worker: Arc<Worker>,
+    slot: Arc<Slot>,
+}
+
+impl Place {
+    pub(crate) fn new(worker: Arc<Worker>, slot: Arc<Slot>) -> Self {
+        slot.set_kept(true);
+        Self { worker, slot }
+    }
+
+    /// Charges what the connection holds while it waits.
+    pub(crate) fn charge(&self, octets: usize) {
+        self.worker.charge(&self.slot, octets);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.charge(0);
+        self.slot.set_kept(false);
+        self.slot.wake();
     }
 }
 

@@ -1,5 +1,6 @@
-//! What every HTTP version shares on the wire: the grammar of RFC 9110, strict numbers, and the flat
-//! table of field lines that [`Headers`](crate::service::headers::Headers) is made of.
+//! What every HTTP version shares on the wire: the grammar of RFC 9110, strict numbers, the flat
+//! table of field lines that [`Headers`](crate::service::headers::Headers) is made of, and the queue
+//! of octets that wait to be written.
 //!
 //! Nothing here reads a socket, a clock or another folder. Whatever these functions accept may be
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
@@ -8,6 +9,7 @@ mod block;
 pub mod fields;
 pub mod grammar;
 pub mod number;
+pub mod out;
 #[cfg_attr(
     not(feature = "app"),
     allow(dead_code, reason = "only `App` makes them")

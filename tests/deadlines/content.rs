@@ -154,12 +154,12 @@ async fn a_handler_that_reads_late_costs_the_client_nothing() {
 /// Content that nobody reads is thrown away for two seconds; then the connection ends inside the request.
 #[tokio::test(start_paused = true)]
 async fn unread_content_that_does_not_come_is_not_waited_for() {
-    let (client, _) = client();
+    // More than is gathered before the handler runs, and not more than is worth waiting for.
+    let (client, _) = client_with(|config| config.stream_threshold = 1000);
     let mut io = client.connect();
-    // Just more than is gathered before the handler runs, and with what is here just worth waiting for.
     send(
         &mut io,
-        "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 65540\r\n\r\n0123456789",
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n0123456789",
     )
     .await;
     assert!(response(&mut io).await.ends_with("ignored"));
@@ -188,4 +188,19 @@ async fn a_new_request_begins_with_a_clean_meter() {
     drop(io);
     pass(0.1).await;
     assert_only(&client, &[]);
+}
+
+/// S132: what the server is told instead of half a minute.
+#[tokio::test(start_paused = true)]
+async fn the_gap_is_what_the_server_is_told() {
+    for head in HEADS {
+        let (client, _) = client_with(|config| config.read_timeout = Duration::from_secs(3));
+        let mut io = client.connect();
+        send(&mut io, head).await;
+        pass(0.1).await;
+        send(&mut io, "x").await;
+        let watch = Watch::start();
+        assert!(response(&mut io).await.starts_with("HTTP/1.1 408 "));
+        watch.assert(3.0..=5.0);
+    }
 }

@@ -1,7 +1,7 @@
 //! The client goes: by halves, altogether, by a reset (decision D32).
 
 use crate::talk::{Watch, pass, response, rest, send, statuses};
-use crate::{assert_only, client, service};
+use crate::{assert_only, client, client_with, service};
 use tokio::io::AsyncWriteExt;
 use wireline::resource::counters::Counter;
 
@@ -241,4 +241,23 @@ async fn a_task_that_takes_content_is_told_of_the_end() {
         pass(0.1).await;
         assert_eq!((ended.load(Ordering::SeqCst), client.connections()), (1, 0));
     }
+}
+
+/// The grace begins with the client's end, however long the server waited for unread content before.
+#[tokio::test(start_paused = true)]
+async fn the_grace_is_whole_after_content_that_nobody_read() {
+    let (client, _) = client_with(|config| config.stream_threshold = 1000);
+    let mut io = client.connect();
+    send(
+        &mut io,
+        "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n",
+    )
+    .await;
+    assert!(response(&mut io).await.ends_with("ignored"));
+    pass(1.7).await;
+    send(&mut io, vec![b'x'; 20_000]).await;
+    send(&mut io, "GET /after/16 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    io.shutdown().await.unwrap();
+    assert!(rest(&mut io).await.ends_with("later"));
+    assert_only(&client, &[]);
 }

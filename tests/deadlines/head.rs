@@ -80,6 +80,23 @@ async fn an_idle_connection_is_closed_after_a_minute() {
     assert_only(&client, &[Counter::IdleTimeouts]);
 }
 
+/// S133: what the server is told instead of a minute.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_the_next_request_is_what_the_server_is_told() {
+    let (client, _) = client_with(|config| config.idle_timeout = Duration::from_secs(2));
+    let mut io = client.connect();
+    for wait in [0.0, 1.8] {
+        pass(wait).await;
+        send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(response(&mut io).await.ends_with("at once"));
+    }
+    let watch = Watch::start();
+    assert_eq!(rest(&mut io).await, "");
+    watch.assert(2.0..=2.6);
+    pass(0.1).await;
+    assert_only(&client, &[Counter::IdleTimeouts]);
+}
+
 /// The head deadline of a later request begins with its first octet, not with the wait before it.
 #[tokio::test(start_paused = true)]
 async fn a_later_head_gets_its_full_time() {

@@ -126,6 +126,7 @@ class Servers:
     def __init__(self, probe: pathlib.Path, folder: pathlib.Path) -> None:
         self.folder = folder
         self.unix_path = folder / "probe.sock"
+        self.client = probe.with_name("autobahn_client")
         self._program = probe
         self._running: list[Process] = []
 
@@ -144,6 +145,12 @@ class Servers:
         process = self._start("node", ["node", HERE / "node_server.mjs"])
         process.address = self._address(process)
         return process.address
+
+    def websocket(self, program: str, interpreter: str) -> Process:
+        """A server that judges a WebSocket client and prints what it found."""
+        process = self._start(program.partition(".")[0], [interpreter, HERE / program])
+        process.address = self._address(process)
+        return process
 
     def nginx(self) -> Address:
         """nginx, which answers each request with its method and target."""

@@ -2,8 +2,8 @@
 
     python3 main.py PROBE [GROUP...]
 
-PROBE is the built examples/probe.rs. The groups stand in GROUPS below; without a name all of them run. The process ends whatever it started, by
-its id, when it is done, stopped, or out of time.
+PROBE is the built examples/probe.rs, with the built tests/autobahn/client.rs beside it. The groups stand in GROUPS below; without a name all of
+them run. The process ends whatever it started, by its id, when it is done, stopped, or out of time.
 """
 
 import importlib
@@ -23,14 +23,18 @@ GROUPS = {
     "http.client": "http_client_checks",
     "h11": "h11_checks",
     "node": "node_checks",
+    "ws": "ws_node_checks",
+    "websockets": "ws_python_checks",
+    "client": "ws_client_checks",
+    "chromium": "ws_chromium_checks",
     "redbot": "redbot_checks",
     "differential": "differential.checks",
 }
 
 # Seconds for everything after the build. A machine with nothing else to do needs a third of it.
-TIME_LIMIT = 115
+TIME_LIMIT = 150
 
-PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "redbot")
+PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "redbot", "chromium")
 
 
 def main() -> int:
@@ -77,7 +81,7 @@ def main() -> int:
 
 def lacking() -> list[str]:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    for module in ("h11", "tomllib"):
+    for module in ("h11", "tomllib", "websockets"):
         try:
             importlib.import_module(module)
         except ImportError:

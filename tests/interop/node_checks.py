@@ -6,7 +6,12 @@ from harness import HERE, Checks, Failure, Servers, expect, run
 
 
 def checks(servers: Servers) -> Checks:
-    words = ["node", HERE / "node_client.mjs", servers.url(), servers.unix_path]
+    yield from checks_of("node_client.mjs", servers.url(), servers.unix_path)
+
+
+def checks_of(program: str, *arguments: object) -> Checks:
+    """The checks that a program of Node makes and prints."""
+    words = ["node", HERE / program, *arguments]
     done = run(words, seconds=60)
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     for verdict in verdicts:

@@ -1,9 +1,38 @@
 //! RFC 9112 §3: the method, the target and its four forms, Host.
 
 use crate::serve;
+use crate::socket::Socket;
+use wireline::Server;
+use wireline::router::Router;
+use wireline::service::request::Request;
+use wireline::service::response::Response;
+use wireline::test::TestServer;
 
 #[test]
-fn s4_the_usual_methods() {
+fn s4_seven_methods_reach_their_handlers() {
+    async fn name(request: Request) -> Response {
+        Response::ok().with_header("x-method", request.method().as_str())
+    }
+    let routes = Router::new()
+        .get("/", name)
+        .post("/", name)
+        .put("/", name)
+        .patch("/", name)
+        .delete("/", name)
+        .head("/", name)
+        .options("/", name)
+        .build()
+        .unwrap();
+    let server = TestServer::start(Server::new(routes));
+    let mut socket = Socket::connect(server.addr());
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] {
+        let reply = socket.request(&format!("{method} /"), "Content-Length: 0\r\n", "");
+        assert_eq!((reply.status, reply.field("x-method")), (200, Some(method)));
+    }
+}
+
+#[test]
+fn methods_without_a_handler() {
     let served = serve();
     let mut socket = served.connect();
     assert_eq!(socket.request("GET /", "", "").status, 200);

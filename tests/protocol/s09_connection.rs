@@ -324,3 +324,24 @@ async fn sixteen_pipelined_requests_are_answered_in_one_write() {
         assert!(reads.load(Ordering::SeqCst) <= 2 * round);
     }
 }
+
+/// A response that promises to go on keeps that promise: the request behind content that nobody read is answered.
+#[test]
+fn what_is_promised_after_unread_content_is_kept() {
+    let served = serve();
+    for (length, goes_on) in [(65_536, true), (65_537, false), (75_000, false)] {
+        let mut socket = served.connect();
+        let head = format!("POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        socket.send([head.as_bytes(), &vec![b'x'; 10_000]].concat());
+        if length > 65_536 {
+            // It is streamed, so the answer comes before the rest.
+            let reply = socket.reply();
+            assert_eq!((reply.status, reply.persists()), (200, goes_on), "{length}");
+            continue;
+        }
+        socket.send(vec![b'x'; length - 10_000]);
+        let reply = socket.reply();
+        assert_eq!((reply.status, reply.persists()), (200, goes_on), "{length}");
+        assert_eq!(socket.get("/").text(), "hello");
+    }
+}

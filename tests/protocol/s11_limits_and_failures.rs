@@ -2,6 +2,7 @@
 
 use crate::{eventually, serve, serve_with};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use wireline::resource::counters::Counter;
 use wireline::server::config::Full;
 
@@ -112,7 +113,7 @@ fn or_a_connection_waits_for_a_place() {
     assert_eq!(first.get("/").text(), "hello");
     let mut second = served.connect();
     second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    // Nothing is accepted any more, and the place is not free.
+    // It is not read from, nobody after it is accepted, and the place is not free.
     eventually("accepting stops", || {
         served.count(Counter::AcceptsPaused) == 1
     });
@@ -122,9 +123,22 @@ fn or_a_connection_waits_for_a_place() {
     drop(first);
     assert_eq!(second.reply().text(), "hello");
     assert_eq!(served.count(Counter::ConnectionsRefused), 0);
-    eventually("accepting stops again", || {
-        served.count(Counter::AcceptsPaused) == 2
+}
+
+/// No place is kept for who might come at another worker's listener.
+#[test]
+fn waiting_for_a_place_takes_none_from_anybody() {
+    let served = serve_with(|mut server| {
+        server.config.when_full = Full::Wait;
+        server.max_connections(1).workers(2)
     });
+    assert_eq!(served.server.handle().metrics().connections(), 0);
+    for _ in 0..16 {
+        let mut socket = served.connect();
+        let reply = socket.request("GET /", "Connection: close\r\n", "");
+        assert_eq!(reply.text(), "hello");
+    }
+    assert_eq!(served.count(Counter::ConnectionsRefused), 0);
 }
 
 /// F29: a request beyond those that may be with their handlers gets 503, and its connection goes on.
@@ -182,7 +196,15 @@ fn f29_connections_are_accepted_no_faster_than_asked_for() {
 /// A panic is one request's, before its first wait or after it.
 #[test]
 fn a_panic_is_a_500_and_the_connection_goes_on() {
-    let served = serve();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = told.clone();
+    // A hook that panics itself changes nothing.
+    let served = serve_with(|server| {
+        server.on_panic(move |message| {
+            list.lock().unwrap().push(message.to_owned());
+            std::panic::resume_unwind(Box::new(()));
+        })
+    });
     let mut socket = served.connect();
     for path in ["/panic", "/late-panic", "/panic"] {
         let reply = socket.get(path);
@@ -194,6 +216,7 @@ fn a_panic_is_a_500_and_the_connection_goes_on() {
         assert_eq!(socket.get("/").text(), "hello");
     }
     assert_eq!(served.count(Counter::HandlerPanics), 3);
+    assert_eq!(*told.lock().unwrap(), vec!["for the test"; 3]);
     // Content that the handler did not read does not become a request.
     let canary = "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n";
     let reply = socket.request(

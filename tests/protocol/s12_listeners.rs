@@ -442,3 +442,42 @@ async fn a_server_that_has_ended_leaves_nothing() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+/// A drain waits for connections that another protocol has taken over, and the deadline ends them.
+#[tokio::test]
+async fn a_drain_waits_for_upgraded_connections() {
+    for ends_by_itself in [true, false] {
+        let mut server = server().bind("127.0.0.1:0");
+        server.config.shutdown_timeout =
+            std::time::Duration::from_millis(if ends_by_itself { 30_000 } else { 700 });
+        let running = server.start().unwrap();
+        let handle = running.handle();
+        let addr = addr_of(&handle.bound()[0]);
+        let stopping = handle.clone();
+        let client = tokio::task::spawn_blocking(move || {
+            let mut socket = Socket::connect(addr);
+            socket.send(
+                "GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
+            );
+            assert_eq!(socket.reply().status, 101);
+            stopping.stop();
+            eventually("nobody listens any more", || {
+                std::net::TcpStream::connect(addr).is_err()
+            });
+            // It is still spoken, also when idle connections of HTTP would be gone.
+            assert_eq!(socket.take(8), b"welcome ");
+            for _ in 0..4 {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                assert_eq!(socket.send("x").take(1), b"x");
+            }
+            if ends_by_itself {
+                socket.fin();
+            }
+            socket.assert_end();
+        });
+        running.wait().await;
+        client.await.unwrap();
+        let forced = handle.metrics().get(Counter::DrainForced);
+        assert_eq!(forced, u64::from(!ends_by_itself));
+    }
+}

@@ -198,6 +198,14 @@ impl Socket {
         quiet && before == 0
     }
 
+    /// Reads and forgets whatever has come; gives how much.
+    pub(crate) fn read_some(&mut self) -> usize {
+        assert!(!self.buf.is_empty() || self.more(), "the stream ended");
+        let len = self.buf.len();
+        self.buf.clear();
+        len
+    }
+
     fn line_by_line_until_empty(&mut self) -> String {
         let mut lines = String::new();
         loop {
@@ -225,7 +233,8 @@ impl Socket {
         }
     }
 
-    fn take(&mut self, len: usize) -> Vec<u8> {
+    /// The next octets.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
         while self.buf.len() < len {
             assert!(
                 self.more(),

@@ -1,11 +1,12 @@
 //! Limits and deadlines of HTTP/1.1 connections.
 
+use crate::http1::driver::panic::PanicHook;
 use crate::http1::limits::Limits;
 use http::HeaderValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How connections are served. Every deadline and limit is on by default.
+/// How connections are served. Every deadline and limit is on by default, except those whose default is `None`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,6 +63,9 @@ pub struct Config {
     pub drain_body: u64,
     /// The value of `Server`; empty for none. Default `wireline/` and the version.
     pub server: HeaderValue,
+    /// Is told the message of each panic of a handler, on the thread where it was caught; the request is
+    /// answered 500, and nothing else ends. Default `None`: Rust's own panic hook prints it, as ever.
+    pub on_panic: Option<PanicHook>,
     /// Whether `max_age` or `max_requests` is set: one look for each request.
     pub(crate) retires: bool,
     /// Tells configurations apart in a thread's cache of stamps.
@@ -99,6 +103,7 @@ impl Default for Config {
             linger: Duration::from_secs(2),
             drain_body: 64 * 1024,
             server: HeaderValue::from_static(concat!("wireline/", env!("CARGO_PKG_VERSION"))),
+            on_panic: None,
             retires: false,
             id: 0,
         }

@@ -26,16 +26,22 @@ impl Active {
         self.call(request, link);
     }
 
-    /// Runs the handler with content that has come whole with its head.
-    pub(super) fn begin_whole(&mut self, cx: &mut Context<'_>, mut request: Request, link: &Link) {
+    /// The request with its content, which has come whole with its head.
+    pub(super) fn take_whole(&mut self, mut request: Request, link: &Link) -> Option<Request> {
         let limits = &link.shared.config.limits;
         loop {
             match self.protocol.receive(&mut self.read, limits) {
                 Ok(Some(Event::Data(data))) => *request.body_mut() = self.lend(data),
-                Ok(Some(Event::EndOfMessage(_))) => return self.begin(cx, request, link),
+                Ok(Some(Event::EndOfMessage(_))) => return Some(request),
                 // It was all there, and content of a known length has no syntax.
-                Ok(_) => return self.abort(),
-                Err(error) => return self.refuse(error, link),
+                Ok(_) => {
+                    self.abort();
+                    return None;
+                }
+                Err(error) => {
+                    self.refuse(error, link);
+                    return None;
+                }
             }
         }
     }
@@ -45,8 +51,8 @@ impl Active {
         if data.len() < COPIED {
             return Body::full(Bytes::copy_from_slice(&data));
         }
-        // The slice keeps the whole buffer from the pool.
-        self.lent = READ_BUFFER;
+        // The slice keeps the whole buffer from the pool, which what was read ahead may have made larger.
+        self.lent = READ_BUFFER.max(data.len());
         Body::full(data)
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Meter {
     input: Flow,
     output: Flow,
     /// The tick in which throwing away unread content began, or the peer closed its side.
-    other: u32,
+    pub(super) other: u32,
     /// The tick in which rates are looked at next; a peer that keeps us awake does not put it off.
     check: u32,
     waiting: Option<Need>,

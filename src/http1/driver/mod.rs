@@ -18,6 +18,7 @@ mod active;
 pub mod config;
 mod content;
 mod deadline;
+pub mod panic;
 mod respond;
 mod retire;
 
@@ -31,7 +32,7 @@ use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
-use crate::service::upgrade::{UpgradeFuture, Upgraded};
+use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,6 +76,8 @@ pub(crate) struct Link {
 enum Stage {
     Http(Http),
     Upgraded(UpgradeFuture),
+    /// The upgraded connection was handed to somebody else, who still has it.
+    Kept,
     Ended,
 }
 
@@ -83,6 +86,7 @@ impl std::fmt::Debug for Stage {
         f.write_str(match self {
             Self::Http(_) => "Http",
             Self::Upgraded(_) => "Upgraded",
+            Self::Kept => "Kept",
             Self::Ended => "Ended",
         })
     }
@@ -165,31 +169,48 @@ impl<P: Unpin> Future for Connection<P> {
                         worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
-                            match respond::guarded(|| {
-                                on_upgrade.run(Upgraded::new(http.io, read_ahead))
+                            match panic::guarded(|| {
+                                let place = Place::new(worker.clone(), me.link.slot.clone());
+                                on_upgrade.run(Upgraded::new(http.io, read_ahead, Some(place)))
                             }) {
                                 Ok(future) => me.stage = Stage::Upgraded(future),
-                                Err(_) => worker.counters.add(Counter::HandlerPanics),
+                                Err(payload) => me.link.count_panic(payload),
                             }
                         }
                     }
                 },
                 Stage::Upgraded(future) => {
-                    if me.link.shared.worker.phase() == Phase::Forced {
-                        me.link.shared.worker.counters.add(Counter::DrainForced);
+                    if me.link.must_end() {
                         me.stage = Stage::Ended;
                         continue;
                     }
-                    match respond::guarded(|| future.as_mut().poll(cx)) {
+                    match panic::guarded(|| future.as_mut().poll(cx)) {
                         Ok(Poll::Pending) => return Poll::Pending,
                         Ok(Poll::Ready(())) => {}
-                        Err(_) => me.link.shared.worker.counters.add(Counter::HandlerPanics),
+                        Err(payload) => me.link.count_panic(payload),
+                    }
+                    me.stage = Stage::Kept;
+                }
+                Stage::Kept => {
+                    if me.link.slot.is_kept() && !me.link.must_end() {
+                        return Poll::Pending;
                     }
                     me.stage = Stage::Ended;
                 }
                 Stage::Ended => return Poll::Ready(()),
             }
         }
+    }
+}
+
+impl Link {
+    /// Whether an upgraded connection has to end now, whatever it is doing.
+    fn must_end(&self) -> bool {
+        let forced = self.shared.worker.phase() == Phase::Forced;
+        if forced {
+            self.shared.worker.counters.add(Counter::DrainForced);
+        }
+        forced || self.slot.is_shed()
     }
 }
 
@@ -435,7 +456,7 @@ impl Active {
         let mut left = waiting;
         while left > 0 {
             let written = match self.out.as_one() {
-                Some(only) => io.poll_writev(cx, &[IoSlice::new(only)]),
+                Some(only) => io.poll_write_uncounted(cx, only),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let filled = self.out.slices(&mut slices);
@@ -450,7 +471,8 @@ impl Active {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    self.batch = HIGH_WATER;
+                    // One pause says little; a slow client pauses again and again.
+                    self.batch = HIGH_WATER.max(self.batch / 2);
                     self.stalled(link);
                     return Poll::Pending;
                 }

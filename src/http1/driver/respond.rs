@@ -3,6 +3,7 @@
 use crate::http1::connection::{Event, ResponseHead};
 use crate::http1::driver::active::{Active, Need, PIECE};
 use crate::http1::driver::config::Config;
+use crate::http1::driver::panic::guarded;
 use crate::http1::driver::{Link, counter_of};
 use crate::http1::encode::Stamp;
 use crate::http1::error::Error;
@@ -21,18 +22,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Method, StatusCode};
 use std::any::Any;
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Runs foreign code; a panic in it stays there.
-///
-/// Nothing that the code touched is used afterwards but through its own types, whose locks ignore
-/// poisoning: that is why asserting unwind safety is sound here.
-#[inline]
-pub(super) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(code))
-}
 
 impl Active {
     /// Calls the handler; its future is polled by [`run_handler`](Self::run_handler).
@@ -40,7 +31,7 @@ impl Active {
     pub(super) fn call(&mut self, request: Request, link: &Link) {
         match guarded(|| link.shared.service.call(request)) {
             Ok(handler) => self.handler = Some(handler),
-            Err(_) => self.panicked(link),
+            Err(payload) => self.panicked(payload, link),
         }
     }
 
@@ -69,7 +60,7 @@ impl Active {
                 self.parked = true;
                 self.touched = true;
             }
-            (Err(_), _) => self.panicked(link),
+            (Err(payload), _) => self.panicked(payload, link),
         }
     }
 
@@ -83,8 +74,8 @@ impl Active {
             Ok(Poll::Ready(mut response)) => {
                 let finished = self.handler.take();
                 // A value that the future captured may panic when it is dropped.
-                if guarded(|| drop(finished)).is_err() {
-                    link.shared.worker.counters.add(Counter::HandlerPanics);
+                if let Err(payload) = guarded(|| drop(finished)) {
+                    link.count_panic(payload);
                 }
                 if response.body().as_bytes().is_some() {
                     // A streamed response may still be made from the request's content.
@@ -98,10 +89,10 @@ impl Active {
                 Some(false) => Some(Need::Content),
                 None => Some(Need::Peer),
             },
-            Err(_) => {
+            Err(payload) => {
                 let panicked = self.handler.take();
                 let _ = guarded(|| drop(panicked));
-                self.panicked(link);
+                self.panicked(payload, link);
                 None
             }
         }
@@ -261,8 +252,8 @@ impl Active {
                     .is_ok()
             }
             Ok(Poll::Ready(Some(Err(_)))) => false,
-            Err(_) => {
-                link.shared.worker.counters.add(Counter::HandlerPanics);
+            Err(payload) => {
+                link.count_panic(payload);
                 false
             }
         };
@@ -322,8 +313,8 @@ impl Active {
     }
 
     /// A handler panicked: this request fails, nothing else does.
-    pub(super) fn panicked(&mut self, link: &Link) {
-        link.shared.worker.counters.add(Counter::HandlerPanics);
+    pub(super) fn panicked(&mut self, payload: Box<dyn Any + Send>, link: &Link) {
+        link.count_panic(payload);
         self.respond_plain(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal server error",
@@ -349,7 +340,8 @@ impl Active {
             return true;
         }
         match self.protocol.unread() {
-            Some(left) => left > config.drain_body + self.read.len() as u64,
+            // `discard` counts what is here already, too.
+            Some(left) => left > config.drain_body,
             // Nobody knows how much is still to come: what is not here whole ends the connection, and the
             // response says so (RFC 9112 §9.6).
             None if self.feed.as_ref().is_none_or(|feed| feed.is_abandoned()) => {

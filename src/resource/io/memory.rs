@@ -1,6 +1,6 @@
 //! An in-memory connection: two ends, a bounded buffer each way, half-close and reset.
 
-use crate::resource::io::Transport;
+use crate::resource::io::{Io, Transport};
 use bytes::{Buf, BytesMut};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -129,6 +129,12 @@ impl MemoryStream {
         half.buf.advance(len);
         half.writer.take().into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(len))
+    }
+}
+
+impl From<MemoryStream> for Io {
+    fn from(stream: MemoryStream) -> Self {
+        Self::Dyn(Box::new(stream))
     }
 }
 

@@ -25,17 +25,8 @@ macro_rules! socket {
                 pin!(self.read_buf(buf)).poll(cx)
             }
 
-            /// What is small fits nearly always: it is tried before anything is said to the scheduler. A
-            /// large write is often cut short, and `poll_write` then saves the next, failing system call.
-            #[inline(always)]
+            #[inline]
             fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-                if let [one] = bufs && one.len() <= SMALL_WRITE {
-                    match self.try_write(one) {
-                        Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                        written => return Poll::Ready(written),
-                    }
-                }
                 let written = match bufs {
                     [one] => Pin::new(self).poll_write(cx, one),
                     many => Pin::new(self).poll_write_vectored(cx, many),
@@ -65,6 +56,3 @@ macro_rules! socket {
 }
 
 socket!(TcpStream, UnixStream);
-
-/// What the kernel takes at once unless its buffer is nearly full.
-const SMALL_WRITE: usize = 16 * 1024;

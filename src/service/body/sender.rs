@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Waker;
 
-/// Feeds the body that [`Body::channel`] made. Dropping it ends the body well, unless the thread is
+/// Feeds the body that [`Body::channel`](super::Body::channel) made. Dropping it ends the body well, unless the thread is
 /// panicking: then the peer sees the body cut short.
 #[derive(Debug)]
 pub struct BodySender {

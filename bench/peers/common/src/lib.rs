@@ -57,6 +57,22 @@ pub fn listen(address: SocketAddr, reuse_port: bool) -> TcpListener {
     })
 }
 
+/// Accepts connections on `address`, each a task of its own, without Nagle's algorithm.
+pub async fn accept<F>(address: SocketAddr, serve: impl Fn(tokio::net::TcpStream) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = tokio::net::TcpListener::from_std(listen(address, false))
+        .expect("the listener is non-blocking");
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(serve(stream));
+    }
+}
+
 /// Runs `server` as a task of a multi-threaded tokio runtime of `workers` threads, not on the thread that blocks.
 pub fn run(workers: usize, server: impl Future<Output = ()> + Send + 'static) {
     block_on(workers, async move {

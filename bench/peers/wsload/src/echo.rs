@@ -16,6 +16,8 @@ pub struct Echo {
     pub depth: usize,
     pub seconds: f64,
     pub warm_up: f64,
+    /// So many messages in place of so many seconds; 0 is by time.
+    pub messages: u64,
     pub path: String,
 }
 
@@ -25,6 +27,8 @@ struct Connection {
     /// Bytes that are still to be written, and where in the ring of frames they begin.
     owed: usize,
     offset: usize,
+    /// Messages that it may still begin.
+    left: u64,
     /// Messages back since `sent`: a latency is that of DEPTH messages.
     back: usize,
     sent: Instant,
@@ -43,12 +47,18 @@ pub fn run(echo: &Echo) {
                 die("bytes after the handshake");
             }
             poll.add(&stream, at);
-            let owed = ring.len();
+            let connections = echo.connections as u64;
+            let share = match echo.messages {
+                0 => u64::MAX,
+                all => all / connections + u64::from((at as u64) < all % connections),
+            };
+            let first = (depth as u64).min(share);
             Connection {
                 stream,
                 walk: Walk::default(),
-                owed,
+                owed: first as usize * frame.len(),
                 offset: 0,
+                left: share - first,
                 back: 0,
                 sent: Instant::now(),
                 armed: false,
@@ -63,10 +73,18 @@ pub fn run(echo: &Echo) {
     let mut buffer = vec![0; 512 * 1024];
     let mut latencies: Vec<Duration> = Vec::with_capacity(LATENCIES);
     let mut count = 0;
-    let mut stretch = Stretch::new(echo.warm_up, echo.seconds);
+    let mut stretch = match echo.messages {
+        0 => Stretch::new(echo.warm_up, echo.seconds),
+        _ => Stretch::new(0.0, f64::INFINITY),
+    };
+    let mut quiet = 0;
     loop {
         let ready = poll.wait();
         let now = Instant::now();
+        quiet = if ready.is_empty() { quiet + 1 } else { 0 };
+        if quiet == QUIET {
+            die("nothing comes back");
+        }
         match stretch.tick(now) {
             Tick::Going => {}
             Tick::Started => {
@@ -89,13 +107,19 @@ pub fn run(echo: &Echo) {
                     }
                     connection.sent = now;
                 }
-                connection.owed += messages * frame.len();
+                let more = (messages as u64).min(connection.left);
+                connection.left -= more;
+                connection.owed += more as usize * frame.len();
             } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 die("a connection failed");
             }
             if connection.owed > 0 {
                 connection.pump(&poll, at, &ring);
             }
+        }
+        if echo.messages > 0 && count >= echo.messages {
+            println!("MARK end");
+            return stretch.report(now, count, &mut latencies, "");
         }
     }
 }
@@ -126,6 +150,9 @@ impl Connection {
         }
     }
 }
+
+/// So many empty waits of 100 ms are a fault.
+const QUIET: u32 = 300;
 
 /// How many latencies are kept.
 const LATENCIES: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! WebSocket load, and connections that only wait, from one thread.
 //!
-//!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [--path /ws]
-//!         every connection keeps DEPTH binary messages of SIZE bytes in flight
+//!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [-n MESSAGES] [--path /ws]
+//!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up
 //!     wsload fan PORT [-n SUBSCRIBERS] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber has it
 //!     wsload idle PORT [-n CONNECTIONS] [--path /ws | --http]
@@ -37,6 +37,7 @@ fn main() {
             depth: options.number("-d", 1),
             seconds: options.number("-t", 3.0),
             warm_up: options.number("-w", 0.5),
+            messages: options.number("-n", 0),
             path: options.text("--path", "/ws"),
         }),
         "fan" => fan::run(&fan::Fan {

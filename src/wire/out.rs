@@ -4,8 +4,9 @@ use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// A queue of octets for vectored writes. Heads, chunk sizes and small bodies are copied into one
-/// buffer; a body of [`SHARED_FROM`] octets or more is kept as the `Bytes` that it came as.
+/// A queue of octets for vectored writes. Heads, chunk sizes and small pieces of content are copied into
+/// one buffer; a piece of [`SHARED_FROM`] octets or more is kept as the `Bytes` that it came as. What was
+/// written is given up while more waits, so that a queue that is never quite empty does not grow.
 #[derive(Debug, Default)]
 pub struct Out {
     buf: Vec<u8>,
@@ -58,7 +59,7 @@ impl Out {
     }
 
     /// The octets that this queue keeps allocated, for the byte budget.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.buf.capacity() + self.shared_len + self.front_written
     }
 
@@ -102,7 +103,7 @@ impl Out {
             self.front_written += taken;
             count -= taken;
             if !piece.is_empty() {
-                return;
+                return self.reclaim();
             }
             self.shared.pop_front();
             self.front_written = 0;
@@ -111,13 +112,40 @@ impl Out {
         if self.at == self.buf.len() {
             self.buf.clear();
             self.at = 0;
+        } else {
+            self.reclaim();
         }
     }
 
-    /// Forgets everything and gives back what a large response made the buffer grow to.
-    pub(crate) fn reset(&mut self) {
+    /// Gives up what was written once that is the greater part: to move the rest costs less than it did to
+    /// write what stood before it.
+    #[inline(never)]
+    fn reclaim(&mut self) {
+        if self.at < KEPT || self.at <= self.buf.len() / 2 {
+            return;
+        }
+        self.buf.drain(..self.at);
+        for (before, _) in &mut self.shared {
+            *before -= self.at;
+        }
+        self.at = 0;
+        let enough = self.buf.len().max(KEPT);
+        if self.buf.capacity() > 4 * enough {
+            self.buf.shrink_to(2 * enough);
+        }
+    }
+
+    /// Forgets everything and gives back what something large made the buffer grow to.
+    pub fn reset(&mut self) {
+        self.reset_to(KEPT);
+    }
+
+    /// Forgets everything and keeps at most `kept` octets allocated.
+    pub(crate) fn reset_to(&mut self, kept: usize) {
         self.buf.clear();
-        self.buf.shrink_to(KEPT);
+        if self.buf.capacity() > kept {
+            self.buf.shrink_to(kept);
+        }
         self.at = 0;
         self.shared.clear();
         self.shared_len = 0;
@@ -138,8 +166,8 @@ impl Out {
 /// From this size on a piece is not copied: below it the copy costs less than another slice.
 pub const SHARED_FROM: usize = 4096;
 
-/// What the buffer may keep while it lies in the pool.
-const KEPT: usize = 16 * 1024;
+/// What the buffer may keep when nothing waits, and how much of it may have been written while more does.
+pub(crate) const KEPT: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +183,49 @@ mod tests {
             out.advance(written);
             assert_eq!(out.held(), held);
         }
+    }
+
+    /// What waits is never nothing, and what was written is not held for that.
+    #[test]
+    fn a_queue_that_is_never_empty_does_not_grow() {
+        let mut out = Out::default();
+        out.push(Bytes::from(vec![0; 2000]));
+        for _ in 0..50_000 {
+            out.push(Bytes::from(vec![0; 1000]));
+            out.advance(1000);
+            assert_eq!(out.len(), 2000);
+            assert!(out.held() <= 64 * 1024, "{}", out.held());
+        }
+        // Nor when large pieces stand between the small ones, one of which is being written.
+        let mut out = Out::default();
+        let (small, large) = (
+            Bytes::from_static(&[1; 1000]),
+            Bytes::from_static(&[2; 5000]),
+        );
+        out.push(large.clone());
+        out.advance(2500);
+        for _ in 0..5000 {
+            out.push(small.clone());
+            out.push(large.clone());
+            assert_eq!(out.to_vec(), [&large[..2500], &small, &large].concat());
+            out.advance(6000);
+            assert!(out.held() <= 80 * 1024, "{}", out.held());
+        }
+    }
+
+    /// What a backlog made the buffer grow to is given back before the queue is empty.
+    #[test]
+    fn a_backlog_is_given_back() {
+        let mut out = Out::default();
+        for _ in 0..1000 {
+            out.push(Bytes::from(vec![0; 1000]));
+        }
+        assert!(out.held() >= 1_000_000);
+        for _ in 0..999 {
+            out.advance(1000);
+        }
+        assert!(out.held() <= 64 * 1024, "{}", out.held());
+        assert_eq!(out.to_vec(), vec![0; 1000]);
     }
 
     /// Any cutting of the writes leaves the same octets in the same order.

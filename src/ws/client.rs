@@ -1,0 +1,320 @@
+//! The WebSocket client (RFC 6455 §4.1).
+//!
+//! ```text
+//!   url --> address --> TCP, Unix, or any transport --> request --> answer (head, or the refusal's content)
+//!                                                                     |
+//!                                     WebSocket + its keeper's task <-+  handshake::client confirms it
+//! ```
+//!
+//! A server's sockets are driven by their connections; a client's has a small task of its own, the keeper,
+//! spawned on the runtime that connects. Receiving and sending happen in the caller's task, without a detour:
+//! [`send`](WebSocket::send) writes before it returns, as far as the transport takes it. The keeper sleeps
+//! until a deadline or until it is needed: it sends pings, ends silent and stalled connections, writes what
+//! the transport did not take at once, answers pings and Close frames when nobody receives, and closes with
+//! 1000 once every half was dropped.
+
+mod address;
+mod answer;
+mod error;
+mod random;
+
+pub use self::error::{ConnectError, Refused};
+
+use crate::resource::io::Io;
+use crate::service::headers::Headers;
+use crate::wire::grammar;
+use crate::ws::client::address::Address;
+use crate::ws::connection::Connection;
+use crate::ws::deflate;
+use crate::ws::handshake::client::Request;
+use crate::ws::mask::MaskingKey;
+use crate::ws::socket::WebSocket;
+use crate::ws::socket::config::Config;
+use bytes::BytesMut;
+use http::{HeaderName, HeaderValue, StatusCode};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// What a client asks for and how long it waits; connects as often as it is told to.
+///
+/// ```no_run
+/// use wireline::ws::client::{Client, ConnectError};
+///
+/// async fn hello() -> Result<(), ConnectError> {
+///     let client = Client::new().header("authorization", "Bearer 5a1e").protocols(["chat"]);
+///     let mut socket = client.connect("ws://localhost:8000/rooms/1?since=5").await?;
+///     let _ = socket.send("Hello!").await;
+///     while let Some(Ok(message)) = socket.recv().await {
+///         println!("{message:?}");
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    fields: Vec<(HeaderName, HeaderValue)>,
+    /// The first field or subprotocol that cannot be sent.
+    unfit: Option<String>,
+    protocols: Vec<String>,
+    deflate: Option<deflate::Config>,
+    config: Arc<Config>,
+    connect_timeout: Duration,
+    handshake_timeout: Duration,
+}
+
+/// Opens a WebSocket with the defaults, as [`Client::connect`].
+///
+/// # Errors
+///
+/// As there.
+pub async fn connect(url: &str) -> Result<WebSocket, ConnectError> {
+    Client::new().connect(url).await
+}
+
+impl Client {
+    /// A client that offers nothing and waits 10 s for a connection and 10 s for the answer.
+    pub fn new() -> Self {
+        Self {
+            fields: Vec::new(),
+            unfit: None,
+            protocols: Vec::new(),
+            deflate: None,
+            config: Arc::new(Config::default()),
+            connect_timeout: TIMEOUT,
+            handshake_timeout: TIMEOUT,
+        }
+    }
+
+    /// Adds a field line to the request: Origin, Authorization, Cookie, or Host in place of the URL's. The
+    /// fields of the handshake itself, and of content, are not the caller's; one that cannot be sent makes
+    /// connecting fail with [`ConnectError::Field`].
+    #[must_use]
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(value)) if !is_ours(&name) => self.fields.push((name, value)),
+            (Ok(name), _) => self.refuse(name.as_str()),
+            (Err(_), _) => self.refuse("a field name that is no token"),
+        }
+        self
+    }
+
+    /// Offers subprotocols, the preferred one first. One that is no token, or repeated, makes connecting
+    /// fail with [`ConnectError::Field`].
+    #[must_use]
+    pub fn protocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        for name in names.into_iter().map(Into::into) {
+            let is_token = !name.is_empty() && name.bytes().all(grammar::is_token);
+            if !is_token || self.protocols.contains(&name) {
+                self.refuse("sec-websocket-protocol");
+            } else {
+                self.protocols.push(name);
+            }
+        }
+        self
+    }
+
+    /// Offers permessage-deflate. Default no.
+    #[must_use]
+    pub fn deflate(mut self, config: deflate::Config) -> Self {
+        self.deflate = Some(config);
+        self
+    }
+
+    /// Limits, deadlines and queues of the sockets.
+    #[must_use]
+    pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
+        self.config = config.into();
+        self
+    }
+
+    /// How long resolving the name and connecting may take. Default 10 s.
+    #[must_use]
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long the opening handshake may take once there is a connection. Default 10 s.
+    #[must_use]
+    pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.handshake_timeout = limit;
+        self
+    }
+
+    /// Opens a WebSocket at `ws://host:port/path?query`, over TCP. The port is 80 when there is none.
+    ///
+    /// Redirects are not followed; they are answers that refuse. Dropping the future drops the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]; a `wss` URL is refused with [`ConnectError::Tls`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and I/O enabled.
+    pub async fn connect(&self, url: &str) -> Result<WebSocket, ConnectError> {
+        let address = Address::read(url)?;
+        let connecting = async {
+            let stream = TcpStream::connect((address.host(), address.port())).await?;
+            // A small message must not wait for the acknowledgement of the one before.
+            stream.set_nodelay(true)?;
+            Ok::<_, std::io::Error>(stream)
+        };
+        let stream = timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(|_| ConnectError::ConnectTimeout)??;
+        self.open(stream.into(), &address).await
+    }
+
+    /// Opens a WebSocket over a Unix domain socket at `path`; the URL says the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub async fn connect_unix(
+        &self,
+        path: impl AsRef<Path>,
+        url: &str,
+    ) -> Result<WebSocket, ConnectError> {
+        let address = Address::read(url)?;
+        let stream = timeout(self.connect_timeout, UnixStream::connect(path))
+            .await
+            .map_err(|_| ConnectError::ConnectTimeout)??;
+        self.open(stream.into(), &address).await
+    }
+
+    /// Opens a WebSocket over a transport that is connected already: a tunnel, or one in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
+    pub async fn connect_over(
+        &self,
+        io: impl Into<Io>,
+        url: &str,
+    ) -> Result<WebSocket, ConnectError> {
+        self.open(io.into(), &Address::read(url)?).await
+    }
+
+    async fn open(&self, mut io: Io, address: &Address) -> Result<WebSocket, ConnectError> {
+        if let Some(what) = &self.unfit {
+            return Err(ConnectError::Field(what.clone()));
+        }
+        let request = Request::new(random::take()?).protocols(self.protocols.iter().cloned());
+        let deflate = self.deflate.iter().cloned();
+        let request = deflate.fold(request, Request::deflate);
+        let deadline = Instant::now() + self.handshake_timeout;
+        let mut buf = BytesMut::with_capacity(READ);
+        let head = timeout_at(deadline, async {
+            io.write_all(&self.encode(&request, address)).await?;
+            io.flush().await?;
+            answer::head(&mut io, &mut buf).await
+        })
+        .await
+        .map_err(|_| ConnectError::HandshakeTimeout)??;
+
+        if head.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let mut content = Vec::new();
+            // What has come until then is better than nothing.
+            let _ = timeout_at(
+                deadline,
+                answer::content(&mut io, &head, &mut buf, &mut content),
+            )
+            .await;
+            return Err(ConnectError::Refused(Box::new(Refused {
+                status: head.status(),
+                headers: headers(&head),
+                content: content.into(),
+            })));
+        }
+        let fields = head.fields().map(|line| (line.name(), line.value()));
+        let opened = request.confirm(head.status(), fields)?;
+        let keys = Box::new(|| MaskingKey::new(random::key()));
+        Ok(WebSocket::keep(
+            io,
+            &buf,
+            Connection::client(keys, opened.deflate.as_ref()),
+            opened.protocol,
+            self.config.clone(),
+        ))
+    }
+
+    fn encode(&self, request: &Request, address: &Address) -> Vec<u8> {
+        let mut head = format!("GET {} HTTP/1.1\r\n", address.target()).into_bytes();
+        let mut line = |name: &str, value: &[u8]| {
+            head.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
+        };
+        if !self
+            .fields
+            .iter()
+            .any(|(name, _)| name == http::header::HOST)
+        {
+            line("host", address.authority().as_bytes());
+        }
+        for (name, value) in request.fields() {
+            line(name, value.as_bytes());
+        }
+        for (name, value) in &self.fields {
+            line(name.as_str(), value.as_bytes());
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    fn refuse(&mut self, what: &str) {
+        self.unfit.get_or_insert_with(|| what.to_owned());
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn headers(head: &answer::Head) -> Headers {
+    let mut headers = Headers::new();
+    for line in head.fields() {
+        let name = HeaderName::from_bytes(line.name());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line.value())) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// Whether the handshake decides about this field, or the request has nothing to frame with it.
+fn is_ours(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "upgrade"
+            | "content-length"
+            | "transfer-encoding"
+            | "te"
+            | "trailer"
+            | "expect"
+    ) || (name.as_str()).starts_with("sec-websocket-")
+}
+
+/// The default of both deadlines.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Room for an answer as it usually is.
+const READ: usize = 1024;

@@ -1,0 +1,92 @@
+//! Why a WebSocket was not opened.
+
+use crate::service::headers::Headers;
+use crate::ws::handshake::client::Mismatch;
+use bytes::Bytes;
+use http::StatusCode;
+use std::fmt;
+use std::io;
+
+/// Why a WebSocket was not opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL is not one of a WebSocket, with the reason (RFC 6455 §3).
+    Url(&'static str),
+    /// The URL is of the scheme `wss`: TLS is not built in.
+    Tls,
+    /// This field, or subprotocol, cannot be sent, or is not the caller's to send.
+    Field(String),
+    /// The transport failed, or ended before the answer was whole; or the system has no random octets.
+    Io(io::Error),
+    /// There was no connection in time.
+    ConnectTimeout,
+    /// There was no whole answer in time.
+    HandshakeTimeout,
+    /// What came is no answer in HTTP/1.1 (RFC 9112), with the reason.
+    Malformed(&'static str),
+    /// The server answered with another status than 101.
+    Refused(Box<Refused>),
+    /// The answer does not fit the request: the connection was failed.
+    Mismatch(Mismatch),
+}
+
+/// An answer in HTTP that opens no WebSocket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The status.
+    pub status: StatusCode,
+    /// The header section: where Location or Retry-After stand.
+    pub headers: Headers,
+    /// The first octets of the content, at most 4 KiB of it.
+    pub content: Bytes,
+}
+
+impl ConnectError {
+    /// The status of an answer that refused.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(refused) => Some(refused.status),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(reason) => write!(f, "not a URL of a WebSocket: {reason}"),
+            Self::Tls => f.write_str("wss needs TLS, which is not built in"),
+            Self::Field(name) => write!(f, "cannot be sent with the request: {name}"),
+            Self::Io(error) => error.fmt(f),
+            Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::HandshakeTimeout => f.write_str("no answer in time"),
+            Self::Malformed(reason) => write!(f, "malformed answer: {reason}"),
+            Self::Refused(refused) => write!(f, "the server answered {}", refused.status),
+            Self::Mismatch(mismatch) => mismatch.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Mismatch(mismatch) => Some(mismatch),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Mismatch> for ConnectError {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch)
+    }
+}

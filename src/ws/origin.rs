@@ -1,0 +1,147 @@
+//! Who may open a WebSocket from a page (RFC 6455 §10.2).
+//!
+//! A browser sends cookies, and the Authorization that it knows, with an upgrade from any page, and no CORS
+//! check stands before it, so a foreign page could act as its visitor. What is not a browser sends no Origin and can forge one: the check
+//! protects visitors, not the server.
+
+/// Which origins may open a WebSocket. A request without Origin does not come from a page and is always
+/// allowed.
+///
+/// ```
+/// use wireline::ws::origin::Policy;
+///
+/// let policy = Policy::default();
+/// let (own, foreign) = (Some(&b"https://a.example"[..]), Some(&b"https://b.example"[..]));
+/// assert!(policy.allows(own, Some(b"a.example"), true));
+/// assert!(!policy.allows(foreign, Some(b"a.example"), true));
+/// assert!(policy.allows(foreign, Some(b"a.example"), false), "nothing to abuse");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// A foreign origin is refused when the request carries cookies or Authorization.
+    #[default]
+    ForeignWithoutCookies,
+    /// A foreign origin is refused.
+    SameOrigin,
+    /// These origins, as browsers write them (`https://app.example:8443`), and no others.
+    List(Vec<String>),
+    /// Every origin: for services without any credentials that a browser adds by itself.
+    Any,
+}
+
+impl Policy {
+    /// These origins, as browsers write them, and no others.
+    pub fn list<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
+        Self::List(origins.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether a request with this Origin and Host is allowed; `credentials` are cookies or Authorization.
+    pub fn allows(&self, origin: Option<&[u8]>, host: Option<&[u8]>, credentials: bool) -> bool {
+        let Some(origin) = origin else {
+            return true;
+        };
+        match self {
+            Self::ForeignWithoutCookies => !credentials || is_own(origin, host),
+            Self::SameOrigin => is_own(origin, host),
+            Self::List(list) => list
+                .iter()
+                .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin)),
+            Self::Any => true,
+        }
+    }
+}
+
+/// Host and port are compared, not the scheme: TLS may end at a proxy. A port that Host does not name is
+/// the default one of the origin's scheme.
+fn is_own(origin: &[u8], host: Option<&[u8]>) -> bool {
+    let (Some(host), Some((authority, default))) = (host, authority(origin)) else {
+        return false;
+    };
+    let (origin_name, origin_port) = split_port(authority);
+    let (host_name, host_port) = split_port(host);
+    !origin_name.is_empty()
+        && origin_name.eq_ignore_ascii_case(host_name)
+        && origin_port.unwrap_or(default) == host_port.unwrap_or(default)
+}
+
+/// What stands behind the scheme, and the scheme's port; `None` for `null` and for anything that no page
+/// of the web has.
+fn authority(origin: &[u8]) -> Option<(&[u8], &[u8])> {
+    for (scheme, port) in [(&b"http://"[..], &b"80"[..]), (b"https://", b"443")] {
+        if let Some((start, authority)) = origin.split_at_checked(scheme.len())
+            && start.eq_ignore_ascii_case(scheme)
+            && !authority.iter().any(|octet| b"/@?#".contains(octet))
+        {
+            return Some((authority, port));
+        }
+    }
+    None
+}
+
+/// Name and port; a bracketed address keeps its brackets, an empty port is none.
+fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let colon = authority
+        .iter()
+        .rposition(|octet| *octet == b':')
+        .filter(|colon| !authority[*colon..].contains(&b']'));
+    match colon {
+        Some(colon) => (
+            &authority[..colon],
+            Some(&authority[colon + 1..]).filter(|port| !port.is_empty()),
+        ),
+        None => (authority, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_decide() {
+        for (origin, host, own) in [
+            ("http://good.com", "good.com", true),
+            ("https://good.com", "good.com", true),
+            ("https://GOOD.com", "Good.Com", true),
+            ("http://good.com:80", "good.com", true),
+            ("https://good.com", "good.com:443", true),
+            ("https://good.com:8443", "good.com:8443", true),
+            ("http://[::1]:8000", "[::1]:8000", true),
+            ("http://[::1]", "[::1]", true),
+            ("http://good.com:", "good.com", true),
+            ("http://good.com.evil.com", "good.com", false),
+            ("http://evil.com", "good.com", false),
+            ("http://good.com:8080", "good.com", false),
+            ("http://good.com", "good.com:8080", false),
+            ("https://good.com", "good.com:80", false),
+            ("http://good.com@evil.com", "evil.com", false),
+            ("http://good.com/", "good.com", false),
+            ("null", "good.com", false),
+            ("file://", "", false),
+            ("http://", "", false),
+            ("", "good.com", false),
+            ("good.com", "good.com", false),
+        ] {
+            let (origin, host) = (Some(origin.as_bytes()), Some(host.as_bytes()));
+            assert_eq!(
+                Policy::SameOrigin.allows(origin, host, false),
+                own,
+                "{origin:?}"
+            );
+            assert_eq!(
+                Policy::default().allows(origin, host, true),
+                own,
+                "{origin:?}"
+            );
+            assert!(Policy::default().allows(origin, host, false));
+            assert!(Policy::Any.allows(origin, host, true));
+        }
+        assert!(Policy::SameOrigin.allows(None, Some(b"good.com"), true));
+        assert!(!Policy::SameOrigin.allows(Some(b"http://good.com"), None, true));
+        let list = Policy::list(["https://app.example"]);
+        assert!(list.allows(Some(b"https://APP.example"), None, true));
+        assert!(!list.allows(Some(b"http://app.example"), None, false));
+        assert!(!list.allows(Some(b"null"), None, false));
+    }
+}

@@ -1,0 +1,120 @@
+//! What has to be true before a WebSocket is opened.
+
+use crate::service::handler::{FromRequestParts, RouteCheck};
+use crate::service::request::Parts;
+use crate::service::response::{IntoResponse, Response};
+use crate::ws::route::{WebSocketHandler, WebSocketUpgrade};
+use std::marker::PhantomData;
+
+/// `handler`, for requests that `guard` lets pass: an async function of up to eight extractors whose error
+/// is the answer, in HTTP, in place of the upgrade.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::Router;
+/// use wireline::ws::route::guard::guarded;
+/// use wireline::ws::route::token::Token;
+/// use wireline::ws::socket::WebSocket;
+///
+/// async fn members_only(Token(token): Token) -> Result<(), StatusCode> {
+///     (token == "open-sesame").then_some(()).ok_or(StatusCode::FORBIDDEN)
+/// }
+///
+/// async fn chat(mut socket: WebSocket) {
+///     while socket.recv_msg().await.is_some() {}
+/// }
+///
+/// assert!(Router::new().websocket("/chat", guarded(members_only, chat)).build().is_ok());
+/// ```
+pub const fn guarded<G, H>(guard: G, handler: H) -> Guarded<G, H> {
+    Guarded { guard, handler }
+}
+
+/// See [`guarded`].
+#[derive(Clone, Debug)]
+pub struct Guarded<G, H> {
+    guard: G,
+    handler: H,
+}
+
+/// A function that judges a request.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a guard",
+    note = "it is an async function of at most 8 extractors that do not take the body, and returns a `Result<(), _>` whose error is a response"
+)]
+pub trait Guard<Args>: Clone + Send + Sync + 'static {
+    /// Judges.
+    ///
+    /// # Errors
+    ///
+    /// The answer.
+    fn judge(self, parts: &mut Parts) -> impl Future<Output = Result<(), Response>> + Send;
+
+    /// As [`Handler::check`](crate::service::handler::Handler::check).
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    fn check(route: &RouteCheck<'_>) -> Result<(), String>;
+}
+
+macro_rules! guard {
+    ($($part:ident)*) => {
+        impl<Fun, Fut, Refusal, $($part,)*> Guard<($($part,)*)> for Fun
+        where
+            Fun: Fn($($part,)*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = Result<(), Refusal>> + Send + 'static,
+            Refusal: IntoResponse,
+            $($part: FromRequestParts + 'static,)*
+        {
+            #[allow(non_snake_case, unused_variables, reason = "one macro for every number of arguments")]
+            async fn judge(self, parts: &mut Parts) -> Result<(), Response> {
+                $(let $part = match $part::from_request_parts(parts).await {
+                    Ok(value) => value,
+                    Err(rejection) => return Err(rejection.into_response()),
+                };)*
+                self($($part,)*).await.map_err(IntoResponse::into_response)
+            }
+
+            #[allow(unused_variables, reason = "a guard without arguments asks nothing")]
+            fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+                $($part::check(route)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+guard!();
+guard!(A);
+guard!(A B);
+guard!(A B C);
+guard!(A B C D);
+guard!(A B C D E);
+guard!(A B C D E F);
+guard!(A B C D E F G);
+guard!(A B C D E F G H);
+
+/// Marks handlers with a guard.
+#[derive(Debug)]
+pub struct ViaGuard<GuardArgs, Args>(PhantomData<fn() -> (GuardArgs, Args)>);
+
+impl<G, H, GuardArgs, Args> WebSocketHandler<ViaGuard<GuardArgs, Args>> for Guarded<G, H>
+where
+    G: Guard<GuardArgs>,
+    H: WebSocketHandler<Args>,
+    GuardArgs: 'static,
+    Args: 'static,
+{
+    async fn open(self, mut parts: Parts, upgrade: WebSocketUpgrade) -> Response {
+        match self.guard.judge(&mut parts).await {
+            Ok(()) => self.handler.open(parts, upgrade).await,
+            Err(answer) => answer,
+        }
+    }
+
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        G::check(route)?;
+        H::check(route)
+    }
+}

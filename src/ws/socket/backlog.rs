@@ -1,0 +1,225 @@
+//! What waits in a socket and is not framed yet, who waits for it to leave, and what else most sockets never have:
+//! they hold a pointer.
+
+use crate::ws::close::CloseFrame;
+use crate::ws::connection::Event;
+use crate::ws::error::Error;
+use crate::ws::message::Message;
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
+/// Messages, a Close and wakers that wait.
+#[derive(Debug, Default)]
+pub(super) struct Backlog(Option<Box<Waiting>>);
+
+/// Kept apart, so that a socket with nothing to do is small.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    messages: VecDeque<Message>,
+    octets: usize,
+    dropped: u64,
+    /// Whom to wake when something was written.
+    writers: Vec<Waker>,
+    /// Whom to wake when a message in parts has ended, or a drain begins: a write changes nothing for them.
+    parked: Vec<Waker>,
+    /// Whoever waits for a message in another task than the one that writes.
+    reader: Option<Waker>,
+    /// A Close is to be sent once the lent batch is back.
+    close: Option<Option<CloseFrame>>,
+    /// What was received while the handler did something else, and what it counts.
+    ahead: VecDeque<Result<Event, Error>>,
+    ahead_octets: usize,
+    /// Nothing more of a message is read until others have let go of what they hold.
+    pub(super) paused: bool,
+    /// What the peer's Close said.
+    pub(super) received: Option<CloseFrame>,
+    /// The message that is put together of its parts.
+    pub(super) parts: BytesMut,
+    /// Whether a part was handed on and the last one was not.
+    pub(super) inside_parts: bool,
+}
+
+impl Backlog {
+    /// Whether no message waits.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|waiting| waiting.messages.is_empty())
+    }
+
+    /// What the messages that wait count.
+    #[inline]
+    pub(super) fn octets(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.octets)
+    }
+
+    /// The messages that were dropped for want of room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.as_ref().map_or(0, |waiting| waiting.dropped)
+    }
+
+    pub(super) fn push(&mut self, message: Message) {
+        let waiting = self.waiting();
+        waiting.octets += weight(&message);
+        waiting.messages.push_back(message);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Message> {
+        let waiting = self.0.as_mut()?;
+        let message = waiting.messages.pop_front()?;
+        waiting.octets -= weight(&message);
+        Some(message)
+    }
+
+    pub(super) fn count_dropped(&mut self) {
+        self.waiting().dropped += 1;
+    }
+
+    /// Forgets the messages.
+    pub(super) fn clear(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            waiting.messages = VecDeque::new();
+            waiting.octets = 0;
+        }
+    }
+
+    /// A Close is to be sent once the lent batch is back.
+    pub(super) fn close_after(&mut self, close: Option<CloseFrame>) {
+        self.waiting().close = Some(close);
+    }
+
+    #[inline]
+    pub(super) fn take_close(&mut self) -> Option<Option<CloseFrame>> {
+        self.0.as_mut()?.close.take()
+    }
+
+    /// Waits until something was written.
+    pub(super) fn wait(&mut self, cx: &Context<'_>) {
+        remember(&mut self.waiting().writers, cx);
+    }
+
+    /// Wakes who waits until something was written.
+    #[inline]
+    pub(super) fn wake(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            wake_all(&mut waiting.writers);
+        }
+    }
+
+    /// Waits until a message in parts has ended, or a drain begins.
+    pub(super) fn park(&mut self, cx: &Context<'_>) {
+        remember(&mut self.waiting().parked, cx);
+    }
+
+    /// Wakes who is parked.
+    pub(super) fn wake_parked(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            wake_all(&mut waiting.parked);
+        }
+    }
+
+    /// Waits for a message in another task than the one that writes: the end may come from there.
+    pub(super) fn read(&mut self, cx: &Context<'_>) {
+        match &mut self.waiting().reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// What was received ahead counts so much.
+    pub(super) fn ahead_octets(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.ahead_octets)
+    }
+
+    /// Keeps what was received ahead.
+    pub(super) fn push_ahead(&mut self, event: Result<Event, Error>) {
+        let waiting = self.waiting();
+        waiting.ahead_octets += ahead_weight(&event);
+        waiting.ahead.push_back(event);
+    }
+
+    /// The oldest that was received ahead.
+    #[inline]
+    pub(super) fn take_ahead(&mut self) -> Option<Result<Event, Error>> {
+        let waiting = self.0.as_mut()?;
+        let event = waiting.ahead.pop_front()?;
+        waiting.ahead_octets -= ahead_weight(&event);
+        Some(event)
+    }
+
+    /// Forgets what was received ahead.
+    pub(super) fn clear_ahead(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            waiting.ahead = VecDeque::new();
+            waiting.ahead_octets = 0;
+        }
+    }
+
+    /// The octets that are held here, for the byte budget.
+    pub(super) fn held(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| {
+            waiting.octets + waiting.ahead_octets + waiting.parts.capacity()
+        })
+    }
+
+    /// Whether reading was paused, which is over.
+    pub(super) fn take_paused(&mut self) -> bool {
+        self.0
+            .as_mut()
+            .is_some_and(|waiting| std::mem::take(&mut waiting.paused))
+    }
+
+    /// Wakes everybody.
+    pub(super) fn wake_all(&mut self) {
+        self.wake();
+        self.wake_parked();
+        self.wake_reader();
+    }
+
+    /// Wakes whoever waits for a message in another task.
+    pub(super) fn wake_reader(&mut self) {
+        let reader = self.0.as_mut().and_then(|waiting| waiting.reader.take());
+        reader.into_iter().for_each(Waker::wake);
+    }
+
+    /// What the peer's Close said.
+    pub(super) fn received(&self) -> Option<&CloseFrame> {
+        self.0.as_ref()?.received.as_ref()
+    }
+
+    /// Makes what most sockets never have.
+    pub(super) fn waiting(&mut self) -> &mut Waiting {
+        self.0.get_or_insert_default()
+    }
+}
+
+fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
+    }
+}
+
+fn wake_all(wakers: &mut Vec<Waker>) {
+    if !wakers.is_empty() {
+        std::mem::take(wakers).into_iter().for_each(Waker::wake);
+    }
+}
+
+fn ahead_weight(event: &Result<Event, Error>) -> usize {
+    OVERHEAD
+        + match event {
+            Ok(Event::Message(message)) => message.as_bytes().len(),
+            Ok(Event::Fragment(part)) => part.data.len(),
+            Err(_) => 0,
+        }
+}
+
+/// What a message counts while it waits.
+pub(super) fn weight(message: &Message) -> usize {
+    message.as_bytes().len() + OVERHEAD
+}
+
+/// What a message costs beside its payload.
+pub(super) const OVERHEAD: usize = 64;

@@ -1,0 +1,564 @@
+//! What the halves of a socket share: the transport, the protocol and the queues, behind one lock.
+
+mod rare;
+mod time;
+
+use crate::resource::counters::Counter;
+use crate::resource::io::{Gone, Io, Transport};
+use crate::resource::pool::wide::WIDE;
+use crate::resource::pool::{self, READ_BUFFER};
+use crate::ws::close::CloseFrame;
+use crate::ws::connection::{Connection, Event};
+use crate::ws::error::SendError;
+use crate::ws::frame::Opcode;
+use crate::ws::limits::Limits;
+use crate::ws::message::{Message, Text};
+use crate::ws::prepared::Prepared;
+use crate::ws::socket::backlog::{Backlog, weight};
+use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::core::time::Timing;
+use crate::ws::socket::home::Home;
+use crate::ws::socket::live::{Live, give_out};
+use crate::ws::socket::{Sent, SocketError};
+use crate::ws::state::State;
+use bytes::BytesMut;
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+/// What every half holds.
+#[derive(Debug)]
+pub(super) struct Shared {
+    core: Mutex<Core>,
+    /// Whether the task that writes is running the handler, and will write when it has.
+    pub(super) polling: AtomicBool,
+    /// The sending halves there are.
+    pub(super) senders: AtomicU32,
+    pub(super) config: Arc<Config>,
+    /// The subprotocol that was agreed on.
+    pub(super) protocol: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    io: Io,
+    /// Absent while a batch is lent: what is sent meanwhile waits in `backlog`.
+    live: Option<Box<Live>>,
+    /// What is not framed yet, and what else most sockets never have.
+    pub(super) backlog: Backlog,
+    pub(super) home: Home,
+    /// Whether a server's task writes what is queued; a client's socket writes at once.
+    pub(super) driven: bool,
+    /// Nothing is read or written any more.
+    pub(super) ended: bool,
+    /// Nobody receives: whoever writes reads as well, and throws away.
+    pub(super) deaf: bool,
+    /// A message is being sent in parts: others wait.
+    pub(super) streaming: bool,
+    /// Whoever receives waited for the peer when he was last polled: nobody else has to read.
+    pub(super) asked: bool,
+    /// The last read took all that there was.
+    drained: bool,
+    /// What was received since others had their turn, in 512 octets.
+    spent: u8,
+    /// The read buffer was borrowed as a wide one.
+    wide: bool,
+    timing: Timing,
+}
+
+impl Shared {
+    pub(super) fn new(
+        io: Io,
+        read_ahead: &[u8],
+        home: Home,
+        mut connection: Connection,
+        config: Arc<Config>,
+        protocol: Option<Box<str>>,
+    ) -> Arc<Self> {
+        if config.fragments {
+            connection = connection.with_fragments();
+        }
+        let timing = Timing {
+            heard: home.now(),
+            ..Timing::default()
+        };
+        home.count(Counter::WebSocketsOpened);
+        let live = Live {
+            connection,
+            read: if read_ahead.is_empty() {
+                BytesMut::new()
+            } else {
+                BytesMut::from(read_ahead)
+            },
+            out: None,
+        };
+        Arc::new(Self {
+            core: Mutex::new(Core {
+                io,
+                live: Some(Box::new(live)),
+                backlog: Backlog::default(),
+                driven: matches!(home, Home::Served(_)),
+                home,
+                ended: false,
+                deaf: false,
+                streaming: false,
+                asked: false,
+                drained: true,
+                spent: 0,
+                wide: false,
+                timing,
+            }),
+            polling: AtomicBool::new(false),
+            senders: AtomicU32::new(1),
+            config,
+            protocol,
+        })
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After something was queued: whoever writes learns of it.
+    #[inline]
+    pub(super) fn written_by_others(&self, core: MutexGuard<'_, Core>) {
+        // Under the lock, which the task that writes takes after it has cleared the flag.
+        if self.polling.load(Ordering::Relaxed) {
+            return;
+        }
+        core.home.wake();
+    }
+}
+
+impl Core {
+    /// Where the connection stands; while it is lent, it is open.
+    pub(super) fn state(&self) -> State {
+        self.live
+            .as_ref()
+            .map_or(State::Open, |live| live.connection.state())
+    }
+
+    /// The octets that wait to be written.
+    pub(super) fn buffered(&self) -> usize {
+        let out = self.live.as_ref().and_then(|live| live.out.as_ref());
+        self.backlog.octets() + out.map_or(0, |out| out.len())
+    }
+
+    /// Frames the message, or lets it wait, or says what became of it. `Ok(None)` leaves the message with
+    /// the caller, who has to wait, or to do without if he cannot.
+    pub(super) fn push(
+        &mut self,
+        message: &mut Option<Message>,
+        config: &Config,
+        can_wait: bool,
+    ) -> Result<Option<Sent>, SocketError> {
+        let Some(payload) = message.as_ref() else {
+            return Ok(Some(Sent::Queued));
+        };
+        if self.ended || !self.state().is_open() {
+            return Err(SocketError::Closed);
+        }
+        let data = matches!(payload, Message::Text(_) | Message::Binary(_));
+        let len = weight(payload);
+        let waiting = self.buffered();
+        if !data && waiting > config.queue.saturating_add(CONTROL_ROOM) {
+            return Ok(None);
+        }
+        if data && waiting > 0 && waiting + len > config.queue {
+            match config.overflow {
+                Overflow::Wait => return Ok(None),
+                Overflow::Close if can_wait => return Ok(None),
+                Overflow::DropNewest => {
+                    self.count_dropped();
+                    *message = None;
+                    return Ok(Some(Sent::Dropped));
+                }
+                Overflow::DropOldest => self.drop_oldest(waiting + len - config.queue),
+                Overflow::Close => return self.overflow(config).map(Some),
+            }
+        }
+        let Some(payload) = message.take() else {
+            return Ok(Some(Sent::Queued));
+        };
+        match &mut self.live {
+            Some(live)
+                if !data
+                    || (self.backlog.is_empty() && live.waiting() < FRAMED && !self.streaming) =>
+            {
+                // A control frame overtakes the messages that are not framed yet.
+                live.send(payload)?;
+            }
+            _ => self.backlog.push(payload),
+        }
+        Ok(Some(Sent::Queued))
+    }
+
+    /// Begins the closing handshake, behind everything that waits.
+    pub(super) fn close(&mut self, close: Option<CloseFrame>) {
+        let close = close.map(CloseFrame::fitted);
+        if self.live.is_none() {
+            self.backlog.close_after(close);
+            return;
+        }
+        self.frame_all();
+        if let Some(live) = &mut self.live {
+            let (connection, out) = live.parts();
+            let _ = connection.send_close(close.as_ref(), out);
+        }
+    }
+
+    fn frame_all(&mut self) {
+        if let Some(live) = self.live.as_mut().filter(|_| !self.streaming) {
+            while let Some(message) = self.backlog.pop() {
+                let _ = live.send(message);
+            }
+        }
+    }
+
+    /// Counts what was received: a message, and a read, as 512 octets at the least.
+    #[inline]
+    pub(super) fn spend(&mut self, octets: usize) {
+        let spent = usize::from(self.spent) + 1 + octets / SPENT;
+        self.spent = u8::try_from(spent).unwrap_or(u8::MAX);
+    }
+
+    /// Whether others have their turn now: whoever receives goes on when he is woken, which he is at once.
+    #[inline]
+    pub(super) fn yields(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.spent < u8::MAX {
+            return false;
+        }
+        self.spent = 0;
+        end_turn(cx);
+        true
+    }
+
+    /// Takes the protocol out for a batch.
+    pub(super) fn lend(&mut self) -> Option<Box<Live>> {
+        self.live.take()
+    }
+
+    /// Takes it back.
+    pub(super) fn give_back(&mut self, live: Box<Live>) {
+        self.live = Some(live);
+        if let Some(close) = self.backlog.take_close() {
+            self.close(close);
+        }
+    }
+
+    /// The protocol, when it is here.
+    pub(super) fn live(&mut self) -> Option<&mut Live> {
+        self.live.as_deref_mut()
+    }
+
+    /// Whether the next message has to be read first: the buffer is empty and the peer may still send.
+    pub(super) fn is_dry(&self) -> bool {
+        self.live
+            .as_ref()
+            .is_some_and(|live| live.read.is_empty() && live.connection.state().is_receiving())
+    }
+
+    /// Reads once into the buffer, which is borrowed for as long as there is something in it; `lends` says
+    /// that the messages are lent from it. `Ok(false)` is the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        lends: bool,
+    ) -> Poll<io::Result<bool>> {
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
+        if live.connection.is_inside_message() && self.is_paused() {
+            return Poll::Pending;
+        }
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
+        if self.drained && live.read.is_empty() {
+            // Most likely there is nothing: no buffer is borrowed to learn that.
+            live.rest(&mut self.wide);
+            match self.io.poll_readable(cx) {
+                Poll::Ready(readable) => readable?,
+                Poll::Pending => {
+                    self.drained = false;
+                    self.spent = 0;
+                    return Poll::Pending;
+                }
+            }
+        }
+        if live.read.capacity() == 0 {
+            live.borrow(lends);
+            self.wide = lends;
+        } else {
+            let want = live
+                .connection
+                .wants(&live.read)
+                .clamp(MIN_READ, READ_BUFFER.max(3 * live.read.len()));
+            live.read.reserve(want);
+        }
+        let room = live.read.capacity() - live.read.len();
+        match self.io.poll_read(cx, &mut live.read) {
+            Poll::Pending => {
+                if live.read.is_empty() {
+                    live.rest(&mut self.wide);
+                }
+                self.spent = 0;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(0)) => {
+                live.connection.receive_end();
+                Poll::Ready(Ok(false))
+            }
+            Poll::Ready(Ok(len)) => {
+                self.drained = len < room;
+                self.timing.heard = self.home.now();
+                self.timing.pinged = 0;
+                live.connection
+                    .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
+                self.spend(len);
+                Poll::Ready(Ok(true))
+            }
+            Poll::Ready(Err(error)) => {
+                live.connection.receive_end();
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+
+    /// Writes what waits, as far as the transport takes it; `Ready` when nothing waits any more.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(live) = self.live.as_deref_mut() else {
+                return Poll::Pending;
+            };
+            let messages = !self.backlog.is_empty() && !self.streaming;
+            if messages || live.connection.has_pending() {
+                frame_more(live, &mut self.backlog, messages);
+            }
+            let Some(out) = live.out.as_deref_mut().filter(|out| !out.is_empty()) else {
+                give_out(&mut live.out);
+                self.timing.stalled = 0;
+                if matches!(self.io, Io::Dyn(_)) {
+                    ready!(self.io.poll_flush(cx))?;
+                }
+                self.backlog.wake();
+                return Poll::Ready(Ok(()));
+            };
+            let written = match out.as_one() {
+                Some(octets) => self.io.poll_writev(cx, &[IoSlice::new(octets)]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let filled = out.slices(&mut slices);
+                    self.io.poll_writev(cx, &slices[..filled])
+                }
+            };
+            match written {
+                Poll::Ready(Ok(len)) => {
+                    out.advance(len);
+                    if self.timing.stalled != 0 || self.timing.closing != 0 {
+                        self.timing.taken(self.home.now());
+                    }
+                }
+                Poll::Ready(Err(error)) => {
+                    live.connection.receive_end();
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {
+                    if self.timing.stalled == 0 {
+                        self.timing.stalled = self.home.now();
+                        self.timing.next = 0;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Writes at once, where no server's task does it; what the transport does not take is left to the keeper.
+    pub(super) fn write_now(&mut self) -> Result<(), SocketError> {
+        let writer = self.home.writer();
+        match self.poll_write(&mut Context::from_waker(&writer)) {
+            Poll::Ready(Ok(())) => Ok(()),
+            Poll::Ready(Err(error)) => {
+                self.end();
+                Err(SocketError::Io(error))
+            }
+            Poll::Pending => {
+                self.home.wake();
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the transport after both sides have closed, or the connection has failed. RFC 6455 §7.1.1: the
+    /// server does it first, so that a client waits for it; what it still sends is thrown away.
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>, clean: bool) -> Poll<()> {
+        if self.driven || !clean {
+            let _ = ready!(self.io.poll_shutdown(cx));
+        }
+        while !self.driven {
+            let mut thrown = pool::take();
+            let read = match self.io.poll_readable(cx) {
+                Poll::Ready(Ok(())) => self.io.poll_read(cx, &mut thrown),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            };
+            pool::give(thrown);
+            match ready!(read) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Everything is over, for everybody who holds a half.
+    pub(super) fn end(&mut self) {
+        // Whoever still holds a half holds neither the transport nor a place in the server.
+        self.io = Io::Dyn(Box::new(Gone));
+        self.backlog.clear();
+        if let Some(live) = &mut self.live {
+            live.connection.receive_end();
+            live.read.clear();
+            live.rest(&mut self.wide);
+            live.out = None;
+        }
+        if !self.ended {
+            self.ended = true;
+            self.count_end();
+        }
+        self.backlog.wake_all();
+        // The handler may run on: the sweep no longer wakes it.
+        self.home.set_due(0);
+        self.home.leave();
+    }
+
+    /// Receives and throws away. `Ready(true)` when something was read, `Ready(false)` when the peer is gone.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>, limits: &Limits) -> Poll<bool> {
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
+        let mut received = None;
+        let fault = loop {
+            match live.connection.receive(&mut live.read, limits) {
+                Ok(Some(Event::Message(Message::Close(Some(close))))) => received = Some(close),
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if received.is_some() {
+            self.backlog.waiting().received = received;
+        }
+        if fault {
+            self.home.count(Counter::WebSocketProtocolErrors);
+        }
+        let Some(live) = self.live.as_deref_mut() else {
+            return Poll::Pending;
+        };
+        if !live.connection.state().is_receiving() {
+            // The answer is written first; then the transport ends.
+            return Poll::Ready(true);
+        }
+        match ready!(self.poll_read(cx, false)) {
+            Ok(more) => Poll::Ready(more),
+            Err(_) => Poll::Ready(false),
+        }
+    }
+
+    /// Frames a message that was framed before.
+    pub(super) fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
+        self.frame_all();
+        let Some(live) = self.live.as_mut().filter(|_| !self.streaming) else {
+            let payload = message.payload().clone();
+            self.backlog.push(match message.opcode() {
+                Opcode::Text => match Text::try_from(payload) {
+                    Ok(text) => Message::Text(text),
+                    Err(_) => return Err(SendError::Closing),
+                },
+                _ => Message::Binary(payload),
+            });
+            return Ok(());
+        };
+        let (connection, out) = live.parts();
+        connection.send_prepared(message, out)
+    }
+
+    /// Whether there is something to do for whoever writes.
+    pub(super) fn has_work(&self) -> bool {
+        (!self.backlog.is_empty() && !self.streaming)
+            || self.live.as_ref().is_some_and(|live| {
+                live.connection.has_pending()
+                    || live.out.as_ref().is_some_and(|out| !out.is_empty())
+            })
+    }
+
+    /// Charges what is held while the connection waits, and says since when it waits for its peer.
+    pub(super) fn charge(&self) {
+        if let Some(live) = &self.live {
+            self.home.charge(self.held(live));
+            self.home.set_waits(if self.timing.stalled != 0 {
+                self.timing.stalled
+            } else if live.connection.is_inside_message() {
+                self.timing.heard
+            } else {
+                0
+            });
+        }
+    }
+
+    fn held(&self, live: &Live) -> usize {
+        let out = live.out.as_ref().map_or(0, |out| out.held());
+        let wide = if self.wide { WIDE } else { 0 };
+        live.read.capacity().max(wide) + live.connection.held() + out + self.backlog.held()
+    }
+}
+
+/// Frames what the peer is owed and, with `messages`, what waits, up to a bound.
+#[inline(never)]
+fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool) {
+    // A Close that is owed, however much waits before it: nothing comes behind it.
+    let closes = !live.connection.state().is_open();
+    if live.connection.has_pending() && (closes || live.waiting() < FRAMED) {
+        let (connection, out) = live.parts();
+        connection.send_pending(out);
+    }
+    while messages
+        && live.waiting() < FRAMED
+        && let Some(message) = backlog.pop()
+    {
+        // Refused only when a Close overtook it: then nothing is sent any more.
+        let _ = live.send(message);
+    }
+}
+
+/// What an idle socket holds besides its transport and its handler: a few octets more of each are many when
+/// there are many sockets.
+const _: () = assert!(size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
+
+/// Beyond this many octets that are framed already, further messages wait as they are.
+const FRAMED: usize = 64 * 1024;
+
+/// Ends this task's turn. A mere wake would let it run again before the runtime has looked at other sockets.
+fn end_turn(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
+/// What control frames may fill beyond the queue's bound: they have room where messages have none.
+const CONTROL_ROOM: usize = 64 * 1024;
+
+/// How much is received before others have their turn, in octets that came and in octets of messages.
+pub(super) const TURN: usize = SPENT * 255;
+
+const SPENT: usize = 512;
+
+/// The least room for a read.
+const MIN_READ: usize = 4096;
+
+/// The slices of one vectored write.
+const SLICES: usize = 16;
+
+const MILLIS_OF_A_TICK: u64 = 250;

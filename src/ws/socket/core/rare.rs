@@ -1,0 +1,201 @@
+//! What most sockets seldom do: overflow, messages in parts, drain, end.
+
+use crate::resource::counters::Counter;
+use crate::resource::pool::READ_BUFFER;
+use crate::resource::worker::Phase;
+use crate::ws::close::CloseCode;
+use crate::ws::connection::Event;
+use crate::ws::message::Message;
+use crate::ws::socket::backlog::{OVERHEAD, weight};
+use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::socket::core::Core;
+use crate::ws::socket::{CloseStatus, Sent, SocketError};
+use crate::ws::state::State;
+use std::task::{Context, Poll, ready};
+
+impl Core {
+    /// What becomes of a framed message for which there is no room.
+    pub(in crate::ws::socket) fn overflow(&mut self, config: &Config) -> Result<Sent, SocketError> {
+        match config.overflow {
+            Overflow::DropNewest => {
+                self.count_dropped();
+                Ok(Sent::Dropped)
+            }
+            Overflow::Close => {
+                self.home.count(Counter::WebSocketQueueOverflows);
+                self.close(Some(CloseCode::TRY_AGAIN.into()));
+                Err(SocketError::Closed)
+            }
+            Overflow::Wait | Overflow::DropOldest => Err(SocketError::Full),
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self) {
+        self.backlog.count_dropped();
+        self.home.count(Counter::WebSocketMessagesDropped);
+    }
+
+    /// Drops the oldest messages until at least `excess` octets are gone, or there is none.
+    pub(super) fn drop_oldest(&mut self, mut excess: usize) {
+        while excess > 0
+            && let Some(oldest) = self.backlog.pop()
+        {
+            excess = excess.saturating_sub(weight(&oldest));
+            self.count_dropped();
+        }
+    }
+
+    /// Whether a message in parts may go on with `len` octets more. Messages that wait for its end do not
+    /// count: it would wait for them.
+    pub(in crate::ws::socket) fn has_room(&self, len: usize, config: &Config) -> bool {
+        let waiting = self.live.as_ref().map_or(0, |live| live.waiting());
+        waiting == 0 || waiting + len + OVERHEAD <= config.queue
+    }
+
+    /// Begins a message in parts, behind everything that waits. `false`: not now.
+    pub(in crate::ws::socket) fn begin_parts(&mut self) -> bool {
+        if self.streaming || self.live.is_none() {
+            return false;
+        }
+        self.frame_all();
+        self.streaming = true;
+        true
+    }
+
+    /// Frames a part of the message that was begun. `Ok(false)`: not now.
+    pub(in crate::ws::socket) fn part(
+        &mut self,
+        text: bool,
+        part: &[u8],
+        last: bool,
+    ) -> Result<bool, SocketError> {
+        if self.ended || !self.state().is_open() {
+            return Err(SocketError::Closed);
+        }
+        let Some(live) = &mut self.live else {
+            return Ok(false);
+        };
+        let (connection, out) = live.parts();
+        connection.send_fragment(text, part, last, out)?;
+        if last {
+            self.end_parts();
+        }
+        Ok(true)
+    }
+
+    /// Others may send again.
+    pub(in crate::ws::socket) fn end_parts(&mut self) {
+        self.streaming = false;
+        self.backlog.wake_parked();
+    }
+
+    /// Whether and how the connection has closed.
+    pub(in crate::ws::socket) fn close_status(&self) -> Option<CloseStatus> {
+        let clean = match self.state() {
+            State::Open | State::LocalClosing => return None,
+            State::RemoteClosing => true,
+            State::Closed { clean } => clean,
+        };
+        let frame = self.backlog.received().cloned();
+        Some(CloseStatus { frame, clean })
+    }
+
+    /// The server drains.
+    pub(in crate::ws::socket) fn is_draining(&self) -> bool {
+        self.home.phase() >= Phase::Draining
+    }
+
+    /// Whether nothing more of a message is read for now: under pressure, whoever holds his share waits until
+    /// others have let go of theirs. It is looked at again in the next tick.
+    pub(super) fn is_paused(&mut self) -> bool {
+        let Some(live) = &self.live else {
+            return false;
+        };
+        let held = self.held(live);
+        if held < READ_BUFFER || !self.home.is_short(held) {
+            return false;
+        }
+        self.home.count(Counter::ReadsPaused);
+        self.backlog.waiting().paused = true;
+        self.timing.next = self.home.now() + 1;
+        self.home.set_due(self.timing.next);
+        true
+    }
+
+    /// Reads ahead for a handler that does something else: pings and a Close are answered, and what the
+    /// handler has to see waits for it, up to a bound. `Ready(true)` when something was read or the peer has
+    /// closed, `Ready(false)` when the peer is gone.
+    pub(in crate::ws::socket) fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<bool> {
+        loop {
+            let ahead = self.backlog.ahead_octets();
+            let Some(live) = self.live.as_deref_mut() else {
+                return Poll::Pending;
+            };
+            if ahead >= AHEAD {
+                self.backlog.wake_reader();
+                return Poll::Pending;
+            }
+            match live.connection.receive(&mut live.read, &config.limits) {
+                Ok(Some(Event::Message(Message::Ping(_) | Message::Pong(_))))
+                    if !config.control_frames => {}
+                Ok(Some(event)) => {
+                    if let Event::Message(Message::Close(Some(close))) = &event {
+                        self.backlog.waiting().received = Some(close.clone());
+                    }
+                    self.backlog.push_ahead(Ok(event));
+                    self.backlog.wake_reader();
+                }
+                Ok(None) if !live.connection.state().is_receiving() => return Poll::Ready(true),
+                Ok(None) if ahead + live.read.len() + live.connection.held() >= AHEAD => {
+                    // Whoever waits for the rest of a large message reads it himself.
+                    self.backlog.wake_reader();
+                    return Poll::Pending;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.home.count(Counter::WebSocketProtocolErrors);
+                    self.backlog.push_ahead(Err(error));
+                    self.backlog.wake_reader();
+                    return Poll::Ready(true);
+                }
+            }
+        }
+        let more = ready!(self.poll_read(cx, false)).unwrap_or(false);
+        if !more {
+            self.backlog.wake_reader();
+        }
+        Poll::Ready(more)
+    }
+
+    /// Waits until something was written, or until others may send again.
+    pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>) {
+        if self.streaming {
+            self.backlog.park(cx);
+        } else {
+            self.backlog.wait(cx);
+        }
+    }
+
+    pub(super) fn count_end(&self) {
+        self.home.count(match self.state() {
+            State::Closed { clean: true } => Counter::WebSocketsClosedClean,
+            _ => Counter::WebSocketsClosedUnclean,
+        });
+    }
+}
+
+impl Drop for Core {
+    /// The server has dropped the connection's task.
+    fn drop(&mut self) {
+        if !self.ended {
+            self.count_end();
+        }
+    }
+}
+
+/// How much is read ahead of a handler that does not receive, in octets.
+const AHEAD: usize = 16 * 1024;

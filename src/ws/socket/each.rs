@@ -1,0 +1,232 @@
+//! Handlers of one message at a time, or of some; what they may do wrong, and how often they are called.
+
+use crate::resource::counters::Counter;
+use crate::service::error::Error;
+use crate::ws::close::{CloseCode, CloseFrame};
+use crate::ws::message::Message;
+use crate::ws::socket::rate::{Limiter, RateLimit};
+use crate::ws::socket::{SocketError, WebSocket, WsSender};
+use http::StatusCode;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How a handler of messages is called.
+///
+/// ```
+/// use wireline::ws::socket::each::Each;
+/// use wireline::ws::socket::rate::RateLimit;
+///
+/// let each = Each { rate: Some(RateLimit::default()), ..Each::default() };
+/// assert_eq!(each.errors, 5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Each {
+    /// So many errors of the handler, one after the other, end the socket with 1011; before that each is
+    /// answered with the text `Error: ` and its message, or `Error: internal server error` when it is the
+    /// server's fault. A success starts the count anew. Default 5; 0 is without end.
+    pub errors: u32,
+    /// How many messages are taken; one too many is answered with the text `Rate limit exceeded` and not
+    /// handed on. Default: all.
+    pub rate: Option<RateLimit>,
+}
+
+impl Default for Each {
+    fn default() -> Self {
+        Self {
+            errors: 5,
+            rate: None,
+        }
+    }
+}
+
+/// When a batch is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// With this many messages. Default 50.
+    pub messages: usize,
+    /// With this many octets of payload, or with the message that passes them. Default 1 MiB.
+    pub octets: usize,
+    /// This long after its first message. Default 100 ms.
+    pub time: Duration,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            messages: 50,
+            octets: 1024 * 1024,
+            time: Duration::from_millis(100),
+        }
+    }
+}
+
+/// What a handler of messages may return: nothing, or a `Result` whose error has a status and a message.
+pub trait IntoOutcome {
+    /// The error, if it is one.
+    fn into_outcome(self) -> Result<(), Error>;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<T, E: Into<Error>> IntoOutcome for Result<T, E> {
+    fn into_outcome(self) -> Result<(), Error> {
+        self.map(drop).map_err(Into::into)
+    }
+}
+
+impl WebSocket {
+    /// Calls `handler` with every text and binary message, one after the other, until the socket ends;
+    /// gives how to close it. Whatever else the handler needs it brings along.
+    ///
+    /// ```no_run
+    /// use wireline::ws::close::CloseFrame;
+    /// use wireline::ws::socket::WebSocket;
+    /// use wireline::ws::socket::each::Each;
+    ///
+    /// async fn shout(socket: WebSocket) -> CloseFrame {
+    ///     socket
+    ///         .for_each(Each::default(), |sender, message| async move {
+    ///             sender.send(message.as_text().unwrap_or("what?").to_uppercase()).await
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    pub async fn for_each<F, Fut>(mut self, each: Each, mut handler: F) -> CloseFrame
+    where
+        F: FnMut(WsSender, Message) -> Fut,
+        Fut: Future,
+        Fut::Output: IntoOutcome,
+    {
+        let mut budget = Budget::new(&each);
+        while let Some(message) = self.next_data(&mut budget.limiter).await {
+            let outcome = handler(self.sender(), message).await.into_outcome();
+            if let Some(close) = budget.spend(outcome, &self).await {
+                return close;
+            }
+        }
+        CloseCode::NORMAL.into()
+    }
+
+    /// Calls `handler` with batches of text and binary messages, until the socket ends; gives how to close
+    /// it. No batch is empty, and what came before the end is handed on.
+    pub async fn for_each_batch<F, Fut>(
+        mut self,
+        each: Each,
+        batch: Batch,
+        mut handler: F,
+    ) -> CloseFrame
+    where
+        F: FnMut(WsSender, Vec<Message>) -> Fut,
+        Fut: Future,
+        Fut::Output: IntoOutcome,
+    {
+        let mut budget = Budget::new(&each);
+        let mut open = true;
+        while open && let Some(first) = self.next_data(&mut budget.limiter).await {
+            let full = Instant::now() + batch.time;
+            let mut octets = first.as_bytes().len();
+            let mut messages = vec![first];
+            while messages.len() < batch.messages && octets < batch.octets {
+                match timeout_at(full, self.next_data(&mut budget.limiter)).await {
+                    Ok(Some(message)) => {
+                        octets += message.as_bytes().len();
+                        messages.push(message);
+                    }
+                    Ok(None) => {
+                        open = false;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            let outcome = handler(self.sender(), messages).await.into_outcome();
+            if let Some(close) = budget.spend(outcome, &self).await {
+                return close;
+            }
+        }
+        CloseCode::NORMAL.into()
+    }
+
+    /// The first text or binary message, which has to come within `deadline`: for a token that cannot come
+    /// with the request. As the error of a handler what is given closes the socket with 1008.
+    ///
+    /// # Errors
+    ///
+    /// 401 when none came in time.
+    pub async fn first_message(&mut self, deadline: Duration) -> Result<Message, Error> {
+        match timeout(deadline, self.next_data(&mut None)).await {
+            Ok(Some(message)) => Ok(message),
+            _ => Err(Error::new(
+                StatusCode::UNAUTHORIZED,
+                "no first message in time",
+            )),
+        }
+    }
+
+    /// Cancel safe.
+    async fn next_data(&mut self, limiter: &mut Option<Limiter>) -> Option<Message> {
+        loop {
+            let message = self.recv().await?.ok()?;
+            if !message.is_text() && !message.is_binary() {
+                continue;
+            }
+            if limiter.as_mut().is_none_or(Limiter::allows) {
+                return Some(message);
+            }
+            self.sender.count(Counter::WebSocketRateLimited);
+            // Nothing that waits: a peer that does not read is not told.
+            match self.try_send(RATE_LIMITED) {
+                Ok(_) | Err(SocketError::Full) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// What is left of the patience with a handler, and with its peer.
+struct Budget {
+    errors: u32,
+    /// Errors one after the other.
+    failed: u32,
+    limiter: Option<Limiter>,
+}
+
+impl Budget {
+    fn new(each: &Each) -> Self {
+        Self {
+            errors: each.errors,
+            failed: 0,
+            limiter: each.rate.map(RateLimit::limiter),
+        }
+    }
+
+    /// How to close, if it is spent.
+    async fn spend(
+        &mut self,
+        outcome: Result<(), Error>,
+        socket: &WebSocket,
+    ) -> Option<CloseFrame> {
+        let Err(error) = outcome else {
+            self.failed = 0;
+            return None;
+        };
+        self.failed = self.failed.saturating_add(1);
+        if self.failed == self.errors {
+            return Some(CloseFrame::new(CloseCode::INTERNAL, "Too many errors"));
+        }
+        // The words of a fault of the server may say what is inside, and are for a log.
+        let words = if error.status().is_server_error() {
+            "internal server error"
+        } else {
+            error.message()
+        };
+        let told = socket.send(format!("Error: {words}")).await;
+        told.is_err().then(|| CloseCode::INTERNAL.into())
+    }
+}
+
+const RATE_LIMITED: &str = "Rate limit exceeded";

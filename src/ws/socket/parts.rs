@@ -1,0 +1,123 @@
+//! Messages that are sent in parts.
+
+use crate::ws::close::CloseCode;
+use crate::ws::socket::SocketError;
+use crate::ws::socket::core::Shared;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A message that is being sent in parts (RFC 6455 §5.4). It ends with [`finish`](Self::finish); dropped
+/// before that it leaves half a message, and the connection is closed with 1011.
+///
+/// ```no_run
+/// # async fn export(socket: wireline::ws::socket::WebSocket) -> Result<(), wireline::ws::socket::SocketError> {
+/// let mut parts = socket.send_parts(true).await?;
+/// for line in 0..1_000_000 {
+///     parts.send(format!("{line}\n")).await?;
+/// }
+/// parts.finish().await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Parts {
+    shared: Arc<Shared>,
+    text: bool,
+    /// Whether the last part was sent.
+    finished: bool,
+}
+
+impl Parts {
+    /// Waits until no other message is being sent.
+    pub(super) async fn begin(shared: Arc<Shared>, text: bool) -> Result<Self, SocketError> {
+        poll_fn(|cx| {
+            let mut core = shared.lock();
+            if core.ended || !core.state().is_open() {
+                return Poll::Ready(Err(SocketError::Closed));
+            }
+            if core.begin_parts() {
+                return Poll::Ready(Ok(()));
+            }
+            if core.streaming {
+                core.backlog.park(cx);
+            } else {
+                // A batch is lent for a moment.
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })
+        .await?;
+        Ok(Self {
+            shared,
+            text,
+            finished: false,
+        })
+    }
+
+    /// Sends a part, after waiting for room in the queue. Parts of text may end inside a character; that
+    /// the whole is UTF-8 is the caller's duty.
+    ///
+    /// Cancel safe: what was not queued was not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError::Closed`].
+    pub async fn send(&mut self, part: impl AsRef<[u8]>) -> Result<(), SocketError> {
+        poll_fn(|cx| self.poll_part(cx, part.as_ref(), false)).await
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError::Closed`].
+    pub async fn finish(mut self) -> Result<(), SocketError> {
+        poll_fn(|cx| self.poll_part(cx, &[], true)).await?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn poll_part(
+        &self,
+        cx: &Context<'_>,
+        part: &[u8],
+        last: bool,
+    ) -> Poll<Result<(), SocketError>> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            core.write_now()?;
+        }
+        let sent =
+            core.has_room(part.len(), &self.shared.config) && core.part(self.text, part, last)?;
+        if !sent {
+            if core.ended || !core.state().is_open() {
+                return Poll::Ready(Err(SocketError::Closed));
+            }
+            core.backlog.wait(cx);
+        }
+        if core.driven {
+            self.shared.written_by_others(core);
+        } else {
+            core.write_now()?;
+        }
+        if sent {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let mut core = self.shared.lock();
+        if !core.ended && core.state().is_open() {
+            core.close(Some(CloseCode::INTERNAL.into()));
+        }
+        core.backlog.wake_parked();
+        self.shared.written_by_others(core);
+    }
+}

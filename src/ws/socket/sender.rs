@@ -1,0 +1,245 @@
+//! The sending half of a socket.
+
+use crate::resource::counters::Counter;
+use crate::ws::close::{CloseFrame, LONGEST_REASON};
+use crate::ws::frame::LONGEST_CONTROL;
+use crate::ws::message::Message;
+use crate::ws::prepared::Prepared;
+use crate::ws::socket::core::{Core, Shared};
+use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+/// The sending half; cloning it gives another handle to the same.
+#[derive(Debug)]
+pub struct WsSender {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl WsSender {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// As [`WebSocket::send`](super::WebSocket::send).
+    ///
+    /// Cancel safe: what was not queued was not sent.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn send(
+        &self,
+        message: impl Into<Message>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        let mut message = Some(message.into());
+        poll_fn(move |cx| {
+            let mut core = self.shared.lock();
+            core.spend(0);
+            if core.yields(cx) {
+                self.shared.written_by_others(core);
+                return Poll::Pending;
+            }
+            let sent = self.push(&mut core, &mut message, true)?;
+            if sent.is_none() {
+                core.wait(cx);
+            }
+            if core.driven {
+                self.shared.written_by_others(core);
+            } else {
+                // Wakes this task as well, if it waits and everything was written.
+                core.write_now()?;
+            }
+            match sent {
+                Some(sent) => Poll::Ready(Ok(sent)),
+                None => Poll::Pending,
+            }
+        })
+    }
+
+    /// As [`WebSocket::send_parts`](super::WebSocket::send_parts).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn send_parts(&self, text: bool) -> Result<Parts, SocketError> {
+        Parts::begin(self.shared.clone(), text).await
+    }
+
+    /// Queues a message without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SocketError::Full`] when the policy is to wait, which this does not.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<Sent, SocketError> {
+        let mut message = Some(message.into());
+        let mut core = self.shared.lock();
+        let sent = self.push(&mut core, &mut message, false);
+        // Even for an error: it may have been answered with a Close.
+        self.shared.written_by_others(core);
+        sent?.ok_or(SocketError::Full)
+    }
+
+    /// Queues a message that was framed before, without waiting. It takes its place behind what is framed.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
+        let mut core = self.shared.lock();
+        let waiting = core.buffered();
+        if core.ended || !core.state().is_open() {
+            return Err(SocketError::Closed);
+        }
+        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
+            let full = core.overflow(&self.shared.config);
+            self.shared.written_by_others(core);
+            return full;
+        }
+        core.prepared(message)?;
+        self.shared.written_by_others(core);
+        Ok(Sent::Queued)
+    }
+
+    fn push(
+        &self,
+        core: &mut Core,
+        message: &mut Option<Message>,
+        can_wait: bool,
+    ) -> Result<Option<Sent>, SocketError> {
+        match message {
+            Some(Message::Close(close)) => {
+                let close = close.take();
+                *message = None;
+                close_with(core, close).map(|()| Some(Sent::Queued))
+            }
+            Some(Message::Ping(payload) | Message::Pong(payload))
+                if payload.len() > LONGEST_CONTROL.into() =>
+            {
+                Err(SocketError::TooLong)
+            }
+            _ => core.push(message, &self.shared.config, can_wait),
+        }
+    }
+
+    /// As [`WebSocket::close`](super::WebSocket::close).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
+        let mut core = self.shared.lock();
+        close_with(&mut core, close.into())?;
+        self.shared.written_by_others(core);
+        Ok(())
+    }
+
+    /// The octets that wait to be written.
+    pub fn buffered_amount(&self) -> usize {
+        self.shared.lock().buffered()
+    }
+
+    /// The messages that were dropped because there was no room for them.
+    pub fn dropped(&self) -> u64 {
+        self.shared.lock().backlog.dropped()
+    }
+
+    /// As [`WebSocket::close_status`](super::WebSocket::close_status).
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.shared.lock().close_status()
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        let core = self.shared.lock();
+        core.ended || !core.state().is_open()
+    }
+
+    /// Waits until nothing can be sent any more: either side has begun to close, or the peer is gone. For a
+    /// handler that waits for something else than the peer, and does not receive.
+    ///
+    /// Cancel safe.
+    pub fn closed(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if core.ended || !core.state().is_open() {
+                return Poll::Ready(());
+            }
+            core.backlog.park(cx);
+            Poll::Pending
+        })
+    }
+
+    /// As [`WebSocket::draining`](super::WebSocket::draining).
+    ///
+    /// Cancel safe.
+    pub fn draining(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut core = self.shared.lock();
+            if core.ended || core.is_draining() {
+                return Poll::Ready(());
+            }
+            core.backlog.park(cx);
+            Poll::Pending
+        })
+    }
+
+    /// Waits until everything was written, or nothing can be any more.
+    ///
+    /// Cancel safe.
+    pub async fn drained(&self) {
+        poll_fn(|cx| self.poll_drained(cx)).await;
+    }
+
+    pub(super) fn poll_drained(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            let _ = core.write_now();
+        }
+        if core.ended || core.buffered() == 0 {
+            return Poll::Ready(());
+        }
+        core.wait(cx);
+        self.shared.written_by_others(core);
+        Poll::Pending
+    }
+
+    pub(super) fn count(&self, counter: Counter) {
+        self.shared.lock().home.count(counter);
+    }
+}
+
+impl Clone for WsSender {
+    fn clone(&self) -> Self {
+        self.shared.senders.fetch_add(1, Ordering::SeqCst);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl Drop for WsSender {
+    fn drop(&mut self) {
+        if self.shared.senders.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.written_by_others(self.shared.lock());
+        }
+    }
+}
+
+fn close_with(core: &mut Core, close: Option<CloseFrame>) -> Result<(), SocketError> {
+    if close
+        .as_ref()
+        .is_some_and(|close| close.reason.len() > LONGEST_REASON)
+    {
+        return Err(SocketError::TooLong);
+    }
+    if core.ended || !core.state().is_open() {
+        return Err(SocketError::Closed);
+    }
+    core.close(close);
+    Ok(())
+}

@@ -1,0 +1,180 @@
+"""Runs the Autobahn test suite in both roles, and sums up what it reports.
+
+    python3 main.py WSTEST EXAMPLES REPORTS [quick | full] [server] [client]
+
+WSTEST is the suite's program, EXAMPLES the folder with the built `probe` and `autobahn_client`, REPORTS where reports go. Without a mode it is
+`quick`, without a role both. The process ends whatever it started, by its id, when it is done, stopped, or out of time.
+"""
+
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import NoReturn
+
+from summarize import summarize
+
+# Patterns hold for every case whose name begins with them.
+CORE = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
+LIMITS = ["9.*"]
+# Messages of 16 octets to 8 KiB, each with every set of parameters; the others are larger and take the suite minutes.
+SMALL_COMPRESSED = [f"{chapter}.{number}" for chapter in ("12.1", "12.2", "12.3", "12.4", "12.5", *(f"13.{at}" for at in range(1, 8))) for number in range(1, 8)]
+COMPRESSED = ["12.*", "13.*"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Some cases against one configuration of ours, which is a path of the probe and a word for the client."""
+
+    agent: str
+    cases: list[str]
+    expected: int
+    seconds: int
+
+
+MODES = {
+    "quick": [
+        Run("defaults", CORE + LIMITS + SMALL_COMPRESSED, 385, 150),
+        Run("takeover", SMALL_COMPRESSED, 84, 60),
+    ],
+    "full": [
+        Run("defaults", CORE + LIMITS + COMPRESSED, 517, 1500),
+        Run("takeover", COMPRESSED, 216, 1200),
+    ],
+}
+
+
+def main() -> int:
+    words = sys.argv[4:]
+    mode = words.pop(0) if words and words[0] in MODES else "quick"
+    if len(sys.argv) < 4 or any(word not in ROLES for word in words):
+        print(__doc__, file=sys.stderr)
+        return 2
+    wstest, examples, reports = (pathlib.Path(word).absolute() for word in sys.argv[1:4])
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    passed = failed = 0
+    for role in words or ROLES:
+        for run in MODES[mode]:
+            folder = reports / role / run.agent
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            begin = time.monotonic()
+            faults = ROLES[role](wstest, examples, folder, run)
+            summary = summarize(folder / "index.json", run.expected, strict=True)
+            passed += summary.passed
+            failed += summary.failed + len(faults)
+            print(f"\n{role}, {run.agent}: {summary.passed} held, {summary.failed + len(faults)} did not, {time.monotonic() - begin:.0f} s")
+            for line in summary.lines + [f"FAILED {role}, {run.agent}: {fault}" for fault in faults]:
+                print(f"  {line}")
+            sys.stdout.flush()
+    print(f"\n{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+def server(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, run: Run) -> list[str]:
+    """The suite as the client of our server; gives what went wrong besides the cases."""
+    with Program("probe", [examples / "probe", "127.0.0.1:0"], folder) as probe:
+        address = probe.wait_for("listening on ")
+        specification(folder, run, servers=[{"agent": run.agent, "url": f"ws://{address}/{run.agent}"}])
+        with Program("wstest", [wstest, "--mode=fuzzingclient", "--spec=spec.json"], folder) as suite:
+            faults = suite.wait_for_end(run.seconds)
+        if probe.process.poll() is not None:
+            faults.append(f"the server has ended with status {probe.process.returncode}")
+        if "panicked" in probe.output():
+            faults.append(f"the server panicked: {probe.output()[-2000:]}")
+    return faults
+
+
+def client(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, run: Run) -> list[str]:
+    """The suite as the server of our client; gives what went wrong besides the cases."""
+    url = f"ws://127.0.0.1:{free_port()}"
+    specification(folder, run, url=url)
+    # -u 0: without the suite's web server.
+    with Program("wstest", [wstest, "--mode=fuzzingserver", "--spec=spec.json", "--webport=0"], folder) as suite:
+        suite.wait_for_port(url)
+        with Program("client", [examples / "autobahn_client", url, run.agent], folder) as ours:
+            faults = ours.wait_for_end(run.seconds)
+        if suite.process.poll() is not None:
+            faults.append(f"the suite has ended with status {suite.process.returncode}: {suite.output()[-2000:]}")
+    return faults
+
+
+ROLES = {"server": server, "client": client}
+
+
+class Program:
+    """A program with its output in a file, ended at the latest with the block."""
+
+    def __init__(self, name: str, arguments: list[object], folder: pathlib.Path) -> None:
+        self.name = name
+        self._log = folder / f"{name}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen([str(argument) for argument in arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, words: str, seconds: float = 30) -> str:
+        """What follows these words in the output, to the end of the line."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            _, found, rest = self.output().partition(words)
+            if found and "\n" in rest:
+                return rest.partition("\n")[0]
+            time.sleep(0.02)
+        self.did_not_start()
+
+    def wait_for_port(self, url: str, seconds: float = 30) -> None:
+        host, _, port = url.removeprefix("ws://").rpartition(":")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                socket.create_connection((host, int(port)), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.did_not_start()
+
+    def did_not_start(self) -> NoReturn:
+        print(f"{self.name} did not start: {self.output()[-2000:]}\n0 passed, 1 failed")
+        sys.exit(1)
+
+    def wait_for_end(self, seconds: float) -> list[str]:
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return [f"{self.name} was not done after {seconds} s; its output ends with: {self.output()[-500:]}"]
+        return [f"{self.name} ended with status {status}: {self.output()[-2000:]}"] if status else []
+
+
+def specification(folder: pathlib.Path, run: Run, **members: object) -> None:
+    contents = {"outdir": str(folder), "cases": run.cases, "exclude-cases": [], "exclude-agent-cases": {}, **members}
+    (folder / "spec.json").write_text(json.dumps(contents, indent=1))
+
+
+def free_port() -> int:
+    """The suite cannot be asked for any free port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,8 +25,7 @@ mod server;
 pub use self::reply::TestResponse;
 pub use self::server::TestServer;
 
-use crate::http1::driver::config::Config;
-use crate::http1::driver::{Connection, Shared};
+use crate::http1::driver::Connection;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counter;
@@ -35,6 +34,8 @@ use crate::resource::io::memory::{self, MemoryStream};
 use crate::resource::worker::{Phase, Worker};
 use crate::service::body::Body;
 use crate::service::handler::Service;
+use crate::service::link::Shared;
+use crate::service::link::config::Config;
 use crate::service::request::Request;
 use http::{HeaderName, HeaderValue, Method};
 use std::fmt;

@@ -3,7 +3,7 @@
 use crate::http1::chunked::{ChunkedDecoder, Piece, Trailers};
 use crate::http1::error::Error;
 use crate::http1::framing::BodyFraming;
-use crate::http1::limits::Limits;
+use crate::wire::limits::Limits;
 use bytes::BytesMut;
 
 /// Takes the content of one message off a buffer.

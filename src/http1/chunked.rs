@@ -1,9 +1,9 @@
 //! The chunked transfer coding, received (RFC 9112 §7.1).
 
 use crate::http1::error::Error;
-use crate::http1::limits::Limits;
 use crate::http1::section::{SectionLimits, SectionParser};
 use crate::wire::fields::{Field, FieldLine};
+use crate::wire::limits::Limits;
 use crate::wire::{grammar, number};
 use bytes::{Buf, Bytes, BytesMut};
 

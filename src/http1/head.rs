@@ -2,10 +2,10 @@
 
 use crate::http1::error::Error;
 use crate::http1::framing::{self, BodyFraming};
-use crate::http1::limits::Limits;
 use crate::http1::section::{SectionLimits, SectionParser};
 use crate::wire::fields::{Field, FieldLine};
 use crate::wire::grammar;
+use crate::wire::limits::Limits;
 use crate::wire::target::{self, RequestTarget};
 use http::{Method, Version};
 

@@ -21,8 +21,8 @@ pub mod encode;
 pub mod error;
 pub mod framing;
 pub mod head;
-pub mod limits;
 pub(crate) mod section;
 pub mod state;
 
+pub use crate::wire::limits;
 pub use crate::wire::out;

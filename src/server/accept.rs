@@ -1,6 +1,5 @@
 //! From a listener to connections.
 
-use crate::http1::driver::Shared;
 use crate::resource::addr::{ConnInfo, PeerAddr};
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
@@ -9,6 +8,7 @@ use crate::server::config::Full;
 use crate::server::door::Door;
 use crate::server::handle::Stop;
 use crate::server::permit::{Permit, Permits};
+use crate::service::link::Shared;
 use http::HeaderValue;
 use std::future::poll_fn;
 use std::io;
@@ -324,10 +324,10 @@ const BACKLOG_DRAIN: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::driver::config::Config;
     use crate::resource::budget::Budget;
     use crate::resource::worker::Worker;
     use crate::service::handler::service_fn;
+    use crate::service::link::config::Config;
     use std::net::{Ipv4Addr, SocketAddr};
     use tokio::net::TcpStream;
 

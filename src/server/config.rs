@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a server allows altogether; what one connection is allowed stands in
-/// [`http1::driver::config::Config`](crate::http1::driver::config::Config).
+/// [`http1::driver::config::Config`](crate::service::link::config::Config).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerConfig {

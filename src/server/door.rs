@@ -1,12 +1,13 @@
 //! What stands between a listener and HTTP: nothing, a TLS handshake, or another service than the server's.
 
-use crate::http1::driver::{Connection, Shared};
+use crate::http1::driver::Connection;
 use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counters;
 use crate::resource::io::Io;
 use crate::server::bind::Bound;
 use crate::server::permit::Permit;
 use crate::service::handler::Service;
+use crate::service::link::Shared;
 use std::fmt;
 use std::io;
 use std::pin::Pin;

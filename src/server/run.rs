@@ -1,7 +1,5 @@
 //! Building and running a server.
 
-use crate::http1::driver::config::Config;
-use crate::http1::driver::panic::PanicHook;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counters;
 use crate::server::accept::{Accepting, Local, accept};
@@ -16,6 +14,8 @@ use crate::server::redirect;
 use crate::server::signals;
 use crate::server::workers::{self, Common};
 use crate::service::handler::Service;
+use crate::service::link::config::Config;
+use crate::service::link::panic::PanicHook;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;

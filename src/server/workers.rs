@@ -1,7 +1,5 @@
 //! N threads, each with a runtime of its own, so that a connection never changes its core.
 
-use crate::http1::driver::Shared;
-use crate::http1::driver::config::Config;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counter;
@@ -14,6 +12,8 @@ use crate::server::door::Door;
 use crate::server::handle::Handle;
 use crate::server::permit::{Permit, Permits};
 use crate::service::handler::Service;
+use crate::service::link::Shared;
+use crate::service::link::config::Config;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;

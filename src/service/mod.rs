@@ -11,6 +11,7 @@ pub mod handler;
 pub mod headers;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod link;
 pub mod middleware;
 pub mod request;
 pub mod response;

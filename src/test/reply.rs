@@ -1,8 +1,8 @@
 //! What came back: a response as a client reads it.
 
 use crate::http1::chunked::{ChunkedDecoder, Piece};
-use crate::http1::limits::Limits;
 use crate::service::headers::Headers;
+use crate::wire::limits::Limits;
 use crate::wire::number;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};

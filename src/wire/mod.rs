@@ -8,6 +8,7 @@
 mod block;
 pub mod fields;
 pub mod grammar;
+pub mod limits;
 pub mod number;
 pub mod out;
 #[cfg_attr(

@@ -1,10 +1,7 @@
 //! A connection in which something is going on.
 
 use crate::http1::connection::Connection;
-use crate::http1::driver::Link;
-use crate::http1::driver::config::Config;
 use crate::http1::driver::deadline::Meter;
-use crate::http1::driver::panic::guarded;
 use crate::http1::framing::BodyFraming;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State};
 use crate::resource::budget::Pressure;
@@ -14,6 +11,9 @@ use crate::resource::worker::Phase;
 use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Feed, FeedWriter};
 use crate::service::handler::ResponseFuture;
+use crate::service::link::Link;
+use crate::service::link::config::Config;
+use crate::service::link::panic::guarded;
 use crate::service::request::{Parts, Request};
 use crate::service::upgrade::OnUpgrade;
 use crate::wire::out::Out;

@@ -3,7 +3,7 @@
 use crate::http1::chunked::Trailers;
 use crate::http1::connection::Event;
 use crate::http1::driver::active::{Active, Need, PIECE, TURN_OCTETS};
-use crate::http1::driver::{Link, counter_of};
+use crate::http1::driver::counter_of;
 use crate::http1::error::Error;
 use crate::http1::state::Life;
 use crate::resource::counters::Counter;
@@ -11,6 +11,7 @@ use crate::resource::pool::READ_BUFFER;
 use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Demand, Feed, FeedWriter};
 use crate::service::headers::Headers;
+use crate::service::link::Link;
 use crate::service::request::Request;
 use crate::wire::fields::FieldLine;
 use bytes::{Bytes, BytesMut};

@@ -4,13 +4,14 @@
 //! sweep wakes it when the deadline has passed, and [`Http::overdue`] decides what that means.
 
 use crate::http1::driver::active::{Active, Need};
-use crate::http1::driver::config::Config;
-use crate::http1::driver::{Http, HttpPhase, Link};
+use crate::http1::driver::{Http, HttpPhase};
 use crate::http1::state::{RequestHalf, ResponseHalf};
 use crate::resource::counters::Counter;
 use crate::resource::io::Transport;
-use crate::resource::worker::{Phase, TICK};
+use crate::resource::worker::{Phase, ticks};
 use crate::service::body::BodyError;
+use crate::service::link::Link;
+use crate::service::link::flow::{Flow, TICKS_A_SECOND};
 use http::StatusCode;
 use std::task::Context;
 use std::time::Duration;
@@ -27,50 +28,6 @@ pub(crate) struct Meter {
     /// The tick in which rates are looked at next; a peer that keeps us awake does not put it off.
     check: u32,
     waiting: Option<Need>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Flow {
-    octets: u64,
-    /// Ticks waited before the present wait.
-    waited: u32,
-    /// The tick in which the present wait began; 0 when there is none.
-    since: u32,
-}
-
-impl Flow {
-    fn wait(&mut self, now: u32) {
-        if self.since == 0 {
-            self.since = now;
-        }
-    }
-
-    fn moved(&mut self, octets: usize, now: u32) {
-        self.octets += octets as u64;
-        if self.since != 0 {
-            self.waited += now.saturating_sub(self.since);
-            self.since = 0;
-        }
-    }
-
-    fn is_stalled(&self, now: u32, longest: Duration) -> bool {
-        self.since != 0 && now.saturating_sub(self.since) > ticks(longest)
-    }
-
-    /// The ticks waited, with the present wait.
-    fn waited(&self, now: u32) -> u32 {
-        self.waited
-            + if self.since == 0 {
-                0
-            } else {
-                now.saturating_sub(self.since)
-            }
-    }
-
-    fn is_slow(&self, waited: u32, config: &Config) -> bool {
-        waited > ticks(config.rate_grace)
-            && self.octets * TICKS_A_SECOND < config.min_rate * u64::from(waited)
-    }
 }
 
 impl Meter {
@@ -305,15 +262,6 @@ impl Active {
         }
     }
 }
-
-/// `after` in ticks, rounded up, and one more because a tick has begun.
-fn ticks(after: Duration) -> u32 {
-    u32::try_from(after.as_millis().div_ceil(TICK.as_millis()))
-        .unwrap_or(u32::MAX / 2)
-        .saturating_add(1)
-}
-
-const TICKS_A_SECOND: u64 = 4;
 
 /// How long an idle connection is kept once a drain has begun.
 const DRAIN_GRACE: Duration = Duration::from_millis(250);

@@ -15,46 +15,28 @@
 //! One poll runs the handler, takes the next requests from what was read, writes once, reads.
 
 mod active;
-pub mod config;
 mod content;
 mod deadline;
-pub mod panic;
 mod respond;
 mod retire;
 
+pub use crate::service::link::{Shared, config, panic};
+
 use crate::http1::driver::active::{Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need};
-use crate::http1::driver::config::Config;
 use crate::http1::error::Error;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
-use crate::resource::worker::{Phase, Slot, Worker};
-use crate::service::handler::Service;
+use crate::resource::worker::Phase;
+use crate::service::link::Link;
+use crate::service::link::panic::guarded;
 use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-
-/// What the connections of one worker are served with.
-pub struct Shared {
-    /// The clock, the deadline slots, the counters and the budget.
-    pub worker: Arc<Worker>,
-    /// What answers.
-    pub service: Arc<dyn Service>,
-    /// Limits and deadlines.
-    pub config: Arc<Config>,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
 
 /// One HTTP/1.1 connection as a future. It ends when the connection does; dropping it closes the
 /// connection and cancels its handler.
@@ -64,13 +46,6 @@ pub struct Connection<P> {
     link: Link,
     /// Whatever is given back when the connection has ended.
     _permit: P,
-}
-
-/// What a connection belongs to.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) slot: Arc<Slot>,
 }
 
 enum Stage {
@@ -137,18 +112,6 @@ impl<P> Connection<P> {
     }
 }
 
-impl Link {
-    /// Registers an accepted connection.
-    pub(crate) fn new(info: ConnInfo, shared: Arc<Shared>) -> Self {
-        let slot = shared.worker.register(info);
-        shared.worker.counters.add(Counter::ConnectionsAccepted);
-        if let Some(longest) = shared.config.max_age {
-            slot.set_old(shared.worker.tick_after(retire::spread(longest)));
-        }
-        Self { shared, slot }
-    }
-}
-
 impl<P: Unpin> Future for Connection<P> {
     type Output = ();
 
@@ -169,7 +132,7 @@ impl<P: Unpin> Future for Connection<P> {
                         worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
-                            match panic::guarded(|| {
+                            match guarded(|| {
                                 let place = Place::new(worker.clone(), me.link.slot.clone());
                                 on_upgrade.run(Upgraded::new(http.io, read_ahead, Some(place)))
                             }) {
@@ -184,7 +147,7 @@ impl<P: Unpin> Future for Connection<P> {
                         me.stage = Stage::Ended;
                         continue;
                     }
-                    match panic::guarded(|| future.as_mut().poll(cx)) {
+                    match guarded(|| future.as_mut().poll(cx)) {
                         Ok(Poll::Pending) => return Poll::Pending,
                         Ok(Poll::Ready(())) => {}
                         Err(payload) => me.link.count_panic(payload),
@@ -200,25 +163,6 @@ impl<P: Unpin> Future for Connection<P> {
                 Stage::Ended => return Poll::Ready(()),
             }
         }
-    }
-}
-
-impl Link {
-    /// Whether an upgraded connection has to end now, whatever it is doing.
-    fn must_end(&self) -> bool {
-        let forced = self.shared.worker.phase() == Phase::Forced;
-        if forced {
-            self.shared.worker.counters.add(Counter::DrainForced);
-        }
-        forced || self.slot.is_shed()
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.slot.set_gone();
-        self.shared.worker.counters.add(Counter::ConnectionsClosed);
-        self.shared.worker.unregister(&self.slot);
     }
 }
 

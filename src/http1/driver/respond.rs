@@ -2,9 +2,7 @@
 
 use crate::http1::connection::{Event, ResponseHead};
 use crate::http1::driver::active::{Active, Need, PIECE};
-use crate::http1::driver::config::Config;
-use crate::http1::driver::panic::guarded;
-use crate::http1::driver::{Link, counter_of};
+use crate::http1::driver::counter_of;
 use crate::http1::encode::Stamp;
 use crate::http1::error::Error;
 use crate::http1::framing::BodyFraming;
@@ -14,6 +12,10 @@ use crate::resource::worker::Phase;
 use crate::service::body::Body;
 use crate::service::feed::Fed;
 use crate::service::headers::Headers;
+use crate::service::link::Link;
+use crate::service::link::config::Config;
+use crate::service::link::panic::guarded;
+use crate::service::link::stamp::Cached;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use crate::wire::fields::FieldLine;
@@ -23,7 +25,6 @@ use http::{HeaderValue, Method, StatusCode};
 use std::any::Any;
 use std::cell::RefCell;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Active {
     /// Calls the handler; its future is polled by [`run_handler`](Self::run_handler).
@@ -389,40 +390,9 @@ impl Active {
 /// Runs the code with the `Server` and `Date` of this second.
 #[inline]
 fn with_stamp<T>(link: &Link, code: impl FnOnce(&mut Stamp) -> T) -> T {
-    STAMP.with_borrow_mut(|cached| {
-        let tick = link.shared.worker.now();
-        if cached.tick != tick || cached.config != link.shared.config.id {
-            cached.refresh(tick, &link.shared.config);
-        }
-        code(&mut cached.stamp)
-    })
-}
-
-/// `Server` and `Date` as lines, made again when the second changes.
-#[derive(Default)]
-struct Cached {
-    tick: u32,
-    config: u64,
-    second: u64,
-    stamp: Stamp,
-}
-
-impl Cached {
-    #[cold]
-    fn refresh(&mut self, tick: u32, config: &Config) {
-        let now = SystemTime::now();
-        let second = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        if second != self.second || self.config != config.id {
-            let date = HeaderValue::try_from(httpdate::fmt_http_date(now))
-                .unwrap_or_else(|_| HeaderValue::from_static(""));
-            self.stamp = Stamp::new(&config.server, &date);
-        }
-        (self.tick, self.second, self.config) = (tick, second, config.id);
-    }
+    STAMP.with_borrow_mut(|cached| code(cached.now(link, Stamp::new)))
 }
 
 thread_local! {
-    static STAMP: RefCell<Cached> = RefCell::default();
+    static STAMP: RefCell<Cached<Stamp>> = RefCell::default();
 }

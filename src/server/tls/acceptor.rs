@@ -1,6 +1,5 @@
 //! The door of a TLS listener.
 
-use crate::http1::driver::{Link, Shared};
 use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counters;
 use crate::resource::io::{Io, Transport};
@@ -14,6 +13,7 @@ use crate::server::tls::names;
 use crate::server::tls::places::Places;
 use crate::server::tls::reload::Certificates;
 use crate::server::tls::stream::TlsStream;
+use crate::service::link::{Link, Shared};
 use bytes::BytesMut;
 use rustls::server::UnbufferedServerConnection;
 use std::fmt;

@@ -9,7 +9,7 @@
 //! A `Hello` costs what an idle connection costs, and up to its first record nothing of rustls is made. The box that
 //! all this stands in goes when the protocol begins.
 
-use crate::http1::driver::{Connection, Link};
+use crate::http1::driver::Connection;
 use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
@@ -21,6 +21,7 @@ use crate::server::tls::names;
 use crate::server::tls::places::Place;
 use crate::server::tls::stream::{Broken, TlsStream};
 use crate::server::tls::tell;
+use crate::service::link::Link;
 use bytes::{Buf, BytesMut};
 use rustls::server::UnbufferedServerConnection;
 use rustls::{HandshakeKind, ProtocolVersion};

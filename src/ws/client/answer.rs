@@ -2,10 +2,10 @@
 
 use crate::http1::chunked::{ChunkedDecoder, Piece};
 use crate::http1::error::Error;
-use crate::http1::limits::Limits;
 use crate::http1::section::{SectionLimits, SectionParser};
 use crate::resource::io::Io;
 use crate::wire::fields::{Field, FieldLine};
+use crate::wire::limits::Limits;
 use crate::wire::{grammar, number};
 use crate::ws::client::error::ConnectError;
 use bytes::BytesMut;

@@ -1,7 +1,7 @@
 //! Panics of handlers: caught, counted, told to whoever asked.
 
-use crate::http1::driver::Link;
 use crate::resource::counters::Counter;
+use crate::service::link::Link;
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct PanicHook(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl PanicHook {
-    /// See [`Config::on_panic`](crate::http1::driver::config::Config::on_panic).
+    /// See [`Config::on_panic`](crate::service::link::config::Config::on_panic).
     pub fn new(hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hook))
     }
@@ -27,7 +27,7 @@ impl fmt::Debug for PanicHook {
 impl Link {
     /// A handler, or a future that took a connection over, panicked.
     #[cold]
-    pub(super) fn count_panic(&self, payload: Box<dyn Any + Send>) {
+    pub(crate) fn count_panic(&self, payload: Box<dyn Any + Send>) {
         self.shared.worker.counters.add(Counter::HandlerPanics);
         if let Some(PanicHook(hook)) = &self.shared.config.on_panic {
             // Neither a hook nor a payload that panics itself may take the connection with it.
@@ -42,7 +42,7 @@ impl Link {
 /// Nothing that the code touched is used afterwards but through its own types, whose locks ignore
 /// poisoning: that is why asserting unwind safety is sound here.
 #[inline]
-pub(super) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(code))
 }
 

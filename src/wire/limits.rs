@@ -1,4 +1,4 @@
-//! The ceilings of one HTTP/1.1 connection.
+//! The ceilings of one connection.
 
 /// How much of a message this connection reads before it refuses it.
 ///
@@ -6,7 +6,7 @@
 /// `docs/limits.md`; reaching one is an ordinary outcome with a status of its own, and a counter moves.
 ///
 /// ```
-/// use wireline::http1::limits::Limits;
+/// use wireline::wire::limits::Limits;
 ///
 /// let limits = Limits { request_line: 16 * 1024, ..Limits::default() };
 /// assert_eq!(limits.header_section, 8 * 1024);

@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
 //! | `form` | yes | [`extract::Query`] |
+//! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know (`http2` in the configuration) |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
 //! | `simd` | yes | heads are scanned by vector instructions; without it the same in plain code |
@@ -53,6 +54,8 @@
 pub mod app;
 pub mod extract;
 pub mod http1;
+#[cfg(feature = "http2")]
+pub mod http2;
 #[cfg(feature = "app")]
 pub mod layer;
 pub mod resource;

@@ -56,6 +56,33 @@ counters! {
     CertificateReloads = "certificate_reloads",
     /// Certificates that were read again and could not be used: those before them stay.
     CertificateReloadFailures = "certificate_reload_failures",
+    /// HTTP/2 connections whose preface came.
+    Http2Connections = "http2_connections",
+    /// Streams that their client reset.
+    Http2StreamsReset = "http2_streams_reset",
+    /// HTTP/2 connections ended because the client broke the protocol.
+    Http2ProtocolErrors = "http2_protocol_errors",
+    /// HTTP/2 connections ended because nothing came after a PING.
+    Http2PingTimeouts = "http2_ping_timeouts",
+    /// HTTP/2 connections ended because the client reset too many streams.
+    Http2ResetFloods = "http2_reset_floods",
+    /// HTTP/2 connections ended because the client made us reset too many streams.
+    Http2ErrorFloods = "http2_error_floods",
+    /// HTTP/2 connections ended because of too many PRIORITY frames.
+    Http2PriorityFloods = "http2_priority_floods",
+    /// HTTP/2 connections ended because of too many WINDOW_UPDATE frames.
+    Http2WindowUpdateFloods = "http2_window_update_floods",
+    /// HTTP/2 connections ended because of too many PING frames.
+    Http2PingFloods = "http2_ping_floods",
+    /// HTTP/2 connections ended because of too many SETTINGS or GOAWAY frames.
+    Http2SettingsFloods = "http2_settings_floods",
+    /// HTTP/2 connections ended because of too many frames without content.
+    Http2EmptyFrameFloods = "http2_empty_frame_floods",
+    /// HTTP/2 connections ended because they carried too little but overhead.
+    Http2OverheadFloods = "http2_overhead_floods",
+    /// HTTP/2 connections ended with ENHANCE_YOUR_CALM for a header section that is no end of frames or far too
+    /// large, or for content in too small frames.
+    Http2OtherFloods = "http2_other_floods",
     /// Requests whose head was accepted.
     Requests = "requests",
     /// Responses that were begun.

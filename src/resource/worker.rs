@@ -381,6 +381,11 @@ impl Slot {
         self.old.store(tick, Ordering::Relaxed);
     }
 
+    /// That tick.
+    pub fn old(&self) -> u32 {
+        self.old.load(Ordering::Relaxed)
+    }
+
     /// Whether that tick has come.
     pub fn is_old(&self, now: u32) -> bool {
         let old = self.old.load(Ordering::Relaxed);

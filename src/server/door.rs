@@ -5,6 +5,7 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counters;
 use crate::resource::io::Io;
 use crate::server::bind::Bound;
+use crate::server::http2;
 use crate::server::permit::Permit;
 use crate::service::handler::Service;
 use crate::service::link::Shared;
@@ -39,6 +40,20 @@ pub(super) trait Secure: fmt::Debug + Send + Sync {
     fn watch(self: Arc<Self>, counters: Arc<Counters>) -> Option<Watch>;
 }
 
+/// A connection whose protocol is known, as a future.
+#[cfg_attr(
+    not(feature = "tls"),
+    allow(dead_code, reason = "without TLS the first octets decide")
+)]
+pub(super) enum Served {
+    Http1(Connection<Permit>),
+    #[cfg_attr(
+        not(feature = "http2"),
+        allow(dead_code, reason = "there is one protocol then")
+    )]
+    Other(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
 /// Never ready.
 pub(super) type Watch = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -47,20 +62,15 @@ impl Door {
     #[inline]
     pub(super) fn serve(&self, io: Io, info: ConnInfo, shared: &Arc<Shared>, permit: Permit) {
         match self {
-            Self::Plain => drop(tokio::spawn(Connection::new(
-                io,
-                info,
-                shared.clone(),
-                permit,
-            ))),
+            Self::Plain => http2::serve_plain(io, info, shared.clone(), permit),
             Self::Secure(secure) => secure.clone().serve(io, info, shared.clone(), permit),
             Self::Aside(service) => {
-                let shared = Arc::new(Shared {
+                let shared = Shared {
                     worker: shared.worker.clone(),
                     service: service.clone(),
                     config: shared.config.clone(),
-                });
-                drop(tokio::spawn(Connection::new(io, info, shared, permit)));
+                };
+                http2::serve_plain(io, info, Arc::new(shared), permit);
             }
         }
     }

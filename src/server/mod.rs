@@ -1,7 +1,7 @@
 //! Listeners, workers, limits and the end of it all.
 //!
 //! ```text
-//!   listeners --accept--> permit (or 503) --> door (TLS?) --> http1::driver::Connection, a task
+//!   listeners --accept--> permit (or 503) --> door (TLS? which HTTP?) --> http1 or http2 Connection, a task
 //!   workers: N threads, each with its own current-thread runtime and SO_REUSEPORT socket
 //!        or: the caller's runtime, with one accept task for each listener
 //!   stop: readiness off -> accept no more -> every response says `close` -> deadline -> force
@@ -12,7 +12,11 @@ pub mod bind;
 pub mod config;
 mod door;
 mod handle;
+#[cfg(feature = "http2")]
+mod http2;
 mod in_flight;
+#[cfg(not(feature = "http2"))]
+mod no_http2;
 #[cfg(not(feature = "signal"))]
 mod no_signal;
 mod pace;
@@ -25,6 +29,8 @@ mod signal;
 mod tls;
 mod workers;
 
+#[cfg(not(feature = "http2"))]
+use self::no_http2 as http2;
 #[cfg(not(feature = "signal"))]
 use self::no_signal as signals;
 #[cfg(feature = "signal")]

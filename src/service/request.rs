@@ -171,7 +171,11 @@ impl Parts {
     pub fn uri(&self) -> &str {
         match &self.inner().target {
             Target::Wire(target) => text(target.whole(self.inner().line())),
-            Target::Uri(uri) => uri.path_and_query().map_or("/", |target| target.as_str()),
+            Target::Uri(uri) => match (uri.path_and_query(), uri.authority()) {
+                (Some(target), _) => target.as_str(),
+                (None, Some(authority)) => authority.as_str(),
+                (None, None) => "/",
+            },
         }
     }
 
@@ -263,6 +267,19 @@ impl Parts {
     pub fn param(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
         let span = self.route().span(name)?;
         crate::service::route::decode(span.of(self.path().as_bytes()))
+    }
+
+    /// The protocol of an extended CONNECT (RFC 8441 §4), `websocket` for one: HTTP/2's way to ask for what
+    /// Upgrade asks for in HTTP/1.1.
+    pub fn connect_protocol(&self) -> Option<&str> {
+        let protocol = self.extensions()?.get::<ConnectProtocol>()?;
+        Some(&protocol.0)
+    }
+
+    /// Makes the request an extended CONNECT, for tests and for drivers.
+    pub fn set_connect_protocol(&mut self, protocol: &str) {
+        self.extensions_mut()
+            .insert(ConnectProtocol(protocol.into()));
     }
 
     /// A string that middleware left under a key (S66).
@@ -542,6 +559,10 @@ impl TryFrom<Request> for http::Request<Body> {
 /// The connection of a request that is tower's for a while.
 #[derive(Clone)]
 struct Carried(Arc<Slot>);
+
+/// See [`Parts::connect_protocol`].
+#[derive(Clone)]
+struct ConnectProtocol(Box<str>);
 
 #[derive(Clone, Default)]
 struct StringMap(Vec<(String, String)>);

@@ -33,6 +33,7 @@ use crate::resource::worker::Phase;
 use crate::service::link::Link;
 use crate::service::link::panic::guarded;
 use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
+use bytes::BytesMut;
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -109,6 +110,19 @@ impl<P> Connection<P> {
             link,
             _permit: permit,
         }
+    }
+
+    /// Takes over a connection that is registered already, and what was read of it: it was not known to be
+    /// HTTP/1.1 before.
+    pub(crate) fn begin_after(io: Io, ahead: BytesMut, link: Link, permit: P) -> Self {
+        let mut connection = Self::begin(io, link, permit);
+        if let Stage::Http(http) = &mut connection.stage {
+            let mut active = Active::take();
+            active.read = ahead;
+            http.phase = HttpPhase::Active(active);
+            http.served = true;
+        }
+        connection
     }
 }
 

@@ -15,6 +15,8 @@ use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use crate::resource::tls_info::{TlsInfo, TlsVersion};
 use crate::resource::worker::Phase;
+use crate::server::door::Served;
+use crate::server::http2;
 use crate::server::permit::Permit;
 use crate::server::tls::acceptor::Acceptor;
 use crate::server::tls::names;
@@ -35,6 +37,7 @@ use std::time::{Duration, SystemTime};
 pub(super) enum Serving {
     Opening(Box<Opening>),
     Http(Connection<Permit>),
+    Other(Pin<Box<dyn Future<Output = ()> + Send>>),
     Ended,
 }
 
@@ -96,13 +99,17 @@ impl Future for Serving {
                     ready!(Pin::new(connection).poll(cx));
                     *me = Self::Ended;
                 }
+                Self::Other(connection) => {
+                    ready!(connection.as_mut().poll(cx));
+                    *me = Self::Ended;
+                }
                 Self::Ended => return Poll::Ready(()),
             }
         }
     }
 }
 
-/// The protocol that ALPN chose. Whatever else than HTTP/1.1 is offered (`alpn::OFFERED`) begins here.
+/// The protocol that ALPN chose.
 fn begin(stream: Box<TlsStream>, opening: Opening) -> Serving {
     let Opening {
         link,
@@ -120,7 +127,11 @@ fn begin(stream: Box<TlsStream>, opening: Opening) -> Serving {
     link.slot.set_tls(tls);
     link.slot.set_due(0);
     link.shared.worker.charge(&link.slot, 0);
-    Serving::Http(Connection::begin(Io::Dyn(stream), link, permit))
+    let protocol = stream.connection().alpn_protocol().map(<[u8]>::to_vec);
+    match http2::chosen(protocol.as_deref(), Io::Dyn(stream), link, permit) {
+        Served::Http1(connection) => Serving::Http(connection),
+        Served::Other(connection) => Serving::Other(connection),
+    }
 }
 
 impl Opening {

@@ -1,5 +1,6 @@
 //! Limits and deadlines of connections.
 
+use crate::service::link::http2::Http2;
 use crate::service::link::panic::PanicHook;
 use crate::wire::limits::Limits;
 use http::HeaderValue;
@@ -66,6 +67,8 @@ pub struct Config {
     /// Is told the message of each panic of a handler, on the thread where it was caught; the request is
     /// answered 500, and nothing else ends. Default `None`: Rust's own panic hook prints it, as ever.
     pub on_panic: Option<PanicHook>,
+    /// Limits of HTTP/2.
+    pub http2: Http2,
     /// Whether `max_age` or `max_requests` is set: one look for each request.
     pub(crate) retires: bool,
     /// Tells configurations apart in a thread's cache of stamps.
@@ -104,6 +107,7 @@ impl Default for Config {
             drain_body: 64 * 1024,
             server: HeaderValue::from_static(concat!("wireline/", env!("CARGO_PKG_VERSION"))),
             on_panic: None,
+            http2: Http2::default(),
             retires: false,
             id: 0,
         }

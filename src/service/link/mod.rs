@@ -5,6 +5,7 @@
 
 pub mod config;
 pub(crate) mod flow;
+pub mod http2;
 pub mod panic;
 pub(crate) mod stamp;
 

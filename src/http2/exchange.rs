@@ -1,0 +1,377 @@
+//! One request and its response, up to the point where something has to be waited for.
+
+use crate::http2::content::{Gather, Taken, Upload};
+use crate::http2::download::Download;
+use crate::http2::request::{self, Refusal};
+use crate::http2::response;
+use crate::http2::tunnel::Tunnel;
+use crate::http2::tunneled::Tunneled;
+use crate::resource::budget::Pressure;
+use crate::resource::counters::Counter;
+use crate::resource::io::Io;
+use crate::service::body::Body;
+use crate::service::handler::ResponseFuture;
+use crate::service::headers::Headers;
+use crate::service::link::Link;
+use crate::service::link::panic::guarded;
+use crate::service::request::{Parts, Request};
+use crate::service::response::Response;
+use crate::service::upgrade::{OnUpgrade, Place, Upgraded};
+use crate::wire::number;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use std::any::Any;
+use std::cell::Cell;
+use std::task::{Context, Poll};
+
+/// What the streams of a connection share in a turn.
+pub(super) struct Turn<'a> {
+    pub(super) link: &'a Link,
+    /// Octets of content that h2 was given in this turn.
+    pub(super) sent: Cell<usize>,
+    /// How many more it may be given.
+    pub(super) room: Cell<usize>,
+}
+
+impl Turn<'_> {
+    pub(super) fn count(&self, counter: Counter) {
+        self.link.shared.worker.counters.add(counter);
+    }
+
+    pub(super) fn now(&self) -> u32 {
+        self.link.shared.worker.now()
+    }
+
+    pub(super) fn sent(&self, octets: usize) {
+        self.sent.set(self.sent.get() + octets);
+        self.room.set(self.room.get().saturating_sub(octets));
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Exchange {
+    pub(super) respond: SendResponse<Bytes>,
+    pub(super) upload: Upload,
+    is_head: bool,
+    is_connect: bool,
+}
+
+/// What an exchange waits for.
+pub(super) enum State {
+    /// Small content, which is read before the handler runs.
+    Gathering(Box<Gather>),
+    Handling(ResponseFuture),
+    Sending(Box<Download>),
+    /// The stream is another protocol's.
+    Tunnel(Tunneled),
+    Done,
+}
+
+impl Exchange {
+    /// Takes a request as far as it goes at once: most are answered then.
+    #[inline]
+    pub(super) fn begin(
+        cx: &mut Context<'_>,
+        request: http::Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        turn: &Turn<'_>,
+    ) -> (Self, State) {
+        let shared = &turn.link.shared;
+        turn.count(Counter::Requests);
+        let (mut head, recv) = request.into_parts();
+        let mut exchange = Self {
+            respond,
+            upload: Upload::default(),
+            is_head: head.method == Method::HEAD,
+            is_connect: head.method == Method::CONNECT,
+        };
+        let facts = match request::judge(&mut head, &shared.config.limits) {
+            Ok(facts) => facts,
+            Err(Refusal::Malformed) => {
+                turn.count(Counter::RefusedMalformed);
+                exchange.respond.send_reset(Reason::PROTOCOL_ERROR);
+                return (exchange, State::Done);
+            }
+            Err(Refusal::Answer(status, text)) => {
+                turn.count(counter_of(status));
+                let state = exchange.answer(status, text, turn);
+                return (exchange, state);
+            }
+        };
+        let protocol = if exchange.is_connect {
+            head.extensions.remove::<h2::ext::Protocol>()
+        } else {
+            None
+        };
+        let mut parts = Parts::recycled();
+        parts.begin_http(head, Some(&turn.link.slot));
+        if let Some(protocol) = protocol {
+            parts.set_connect_protocol(protocol.as_str());
+        }
+        let request = Request::from_parts(parts, Body::empty());
+        let state = if shared.worker.budget().pressure() >= Pressure::Shedding {
+            turn.count(Counter::ShedRequests);
+            exchange.answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded, try again",
+                turn,
+            )
+        } else if exchange.is_connect {
+            // What comes on the stream is the tunnel's.
+            exchange.upload.set_source(recv);
+            exchange.call(cx, request, turn)
+        } else if recv.is_end_stream() {
+            drop(recv);
+            exchange.call(cx, request, turn)
+        } else {
+            exchange.admit(cx, request, recv, facts, turn)
+        };
+        (exchange, state)
+    }
+
+    /// Asks the service what the route takes, and begins with the content accordingly.
+    fn admit(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut request: Request,
+        recv: RecvStream,
+        facts: request::Facts,
+        turn: &Turn<'_>,
+    ) -> State {
+        let shared = &turn.link.shared;
+        let admission = match guarded(|| shared.service.admit(&mut request)) {
+            Ok(admission) => admission,
+            Err(payload) => return self.panicked(payload, turn),
+        };
+        let most = admission.max_body.unwrap_or(shared.config.max_body);
+        if facts.length.is_some_and(|length| length > most) {
+            return self.refuse_content(turn);
+        }
+        self.upload.begin(recv, facts, most, turn.now());
+        match self.upload.take_what_came(cx, request, turn) {
+            Taken::Whole(request) => self.call(cx, request, turn),
+            Taken::Part(gather) => State::Gathering(gather),
+            Taken::TooLarge => self.refuse_content(turn),
+            Taken::Cut => {
+                turn.count(Counter::IncompleteRequests);
+                State::Done
+            }
+        }
+    }
+
+    /// Calls the handler and polls it once: most are ready then.
+    #[inline]
+    pub(super) fn call(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: Request,
+        turn: &Turn<'_>,
+    ) -> State {
+        let service = &turn.link.shared.service;
+        let called = guarded(|| {
+            let mut handler = service.call(request);
+            match handler.as_mut().poll(cx) {
+                Poll::Ready(response) => Ok(response),
+                Poll::Pending => Err(handler),
+            }
+        });
+        match called {
+            Ok(Ok(response)) => self.answer_with(response, turn),
+            Ok(Err(handler)) => State::Handling(handler),
+            Err(payload) => self.panicked(payload, turn),
+        }
+    }
+
+    /// Sends a handler's response, as far as it goes at once.
+    #[inline]
+    pub(super) fn answer_with(&mut self, mut response: Response, turn: &Turn<'_>) -> State {
+        if let Some((content_type, lines)) = response.as_usual()
+            && let Some(content) = response.body().as_bytes()
+            && !self.is_head
+            && !self.is_connect
+        {
+            let head = response::usual(content_type, lines, content.len() as u64, turn.link);
+            let content = response.body_mut().take_full().unwrap_or_default();
+            return self.send_whole(head, content, turn);
+        }
+        self.answer_unusual(response, turn)
+    }
+
+    fn answer_unusual(&mut self, response: Response, turn: &Turn<'_>) -> State {
+        if response.invalid().is_some() {
+            return self.invalid(turn);
+        }
+        let (status, headers, body, upgrade) = response.into_sendable();
+        if self.is_connect && (status == StatusCode::SWITCHING_PROTOCOLS || status.is_success()) {
+            return match upgrade {
+                Some(upgrade) => self.open_tunnel(headers, upgrade, turn),
+                // RFC 9110 §9.3.6: any 2xx opens a tunnel, and here nobody would be at its end.
+                None => self.invalid(turn),
+            };
+        }
+        if status.is_informational() {
+            return self.invalid(turn);
+        }
+        // D43: a handler's Content-Length counts where the content does not tell its own length.
+        let mut length = body.len();
+        if length.is_none()
+            || ((self.is_head || status == StatusCode::NOT_MODIFIED) && body.is_empty())
+        {
+            let declared = headers
+                .get(CONTENT_LENGTH)
+                .and_then(|value| number::decimal(value.as_bytes()));
+            length = declared.or(length);
+        }
+        let without_content =
+            self.is_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        // RFC 9110 §8.6: HEAD and 304 may announce what GET would have sent; 204 never does.
+        let announced = match status {
+            StatusCode::NO_CONTENT => None,
+            StatusCode::NOT_MODIFIED => length.filter(|length| *length > 0),
+            _ => length,
+        };
+        let head = response::any(status, headers, announced, turn.link);
+        if without_content {
+            return self.send_whole(head, Bytes::new(), turn);
+        }
+        let mut body = body;
+        match body.take_full() {
+            Some(content) => self.send_whole(head, content, turn),
+            None => match self.send_head(head, false, turn) {
+                Some(send) => State::Sending(Box::new(Download::new(send, body, length))),
+                None => State::Done,
+            },
+        }
+    }
+
+    #[inline]
+    fn send_whole(&mut self, head: http::Response<()>, content: Bytes, turn: &Turn<'_>) -> State {
+        if content.is_empty() {
+            self.send_head(head, true, turn);
+            return State::Done;
+        }
+        let Some(mut send) = self.send_head(head, false, turn) else {
+            return State::Done;
+        };
+        if content.len() <= SMALL {
+            turn.sent(content.len());
+            let _ = send.send_data(content, true);
+            return State::Done;
+        }
+        State::Sending(Box::new(Download::whole(send, content)))
+    }
+
+    /// `None` when the stream has gone.
+    #[inline]
+    fn send_head(
+        &mut self,
+        head: http::Response<()>,
+        ends: bool,
+        turn: &Turn<'_>,
+    ) -> Option<h2::SendStream<Bytes>> {
+        let send = self.respond.send_response(head, ends).ok()?;
+        turn.count(Counter::Responses);
+        Some(send)
+    }
+
+    /// Answers on the server's own account.
+    pub(super) fn answer(
+        &mut self,
+        status: StatusCode,
+        text: &'static str,
+        turn: &Turn<'_>,
+    ) -> State {
+        let content = if self.is_head {
+            Bytes::new()
+        } else {
+            [text.as_bytes(), b"\n"].concat().into()
+        };
+        let mut fields = Headers::new();
+        fields.append(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            fields.append(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        let length = text.len() as u64 + 1;
+        let head = response::any(status, fields, Some(length), turn.link);
+        self.send_whole(head, content, turn)
+    }
+
+    pub(super) fn refuse_content(&mut self, turn: &Turn<'_>) -> State {
+        turn.count(Counter::RefusedContentTooLarge);
+        self.answer(StatusCode::PAYLOAD_TOO_LARGE, "content too large", turn)
+    }
+
+    /// A handler panicked: this request fails, nothing else does.
+    pub(super) fn panicked(&mut self, payload: Box<dyn Any + Send>, turn: &Turn<'_>) -> State {
+        turn.link.count_panic(payload);
+        self.answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal server error",
+            turn,
+        )
+    }
+
+    fn invalid(&mut self, turn: &Turn<'_>) -> State {
+        turn.count(Counter::InvalidResponses);
+        self.answer(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal server error",
+            turn,
+        )
+    }
+
+    /// 200 to CONNECT: from here on the stream carries the octets of another protocol (RFC 9113 §8.5, RFC 8441 §5).
+    fn open_tunnel(&mut self, headers: Headers, upgrade: OnUpgrade, turn: &Turn<'_>) -> State {
+        let head = response::any(StatusCode::OK, headers, None, turn.link);
+        let Some(recv) = self.upload.take_source() else {
+            return self.invalid(turn);
+        };
+        let Some(send) = self.send_head(head, false, turn) else {
+            return State::Done;
+        };
+        turn.count(Counter::Upgrades);
+        let worker = &turn.link.shared.worker;
+        let slot = worker.register(turn.link.slot.info());
+        if let Some(tls) = turn.link.slot.tls() {
+            slot.set_tls(tls.clone());
+        }
+        let tunnel = Io::Dyn(Box::new(Tunnel::new(send, recv)));
+        let mut tunneled = Tunneled::new(worker.clone(), slot.clone());
+        match guarded(|| {
+            let place = Place::new(worker.clone(), slot);
+            upgrade.run(Upgraded::new(tunnel, Bytes::new(), Some(place)))
+        }) {
+            Ok(future) => {
+                tunneled.run(future);
+                State::Tunnel(tunneled)
+            }
+            Err(payload) => {
+                turn.link.count_panic(payload);
+                State::Done
+            }
+        }
+    }
+
+    /// Whether the client has reset the stream, before a response was begun.
+    pub(super) fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        self.respond.poll_reset(cx).is_ready()
+    }
+}
+
+fn counter_of(status: StatusCode) -> Counter {
+    match status {
+        StatusCode::URI_TOO_LONG => Counter::RefusedRequestLine,
+        StatusCode::EXPECTATION_FAILED => Counter::RefusedExpectation,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Counter::RefusedHeaderSection,
+        _ => Counter::RefusedMalformed,
+    }
+}
+
+/// Content up to this is given to h2 whatever the windows say: the most streams there may be hold little of it.
+const SMALL: usize = 4096;

@@ -1,0 +1,145 @@
+//! HTTP/2 (RFC 9113): the `h2` crate between a metered socket and the same requests and responses as HTTP/1.1.
+//!
+//! ```text
+//!   socket --> wire: counts frames (meter), ends turns --> h2 --> exchange: judge, content, handler, response
+//!                                                        ^            | ready at once: done
+//!                                                        |            v
+//!                                                        +-- stream: gathers, handles, sends, tunnels
+//! ```
+//!
+//! One poll of a [`Connection`] takes every request that has come, then runs their handlers, then lets h2 write
+//! once: a batch of responses is one system call. Whatever is not done at once becomes a stream, which lives in
+//! the connection's task with a waker of its own. When the socket has nothing more and no stream was woken, the
+//! connection is charged for what it holds, sets its deadline and waits.
+//!
+//! h2 knows frames, windows and HPACK, and has budgets for what it keeps. The meter has those for what it does
+//! not count; either ends the connection with GOAWAY and ENHANCE_YOUR_CALM, and a counter moves.
+
+mod content;
+mod deadline;
+mod download;
+mod exchange;
+mod frames;
+mod meter;
+mod request;
+mod response;
+mod serve;
+mod stream;
+mod streams;
+mod tunnel;
+mod tunneled;
+mod wire;
+
+pub(crate) use self::meter::PREFACE;
+
+use crate::http2::serve::{Exit, Http};
+use crate::resource::addr::ConnInfo;
+use crate::resource::io::{Io, Transport};
+use crate::resource::pool;
+use crate::resource::worker::Phase;
+use crate::service::link::{Link, Shared};
+use bytes::BytesMut;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// One HTTP/2 connection as a future. It ends when the connection does; dropping it closes the connection and
+/// cancels its handlers.
+pub struct Connection<P> {
+    stage: Stage,
+    link: Link,
+    /// Whatever is given back when the connection has ended.
+    _permit: P,
+}
+
+enum Stage {
+    Http(Box<Http>),
+    /// Our side is closed; how many KiB of the client's are still thrown away.
+    Linger(Io, u32),
+    Ended,
+}
+
+impl<P> Connection<P> {
+    /// Takes over an accepted connection that begins with the client's preface. `permit` is dropped when the
+    /// connection has ended.
+    pub fn new(io: Io, info: ConnInfo, shared: Arc<Shared>, permit: P) -> Self {
+        Self::begin(io, BytesMut::new(), Link::new(info, shared), permit)
+    }
+
+    /// Takes over a connection that is registered already, and what was read of it.
+    pub(crate) fn begin(io: Io, ahead: BytesMut, link: Link, permit: P) -> Self {
+        Self {
+            stage: Stage::Http(Box::new(Http::new(io, ahead, &link))),
+            link,
+            _permit: permit,
+        }
+    }
+}
+
+impl<P: Unpin> Future for Connection<P> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        me.link.slot.set_waker(cx.waker());
+        loop {
+            me.stage = match &mut me.stage {
+                Stage::Http(http) => match ready!(http.poll(cx, &me.link)) {
+                    Exit::Gone => Stage::Ended,
+                    Exit::Linger => {
+                        let worker = &me.link.shared.worker;
+                        let io = http.take_io();
+                        worker.charge(&me.link.slot, 0);
+                        me.link
+                            .slot
+                            .set_due(worker.tick_after(me.link.shared.config.linger));
+                        io.map_or(Stage::Ended, |io| Stage::Linger(io, LINGER_KIB))
+                    }
+                },
+                Stage::Linger(io, left) => {
+                    let (worker, slot) = (&me.link.shared.worker, &me.link.slot);
+                    if worker.phase() != Phase::Forced
+                        && !slot.is_shed()
+                        && !slot.is_due(worker.now())
+                    {
+                        ready!(linger(io, left, cx));
+                    }
+                    Stage::Ended
+                }
+                Stage::Ended => return Poll::Ready(()),
+            };
+        }
+    }
+}
+
+impl<P> fmt::Debug for Connection<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+/// Closes our side and throws away what the client still sends: what nobody read would turn the end into a
+/// reset, which may overtake the GOAWAY.
+fn linger(io: &mut Io, left: &mut u32, cx: &mut Context<'_>) -> Poll<()> {
+    let _ = ready!(io.poll_shutdown(cx));
+    while *left > 0 {
+        if ready!(io.poll_readable(cx)).is_err() {
+            break;
+        }
+        let mut buf = pool::take();
+        let read = io.poll_read(cx, &mut buf);
+        let len = buf.len();
+        pool::give(buf);
+        match ready!(read) {
+            Ok(1..) => {
+                *left = left.saturating_sub(u32::try_from(len.div_ceil(1024)).unwrap_or(u32::MAX));
+            }
+            Ok(0) | Err(_) => break,
+        }
+    }
+    Poll::Ready(())
+}
+
+/// How many KiB are thrown away before the connection closes all the same.
+const LINGER_KIB: u32 = 32 * 1024;

@@ -1,0 +1,363 @@
+//! A connection's turn: take everything, run everything, write once.
+
+use crate::http2::exchange::{Exchange, State, Turn};
+use crate::http2::meter::Meter;
+use crate::http2::stream::{Stream, Waits};
+use crate::http2::streams::Streams;
+use crate::http2::wire::Wire;
+use crate::resource::counters::Counter;
+use crate::resource::io::Io;
+use crate::resource::worker::Phase;
+use crate::service::link::Link;
+use crate::service::link::config::Config;
+use bytes::{Bytes, BytesMut};
+use h2::server::{Builder, Handshake, SendResponse};
+use h2::{PingPong, Reason, RecvStream};
+use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The HTTP part of a connection's life.
+pub(super) struct Http {
+    pub(super) wire: Wire,
+    pub(super) streams: Streams,
+    pub(super) protocol: Protocol,
+    pub(super) life: Life,
+    /// What came in this turn and was not begun.
+    fresh: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
+    /// The places of streams that wait for room in what is to be written.
+    starved: Vec<usize>,
+    requests: u32,
+    /// How many resets of the client's were counted.
+    resets: u32,
+    pub(super) pings: Option<PingPong>,
+    /// The tick of a PING that nothing has come after yet; 0 when there is none.
+    pub(super) pinged: u32,
+    /// The tick in which the connection began.
+    pub(super) begun: u32,
+    /// The tick in which this stretch without a stream, or the end, began.
+    pub(super) since: u32,
+    /// The tick in which streams are looked at next.
+    pub(super) check: u32,
+}
+
+pub(super) enum Protocol {
+    /// The client's preface is awaited.
+    Opening(Box<Handshake<Wire, Bytes>>),
+    Open(Box<h2::server::Connection<Wire, Bytes>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Serving,
+    /// GOAWAY was said; what was begun is finished.
+    Leaving,
+    /// Nothing more is begun or finished.
+    Closing,
+}
+
+/// How the HTTP part ends.
+pub(super) enum Exit {
+    /// The client is gone, or has to be.
+    Gone,
+    /// It gets time to read the last words.
+    Linger,
+}
+
+impl Http {
+    pub(super) fn new(io: Io, ahead: BytesMut, link: &Link) -> Self {
+        let (worker, config) = (&link.shared.worker, &link.shared.config);
+        let now = worker.now();
+        let wire = Wire::new(io, ahead, Meter::new(&config.http2, now), now);
+        Self {
+            protocol: Protocol::Opening(Box::new(builder(config).handshake(wire.clone()))),
+            wire,
+            streams: Streams::new(link.slot.clone()),
+            life: Life::Serving,
+            fresh: Vec::new(),
+            starved: Vec::new(),
+            requests: 0,
+            resets: 0,
+            pings: None,
+            pinged: 0,
+            begun: now,
+            since: now,
+            check: 0,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, link: &Link) -> Poll<Exit> {
+        if link.must_end() {
+            self.cancel_all(link);
+            return Poll::Ready(Exit::Gone);
+        }
+        let worker = &link.shared.worker;
+        let most = link.shared.config.http2.max_streams;
+        self.wire
+            .begin_turn(worker.now(), self.streams.len(), most.saturating_mul(2));
+        self.streams.begin_look();
+        if link.slot.is_due(worker.now())
+            && let Some(exit) = self.meet_deadlines(cx, link)
+        {
+            self.cancel_all(link);
+            return Poll::Ready(exit);
+        }
+        self.leave_when_due(link);
+        let mut again = false;
+        for round in 0.. {
+            if let Some(exit) = self.take(cx, link) {
+                self.cancel_all(link);
+                return Poll::Ready(exit);
+            }
+            if !self.run(cx, link) {
+                break;
+            }
+            if self.streams.len() == 0 {
+                self.since = worker.now();
+            }
+            if round == ROUNDS {
+                again = true;
+                break;
+            }
+        }
+        again |= self.arm(link);
+        if !self.streams.end_look() || again {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// The transport, once h2 has written its last words.
+    pub(super) fn take_io(&self) -> Option<Io> {
+        self.wire.take_io()
+    }
+
+    /// Says GOAWAY in two steps: new streams are refused from the second one on, a round trip later (RFC 9113 §6.8).
+    pub(super) fn leave(&mut self, now: u32) {
+        if self.life == Life::Serving
+            && let Protocol::Open(connection) = &mut self.protocol
+        {
+            connection.graceful_shutdown();
+            self.life = Life::Leaving;
+            self.since = now;
+        }
+    }
+
+    /// Ends the connection with a reason, whatever goes on.
+    pub(super) fn close(&mut self, reason: Reason, link: &Link) {
+        if self.life == Life::Closing {
+            return;
+        }
+        self.life = Life::Closing;
+        self.since = link.shared.worker.now();
+        self.cancel_all(link);
+        if let Protocol::Open(connection) = &mut self.protocol {
+            connection.abrupt_shutdown(reason);
+        }
+    }
+
+    fn leave_when_due(&mut self, link: &Link) {
+        let worker = &link.shared.worker;
+        let now = worker.now();
+        if self.life != Life::Serving {
+            return;
+        }
+        if worker.phase() != Phase::Running {
+            self.leave(now);
+        } else if link.slot.is_old(now) {
+            worker.counters.add(Counter::ConnectionsRetired);
+            self.leave(now);
+        }
+    }
+
+    /// Takes every request that has come; writes what waits.
+    #[inline]
+    fn take(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Exit> {
+        loop {
+            match &mut self.protocol {
+                Protocol::Opening(handshake) => match Pin::new(&mut **handshake).poll(cx) {
+                    Poll::Pending => return None,
+                    Poll::Ready(Ok(mut connection)) => {
+                        link.shared.worker.counters.add(Counter::Http2Connections);
+                        self.pings = connection.ping_pong();
+                        self.since = link.shared.worker.now();
+                        self.protocol = Protocol::Open(Box::new(connection));
+                        self.leave_when_due(link);
+                    }
+                    Poll::Ready(Err(error)) => return Some(self.failed(&error, link)),
+                },
+                Protocol::Open(connection) => match connection.poll_accept(cx) {
+                    Poll::Pending => {
+                        return self.look(link).then(|| self.take(cx, link)).flatten();
+                    }
+                    Poll::Ready(Some(Ok(fresh))) => self.fresh.push(fresh),
+                    Poll::Ready(Some(Err(error))) => return Some(self.failed(&error, link)),
+                    Poll::Ready(None) => {
+                        return Some(if self.wire.inside().is_ended {
+                            Exit::Gone
+                        } else {
+                            Exit::Linger
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    /// Looks at what the wire has found. `true` when there is something to say for it.
+    fn look(&mut self, link: &Link) -> bool {
+        let mut wire = self.wire.inside();
+        if !wire.is_blocked {
+            wire.waiting = 0;
+        }
+        let resets = wire.meter.resets();
+        let excess = wire.excess.filter(|_| self.life != Life::Closing);
+        drop(wire);
+        if resets != self.resets {
+            for _ in self.resets..resets {
+                link.shared.worker.counters.add(Counter::Http2StreamsReset);
+            }
+            self.resets = resets;
+            self.fresh.retain_mut(|(_, respond)| {
+                // A client that has lost interest costs no handler.
+                respond
+                    .poll_reset(&mut Context::from_waker(std::task::Waker::noop()))
+                    .is_pending()
+            });
+        }
+        let Some(excess) = excess else {
+            return false;
+        };
+        link.shared.worker.counters.add(excess.counter());
+        self.close(Reason::ENHANCE_YOUR_CALM, link);
+        true
+    }
+
+    /// Begins what has come and goes on with what was woken. Whether there was anything.
+    #[inline]
+    fn run(&mut self, cx: &mut Context<'_>, link: &Link) -> bool {
+        if self.life == Life::Closing {
+            return false;
+        }
+        let waiting = self.wire.inside().waiting;
+        let most = link.shared.config.http2.send_buffer;
+        let turn = Turn {
+            link,
+            sent: Cell::new(0),
+            room: Cell::new(most.saturating_sub(waiting)),
+        };
+        let mut ran = !self.fresh.is_empty();
+        if turn.room.get() > 0 {
+            for place in std::mem::take(&mut self.starved) {
+                self.streams.queue(place);
+            }
+        }
+        let mut fresh = std::mem::take(&mut self.fresh);
+        for (request, respond) in fresh.drain(..) {
+            self.count_request(link);
+            let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
+            if !matches!(state, State::Done) {
+                let (place, handle) = self.streams.reserve();
+                let stream = Box::new(Stream::new(handle, exchange, state));
+                self.streams.insert(place, stream);
+            }
+        }
+        self.fresh = fresh;
+        let mut ready = self.streams.take_ready();
+        ran |= !ready.is_empty();
+        for place in ready.drain(..) {
+            let Some(mut stream) = self.streams.take(place) else {
+                continue;
+            };
+            match stream.poll(&turn) {
+                Some(waits) => {
+                    if waits == Waits::Room {
+                        self.starved.push(place);
+                    }
+                    self.streams.put(place, stream);
+                }
+                None => self.streams.free(place),
+            }
+        }
+        self.streams.give_taken(ready);
+        let sent = turn.sent.get();
+        if sent > 0 {
+            self.wire.inside().waiting += sent;
+        }
+        ran
+    }
+
+    fn count_request(&mut self, link: &Link) {
+        let config = &link.shared.config;
+        if !config.retires {
+            return;
+        }
+        self.requests = self.requests.saturating_add(1);
+        if config
+            .max_requests
+            .is_some_and(|most| self.requests >= most)
+            && self.life == Life::Serving
+        {
+            link.shared.worker.counters.add(Counter::ConnectionsRetired);
+            self.leave(link.shared.worker.now());
+        }
+    }
+
+    /// h2 gave the connection up.
+    fn failed(&self, error: &h2::Error, link: &Link) -> Exit {
+        let counters = &link.shared.worker.counters;
+        if error.is_io() {
+            // A client that leaves between two requests needs no farewell.
+            if self.streams.len() > 0 || !self.fresh.is_empty() {
+                counters.add(Counter::IoErrors);
+            }
+            return Exit::Gone;
+        }
+        if error.is_remote() || self.life == Life::Closing {
+            return Exit::Linger;
+        }
+        counters.add(match error.reason() {
+            Some(Reason::ENHANCE_YOUR_CALM) => Counter::Http2OtherFloods,
+            _ => Counter::Http2ProtocolErrors,
+        });
+        Exit::Linger
+    }
+
+    pub(super) fn cancel_all(&mut self, link: &Link) {
+        let turn = Turn {
+            link,
+            sent: Cell::new(0),
+            room: Cell::new(0),
+        };
+        for place in self.streams.all() {
+            if let Some(mut stream) = self.streams.take(place) {
+                stream.cancel(&turn);
+                self.streams.free(place);
+            }
+        }
+        self.fresh.clear();
+        self.starved.clear();
+    }
+}
+
+fn builder(config: &Config) -> Builder {
+    let limits = &config.http2;
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(limits.max_streams)
+        .initial_window_size(limits.stream_window.min(LARGEST_WINDOW))
+        .initial_connection_window_size(limits.connection_window.min(LARGEST_WINDOW))
+        .max_header_list_size(limits.header_list)
+        .max_send_buffer_size(limits.stream_send_buffer)
+        // The meter counts resets and errors by its own budgets; these are h2's, behind them.
+        .max_pending_accept_reset_streams(limits.reset_burst as usize + 1)
+        .max_local_error_reset_streams(Some(2 * limits.max_errors as usize))
+        .enable_connect_protocol();
+    builder
+}
+
+/// RFC 9113 §6.9.1.
+const LARGEST_WINDOW: u32 = 0x7fff_ffff;
+
+/// How often a turn goes round before other tasks have theirs.
+const ROUNDS: u32 = 16;

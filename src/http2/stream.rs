@@ -1,0 +1,184 @@
+//! A stream that waits for something, polled when that may have come.
+
+use crate::http2::content::Taken;
+use crate::http2::download::Sent;
+use crate::http2::exchange::{Exchange, State, Turn};
+use crate::http2::streams::StreamHandle;
+use crate::resource::counters::Counter;
+use crate::service::body::BodyError;
+use crate::service::link::panic::guarded;
+use h2::Reason;
+use http::StatusCode;
+use std::task::{Context, Poll};
+
+/// An exchange and its state.
+pub(super) struct Stream {
+    pub(super) handle: StreamHandle,
+    /// What the connection is charged for it.
+    pub(super) charged: usize,
+    /// Whether it was counted among those with a deadline.
+    pub(super) is_timed: bool,
+    exchange: Exchange,
+    state: State,
+}
+
+/// What a stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Its waker.
+    Wake,
+    /// Room for what it sends.
+    Room,
+}
+
+impl Stream {
+    pub(super) fn new(handle: StreamHandle, exchange: Exchange, state: State) -> Self {
+        Self {
+            handle,
+            charged: 0,
+            is_timed: false,
+            exchange,
+            state,
+        }
+    }
+
+    /// Goes on until it has to wait; `None` when it has ended.
+    pub(super) fn poll(&mut self, turn: &Turn<'_>) -> Option<Waits> {
+        let waker = self.handle.waker();
+        let cx = &mut Context::from_waker(&waker);
+        self.handle.begin();
+        loop {
+            let exchange = &mut self.exchange;
+            self.state = match &mut self.state {
+                State::Gathering(gather) => match exchange.upload.poll_gather(cx, gather, turn) {
+                    Poll::Pending => return Some(Waits::Wake),
+                    Poll::Ready(Taken::Whole(request)) => exchange.call(cx, request, turn),
+                    Poll::Ready(Taken::TooLarge) => exchange.refuse_content(turn),
+                    Poll::Ready(_) => {
+                        turn.count(Counter::IncompleteRequests);
+                        State::Done
+                    }
+                },
+                State::Handling(handler) => {
+                    if exchange.is_reset(cx) {
+                        self.cancel(turn);
+                        continue;
+                    }
+                    match guarded(|| handler.as_mut().poll(cx)) {
+                        Ok(Poll::Ready(response)) => {
+                            let State::Handling(finished) =
+                                std::mem::replace(&mut self.state, State::Done)
+                            else {
+                                continue;
+                            };
+                            // A value that the future captured may panic when it is dropped.
+                            if let Err(payload) = guarded(|| drop(finished)) {
+                                turn.link.count_panic(payload);
+                            }
+                            if response.body().as_bytes().is_some() {
+                                exchange.upload.release();
+                            }
+                            exchange.answer_with(response, turn)
+                        }
+                        Ok(Poll::Pending) => {
+                            if exchange.upload.pump(cx, &mut exchange.respond, turn) {
+                                continue;
+                            }
+                            return Some(Waits::Wake);
+                        }
+                        Err(payload) => {
+                            let State::Handling(panicked) =
+                                std::mem::replace(&mut self.state, State::Done)
+                            else {
+                                continue;
+                            };
+                            let _ = guarded(|| drop(panicked));
+                            exchange.panicked(payload, turn)
+                        }
+                    }
+                }
+                State::Sending(download) => match download.poll(cx, turn) {
+                    Sent::Ended => State::Done,
+                    Sent::Cancelled => {
+                        self.cancel(turn);
+                        continue;
+                    }
+                    Sent::Body => {
+                        // It may be made from the request's content as that comes.
+                        if exchange.upload.pump(cx, &mut exchange.respond, turn) {
+                            continue;
+                        }
+                        return Some(Waits::Wake);
+                    }
+                    Sent::Window => return Some(Waits::Wake),
+                    Sent::Full => return Some(Waits::Room),
+                },
+                State::Tunnel(tunneled) => {
+                    if tunneled.poll(cx, turn.link).is_pending() {
+                        return Some(Waits::Wake);
+                    }
+                    State::Done
+                }
+                State::Done => return None,
+            };
+        }
+    }
+
+    /// Looks at the deadlines. Whether it has to be polled.
+    pub(super) fn meet_deadlines(&mut self, turn: &Turn<'_>) -> bool {
+        let config = &turn.link.shared.config;
+        let now = turn.now();
+        if let State::Sending(download) = &mut self.state
+            && download.is_overdue(now, config)
+        {
+            turn.count(Counter::WriteTimeouts);
+            download.reset(Reason::CANCEL);
+            self.state = State::Done;
+            return true;
+        }
+        if self.exchange.upload.is_overdue(now, config) {
+            turn.count(Counter::BodyTimeouts);
+            self.exchange.upload.cut(BodyError::Timeout);
+            if let State::Gathering(_) = self.state {
+                self.state = self.exchange.answer(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the content did not come in time",
+                    turn,
+                );
+            }
+            return true;
+        }
+        self.exchange.upload.is_paused()
+    }
+
+    /// Whether it waits for its client.
+    pub(super) const fn has_deadline(&self) -> bool {
+        matches!(self.state, State::Sending(_)) || self.exchange.upload.has_deadline()
+    }
+
+    /// The octets that it keeps while it waits.
+    pub(super) fn held(&mut self) -> usize {
+        OVERHEAD
+            + self.exchange.upload.held()
+            + match &self.state {
+                State::Gathering(gather) => gather.held(),
+                State::Sending(download) => download.held(),
+                _ => 0,
+            }
+    }
+
+    /// The client is not there any more, or does not want the answer.
+    pub(super) fn cancel(&mut self, turn: &Turn<'_>) {
+        if matches!(self.state, State::Handling(_) | State::Sending(_)) {
+            turn.count(Counter::HandlersCancelled);
+        }
+        self.exchange.upload.cut(BodyError::Incomplete);
+        let cancelled = std::mem::replace(&mut self.state, State::Done);
+        if let Err(payload) = guarded(|| drop(cancelled)) {
+            turn.link.count_panic(payload);
+        }
+    }
+}
+
+/// What a stream costs beside its content: its state here and in h2, and its head.
+const OVERHEAD: usize = 2048;

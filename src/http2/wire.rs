@@ -1,0 +1,244 @@
+//! The socket under the `h2` crate: what passes is metered, and a turn is bounded.
+
+use crate::http2::meter::{Excess, Meter};
+use crate::resource::io::{Io, Transport};
+use crate::service::link::flow::Flow;
+use bytes::{Buf, BytesMut};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The transport of a connection, shared between the `h2` crate, which reads and writes, and the driver,
+/// which looks. Both run in one task, so nobody ever waits for the lock.
+#[derive(Clone)]
+pub(super) struct Wire(Arc<Mutex<Inside>>);
+
+pub(super) struct Inside {
+    io: Option<Io>,
+    /// What was read before the connection was known to be HTTP/2.
+    ahead: BytesMut,
+    pub(super) meter: Meter,
+    /// The tick of the present turn, and how many streams there are.
+    now: u32,
+    open: usize,
+    /// Octets, and streams, that may still be read in this turn.
+    octets: usize,
+    streams: u32,
+    /// The turn ended before the socket was empty.
+    pub(super) is_cut_short: bool,
+    pub(super) excess: Option<Excess>,
+    /// How fast the client takes what we write.
+    pub(super) output: Flow,
+    /// The socket took nothing more when it was written to last.
+    pub(super) is_blocked: bool,
+    /// Octets of content that were given to h2 and may still wait there.
+    pub(super) waiting: usize,
+    /// The tick of the last octet from the client.
+    pub(super) heard: u32,
+    /// The tick of the last octet that it took.
+    pub(super) took: u32,
+    /// The client has closed its side.
+    pub(super) is_ended: bool,
+}
+
+impl Wire {
+    pub(super) fn new(io: Io, ahead: BytesMut, meter: Meter, now: u32) -> Self {
+        Self(Arc::new(Mutex::new(Inside {
+            io: Some(io),
+            ahead,
+            meter,
+            now,
+            open: 0,
+            octets: TURN_OCTETS,
+            streams: u32::MAX,
+            is_cut_short: false,
+            excess: None,
+            output: Flow::default(),
+            is_blocked: false,
+            waiting: 0,
+            heard: now,
+            took: now,
+            is_ended: false,
+        })))
+    }
+
+    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn begins: other tasks have had theirs.
+    pub(super) fn begin_turn(&self, now: u32, open: usize, streams: u32) {
+        let mut inside = self.inside();
+        inside.now = now;
+        inside.open = open;
+        inside.octets = TURN_OCTETS;
+        inside.streams = streams;
+        inside.is_cut_short = false;
+        inside.meter.take_batch();
+    }
+
+    /// Takes the transport out: h2 is done with it.
+    pub(super) fn take_io(&self) -> Option<Io> {
+        self.inside().io.take()
+    }
+}
+
+impl Inside {
+    /// The octets that the transport itself keeps.
+    pub(super) fn held(&self) -> usize {
+        self.io.as_ref().map_or(0, Transport::held) + self.ahead.len()
+    }
+
+    /// Whether the connection was reset.
+    pub(super) fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        self.io.as_mut().is_some_and(|io| io.is_reset(cx))
+    }
+
+    fn wrote(&mut self, bufs: &[IoSlice<'_>], written: usize) {
+        let mut left = written;
+        for buf in bufs {
+            let part = left.min(buf.len());
+            left -= part;
+            if let Err(excess) = self.meter.wrote(&buf[..part]) {
+                self.excess = self.excess.or(Some(excess));
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        self.waiting = self.waiting.saturating_sub(written);
+        self.took = self.now;
+        self.is_blocked = false;
+        if self.output.since != 0 || self.output.octets != 0 {
+            self.output.moved(written, self.now);
+        }
+    }
+
+    fn blocked(&mut self) {
+        self.is_blocked = true;
+        self.output.wait(self.now);
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        match io.poll_writev(cx, bufs) {
+            Poll::Ready(Ok(written)) => {
+                self.wrote(bufs, written);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.blocked();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut inside = self.inside();
+        let me = &mut *inside;
+        if me.excess.is_some() {
+            // Nothing more is interpreted. The driver looks after every turn.
+            return Poll::Pending;
+        }
+        if me.octets == 0 || me.meter.batch() >= me.streams {
+            me.is_cut_short = true;
+            return Poll::Pending;
+        }
+        let begun = buf.filled().len();
+        if me.ahead.is_empty() {
+            let Some(io) = &mut me.io else {
+                return Poll::Ready(Ok(()));
+            };
+            ready!(Pin::new(io).poll_read(cx, buf))?;
+        } else {
+            let len = me.ahead.len().min(buf.remaining());
+            buf.put_slice(&me.ahead[..len]);
+            me.ahead.advance(len);
+            if me.ahead.is_empty() {
+                me.ahead = BytesMut::new();
+            }
+        }
+        let came = &buf.filled()[begun..];
+        if came.is_empty() {
+            me.is_ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        me.octets = me.octets.saturating_sub(came.len());
+        me.heard = me.now;
+        if let Err(excess) = me.meter.received(came, me.now, me.open) {
+            me.excess = Some(excess);
+            buf.set_filled(begun);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.inside().poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        self.inside().poll_write(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inside = self.inside();
+        let Some(io) = &mut inside.io else {
+            return Poll::Ready(Ok(()));
+        };
+        let flushed = io.poll_flush(cx);
+        if flushed.is_pending() {
+            inside.blocked();
+        } else {
+            let now = inside.now;
+            inside.is_blocked = false;
+            if inside.output.since != 0 {
+                inside.output.moved(0, now);
+            }
+        }
+        flushed
+    }
+
+    /// The driver shuts down, once the client has had time to read the last words.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// How many octets a turn reads before others have theirs.
+const TURN_OCTETS: usize = 256 * 1024;

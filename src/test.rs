@@ -17,6 +17,8 @@
 //! # });
 //! ```
 
+#[cfg(feature = "http2")]
+mod http2;
 #[cfg(feature = "json")]
 mod json;
 mod reply;

@@ -234,9 +234,9 @@ impl Upload {
                 || self.input.is_slow(self.input.waited(now), config))
     }
 
-    /// Whether somebody waits for the client, or reading rests.
+    /// Whether it is looked at each second: what nobody reads is charged, too.
     pub(super) const fn has_deadline(&self) -> bool {
-        self.input.since != 0 || self.is_paused
+        self.source.is_some()
     }
 
     /// Whether it is looked at again without being woken.

@@ -94,7 +94,7 @@ impl Http {
         let mut wire = self.wire.inside();
         let output = wire.output;
         let (late, is_settled) = (wire.meter.late(), wire.meter.is_settled());
-        let (heard, took) = (wire.heard, wire.took);
+        let (heard, took, is_heard) = (wire.heard, wire.took, wire.is_heard);
         // What is unread may hide a reset.
         let is_reset = (output.since != 0 || self.streams.len() > 0) && wire.is_reset(cx);
         drop(wire);
@@ -116,10 +116,10 @@ impl Http {
                     DRAIN_GRACE
                 };
                 if now >= self.begun + ticks(longest) {
-                    counters.add(if heard == self.begun {
-                        Counter::SilentTimeouts
-                    } else {
+                    counters.add(if is_heard {
                         Counter::HeadTimeouts
+                    } else {
+                        Counter::SilentTimeouts
                     });
                     return Some(Exit::Gone);
                 }
@@ -144,7 +144,7 @@ impl Http {
             }
         } else if self.streams.len() > 0 {
             self.meet_streams_deadlines(link);
-            return self.keep_alive(cx, heard, link);
+            return self.keep_alive(cx, heard, is_heard, link);
         } else if self.life == Life::Leaving {
             if now >= self.since + ticks(config.linger) {
                 self.close(Reason::NO_ERROR, link);
@@ -174,11 +174,17 @@ impl Http {
     }
 
     /// Asks a silent client for a sign of life, or takes it for gone.
-    fn keep_alive(&mut self, cx: &mut Context<'_>, heard: u32, link: &Link) -> Option<Exit> {
+    fn keep_alive(
+        &mut self,
+        cx: &mut Context<'_>,
+        heard: u32,
+        is_heard: bool,
+        link: &Link,
+    ) -> Option<Exit> {
         let now = link.shared.worker.now();
         let limits = &link.shared.config.http2;
         let pings = self.pings.as_mut()?;
-        if self.pinged != 0 && heard > self.pinged {
+        if self.pinged != 0 && is_heard {
             // Whatever came is a sign; the answer itself makes place for the next question.
             let _ = pings.poll_pong(cx);
             self.pinged = 0;
@@ -195,6 +201,7 @@ impl Http {
             let _ = pings.poll_pong(cx);
             let _ = pings.send_ping(Ping::opaque());
             self.pinged = now;
+            self.wire.inside().is_heard = false;
         }
         None
     }

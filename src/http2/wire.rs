@@ -35,8 +35,9 @@ pub(super) struct Inside {
     pub(super) is_blocked: bool,
     /// Octets of content that were given to h2 and may still wait there.
     pub(super) waiting: usize,
-    /// The tick of the last octet from the client.
+    /// The tick of the last octet from the client, and whether one came since that was asked.
     pub(super) heard: u32,
+    pub(super) is_heard: bool,
     /// The tick of the last octet that it took.
     pub(super) took: u32,
     /// The client has closed its side.
@@ -59,6 +60,7 @@ impl Wire {
             is_blocked: false,
             waiting: 0,
             heard: now,
+            is_heard: false,
             took: now,
             is_ended: false,
         })))
@@ -180,6 +182,7 @@ impl AsyncRead for Wire {
         }
         me.octets = me.octets.saturating_sub(came.len());
         me.heard = me.now;
+        me.is_heard = true;
         if let Err(excess) = me.meter.received(came, me.now, me.open) {
             me.excess = Some(excess);
             buf.set_filled(begun);

@@ -187,6 +187,8 @@ impl Build {
                     self.problems.push(format!(
                         "{name} {path}: there is already a route for {name} {existing}"
                     ));
+                } else if route.tunnels {
+                    table.set_tunnel(endpoint);
                 }
             }
             Err(conflict) => self.problems.push(format!("{name} {path}: {conflict}")),

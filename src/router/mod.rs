@@ -62,6 +62,8 @@ struct RouteDef {
     method: Option<Method>,
     path: String,
     handler: Arc<dyn AnyHandler>,
+    /// Whether it answers extended CONNECT, too.
+    tunnels: bool,
 }
 
 macro_rules! methods {
@@ -99,6 +101,24 @@ impl Router {
             method: Some(method),
             path: path.to_owned(),
             handler: erase(handler),
+            tunnels: false,
+        });
+        self
+    }
+
+    /// Adds a handler for GET, and for extended CONNECT (RFC 8441), which is how HTTP/2 asks for what Upgrade asks
+    /// for in HTTP/1.1. Such a route is found by its path like any other; `Allow` does not name CONNECT.
+    #[must_use]
+    pub fn get_or_tunnel<H, Args>(mut self, path: &str, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        self.routes.push(RouteDef {
+            method: Some(Method::GET),
+            path: path.to_owned(),
+            handler: erase(handler),
+            tunnels: true,
         });
         self
     }
@@ -114,6 +134,7 @@ impl Router {
             method: None,
             path: path.to_owned(),
             handler: erase(handler),
+            tunnels: false,
         });
         self
     }
@@ -143,6 +164,7 @@ impl Router {
             method,
             path: path.to_owned(),
             handler: erase(handler),
+            tunnels: false,
         });
         self
     }

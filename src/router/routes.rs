@@ -54,6 +54,8 @@ pub(super) struct MethodTable {
     post: Option<usize>,
     others: Vec<(Method, usize)>,
     any: Option<usize>,
+    /// What answers CONNECT, unless it has a route of its own.
+    tunnel: Option<usize>,
     /// What answers a method that is not here, and OPTIONS.
     refused: usize,
     options: usize,
@@ -81,6 +83,11 @@ impl MethodTable {
         *place
     }
 
+    /// Lets this endpoint answer CONNECT, too.
+    pub(super) fn set_tunnel(&mut self, endpoint: usize) {
+        self.tunnel = Some(endpoint);
+    }
+
     pub(super) fn complete(&mut self, refused: usize, options: usize) {
         (self.refused, self.options) = (refused, options);
     }
@@ -100,6 +107,8 @@ impl MethodTable {
             // RFC 9110 §9.3.2: HEAD is GET without content, which the driver leaves out.
             if *method == Method::HEAD {
                 own.or(self.get)
+            } else if *method == Method::CONNECT {
+                own.or(self.tunnel)
             } else {
                 own
             }

@@ -17,6 +17,7 @@ use crate::ws::origin::Policy;
 use crate::ws::socket::config::Config;
 use crate::ws::socket::each::{Batch, Each, IntoOutcome};
 use crate::ws::socket::{IntoClose, WebSocket, WsSender};
+use http::Method;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
@@ -42,6 +43,8 @@ pub struct WebSocketUpgrade {
     /// The fields that decide, copied off the head.
     fields: Vec<Field>,
     protocols: Vec<String>,
+    /// It came as an extended CONNECT.
+    is_extended: bool,
     terms: Terms,
     config: Arc<Config>,
 }
@@ -104,9 +107,13 @@ impl WebSocketUpgrade {
         let response = Response::upgrade("websocket", move |upgraded| {
             WebSocket::serve(upgraded, connection, protocol, config, handler)
         });
+        // There is no key over HTTP/2 that would be answered (RFC 8441 §5).
+        let is_extended = self.is_extended;
         fields
             .into_iter()
-            .filter(|(name, _)| name.starts_with("sec-"))
+            .filter(|(name, _)| {
+                name.starts_with("sec-") && !(is_extended && *name == "sec-websocket-accept")
+            })
             .fold(response, |response, (name, value)| {
                 response.with_header(name, value)
             })
@@ -114,7 +121,7 @@ impl WebSocketUpgrade {
 
     fn opening(&self) -> Result<Opening<'_>, Refusal> {
         Opening::read(
-            HEAD,
+            if self.is_extended { EXTENDED } else { HEAD },
             self.fields.iter().map(|(name, value)| (&**name, &**value)),
         )
     }
@@ -130,12 +137,26 @@ impl FromRequestParts for WebSocketUpgrade {
             content: parts.header("content-length").is_some_and(|len| len != "0")
                 || parts.header("transfer-encoding").is_some(),
         };
+        let is_extended = head.method == Method::CONNECT;
+        if is_extended {
+            match parts.connect_protocol() {
+                Some("websocket") => {}
+                Some(_) => return Err(Refusal::Protocol),
+                None => return Err(Refusal::Method),
+            }
+        }
+        // HTTP/2 names the host beside the fields.
+        let host = parts
+            .host()
+            .filter(|_| parts.header("host").is_none())
+            .map(|host| ("host".as_bytes().into(), host.as_bytes().into()));
         let fields: Vec<Field> = parts
             .headers()
             .iter()
             .filter(|(name, _)| decides(name))
             .map(|(name, value)| (name.as_bytes().into(), value.as_bytes().into()))
             .map(without_secret)
+            .chain(host)
             .collect();
         let opening = Opening::read(head, fields.iter().map(|(name, value)| (&**name, &**value)))?;
         let protocols = opening
@@ -146,6 +167,7 @@ impl FromRequestParts for WebSocketUpgrade {
         Ok(Self {
             fields,
             protocols,
+            is_extended,
             terms: Terms::default(),
             config: DEFAULT.clone(),
         })
@@ -153,7 +175,7 @@ impl FromRequestParts for WebSocketUpgrade {
 }
 
 impl Router {
-    /// A route that opens WebSockets: `handler` takes the socket and up to eight arguments from the head of
+    /// A route that opens WebSockets, over HTTP/1.1 (RFC 6455) and HTTP/2 (RFC 8441): `handler` takes the socket and up to eight arguments from the head of
     /// the request, as any handler. An argument that is not to be had answers in HTTP, before the
     /// upgrade. What the handler returns ends the socket, see [`IntoClose`].
     ///
@@ -240,7 +262,7 @@ impl Router {
             handler,
             args: PhantomData,
         };
-        self.get(path, route)
+        self.get_or_tunnel(path, route)
     }
 }
 
@@ -389,8 +411,15 @@ fn decides(name: &str) -> bool {
 
 /// The head has been judged when the fields are read again.
 const HEAD: Head<'static> = Head {
-    method: &http::Method::GET,
+    method: &Method::GET,
     version: http::Version::HTTP_11,
+    content: false,
+};
+
+/// The same of an extended CONNECT.
+const EXTENDED: Head<'static> = Head {
+    method: &Method::CONNECT,
+    version: http::Version::HTTP_2,
     content: false,
 };
 

@@ -35,6 +35,8 @@ pub enum Refusal {
     Subprotocol,
     /// Sec-WebSocket-Extensions does not have its form (RFC 6455 §9.1).
     Extensions,
+    /// An extended CONNECT for another protocol than `websocket` (RFC 8441 §4).
+    Protocol,
     /// An origin that may not open this WebSocket, or more than one (RFC 6455 §4.2.2 (4)).
     Origin,
 }
@@ -46,6 +48,7 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::VersionUnsupported => StatusCode::UPGRADE_REQUIRED,
             Self::Origin => StatusCode::FORBIDDEN,
+            Self::Protocol => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -76,6 +79,7 @@ impl Refusal {
             Self::SubprotocolSyntax => "malformed Sec-WebSocket-Protocol (RFC 6455 4.1)",
             Self::Subprotocol => "no subprotocol in common",
             Self::Extensions => "malformed Sec-WebSocket-Extensions (RFC 6455 9.1)",
+            Self::Protocol => "the only protocol here is websocket (RFC 8441 4)",
             Self::Origin => "origin not allowed (RFC 6455 10.2)",
         }
     }
@@ -133,7 +137,8 @@ pub struct Accepted {
 }
 
 impl<'a> Opening<'a> {
-    /// Reads a request.
+    /// Reads a request. CONNECT over HTTP/2 is an extended one whose protocol the caller has looked at: it has
+    /// neither Upgrade nor a key (RFC 8441 §5).
     ///
     /// # Errors
     ///
@@ -181,7 +186,10 @@ impl<'a> Opening<'a> {
         // HEAD asks for what GET would be answered without an upgrade, and is no method to be refused where
         // GET is allowed (RFC 9110 §9.3.2).
         upgrade &= head.method != Method::HEAD;
-        let refusal = if head.method != Method::GET && head.method != Method::HEAD {
+        let extended = head.method == Method::CONNECT && head.version >= Version::HTTP_2;
+        let refusal = if extended {
+            judge_rest(head.content, versions, version, origins)
+        } else if head.method != Method::GET && head.method != Method::HEAD {
             Some(Refusal::Method)
         } else if !upgrade {
             Some(Refusal::Upgrade)
@@ -189,18 +197,11 @@ impl<'a> Opening<'a> {
             Some(Refusal::HttpVersion)
         } else if !connection {
             Some(Refusal::Connection)
-        } else if head.content {
-            Some(Refusal::Content)
-        } else if versions != 1 {
-            Some(Refusal::Version)
-        } else if version != VERSION.as_bytes() {
-            Some(Refusal::VersionUnsupported)
-        } else if keys != 1 || !is_key(opening.key) {
-            Some(Refusal::Key)
-        } else if origins > 1 {
-            Some(Refusal::Origin)
         } else {
-            None
+            judge_rest(head.content, versions, version, origins)
+                .filter(|refusal| *refusal != Refusal::Origin)
+                .or((keys != 1 || !is_key(opening.key)).then_some(Refusal::Key))
+                .or((origins > 1).then_some(Refusal::Origin))
         };
         if let Some(refusal) = refusal {
             return Err(refusal);
@@ -274,7 +275,8 @@ impl<'a> Opening<'a> {
 }
 
 impl Accepted {
-    /// The fields of the 101.
+    /// The fields of the 101; of a 200 to an extended CONNECT those alone that begin with `sec-websocket-` and
+    /// are not `sec-websocket-accept`.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![
             ("upgrade", "websocket".to_owned()),
@@ -288,6 +290,21 @@ impl Accepted {
             fields.push(("sec-websocket-extensions", deflate.answer()));
         }
         fields
+    }
+}
+
+/// What both ways to open have in common.
+fn judge_rest(content: bool, versions: u32, version: &[u8], origins: u32) -> Option<Refusal> {
+    if content {
+        Some(Refusal::Content)
+    } else if versions != 1 {
+        Some(Refusal::Version)
+    } else if version != VERSION.as_bytes() {
+        Some(Refusal::VersionUnsupported)
+    } else if origins > 1 {
+        Some(Refusal::Origin)
+    } else {
+        None
     }
 }
 

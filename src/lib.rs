@@ -82,6 +82,9 @@ mod documents {
     #[doc = include_str!("../docs/limits.md")]
     mod limits {}
 
+    #[doc = include_str!("../docs/http2.md")]
+    mod http2 {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     mod tls {}

@@ -225,9 +225,22 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 
 /// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
-/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`, for TLS `tests/tls.rs`. Those of
+/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`, for TLS `tests/tls.rs`, for HTTP/2 `tests/http2.rs`. Those of
 /// WebSockets have theirs in `tests/ws_socket.rs`, `tests/ws_handlers.rs` and `tests/ws_messages.rs`.
-const ELSEWHERE: [Counter; 25] = [
+const ELSEWHERE: [Counter; 38] = [
+    Counter::Http2Connections,
+    Counter::Http2StreamsReset,
+    Counter::Http2ProtocolErrors,
+    Counter::Http2PingTimeouts,
+    Counter::Http2ResetFloods,
+    Counter::Http2ErrorFloods,
+    Counter::Http2PriorityFloods,
+    Counter::Http2WindowUpdateFloods,
+    Counter::Http2PingFloods,
+    Counter::Http2SettingsFloods,
+    Counter::Http2EmptyFrameFloods,
+    Counter::Http2OverheadFloods,
+    Counter::Http2OtherFloods,
     Counter::WebSocketsOpened,
     Counter::WebSocketsClosedClean,
     Counter::WebSocketsClosedUnclean,

@@ -83,14 +83,19 @@ fn default_of(debug: &str, field: &str) -> Option<String> {
 fn every_limit_is_documented_with_its_default() {
     let structs = [
         (
-            "src/http1/limits.rs",
+            "src/wire/limits.rs",
             "Limits",
             format!("{:?}", Limits::default()),
         ),
         (
-            "src/http1/driver/config.rs",
+            "src/service/link/config.rs",
             "Config",
             format!("{:?}", Config::default()),
+        ),
+        (
+            "src/service/link/http2.rs",
+            "Http2",
+            format!("{:?}", Config::default().http2),
         ),
         (
             "src/server/config.rs",

@@ -100,6 +100,7 @@ const ROOMS_THAT_EXIST: &[&str] = &[
     "service",
     "http1",
     "http1::driver",
+    "http2",
     "router",
     "extract",
     "layer",

@@ -37,6 +37,9 @@ struct Args {
     /// The most connections at the same time.
     #[arg(long, default_value_t = 20_000)]
     max_connections: usize,
+    /// Speaks HTTP/2 without TLS, too, with clients that begin with it.
+    #[arg(long)]
+    h2c: bool,
     /// Speaks TLS with the certificate chain in this PEM file.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -73,6 +76,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     };
     let server = server
         .workers(args.workers)
+        .h2c(args.h2c)
         .max_connections(args.max_connections);
     server.run_with(|handle| {
         for bound in handle.bound() {

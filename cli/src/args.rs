@@ -57,6 +57,9 @@ pub(crate) struct Options {
     /// Ask clients for a certificate of an authority in this PEM file, and refuse those without.
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Speak HTTP/2 without TLS, too, with clients that begin with it (prior knowledge).
+    #[arg(long)]
+    pub(crate) h2c: bool,
     /// Listen here in plain HTTP, too, and send everybody to https at the port of the first --addr.
     #[arg(long, value_name = "HOST:PORT", value_parser = place)]
     pub(crate) redirect_http: Option<String>,

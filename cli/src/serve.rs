@@ -29,6 +29,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     if let Some(workers) = options.workers {
         server = server.workers(workers);
     }
+    if options.h2c {
+        server = server.h2c(true);
+    }
     let deadline = server.config.shutdown_timeout;
 
     let drain_told = Arc::new(Once::new());

@@ -1,6 +1,5 @@
 //! What stands between a listener and HTTP: nothing, a TLS handshake, or another service than the server's.
 
-use crate::http1::driver::Connection;
 use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counters;
 use crate::resource::io::Io;
@@ -38,20 +37,6 @@ pub(super) trait Secure: fmt::Debug + Send + Sync {
 
     /// Watches the files for as long as it is polled; `None` when there is nothing to watch.
     fn watch(self: Arc<Self>, counters: Arc<Counters>) -> Option<Watch>;
-}
-
-/// A connection whose protocol is known, as a future.
-#[cfg_attr(
-    not(feature = "tls"),
-    allow(dead_code, reason = "without TLS the first octets decide")
-)]
-pub(super) enum Served {
-    Http1(Connection<Permit>),
-    #[cfg_attr(
-        not(feature = "http2"),
-        allow(dead_code, reason = "there is one protocol then")
-    )]
-    Other(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 /// Never ready.

@@ -7,8 +7,8 @@ use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use crate::resource::worker::Phase;
-use crate::server::door::Served;
 use crate::server::permit::Permit;
+use crate::server::served::Served;
 use crate::service::link::{Link, Shared};
 use bytes::BytesMut;
 use std::pin::Pin;
@@ -17,11 +17,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// What is offered by ALPN (RFC 7301), the one we like most first.
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 pub(super) const OFFERED: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// The protocol that ALPN chose.
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 pub(super) fn chosen(protocol: Option<&[u8]>, io: Io, link: Link, permit: Permit) -> Served {
     match protocol {
         Some(b"h2") => Served::Other(Box::pin(http2::Connection::begin(

@@ -13,9 +13,11 @@ pub mod config;
 mod door;
 mod handle;
 #[cfg(feature = "http2")]
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 mod http2;
 mod in_flight;
 #[cfg(not(feature = "http2"))]
+#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 mod no_http2;
 #[cfg(not(feature = "signal"))]
 mod no_signal;
@@ -23,6 +25,14 @@ mod pace;
 mod permit;
 mod redirect;
 mod run;
+#[cfg_attr(
+    not(all(feature = "tls", feature = "http2")),
+    allow(
+        dead_code,
+        reason = "ALPN is of TLS, and only with HTTP/2 there is a choice"
+    )
+)]
+mod served;
 #[cfg(feature = "signal")]
 mod signal;
 #[cfg(feature = "tls")]

@@ -3,17 +3,15 @@
 use crate::http1::driver::Connection;
 use crate::resource::addr::ConnInfo;
 use crate::resource::io::Io;
-use crate::server::door::Served;
 use crate::server::permit::Permit;
+use crate::server::served::Served;
 use crate::service::link::{Link, Shared};
 use std::sync::Arc;
 
 /// What is offered by ALPN (RFC 7301).
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 pub(super) const OFFERED: &[&[u8]] = &[b"http/1.1"];
 
 /// The protocol that ALPN chose.
-#[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 pub(super) fn chosen(_: Option<&[u8]>, io: Io, link: Link, permit: Permit) -> Served {
     Served::Http1(Connection::begin(io, link, permit))
 }

@@ -151,6 +151,20 @@ impl Server {
         self
     }
 
+    /// Whether plain ports speak HTTP/2, too, with clients that begin with its preface (prior knowledge; D27).
+    /// Off unless it is told; it counts with feature `http2` alone. Over TLS the client chooses by ALPN.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// let server = Server::new(Router::new().build().unwrap()).h2c(true);
+    /// # drop(server);
+    /// ```
+    #[must_use]
+    pub const fn h2c(mut self, on: bool) -> Self {
+        self.connection.http2.prior_knowledge = on;
+        self
+    }
+
     /// Charges this server's connections to `budget`, which other servers of the process may share. Without
     /// it the server has one of its own, of [`ServerConfig::memory_budget`] octets.
     ///

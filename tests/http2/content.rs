@@ -10,7 +10,7 @@ use wireline::resource::counters::Counter;
 #[tokio::test(start_paused = true)]
 async fn content_of_every_size_comes_back() {
     let (test, _) = serve();
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     for len in [
         1, 100, 511, 513, 16_384, 65_535, 65_536, 65_537, 200_000, 3_000_000,
     ] {
@@ -24,7 +24,7 @@ async fn content_of_every_size_comes_back() {
                 request = request.header("content-length", len);
             }
             let request = request.body(content.clone()).unwrap();
-            let reply = ask(&mut client, request).await.unwrap();
+            let reply = ask(&client, request).await.unwrap();
             assert_eq!(reply.status, 200, "{len} {declared}");
             assert!(reply.content == content, "{len} {declared}");
         }
@@ -77,7 +77,7 @@ async fn a_response_streams_as_it_is_made() {
 #[tokio::test(start_paused = true)]
 async fn limits_of_content() {
     let (test, _) = serve_with(|config| config.max_body = 100_000);
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     for (path, len, declared, status) in [
         ("/little", 10, true, 200),
         ("/little", 10, false, 200),
@@ -92,7 +92,7 @@ async fn limits_of_content() {
             request = request.header("content-length", len);
         }
         let request = request.body(Bytes::from(vec![b'z'; len])).unwrap();
-        let reply = ask(&mut client, request).await.unwrap();
+        let reply = ask(&client, request).await.unwrap();
         assert_eq!(reply.status.as_u16(), status, "{path} {len} {declared}");
     }
     assert_eq!(test.count(Counter::RefusedContentTooLarge), 4);
@@ -115,18 +115,18 @@ async fn an_early_answer_does_not_break_the_stream() {
         peer.frame(DATA, END_STREAM, stream, &[0; 1000]).await;
     }
     assert!(peer.is_alive().await);
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     let request = to("POST", "/ignore")
         .body(Bytes::from(vec![0; 1_000_000]))
         .unwrap();
-    assert_eq!(ask(&mut client, request).await.unwrap().text(), "not read");
+    assert_eq!(ask(&client, request).await.unwrap().text(), "not read");
     // The connection's window came back.
     for _ in 0..5 {
         let request = to("POST", "/echo")
             .body(Bytes::from(vec![0; 1_000_000]))
             .unwrap();
         assert_eq!(
-            ask(&mut client, request).await.unwrap().content.len(),
+            ask(&client, request).await.unwrap().content.len(),
             1_000_000
         );
     }

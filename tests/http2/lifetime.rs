@@ -205,9 +205,9 @@ async fn age_and_number_of_requests() {
     assert_eq!(test.count(Counter::ConnectionsRetired), 1);
 
     let (test, _) = serve_with(|config| config.max_requests = Some(3));
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     for _ in 0..3 {
-        let reply = ask(&mut client, to("GET", "/").body(Bytes::new()).unwrap())
+        let reply = ask(&client, to("GET", "/").body(Bytes::new()).unwrap())
             .await
             .unwrap();
         assert_eq!(reply.status, 200);

@@ -12,8 +12,8 @@ use wireline::resource::counters::Counter;
 #[tokio::test(start_paused = true)]
 async fn s22_routes_answer_as_over_http1() {
     let (test, _) = serve();
-    let mut client = connect(&test).await;
-    let reply = ask(&mut client, to("GET", "/").body(Bytes::new()).unwrap())
+    let client = connect(&test).await;
+    let reply = ask(&client, to("GET", "/").body(Bytes::new()).unwrap())
         .await
         .unwrap();
     assert_eq!(
@@ -28,12 +28,9 @@ async fn s22_routes_answer_as_over_http1() {
     assert!(reply.field("server").unwrap().starts_with("wireline/"));
     let date = reply.field("date").unwrap();
     assert!(date.ends_with(" GMT") && date.len() == 29, "{date}");
-    let reply = ask(
-        &mut client,
-        to("GET", "/users/7").body(Bytes::new()).unwrap(),
-    )
-    .await
-    .unwrap();
+    let reply = ask(&client, to("GET", "/users/7").body(Bytes::new()).unwrap())
+        .await
+        .unwrap();
     assert_eq!(reply.text(), "7");
     for (method, path, status) in [
         ("GET", "/nowhere", 404),
@@ -42,7 +39,7 @@ async fn s22_routes_answer_as_over_http1() {
         ("POST", "/upper", 200),
     ] {
         let request = to(method, path).body(Bytes::new()).unwrap();
-        let reply = ask(&mut client, request).await.unwrap();
+        let reply = ask(&client, request).await.unwrap();
         assert_eq!(reply.status.as_u16(), status, "{method} {path}");
     }
     assert_eq!(test.count(Counter::Http2Connections), 1);
@@ -57,10 +54,10 @@ async fn s23_a_hundred_streams_at_once() {
     let client = connect(&test).await;
     let asked: Vec<_> = (0..100)
         .map(|_| {
-            let mut client = client.clone();
+            let client = client.clone();
             tokio::spawn(async move {
                 let request = to("GET", "/slow").body(Bytes::new()).unwrap();
-                ask(&mut client, request).await.unwrap()
+                ask(&client, request).await.unwrap()
             })
         })
         .collect();
@@ -75,7 +72,7 @@ async fn s23_a_hundred_streams_at_once() {
 #[tokio::test(start_paused = true)]
 async fn the_head_of_a_request() {
     let (test, _) = serve();
-    let mut peer = connect(&test).await;
+    let peer = connect(&test).await;
     let request = to("GET", "/head?x=1")
         .header("cookie", "a=1")
         .header("x-a", "b")
@@ -83,7 +80,7 @@ async fn the_head_of_a_request() {
         .header("te", "trailers")
         .body(Bytes::new())
         .unwrap();
-    let reply = ask(&mut peer, request).await.unwrap();
+    let reply = ask(&peer, request).await.unwrap();
     let mut lines: Vec<&str> = reply.text().lines().collect();
     assert_eq!(lines[..2], ["HTTP/2.0 GET /head?x=1", "host a"]);
     lines.drain(..2);
@@ -94,7 +91,7 @@ async fn the_head_of_a_request() {
 #[tokio::test(start_paused = true)]
 async fn responses_without_content() {
     let (test, _) = serve();
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     for (method, path, status, length) in [
         ("HEAD", "/", 200, Some("13")),
         ("HEAD", "/large", 200, Some("1000000")),
@@ -103,7 +100,7 @@ async fn responses_without_content() {
         ("GET", "/cached", 304, Some("7")),
     ] {
         let request = to(method, path).body(Bytes::new()).unwrap();
-        let reply = ask(&mut client, request).await.unwrap();
+        let reply = ask(&client, request).await.unwrap();
         assert_eq!(reply.status.as_u16(), status, "{method} {path}");
         assert_eq!(reply.field("content-length"), length, "{method} {path}");
         assert_eq!(reply.content.len(), 0, "{method} {path}");
@@ -113,8 +110,8 @@ async fn responses_without_content() {
 #[tokio::test(start_paused = true)]
 async fn d2_what_belongs_to_a_connection_of_http1_never_leaves() {
     let (test, _) = serve();
-    let mut client = connect(&test).await;
-    let reply = ask(&mut client, to("GET", "/hop").body(Bytes::new()).unwrap())
+    let client = connect(&test).await;
+    let reply = ask(&client, to("GET", "/hop").body(Bytes::new()).unwrap())
         .await
         .unwrap();
     assert_eq!(reply.text(), "hop");
@@ -263,9 +260,9 @@ async fn host_alone_and_host_beside_are_fine() {
 #[tokio::test(start_paused = true)]
 async fn limits_of_a_head_are_answered() {
     let (test, _) = serve();
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     let long = format!("/{}", "x".repeat(9000));
-    let reply = ask(&mut client, to("GET", &long).body(Bytes::new()).unwrap())
+    let reply = ask(&client, to("GET", &long).body(Bytes::new()).unwrap())
         .await
         .unwrap();
     assert_eq!(reply.status, StatusCode::URI_TOO_LONG);
@@ -273,17 +270,17 @@ async fn limits_of_a_head_are_answered() {
     for number in 0..101 {
         many = many.header(format!("x-{number}"), "1");
     }
-    let reply = ask(&mut client, many.body(Bytes::new()).unwrap())
+    let reply = ask(&client, many.body(Bytes::new()).unwrap())
         .await
         .unwrap();
     assert_eq!(reply.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     let large = to("GET", "/").header("x-large", "x".repeat(33 * 1024));
-    let reply = ask(&mut client, large.body(Bytes::new()).unwrap())
+    let reply = ask(&client, large.body(Bytes::new()).unwrap())
         .await
         .unwrap();
     assert_eq!(reply.status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     let expects = to("POST", "/upper").header("expect", "banana");
-    let reply = ask(&mut client, expects.body(Bytes::from("x")).unwrap())
+    let reply = ask(&client, expects.body(Bytes::from("x")).unwrap())
         .await
         .unwrap();
     assert_eq!(reply.status, StatusCode::EXPECTATION_FAILED);
@@ -292,7 +289,7 @@ async fn limits_of_a_head_are_answered() {
     for number in 0..150 {
         crumbs = crumbs.header("cookie", format!("{number}=1"));
     }
-    let reply = ask(&mut client, crumbs.body(Bytes::new()).unwrap())
+    let reply = ask(&client, crumbs.body(Bytes::new()).unwrap())
         .await
         .unwrap();
     assert!(reply.text().contains("; 149=1"), "{}", reply.text());
@@ -301,17 +298,17 @@ async fn limits_of_a_head_are_answered() {
 #[tokio::test(start_paused = true)]
 async fn failures_of_handlers_stay_with_their_stream() {
     let (test, _) = serve();
-    let mut client = connect(&test).await;
+    let client = connect(&test).await;
     let asked = |path: &str| to("GET", path).body(Bytes::new()).unwrap();
-    let reply = ask(&mut client, asked("/panic")).await.unwrap();
+    let reply = ask(&client, asked("/panic")).await.unwrap();
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
     for path in ["/fails-midway", "/short"] {
-        let error = ask(&mut client, asked(path)).await.unwrap_err();
+        let error = ask(&client, asked(path)).await.unwrap_err();
         assert_eq!(error.reason(), Some(h2::Reason::INTERNAL_ERROR), "{path}");
     }
     assert_eq!(test.count(Counter::HandlerPanics), 1);
     assert_eq!(test.count(Counter::InvalidResponses), 2);
-    assert_eq!(ask(&mut client, asked("/")).await.unwrap().status, 200);
+    assert_eq!(ask(&client, asked("/")).await.unwrap().status, 200);
 }
 
 const NO_FIELDS: [&str; 6] = [

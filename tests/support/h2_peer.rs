@@ -260,7 +260,7 @@ pub(crate) async fn connect(client: &TestClient) -> SendRequest<Bytes> {
 
 /// Sends a request with its content and reads the response.
 pub(crate) async fn ask(
-    sender: &mut SendRequest<Bytes>,
+    sender: &SendRequest<Bytes>,
     request: Request<Bytes>,
 ) -> Result<Reply, h2::Error> {
     let (head, content) = request.into_parts();

@@ -19,6 +19,8 @@ mod content;
 mod deadline;
 mod respond;
 mod retire;
+#[cfg(feature = "http2")]
+mod sniffed;
 
 pub use crate::service::link::{Shared, config, panic};
 
@@ -33,7 +35,6 @@ use crate::resource::worker::Phase;
 use crate::service::link::Link;
 use crate::service::link::panic::guarded;
 use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
-use bytes::BytesMut;
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -110,19 +111,6 @@ impl<P> Connection<P> {
             link,
             _permit: permit,
         }
-    }
-
-    /// Takes over a connection that is registered already, and what was read of it: it was not known to be
-    /// HTTP/1.1 before.
-    pub(crate) fn begin_after(io: Io, ahead: BytesMut, link: Link, permit: P) -> Self {
-        let mut connection = Self::begin(io, link, permit);
-        if let Stage::Http(http) = &mut connection.stage {
-            let mut active = Active::take();
-            active.read = ahead;
-            http.phase = HttpPhase::Active(active);
-            http.served = true;
-        }
-        connection
     }
 }
 

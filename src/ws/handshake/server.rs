@@ -200,8 +200,8 @@ impl<'a> Opening<'a> {
         } else {
             judge_rest(head.content, versions, version, origins)
                 .filter(|refusal| *refusal != Refusal::Origin)
-                .or((keys != 1 || !is_key(opening.key)).then_some(Refusal::Key))
-                .or((origins > 1).then_some(Refusal::Origin))
+                .or_else(|| (keys != 1 || !is_key(opening.key)).then_some(Refusal::Key))
+                .or_else(|| (origins > 1).then_some(Refusal::Origin))
         };
         if let Some(refusal) = refusal {
             return Err(refusal);

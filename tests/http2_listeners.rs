@@ -1,0 +1,160 @@
+//! Which version a connection speaks, over real sockets: ALPN over TLS, the first octets on a plain port.
+
+#[path = "tls/common.rs"]
+#[allow(dead_code, reason = "the tests of TLS use the rest")]
+mod common;
+#[path = "support/h2_peer.rs"]
+mod h2_peer;
+
+use bytes::Bytes;
+use common::Authority;
+use h2_peer::{PREFACE, ask, frame, to};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use wireline::resource::counters::Counter;
+use wireline::resource::tls_info::TlsInfo;
+use wireline::server::Running;
+use wireline::service::request::Request;
+use wireline::{Router, Server};
+
+fn server() -> Server {
+    let routes = Router::new()
+        .get("/", async |request: Request| {
+            format!("{:?}", request.version())
+        })
+        .get("/alpn", async |tls: TlsInfo| {
+            String::from_utf8_lossy(tls.alpn().unwrap_or_default()).into_owned()
+        })
+        .build()
+        .unwrap();
+    Server::new(routes).signals(false)
+}
+
+fn start(server: Server) -> (Running, std::net::SocketAddr) {
+    let running = server.start().unwrap();
+    let bound = running.handle().bound()[0].to_string();
+    let addr = bound.rsplit_once("//").map_or(&*bound, |(_, addr)| addr);
+    let port = addr.rsplit_once(':').unwrap().1.trim_end_matches('/');
+    let port = port
+        .bytes()
+        .fold(0, |port, digit| port * 10 + u16::from(digit - b'0'));
+    (running, ([127, 0, 0, 1], port).into())
+}
+
+/// One request over HTTP/1.1, and everything that comes.
+async fn http1(addr: std::net::SocketAddr, octets: &[u8]) -> String {
+    let mut io = TcpStream::connect(addr).await.unwrap();
+    io.write_all(octets).await.unwrap();
+    let mut came = Vec::new();
+    let _ = io.read_to_end(&mut came).await;
+    String::from_utf8_lossy(&came).into_owned()
+}
+
+#[tokio::test]
+async fn d27_a_plain_port_speaks_both_when_it_is_told_and_not_before() {
+    let (running, addr) = start(server().bind("127.0.0.1:0").h2c(true));
+    let io = TcpStream::connect(addr).await.unwrap();
+    let (client, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let reply = ask(&client, to("GET", "/").body(Bytes::new()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(reply.text(), "HTTP/2.0");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert!(http1(addr, request).await.ends_with("HTTP/1.1"));
+    // Methods that begin as the preface does.
+    for method in ["P", "PR", "PRI", "PUT"] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = http1(addr, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{method}: {answer}");
+    }
+    assert_eq!(running.handle().metrics().get(Counter::Http2Connections), 1);
+
+    let (_running, addr) = start(server().bind("127.0.0.1:0"));
+    let answer = http1(addr, PREFACE).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[tokio::test]
+async fn h2_12_every_split_and_every_fault_of_a_preface() {
+    let (running, addr) = start(server().bind("127.0.0.1:0").h2c(true));
+    let hello = [PREFACE, &frame(4, 0, 0, &[])].concat();
+    for cut in 1..hello.len() {
+        let mut io = TcpStream::connect(addr).await.unwrap();
+        io.set_nodelay(true).unwrap();
+        io.write_all(&hello[..cut]).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        io.write_all(&hello[cut..]).await.unwrap();
+        let mut head = [0; 9];
+        io.read_exact(&mut head).await.unwrap();
+        assert_eq!(head[3], 4, "settings, cut at {cut}");
+    }
+    assert_eq!(
+        running.handle().metrics().get(Counter::Http2Connections),
+        hello.len() as u64 - 1
+    );
+    for place in 0..PREFACE.len() {
+        let mut wrong = PREFACE.to_vec();
+        wrong[place] = b'!';
+        let answer = http1(addr, &wrong).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{place}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn s21_alpn_chooses() {
+    let authority = Authority::new();
+    let (running, addr) = start(server().bind_tls("127.0.0.1:0", authority.tls("localhost")));
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der()).unwrap();
+    for (offered, chosen) in [
+        (&["h2", "http/1.1"][..], "h2"),
+        (&["http/1.1", "h2"], "h2"),
+        (&["h2"], "h2"),
+        (&["http/1.1"], "http/1.1"),
+        (&[], ""),
+    ] {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = offered
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        let name = ServerName::try_from("localhost").unwrap();
+        let io = TcpStream::connect(addr).await.unwrap();
+        let mut io = TlsConnector::from(Arc::new(config))
+            .connect(name, io)
+            .await
+            .unwrap();
+        if chosen == "h2" {
+            let (client, connection) = h2::client::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            let reply = ask(&client, to("GET", "/alpn").body(Bytes::new()).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(reply.text(), "h2", "{offered:?}");
+        } else {
+            io.write_all(b"GET /alpn HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
+            let mut answer = String::new();
+            let _ = io.read_to_string(&mut answer).await;
+            assert!(
+                answer.ends_with(&format!("\r\n\r\n{chosen}")),
+                "{offered:?}: {answer}"
+            );
+        }
+    }
+    let handle = running.handle();
+    assert_eq!(handle.metrics().get(Counter::Http2Connections), 3);
+    handle.stop();
+    running.wait().await;
+}

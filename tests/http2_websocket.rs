@@ -1,0 +1,342 @@
+//! WebSocket over HTTP/2 (RFC 8441), with the `h2` crate's client: the same routes, flow control, half-close, reset, drain.
+
+#[path = "support/h2_peer.rs"]
+mod h2_peer;
+#[path = "support/talk.rs"]
+mod talk;
+#[path = "support/ws_peer.rs"]
+mod ws_peer;
+
+use bytes::{Bytes, BytesMut};
+use h2::client::SendRequest;
+use h2::{RecvStream, SendStream};
+use h2_peer::connect;
+use http::{Request, Response};
+use std::time::Duration;
+use talk::{Watch, pass};
+use wireline::Router;
+use wireline::extract::Path;
+use wireline::resource::counters::Counter;
+use wireline::test::TestClient;
+use wireline::ws::deflate;
+use wireline::ws::message::Message;
+use wireline::ws::socket::WebSocket;
+use ws_peer::masked;
+
+fn serve() -> TestClient {
+    let routes = Router::new()
+        .websocket("/echo", echo)
+        .websocket_with(
+            "/deflate",
+            |upgrade| upgrade.deflate(deflate::Config::default()),
+            echo,
+        )
+        .websocket(
+            "/rooms/{room}",
+            async |socket: WebSocket, Path(room): Path<String>| {
+                let _ = socket.send(format!("in {room}")).await;
+            },
+        )
+        .websocket("/flood", async |socket: WebSocket| {
+            while socket
+                .send(Message::Binary(vec![7; 10_000].into()))
+                .await
+                .is_ok()
+            {}
+        })
+        .get("/", async || "Hello, World!")
+        .build()
+        .unwrap();
+    TestClient::new(routes)
+}
+
+async fn echo(mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        if message.is_text() || message.is_binary() {
+            let _ = socket.send(message).await;
+        }
+    }
+}
+
+/// A WebSocket on a stream, from the client's side.
+struct Tunnel {
+    send: SendStream<Bytes>,
+    recv: RecvStream,
+    came: BytesMut,
+}
+
+fn opening(path: &str, protocol: &'static str) -> http::request::Builder {
+    Request::builder()
+        .method("CONNECT")
+        .uri(format!("http://a{path}"))
+        .extension(h2::ext::Protocol::from_static(protocol))
+        .header("sec-websocket-version", "13")
+}
+
+async fn ask(
+    client: &SendRequest<Bytes>,
+    request: http::request::Builder,
+) -> (Response<RecvStream>, SendStream<Bytes>) {
+    let mut client = client.clone().ready().await.unwrap();
+    // The server's settings allow extended CONNECT, once they have come.
+    while !client.is_extended_connect_protocol_enabled() {
+        pass(0.01).await;
+    }
+    let (response, send) = client
+        .send_request(request.body(()).unwrap(), false)
+        .unwrap();
+    (response.await.unwrap(), send)
+}
+
+impl Tunnel {
+    async fn open(client: &SendRequest<Bytes>, path: &str) -> Self {
+        Self::open_as(client, opening(path, "websocket")).await.0
+    }
+
+    async fn open_as(
+        client: &SendRequest<Bytes>,
+        request: http::request::Builder,
+    ) -> (Self, http::HeaderMap) {
+        let (response, send) = ask(client, request).await;
+        assert_eq!(response.status(), 200);
+        let (head, recv) = response.into_parts();
+        let tunnel = Self {
+            send,
+            recv,
+            came: BytesMut::new(),
+        };
+        (tunnel, head.headers)
+    }
+
+    fn frame(&mut self, first: u8, payload: &[u8]) {
+        self.send
+            .send_data(masked(first, payload).into(), false)
+            .unwrap();
+    }
+
+    /// The next frame; `None` at the end.
+    async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            if let [first, len, ref rest @ ..] = self.came[..] {
+                let (head, len) = match (len, rest) {
+                    (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+                    (127, [_, _, _, _, a, b, c, d, ..]) => {
+                        (10, u32::from_be_bytes([*a, *b, *c, *d]) as usize)
+                    }
+                    (126 | 127, _) => (usize::MAX / 2, 0),
+                    (len, _) => (2, usize::from(len)),
+                };
+                if self.came.len() >= head + len {
+                    let frame = self.came.split_to(head + len);
+                    return Some((first, frame[head..].to_vec()));
+                }
+            }
+            let data = self.recv.data().await?.ok()?;
+            let _ = self.recv.flow_control().release_capacity(data.len());
+            self.came.extend_from_slice(&data);
+        }
+    }
+
+    async fn text(&mut self) -> String {
+        let mut frame = self.next().await.unwrap();
+        while frame.0 == 0x89 {
+            frame = self.next().await.unwrap();
+        }
+        let (first, payload) = frame;
+        assert_eq!(first, 0x81);
+        String::from_utf8(payload).unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_declaration_opens_over_both_versions() {
+    let test = serve();
+    let client = connect(&test).await;
+    let (mut tunnel, fields) = Tunnel::open_as(&client, opening("/rooms/7", "websocket")).await;
+    // RFC 8441 §5: neither 101 nor what belongs to it, and no framing of content (RFC 9110 §9.3.6).
+    for name in [
+        "upgrade",
+        "connection",
+        "sec-websocket-accept",
+        "content-length",
+        "transfer-encoding",
+    ] {
+        assert!(!fields.contains_key(name), "{name}");
+    }
+    assert!(fields.contains_key("date"));
+    assert_eq!(tunnel.text().await, "in 7");
+    let mut upgraded = ws_peer::Peer::open(&test, "/rooms/8").await;
+    assert_eq!(upgraded.text().await, "in 8");
+    assert_eq!(test.count(Counter::Upgrades), 2);
+    assert_eq!(test.count(Counter::WebSocketsOpened), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_the_closing_handshake_and_what_is_left() {
+    let test = serve();
+    let client = connect(&test).await;
+    let mut tunnel = Tunnel::open(&client, "/echo").await;
+    for len in [0, 1, 125, 126, 65_535, 65_536, 300_000] {
+        let text = "x".repeat(len);
+        let frame = Bytes::from(masked(0x81, text.as_bytes()));
+        tunnel.send.send_data(frame, false).unwrap();
+        assert!(tunnel.text().await == text, "{len}");
+    }
+    tunnel.frame(0x89, b"ping");
+    assert_eq!(tunnel.next().await, Some((0x8a, b"ping".to_vec())));
+    tunnel.frame(0x88, &1000_u16.to_be_bytes());
+    assert_eq!(tunnel.next().await, Some((0x88, vec![3, 232])));
+    let _ = tunnel.send.send_data(Bytes::new(), true);
+    assert_eq!(tunnel.next().await, None);
+    pass(1.0).await;
+    assert_eq!(test.count(Counter::WebSocketsClosedClean), 1);
+    assert_eq!(test.connections(), 1, "the connection alone");
+    // Other streams go on.
+    let request = h2_peer::to("GET", "/").body(Bytes::new()).unwrap();
+    let reply = h2_peer::ask(&client, request).await.unwrap();
+    assert_eq!(reply.text(), "Hello, World!");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deflate_is_agreed_on_as_ever() {
+    let test = serve();
+    let client = connect(&test).await;
+    let request = opening("/deflate", "websocket").header(
+        "sec-websocket-extensions",
+        "permessage-deflate; client_max_window_bits",
+    );
+    let (mut tunnel, fields) = Tunnel::open_as(&client, request).await;
+    let agreed = fields["sec-websocket-extensions"].to_str().unwrap();
+    assert!(agreed.starts_with("permessage-deflate"), "{agreed}");
+    // `Hello` compressed (RFC 7692 §7.2.3.1).
+    tunnel.frame(0xc1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    let (first, payload) = tunnel.next().await.unwrap();
+    assert!(
+        first == 0xc1 || payload == b"Hello",
+        "{first:x} {payload:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_13_what_is_no_opening() {
+    let test = serve();
+    let client = connect(&test).await;
+    let cases = [
+        ("another protocol", opening("/echo", "connect-udp"), 501),
+        ("no such route", opening("/nowhere", "websocket"), 404),
+        ("a route that opens nothing", opening("/", "websocket"), 405),
+        (
+            "another version",
+            {
+                let mut request = opening("/echo", "websocket");
+                request
+                    .headers_mut()
+                    .unwrap()
+                    .insert("sec-websocket-version", http::HeaderValue::from_static("8"));
+                request
+            },
+            426,
+        ),
+        (
+            "a foreign page with cookies",
+            opening("/echo", "websocket")
+                .header("origin", "http://b")
+                .header("cookie", "a=b"),
+            403,
+        ),
+        (
+            "a plain CONNECT",
+            Request::builder().method("CONNECT").uri("a:80"),
+            404,
+        ),
+    ];
+    for (what, request, status) in cases {
+        let (response, _) = ask(&client, request).await;
+        assert_eq!(response.status().as_u16(), status, "{what}");
+        assert!(!response.headers().contains_key("upgrade"), "{what}");
+    }
+    let own = opening("/echo", "websocket")
+        .header("origin", "http://a")
+        .header("cookie", "a=b");
+    let _open = Tunnel::open_as(&client, own).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_13_a_hundred_sockets_on_one_connection_and_resets() {
+    let test = serve();
+    let client = connect(&test).await;
+    let mut tunnels = Vec::new();
+    for _ in 0..100 {
+        tunnels.push(Tunnel::open(&client, "/echo").await);
+    }
+    for (number, tunnel) in tunnels.iter_mut().enumerate() {
+        tunnel.frame(0x81, number.to_string().as_bytes());
+    }
+    for (number, tunnel) in tunnels.iter_mut().enumerate() {
+        assert_eq!(tunnel.text().await, number.to_string());
+    }
+    assert_eq!(test.connections(), 101);
+    // Half of them are reset inside a frame: 1006 for their handlers, nothing for the others.
+    for tunnel in tunnels.drain(..50) {
+        let mut tunnel = tunnel;
+        tunnel
+            .send
+            .send_data(Bytes::from_static(&[0x81, 0xff]), false)
+            .unwrap();
+        pass(0.1).await;
+        tunnel.send.send_reset(h2::Reason::CANCEL);
+    }
+    pass(1.0).await;
+    assert_eq!(test.count(Counter::WebSocketsClosedUnclean), 50);
+    assert_eq!(test.connections(), 51);
+    for tunnel in &mut tunnels {
+        tunnel.frame(0x81, b"still here");
+        assert_eq!(tunnel.text().await, "still here");
+    }
+    drop((tunnels, client));
+    pass(3.0).await;
+    assert_eq!((test.connections(), test.buffered()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_13_whoever_stops_reading_stops_the_sender() {
+    let test = serve();
+    let client = connect(&test).await;
+    let tunnel = Tunnel::open(&client, "/flood").await;
+    let mut other = Tunnel::open(&client, "/echo").await;
+    pass(2.0).await;
+    assert!(test.buffered() < 1024 * 1024, "{}", test.buffered());
+    let watch = Watch::start();
+    while test.connections() > 2 {
+        pass(0.25).await;
+    }
+    // The socket's own deadline for a peer that takes nothing.
+    watch.assert(25.0..=40.0);
+    assert_eq!(test.count(Counter::WriteTimeouts), 1);
+    drop(tunnel);
+    other.frame(0x81, b"still here");
+    assert_eq!(other.text().await, "still here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_says_1001_on_every_stream() {
+    let test = serve();
+    let client = connect(&test).await;
+    let mut tunnels = Vec::new();
+    for _ in 0..10 {
+        tunnels.push(Tunnel::open(&client, "/echo").await);
+    }
+    drop(client);
+    test.drain();
+    for tunnel in &mut tunnels {
+        let (first, payload) = tokio::time::timeout(Duration::from_secs(20), tunnel.next())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((first, &payload[..2]), (0x88, &1001_u16.to_be_bytes()[..]));
+        tunnel.frame(0x88, &1001_u16.to_be_bytes());
+    }
+    pass(5.0).await;
+    assert_eq!(test.connections(), 0);
+    assert_eq!(test.count(Counter::WebSocketsClosedClean), 10);
+}

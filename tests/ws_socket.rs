@@ -143,7 +143,7 @@ fn routes() -> Routes {
 /// What the handler of `/keeps` keeps beyond its end.
 static KEPT: Mutex<Option<WsSender>> = Mutex::new(None);
 
-/// Sends a hundred messages of 10,000 octets to a queue of 50,000, and says what became of the last.
+/// Sends a hundred messages of 10,000 octets to a queue of 200,000, and says what became of the last.
 async fn floods(Path(policy): Path<String>, upgrade: WebSocketUpgrade) -> Response {
     let overflow = match policy.as_str() {
         "newest" => Overflow::DropNewest,

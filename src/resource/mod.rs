@@ -5,5 +5,6 @@ pub mod addr;
 pub mod budget;
 pub mod counters;
 pub mod io;
+pub mod panic;
 pub mod pool;
 pub mod worker;

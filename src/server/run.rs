@@ -1,9 +1,9 @@
 //! Building and running a server.
 
 use crate::http1::driver::config::Config;
-use crate::http1::driver::panic::PanicHook;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counters;
+use crate::resource::panic::PanicHook;
 use crate::server::accept::{Accepting, Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;

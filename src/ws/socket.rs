@@ -263,7 +263,7 @@ impl WebSocket {
     }
 
     /// Begins a message that is sent in parts, for what is too large to be held; `text` says what it is.
-    /// Messages that are sent meanwhile wait until it has ended; pings, pongs and a Close do not.
+    /// Messages and a Close that are sent meanwhile wait until it has ended; pings and pongs do not.
     ///
     /// Cancel safe.
     ///
@@ -322,8 +322,8 @@ impl WebSocket {
         self.send(Message::Pong(payload.into()))
     }
 
-    /// Begins the closing handshake behind everything that was queued. `recv` still gives what the peer
-    /// sends until its Close comes.
+    /// Begins the closing handshake behind everything that was queued, and behind the message that is being
+    /// sent in parts. `recv` still gives what the peer sends until its Close comes.
     ///
     /// # Errors
     ///

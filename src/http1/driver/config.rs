@@ -1,7 +1,7 @@
 //! Limits and deadlines of HTTP/1.1 connections.
 
-use crate::http1::driver::panic::PanicHook;
 use crate::http1::limits::Limits;
+use crate::resource::panic::PanicHook;
 use http::HeaderValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

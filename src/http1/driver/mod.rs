@@ -18,7 +18,6 @@ mod active;
 pub mod config;
 mod content;
 mod deadline;
-pub mod panic;
 mod respond;
 mod retire;
 
@@ -29,10 +28,12 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
+use crate::resource::panic;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
 use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
+use std::any::Any;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -157,6 +158,7 @@ impl<P: Unpin> Future for Connection<P> {
                         worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
+                            me.link.tell_panics();
                             match panic::guarded(|| {
                                 let place = Place::new(worker.clone(), me.link.slot.clone());
                                 on_upgrade.run(Upgraded::new(http.io, read_ahead, Some(place)))
@@ -199,6 +201,20 @@ impl Link {
             self.shared.worker.counters.add(Counter::DrainForced);
         }
         forced || self.slot.is_shed()
+    }
+
+    /// A handler, or a future that took a connection over, panicked.
+    #[cold]
+    fn count_panic(&self, payload: Box<dyn Any + Send>) {
+        self.tell_panics();
+        self.shared.worker.count_panic(payload);
+    }
+
+    /// Whoever takes the connection over knows the worker, but not the configuration.
+    fn tell_panics(&self) {
+        if let Some(hook) = &self.shared.config.on_panic {
+            self.shared.worker.tell_panics_to(hook);
+        }
     }
 }
 

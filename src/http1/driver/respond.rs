@@ -3,13 +3,13 @@
 use crate::http1::connection::{Event, ResponseHead};
 use crate::http1::driver::active::{Active, Need, PIECE};
 use crate::http1::driver::config::Config;
-use crate::http1::driver::panic::guarded;
 use crate::http1::driver::{Link, counter_of};
 use crate::http1::encode::Stamp;
 use crate::http1::error::Error;
 use crate::http1::framing::BodyFraming;
 use crate::http1::state::{RequestHalf, ResponseHalf};
 use crate::resource::counters::Counter;
+use crate::resource::panic::guarded;
 use crate::resource::worker::Phase;
 use crate::service::body::Body;
 use crate::service::feed::Fed;

@@ -1,10 +1,10 @@
 //! What a protocol of this crate does with a connection that was handed over: it keeps its place in the server.
 
-use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::upgrade::{Place, Upgraded};
 use bytes::Bytes;
+use std::any::Any;
 use std::sync::Arc;
 
 impl Upgraded {
@@ -43,8 +43,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn count(&self, counter: Counter) {
-        self.worker.counters.add(counter);
+    /// The handler panicked: counts it, and tells whoever asked.
+    #[cold]
+    pub(crate) fn count_panic(&self, payload: Box<dyn Any + Send>) {
+        self.worker.count_panic(payload);
     }
 
     /// Whether a deadline has passed, the server is stopping, or the connection has to end.

@@ -4,7 +4,7 @@ use crate::resource::counters::Counter;
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::SocketError;
-use crate::ws::socket::backlog::OVERHEAD;
+use crate::ws::socket::backlog::{OVERHEAD, SHARED_SEAT};
 use crate::ws::socket::core::{Core, Shared, TURN};
 use crate::ws::socket::live::Live;
 use futures_core::Stream;
@@ -311,8 +311,7 @@ impl Stream for WsReceiver {
     }
 }
 
-/// The protocol while it is lent. It goes back even when the function that it is lent to panics; what was
-/// read is lost then, because nobody knows how far that function was.
+/// The protocol while it is lent. It goes back even when the function that it is lent to panics.
 struct Loan<'a> {
     shared: &'a Shared,
     live: Option<Box<Live>>,
@@ -332,8 +331,7 @@ impl<'a> Loan<'a> {
 impl Drop for Loan<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(mut live) = self.live.take() {
-            live.read.clear();
+        if let Some(live) = self.live.take() {
             self.shared.lock().give_back(live);
         }
     }
@@ -393,14 +391,14 @@ fn give_way(
     bound: usize,
 ) -> Poll<Result<(), SocketError>> {
     if core.driven && shared.polling.load(Ordering::Relaxed) {
-        return match core.poll_write(cx) {
+        return match core.poll_write(cx, &shared.config) {
             Poll::Ready(Err(error)) => {
-                core.end();
+                core.fail(&shared.config);
                 Poll::Ready(Err(SocketError::Io(error)))
             }
             Poll::Pending if core.buffered() > bound => {
                 if !core.home.is_woken_by(cx.waker()) {
-                    core.backlog.wait(cx);
+                    core.backlog.wait(cx, &mut { SHARED_SEAT });
                 }
                 core.asked = true;
                 Poll::Pending
@@ -411,10 +409,10 @@ fn give_way(
     if core.driven {
         core.home.wake();
     } else {
-        core.write_now()?;
+        core.write_now(&shared.config)?;
     }
     if core.buffered() > bound {
-        core.wait(cx);
+        core.wait(cx, &mut { SHARED_SEAT });
         core.asked = true;
         return Poll::Pending;
     }

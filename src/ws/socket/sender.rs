@@ -5,6 +5,7 @@ use crate::ws::close::{CloseFrame, LONGEST_REASON};
 use crate::ws::frame::LONGEST_CONTROL;
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
+use crate::ws::socket::backlog::Seat;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
 use std::future::poll_fn;
@@ -35,7 +36,9 @@ impl WsSender {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
         let mut message = Some(message.into());
+        let mut seat = Seat::new(&self.shared);
         poll_fn(move |cx| {
+            let seat = &mut seat;
             let mut core = self.shared.lock();
             core.spend(0);
             if core.yields(cx) {
@@ -44,13 +47,13 @@ impl WsSender {
             }
             let sent = self.push(&mut core, &mut message, true)?;
             if sent.is_none() {
-                core.wait(cx);
+                core.wait(cx, &mut seat.number);
             }
             if core.driven {
                 self.shared.written_by_others(core);
             } else {
                 // Wakes this task as well, if it waits and everything was written.
-                core.write_now()?;
+                core.write_now(&self.shared.config)?;
             }
             match sent {
                 Some(sent) => Poll::Ready(Ok(sent)),
@@ -84,25 +87,17 @@ impl WsSender {
         sent?.ok_or(SocketError::Full)
     }
 
-    /// Queues a message that was framed before, without waiting. It takes its place behind what is framed.
+    /// Queues a message that was framed before, without waiting.
     ///
     /// # Errors
     ///
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
         let mut core = self.shared.lock();
-        let waiting = core.buffered();
-        if core.ended || !core.state().is_open() {
-            return Err(SocketError::Closed);
-        }
-        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
-            let full = core.overflow(&self.shared.config);
-            self.shared.written_by_others(core);
-            return full;
-        }
-        core.prepared(message)?;
+        let sent = core.push_prepared(message, &self.shared.config);
+        // Even for an error: it may have been answered with a Close.
         self.shared.written_by_others(core);
-        Ok(Sent::Queued)
+        sent
     }
 
     fn push(
@@ -155,8 +150,7 @@ impl WsSender {
 
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        let core = self.shared.lock();
-        core.ended || !core.state().is_open()
+        !self.shared.lock().is_sending()
     }
 
     /// Waits until nothing can be sent any more: either side has begun to close, or the peer is gone. For a
@@ -164,26 +158,25 @@ impl WsSender {
     ///
     /// Cancel safe.
     pub fn closed(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            if core.ended || !core.state().is_open() {
-                return Poll::Ready(());
-            }
-            core.backlog.park(cx);
-            Poll::Pending
-        })
+        self.parked(|core| !core.is_sending())
     }
 
     /// As [`WebSocket::draining`](super::WebSocket::draining).
     ///
     /// Cancel safe.
     pub fn draining(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
+        self.parked(|core| core.ended || core.is_draining())
+    }
+
+    fn parked(&self, over: impl Fn(&Core) -> bool) -> impl Future<Output = ()> {
+        let mut seat = Seat::new(&self.shared);
+        poll_fn(move |cx| {
+            let seat = &mut seat;
             let mut core = self.shared.lock();
-            if core.ended || core.is_draining() {
+            if over(&core) {
                 return Poll::Ready(());
             }
-            core.backlog.park(cx);
+            core.backlog.park(cx, &mut seat.number);
             Poll::Pending
         })
     }
@@ -192,18 +185,27 @@ impl WsSender {
     ///
     /// Cancel safe.
     pub async fn drained(&self) {
-        poll_fn(|cx| self.poll_drained(cx)).await;
+        let mut seat = Seat::new(&self.shared);
+        let _ = poll_fn(|cx| self.poll_drained(cx, &mut seat.number)).await;
     }
 
-    pub(super) fn poll_drained(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when everything was written, or when the end has come before.
+    pub(super) fn poll_drained(
+        &self,
+        cx: &Context<'_>,
+        seat: &mut u32,
+    ) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
         if !core.driven {
-            let _ = core.write_now();
+            let _ = core.write_now(&self.shared.config);
+        }
+        if core.backlog.lost() {
+            return Poll::Ready(Err(SocketError::Closed));
         }
         if core.ended || core.buffered() == 0 {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
         }
-        core.wait(cx);
+        core.wait(cx, seat);
         self.shared.written_by_others(core);
         Poll::Pending
     }
@@ -237,9 +239,10 @@ fn close_with(core: &mut Core, close: Option<CloseFrame>) -> Result<(), SocketEr
     {
         return Err(SocketError::TooLong);
     }
-    if core.ended || !core.state().is_open() {
+    if !core.is_sending() {
         return Err(SocketError::Closed);
     }
     core.close(close);
+    core.backlog.wake_parked();
     Ok(())
 }

@@ -32,6 +32,7 @@ mod receiver;
 mod sender;
 #[cfg(feature = "sink")]
 mod sink;
+mod turn;
 
 use crate::service::upgrade::Upgraded;
 use crate::ws::close::{CloseCode, CloseFrame};

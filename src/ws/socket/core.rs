@@ -17,12 +17,13 @@ use crate::ws::socket::core::rare::Room;
 use crate::ws::socket::core::time::Timing;
 use crate::ws::socket::home::Home;
 use crate::ws::socket::live::{Live, give_out};
+use crate::ws::socket::turn::{News, Turn};
 use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -30,8 +31,8 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub(super) struct Shared {
     core: Mutex<Core>,
-    /// Whether the task that writes is running the handler, and will write when it has.
-    pub(super) polling: AtomicBool,
+    /// What the task that writes is doing.
+    pub(super) turn: Turn,
     /// The sending halves there are.
     pub(super) senders: AtomicU32,
     pub(super) config: Arc<Config>,
@@ -108,7 +109,7 @@ impl Shared {
                 wide: false,
                 timing,
             }),
-            polling: AtomicBool::new(false),
+            turn: Turn::default(),
             senders: AtomicU32::new(1),
             config,
             protocol,
@@ -122,12 +123,13 @@ impl Shared {
 
     /// After something was queued: whoever writes learns of it.
     #[inline]
-    pub(super) fn written_by_others(&self, core: MutexGuard<'_, Core>) {
-        // Under the lock, which the task that writes takes after it has cleared the flag.
-        if self.polling.load(Ordering::Relaxed) {
-            return;
+    pub(super) fn written_by_others(&self, mut core: MutexGuard<'_, Core>) {
+        // Under the lock, which the task that writes takes after its turn, unless there was nothing to do.
+        match self.turn.news() {
+            News::Seen => {}
+            News::Reopens => core.asked = true,
+            News::Unseen => core.home.wake(),
         }
-        core.home.wake();
     }
 }
 
@@ -491,6 +493,12 @@ impl Core {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())
             })
+    }
+
+    /// Whether whoever waits for the peer is all there is: nothing to write, no deadline to set.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.driven && self.timing.next != 0 && self.state().is_open() && !self.has_work()
     }
 
     /// Charges what is held while the connection waits, and says since when it waits for its peer.

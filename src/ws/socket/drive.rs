@@ -44,10 +44,11 @@ where
             }
         }
         if running {
-            shared.polling.store(true, Ordering::Relaxed);
+            shared.turn.begin();
             let polled = panic::guarded(|| handler.as_mut().poll(cx));
-            shared.polling.store(false, Ordering::Relaxed);
+            let settled = shared.turn.end();
             let close = match polled {
+                Ok(Poll::Pending) if settled => return Poll::Pending,
                 Ok(Poll::Pending) => None,
                 Ok(Poll::Ready(close)) => Some(close.into_close()),
                 Err(payload) => {

@@ -11,7 +11,6 @@ use futures_core::Stream;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
 
@@ -367,10 +366,18 @@ fn read_on(
         return Poll::Ready(Err(error));
     }
     let read = core.poll_read(cx, bound.is_some());
-    core.asked |= read.is_pending();
-    if read.is_pending() && !core.home.is_woken_by(cx.waker()) {
-        // Even inside the handler: what combines futures wakes each by a waker of its own.
-        core.backlog.read(cx);
+    if read.is_pending() {
+        core.asked = true;
+        if !core.home.is_woken_by(cx.waker()) {
+            // Even inside the handler: what combines futures wakes each by a waker of its own.
+            core.backlog.read(cx);
+        } else if core.is_settled() && shared.turn.is_running() {
+            // The usual end of a turn: the task need not look at everything again.
+            core.asked = false;
+            core.charge();
+            shared.turn.settle();
+        }
+        return Poll::Pending;
     }
     match ready!(read) {
         Ok(more) => Poll::Ready(Ok(more)),
@@ -390,7 +397,7 @@ fn give_way(
     shared: &Shared,
     bound: usize,
 ) -> Poll<Result<(), SocketError>> {
-    if core.driven && shared.polling.load(Ordering::Relaxed) {
+    if core.driven && shared.turn.is_running() {
         return match core.poll_write(cx, &shared.config) {
             Poll::Ready(Err(error)) => {
                 core.fail(&shared.config);

@@ -731,3 +731,31 @@ async fn over_tcp_and_over_a_unix_socket() {
         pass(0.01).await;
     }
 }
+
+/// Over TCP, with a runtime that ends at once.
+#[test]
+fn whoever_closes_and_goes_has_closed() {
+    let (told, tells) = std::sync::mpsc::channel();
+    let routes = Router::new().websocket("/", move |mut socket: WebSocket| {
+        let told = told.clone();
+        async move {
+            while let Some(Ok(_)) = socket.recv().await {}
+            let _ = told.send(socket.close_status());
+        }
+    });
+    let server = wireline::test::TestServer::new(routes.build().unwrap());
+    let url = server.url("/").replace("http", "ws");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let socket = wireline::ws::client::connect(&url).await.unwrap();
+        socket.send("last words").await.unwrap();
+        socket.close(CloseFrame::from(CloseCode::AWAY)).unwrap();
+    });
+    drop(runtime);
+    let status = tells.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+    assert!(status.clean, "{status:?}");
+    assert_eq!(status.frame.unwrap().code, CloseCode::AWAY);
+}

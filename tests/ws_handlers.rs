@@ -437,12 +437,8 @@ async fn answers_to_what_is_lent_have_a_ceiling() {
         }
     });
     assert!(asked.await.is_err(), "the peer has to wait");
-    // One read's worth of answers may stand above the bound of the queue.
-    assert!(
-        client.buffered() < 64 * 1024 * 1024,
-        "{}",
-        client.buffered()
-    );
+    // The bound of the queue, and a buffer that has grown for the answer that passed it.
+    assert!(client.buffered() < 1024 * 1024, "{}", client.buffered());
     drop(peer);
     pass(1.0).await;
     assert_nothing_left(&client);

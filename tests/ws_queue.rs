@@ -6,12 +6,14 @@ mod talk;
 #[path = "support/ws_peer.rs"]
 mod ws_peer;
 
+use bytes::BytesMut;
 use futures_sink::Sink;
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 use talk::pass;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +21,7 @@ use tokio::time::timeout;
 use wireline::Router;
 use wireline::http1;
 use wireline::resource::counters::Counter;
-use wireline::resource::io::{Io, memory};
+use wireline::resource::io::{Io, Transport, memory};
 use wireline::resource::panic::PanicHook;
 use wireline::test::TestClient;
 use wireline::ws::client::Client;
@@ -387,4 +389,85 @@ async fn a_client_that_cannot_write_any_more_still_hears_why() {
         panic!("{heard:?}");
     };
     assert_eq!((close.code.get(), close.reason.as_str()), (1009, "no"));
+}
+
+/// Takes up to 64 KiB into a buffer of its own, as a transport with records does, and sends them with the flush.
+struct Holds {
+    io: Io,
+    taken: Vec<u8>,
+}
+
+impl Transport for Holds {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_readable(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.taken.len() >= 64 * 1024 {
+            ready!(self.poll_flush(cx))?;
+        }
+        let before = self.taken.len();
+        slices
+            .iter()
+            .for_each(|slice| self.taken.extend_from_slice(slice));
+        Poll::Ready(Ok(self.taken.len() - before))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.taken.is_empty() {
+            let sent = ready!(self.io.poll_writev(cx, &[IoSlice::new(&self.taken)]))?;
+            self.taken.drain(..sent);
+        }
+        self.io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        self.io.poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_transport_holds_back_has_not_left() {
+    let config = Config {
+        ping_interval: Duration::ZERO,
+        ..Config::default()
+    };
+    let place = Arc::default();
+    let client = serve(config, shows(&place));
+    let (io, server) = memory::pair(1024);
+    let holds = Holds {
+        io: Io::Dyn(Box::new(server)),
+        taken: Vec::new(),
+    };
+    drop(client.serve(Io::Dyn(Box::new(holds))));
+    let mut peer = Peer::open_over(io, "/").await;
+    pass(0.1).await;
+    let sender = shown(&place);
+    sender.send(vec![0; 20_000]).await.unwrap();
+    assert!(
+        timeout(Duration::from_secs(5), sender.drained())
+            .await
+            .is_err()
+    );
+    // Whoever reads gets all of it, and then it has left.
+    assert_eq!(peer.next().await.1.len(), 20_000);
+    timeout(Duration::from_secs(1), sender.drained())
+        .await
+        .unwrap();
+    // Whoever does not is gone after the write timeout, pings or not.
+    sender.send(vec![0; 20_000]).await.unwrap();
+    pass(29.0).await;
+    assert_eq!(client.connections(), 1);
+    pass(3.0).await;
+    assert_eq!(client.connections(), 0);
+    assert_eq!(client.count(Counter::WriteTimeouts), 1);
 }

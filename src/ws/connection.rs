@@ -16,7 +16,7 @@ use crate::ws::error::{Error, SendError};
 use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
 use crate::ws::mask::MaskingKey;
-use crate::ws::message::{Fragment, Message, Text};
+use crate::ws::message::{Fragment, Message, SLICED_FROM, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::state::State;
 use crate::ws::utf8::{self, Aligned};
@@ -494,9 +494,6 @@ fn take(buf: &mut BytesMut, len: usize) -> Bytes {
         buf.split_to(len).freeze()
     }
 }
-
-/// From this size on a payload is a slice of the buffer.
-const SLICED_FROM: usize = 512;
 
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::Event;
 use crate::ws::error::Error;
-use crate::ws::message::Message;
+use crate::ws::message::{Message, is_short};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::core::Shared;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
@@ -67,6 +67,10 @@ impl Backlog {
     }
 
     pub(super) fn push(&mut self, message: Queued) {
+        let message = match message {
+            Queued::Message(message) => Queued::Message(message.detached()),
+            prepared => prepared,
+        };
         let waiting = self.waiting();
         waiting.octets += message.weight();
         waiting.messages.push_back(message);
@@ -168,6 +172,7 @@ impl Backlog {
 
     /// Keeps what was received ahead.
     pub(super) fn push_ahead(&mut self, event: Result<Event, Error>) {
+        let event = event.map(detached);
         let waiting = self.waiting();
         waiting.ahead_octets += ahead_weight(&event);
         waiting.ahead.push_back(event);
@@ -298,6 +303,19 @@ fn wake_all(wakers: &mut Vec<(u32, Waker)>) {
     if !wakers.is_empty() {
         for (_, waker) in std::mem::take(wakers) {
             waker.wake();
+        }
+    }
+}
+
+/// An event as it may wait, see [`Message::detached`].
+fn detached(event: Event) -> Event {
+    match event {
+        Event::Message(message) => Event::Message(message.detached()),
+        Event::Fragment(mut part) => {
+            if is_short(&part.data) {
+                part.data = Bytes::copy_from_slice(&part.data);
+            }
+            Event::Fragment(part)
         }
     }
 }

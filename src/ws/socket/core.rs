@@ -147,6 +147,11 @@ impl Core {
         self.backlog.octets() + out.map_or(0, |out| out.len())
     }
 
+    /// Whether everything has left, as far as can be seen from here.
+    pub(super) fn is_drained(&self) -> bool {
+        self.buffered() == 0 && self.timing.stalled == 0
+    }
+
     /// Frames the message, or lets it wait, or says what became of it. `Ok(None)` leaves the message with
     /// the caller, who has to wait, or to do without if he cannot.
     pub(super) fn push(
@@ -344,10 +349,12 @@ impl Core {
             }
             let Some(out) = live.out.as_deref_mut().filter(|out| !out.is_empty()) else {
                 give_out(&mut live.out);
-                self.timing.stalled = 0;
-                if matches!(self.io, Io::Dyn(_)) {
-                    ready!(self.io.poll_flush(cx))?;
+                // A transport may hold back what it has taken, as one with records does.
+                if matches!(self.io, Io::Dyn(_)) && self.io.poll_flush(cx)?.is_pending() {
+                    self.timing.stall(self.home.now());
+                    return Poll::Pending;
                 }
+                self.timing.stalled = 0;
                 self.backlog.wake();
                 return Poll::Ready(Ok(()));
             };
@@ -373,10 +380,7 @@ impl Core {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    if self.timing.stalled == 0 {
-                        self.timing.stalled = self.home.now();
-                        self.timing.next = 0;
-                    }
+                    self.timing.stall(self.home.now());
                     return Poll::Pending;
                 }
             }
@@ -433,7 +437,7 @@ impl Core {
     pub(super) fn end(&mut self) {
         // Whoever still holds a half holds neither the transport nor a place in the server.
         self.io = Io::Dyn(Box::new(Gone));
-        if self.buffered() > 0 {
+        if !self.is_drained() {
             self.backlog.waiting().lost = true;
         }
         self.backlog.clear();
@@ -488,7 +492,8 @@ impl Core {
 
     /// Whether there is something to do for whoever writes.
     pub(super) fn has_work(&self) -> bool {
-        (!self.backlog.is_empty() && !self.streaming)
+        self.timing.stalled != 0
+            || (!self.backlog.is_empty() && !self.streaming)
             || self.live.as_ref().is_some_and(|live| {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())

@@ -129,6 +129,10 @@ impl WsSender {
     pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
         let mut core = self.shared.lock();
         close_with(&mut core, close.into())?;
+        if !core.driven {
+            // Whoever closes and goes may not wait for the task that writes.
+            return core.write_now(&self.shared.config);
+        }
         self.shared.written_by_others(core);
         Ok(())
     }
@@ -202,7 +206,7 @@ impl WsSender {
         if core.backlog.lost() {
             return Poll::Ready(Err(SocketError::Closed));
         }
-        if core.ended || core.buffered() == 0 {
+        if core.ended || core.is_drained() {
             return Poll::Ready(Ok(()));
         }
         core.wait(cx, seat);

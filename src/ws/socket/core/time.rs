@@ -29,6 +29,15 @@ pub(super) struct Timing {
 }
 
 impl Timing {
+    /// Nothing is taken of what waits, from now on.
+    #[cold]
+    pub(super) fn stall(&mut self, now: u32) {
+        if self.stalled == 0 {
+            self.stalled = now;
+            self.next = 0;
+        }
+    }
+
     /// A peer that had taken nothing, or that is sent the last words, has taken something: it lives.
     #[cold]
     pub(super) fn taken(&mut self, now: u32) {

@@ -47,15 +47,6 @@ fn held() -> usize {
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
-/// How many: a few, or with `WIRELINE_FULL=1` in the environment as many as the scoreboard asks for.
-fn scale(few: usize, full: usize) -> usize {
-    if std::env::var_os("WIRELINE_FULL").is_some() {
-        full
-    } else {
-        few
-    }
-}
-
 /// Looks every fifth of a millisecond at what is allocated.
 struct Peak {
     base: usize,
@@ -201,12 +192,12 @@ fn wait_until_empty(server: &TestServer, patience: Duration) {
 /// R19, WS-4: fragments of an octet each and no end of the message.
 #[test]
 fn fragments_without_an_end_cost_what_they_carry() {
-    let connections = scale(4, 100);
+    const CONNECTIONS: usize = 4;
     const FRAGMENTS: usize = 131_072;
     let _alone = alone();
     for path in ["/recv", "/each", "/deaf"] {
         let server = echoes();
-        let mut sockets: Vec<_> = (0..connections).map(|_| open(&server, path)).collect();
+        let mut sockets: Vec<_> = (0..CONNECTIONS).map(|_| open(&server, path)).collect();
         let mut wire = frame(0x02, b"x");
         for _ in 1..FRAGMENTS {
             wire.extend_from_slice(&[0x00, 0x81, 0, 0, 0, 0, b'x']);
@@ -229,16 +220,16 @@ fn fragments_without_an_end_cost_what_they_carry() {
                 "{path}: all of them are taken"
             );
         }
-        let (pinned, sent) = (held() - before, connections * wire.len());
+        let (pinned, sent) = (held() - before, CONNECTIONS * wire.len());
         assert!(pinned <= 2 * sent, "{path}: {pinned} octets for {sent}");
-        let carried = connections * FRAGMENTS;
+        let carried = CONNECTIONS * FRAGMENTS;
         assert!(
-            pinned <= 2 * carried + connections * 64 * 1024,
+            pinned <= 2 * carried + CONNECTIONS * 64 * 1024,
             "{path}: {pinned} octets for {carried}"
         );
         let charged = server.handle().metrics().buffered();
         assert!(
-            (carried..=2 * carried + connections * 64 * 1024).contains(&charged),
+            (carried..=2 * carried + CONNECTIONS * 64 * 1024).contains(&charged),
             "{path}: {charged} are charged"
         );
         let begun = Instant::now();
@@ -269,8 +260,7 @@ fn fragments_without_an_end_cost_what_they_carry() {
 /// R21, WS-3, WS-5, WS-6: whatever a peer floods with, it is gone within a second, and nothing grows.
 #[test]
 fn floods_and_lies_end_within_a_second() {
-    let connections = scale(50, 1000);
-    let most_of_all = scale(4, 16) * 1024 * 1024;
+    const CONNECTIONS: usize = 50;
     let _alone = alone();
     let empty = frame(0x00, b"");
     let storm = [&empty[..], &frame(0x89, b"x")].concat();
@@ -305,7 +295,7 @@ fn floods_and_lies_end_within_a_second() {
     ] {
         for path in ["/recv", "/each", "/deaf", "/deflate"] {
             let server = echoes();
-            let mut sockets: Vec<_> = (0..connections).map(|_| open(&server, path)).collect();
+            let mut sockets: Vec<_> = (0..CONNECTIONS).map(|_| open(&server, path)).collect();
             // The server holds what it once needed for all of them: opening comes before the count.
             let peak = Peak::watch();
             let begun = Instant::now();
@@ -321,11 +311,11 @@ fn floods_and_lies_end_within_a_second() {
                 assert!(before <= 50, "{name} at {path}: {before} frames came");
             }
             assert!(took < Duration::from_secs(1), "{name} at {path}: {took:?}");
-            assert!(most < most_of_all, "{name} at {path}: {most} octets");
+            assert!(most < 4 * 1024 * 1024, "{name} at {path}: {most} octets");
             let metrics = server.handle().metrics();
             assert_eq!(metrics.buffered(), 0, "{name} at {path}");
             let faults = metrics.get(Counter::WebSocketProtocolErrors);
-            assert_eq!(faults, connections as u64, "{name} at {path}");
+            assert_eq!(faults, CONNECTIONS as u64, "{name} at {path}");
         }
     }
 }
@@ -363,7 +353,7 @@ fn a_ping_flood_that_nobody_reads_the_answers_of() {
 /// R23, WS-10: whoever neither reads nor answers a Close is gone after five seconds.
 #[test]
 fn stalled_closes_end_within_six_seconds() {
-    let connections = scale(40, 4000);
+    const CONNECTIONS: usize = 40;
     let _alone = alone();
     let full = Arc::new(Mutex::new(Vec::new()));
     let filling = full.clone();
@@ -408,7 +398,7 @@ fn stalled_closes_end_within_six_seconds() {
             )
             .get("/", async || "hello"),
     );
-    let mut sockets: Vec<_> = (0..connections)
+    let mut sockets: Vec<_> = (0..CONNECTIONS)
         .map(|number| {
             let how = ["returns", "closes", "panics", "holds"][number % 4];
             open(&server, &format!("/fills/{how}"))
@@ -417,7 +407,7 @@ fn stalled_closes_end_within_six_seconds() {
     let metrics = server.handle().metrics();
     // They say something now and then, but not what they should.
     let (begun, pong) = (Instant::now(), frame(0x8a, b""));
-    while metrics.get(Counter::WebSocketsClosedUnclean) < connections as u64 {
+    while metrics.get(Counter::WebSocketsClosedUnclean) < CONNECTIONS as u64 {
         assert!(
             begun.elapsed() < Duration::from_secs(12),
             "{} are left",
@@ -429,21 +419,21 @@ fn stalled_closes_end_within_six_seconds() {
         thread::sleep(Duration::from_millis(200));
     }
     let (gone, full) = (Instant::now(), full.lock().unwrap());
-    assert_eq!(full.len(), connections);
+    assert_eq!(full.len(), CONNECTIONS);
     let longest = gone.duration_since(full[0]);
     assert!(longest < Duration::from_secs(6), "{longest:?}");
-    let shortest = gone.duration_since(full[connections - 1]);
+    let shortest = gone.duration_since(full[CONNECTIONS - 1]);
     assert!(
         shortest > Duration::from_secs(4),
         "they were given {shortest:?}"
     );
     // A handler that ignores the end of its socket lives on, and counts; the socket does not.
-    assert_eq!(metrics.connections(), connections / 4);
+    assert_eq!(metrics.connections(), CONNECTIONS / 4);
     for socket in &mut sockets {
         socket.rest();
     }
     assert_eq!(metrics.buffered(), 0);
-    assert_eq!(metrics.get(Counter::HandlerPanics), connections as u64 / 4);
+    assert_eq!(metrics.get(Counter::HandlerPanics), CONNECTIONS as u64 / 4);
     assert_eq!(Socket::connect(server.addr()).get("/").text(), "hello");
 }
 

@@ -70,7 +70,7 @@ impl Parts {
         poll_fn(|cx| self.poll_part(cx, part.as_ref(), false, &mut seat.number)).await
     }
 
-    /// Ends the message.
+    /// Ends the message. Given up before it is done it has ended the connection, as a drop would.
     ///
     /// # Errors
     ///

@@ -433,6 +433,13 @@ impl Core {
         Poll::Ready(())
     }
 
+    /// Gives an empty read buffer back.
+    pub(super) fn rest(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.rest(&mut self.wide);
+        }
+    }
+
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
         // Whoever still holds a half holds neither the transport nor a place in the server.

@@ -102,6 +102,7 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
             written => written.is_ready(),
         };
         if let State::Closed { clean } = core.state() {
+            core.rest();
             let over = written && core.poll_farewell(cx, clean).is_ready();
             if over || !core.keep_time(cx, &shared.config) {
                 core.end();

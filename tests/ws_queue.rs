@@ -471,3 +471,27 @@ async fn what_the_transport_holds_back_has_not_left() {
     assert_eq!(client.connections(), 0);
     assert_eq!(client.count(Counter::WriteTimeouts), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_while_a_receive_waits_in_the_same_turn_leaves() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        let sender = socket.sender();
+        loop {
+            tokio::select! {
+                biased;
+                received = socket.recv() => if received.is_none() { break },
+                () = async {
+                    sender.try_send("and then").unwrap();
+                    std::future::pending().await
+                } => {}
+            }
+        }
+    });
+    let mut peer = Peer::open(&client, "/").await;
+    for _ in 0..5 {
+        let said = timeout(Duration::from_millis(200), peer.text()).await;
+        assert_eq!(said.unwrap(), "and then");
+        pass(0.5).await;
+        peer.say("go on").await;
+    }
+}

@@ -38,10 +38,9 @@
 //! | `form` | yes | [`extract::Query`] |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
-//! | `simd` | yes | heads are scanned by vector instructions; without it the same in plain code |
+//! | `simd` | yes | heads are scanned, and UTF-8 is checked, by vector instructions; without it the same in plain code |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
-//! | `simd` | yes | UTF-8 checked with vector instructions chosen at run time |
 //! | `websocket` | yes | `ws`: RFC 6455 |
 //! | `client` | no | `ws::client`: the WebSocket client |
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |

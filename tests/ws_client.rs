@@ -759,3 +759,51 @@ fn whoever_closes_and_goes_has_closed() {
     assert!(status.clean, "{status:?}");
     assert_eq!(status.frame.unwrap().code, CloseCode::AWAY);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_may_succeed_later_is_told() {
+    let answer = async |Path(status): Path<u16>| http::StatusCode::from_u16(status).unwrap();
+    let server = TestClient::new(Router::new().get("/{status}", answer).build().unwrap());
+    for (status, temporary) in [
+        (200, false),
+        (301, false),
+        (400, false),
+        (401, false),
+        (403, false),
+        (404, false),
+        (408, true),
+        (426, false),
+        (429, true),
+        (500, true),
+        (501, false),
+        (502, true),
+        (503, true),
+        (504, true),
+        (505, false),
+    ] {
+        let url = format!("ws://test/{status}");
+        let error = Client::new().connect_over(server.connect(), &url).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(status));
+        assert_eq!(error.is_temporary(), temporary, "{status}");
+    }
+    for (url, client) in [
+        ("http://test/", Client::new()),
+        ("wss://test/", Client::new()),
+        ("ws://test/", Client::new().header("upgrade", "h2c")),
+    ] {
+        let error = client.connect_over(server.connect(), url).await;
+        assert!(!error.unwrap_err().is_temporary(), "{url}");
+    }
+    // Nobody answers; then the transport ends.
+    let (kept, ours) = memory::pair(1024);
+    let error = Client::new().connect_over(io(ours), "ws://test/").await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ConnectError::HandshakeTimeout) && error.is_temporary());
+    drop(kept);
+    let (gone, ours) = memory::pair(1024);
+    drop(gone);
+    let error = Client::new().connect_over(io(ours), "ws://test/").await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ConnectError::Io(_)) && error.is_temporary());
+}

@@ -64,7 +64,7 @@ fn routes() -> Routes {
             async |mut socket: WebSocket| -> Result<(), Error> {
                 let token = socket.first_message(Duration::from_secs(5)).await?;
                 if token.as_text() != Some("open-sesame") {
-                    return Err(Error::new(StatusCode::FORBIDDEN, "secret"));
+                    return Err(Error::new(StatusCode::FORBIDDEN, "members only"));
                 }
                 socket.send("welcome").await?;
                 echo(socket).await;
@@ -210,7 +210,7 @@ async fn a_first_message_comes_in_time_and_is_right() {
     assert_eq!(good.text().await, "welcome");
     let mut bad = Peer::open(&client, "/first").await;
     bad.say("please").await;
-    assert_eq!(bad.close().await, (1008, "Policy violation".to_owned()));
+    assert_eq!(bad.close().await, (1008, "members only".to_owned()));
     let mut silent = Peer::open(&client, "/first").await;
     let watch = Watch::start();
     // A ping is no message.

@@ -1,5 +1,6 @@
 //! What a protocol of this crate does with a connection that was handed over: it keeps its place in the server.
 
+use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::upgrade::{Place, Upgraded};
@@ -43,6 +44,12 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Counts what concerns the handler, which may outlive the socket's place in the server.
+    #[cold]
+    pub(crate) fn count(&self, counter: Counter) {
+        self.worker.counters.add(counter);
+    }
+
     /// The handler panicked: counts it, and tells whoever asked.
     #[cold]
     pub(crate) fn count_panic(&self, payload: Box<dyn Any + Send>) {

@@ -26,6 +26,10 @@ use std::marker::PhantomData;
 ///
 /// assert!(Router::new().websocket("/chat", guarded(members_only, chat)).build().is_ok());
 /// ```
+///
+/// A guard only judges. What it finds out, such as whose token it is, cannot be handed on: for a handler that
+/// wants to know the user, write a [`FromRequestParts`] that gives the user or refuses, and take it as an
+/// argument in place of the guard.
 pub const fn guarded<G, H>(guard: G, handler: H) -> Guarded<G, H> {
     Guarded { guard, handler }
 }

@@ -14,9 +14,9 @@ use crate::resource::counters::Counter;
 use crate::resource::panic;
 use crate::service::upgrade::Watch;
 use crate::ws::close::CloseCode;
-use crate::ws::socket::IntoClose;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::home::Alarm;
+use crate::ws::socket::{IntoClose, ending};
 use crate::ws::state::State;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -50,7 +50,13 @@ where
             let close = match polled {
                 Ok(Poll::Pending) if settled => return Poll::Pending,
                 Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(close)) => Some(close.into_close()),
+                Ok(Poll::Ready(ended)) => Some(ended.into_close().unwrap_or_else(|error| {
+                    if ending::tell(&error) {
+                        let watch = watch.iter();
+                        watch.for_each(|watch| watch.count(Counter::WebSocketHandlerErrors));
+                    }
+                    ending::close_for(&error)
+                })),
                 Err(payload) => {
                     // The socket may have ended, and left the server, before.
                     match &watch {

@@ -3,10 +3,10 @@
 use crate::resource::counters::Counter;
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::message::{Fragment, Message, Text};
-use crate::ws::socket::SocketError;
 use crate::ws::socket::backlog::{OVERHEAD, SHARED_SEAT};
 use crate::ws::socket::core::{Core, Shared, TURN};
 use crate::ws::socket::live::Live;
+use crate::ws::socket::{CloseStatus, SocketError};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -35,6 +35,18 @@ impl WsReceiver {
     /// Cancel safe.
     pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, SocketError>>> {
         poll_fn(|cx| self.poll_message(cx))
+    }
+
+    /// As [`WebSocket::recv_msg`](super::WebSocket::recv_msg).
+    ///
+    /// Cancel safe.
+    pub async fn recv_msg(&mut self) -> Option<Message> {
+        self.recv().await?.ok()
+    }
+
+    /// As [`WebSocket::close_status`](super::WebSocket::close_status).
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.shared.lock().close_status()
     }
 
     /// Waits for the next part of a message, with `fragments` in the configuration; a message that came

@@ -1,13 +1,14 @@
 //! The sending half of a socket.
 
 use crate::resource::counters::Counter;
-use crate::ws::close::{CloseFrame, LONGEST_REASON};
+use crate::ws::close::{CloseFrame, IntoCloseFrame, LONGEST_REASON};
 use crate::ws::frame::LONGEST_CONTROL;
-use crate::ws::message::Message;
+use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::backlog::Seat;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +37,85 @@ impl WsSender {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
         let mut message = Some(message.into());
+        self.queue(move |this, core| this.push(core, &mut message, true))
+    }
+
+    /// As [`WebSocket::send_text`](super::WebSocket::send_text).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_text(
+        &self,
+        text: impl Into<Text>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Text(text.into()))
+    }
+
+    /// As [`WebSocket::send_binary`](super::WebSocket::send_binary).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_binary(
+        &self,
+        octets: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Binary(octets.into()))
+    }
+
+    /// As [`WebSocket::send_ping`](super::WebSocket::send_ping).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_ping(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Ping(payload.into()))
+    }
+
+    /// As [`WebSocket::send_pong`](super::WebSocket::send_pong).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_pong(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Pong(payload.into()))
+    }
+
+    /// As [`WebSocket::send_prepared`](super::WebSocket::send_prepared).
+    ///
+    /// Cancel safe: what was not queued was not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(
+        &self,
+        message: &Prepared,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.queue(move |this, core| core.push_prepared(message, &this.shared.config, true))
+    }
+
+    /// Queues what `push` queues, and waits while that gives `None`.
+    #[inline]
+    fn queue<F>(&self, mut push: F) -> impl Future<Output = Result<Sent, SocketError>>
+    where
+        F: FnMut(&Self, &mut Core) -> Result<Option<Sent>, SocketError>,
+    {
         let mut seat = Seat::new(&self.shared);
         poll_fn(move |cx| {
             let seat = &mut seat;
@@ -45,7 +125,7 @@ impl WsSender {
                 self.shared.written_by_others(core);
                 return Poll::Pending;
             }
-            let sent = self.push(&mut core, &mut message, true)?;
+            let sent = push(self, &mut core)?;
             if sent.is_none() {
                 core.wait(cx, &mut seat.number);
             }
@@ -94,10 +174,10 @@ impl WsSender {
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
         let mut core = self.shared.lock();
-        let sent = core.push_prepared(message, &self.shared.config);
+        let sent = core.push_prepared(message, &self.shared.config, false);
         // Even for an error: it may have been answered with a Close.
         self.shared.written_by_others(core);
-        sent
+        sent?.ok_or(SocketError::Full)
     }
 
     fn push(
@@ -126,15 +206,21 @@ impl WsSender {
     /// # Errors
     ///
     /// As there.
-    pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
+    pub fn close(&self, close: impl IntoCloseFrame) -> Result<(), SocketError> {
         let mut core = self.shared.lock();
-        close_with(&mut core, close.into())?;
+        close_with(&mut core, close.into_close_frame())?;
         if !core.driven {
             // Whoever closes and goes may not wait for the task that writes.
             return core.write_now(&self.shared.config);
         }
         self.shared.written_by_others(core);
         Ok(())
+    }
+
+    /// Whether `other` sends on the same connection: for a room that removes a member by name, and must not
+    /// remove who has taken the name since.
+    pub fn same_socket(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The octets that wait to be written.

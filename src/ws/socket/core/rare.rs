@@ -42,21 +42,23 @@ impl Core {
         }
     }
 
-    /// Frames a message that was framed before, or lets it wait, or says what became of it.
+    /// Frames a message that was framed before, or lets it wait, or says what became of it. `Ok(None)` leaves
+    /// it with the caller.
     pub(in crate::ws::socket) fn push_prepared(
         &mut self,
         message: &Prepared,
         config: &Config,
-    ) -> Result<Sent, SocketError> {
+        can_wait: bool,
+    ) -> Result<Option<Sent>, SocketError> {
         if !self.is_sending() {
             return Err(SocketError::Closed);
         }
         let (waiting, len) = (self.buffered(), message.frame().len() + OVERHEAD);
         if waiting > 0 && waiting + len > config.queue {
-            match self.make_room(waiting + len - config.queue, config, false)? {
+            match self.make_room(waiting + len - config.queue, config, can_wait)? {
                 Room::Made => {}
-                Room::Dropped => return Ok(Sent::Dropped),
-                Room::None => return Err(SocketError::Full),
+                Room::Dropped => return Ok(Some(Sent::Dropped)),
+                Room::None => return Ok(None),
             }
         }
         let framed = framed(config);
@@ -67,7 +69,7 @@ impl Core {
             }
             _ => self.backlog.push(Queued::Prepared(message.clone())),
         }
-        Ok(Sent::Queued)
+        Ok(Some(Sent::Queued))
     }
 
     /// Begins the closing handshake, whatever waits.

@@ -210,7 +210,7 @@ impl Router {
     }
 
     /// A route that opens WebSockets and calls `handler` with every text and binary message, and a handle to
-    /// answer with. See [`WebSocket::for_each`]; with terms, a guard or extractors: [`messages`].
+    /// answer with. See [`WebSocket::for_each`]; with terms, a guard or extractors: [`messages()`].
     ///
     /// ```
     /// use wireline::Router;

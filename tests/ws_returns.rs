@@ -11,6 +11,7 @@ use http::StatusCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use talk::{Watch, pass};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::broadcast::{self, error::RecvError};
 use wireline::extract::{Json, Path};
 use wireline::resource::counters::Counter;
@@ -22,7 +23,7 @@ use wireline::ws::error::Error as Fault;
 use wireline::ws::handshake::server::Refusal;
 use wireline::ws::prelude::*;
 use wireline::{Body, Error, Request, Response, Router};
-use ws_peer::Peer;
+use ws_peer::{Peer, masked};
 
 struct OutOfStock;
 
@@ -195,6 +196,36 @@ async fn a_first_message_that_did_not_come_says_why() {
         expected.map(|(status, text)| (status, text.to_owned()))
     );
     assert_eq!(client.count(Counter::WebSocketHandlerErrors), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_message_that_was_given_up_is_not_lost() {
+    let routes = Router::new()
+        .websocket("/", async |mut socket: WebSocket| -> Result<(), Error> {
+            let mut tries = 0;
+            let first = loop {
+                let first = socket.first_message(Duration::from_secs(5));
+                match tokio::time::timeout(Duration::from_millis(10), first).await {
+                    Ok(first) => break first?,
+                    Err(_) => tries += 1,
+                }
+            };
+            assert!(tries > 10, "{tries}");
+            socket.send(first).await?;
+            Ok(())
+        })
+        .build()
+        .expect("good routes");
+    let client = TestClient::new(routes);
+    let mut peer = Peer::open(&client, "/").await;
+    let frames = [masked(0x89, b"ping"), masked(0x81, b"hello")].concat();
+    for octet in frames {
+        pass(0.035).await;
+        peer.io.write_all(&[octet]).await.unwrap();
+    }
+    assert_eq!(peer.next().await, (0x8a, b"ping".to_vec()));
+    assert_eq!(peer.text().await, "hello");
+    assert_eq!(peer.close().await.0, 1000);
 }
 
 #[tokio::test(start_paused = true)]

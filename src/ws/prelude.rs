@@ -1,5 +1,5 @@
 //! What most programs with WebSockets name, in one line; what is called `Config` where it lives has a longer
-//! name here.
+//! name here. `DeflateConfig` is here with the feature `ws-deflate`, `Client` and `ConnectError` with `client`.
 //!
 //! ```
 //! use wireline::Router;

@@ -80,7 +80,7 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Allows permessage-deflate.
+    /// Allows permessage-deflate. Its configuration can be made with the feature `ws-deflate` only.
     #[must_use]
     pub fn deflate(mut self, config: deflate::Config) -> Self {
         self.terms.deflate = Some(config);
@@ -210,7 +210,7 @@ impl Router {
     }
 
     /// A route that opens WebSockets and calls `handler` with every text and binary message, and a handle to
-    /// answer with. See [`WebSocket::for_each`]; with terms, a guard or extractors: [`messages`].
+    /// answer with. See [`WebSocket::for_each`]; with terms, a guard or extractors: [`messages()`].
     ///
     /// ```
     /// use wireline::Router;
@@ -267,7 +267,7 @@ impl Router {
     message = "`{Self}` is not a handler of WebSockets",
     note = "it is an async function of a `WebSocket` and at most 8 extractors that do not take the body",
     note = "its future is `Send`: what is not, such as an `Rc` or the guard of a lock, does not live across an `await`",
-    note = "it returns `()`, a `CloseCode`, a `CloseFrame`, a `StatusCode`, or a `Result` of those whose error becomes a `wireline::Error`: see `IntoClose`"
+    note = "it returns `()`, a `CloseCode`, a `CloseFrame`, a `StatusCode`, or a `Result` of those whose error becomes a `wireline::Error` (by `.map_err(Error::from_http)` or `.map_err(Error::internal)` at the least): see `IntoClose`"
 )]
 pub trait WebSocketHandler<Args>: Clone + Send + Sync + 'static {
     /// Extracts the arguments and answers the upgrade.

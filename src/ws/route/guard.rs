@@ -103,6 +103,7 @@ guard!(A B C D E F G H);
 #[derive(Debug)]
 pub struct ViaGuard<GuardArgs, Args>(PhantomData<fn() -> (GuardArgs, Args)>);
 
+#[diagnostic::do_not_recommend]
 impl<G, H, GuardArgs, Args> WebSocketHandler<ViaGuard<GuardArgs, Args>> for Guarded<G, H>
 where
     G: Guard<GuardArgs>,

@@ -227,7 +227,7 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
 /// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`. Those of
 /// WebSockets have theirs in `tests/ws_socket.rs`, `tests/ws_handlers.rs` and `tests/ws_messages.rs`.
-const ELSEWHERE: [Counter; 17] = [
+const ELSEWHERE: [Counter; 18] = [
     Counter::WebSocketsOpened,
     Counter::WebSocketsClosedClean,
     Counter::WebSocketsClosedUnclean,
@@ -236,6 +236,7 @@ const ELSEWHERE: [Counter; 17] = [
     Counter::WebSocketQueueOverflows,
     Counter::WebSocketPingTimeouts,
     Counter::WebSocketRateLimited,
+    Counter::WebSocketHandlerErrors,
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
     Counter::AcceptsPaused,

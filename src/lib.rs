@@ -39,11 +39,10 @@
 //! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know (`http2` in the configuration) |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
-//! | `simd` | yes | heads are scanned by vector instructions; without it the same in plain code |
+//! | `simd` | yes | heads are scanned, and UTF-8 is checked, by vector instructions; without it the same in plain code |
 //! | `tls` | no | [`server::Server`] speaks TLS: `bind_tls` with a `TlsConfig` |
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
-//! | `simd` | yes | UTF-8 checked with vector instructions chosen at run time |
 //! | `websocket` | yes | `ws`: RFC 6455 |
 //! | `client` | no | `ws::client`: the WebSocket client |
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |

@@ -227,7 +227,7 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
 /// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`, for TLS `tests/tls.rs`, for HTTP/2 `tests/http2.rs`. Those of
 /// WebSockets have theirs in `tests/ws_socket.rs`, `tests/ws_handlers.rs` and `tests/ws_messages.rs`.
-const ELSEWHERE: [Counter; 38] = [
+const ELSEWHERE: [Counter; 39] = [
     Counter::Http2Connections,
     Counter::Http2StreamsReset,
     Counter::Http2ProtocolErrors,
@@ -249,6 +249,7 @@ const ELSEWHERE: [Counter; 38] = [
     Counter::WebSocketQueueOverflows,
     Counter::WebSocketPingTimeouts,
     Counter::WebSocketRateLimited,
+    Counter::WebSocketHandlerErrors,
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
     Counter::AcceptsPaused,

@@ -91,8 +91,15 @@ fn the_tokens_of_a_socket_are_nowhere() {
                 greet,
             )
             .websocket("/panics", async |_: WebSocket| -> () { panic!("a fault") })
-            .websocket("/fails", async |_: WebSocket, token: Token| {
-                Err::<(), _>(wireline::service::error::Error::internal(token.0))
+            .websocket("/fails", async |_: WebSocket, _: Token| {
+                Err::<(), _>(wireline::Error::internal("the disk is full"))
+            })
+            .websocket("/forbids", async |_: WebSocket, _: Token| {
+                Err::<(), _>((http::StatusCode::FORBIDDEN, "members only"))
+            })
+            .websocket("/leaves", async |socket: WebSocket, _: Token| {
+                socket.close(())?;
+                socket.send("too late").await
             })
     };
     let seen = Spans::default();
@@ -105,7 +112,7 @@ fn the_tokens_of_a_socket_are_nowhere() {
             .unwrap();
         runtime.block_on(async {
             let client = TestClient::new(App::new(routes()).build().unwrap());
-            for path in ["/open/7", "/token", "/guarded", "/foreign", "/panics", "/fails", "/nowhere"] {
+            for path in ["/open/7", "/token", "/guarded", "/foreign", "/panics", "/fails", "/forbids", "/leaves", "/nowhere"] {
                 for frames in [&b""[..], b"\x81\x86\0\0\0\0secret", b"\x81\x06secret"] {
                     let mut io = client.connect();
                     // Whoever brings credentials from elsewhere opens nothing.
@@ -141,6 +148,30 @@ fn the_tokens_of_a_socket_are_nowhere() {
         all.events.contains(&true) || all.events.contains(&false),
         "handlers ran"
     );
+    // What handlers failed with is told, and what only says that the socket has ended is not.
+    let failed = |message: &str| {
+        let message = format!("a handler of a WebSocket failed: {message}");
+        let all = all
+            .said
+            .iter()
+            .filter(|said| said.get("message") == Some(&message));
+        all.map(|said| {
+            (
+                said.get("status").map(String::as_str),
+                said.get("source").map(String::as_str),
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    let fails = failed("internal server error");
+    assert_eq!(fails, [(Some("500"), Some("the disk is full")); 3]);
+    assert_eq!(failed("members only"), [(Some("403"), None); 3]);
+    let all_failed = all
+        .said
+        .iter()
+        .filter(|said| said.contains_key("status"))
+        .count();
+    assert_eq!(all_failed, 6, "{:?}", all.said);
     let said = format!("{:?} {:?}", all.spans, all.said);
     assert!(!said.contains("secret"), "{said}");
 }

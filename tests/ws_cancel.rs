@@ -5,6 +5,7 @@ mod talk;
 #[path = "support/ws_peer.rs"]
 mod ws_peer;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 use talk::pass;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +14,7 @@ use wireline::Router;
 use wireline::resource::counters::Counter;
 use wireline::test::TestClient;
 use wireline::ws::close::CloseCode;
+use wireline::ws::connection::{Lent, Replies};
 use wireline::ws::message::Message;
 use wireline::ws::route::WebSocketHandler;
 use wireline::ws::socket::config::{Config, Overflow};
@@ -312,5 +314,70 @@ async fn whoever_waited_to_send_parts_and_gave_up_is_in_nobodys_way() {
         let (found, payload) = peer.next().await;
         assert_eq!((found, payload.len()), (first, len));
     }
+    end(&client, peer).await;
+}
+
+/// Notes 60 messages, batch after batch or all of them in one call, given up again and again.
+async fn notes<const ON: bool>(mut socket: WebSocket) {
+    let (mut tries, mut heard) = (0, Vec::new());
+    while heard.len() < 60 {
+        let mut note = |lent: Lent<'_>, _: &mut Replies<'_>| {
+            if let Lent::Text(text) = lent {
+                heard.push(text.to_owned());
+            }
+            if heard.len() == 60 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        if ON {
+            impatiently!(tries, socket.each(&mut note)).unwrap();
+        } else {
+            impatiently!(tries, socket.recv_each(&mut note))
+                .unwrap()
+                .unwrap();
+        }
+    }
+    let expected: Vec<_> = (0..60).map(|number| format!("number {number}")).collect();
+    assert_eq!(heard, expected);
+    assert!(tries > 300, "{tries}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lending_that_was_given_up_loses_nothing() {
+    for on in [false, true] {
+        let (client, mut peer) = if on {
+            open(Config::default(), notes::<true>).await
+        } else {
+            open(Config::default(), notes::<false>).await
+        };
+        for number in 0..60 {
+            let text = format!("number {number}");
+            let (begin, end) = text.as_bytes().split_at(number % 8);
+            // Not more pongs than may come.
+            let octets = if number % 3 > 0 {
+                frames(&[(0x81, text.as_bytes())])
+            } else {
+                frames(&[(0x01, begin), (0x8a, b"p"), (0x80, end)])
+            };
+            trickle(&mut peer, &octets).await;
+        }
+        end(&client, peer).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_message_that_was_given_up_is_there_the_next_time() {
+    let (client, mut peer) = open(Config::default(), async |mut socket: WebSocket| {
+        let mut tries = 0;
+        let deadline = Duration::from_secs(5);
+        let first = impatiently!(tries, socket.first_message(deadline)).unwrap();
+        assert_eq!(first, Message::from("token"));
+        assert!(tries > 3, "{tries}");
+    })
+    .await;
+    trickle(&mut peer, &frames(&[(0x89, b"p"), (0x81, b"token")])).await;
+    assert_eq!(peer.next().await, (0x8a, b"p".to_vec()));
     end(&client, peer).await;
 }

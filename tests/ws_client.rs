@@ -731,3 +731,79 @@ async fn over_tcp_and_over_a_unix_socket() {
         pass(0.01).await;
     }
 }
+
+/// Over TCP, with a runtime that ends at once.
+#[test]
+fn whoever_closes_and_goes_has_closed() {
+    let (told, tells) = std::sync::mpsc::channel();
+    let routes = Router::new().websocket("/", move |mut socket: WebSocket| {
+        let told = told.clone();
+        async move {
+            while let Some(Ok(_)) = socket.recv().await {}
+            let _ = told.send(socket.close_status());
+        }
+    });
+    let server = wireline::test::TestServer::new(routes.build().unwrap());
+    let url = server.url("/").replace("http", "ws");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let socket = wireline::ws::client::connect(&url).await.unwrap();
+        socket.send("last words").await.unwrap();
+        socket.close(CloseFrame::from(CloseCode::AWAY)).unwrap();
+    });
+    drop(runtime);
+    let status = tells.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+    assert!(status.clean, "{status:?}");
+    assert_eq!(status.frame.unwrap().code, CloseCode::AWAY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_succeed_later_is_told() {
+    let answer = async |Path(status): Path<u16>| http::StatusCode::from_u16(status).unwrap();
+    let server = TestClient::new(Router::new().get("/{status}", answer).build().unwrap());
+    for (status, temporary) in [
+        (200, false),
+        (301, false),
+        (400, false),
+        (401, false),
+        (403, false),
+        (404, false),
+        (408, true),
+        (426, false),
+        (429, true),
+        (500, true),
+        (501, false),
+        (502, true),
+        (503, true),
+        (504, true),
+        (505, false),
+    ] {
+        let url = format!("ws://test/{status}");
+        let error = Client::new().connect_over(server.connect(), &url).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(status));
+        assert_eq!(error.is_temporary(), temporary, "{status}");
+    }
+    for (url, client) in [
+        ("http://test/", Client::new()),
+        ("wss://test/", Client::new()),
+        ("ws://test/", Client::new().header("upgrade", "h2c")),
+    ] {
+        let error = client.connect_over(server.connect(), url).await;
+        assert!(!error.unwrap_err().is_temporary(), "{url}");
+    }
+    // Nobody answers; then the transport ends.
+    let (kept, ours) = memory::pair(1024);
+    let error = Client::new().connect_over(io(ours), "ws://test/").await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ConnectError::HandshakeTimeout) && error.is_temporary());
+    drop(kept);
+    let (gone, ours) = memory::pair(1024);
+    drop(gone);
+    let error = Client::new().connect_over(io(ours), "ws://test/").await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ConnectError::Io(_)) && error.is_temporary());
+}

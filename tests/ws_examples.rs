@@ -8,6 +8,12 @@ mod ws_peer;
 #[path = "../examples/ws_chat.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod ws_chat;
+#[path = "../examples/ws_client.rs"]
+#[expect(dead_code, reason = "the test has no terminal")]
+mod ws_client;
+#[path = "../examples/ws_echo.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod ws_echo;
 #[path = "../examples/ws_heartbeat.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod ws_heartbeat;
@@ -126,4 +132,44 @@ async fn the_shutdown_example_has_a_last_word() {
     pass(1.0).await;
     assert_eq!((client.connections(), client.buffered()), (0, 0));
     assert_eq!(client.count(Counter::WebSocketsClosedClean), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_echo_example_sends_back_text_and_octets() {
+    let client = TestClient::new(ws_echo::routes().unwrap());
+    for path in ["/", "/ws", "/lent", "/deflate"] {
+        let mut peer = Peer::open(&client, path).await;
+        peer.say("hello").await;
+        assert_eq!(peer.text().await, "hello", "{path}");
+        let octets = vec![7; 100_000];
+        peer.frame(0x82, &octets).await;
+        assert_eq!(peer.next().await, (0x82, octets), "{path}");
+        peer.frame(0x88, b"\x03\xe8").await;
+        assert_eq!(peer.close().await.0, 1000, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_example_talks_to_the_echo_example() {
+    let server = TestClient::new(ws_echo::routes().unwrap());
+    for path in ["/ws", "/deflate"] {
+        let url = format!("ws://test{path}");
+        let client = ws_client::client();
+        let socket = client.connect_over(server.connect(), &url).await.unwrap();
+        let (lines, input) = tokio::sync::mpsc::channel(16);
+        for line in ["one", "two"] {
+            lines.send(line.to_owned()).await.unwrap();
+        }
+        drop(lines);
+        let mut shown = Vec::new();
+        let talk = ws_client::talk(socket, input, |line| {
+            shown.push(line.to_owned());
+        });
+        let close = talk.await.unwrap().unwrap();
+        assert_eq!(close.code.get(), 1000);
+        assert_eq!(shown, ["one", "two"], "{path}");
+    }
+    pass(1.0).await;
+    assert_eq!(server.connections(), 0);
+    assert_eq!(server.count(Counter::WebSocketsClosedClean), 2);
 }

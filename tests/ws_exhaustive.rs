@@ -3,8 +3,9 @@
 
 use bytes::BytesMut;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use wireline::ws::close::CloseCode;
-use wireline::ws::connection::{Connection, Event};
+use wireline::ws::connection::{Connection, Event, Lent, Replies};
 use wireline::ws::deflate::{Agreed, Config};
 use wireline::ws::error::Error;
 use wireline::ws::handshake::client::Request;
@@ -77,6 +78,12 @@ fn every_head_in_every_situation() {
                 let found = judge(situation, &agreed, first, second);
                 assert_eq!(found, expected, "{situation:?}: {first:02x} {second:02x}");
                 counts[expected as usize] += 1;
+                if situation.closing == Closing::Open {
+                    let [owned, lent] = whole(situation, &agreed, first, second);
+                    assert_eq!(owned, lent, "{situation:?}: {first:02x} {second:02x}");
+                    let refused = owned == Some(CloseCode::PROTOCOL);
+                    assert!(refused || expected != Verdict::Refused);
+                }
             }
         }
     }
@@ -102,9 +109,7 @@ fn model(situation: Situation, first: u8, second: u8) -> Verdict {
         || masked != situation.server
         || (control && (!fin || len > 125))
         || (first_of_message && situation.inside)
-        || (opcode == 0x0 && !situation.inside)
-        // A server's Close of one octet cannot be judged by its head; a payload has to come first.
-        ;
+        || (opcode == 0x0 && !situation.inside);
     if refused {
         Verdict::Refused
     } else {
@@ -112,14 +117,58 @@ fn model(situation: Situation, first: u8, second: u8) -> Verdict {
     }
 }
 
-fn judge(situation: Situation, agreed: &Agreed, first: u8, second: u8) -> Verdict {
-    let (mut out, limits) = (Out::default(), Limits::default());
+/// The faults that are found when a frame of zeros follows the head, and one of a small message: received, and lent.
+fn whole(situation: Situation, agreed: &Agreed, first: u8, second: u8) -> [Option<CloseCode>; 2] {
+    let key = if second & 0x80 == 0 { 0 } else { 4 };
+    let (extended, len) = match second & 0x7f {
+        126 => (vec![0, 130], 130),
+        127 => (vec![0, 0, 0, 0, 0, 1, 0, 1], 65_537),
+        len => (Vec::new(), usize::from(len)),
+    };
+    let small = if situation.server {
+        &b"\x81\x82\0\0\0\0ok"[..]
+    } else {
+        b"\x81\x02ok"
+    };
+    let octets = [&[first, second][..], &extended, &vec![0; key + len], small].concat();
+    [false, true].map(|lends| {
+        let mut connection = connection(situation, agreed);
+        let (mut out, limits) = (Out::default(), Limits::default());
+        let begun = match (situation.inside, situation.server) {
+            (false, _) => &b""[..],
+            (true, true) => b"\x01\x80\0\0\0\0",
+            (true, false) => b"\x01\0",
+        };
+        let mut buf = BytesMut::from(&[begun, &octets].concat()[..]);
+        let fault = if lends {
+            let all = |_: Lent<'_>, _: &mut Replies<'_>| ControlFlow::Continue(());
+            let result = connection.receive_each(&mut buf, &mut out, &limits, all);
+            result.err()
+        } else {
+            loop {
+                match connection.receive(&mut buf, &limits) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            }
+        };
+        fault.map(|error| error.close_code())
+    })
+}
+
+fn connection(situation: Situation, agreed: &Agreed) -> Connection {
     let deflate = situation.deflate.then_some(agreed);
-    let mut connection = if situation.server {
+    if situation.server {
         Connection::server(deflate)
     } else {
         Connection::client(Box::new(MaskingKey::default), deflate)
-    };
+    }
+}
+
+fn judge(situation: Situation, agreed: &Agreed, first: u8, second: u8) -> Verdict {
+    let (mut out, limits) = (Out::default(), Limits::default());
+    let mut connection = connection(situation, agreed);
     let receive = |connection: &mut Connection, octets: &[u8]| {
         let mut buf = BytesMut::from(octets);
         connection

@@ -64,7 +64,7 @@ fn routes() -> Routes {
             async |mut socket: WebSocket| -> Result<(), Error> {
                 let token = socket.first_message(Duration::from_secs(5)).await?;
                 if token.as_text() != Some("open-sesame") {
-                    return Err(Error::new(StatusCode::FORBIDDEN, "secret"));
+                    return Err(Error::new(StatusCode::FORBIDDEN, "members only"));
                 }
                 socket.send("welcome").await?;
                 echo(socket).await;
@@ -210,7 +210,7 @@ async fn a_first_message_comes_in_time_and_is_right() {
     assert_eq!(good.text().await, "welcome");
     let mut bad = Peer::open(&client, "/first").await;
     bad.say("please").await;
-    assert_eq!(bad.close().await, (1008, "Policy violation".to_owned()));
+    assert_eq!(bad.close().await, (1008, "members only".to_owned()));
     let mut silent = Peer::open(&client, "/first").await;
     let watch = Watch::start();
     // A ping is no message.
@@ -437,12 +437,8 @@ async fn answers_to_what_is_lent_have_a_ceiling() {
         }
     });
     assert!(asked.await.is_err(), "the peer has to wait");
-    // One read's worth of answers may stand above the bound of the queue.
-    assert!(
-        client.buffered() < 64 * 1024 * 1024,
-        "{}",
-        client.buffered()
-    );
+    // The bound of the queue, and a buffer that has grown for the answer that passed it.
+    assert!(client.buffered() < 1024 * 1024, "{}", client.buffered());
     drop(peer);
     pass(1.0).await;
     assert_nothing_left(&client);

@@ -87,7 +87,7 @@ fn routes() -> Routes {
         })
         .get("/refuses", async |upgrade: WebSocketUpgrade| -> Response {
             upgrade.on_upgrade(async |_socket| {
-                Err::<(), _>(Error::new(http::StatusCode::FORBIDDEN, "secret"))
+                Err::<(), _>(Error::new(http::StatusCode::FORBIDDEN, "members only"))
             })
         })
         .get("/panics", async |upgrade: WebSocketUpgrade| -> Response {
@@ -143,7 +143,7 @@ fn routes() -> Routes {
 /// What the handler of `/keeps` keeps beyond its end.
 static KEPT: Mutex<Option<WsSender>> = Mutex::new(None);
 
-/// Sends a hundred messages of 10,000 octets to a queue of 50,000, and says what became of the last.
+/// Sends a hundred messages of 10,000 octets to a queue of 200,000, and says what became of the last.
 async fn floods(Path(policy): Path<String>, upgrade: WebSocketUpgrade) -> Response {
     let overflow = match policy.as_str() {
         "newest" => Overflow::DropNewest,
@@ -299,6 +299,7 @@ async fn what_a_handler_returns_is_how_its_socket_closes() {
     for (path, code) in [
         ("/returns", CloseCode::NORMAL),
         ("/fails", CloseCode::INTERNAL),
+        // The message of an error that is the client's is for the client.
         ("/refuses", CloseCode::POLICY),
         ("/panics", CloseCode::INTERNAL),
         ("/each-panics", CloseCode::INTERNAL),
@@ -308,7 +309,11 @@ async fn what_a_handler_returns_is_how_its_socket_closes() {
         if path.ends_with("panics") {
             io.write_all(&frame(0x81, b"x")).await.unwrap();
         }
-        let reason = code.default_reason().as_bytes();
+        let reason = match path {
+            "/refuses" => "members only",
+            _ => code.default_reason(),
+        };
+        let reason = reason.as_bytes();
         let head = [0x88, u8::try_from(reason.len() + 2).unwrap()];
         expect(
             &mut io,

@@ -15,6 +15,7 @@ use wireline::service::body::{Body, BodyError};
 use wireline::service::request::Request;
 use wireline::service::response::Response;
 use wireline::ws::connection::Lent;
+use wireline::ws::deflate;
 use wireline::ws::limits::Limits;
 use wireline::ws::socket::config::Config;
 use wireline::ws::socket::{SocketError, WebSocket};
@@ -121,7 +122,11 @@ fn router() -> Router {
         })
         .websocket_with(
             "/ws",
-            move |upgrade| upgrade.config(raised.clone()),
+            move |upgrade| {
+                upgrade
+                    .config(raised.clone())
+                    .deflate(deflate::Config::default())
+            },
             echo_messages,
         )
         .merge(unlimited)

@@ -2,6 +2,7 @@
 //! what RFC 6455 section 4.2.1 asks for, and the answer is one that a client confirms.
 
 use http::{Method, StatusCode, Version};
+use std::borrow::Cow;
 use wireline::wire::grammar;
 use wireline::ws::deflate::Config;
 use wireline::ws::extension;
@@ -69,6 +70,13 @@ pub fn ws_handshake(data: &[u8]) {
     if let Some(agreed) = offered("sec-websocket-extensions") {
         let agreed = extension::parse(agreed.as_bytes()).expect("our own answer");
         assert!(agreed.len() == 1 && agreed[0].name == "permessage-deflate");
+        let least = |(name, value): &(&str, Option<Cow<'_, str>>)| {
+            *name == "client_max_window_bits" && value.as_deref() == Some("8")
+        };
+        if agreed[0].parameters.iter().any(least) {
+            // Whoever offers it can do with 256 octets. Ours neither can nor offers it.
+            return;
+        }
     }
     // The same answer to a key that is known: a client that offered what ours chose takes it.
     let request = Request::new(*b"the sample nonce")

@@ -31,13 +31,13 @@ pub fn ws_splits(data: &[u8]) {
             // Parts of a compressed message are looked at as they come, the message when it is there.
             assert!(setting.deflate.is_some(), "{way:?}");
             assert_eq!(way, Way::Fragments);
-            let later = matches!(owned.end, End::Incomplete | End::Failed(_));
+            // Whatever else came before that end, a Close for one, was still seen.
             assert!(
-                later && matches!(whole.end, End::Failed(_)),
+                owned.end != End::Open && matches!(whole.end, End::Failed(_)),
                 "{:?}",
                 whole.end
             );
-            assert_eq!(whole.lines, owned.lines);
+            assert!(owned.lines.starts_with(&whole.lines));
         }
         for (how, pieces) in [
             ("octet by octet", octets.chunks(1).collect()),

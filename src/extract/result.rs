@@ -25,7 +25,10 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, T::Rejection> {
     }
 
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
-        T::check(route)
+        let missing = T::check(route);
+        // A request that is not what the argument wants reaches the handler, too, and may have content.
+        route.set_empty(None);
+        missing
     }
 }
 

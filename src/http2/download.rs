@@ -10,7 +10,7 @@ use crate::service::body::Body;
 use crate::service::feed::Fed;
 use crate::service::link::config::Config;
 use crate::service::link::flow::Flow;
-use crate::service::link::panic::guarded;
+use crate::resource::panic::guarded;
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use std::task::{Context, Poll};

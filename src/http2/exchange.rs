@@ -13,7 +13,7 @@ use crate::service::body::Body;
 use crate::service::handler::ResponseFuture;
 use crate::service::headers::Headers;
 use crate::service::link::Link;
-use crate::service::link::panic::guarded;
+use crate::resource::panic::guarded;
 use crate::service::request::{Parts, Request};
 use crate::service::response::Response;
 use crate::service::upgrade::{OnUpgrade, Place, Upgraded};

@@ -6,7 +6,7 @@ use crate::http2::exchange::{Exchange, State, Turn};
 use crate::http2::streams::StreamHandle;
 use crate::resource::counters::Counter;
 use crate::service::body::BodyError;
-use crate::service::link::panic::guarded;
+use crate::resource::panic::guarded;
 use h2::Reason;
 use http::StatusCode;
 use std::task::{Context, Poll};

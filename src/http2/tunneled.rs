@@ -2,7 +2,7 @@
 
 use crate::resource::worker::{Slot, Worker};
 use crate::service::link::Link;
-use crate::service::link::panic::guarded;
+use crate::resource::panic::guarded;
 use crate::service::upgrade::UpgradeFuture;
 use std::sync::Arc;
 use std::task::{Context, Poll};

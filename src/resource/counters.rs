@@ -145,6 +145,8 @@ counters! {
     WebSocketPingTimeouts = "websocket_ping_timeouts",
     /// Messages from WebSockets refused by a rate limit.
     WebSocketRateLimited = "websocket_rate_limited",
+    /// Errors that handlers of WebSockets, or of their messages, gave back.
+    WebSocketHandlerErrors = "websocket_handler_errors",
     /// Connections ended by force when the drain deadline passed.
     DrainForced = "drain_forced",
 }

@@ -5,6 +5,7 @@ pub mod addr;
 pub mod budget;
 pub mod counters;
 pub mod io;
+pub mod panic;
 pub mod pool;
 pub mod tls_info;
 pub mod worker;

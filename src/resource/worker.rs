@@ -7,6 +7,7 @@
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
 use crate::resource::counters::{Counter, Counters};
+use crate::resource::panic::PanicHook;
 use crate::resource::tls_info::TlsInfo;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,6 +24,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 pub struct Worker {
     /// This worker's counters.
     pub counters: Counters,
+    pub(crate) on_panic: OnceLock<PanicHook>,
     budget: Arc<Budget>,
     epoch: Instant,
     now: AtomicU32,
@@ -88,6 +90,7 @@ impl Worker {
     pub fn new(budget: Arc<Budget>) -> Self {
         Self {
             counters: Counters::default(),
+            on_panic: OnceLock::new(),
             budget,
             epoch: Instant::now(),
             now: AtomicU32::new(1),
@@ -96,6 +99,11 @@ impl Worker {
             occupied: Arc::default(),
             emptied: Notify::new(),
         }
+    }
+
+    /// Tells `hook` of the panics that are caught here; the first one that is given stays.
+    pub(crate) fn tell_panics_to(&self, hook: &PanicHook) {
+        self.on_panic.get_or_init(|| hook.clone());
     }
 
     /// The present tick.

@@ -57,11 +57,7 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
     });
     let plain = |handler| Endpoint::new(handler, &middleware, None, facts.clone());
     if let Some(fallback) = &fallback
-        && let Err(missing) = fallback.check(&RouteCheck {
-            pattern: "fallback",
-            names: &[],
-            state: &facts.state,
-        })
+        && let Err(missing) = fallback.check(&RouteCheck::new("fallback", &[], &facts.state))
     {
         build.problems.push(format!("the fallback: {missing}"));
     }
@@ -160,11 +156,7 @@ impl Build {
             Ok(pattern) => pattern,
             Err(error) => return self.problems.push(format!("{name} {path}: {error}")),
         };
-        let check = RouteCheck {
-            pattern: &path,
-            names: pattern.names(),
-            state: outer.state,
-        };
+        let check = RouteCheck::new(&path, pattern.names(), outer.state);
         if let Err(missing) = route.handler.check(&check) {
             self.problems.push(format!("{name} {path}: {missing}"));
         }

@@ -2,6 +2,7 @@
 
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counters;
+use crate::resource::panic::PanicHook;
 use crate::server::accept::{Accepting, Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
@@ -15,7 +16,6 @@ use crate::server::signals;
 use crate::server::workers::{self, Common};
 use crate::service::handler::Service;
 use crate::service::link::config::Config;
-use crate::service::link::panic::PanicHook;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;

@@ -101,7 +101,8 @@ impl IntoResponse for Error {
 }
 
 /// Errors of an application that know their status and message (S87). Whatever implements this may be
-/// returned by a handler, bare or in a `Result`, and converts with `?` through [`Error::from_http`].
+/// returned by a handler, bare or in a `Result`, and becomes an [`Error`] by
+/// `.map_err(`[`Error::from_http`]`)`: an application that wants `?` writes its own `From`.
 ///
 /// ```
 /// use wireline::service::error::HttpError;
@@ -136,6 +137,22 @@ impl Error {
     /// The error of an application as an [`Error`].
     pub fn from_http(error: impl HttpError) -> Self {
         let (status, message) = error.into_http();
+        Self::new(status, message)
+    }
+}
+
+impl From<StatusCode> for Error {
+    /// With the usual phrase of the status, or its number, as the message.
+    fn from(status: StatusCode) -> Self {
+        match status.canonical_reason() {
+            Some(phrase) => Self::new(status, phrase),
+            None => Self::new(status, status.as_str().to_owned()),
+        }
+    }
+}
+
+impl From<(StatusCode, &'static str)> for Error {
+    fn from((status, message): (StatusCode, &'static str)) -> Self {
         Self::new(status, message)
     }
 }

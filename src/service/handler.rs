@@ -6,6 +6,7 @@
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
 use crate::service::route::StateMap;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -132,14 +133,20 @@ pub trait FromRequest<Via = ViaRequest>: Sized + Send {
     fn from_request(request: Request)
     -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 
-    /// As [`FromRequestParts::check`].
+    /// As [`FromRequestParts::check`]; where another argument says that such requests have no content, this
+    /// one is refused.
     ///
     /// # Errors
     ///
     /// What is missing.
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
-        let _ = route;
-        Ok(())
+        match route.empty.get() {
+            None => Ok(()),
+            Some(because) => Err(format!(
+                "`{}` takes the body, but {because}",
+                std::any::type_name::<Self>()
+            )),
+        }
     }
 }
 
@@ -160,6 +167,24 @@ pub struct RouteCheck<'a> {
     pub names: &'a [Box<str>],
     /// The state of its routers.
     pub state: &'a StateMap,
+    /// Why its requests have no content, when an argument has said so.
+    empty: Cell<Option<&'static str>>,
+}
+
+impl<'a> RouteCheck<'a> {
+    pub(crate) const fn new(pattern: &'a str, names: &'a [Box<str>], state: &'a StateMap) -> Self {
+        Self {
+            pattern,
+            names,
+            state,
+            empty: Cell::new(None),
+        }
+    }
+
+    /// Says why, or that, there may be content.
+    pub(crate) fn set_empty(&self, because: Option<&'static str>) {
+        self.empty.set(because);
+    }
 }
 
 impl FromRequest for Request {
@@ -168,6 +193,11 @@ impl FromRequest for Request {
     #[inline]
     async fn from_request(request: Request) -> Result<Self, Infallible> {
         Ok(request)
+    }
+
+    /// There is more in it than content.
+    fn check(_: &RouteCheck<'_>) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -121,7 +121,7 @@ impl Client {
         self
     }
 
-    /// Offers permessage-deflate. Default no.
+    /// Offers permessage-deflate, whose configuration can be made with the feature `ws-deflate` only. Default no.
     #[must_use]
     pub fn deflate(mut self, config: deflate::Config) -> Self {
         self.deflate = Some(config);

@@ -145,6 +145,60 @@ impl CloseFrame {
     }
 }
 
+/// What [`close`](crate::ws::socket::WebSocket::close) takes: nothing, a code with its default reason, a code
+/// and a reason, or a frame that was made before.
+///
+/// ```no_run
+/// use wireline::ws::close::{CloseCode, CloseFrame};
+/// use wireline::ws::socket::{SocketError, WsSender};
+///
+/// fn every_way(sender: &WsSender, close: CloseFrame) -> Result<(), SocketError> {
+///     sender.close(())?; // a Close without a code: browsers tell 1005
+///     sender.close(CloseCode::NORMAL)?;
+///     sender.close((CloseCode::POLICY, "the name is taken"))?;
+///     sender.close(close)
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how to close a WebSocket",
+    note = "`()`, a `CloseCode`, `(CloseCode, &str)`, a `CloseFrame` and an `Option<CloseFrame>` do"
+)]
+pub trait IntoCloseFrame {
+    /// What the Close frame says; `None` for one that is empty.
+    fn into_close_frame(self) -> Option<CloseFrame>;
+}
+
+impl IntoCloseFrame for () {
+    fn into_close_frame(self) -> Option<CloseFrame> {
+        None
+    }
+}
+
+impl IntoCloseFrame for CloseCode {
+    fn into_close_frame(self) -> Option<CloseFrame> {
+        Some(self.into())
+    }
+}
+
+impl<R: Into<Text>> IntoCloseFrame for (CloseCode, R) {
+    /// As [`CloseFrame::new`]: of a reason that is too long there is what fits.
+    fn into_close_frame(self) -> Option<CloseFrame> {
+        Some(CloseFrame::new(self.0, self.1))
+    }
+}
+
+impl IntoCloseFrame for CloseFrame {
+    fn into_close_frame(self) -> Option<CloseFrame> {
+        Some(self)
+    }
+}
+
+impl IntoCloseFrame for Option<CloseFrame> {
+    fn into_close_frame(self) -> Option<CloseFrame> {
+        self
+    }
+}
+
 impl From<CloseCode> for CloseFrame {
     /// With the default reason.
     fn from(code: CloseCode) -> Self {

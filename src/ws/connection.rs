@@ -16,7 +16,7 @@ use crate::ws::error::{Error, SendError};
 use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
 use crate::ws::mask::MaskingKey;
-use crate::ws::message::{Fragment, Message, Text};
+use crate::ws::message::{Fragment, Message, SLICED_FROM, Text};
 use crate::ws::prepared::Prepared;
 use crate::ws::state::State;
 use crate::ws::utf8::{self, Aligned};
@@ -252,25 +252,29 @@ impl Connection {
                 out,
                 lent: None,
             };
-            let (flow, len) = match raw {
+            let mut taken = Taken {
+                buf: &mut *buf,
+                len: 0,
+            };
+            let flow = match raw {
                 Raw::Data { text, len }
-                    if len >= REPLY_SHARED_FROM && buf.capacity() <= PINNED * len =>
+                    if len >= REPLY_SHARED_FROM && taken.buf.capacity() <= PINNED * len =>
                 {
-                    let payload = buf.split_to(len).freeze();
-                    (replies.lend_large(text, &payload, f)?, 0)
+                    let payload = taken.buf.split_to(len).freeze();
+                    replies.lend_large(text, &payload, f)?
                 }
                 Raw::Data { text: true, len } => {
-                    let text = utf8::text(&buf[..len]).map_err(|_| Error::Utf8)?;
-                    (f(Lent::Text(text), replies), len)
+                    let text = utf8::text(taken.front(len)).map_err(|_| Error::Utf8)?;
+                    f(Lent::Text(text), replies)
                 }
-                Raw::Data { text: false, len } => (f(Lent::Binary(&buf[..len]), replies), len),
-                Raw::Ping(len) => (f(Lent::Ping(&buf[..len]), replies), len),
-                Raw::Pong(len) => (f(Lent::Pong(&buf[..len]), replies), len),
-                Raw::Close(close) => (f(Lent::Close(close), replies), 0),
-                Raw::Assembled { text, data } => (replies.lend_large(text, &data.freeze(), f)?, 0),
-                Raw::Fragment(fragment) => (f(Lent::Fragment(fragment), replies), 0),
+                Raw::Data { text: false, len } => f(Lent::Binary(taken.front(len)), replies),
+                Raw::Ping(len) => f(Lent::Ping(taken.front(len)), replies),
+                Raw::Pong(len) => f(Lent::Pong(taken.front(len)), replies),
+                Raw::Close(close) => f(Lent::Close(close), replies),
+                Raw::Assembled { text, data } => replies.lend_large(text, &data.freeze(), f)?,
+                Raw::Fragment(fragment) => f(Lent::Fragment(fragment), replies),
             };
-            buf.advance(len);
+            drop(taken);
             if flow.is_break() {
                 return Ok(flow);
             }
@@ -319,12 +323,12 @@ impl Connection {
             out,
             lent: None,
         };
-        let mut at = 0;
-        let flow = loop {
-            let Some(small) = Small::read(&mut buf[at..], longest) else {
-                break Ok(ControlFlow::Continue(()));
+        let mut taken = Taken { buf, len: 0 };
+        loop {
+            let Some(small) = Small::read(&mut taken.buf[taken.len..], longest) else {
+                return Ok(ControlFlow::Continue(()));
             };
-            at += small.len;
+            taken.len += small.len;
             let flow = if small.text {
                 let mut aligned = Aligned::new();
                 let text = if let Some(place) = aligned.place(small.payload) {
@@ -336,23 +340,16 @@ impl Connection {
                 };
                 match text {
                     Ok(text) => f(Lent::Text(text), replies),
-                    Err(_) => break Err(Error::Utf8),
+                    Err(_) => return Err(Error::Utf8),
                 }
             } else {
                 small.key.apply(small.payload);
                 f(Lent::Binary(small.payload), replies)
             };
             if flow.is_break() {
-                break Ok(flow);
+                return Ok(flow);
             }
-        };
-        if at == buf.len() {
-            // Where the buffer began, it begins again.
-            buf.clear();
-        } else {
-            buf.advance(at);
         }
-        flow
     }
 
     /// The peer will send nothing more. The connection is over; it was clean if a Close went each way.
@@ -461,6 +458,33 @@ impl Connection {
     }
 }
 
+/// The front of a buffer, which is taken off even when the function that it is lent to panics: what follows
+/// it is then still read from where it begins.
+struct Taken<'a> {
+    buf: &'a mut BytesMut,
+    len: usize,
+}
+
+impl Taken<'_> {
+    /// The first `len` octets.
+    fn front(&mut self, len: usize) -> &[u8] {
+        self.len = len;
+        &self.buf[..len]
+    }
+}
+
+impl Drop for Taken<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.len == self.buf.len() {
+            // Where the buffer began, it begins again.
+            self.buf.clear();
+        } else {
+            self.buf.advance(self.len);
+        }
+    }
+}
+
 fn take(buf: &mut BytesMut, len: usize) -> Bytes {
     if len < SLICED_FROM {
         let copy = Bytes::copy_from_slice(&buf[..len]);
@@ -470,9 +494,6 @@ fn take(buf: &mut BytesMut, len: usize) -> Bytes {
         buf.split_to(len).freeze()
     }
 }
-
-/// From this size on a payload is a slice of the buffer.
-const SLICED_FROM: usize = 512;
 
 #[cfg(test)]
 mod tests;

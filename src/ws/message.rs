@@ -1,5 +1,6 @@
 //! Messages, and text that was checked once.
 
+use crate::wire::out::SHARED_FROM;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::error::Error;
 use bytes::Bytes;
@@ -39,6 +40,11 @@ impl Text {
     /// The octets, without a copy.
     pub fn into_bytes(self) -> Bytes {
         self.0.into_bytes()
+    }
+
+    /// A copy with octets of its own.
+    fn detached(&self) -> Self {
+        Self::from(self.as_str())
     }
 }
 
@@ -192,6 +198,28 @@ impl Message {
         }
     }
 }
+
+impl Message {
+    /// The message as it may wait: a short slice of a larger buffer would keep all of it.
+    pub(crate) fn detached(self) -> Self {
+        match self {
+            Self::Text(text) if is_short(text.as_bytes()) => Self::Text(text.detached()),
+            Self::Binary(octets) if is_short(&octets) => {
+                Self::Binary(Bytes::copy_from_slice(&octets))
+            }
+            other => other,
+        }
+    }
+}
+
+/// Whether a payload is short enough that a copy costs less than what it may be a slice of, and long enough
+/// that it was not copied already.
+pub(crate) fn is_short(payload: impl AsRef<[u8]>) -> bool {
+    (SLICED_FROM..SHARED_FROM).contains(&payload.as_ref().len())
+}
+
+/// From this size on the payload of a message is a slice of the read buffer.
+pub(crate) const SLICED_FROM: usize = 512;
 
 impl From<Text> for Message {
     fn from(text: Text) -> Self {

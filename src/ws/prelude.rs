@@ -1,5 +1,5 @@
 //! What most programs with WebSockets name, in one line; what is called `Config` where it lives has a longer
-//! name here.
+//! name here. `DeflateConfig` is here with the feature `ws-deflate`, `Client` and `ConnectError` with `client`.
 //!
 //! ```
 //! use wireline::Router;
@@ -24,6 +24,7 @@
 pub use crate::ws::client::{Client, ConnectError};
 pub use crate::ws::close::{CloseCode, CloseFrame};
 pub use crate::ws::connection::{Lent, Replies};
+#[cfg(feature = "ws-deflate")]
 pub use crate::ws::deflate::Config as DeflateConfig;
 pub use crate::ws::handshake::subprotocol::Subprotocols;
 pub use crate::ws::limits::Limits;
@@ -31,6 +32,7 @@ pub use crate::ws::message::{Fragment, Message, Text};
 pub use crate::ws::origin::Policy as OriginPolicy;
 pub use crate::ws::prepared::Prepared;
 pub use crate::ws::route::guard::guarded;
+pub use crate::ws::route::messages::{batches, messages};
 pub use crate::ws::route::token::Token;
 pub use crate::ws::route::{WebSocketHandler, WebSocketUpgrade};
 pub use crate::ws::socket::config::{Config as SocketConfig, Overflow};

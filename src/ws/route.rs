@@ -1,6 +1,7 @@
 //! WebSockets in a router: the extractor, and the route.
 
 pub mod guard;
+pub mod messages;
 pub mod token;
 
 use crate::router::Router;
@@ -14,6 +15,7 @@ use crate::ws::handshake::server::{Head, Opening, Refusal, Terms};
 use crate::ws::handshake::subprotocol::Subprotocols;
 use crate::ws::message::Message;
 use crate::ws::origin::Policy;
+use crate::ws::route::messages::{batches, messages};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::each::{Batch, Each, IntoOutcome};
 use crate::ws::socket::{IntoClose, WebSocket, WsSender};
@@ -37,6 +39,20 @@ use std::sync::{Arc, LazyLock};
 ///     })
 /// }
 /// let routes = Router::new().get("/echo", echo).build();
+/// ```
+///
+/// An argument that takes the body beside it is refused when the router is built: there is no content. Beside
+/// `Result<WebSocketUpgrade, _>`, for a handler that also answers other requests, there may be.
+///
+/// ```
+/// use wireline::ws::route::WebSocketUpgrade;
+/// use wireline::{Response, Router};
+///
+/// async fn greet(upgrade: WebSocketUpgrade, name: String) -> Response {
+///     upgrade.on_upgrade(async move |socket| socket.send(name).await)
+/// }
+/// let refused = Router::new().get("/greet", greet).build().unwrap_err().to_string();
+/// assert!(refused.contains("a request that opens a WebSocket has none"), "{refused}");
 /// ```
 #[derive(Debug)]
 pub struct WebSocketUpgrade {
@@ -67,7 +83,7 @@ impl WebSocketUpgrade {
         self
     }
 
-    /// Allows permessage-deflate.
+    /// Allows permessage-deflate. Its configuration can be made with the feature `ws-deflate` only.
     #[must_use]
     pub fn deflate(mut self, config: deflate::Config) -> Self {
         self.terms.deflate = Some(config);
@@ -172,6 +188,12 @@ impl FromRequestParts for WebSocketUpgrade {
             config: DEFAULT.clone(),
         })
     }
+
+    /// An argument that takes the body beside this one is refused.
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        route.set_empty(Some("a request that opens a WebSocket has none"));
+        Ok(())
+    }
 }
 
 impl Router {
@@ -182,7 +204,7 @@ impl Router {
     /// A body extractor is no such argument: a request that opens a WebSocket has no content. It does not
     /// compile:
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0277
     /// use wireline::Router;
     /// use wireline::ws::socket::WebSocket;
     ///
@@ -210,7 +232,7 @@ impl Router {
     }
 
     /// A route that opens WebSockets and calls `handler` with every text and binary message, and a handle to
-    /// answer with. See [`WebSocket::for_each`], which takes arguments as well.
+    /// answer with. See [`WebSocket::for_each`]; with terms, a guard or extractors: [`messages()`].
     ///
     /// ```
     /// use wireline::Router;
@@ -230,13 +252,11 @@ impl Router {
         Fut: Future + Send + 'static,
         Fut::Output: IntoOutcome,
     {
-        self.websocket(path, move |socket: WebSocket| {
-            socket.for_each(each, handler.clone())
-        })
+        self.websocket(path, messages(each, handler))
     }
 
     /// A route that opens WebSockets and calls `handler` with batches of messages. See
-    /// [`WebSocket::for_each_batch`].
+    /// [`WebSocket::for_each_batch`]; with terms, a guard or extractors: [`batches`].
     #[must_use]
     pub fn websocket_batches<F, Fut>(self, path: &str, each: Each, batch: Batch, handler: F) -> Self
     where
@@ -244,9 +264,7 @@ impl Router {
         Fut: Future + Send + 'static,
         Fut::Output: IntoOutcome,
     {
-        self.websocket(path, move |socket: WebSocket| {
-            socket.for_each_batch(each, batch, handler.clone())
-        })
+        self.websocket(path, batches(each, batch, handler))
     }
 
     /// [`websocket`](Self::websocket) with terms: `terms` says which pages, subprotocols, extensions and limits.
@@ -269,7 +287,9 @@ impl Router {
 /// A function that takes a socket and up to eight extractors.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of WebSockets",
-    note = "it is an async function of a `WebSocket` and at most 8 extractors that do not take the body"
+    note = "it is an async function of a `WebSocket` and at most 8 extractors that do not take the body",
+    note = "its future is `Send`: what is not, such as an `Rc` or the guard of a lock, does not live across an `await`",
+    note = "it returns `()`, a `CloseCode`, a `CloseFrame`, a `StatusCode`, or a `Result` of those whose error becomes a `wireline::Error` (by `.map_err(Error::from_http)` or `.map_err(Error::internal)` at the least): see `IntoClose`"
 )]
 pub trait WebSocketHandler<Args>: Clone + Send + Sync + 'static {
     /// Extracts the arguments and answers the upgrade.

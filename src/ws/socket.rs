@@ -19,6 +19,7 @@ pub mod config;
 mod core;
 mod drive;
 pub mod each;
+mod ending;
 mod home;
 mod intern;
 #[cfg(feature = "json")]
@@ -26,23 +27,30 @@ mod json;
 #[cfg(feature = "client")]
 mod keep;
 mod live;
+#[cfg(feature = "tracing")]
+mod log;
+#[cfg(not(feature = "tracing"))]
+mod no_log;
 mod parts;
 pub mod rate;
 mod receiver;
 mod sender;
 #[cfg(feature = "sink")]
 mod sink;
+mod turn;
 
 use crate::service::upgrade::Upgraded;
-use crate::ws::close::{CloseCode, CloseFrame};
+use crate::ws::close::{CloseFrame, IntoCloseFrame};
 use crate::ws::connection::{Connection, Lent, Replies};
 use crate::ws::error::{Error, SendError};
 use crate::ws::message::{Fragment, Message, Text};
+use crate::ws::prepared::Prepared;
 use crate::ws::socket::config::Config;
 use crate::ws::socket::core::Shared;
 use crate::ws::socket::home::Home;
 use bytes::Bytes;
 use futures_core::Stream;
+use http::StatusCode;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
@@ -50,6 +58,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+#[cfg(not(feature = "tracing"))]
+use self::no_log as log;
+pub use ending::IntoClose;
 pub use parts::Parts;
 pub use receiver::WsReceiver;
 pub use sender::WsSender;
@@ -181,7 +192,7 @@ impl WebSocket {
     ///
     /// Cancel safe.
     pub async fn recv_msg(&mut self) -> Option<Message> {
-        self.recv().await?.ok()
+        self.receiver.recv_msg().await
     }
 
     /// Waits for the next part of a message, with `fragments` in the configuration; a message that came
@@ -262,8 +273,32 @@ impl WebSocket {
         self.sender.try_send(message)
     }
 
+    /// Queues a message that was framed before, for many receivers, after waiting for room if that is the
+    /// policy.
+    ///
+    /// Cancel safe: what was not queued was not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(
+        &self,
+        message: &Prepared,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.sender.send_prepared(message)
+    }
+
+    /// Queues a message that was framed before, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
+        self.sender.try_send_prepared(message)
+    }
+
     /// Begins a message that is sent in parts, for what is too large to be held; `text` says what it is.
-    /// Messages that are sent meanwhile wait until it has ended; pings, pongs and a Close do not.
+    /// Messages and a Close that are sent meanwhile wait until it has ended; pings and pongs do not.
     ///
     /// Cancel safe.
     ///
@@ -283,7 +318,7 @@ impl WebSocket {
         &self,
         text: impl Into<Text>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
-        self.send(Message::Text(text.into()))
+        self.sender.send_text(text)
     }
 
     /// Sends octets.
@@ -295,7 +330,7 @@ impl WebSocket {
         &self,
         octets: impl Into<Bytes>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
-        self.send(Message::Binary(octets.into()))
+        self.sender.send_binary(octets)
     }
 
     /// Sends a ping of at most 125 octets.
@@ -307,7 +342,7 @@ impl WebSocket {
         &self,
         payload: impl Into<Bytes>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
-        self.send(Message::Ping(payload.into()))
+        self.sender.send_ping(payload)
     }
 
     /// Sends a pong of at most 125 octets that nobody asked for.
@@ -319,16 +354,17 @@ impl WebSocket {
         &self,
         payload: impl Into<Bytes>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
-        self.send(Message::Pong(payload.into()))
+        self.sender.send_pong(payload)
     }
 
-    /// Begins the closing handshake behind everything that was queued. `recv` still gives what the peer
-    /// sends until its Close comes.
+    /// Begins the closing handshake behind everything that was queued, and behind the message that is being
+    /// sent in parts. `recv` still gives what the peer sends until its Close comes. What it may be given:
+    /// [`IntoCloseFrame`].
     ///
     /// # Errors
     ///
     /// [`SocketError::Closed`] when it has begun already; [`SocketError::TooLong`].
-    pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
+    pub fn close(&self, close: impl IntoCloseFrame) -> Result<(), SocketError> {
         self.sender.close(close)
     }
 
@@ -379,76 +415,6 @@ impl Stream for WebSocket {
 /// It is in every future of a handler.
 const _: () = assert!(size_of::<WebSocket>() <= 16);
 
-/// What a handler of a WebSocket may return: the Close to end with. 1000 for nothing, 1011 for an error that
-/// is the server's, 1008 for one that is the client's.
-pub trait IntoClose {
-    /// The Close.
-    fn into_close(self) -> CloseFrame;
-}
-
-/// What a handler gives that loops for ever. The type has no stable name, but is what such a function returns.
-type Never = <fn() -> ! as Returns>::Output;
-
-/// What a function returns.
-trait Returns {
-    type Output;
-}
-
-impl<T> Returns for fn() -> T {
-    type Output = T;
-}
-
-impl IntoClose for () {
-    fn into_close(self) -> CloseFrame {
-        CloseCode::NORMAL.into()
-    }
-}
-
-#[expect(
-    private_interfaces,
-    reason = "the trait only leads to the type, which is nobody's own"
-)]
-impl IntoClose for Never {
-    fn into_close(self) -> CloseFrame {
-        self
-    }
-}
-
-impl IntoClose for Sent {
-    /// A handler may end with a `send`.
-    fn into_close(self) -> CloseFrame {
-        CloseCode::NORMAL.into()
-    }
-}
-
-impl IntoClose for CloseCode {
-    fn into_close(self) -> CloseFrame {
-        self.into()
-    }
-}
-
-impl IntoClose for CloseFrame {
-    fn into_close(self) -> CloseFrame {
-        self
-    }
-}
-
-impl<T: IntoClose, E: Into<crate::service::error::Error>> IntoClose for Result<T, E> {
-    fn into_close(self) -> CloseFrame {
-        match self {
-            Ok(value) => value.into_close(),
-            Err(error) => {
-                // The words are for a log, not for the peer: they may say what is inside.
-                if error.into().status().is_client_error() {
-                    CloseCode::POLICY.into()
-                } else {
-                    CloseCode::INTERNAL.into()
-                }
-            }
-        }
-    }
-}
-
 impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -475,7 +441,12 @@ impl From<SendError> for SocketError {
 }
 
 impl From<SocketError> for crate::service::error::Error {
+    /// 400 for what the peer did wrong, 500 for the rest; the error is the source.
     fn from(error: SocketError) -> Self {
-        Self::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+        let status = match error {
+            SocketError::Protocol(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string()).with_source(error)
     }
 }

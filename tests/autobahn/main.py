@@ -3,7 +3,8 @@
     python3 main.py WSTEST EXAMPLES REPORTS [quick | full] [server] [client]
 
 WSTEST is the suite's program, EXAMPLES the folder with the built `probe` and `autobahn_client`, REPORTS where reports go. Without a mode it is
-`quick`, without a role both. The process ends whatever it started, by its id, when it is done, stopped, or out of time.
+`quick`, which runs both roles at once; `full` runs one after the other, so that its times mean something. Without a role it is both. The process
+ends whatever it started, by its id, when it is done, stopped, or out of time.
 """
 
 import json
@@ -14,8 +15,9 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from summarize import summarize
 
@@ -57,22 +59,35 @@ def main() -> int:
         return 2
     wstest, examples, reports = (pathlib.Path(word).absolute() for word in sys.argv[1:4])
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    passed = failed = 0
-    for role in words or ROLES:
+    def stopped(*_: object) -> NoReturn:
+        for program in Program.running:
+            program.process.kill()
+        sys.exit(143)
+
+    def play(role: str) -> tuple[int, int]:
+        passed = failed = 0
         for run in MODES[mode]:
             folder = reports / role / run.agent
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             begin = time.monotonic()
-            faults = ROLES[role](wstest, examples, folder, run)
+            try:
+                faults = ROLES[role](wstest, examples, folder, run)
+            except DidNotStart as error:
+                faults = [str(error)]
             summary = summarize(folder / "index.json", run.expected, strict=True)
             passed += summary.passed
             failed += summary.failed + len(faults)
-            print(f"\n{role}, {run.agent}: {summary.passed} held, {summary.failed + len(faults)} did not, {time.monotonic() - begin:.0f} s")
-            for line in summary.lines + [f"FAILED {role}, {run.agent}: {fault}" for fault in faults]:
-                print(f"  {line}")
-            sys.stdout.flush()
+            lines = summary.lines + [f"FAILED {role}, {run.agent}: {fault}" for fault in faults]
+            head = f"\n{role}, {run.agent}: {summary.passed} held, {summary.failed + len(faults)} did not, {time.monotonic() - begin:.0f} s"
+            # In one piece: the other role prints as well.
+            print("\n  ".join([head, *lines]), flush=True)
+        return passed, failed
+
+    signal.signal(signal.SIGTERM, stopped)
+    with ThreadPoolExecutor(len(ROLES) if mode == "quick" else 1) as pool:
+        counts = list(pool.map(play, words or ROLES))
+    passed, failed = (sum(count[at] for count in counts) for at in (0, 1))
     print(f"\n{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
@@ -108,8 +123,14 @@ def client(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, r
 ROLES = {"server": server, "client": client}
 
 
+class DidNotStart(Exception):
+    """A program did not say that it is there."""
+
+
 class Program:
     """A program with its output in a file, ended at the latest with the block."""
+
+    running: ClassVar[list["Program"]] = []
 
     def __init__(self, name: str, arguments: list[object], folder: pathlib.Path) -> None:
         self.name = name
@@ -118,9 +139,11 @@ class Program:
             self.process = subprocess.Popen([str(argument) for argument in arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def __enter__(self) -> "Program":
+        self.running.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.running.remove(self)
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -154,8 +177,7 @@ class Program:
         self.did_not_start()
 
     def did_not_start(self) -> NoReturn:
-        print(f"{self.name} did not start: {self.output()[-2000:]}\n0 passed, 1 failed")
-        sys.exit(1)
+        raise DidNotStart(f"{self.name} did not start: {self.output()[-2000:]}")
 
     def wait_for_end(self, seconds: float) -> list[str]:
         try:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The Autobahn test suite (RFC 6455, RFC 7692) against examples/probe.rs as a server and tests/autobahn/client.rs as a client.
 #
-#     bash tests/autobahn/run.sh                 the quick set in both roles: 247 core cases, 54 of limits, 84 of compression; a minute or two
-#     bash tests/autobahn/run.sh full            all 517 cases in both roles; half an hour, because the suite's own compression is slow
+#     bash tests/autobahn/run.sh                 the quick set in both roles: 247 core cases, 54 of limits, 84 of compression, at once; two minutes
+#     bash tests/autobahn/run.sh full            all 517 cases, one role after the other; half an hour, because the suite's own compression is slow
 #     bash tests/autobahn/run.sh full server     one role only: server or client
 #
 # The compression cases run twice, with the library's defaults and with contexts kept between messages. Everything stays on loopback. The suite's

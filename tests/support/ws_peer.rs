@@ -41,6 +41,11 @@ impl Peer {
     pub(crate) async fn open_narrow(client: &TestClient, path: &str, capacity: usize) -> Self {
         let (io, server) = memory::pair(capacity);
         drop(client.serve(Io::Dyn(Box::new(server))));
+        Self::open_over(io, path).await
+    }
+
+    /// Over a transport whose other end is served.
+    pub(crate) async fn open_over(io: MemoryStream, path: &str) -> Self {
         let (peer, head) = Self::ask_over(io, path, "").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         peer

@@ -102,6 +102,9 @@ impl Record {
     }
 }
 
+/// So many pings that wait are all answered; of more, the first ones and the newest.
+const ANSWERED: usize = 16;
+
 struct Talk {
     buf: BytesMut,
     out: Out,
@@ -130,13 +133,15 @@ impl Talk {
                 },
                 Way::Lent | Way::LentSingly => {
                     let lines = &mut self.lines;
+                    let mut lent_now = 0;
                     let flow = connection.receive_each(
                         &mut self.buf,
                         &mut self.out,
                         limits,
                         |lent, _| {
                             lines.push(lent_line(&lent));
-                            if way == Way::LentSingly {
+                            lent_now += 1;
+                            if way == Way::LentSingly || lent_now == ANSWERED {
                                 ControlFlow::Break(())
                             } else {
                                 ControlFlow::Continue(())

@@ -41,11 +41,7 @@ async fn one<T: DeserializeOwned + Send>(text: &str) -> Option<T> {
 
 fn check<T: DeserializeOwned + Send>(names: &[&str]) -> Result<(), String> {
     let names: Vec<Box<str>> = names.iter().map(|name| Box::from(*name)).collect();
-    Path::<T>::check(&RouteCheck {
-        pattern: "/",
-        names: &names,
-        state: &StateMap::default(),
-    })
+    Path::<T>::check(&RouteCheck::new("/", &names, &StateMap::default()))
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

@@ -22,7 +22,7 @@ mod retire;
 #[cfg(feature = "http2")]
 mod sniffed;
 
-pub use crate::service::link::{Shared, config, panic};
+pub use crate::service::link::{Shared, config};
 
 use crate::http1::driver::active::{Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need};
 use crate::http1::error::Error;
@@ -33,7 +33,7 @@ use crate::resource::io::{Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::worker::Phase;
 use crate::service::link::Link;
-use crate::service::link::panic::guarded;
+use crate::resource::panic::guarded;
 use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -134,6 +134,7 @@ impl<P: Unpin> Future for Connection<P> {
                         worker.charge(&me.link.slot, 0);
                         if let Some((on_upgrade, read_ahead)) = active.into_upgrade() {
                             worker.counters.add(Counter::Upgrades);
+                            me.link.tell_panics();
                             match guarded(|| {
                                 let place = Place::new(worker.clone(), me.link.slot.clone());
                                 on_upgrade.run(Upgraded::new(http.io, read_ahead, Some(place)))

@@ -6,7 +6,6 @@
 pub mod config;
 pub(crate) mod flow;
 pub mod http2;
-pub mod panic;
 pub(crate) mod stamp;
 
 use crate::resource::addr::ConnInfo;
@@ -15,6 +14,7 @@ use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
 use crate::service::link::config::Config;
 use std::hash::{BuildHasher, RandomState};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +61,20 @@ impl Link {
             self.shared.worker.counters.add(Counter::DrainForced);
         }
         forced || self.slot.is_shed()
+    }
+
+    /// A handler, or a future that took a connection over, panicked.
+    #[cold]
+    pub(crate) fn count_panic(&self, payload: Box<dyn Any + Send>) {
+        self.tell_panics();
+        self.shared.worker.count_panic(payload);
+    }
+
+    /// Whoever takes the connection over knows the worker, but not the configuration.
+    pub(crate) fn tell_panics(&self) {
+        if let Some(hook) = &self.shared.config.on_panic {
+            self.shared.worker.tell_panics_to(hook);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::resource::io::Io;
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::upgrade::{Place, Upgraded};
 use bytes::Bytes;
+use std::any::Any;
 use std::sync::Arc;
 
 impl Upgraded {
@@ -43,8 +44,16 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Counts what concerns the handler, which may outlive the socket's place in the server.
+    #[cold]
     pub(crate) fn count(&self, counter: Counter) {
         self.worker.counters.add(counter);
+    }
+
+    /// The handler panicked: counts it, and tells whoever asked.
+    #[cold]
+    pub(crate) fn count_panic(&self, payload: Box<dyn Any + Send>) {
+        self.worker.count_panic(payload);
     }
 
     /// Whether a deadline has passed, the server is stopping, or the connection has to end.

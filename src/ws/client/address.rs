@@ -28,7 +28,8 @@ impl Address {
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let host = uri.host().unwrap_or_default();
-        if host.is_empty() || !grammar::is_host(authority.as_bytes()) {
+        // An empty port is a slip: of `ws://http://host/`, for one.
+        if host.is_empty() || authority.ends_with(':') || !grammar::is_host(authority.as_bytes()) {
             return Err(ConnectError::Url("its host is not a name, address or port"));
         }
         let target = uri.path_and_query().map_or("/", |target| target.as_str());

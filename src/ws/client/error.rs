@@ -44,6 +44,24 @@ pub struct Refused {
 }
 
 impl ConnectError {
+    /// Whether the same may succeed later without anybody changing anything: the transport failed, no
+    /// connection or answer came in time, or the server answered 408, 429, or with a status 5xx but 501 and 505.
+    /// Of [`Io`](Self::Io) it cannot be told for sure, a name that does not exist is among it: whoever comes
+    /// back waits longer each time.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::ConnectTimeout | Self::HandshakeTimeout => true,
+            Self::Refused(refused) => match refused.status {
+                StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+                status => status.is_server_error(),
+            },
+            Self::Url(_) | Self::Tls | Self::Field(_) | Self::Malformed(_) | Self::Mismatch(_) => {
+                false
+            }
+        }
+    }
+
     /// The status of an answer that refused.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

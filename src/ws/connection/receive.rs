@@ -349,16 +349,18 @@ impl Receiving {
         });
         let limit = limits.message.saturating_sub(message.gone);
         let left = frame.left - there;
+        let mut inflated = Ok(());
         match (&mut message.coded, self.inflating.as_deref_mut()) {
             (Some(coded), Some(inflating)) => {
                 let whole = left == 0 && fin;
                 if whole || self.streaming || coded.is_worth_it(fresh.len()) {
                     let early = std::mem::take(&mut coded.early);
                     let inflater = coded.inflater.get_or_insert_with(|| inflating.begin());
-                    inflater.push(&early, &mut message.data, limit)?;
-                    inflater.push(fresh, &mut message.data, limit)?;
+                    inflated = inflater
+                        .push(&early, &mut message.data, limit)
+                        .and_then(|()| inflater.push(fresh, &mut message.data, limit));
                     if whole {
-                        inflater.finish()?;
+                        inflated = inflated.and_then(|()| inflater.finish());
                     }
                 } else {
                     coded.early.extend_from_slice(fresh);
@@ -372,9 +374,11 @@ impl Receiving {
                 .push(&message.data[message.checked..])
                 .map_err(|_| Error::Utf8)?;
             message.checked = message.data.len();
-            if left == 0 && fin && !self.utf8.is_complete() {
-                return Err(Error::Utf8);
-            }
+        }
+        // Behind the text, so that what is told of two faults is the first.
+        inflated?;
+        if message.text && left == 0 && fin && !self.utf8.is_complete() {
+            return Err(Error::Utf8);
         }
         if left > 0 {
             self.frame = Some(Frame { left, key, ..frame });

@@ -51,7 +51,8 @@ impl Inflater {
         });
     }
 
-    /// Inflates a piece of a message behind `out`, which may then hold `limit` octets at the most.
+    /// Inflates a piece of a message behind `out`, which may then hold `limit` octets at the most. What came
+    /// before a fault is there, however the piece was cut.
     pub(crate) fn push(
         &mut self,
         mut piece: &[u8],
@@ -60,11 +61,13 @@ impl Inflater {
     ) -> Result<(), Error> {
         while !piece.is_empty() || !self.ended {
             let room = self.ring.len() - self.at;
-            let (read, written, status) = self.step(piece, InflateFlush::NoFlush)?;
-            if written > limit.saturating_sub(out.len()) {
+            let (read, written, status) = self.step(piece, InflateFlush::NoFlush);
+            let taken = written.min(limit.saturating_sub(out.len()));
+            out.extend_from_slice(&self.ring[self.at..self.at + taken]);
+            if taken < written {
                 return Err(Error::MessageTooLarge);
             }
-            out.extend_from_slice(&self.ring[self.at..self.at + written]);
+            let status = status?;
             piece = &piece[read..];
             self.written(written);
             self.ended = status == Status::StreamEnd;
@@ -91,8 +94,8 @@ impl Inflater {
         }
         // The octet behind the block is not read when the block ends where it has to.
         let [a, b, c, d] = TAIL;
-        match self.step(&[a, b, c, d, 0], InflateFlush::Block)? {
-            (read, 0, Status::Ok) if read == TAIL.len() => Ok(()),
+        match self.step(&[a, b, c, d, 0], InflateFlush::Block) {
+            (read, 0, Ok(Status::Ok)) if read == TAIL.len() => Ok(()),
             _ => Err(Error::Inflate),
         }
     }
@@ -103,15 +106,15 @@ impl Inflater {
     }
 
     /// Gives how much was read, how much was written at `at`, and how it went.
-    fn step(&mut self, piece: &[u8], flush: InflateFlush) -> Result<(usize, usize, Status), Error> {
+    fn step(&mut self, piece: &[u8], flush: InflateFlush) -> (usize, usize, Result<Status, Error>) {
         let (read, written) = (self.context.total_in(), self.context.total_out());
         let status = self
             .context
             .decompress(piece, &mut self.ring[self.at..], flush)
-            .map_err(|_| Error::Inflate)?;
+            .map_err(|_| Error::Inflate);
         let read = span(read, self.context.total_in());
         let written = span(written, self.context.total_out());
-        Ok((read, written, status))
+        (read, written, status)
     }
 
     fn written(&mut self, count: usize) {

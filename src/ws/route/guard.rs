@@ -26,6 +26,10 @@ use std::marker::PhantomData;
 ///
 /// assert!(Router::new().websocket("/chat", guarded(members_only, chat)).build().is_ok());
 /// ```
+///
+/// A guard only judges. What it finds out, such as whose token it is, cannot be handed on: for a handler that
+/// wants to know the user, write a [`FromRequestParts`] that gives the user or refuses, and take it as an
+/// argument in place of the guard.
 pub const fn guarded<G, H>(guard: G, handler: H) -> Guarded<G, H> {
     Guarded { guard, handler }
 }
@@ -99,6 +103,7 @@ guard!(A B C D E F G H);
 #[derive(Debug)]
 pub struct ViaGuard<GuardArgs, Args>(PhantomData<fn() -> (GuardArgs, Args)>);
 
+#[diagnostic::do_not_recommend]
 impl<G, H, GuardArgs, Args> WebSocketHandler<ViaGuard<GuardArgs, Args>> for Guarded<G, H>
 where
     G: Guard<GuardArgs>,

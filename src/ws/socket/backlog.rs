@@ -4,8 +4,10 @@
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::Event;
 use crate::ws::error::Error;
-use crate::ws::message::Message;
-use bytes::BytesMut;
+use crate::ws::message::{Message, is_short};
+use crate::ws::prepared::Prepared;
+use crate::ws::socket::core::Shared;
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
@@ -16,22 +18,26 @@ pub(super) struct Backlog(Option<Box<Waiting>>);
 /// Kept apart, so that a socket with nothing to do is small.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    messages: VecDeque<Message>,
+    messages: VecDeque<Queued>,
     octets: usize,
     dropped: u64,
     /// Whom to wake when something was written.
-    writers: Vec<Waker>,
+    writers: Vec<(u32, Waker)>,
     /// Whom to wake when a message in parts has ended, or a drain begins: a write changes nothing for them.
-    parked: Vec<Waker>,
+    parked: Vec<(u32, Waker)>,
+    /// The seats that were given out.
+    seats: u32,
     /// Whoever waits for a message in another task than the one that writes.
     reader: Option<Waker>,
-    /// A Close is to be sent once the lent batch is back.
+    /// A Close is to be sent once the lent batch is back, or the message in parts has ended.
     close: Option<Option<CloseFrame>>,
     /// What was received while the handler did something else, and what it counts.
     ahead: VecDeque<Result<Event, Error>>,
     ahead_octets: usize,
     /// Nothing more of a message is read until others have let go of what they hold.
     pub(super) paused: bool,
+    /// The end has come before everything that was queued had been written.
+    pub(super) lost: bool,
     /// What the peer's Close said.
     pub(super) received: Option<CloseFrame>,
     /// The message that is put together of its parts.
@@ -60,16 +66,20 @@ impl Backlog {
         self.0.as_ref().map_or(0, |waiting| waiting.dropped)
     }
 
-    pub(super) fn push(&mut self, message: Message) {
+    pub(super) fn push(&mut self, message: Queued) {
+        let message = match message {
+            Queued::Message(message) => Queued::Message(message.detached()),
+            prepared => prepared,
+        };
         let waiting = self.waiting();
-        waiting.octets += weight(&message);
+        waiting.octets += message.weight();
         waiting.messages.push_back(message);
     }
 
-    pub(super) fn pop(&mut self) -> Option<Message> {
+    pub(super) fn pop(&mut self) -> Option<Queued> {
         let waiting = self.0.as_mut()?;
         let message = waiting.messages.pop_front()?;
-        waiting.octets -= weight(&message);
+        waiting.octets -= message.weight();
         Some(message)
     }
 
@@ -85,9 +95,18 @@ impl Backlog {
         }
     }
 
-    /// A Close is to be sent once the lent batch is back.
+    /// A Close is to be sent once the lent batch is back, or the message in parts has ended; the first one
+    /// that was asked for.
     pub(super) fn close_after(&mut self, close: Option<CloseFrame>) {
-        self.waiting().close = Some(close);
+        self.waiting().close.get_or_insert(close);
+    }
+
+    /// Whether a Close waits for that.
+    #[inline]
+    pub(super) fn closes(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|waiting| waiting.close.is_some())
     }
 
     #[inline]
@@ -96,8 +115,9 @@ impl Backlog {
     }
 
     /// Waits until something was written.
-    pub(super) fn wait(&mut self, cx: &Context<'_>) {
-        remember(&mut self.waiting().writers, cx);
+    pub(super) fn wait(&mut self, cx: &Context<'_>, seat: &mut u32) {
+        let waiting = self.waiting();
+        sit(&mut waiting.writers, &mut waiting.seats, cx, seat);
     }
 
     /// Wakes who waits until something was written.
@@ -109,8 +129,25 @@ impl Backlog {
     }
 
     /// Waits until a message in parts has ended, or a drain begins.
-    pub(super) fn park(&mut self, cx: &Context<'_>) {
-        remember(&mut self.waiting().parked, cx);
+    pub(super) fn park(&mut self, cx: &Context<'_>, seat: &mut u32) {
+        let waiting = self.waiting();
+        sit(&mut waiting.parked, &mut waiting.seats, cx, seat);
+    }
+
+    /// Whoever had the seat waits no longer.
+    fn leave(&mut self, seat: u32) {
+        if let Some(waiting) = &mut self.0 {
+            waiting.writers.retain(|(taken, _)| *taken != seat);
+            waiting.parked.retain(|(taken, _)| *taken != seat);
+        }
+    }
+
+    /// Whether somebody waits until something was written.
+    #[inline]
+    pub(super) fn has_writers(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|waiting| !waiting.writers.is_empty())
     }
 
     /// Wakes who is parked.
@@ -135,6 +172,7 @@ impl Backlog {
 
     /// Keeps what was received ahead.
     pub(super) fn push_ahead(&mut self, event: Result<Event, Error>) {
+        let event = event.map(detached);
         let waiting = self.waiting();
         waiting.ahead_octets += ahead_weight(&event);
         waiting.ahead.push_back(event);
@@ -184,6 +222,11 @@ impl Backlog {
         reader.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether the end has come before everything that was queued had been written.
+    pub(super) fn lost(&self) -> bool {
+        self.0.as_ref().is_some_and(|waiting| waiting.lost)
+    }
+
     /// What the peer's Close said.
     pub(super) fn received(&self) -> Option<&CloseFrame> {
         self.0.as_ref()?.received.as_ref()
@@ -195,15 +238,85 @@ impl Backlog {
     }
 }
 
-fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
-    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-        wakers.push(cx.waker().clone());
+/// A message that waits.
+#[derive(Debug)]
+pub(super) enum Queued {
+    Message(Message),
+    /// Framed already, for others as well.
+    Prepared(Prepared),
+}
+
+impl Queued {
+    /// What it counts while it waits.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Message(message) => weight(message),
+            Self::Prepared(message) => message.frame().len() + OVERHEAD,
+        }
     }
 }
 
-fn wake_all(wakers: &mut Vec<Waker>) {
+/// The place of a future among those who wait; it is free again when the future is gone.
+#[derive(Debug)]
+pub(super) struct Seat<'a> {
+    pub(super) shared: &'a Shared,
+    /// 0 until the future has to wait.
+    pub(super) number: u32,
+}
+
+impl<'a> Seat<'a> {
+    pub(super) const fn new(shared: &'a Shared) -> Self {
+        Self { shared, number: 0 }
+    }
+}
+
+impl Drop for Seat<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.number != 0 {
+            self.shared.lock().backlog.leave(self.number);
+        }
+    }
+}
+
+/// Waits in `seat`, which is given out when it is 0.
+fn sit(wakers: &mut Vec<(u32, Waker)>, seats: &mut u32, cx: &Context<'_>, seat: &mut u32) {
+    if *seat == 0 {
+        // Comes round only when four thousand million futures of one socket had to wait.
+        *seats = seats.wrapping_add(1).max(SHARED_SEAT + 1);
+        *seat = *seats;
+    }
+    let number = *seat;
+    let same = |(taken, waker): &&mut (u32, Waker)| {
+        *taken == number && (number != SHARED_SEAT || waker.will_wake(cx.waker()))
+    };
+    match wakers.iter_mut().find(same) {
+        Some((_, waker)) => waker.clone_from(cx.waker()),
+        None => wakers.push((number, cx.waker().clone())),
+    }
+}
+
+/// The seat of those who are polled by functions and have no future to give it back.
+pub(super) const SHARED_SEAT: u32 = 1;
+
+fn wake_all(wakers: &mut Vec<(u32, Waker)>) {
     if !wakers.is_empty() {
-        std::mem::take(wakers).into_iter().for_each(Waker::wake);
+        for (_, waker) in std::mem::take(wakers) {
+            waker.wake();
+        }
+    }
+}
+
+/// An event as it may wait, see [`Message::detached`].
+fn detached(event: Event) -> Event {
+    match event {
+        Event::Message(message) => Event::Message(message.detached()),
+        Event::Fragment(mut part) => {
+            if is_short(&part.data) {
+                part.data = Bytes::copy_from_slice(&part.data);
+            }
+            Event::Fragment(part)
+        }
     }
 }
 

@@ -9,22 +9,21 @@ use crate::resource::pool::wide::WIDE;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
-use crate::ws::error::SendError;
-use crate::ws::frame::Opcode;
 use crate::ws::limits::Limits;
-use crate::ws::message::{Message, Text};
-use crate::ws::prepared::Prepared;
-use crate::ws::socket::backlog::{Backlog, weight};
-use crate::ws::socket::config::{Config, Overflow};
+use crate::ws::message::Message;
+use crate::ws::socket::backlog::{Backlog, Queued, weight};
+use crate::ws::socket::config::Config;
+use crate::ws::socket::core::rare::Room;
 use crate::ws::socket::core::time::Timing;
 use crate::ws::socket::home::Home;
 use crate::ws::socket::live::{Live, give_out};
+use crate::ws::socket::turn::{News, Turn};
 use crate::ws::socket::{Sent, SocketError};
 use crate::ws::state::State;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -32,8 +31,8 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub(super) struct Shared {
     core: Mutex<Core>,
-    /// Whether the task that writes is running the handler, and will write when it has.
-    pub(super) polling: AtomicBool,
+    /// What the task that writes is doing.
+    pub(super) turn: Turn,
     /// The sending halves there are.
     pub(super) senders: AtomicU32,
     pub(super) config: Arc<Config>,
@@ -110,7 +109,7 @@ impl Shared {
                 wide: false,
                 timing,
             }),
-            polling: AtomicBool::new(false),
+            turn: Turn::default(),
             senders: AtomicU32::new(1),
             config,
             protocol,
@@ -124,12 +123,13 @@ impl Shared {
 
     /// After something was queued: whoever writes learns of it.
     #[inline]
-    pub(super) fn written_by_others(&self, core: MutexGuard<'_, Core>) {
-        // Under the lock, which the task that writes takes after it has cleared the flag.
-        if self.polling.load(Ordering::Relaxed) {
-            return;
+    pub(super) fn written_by_others(&self, mut core: MutexGuard<'_, Core>) {
+        // Under the lock, which the task that writes takes after its turn, unless there was nothing to do.
+        match self.turn.news() {
+            News::Seen => {}
+            News::Reopens => core.asked = true,
+            News::Unseen => core.home.wake(),
         }
-        core.home.wake();
     }
 }
 
@@ -147,6 +147,11 @@ impl Core {
         self.backlog.octets() + out.map_or(0, |out| out.len())
     }
 
+    /// Whether everything has left, as far as can be seen from here.
+    pub(super) fn is_drained(&self) -> bool {
+        self.buffered() == 0 && self.timing.stalled == 0
+    }
+
     /// Frames the message, or lets it wait, or says what became of it. `Ok(None)` leaves the message with
     /// the caller, who has to wait, or to do without if he cannot.
     pub(super) fn push(
@@ -158,7 +163,7 @@ impl Core {
         let Some(payload) = message.as_ref() else {
             return Ok(Some(Sent::Queued));
         };
-        if self.ended || !self.state().is_open() {
+        if !self.is_sending() {
             return Err(SocketError::Closed);
         }
         let data = matches!(payload, Message::Text(_) | Message::Binary(_));
@@ -168,52 +173,54 @@ impl Core {
             return Ok(None);
         }
         if data && waiting > 0 && waiting + len > config.queue {
-            match config.overflow {
-                Overflow::Wait => return Ok(None),
-                Overflow::Close if can_wait => return Ok(None),
-                Overflow::DropNewest => {
-                    self.count_dropped();
+            let excess = waiting + len - config.queue;
+            match self.make_room(excess, config, can_wait)? {
+                Room::Made => {}
+                Room::Dropped => {
                     *message = None;
                     return Ok(Some(Sent::Dropped));
                 }
-                Overflow::DropOldest => self.drop_oldest(waiting + len - config.queue),
-                Overflow::Close => return self.overflow(config).map(Some),
+                Room::None => return Ok(None),
             }
         }
         let Some(payload) = message.take() else {
             return Ok(Some(Sent::Queued));
         };
+        let framed = framed(config);
         match &mut self.live {
             Some(live)
                 if !data
-                    || (self.backlog.is_empty() && live.waiting() < FRAMED && !self.streaming) =>
+                    || (self.backlog.is_empty() && live.waiting() < framed && !self.streaming) =>
             {
                 // A control frame overtakes the messages that are not framed yet.
                 live.send(payload)?;
             }
-            _ => self.backlog.push(payload),
+            _ => self.backlog.push(Queued::Message(payload)),
         }
         Ok(Some(Sent::Queued))
+    }
+
+    /// Whether anything may be queued: no Close was sent, or asked for, and none has come.
+    #[inline]
+    pub(super) fn is_sending(&self) -> bool {
+        !self.ended && self.state().is_open() && !self.backlog.closes()
     }
 
     /// Begins the closing handshake, behind everything that waits.
     pub(super) fn close(&mut self, close: Option<CloseFrame>) {
         let close = close.map(CloseFrame::fitted);
-        if self.live.is_none() {
+        if self.live.is_none() || self.streaming {
             self.backlog.close_after(close);
             return;
         }
         self.frame_all();
-        if let Some(live) = &mut self.live {
-            let (connection, out) = live.parts();
-            let _ = connection.send_close(close.as_ref(), out);
-        }
+        self.close_now(close.as_ref());
     }
 
     fn frame_all(&mut self) {
         if let Some(live) = self.live.as_mut().filter(|_| !self.streaming) {
             while let Some(message) = self.backlog.pop() {
-                let _ = live.send(message);
+                let _ = live.send_queued(message);
             }
         }
     }
@@ -244,9 +251,7 @@ impl Core {
     /// Takes it back.
     pub(super) fn give_back(&mut self, live: Box<Live>) {
         self.live = Some(live);
-        if let Some(close) = self.backlog.take_close() {
-            self.close(close);
-        }
+        self.close_later();
     }
 
     /// The protocol, when it is here.
@@ -329,21 +334,27 @@ impl Core {
     }
 
     /// Writes what waits, as far as the transport takes it; `Ready` when nothing waits any more.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<io::Result<()>> {
         loop {
             let Some(live) = self.live.as_deref_mut() else {
                 return Poll::Pending;
             };
             let messages = !self.backlog.is_empty() && !self.streaming;
             if messages || live.connection.has_pending() {
-                frame_more(live, &mut self.backlog, messages);
+                frame_more(live, &mut self.backlog, messages, framed(config));
             }
             let Some(out) = live.out.as_deref_mut().filter(|out| !out.is_empty()) else {
                 give_out(&mut live.out);
-                self.timing.stalled = 0;
-                if matches!(self.io, Io::Dyn(_)) {
-                    ready!(self.io.poll_flush(cx))?;
+                // A transport may hold back what it has taken, as one with records does.
+                if matches!(self.io, Io::Dyn(_)) && self.io.poll_flush(cx)?.is_pending() {
+                    self.timing.stall(self.home.now());
+                    return Poll::Pending;
                 }
+                self.timing.stalled = 0;
                 self.backlog.wake();
                 return Poll::Ready(Ok(()));
             };
@@ -358,19 +369,18 @@ impl Core {
             match written {
                 Poll::Ready(Ok(len)) => {
                     out.advance(len);
+                    if self.backlog.has_writers()
+                        && self.backlog.octets() + out.len() <= config.queue / 2
+                    {
+                        self.backlog.wake();
+                    }
                     if self.timing.stalled != 0 || self.timing.closing != 0 {
                         self.timing.taken(self.home.now());
                     }
                 }
-                Poll::Ready(Err(error)) => {
-                    live.connection.receive_end();
-                    return Poll::Ready(Err(error));
-                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    if self.timing.stalled == 0 {
-                        self.timing.stalled = self.home.now();
-                        self.timing.next = 0;
-                    }
+                    self.timing.stall(self.home.now());
                     return Poll::Pending;
                 }
             }
@@ -378,12 +388,12 @@ impl Core {
     }
 
     /// Writes at once, where no server's task does it; what the transport does not take is left to the keeper.
-    pub(super) fn write_now(&mut self) -> Result<(), SocketError> {
+    pub(super) fn write_now(&mut self, config: &Config) -> Result<(), SocketError> {
         let writer = self.home.writer();
-        match self.poll_write(&mut Context::from_waker(&writer)) {
+        match self.poll_write(&mut Context::from_waker(&writer), config) {
             Poll::Ready(Ok(())) => Ok(()),
             Poll::Ready(Err(error)) => {
-                self.end();
+                self.fail(config);
                 Err(SocketError::Io(error))
             }
             Poll::Pending => {
@@ -394,12 +404,17 @@ impl Core {
     }
 
     /// Ends the transport after both sides have closed, or the connection has failed. RFC 6455 §7.1.1: the
-    /// server does it first, so that a client waits for it; what it still sends is thrown away.
+    /// server does it first, so that a client waits for it. What a peer still sends that waits, or that has not
+    /// read our Close yet, is thrown away: a transport that ends with something unread takes back what was
+    /// written.
     pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>, clean: bool) -> Poll<()> {
         if self.driven || !clean {
             let _ = ready!(self.io.poll_shutdown(cx));
         }
-        while !self.driven {
+        while !self.driven || !clean {
+            if self.yields(cx) {
+                return Poll::Pending;
+            }
             let mut thrown = pool::take();
             let read = match self.io.poll_readable(cx) {
                 Poll::Ready(Ok(())) => self.io.poll_read(cx, &mut thrown),
@@ -408,17 +423,30 @@ impl Core {
             };
             pool::give(thrown);
             match ready!(read) {
-                Ok(1..) => {}
+                Ok(len @ 1..) => {
+                    self.timing.heard = self.home.now();
+                    self.spend(len);
+                }
                 Ok(0) | Err(_) => break,
             }
         }
         Poll::Ready(())
     }
 
+    /// Gives an empty read buffer back.
+    pub(super) fn rest(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.rest(&mut self.wide);
+        }
+    }
+
     /// Everything is over, for everybody who holds a half.
     pub(super) fn end(&mut self) {
         // Whoever still holds a half holds neither the transport nor a place in the server.
         self.io = Io::Dyn(Box::new(Gone));
+        if !self.is_drained() {
+            self.backlog.waiting().lost = true;
+        }
         self.backlog.clear();
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
@@ -469,31 +497,20 @@ impl Core {
         }
     }
 
-    /// Frames a message that was framed before.
-    pub(super) fn prepared(&mut self, message: &Prepared) -> Result<(), SendError> {
-        self.frame_all();
-        let Some(live) = self.live.as_mut().filter(|_| !self.streaming) else {
-            let payload = message.payload().clone();
-            self.backlog.push(match message.opcode() {
-                Opcode::Text => match Text::try_from(payload) {
-                    Ok(text) => Message::Text(text),
-                    Err(_) => return Err(SendError::Closing),
-                },
-                _ => Message::Binary(payload),
-            });
-            return Ok(());
-        };
-        let (connection, out) = live.parts();
-        connection.send_prepared(message, out)
-    }
-
     /// Whether there is something to do for whoever writes.
     pub(super) fn has_work(&self) -> bool {
-        (!self.backlog.is_empty() && !self.streaming)
+        self.timing.stalled != 0
+            || (!self.backlog.is_empty() && !self.streaming)
             || self.live.as_ref().is_some_and(|live| {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())
             })
+    }
+
+    /// Whether whoever waits for the peer is all there is: nothing to write, no deadline to set.
+    #[inline]
+    pub(super) fn is_settled(&self) -> bool {
+        self.driven && self.timing.next != 0 && self.state().is_open() && !self.has_work()
     }
 
     /// Charges what is held while the connection waits, and says since when it waits for its peer.
@@ -519,19 +536,19 @@ impl Core {
 
 /// Frames what the peer is owed and, with `messages`, what waits, up to a bound.
 #[inline(never)]
-fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool) {
+fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool, framed: usize) {
     // A Close that is owed, however much waits before it: nothing comes behind it.
     let closes = !live.connection.state().is_open();
-    if live.connection.has_pending() && (closes || live.waiting() < FRAMED) {
+    if live.connection.has_pending() && (closes || live.waiting() < framed) {
         let (connection, out) = live.parts();
         connection.send_pending(out);
     }
     while messages
-        && live.waiting() < FRAMED
+        && live.waiting() < framed
         && let Some(message) = backlog.pop()
     {
         // Refused only when a Close overtook it: then nothing is sent any more.
-        let _ = live.send(message);
+        let _ = live.send_queued(message);
     }
 }
 
@@ -539,7 +556,13 @@ fn frame_more(live: &mut Live, backlog: &mut Backlog, messages: bool) {
 /// there are many sockets.
 const _: () = assert!(size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
 
-/// Beyond this many octets that are framed already, further messages wait as they are.
+/// Beyond this many octets that are framed already, further messages wait as they are: what is not framed can
+/// still be dropped.
+#[inline]
+fn framed(config: &Config) -> usize {
+    FRAMED.min(config.queue / 2)
+}
+
 const FRAMED: usize = 64 * 1024;
 
 /// Ends this task's turn. A mere wake would let it run again before the runtime has looked at other sockets.

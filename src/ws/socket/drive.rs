@@ -11,14 +11,14 @@
 //! nobody reads any more, and ends the connection when nobody holds the socket.
 
 use crate::resource::counters::Counter;
+use crate::resource::panic;
 use crate::service::upgrade::Watch;
 use crate::ws::close::CloseCode;
-use crate::ws::socket::IntoClose;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::home::Alarm;
+use crate::ws::socket::{IntoClose, ending};
 use crate::ws::state::State;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,16 +44,25 @@ where
             }
         }
         if running {
-            shared.polling.store(true, Ordering::Relaxed);
-            let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
-            shared.polling.store(false, Ordering::Relaxed);
+            shared.turn.begin();
+            let polled = panic::guarded(|| handler.as_mut().poll(cx));
+            let settled = shared.turn.end();
             let close = match polled {
+                Ok(Poll::Pending) if settled => return Poll::Pending,
                 Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(close)) => Some(close.into_close()),
-                Err(_) => {
+                Ok(Poll::Ready(ended)) => Some(ended.into_close().unwrap_or_else(|error| {
+                    if ending::tell(&error) {
+                        let watch = watch.iter();
+                        watch.for_each(|watch| watch.count(Counter::WebSocketHandlerErrors));
+                    }
+                    ending::close_for(&error)
+                })),
+                Err(payload) => {
                     // The socket may have ended, and left the server, before.
-                    let panics = Counter::HandlerPanics;
-                    watch.iter().for_each(|watch| watch.count(panics));
+                    match &watch {
+                        Some(watch) => watch.count_panic(payload),
+                        None => panic::forget(payload),
+                    }
                     Some(CloseCode::INTERNAL.into())
                 }
             };
@@ -83,22 +92,23 @@ where
     })
 }
 
-/// Writes, reads when nobody else does, ahead of a handler that may still receive, and ends the transport when both sides have closed. `Ready` when
-/// everything is over.
+/// Writes, reads when nobody else does, ahead of a handler that may still receive, and ends the transport when
+/// both sides have closed. `Ready` when everything is over.
 fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
     loop {
         if core.ended {
             return Poll::Ready(());
         }
-        let written = match core.poll_write(cx) {
+        let written = match core.poll_write(cx, &shared.config) {
             Poll::Ready(Err(_)) => {
                 core.home.count(Counter::IoErrors);
-                core.end();
+                core.fail(&shared.config);
                 continue;
             }
             written => written.is_ready(),
         };
         if let State::Closed { clean } = core.state() {
+            core.rest();
             let over = written && core.poll_farewell(cx, clean).is_ready();
             if over || !core.keep_time(cx, &shared.config) {
                 core.end();
@@ -110,7 +120,7 @@ fn settle(core: &mut Core, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
             core.end();
             continue;
         }
-        if !core.state().is_open() {
+        if !core.is_sending() {
             core.backlog.wake_parked();
         }
         let receives = !core.deaf && std::mem::take(&mut core.asked);

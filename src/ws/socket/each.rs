@@ -5,7 +5,7 @@ use crate::service::error::Error;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::message::Message;
 use crate::ws::socket::rate::{Limiter, RateLimit};
-use crate::ws::socket::{SocketError, WebSocket, WsSender};
+use crate::ws::socket::{SocketError, WebSocket, WsSender, ending};
 use http::StatusCode;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -60,7 +60,13 @@ impl Default for Batch {
     }
 }
 
-/// What a handler of messages may return: nothing, or a `Result` whose error has a status and a message.
+/// What a handler of messages may return: nothing, or a `Result` whose error has a status and a message. What
+/// becomes of an error: [`Each::errors`]. It is counted, and goes to the log, as that of a handler of sockets,
+/// see [`IntoClose`](crate::ws::socket::IntoClose).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a handler of messages returns",
+    note = "`()` and a `Result` are, if the error of the `Result` becomes a `wireline::Error`: a `StatusCode`, `(StatusCode, &'static str)`, a `SocketError`, an `io::Error` do; an `HttpError` by `.map_err(Error::from_http)`, any other by `.map_err(Error::internal)`"
+)]
 pub trait IntoOutcome {
     /// The error, if it is one.
     fn into_outcome(self) -> Result<(), Error>;
@@ -152,28 +158,56 @@ impl WebSocket {
     }
 
     /// The first text or binary message, which has to come within `deadline`: for a token that cannot come
-    /// with the request. As the error of a handler what is given closes the socket with 1008.
+    /// with the request.
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///
-    /// 401 when none came in time.
+    /// 401 when none came in time; else as [`recv`](Self::recv), and [`SocketError::Closed`] when the peer left
+    /// before. As the error of a handler the first closes the socket with 1008.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use std::time::Duration;
+    /// use wireline::ws::socket::WebSocket;
+    /// use wireline::{Error, Router};
+    ///
+    /// async fn members(mut socket: WebSocket) -> Result<(), Error> {
+    ///     let token = socket.first_message(Duration::from_secs(5)).await?;
+    ///     if token.as_text() != Some("open-sesame") {
+    ///         return Err(Error::new(StatusCode::FORBIDDEN, "members only"));
+    ///     }
+    ///     socket.send("welcome").await?;
+    ///     Ok(())
+    /// }
+    /// assert!(Router::new().websocket("/members", members).build().is_ok());
+    /// ```
     pub async fn first_message(&mut self, deadline: Duration) -> Result<Message, Error> {
-        match timeout(deadline, self.next_data(&mut None)).await {
-            Ok(Some(message)) => Ok(message),
-            _ => Err(Error::new(
+        match timeout(deadline, self.recv_data()).await {
+            Ok(Some(first)) => Ok(first?),
+            Ok(None) => Err(SocketError::Closed.into()),
+            Err(_) => Err(Error::new(
                 StatusCode::UNAUTHORIZED,
                 "no first message in time",
             )),
         }
     }
 
+    /// The next text or binary message. Cancel safe.
+    async fn recv_data(&mut self) -> Option<Result<Message, SocketError>> {
+        loop {
+            let message = self.recv().await?;
+            if !matches!(&message, Ok(other) if !other.is_text() && !other.is_binary()) {
+                return Some(message);
+            }
+        }
+    }
+
     /// Cancel safe.
     async fn next_data(&mut self, limiter: &mut Option<Limiter>) -> Option<Message> {
         loop {
-            let message = self.recv().await?.ok()?;
-            if !message.is_text() && !message.is_binary() {
-                continue;
-            }
+            let message = self.recv_data().await?.ok()?;
             if limiter.as_mut().is_none_or(Limiter::allows) {
                 return Some(message);
             }
@@ -214,6 +248,9 @@ impl Budget {
             self.failed = 0;
             return None;
         };
+        if ending::tell(&error) {
+            socket.sender.count(Counter::WebSocketHandlerErrors);
+        }
         self.failed = self.failed.saturating_add(1);
         if self.failed == self.errors {
             return Some(CloseFrame::new(CloseCode::INTERNAL, "Too many errors"));

@@ -6,6 +6,7 @@ use crate::wire::out::{self, Out};
 use crate::ws::connection::Connection;
 use crate::ws::error::SendError;
 use crate::ws::message::Message;
+use crate::ws::socket::backlog::Queued;
 use bytes::BytesMut;
 use std::cell::RefCell;
 
@@ -31,6 +32,15 @@ impl Live {
     pub(super) fn send(&mut self, message: Message) -> Result<(), SendError> {
         let (connection, out) = self.parts();
         connection.send(message, out)
+    }
+
+    /// Sends what waited.
+    pub(super) fn send_queued(&mut self, message: Queued) -> Result<(), SendError> {
+        let (connection, out) = self.parts();
+        match message {
+            Queued::Message(message) => connection.send(message, out),
+            Queued::Prepared(message) => connection.send_prepared(&message, out),
+        }
     }
 
     pub(super) fn waiting(&self) -> usize {

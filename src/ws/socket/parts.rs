@@ -2,6 +2,7 @@
 
 use crate::ws::close::CloseCode;
 use crate::ws::socket::SocketError;
+use crate::ws::socket::backlog::Seat;
 use crate::ws::socket::core::Shared;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -30,16 +31,17 @@ pub struct Parts {
 impl Parts {
     /// Waits until no other message is being sent.
     pub(super) async fn begin(shared: Arc<Shared>, text: bool) -> Result<Self, SocketError> {
+        let mut seat = Seat::new(&shared);
         poll_fn(|cx| {
             let mut core = shared.lock();
-            if core.ended || !core.state().is_open() {
+            if !core.is_sending() {
                 return Poll::Ready(Err(SocketError::Closed));
             }
             if core.begin_parts() {
                 return Poll::Ready(Ok(()));
             }
             if core.streaming {
-                core.backlog.park(cx);
+                core.backlog.park(cx, &mut seat.number);
             } else {
                 // A batch is lent for a moment.
                 cx.waker().wake_by_ref();
@@ -47,6 +49,7 @@ impl Parts {
             Poll::Pending
         })
         .await?;
+        drop(seat);
         Ok(Self {
             shared,
             text,
@@ -63,16 +66,19 @@ impl Parts {
     ///
     /// [`SocketError::Closed`].
     pub async fn send(&mut self, part: impl AsRef<[u8]>) -> Result<(), SocketError> {
-        poll_fn(|cx| self.poll_part(cx, part.as_ref(), false)).await
+        let mut seat = Seat::new(&self.shared);
+        poll_fn(|cx| self.poll_part(cx, part.as_ref(), false, &mut seat.number)).await
     }
 
-    /// Ends the message.
+    /// Ends the message. Given up before it is done it has ended the connection, as a drop would.
     ///
     /// # Errors
     ///
     /// [`SocketError::Closed`].
     pub async fn finish(mut self) -> Result<(), SocketError> {
-        poll_fn(|cx| self.poll_part(cx, &[], true)).await?;
+        let mut seat = Seat::new(&self.shared);
+        poll_fn(|cx| self.poll_part(cx, &[], true, &mut seat.number)).await?;
+        drop(seat);
         self.finished = true;
         Ok(())
     }
@@ -82,10 +88,11 @@ impl Parts {
         cx: &Context<'_>,
         part: &[u8],
         last: bool,
+        seat: &mut u32,
     ) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
         if !core.driven {
-            core.write_now()?;
+            core.write_now(&self.shared.config)?;
         }
         let sent =
             core.has_room(part.len(), &self.shared.config) && core.part(self.text, part, last)?;
@@ -93,12 +100,12 @@ impl Parts {
             if core.ended || !core.state().is_open() {
                 return Poll::Ready(Err(SocketError::Closed));
             }
-            core.backlog.wait(cx);
+            core.backlog.wait(cx, seat);
         }
         if core.driven {
             self.shared.written_by_others(core);
         } else {
-            core.write_now()?;
+            core.write_now(&self.shared.config)?;
         }
         if sent {
             Poll::Ready(Ok(()))
@@ -115,7 +122,8 @@ impl Drop for Parts {
         }
         let mut core = self.shared.lock();
         if !core.ended && core.state().is_open() {
-            core.close(Some(CloseCode::INTERNAL.into()));
+            // What waits for the end of this message can never be sent.
+            core.close_now(Some(&CloseCode::INTERNAL.into()));
         }
         core.backlog.wake_parked();
         self.shared.written_by_others(core);

@@ -3,15 +3,14 @@
 use crate::resource::counters::Counter;
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::message::{Fragment, Message, Text};
-use crate::ws::socket::SocketError;
-use crate::ws::socket::backlog::OVERHEAD;
+use crate::ws::socket::backlog::{OVERHEAD, SHARED_SEAT};
 use crate::ws::socket::core::{Core, Shared, TURN};
 use crate::ws::socket::live::Live;
+use crate::ws::socket::{CloseStatus, SocketError};
 use futures_core::Stream;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
 
@@ -36,6 +35,18 @@ impl WsReceiver {
     /// Cancel safe.
     pub fn recv(&mut self) -> impl Future<Output = Option<Result<Message, SocketError>>> {
         poll_fn(|cx| self.poll_message(cx))
+    }
+
+    /// As [`WebSocket::recv_msg`](super::WebSocket::recv_msg).
+    ///
+    /// Cancel safe.
+    pub async fn recv_msg(&mut self) -> Option<Message> {
+        self.recv().await?.ok()
+    }
+
+    /// As [`WebSocket::close_status`](super::WebSocket::close_status).
+    pub fn close_status(&self) -> Option<CloseStatus> {
+        self.shared.lock().close_status()
     }
 
     /// Waits for the next part of a message, with `fragments` in the configuration; a message that came
@@ -311,8 +322,7 @@ impl Stream for WsReceiver {
     }
 }
 
-/// The protocol while it is lent. It goes back even when the function that it is lent to panics; what was
-/// read is lost then, because nobody knows how far that function was.
+/// The protocol while it is lent. It goes back even when the function that it is lent to panics.
 struct Loan<'a> {
     shared: &'a Shared,
     live: Option<Box<Live>>,
@@ -332,8 +342,7 @@ impl<'a> Loan<'a> {
 impl Drop for Loan<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(mut live) = self.live.take() {
-            live.read.clear();
+        if let Some(live) = self.live.take() {
             self.shared.lock().give_back(live);
         }
     }
@@ -369,10 +378,18 @@ fn read_on(
         return Poll::Ready(Err(error));
     }
     let read = core.poll_read(cx, bound.is_some());
-    core.asked |= read.is_pending();
-    if read.is_pending() && !core.home.is_woken_by(cx.waker()) {
-        // Even inside the handler: what combines futures wakes each by a waker of its own.
-        core.backlog.read(cx);
+    if read.is_pending() {
+        core.asked = true;
+        if !core.home.is_woken_by(cx.waker()) {
+            // Even inside the handler: what combines futures wakes each by a waker of its own.
+            core.backlog.read(cx);
+        } else if core.is_settled() && shared.turn.is_running() {
+            // The usual end of a turn: the task need not look at everything again.
+            core.asked = false;
+            core.charge();
+            shared.turn.settle();
+        }
+        return Poll::Pending;
     }
     match ready!(read) {
         Ok(more) => Poll::Ready(Ok(more)),
@@ -392,15 +409,15 @@ fn give_way(
     shared: &Shared,
     bound: usize,
 ) -> Poll<Result<(), SocketError>> {
-    if core.driven && shared.polling.load(Ordering::Relaxed) {
-        return match core.poll_write(cx) {
+    if core.driven && shared.turn.is_running() {
+        return match core.poll_write(cx, &shared.config) {
             Poll::Ready(Err(error)) => {
-                core.end();
+                core.fail(&shared.config);
                 Poll::Ready(Err(SocketError::Io(error)))
             }
             Poll::Pending if core.buffered() > bound => {
                 if !core.home.is_woken_by(cx.waker()) {
-                    core.backlog.wait(cx);
+                    core.backlog.wait(cx, &mut { SHARED_SEAT });
                 }
                 core.asked = true;
                 Poll::Pending
@@ -411,10 +428,10 @@ fn give_way(
     if core.driven {
         core.home.wake();
     } else {
-        core.write_now()?;
+        core.write_now(&shared.config)?;
     }
     if core.buffered() > bound {
-        core.wait(cx);
+        core.wait(cx, &mut { SHARED_SEAT });
         core.asked = true;
         return Poll::Pending;
     }

@@ -1,12 +1,14 @@
 //! The sending half of a socket.
 
 use crate::resource::counters::Counter;
-use crate::ws::close::{CloseFrame, LONGEST_REASON};
+use crate::ws::close::{CloseFrame, IntoCloseFrame, LONGEST_REASON};
 use crate::ws::frame::LONGEST_CONTROL;
-use crate::ws::message::Message;
+use crate::ws::message::{Message, Text};
 use crate::ws::prepared::Prepared;
+use crate::ws::socket::backlog::Seat;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::{CloseStatus, Parts, Sent, SocketError};
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,22 +37,103 @@ impl WsSender {
         message: impl Into<Message>,
     ) -> impl Future<Output = Result<Sent, SocketError>> {
         let mut message = Some(message.into());
+        self.queue(move |this, core| this.push(core, &mut message, true))
+    }
+
+    /// As [`WebSocket::send_text`](super::WebSocket::send_text).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_text(
+        &self,
+        text: impl Into<Text>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Text(text.into()))
+    }
+
+    /// As [`WebSocket::send_binary`](super::WebSocket::send_binary).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_binary(
+        &self,
+        octets: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Binary(octets.into()))
+    }
+
+    /// As [`WebSocket::send_ping`](super::WebSocket::send_ping).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_ping(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Ping(payload.into()))
+    }
+
+    /// As [`WebSocket::send_pong`](super::WebSocket::send_pong).
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_pong(
+        &self,
+        payload: impl Into<Bytes>,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.send(Message::Pong(payload.into()))
+    }
+
+    /// As [`WebSocket::send_prepared`](super::WebSocket::send_prepared).
+    ///
+    /// Cancel safe: what was not queued was not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(
+        &self,
+        message: &Prepared,
+    ) -> impl Future<Output = Result<Sent, SocketError>> {
+        self.queue(move |this, core| core.push_prepared(message, &this.shared.config, true))
+    }
+
+    /// Queues what `push` queues, and waits while that gives `None`.
+    #[inline]
+    fn queue<F>(&self, mut push: F) -> impl Future<Output = Result<Sent, SocketError>>
+    where
+        F: FnMut(&Self, &mut Core) -> Result<Option<Sent>, SocketError>,
+    {
+        let mut seat = Seat::new(&self.shared);
         poll_fn(move |cx| {
+            let seat = &mut seat;
             let mut core = self.shared.lock();
             core.spend(0);
             if core.yields(cx) {
                 self.shared.written_by_others(core);
                 return Poll::Pending;
             }
-            let sent = self.push(&mut core, &mut message, true)?;
+            let sent = push(self, &mut core)?;
             if sent.is_none() {
-                core.wait(cx);
+                core.wait(cx, &mut seat.number);
             }
             if core.driven {
                 self.shared.written_by_others(core);
             } else {
                 // Wakes this task as well, if it waits and everything was written.
-                core.write_now()?;
+                core.write_now(&self.shared.config)?;
             }
             match sent {
                 Some(sent) => Poll::Ready(Ok(sent)),
@@ -84,25 +167,17 @@ impl WsSender {
         sent?.ok_or(SocketError::Full)
     }
 
-    /// Queues a message that was framed before, without waiting. It takes its place behind what is framed.
+    /// Queues a message that was framed before, without waiting.
     ///
     /// # Errors
     ///
     /// As [`try_send`](Self::try_send).
     pub fn try_send_prepared(&self, message: &Prepared) -> Result<Sent, SocketError> {
         let mut core = self.shared.lock();
-        let waiting = core.buffered();
-        if core.ended || !core.state().is_open() {
-            return Err(SocketError::Closed);
-        }
-        if waiting > 0 && waiting + message.frame().len() > self.shared.config.queue {
-            let full = core.overflow(&self.shared.config);
-            self.shared.written_by_others(core);
-            return full;
-        }
-        core.prepared(message)?;
+        let sent = core.push_prepared(message, &self.shared.config, false);
+        // Even for an error: it may have been answered with a Close.
         self.shared.written_by_others(core);
-        Ok(Sent::Queued)
+        sent?.ok_or(SocketError::Full)
     }
 
     fn push(
@@ -131,11 +206,21 @@ impl WsSender {
     /// # Errors
     ///
     /// As there.
-    pub fn close(&self, close: impl Into<Option<CloseFrame>>) -> Result<(), SocketError> {
+    pub fn close(&self, close: impl IntoCloseFrame) -> Result<(), SocketError> {
         let mut core = self.shared.lock();
-        close_with(&mut core, close.into())?;
+        close_with(&mut core, close.into_close_frame())?;
+        if !core.driven {
+            // Whoever closes and goes may not wait for the task that writes.
+            return core.write_now(&self.shared.config);
+        }
         self.shared.written_by_others(core);
         Ok(())
+    }
+
+    /// Whether `other` sends on the same connection: for a room that removes a member by name, and must not
+    /// remove who has taken the name since.
+    pub fn same_socket(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The octets that wait to be written.
@@ -155,8 +240,7 @@ impl WsSender {
 
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        let core = self.shared.lock();
-        core.ended || !core.state().is_open()
+        !self.shared.lock().is_sending()
     }
 
     /// Waits until nothing can be sent any more: either side has begun to close, or the peer is gone. For a
@@ -164,26 +248,25 @@ impl WsSender {
     ///
     /// Cancel safe.
     pub fn closed(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
-            let mut core = self.shared.lock();
-            if core.ended || !core.state().is_open() {
-                return Poll::Ready(());
-            }
-            core.backlog.park(cx);
-            Poll::Pending
-        })
+        self.parked(|core| !core.is_sending())
     }
 
     /// As [`WebSocket::draining`](super::WebSocket::draining).
     ///
     /// Cancel safe.
     pub fn draining(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
+        self.parked(|core| core.ended || core.is_draining())
+    }
+
+    fn parked(&self, over: impl Fn(&Core) -> bool) -> impl Future<Output = ()> {
+        let mut seat = Seat::new(&self.shared);
+        poll_fn(move |cx| {
+            let seat = &mut seat;
             let mut core = self.shared.lock();
-            if core.ended || core.is_draining() {
+            if over(&core) {
                 return Poll::Ready(());
             }
-            core.backlog.park(cx);
+            core.backlog.park(cx, &mut seat.number);
             Poll::Pending
         })
     }
@@ -192,18 +275,27 @@ impl WsSender {
     ///
     /// Cancel safe.
     pub async fn drained(&self) {
-        poll_fn(|cx| self.poll_drained(cx)).await;
+        let mut seat = Seat::new(&self.shared);
+        let _ = poll_fn(|cx| self.poll_drained(cx, &mut seat.number)).await;
     }
 
-    pub(super) fn poll_drained(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when everything was written, or when the end has come before.
+    pub(super) fn poll_drained(
+        &self,
+        cx: &Context<'_>,
+        seat: &mut u32,
+    ) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
         if !core.driven {
-            let _ = core.write_now();
+            let _ = core.write_now(&self.shared.config);
         }
-        if core.ended || core.buffered() == 0 {
-            return Poll::Ready(());
+        if core.backlog.lost() {
+            return Poll::Ready(Err(SocketError::Closed));
         }
-        core.wait(cx);
+        if core.ended || core.is_drained() {
+            return Poll::Ready(Ok(()));
+        }
+        core.wait(cx, seat);
         self.shared.written_by_others(core);
         Poll::Pending
     }
@@ -237,9 +329,10 @@ fn close_with(core: &mut Core, close: Option<CloseFrame>) -> Result<(), SocketEr
     {
         return Err(SocketError::TooLong);
     }
-    if core.ended || !core.state().is_open() {
+    if !core.is_sending() {
         return Err(SocketError::Closed);
     }
     core.close(close);
+    core.backlog.wake_parked();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `Sink`, for those who combine.
 
 use crate::ws::message::Message;
+use crate::ws::socket::backlog::SHARED_SEAT;
 use crate::ws::socket::config::Config;
 use crate::ws::socket::{SocketError, WebSocket, WsSender};
 use futures_sink::Sink;
@@ -12,15 +13,15 @@ impl WsSender {
     fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
         if !core.driven {
-            core.write_now()?;
+            core.write_now(&self.shared.config)?;
         }
-        if core.ended || !core.state().is_open() {
+        if !core.is_sending() {
             return Poll::Ready(Err(SocketError::Closed));
         }
         if core.buffered() < self.shared.config.queue {
             return Poll::Ready(Ok(()));
         }
-        core.wait(cx);
+        core.wait(cx, &mut { SHARED_SEAT });
         self.shared.written_by_others(core);
         Poll::Pending
     }
@@ -55,15 +56,16 @@ impl Sink<Message> for WsSender {
         self.queue_anyway(message)
     }
 
-    /// Ready when everything was written.
+    /// Ready when everything was written; [`SocketError::Closed`] when the peer was gone before.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        self.poll_drained(cx).map(Ok)
+        self.poll_drained(cx, &mut { SHARED_SEAT })
     }
 
-    /// Begins the closing handshake, if nobody has, and is ready when everything was written.
+    /// Begins the closing handshake, if nobody has, and is ready when everything was written; as for the errors,
+    /// see [`poll_flush`](Self::poll_flush).
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         let _ = self.close(None);
-        self.poll_drained(cx).map(Ok)
+        self.poll_drained(cx, &mut { SHARED_SEAT })
     }
 }
 
@@ -79,11 +81,11 @@ impl Sink<Message> for WebSocket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        self.sender.poll_drained(cx).map(Ok)
+        self.sender.poll_drained(cx, &mut { SHARED_SEAT })
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         let _ = self.sender.close(None);
-        self.sender.poll_drained(cx).map(Ok)
+        self.sender.poll_drained(cx, &mut { SHARED_SEAT })
     }
 }

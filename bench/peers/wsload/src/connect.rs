@@ -27,12 +27,18 @@ pub fn connect(port: u16, at: usize) -> TcpStream {
     or_die(connected(), &format!("connection {at}"))
 }
 
-/// Connects, upgrades, and returns the stream with what followed the answer's head.
-pub fn handshake(port: u16, path: &str, at: usize) -> (TcpStream, Vec<u8>) {
+/// Connects, upgrades, and returns the stream with what followed the answer's head. With `deflate` permessage-deflate is offered and has to be
+/// taken.
+pub fn handshake(port: u16, path: &str, at: usize, deflate: bool) -> (TcpStream, Vec<u8>) {
     let mut stream = connect(port, at);
+    let offer = if deflate {
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+    } else {
+        ""
+    };
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}\r\n"
     );
     or_die(stream.write_all(request.as_bytes()), "handshake");
     let mut answer = Vec::new();
@@ -49,6 +55,9 @@ pub fn handshake(port: u16, path: &str, at: usize) -> (TcpStream, Vec<u8>) {
             }
             if memmem::find(&answer[..end], b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=").is_none() {
                 die("handshake: wrong Sec-WebSocket-Accept");
+            }
+            if deflate && memmem::find(&answer[..end], b"permessage-deflate").is_none() {
+                die("handshake: permessage-deflate was not taken");
             }
             let rest = answer.split_off(end + 4);
             return (stream, rest);

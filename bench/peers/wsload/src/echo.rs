@@ -42,7 +42,7 @@ pub fn run(echo: &Echo) {
     let mut poll = Poll::new();
     let mut connections: Vec<Connection> = (0..echo.connections)
         .map(|at| {
-            let (stream, rest) = handshake(echo.port, &echo.path, at);
+            let (stream, rest) = handshake(echo.port, &echo.path, at, false);
             if !rest.is_empty() {
                 die("bytes after the handshake");
             }

@@ -38,7 +38,7 @@ pub fn run(fan: &Fan) {
     let mut poll = Poll::new();
     let mut subscribers: Vec<Subscriber> = (0..fan.subscribers)
         .map(|at| {
-            let (stream, rest) = handshake(fan.port, &fan.sub, at);
+            let (stream, rest) = handshake(fan.port, &fan.sub, at, false);
             let mut walk = Walk::default();
             walk.feed(&rest);
             poll.add(&stream, at);
@@ -49,7 +49,7 @@ pub fn run(fan: &Fan) {
             }
         })
         .collect();
-    let (mut publisher, _) = handshake(fan.port, &fan.publish, fan.subscribers);
+    let (mut publisher, _) = handshake(fan.port, &fan.publish, fan.subscribers, false);
     let message = encode(2, &vec![b'x'; fan.size]);
     let window = fan.window.max(1);
     let batch = message.repeat(window as usize);

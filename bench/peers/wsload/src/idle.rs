@@ -5,13 +5,19 @@ use std::io::{Read, Write};
 use crate::connect::{connect, handshake};
 use crate::{die, or_die};
 
-/// Opens `count` connections, upgraded on `path` or, without one, with one `GET /` answered, and holds them until standard input ends.
-pub fn run(port: u16, count: usize, path: Option<String>) {
+/// Opens `count` connections, upgraded on `path` or, without one, with one `GET /` answered, and holds them until standard input ends. With
+/// `deflate` each has had one compressed message sent back.
+pub fn run(port: u16, count: usize, path: Option<String>, deflate: bool) {
     let mut held = Vec::with_capacity(count);
     let mut answer = [0; 4096];
     for at in 0..count {
         if let Some(path) = &path {
-            held.push(handshake(port, path, at).0);
+            let mut stream = handshake(port, path, at, deflate).0;
+            if deflate {
+                or_die(stream.write_all(HELLO), "a compressed message");
+                or_die(stream.read_exact(&mut answer[..7]), "its echo");
+            }
+            held.push(stream);
             continue;
         }
         let mut stream = connect(port, at);
@@ -28,3 +34,6 @@ pub fn run(port: u16, count: usize, path: Option<String>) {
     println!("READY {}", held.len());
     let _ = std::io::stdin().read(&mut answer);
 }
+
+/// `Hello`, compressed (RFC 7692 section 7.2.3.1), masked with zeros. Its echo has seven octets at the least.
+const HELLO: &[u8] = b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0";

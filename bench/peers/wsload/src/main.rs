@@ -4,8 +4,9 @@
 //!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up
 //!     wsload fan PORT [-n SUBSCRIBERS] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber has it
-//!     wsload idle PORT [-n CONNECTIONS] [--path /ws | --http]
-//!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered
+//!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http]
+//!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered, with
+//!         --deflate one compressed message sent back
 //!
 //! Prints `MARK start` when measuring begins, `MARK end` when it ends, and one line of JSON. On a fault the JSON is `{"error": ...}` and the
 //! exit status 3.
@@ -56,6 +57,7 @@ fn main() {
                 port,
                 options.number("-n", 10_000),
                 (!http).then(|| options.text("--path", "/ws")),
+                options.words.iter().any(|word| word == "--deflate"),
             );
         }
         _ => usage(),

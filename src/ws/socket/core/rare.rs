@@ -3,31 +3,103 @@
 use crate::resource::counters::Counter;
 use crate::resource::pool::READ_BUFFER;
 use crate::resource::worker::Phase;
-use crate::ws::close::CloseCode;
+use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::Event;
 use crate::ws::message::Message;
-use crate::ws::socket::backlog::{OVERHEAD, weight};
+use crate::ws::prepared::Prepared;
+use crate::ws::socket::backlog::{OVERHEAD, Queued};
 use crate::ws::socket::config::{Config, Overflow};
-use crate::ws::socket::core::Core;
+use crate::ws::socket::core::{Core, framed};
 use crate::ws::socket::{CloseStatus, Sent, SocketError};
 use crate::ws::state::State;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 impl Core {
-    /// What becomes of a framed message for which there is no room.
-    pub(in crate::ws::socket) fn overflow(&mut self, config: &Config) -> Result<Sent, SocketError> {
+    /// What becomes of a message that is longer by `excess` octets than there is room.
+    #[cold]
+    pub(super) fn make_room(
+        &mut self,
+        excess: usize,
+        config: &Config,
+        can_wait: bool,
+    ) -> Result<Room, SocketError> {
         match config.overflow {
+            Overflow::Wait => Ok(Room::None),
+            Overflow::Close if can_wait => Ok(Room::None),
             Overflow::DropNewest => {
                 self.count_dropped();
-                Ok(Sent::Dropped)
+                Ok(Room::Dropped)
+            }
+            Overflow::DropOldest => {
+                self.drop_oldest(excess);
+                Ok(Room::Made)
             }
             Overflow::Close => {
                 self.home.count(Counter::WebSocketQueueOverflows);
                 self.close(Some(CloseCode::TRY_AGAIN.into()));
                 Err(SocketError::Closed)
             }
-            Overflow::Wait | Overflow::DropOldest => Err(SocketError::Full),
         }
+    }
+
+    /// Frames a message that was framed before, or lets it wait, or says what became of it. `Ok(None)` leaves
+    /// it with the caller.
+    pub(in crate::ws::socket) fn push_prepared(
+        &mut self,
+        message: &Prepared,
+        config: &Config,
+        can_wait: bool,
+    ) -> Result<Option<Sent>, SocketError> {
+        if !self.is_sending() {
+            return Err(SocketError::Closed);
+        }
+        let (waiting, len) = (self.buffered(), message.frame().len() + OVERHEAD);
+        if waiting > 0 && waiting + len > config.queue {
+            match self.make_room(waiting + len - config.queue, config, can_wait)? {
+                Room::Made => {}
+                Room::Dropped => return Ok(Some(Sent::Dropped)),
+                Room::None => return Ok(None),
+            }
+        }
+        let framed = framed(config);
+        match &mut self.live {
+            Some(live) if self.backlog.is_empty() && live.waiting() < framed && !self.streaming => {
+                let (connection, out) = live.parts();
+                connection.send_prepared(message, out)?;
+            }
+            _ => self.backlog.push(Queued::Prepared(message.clone())),
+        }
+        Ok(Some(Sent::Queued))
+    }
+
+    /// Begins the closing handshake, whatever waits.
+    pub(in crate::ws::socket) fn close_now(&mut self, close: Option<&CloseFrame>) {
+        if let Some(live) = &mut self.live {
+            let (connection, out) = live.parts();
+            let _ = connection.send_close(close, out);
+        }
+    }
+
+    /// Sends the Close that had to wait, if nothing is in its way any more.
+    #[inline]
+    pub(super) fn close_later(&mut self) {
+        if !self.streaming
+            && let Some(close) = self.backlog.take_close()
+        {
+            self.close(close);
+        }
+    }
+
+    /// The transport takes nothing more. What the peer had said is still heard: it may say why.
+    #[cold]
+    pub(in crate::ws::socket) fn fail(&mut self, config: &Config) {
+        let cx = &mut Context::from_waker(Waker::noop());
+        while !self.deaf && self.poll_ahead(cx, config) == Poll::Ready(true) {
+            if !self.state().is_receiving() {
+                break;
+            }
+        }
+        self.end();
     }
 
     pub(super) fn count_dropped(&mut self) {
@@ -40,7 +112,7 @@ impl Core {
         while excess > 0
             && let Some(oldest) = self.backlog.pop()
         {
-            excess = excess.saturating_sub(weight(&oldest));
+            excess = excess.saturating_sub(oldest.weight());
             self.count_dropped();
         }
     }
@@ -84,8 +156,9 @@ impl Core {
     }
 
     /// Others may send again.
-    pub(in crate::ws::socket) fn end_parts(&mut self) {
+    fn end_parts(&mut self) {
         self.streaming = false;
+        self.close_later();
         self.backlog.wake_parked();
     }
 
@@ -172,11 +245,11 @@ impl Core {
     }
 
     /// Waits until something was written, or until others may send again.
-    pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>) {
+    pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>, seat: &mut u32) {
         if self.streaming {
-            self.backlog.park(cx);
+            self.backlog.park(cx, seat);
         } else {
-            self.backlog.wait(cx);
+            self.backlog.wait(cx, seat);
         }
     }
 
@@ -195,6 +268,15 @@ impl Drop for Core {
             self.count_end();
         }
     }
+}
+
+/// Whether there is room for a message.
+pub(super) enum Room {
+    /// Others were dropped for it.
+    Made,
+    /// It was dropped itself.
+    Dropped,
+    None,
 }
 
 /// How much is read ahead of a handler that does not receive, in octets.

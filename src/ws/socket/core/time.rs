@@ -7,7 +7,9 @@ use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::core::Core;
 use crate::ws::socket::home::Home;
+use crate::ws::state::State;
 use std::task::Context;
+use std::time::Duration;
 
 /// Ticks of the worker's clock.
 #[derive(Debug, Default)]
@@ -27,6 +29,15 @@ pub(super) struct Timing {
 }
 
 impl Timing {
+    /// Nothing is taken of what waits, from now on.
+    #[cold]
+    pub(super) fn stall(&mut self, now: u32) {
+        if self.stalled == 0 {
+            self.stalled = now;
+            self.next = 0;
+        }
+    }
+
     /// A peer that had taken nothing, or that is sent the last words, has taken something: it lives.
     #[cold]
     pub(super) fn taken(&mut self, now: u32) {
@@ -77,7 +88,7 @@ impl Core {
             self.timing.drain = now + 1 + self.home.index() % DRAIN_SPREAD;
             self.backlog.wake_parked();
         }
-        if self.timing.drain != 0 && self.timing.drain <= now && open {
+        if self.timing.drain != 0 && self.timing.drain <= now && open && !self.backlog.closes() {
             self.close(Some(CloseFrame::new(CloseCode::AWAY, "Server shutdown")));
             self.timing.closing = now;
         }
@@ -87,6 +98,13 @@ impl Core {
         let (home, after) = (&self.home, Home::after);
         let timing = &mut self.timing;
         if timing.closing != 0 && after(timing.closing, config.close_timeout) <= now {
+            return false;
+        }
+        // After a fault: whoever has not heard of it by now, though everything was written, says nothing more.
+        let lingers =
+            live.connection.state() == State::Closed { clean: false } && live.waiting() == 0;
+        let quiet = after(timing.heard.max(timing.closing), LINGER);
+        if lingers && quiet <= now {
             return false;
         }
         if timing.stalled != 0 && after(timing.stalled, config.write_timeout) <= now {
@@ -99,6 +117,9 @@ impl Core {
         }
         if timing.closing != 0 {
             due = due.min(after(timing.closing, config.close_timeout));
+        }
+        if lingers {
+            due = due.min(quiet);
         }
         if timing.stalled != 0 {
             due = due.min(after(timing.stalled, config.write_timeout));
@@ -136,6 +157,9 @@ impl Core {
         true
     }
 }
+
+/// How long a peer may say nothing after our last word and a fault of its own before the transport ends.
+const LINGER: Duration = Duration::from_millis(250);
 
 /// A drain closes sockets over this many ticks.
 const DRAIN_SPREAD: u32 = 8;

@@ -1,7 +1,7 @@
-//! Panics of handlers: caught, counted, told to whoever asked.
+//! Panics of the application: caught, counted, told to whoever asked.
 
 use crate::resource::counters::Counter;
-use crate::service::link::Link;
+use crate::resource::worker::Worker;
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,14 @@ use std::sync::Arc;
 pub struct PanicHook(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl PanicHook {
-    /// See [`Config::on_panic`](crate::service::link::config::Config::on_panic).
+    /// A hook for the configuration of a server. It runs on the thread where the panic was caught.
+    ///
+    /// ```
+    /// use wireline::resource::panic::PanicHook;
+    ///
+    /// let hook = PanicHook::new(|message| eprintln!("a handler panicked: {message}"));
+    /// assert_eq!(format!("{hook:?}"), "PanicHook");
+    /// ```
     pub fn new(hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hook))
     }
@@ -24,16 +31,16 @@ impl fmt::Debug for PanicHook {
     }
 }
 
-impl Link {
+impl Worker {
     /// A handler, or a future that took a connection over, panicked.
     #[cold]
     pub(crate) fn count_panic(&self, payload: Box<dyn Any + Send>) {
-        self.shared.worker.counters.add(Counter::HandlerPanics);
-        if let Some(PanicHook(hook)) = &self.shared.config.on_panic {
+        self.counters.add(Counter::HandlerPanics);
+        if let Some(PanicHook(hook)) = self.on_panic.get() {
             // Neither a hook nor a payload that panics itself may take the connection with it.
             let _ = guarded(|| hook(message(&*payload)));
         }
-        let _ = guarded(|| drop(payload));
+        forget(payload);
     }
 }
 
@@ -44,6 +51,11 @@ impl Link {
 #[inline]
 pub(crate) fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(code))
+}
+
+/// Drops what a panic left, which may panic as well.
+pub(crate) fn forget(payload: Box<dyn Any + Send>) {
+    let _ = guarded(|| drop(payload));
 }
 
 fn message(payload: &(dyn Any + Send)) -> &str {

@@ -1,0 +1,497 @@
+//! What waits to be written, who waits for that, and what becomes of both: over the in-memory transport and on a paused
+//! clock.
+
+#[path = "support/talk.rs"]
+mod talk;
+#[path = "support/ws_peer.rs"]
+mod ws_peer;
+
+use bytes::BytesMut;
+use futures_sink::Sink;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
+use talk::pass;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use wireline::Router;
+use wireline::http1;
+use wireline::resource::counters::Counter;
+use wireline::resource::io::{Io, Transport, memory};
+use wireline::resource::panic::PanicHook;
+use wireline::test::TestClient;
+use wireline::ws::client::Client;
+use wireline::ws::handshake::accept_key;
+use wireline::ws::message::Message;
+use wireline::ws::prepared::Prepared;
+use wireline::ws::route::WebSocketHandler;
+use wireline::ws::socket::config::{Config, Overflow};
+use wireline::ws::socket::{Sent, SocketError, WebSocket, WsSender};
+use ws_peer::{Peer, masked};
+
+/// A server whose only route is this.
+fn serve<Args: 'static>(config: Config, handler: impl WebSocketHandler<Args>) -> TestClient {
+    let routes = Router::new()
+        .websocket_with("/", move |upgrade| upgrade.config(config.clone()), handler)
+        .build()
+        .unwrap();
+    TestClient::new(routes)
+}
+
+/// A handler that hands its sending half out, and receives.
+fn shows(place: &Arc<Mutex<Option<WsSender>>>) -> impl WebSocketHandler<()> + use<> {
+    let place = place.clone();
+    move |mut socket: WebSocket| {
+        *place.lock().unwrap() = Some(socket.sender());
+        async move { while socket.recv().await.is_some() {} }
+    }
+}
+
+fn shown(place: &Arc<Mutex<Option<WsSender>>>) -> WsSender {
+    place.lock().unwrap().take().expect("the handler has run")
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_oldest_keeps_to_the_bound_and_to_the_newest() {
+    let config = Config {
+        queue: 10_000,
+        overflow: Overflow::DropOldest,
+        ..Config::default()
+    };
+    let place = Arc::default();
+    let client = serve(config, shows(&place));
+    let mut peer = Peer::open_narrow(&client, "/", 1024).await;
+    pass(0.5).await;
+    let sender = shown(&place);
+    let mut longest = 0;
+    for number in 0..1000_u16 {
+        let mut payload = vec![0; 1000];
+        payload[..2].copy_from_slice(&number.to_be_bytes());
+        assert_eq!(sender.try_send(payload).unwrap(), Sent::Queued);
+        longest = longest.max(sender.buffered_amount());
+    }
+    assert!(longest <= 10_000, "{longest}");
+    assert!(
+        (985..1000).contains(&sender.dropped()),
+        "{}",
+        sender.dropped()
+    );
+    // What was framed before is no exception, and what is not framed yet stays before it.
+    let news = Prepared::text("news");
+    assert_eq!(sender.try_send_prepared(&news).unwrap(), Sent::Queued);
+    let (mut last, mut found) = (0, 0);
+    loop {
+        let (first, payload) = peer.next().await;
+        if first == 0x81 {
+            assert_eq!(payload, b"news");
+            break;
+        }
+        let number = u16::from_be_bytes([payload[0], payload[1]]);
+        assert!(number >= last, "{number} came behind {last}");
+        (last, found) = (number, found + 1);
+    }
+    assert_eq!(last, 999);
+    assert_eq!(found + sender.dropped(), 1000);
+    assert_eq!(
+        client.count(Counter::WebSocketMessagesDropped),
+        sender.dropped()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_framed_before_obeys_each_policy() {
+    for overflow in [
+        Overflow::Wait,
+        Overflow::DropOldest,
+        Overflow::DropNewest,
+        Overflow::Close,
+    ] {
+        let config = Config {
+            queue: 10_000,
+            overflow,
+            ..Config::default()
+        };
+        let place = Arc::default();
+        let client = serve(config, shows(&place));
+        let _peer = Peer::open_narrow(&client, "/", 1024).await;
+        pass(0.5).await;
+        let sender = shown(&place);
+        let news = Prepared::binary(&[0; 1000]);
+        let sent: Vec<_> = (0..20).map(|_| sender.try_send_prepared(&news)).collect();
+        let queued = |sent: &Result<Sent, _>| matches!(sent, Ok(Sent::Queued));
+        assert!(sent[..8].iter().all(queued), "{overflow:?}");
+        let (_, rest) = sent.split_at(10);
+        match overflow {
+            Overflow::Wait => assert!(
+                rest.iter()
+                    .all(|sent| matches!(sent, Err(SocketError::Full)))
+            ),
+            Overflow::DropOldest => assert!(rest.iter().all(queued)),
+            Overflow::DropNewest => {
+                assert!(rest.iter().all(|sent| matches!(sent, Ok(Sent::Dropped))));
+            }
+            Overflow::Close => {
+                assert!(
+                    rest.iter()
+                        .all(|sent| matches!(sent, Err(SocketError::Closed)))
+                );
+            }
+        }
+        assert!(sender.buffered_amount() <= 11_000, "{overflow:?}");
+    }
+}
+
+/// A waker that counts those of its kind that are left.
+struct Counted(Arc<AtomicUsize>);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn futures_that_are_gone_leave_nothing_behind() {
+    let config = Config {
+        queue: 1000,
+        overflow: Overflow::Wait,
+        ..Config::default()
+    };
+    let place = Arc::default();
+    let client = serve(config, shows(&place));
+    let _peer = Peer::open_narrow(&client, "/", 256).await;
+    pass(0.5).await;
+    let sender = shown(&place);
+    while sender.try_send(vec![0; 500]).is_ok() {}
+    let left = Arc::new(AtomicUsize::new(0));
+    for _ in 0..100 {
+        let waiting: [Pin<Box<dyn Future<Output = ()>>>; 4] = [
+            Box::pin(sender.closed()),
+            Box::pin(sender.draining()),
+            Box::pin(sender.drained()),
+            Box::pin(async { drop(sender.send(vec![0; 500]).await) }),
+        ];
+        for mut future in waiting {
+            left.fetch_add(1, Ordering::SeqCst);
+            let waker = Waker::from(Arc::new(Counted(left.clone())));
+            let cx = &mut Context::from_waker(&waker);
+            assert!(future.as_mut().poll(cx).is_pending());
+            // The same future in another task has one place, not two.
+            assert!(future.as_mut().poll(cx).is_pending());
+        }
+    }
+    assert_eq!(left.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_room_goes_on_before_all_is_written() {
+    let config = Config {
+        queue: 100_000,
+        overflow: Overflow::Wait,
+        ..Config::default()
+    };
+    let place = Arc::default();
+    let client = serve(config, shows(&place));
+    let mut peer = Peer::open_narrow(&client, "/", 1024).await;
+    pass(0.5).await;
+    let sender = shown(&place);
+    while sender.try_send(vec![0; 10_000]).is_ok() {}
+    let waits = sender.clone();
+    let waiting = tokio::spawn(async move { waits.send(vec![1; 20_000]).await });
+    pass(0.1).await;
+    assert!(!waiting.is_finished());
+    for _ in 0..6 {
+        peer.next().await;
+    }
+    pass(0.1).await;
+    assert!(waiting.is_finished());
+    let left = sender.buffered_amount();
+    assert!((30_000..60_000).contains(&left), "{left}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_waits_for_the_message_in_parts_and_for_all_behind_it() {
+    let place = Arc::default();
+    let client = serve(Config::default(), shows(&place));
+    let mut peer = Peer::open(&client, "/").await;
+    pass(0.1).await;
+    let sender = shown(&place);
+    let mut parts = sender.send_parts(true).await.unwrap();
+    parts.send("one ").await.unwrap();
+    assert_eq!(sender.try_send("two").unwrap(), Sent::Queued);
+    sender.close(None).unwrap();
+    assert!(sender.is_closed());
+    sender.closed().await;
+    assert!(matches!(sender.try_send("late"), Err(SocketError::Closed)));
+    assert!(matches!(sender.close(None), Err(SocketError::Closed)));
+    pass(1.0).await;
+    parts.send("message").await.unwrap();
+    parts.finish().await.unwrap();
+    assert_eq!(peer.next().await, (0x01, b"one ".to_vec()));
+    assert_eq!(peer.next().await, (0x00, b"message".to_vec()));
+    assert_eq!(peer.next().await, (0x80, Vec::new()));
+    assert_eq!(peer.next().await, (0x81, b"two".to_vec()));
+    assert_eq!(peer.next().await, (0x88, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_not_wait_for_a_message_in_parts_for_ever() {
+    let place = Arc::default();
+    let client = serve(Config::default(), shows(&place));
+    let mut peer = Peer::open(&client, "/").await;
+    pass(0.1).await;
+    let sender = shown(&place);
+    let mut parts = sender.send_parts(true).await.unwrap();
+    parts.send("one ").await.unwrap();
+    client.drain();
+    pass(9.0).await;
+    assert_eq!(client.connections(), 0);
+    assert!(matches!(parts.send("more").await, Err(SocketError::Closed)));
+    assert_eq!(peer.next().await, (0x01, b"one ".to_vec()));
+    assert_eq!(peer.io.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_tells_what_never_left() {
+    let place = Arc::default();
+    let client = serve(Config::default(), shows(&place));
+    let peer = Peer::open_narrow(&client, "/", 1024).await;
+    pass(0.1).await;
+    let mut sender = shown(&place);
+    assert!(
+        poll_fn(|cx| Pin::new(&mut sender).poll_flush(cx))
+            .await
+            .is_ok()
+    );
+    let flushed = async {
+        for _ in 0..10 {
+            sender.try_send(vec![0; 10_000]).unwrap();
+        }
+        poll_fn(|cx| Pin::new(&mut sender).poll_flush(cx)).await
+    };
+    let leaves = async {
+        pass(1.0).await;
+        drop(peer);
+    };
+    let (flushed, ()) = tokio::join!(flushed, leaves);
+    assert!(matches!(flushed, Err(SocketError::Closed)), "{flushed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_told_at_once() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tells = told.clone();
+    let mut config = http1::driver::config::Config::default();
+    config.on_panic = Some(PanicHook::new(move |message| {
+        tells.lock().unwrap().push(message.to_owned());
+    }));
+    let routes = Router::new()
+        .websocket("/", async |mut socket: WebSocket| {
+            let said = socket.recv().await;
+            assert!(said.is_none(), "something was said");
+        })
+        .build()
+        .unwrap();
+    let client = TestClient::with_config(routes, config);
+    let mut peer = Peer::open(&client, "/").await;
+    peer.say("something").await;
+    assert_eq!(peer.close().await.0, 1011);
+    assert_eq!(*told.lock().unwrap(), ["something was said"]);
+    assert_eq!(client.count(Counter::HandlerPanics), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_panic_the_peer_is_understood_all_the_same() {
+    for first in [
+        masked(0x81, b"small"),
+        masked(0x82, &[b'x'; 5000]),
+        masked(0x89, b"ping"),
+        [masked(0x01, b"in "), masked(0x80, b"parts")].concat(),
+    ] {
+        let client = serve(Config::default(), async |mut socket: WebSocket| {
+            let ended = socket.each(|lent, _| panic!("on purpose: {lent:?}")).await;
+            drop(ended);
+        });
+        let mut peer = Peer::open(&client, "/").await;
+        let (begun, rest) = (masked(0x81, &[b'y'; 100]), 50);
+        let octets = [&first[..], &begun[..rest]].concat();
+        peer.io.write_all(&octets).await.unwrap();
+        loop {
+            let (first, payload) = peer.next().await;
+            if first == 0x88 {
+                assert_eq!(payload[..2], 1011_u16.to_be_bytes());
+                break;
+            }
+            assert_eq!((first, &payload[..]), (0x8a, &b"ping"[..]));
+        }
+        peer.io.write_all(&begun[rest..]).await.unwrap();
+        peer.frame(0x88, &1011_u16.to_be_bytes()).await;
+        assert_eq!(peer.io.read(&mut [0]).await.unwrap(), 0);
+        drop(peer);
+        pass(1.0).await;
+        assert_eq!(client.count(Counter::WebSocketProtocolErrors), 0);
+        assert_eq!(client.count(Counter::WebSocketsClosedClean), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_cannot_write_any_more_still_hears_why() {
+    let (io, mut server) = memory::pair(64 * 1024);
+    let opening = tokio::spawn(async move {
+        let client = Client::new();
+        client
+            .connect_over(Io::Dyn(Box::new(io)), "ws://a/")
+            .await
+            .unwrap()
+    });
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(server.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let key = head
+        .lines()
+        .find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("sec-websocket-key")
+                .then_some(value)
+        })
+        .unwrap();
+    let accept = accept_key(key.as_bytes());
+    server
+        .write_all(
+            format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            )
+            .as_bytes(),
+        )
+        .await
+        .unwrap();
+    let mut socket = opening.await.unwrap();
+    server.write_all(b"\x88\x04\x03\xf1no").await.unwrap();
+    drop(server);
+    // The transport is gone, what came before is not.
+    while socket.try_send(vec![0; 10_000]).is_ok() {
+        pass(0.1).await;
+    }
+    let heard = timeout(Duration::from_secs(1), socket.recv())
+        .await
+        .unwrap();
+    let Some(Ok(Message::Close(Some(close)))) = heard else {
+        panic!("{heard:?}");
+    };
+    assert_eq!((close.code.get(), close.reason.as_str()), (1009, "no"));
+}
+
+/// Takes up to 64 KiB into a buffer of its own, as a transport with records does, and sends them with the flush.
+struct Holds {
+    io: Io,
+    taken: Vec<u8>,
+}
+
+impl Transport for Holds {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_readable(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.taken.len() >= 64 * 1024 {
+            ready!(self.poll_flush(cx))?;
+        }
+        let before = self.taken.len();
+        slices
+            .iter()
+            .for_each(|slice| self.taken.extend_from_slice(slice));
+        Poll::Ready(Ok(self.taken.len() - before))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.taken.is_empty() {
+            let sent = ready!(self.io.poll_writev(cx, &[IoSlice::new(&self.taken)]))?;
+            self.taken.drain(..sent);
+        }
+        self.io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        self.io.poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_transport_holds_back_has_not_left() {
+    let config = Config {
+        ping_interval: Duration::ZERO,
+        ..Config::default()
+    };
+    let place = Arc::default();
+    let client = serve(config, shows(&place));
+    let (io, server) = memory::pair(1024);
+    let holds = Holds {
+        io: Io::Dyn(Box::new(server)),
+        taken: Vec::new(),
+    };
+    drop(client.serve(Io::Dyn(Box::new(holds))));
+    let mut peer = Peer::open_over(io, "/").await;
+    pass(0.1).await;
+    let sender = shown(&place);
+    sender.send(vec![0; 20_000]).await.unwrap();
+    assert!(
+        timeout(Duration::from_secs(5), sender.drained())
+            .await
+            .is_err()
+    );
+    // Whoever reads gets all of it, and then it has left.
+    assert_eq!(peer.next().await.1.len(), 20_000);
+    timeout(Duration::from_secs(1), sender.drained())
+        .await
+        .unwrap();
+    // Whoever does not is gone after the write timeout, pings or not.
+    sender.send(vec![0; 20_000]).await.unwrap();
+    pass(29.0).await;
+    assert_eq!(client.connections(), 1);
+    pass(3.0).await;
+    assert_eq!(client.connections(), 0);
+    assert_eq!(client.count(Counter::WriteTimeouts), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_while_a_receive_waits_in_the_same_turn_leaves() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        let sender = socket.sender();
+        loop {
+            tokio::select! {
+                biased;
+                received = socket.recv() => if received.is_none() { break },
+                () = async {
+                    sender.try_send("and then").unwrap();
+                    std::future::pending().await
+                } => {}
+            }
+        }
+    });
+    let mut peer = Peer::open(&client, "/").await;
+    for _ in 0..5 {
+        let said = timeout(Duration::from_millis(200), peer.text()).await;
+        assert_eq!(said.unwrap(), "and then");
+        pass(0.5).await;
+        peer.say("go on").await;
+    }
+}

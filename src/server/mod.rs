@@ -1,7 +1,7 @@
 //! Listeners, workers, limits and the end of it all.
 //!
 //! ```text
-//!   listeners --accept--> permit (or 503) --> door (TLS?) --> http1::driver::Connection, a task
+//!   listeners --accept--> permit (or 503) --> door (PROXY? TLS?) --> http1::driver::Connection, a task
 //!   workers: N threads, each with its own current-thread runtime and SO_REUSEPORT socket
 //!        or: the caller's runtime, with one accept task for each listener
 //!   stop: readiness off -> accept no more -> every response says `close` -> deadline -> force
@@ -17,6 +17,7 @@ mod in_flight;
 mod no_signal;
 mod pace;
 mod permit;
+mod proxied;
 mod redirect;
 mod run;
 #[cfg(feature = "signal")]
@@ -32,6 +33,7 @@ use self::signal as signals;
 
 pub use self::bind::{Bind, Bound, IntoBind};
 pub use self::handle::{Handle, Metrics};
+pub use self::proxied::ProxyProtocol;
 pub use self::run::{Running, Server, StartError};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsAcceptor, TlsConfig, TlsError};

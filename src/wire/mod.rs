@@ -1,16 +1,20 @@
 //! What every HTTP version shares on the wire: the grammar of RFC 9110, strict numbers, and the flat
-//! table of field lines that [`Headers`](crate::service::headers::Headers) is made of.
+//! table of field lines that [`Headers`](crate::service::headers::Headers) is made of. What proxies say of
+//! their clients is here, too: the fields `Forwarded` and `X-Forwarded-For`, and the PROXY protocol.
 //!
 //! Nothing here reads a socket, a clock or another folder. Whatever these functions accept may be
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
 
 mod block;
 pub mod fields;
+pub mod forwarded;
 pub mod grammar;
+pub mod ip;
 pub mod number;
 #[cfg_attr(
     not(feature = "app"),
     allow(dead_code, reason = "only `App` makes them")
 )]
 pub(crate) mod paved;
+pub mod proxy;
 pub mod target;

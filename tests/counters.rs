@@ -225,8 +225,12 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 
 /// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
-/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, `tests/deadlines/age.rs`, and for TLS `tests/tls.rs`.
-const ELSEWHERE: [Counter; 17] = [
+/// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, `tests/deadlines/age.rs`, for TLS `tests/tls.rs`, and
+/// for proxies `tests/proxy.rs`.
+const ELSEWHERE: [Counter; 20] = [
+    Counter::RefusedProxySource,
+    Counter::RefusedProxyHeader,
+    Counter::ProxyHeaderTimeouts,
     Counter::ConnectionsRefused,
     Counter::AcceptErrors,
     Counter::AcceptsPaused,

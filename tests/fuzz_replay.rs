@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 8] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
     ("differential", invariants::differential),
     ("response", invariants::response),
     ("router", invariants::router),
+    ("proxy_header", invariants::proxy_header),
+    ("forwarded", invariants::forwarded),
 ];
 
 #[test]

@@ -71,6 +71,9 @@ mod documents {
     #[doc = include_str!("../docs/limits.md")]
     mod limits {}
 
+    #[doc = include_str!("../docs/proxies.md")]
+    mod proxies {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     mod tls {}

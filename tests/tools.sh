@@ -33,6 +33,7 @@ declare -A packages=(
     [curl]=curl
     [wrk]=wrk
     [nginx]=nginx-light
+    [haproxy]=haproxy
     [node]=nodejs
     [python3]=python3
     [valgrind]=valgrind

@@ -24,7 +24,7 @@ pub enum Bind {
     /// The listeners that the process inherited, as systemd hands them over (`LISTEN_FDS`).
     Inherited,
     /// One of these where every connection comes from a proxy and says who its client is.
-    Proxied(Box<Bind>, ProxyProtocol),
+    Proxied(Box<Self>, ProxyProtocol),
     /// A text that names no place; starting the server tells.
     Invalid(String),
 }

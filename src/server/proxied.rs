@@ -110,7 +110,7 @@ impl Proxied {
             carried: Some((io, permit)),
             decoder: ProxyDecoder::new(self.protocol.max_header),
             octets: BytesMut::new(),
-            link: Link { shared, slot },
+            place: Place { shared, slot },
             proxied: self,
         });
     }
@@ -129,17 +129,17 @@ struct Waiting {
     decoder: ProxyDecoder,
     /// The header, as far as it has come.
     octets: BytesMut,
-    link: Link,
+    place: Place,
     proxied: Arc<Proxied>,
 }
 
 /// The place in the sweep, while the connection has no other.
-struct Link {
+struct Place {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
 }
 
-impl Drop for Link {
+impl Drop for Place {
     fn drop(&mut self) {
         self.shared.worker.unregister(&self.slot);
     }
@@ -150,7 +150,7 @@ impl Future for Waiting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        me.link.slot.set_waker(cx.waker());
+        me.place.slot.set_waker(cx.waker());
         if me.is_over() {
             return Poll::Ready(());
         }
@@ -169,7 +169,7 @@ impl Future for Waiting {
             let read = me.poll_read(cx);
             if read.is_pending() {
                 let held = me.octets.capacity();
-                me.link.shared.worker.charge(&me.link.slot, held);
+                me.place.shared.worker.charge(&me.place.slot, held);
             }
             match ready!(read) {
                 Ok(1..) => {}
@@ -207,7 +207,7 @@ impl Waiting {
             return;
         };
         let info = match header {
-            ProxyHeader::Own => self.link.slot.info(),
+            ProxyHeader::Own => self.place.slot.info(),
             ProxyHeader::Inet {
                 source,
                 destination,
@@ -220,7 +220,7 @@ impl Waiting {
                 local: PeerAddr::Unix,
             },
         };
-        let (shared, then) = (&self.link.shared, &self.proxied.then);
+        let (shared, then) = (&self.place.shared, &self.proxied.then);
         match permit.of(info.peer) {
             // Registers it anew, before its place here is free: a drain sees it all the time.
             Some(permit) => then.serve(io, info, shared, permit),
@@ -235,7 +235,7 @@ impl Waiting {
 
     /// Whether the end has come, by force or because of the deadline.
     fn is_over(&self) -> bool {
-        let (worker, slot) = (&self.link.shared.worker, &self.link.slot);
+        let (worker, slot) = (&self.place.shared.worker, &self.place.slot);
         match worker.phase() {
             Phase::Forced => {
                 self.count(Counter::DrainForced);
@@ -258,7 +258,7 @@ impl Waiting {
     }
 
     fn count(&self, counter: Counter) {
-        self.link.shared.worker.counters.add(counter);
+        self.place.shared.worker.counters.add(counter);
     }
 }
 

@@ -79,10 +79,10 @@ pub fn members(line: &[u8]) -> impl Iterator<Item = Option<Node<'_>>> {
 
 /// The parts between commas, trimmed and without empty ones (RFC 9110 §5.6.1.2), the last one first. `comma` finds the last
 /// comma, or says that there is no telling.
-fn from_the_right<'a>(
-    line: &'a [u8],
+fn from_the_right(
+    line: &[u8],
     comma: impl Fn(&[u8]) -> Option<Option<usize>>,
-) -> impl Iterator<Item = Option<&'a [u8]>> {
+) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         loop {

@@ -24,13 +24,14 @@ GROUPS = {
     "h11": "h11_checks",
     "node": "node_checks",
     "redbot": "redbot_checks",
+    "proxies": "proxy_checks",
     "differential": "differential.checks",
 }
 
 # Seconds for everything after the build. A machine with nothing else to do needs a third of it.
 TIME_LIMIT = 115
 
-PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "redbot")
+PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "haproxy", "redbot")
 
 
 def main() -> int:

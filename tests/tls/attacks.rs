@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use wireline::Server;
 use wireline::resource::counters::Counter;
 use wireline::server::TlsConfig;
@@ -104,6 +104,35 @@ async fn stalled_handshakes_make_way() {
     drop(attackers);
     until("all have gone", || metrics.connections() == 0).await;
     assert_eq!(metrics.buffered(), 0);
+}
+
+/// TL-1, TL-5: who fills the line has only filled his own: another client's turn comes after one of his.
+#[tokio::test]
+async fn a_line_of_one_client_keeps_no_other_waiting() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(2));
+    let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
+    let mut attackers = Vec::new();
+    for _ in 0..60 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+        let mut attacker = socket.connect(addr).await.unwrap();
+        attacker.write_all(&hello).await.unwrap();
+        attackers.push(attacker);
+    }
+    until("all but two wait", || {
+        metrics.get(Counter::TlsHandshakesPaused) == 58
+    })
+    .await;
+    // In one line it would be the last of sixty, who get a place two at a time and keep it for a second.
+    let config = any_client(&authority);
+    let begun = tokio::time::Instant::now();
+    get(addr, "localhost", &config, "/hello").await.unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// TL-2: a ClientHello in octets, and in records of one octet each (RUSTSEC-2024-0399).

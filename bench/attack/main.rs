@@ -22,6 +22,7 @@ mod target;
 mod transcript;
 
 use crate::outcome::{Outcome, Report};
+use crate::pki::Failure;
 use crate::probe::Probe;
 use crate::target::{Options, Target};
 use clap::Parser;
@@ -206,7 +207,7 @@ fn main() -> ExitCode {
                 println!("{}", report.line());
                 all_held &= report.holds();
             }
-            Err(error) => return failed(&error),
+            Err(error) => return failed(&*error),
         }
     }
     if all_held {
@@ -222,7 +223,7 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 }
 
 /// A server, a baseline, the attack with the probe beside it, and whether the server is itself again.
-async fn run(attack: &Attack, args: &Args) -> Result<Report, Box<dyn std::error::Error>> {
+async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
     let mut options = Options {
         server: args.server.clone(),
         ..Options::default()

@@ -312,7 +312,7 @@ async fn a_truncated_tunnel_is_an_error() {
     }
 }
 
-/// TL-8: a chain of a hundred certificates is looked at within bounds.
+/// TL-8: a chain of a hundred certificates is not looked at.
 #[tokio::test]
 async fn a_client_certificate_chain_without_end_is_refused() {
     use rustls::pki_types::pem::PemObject;
@@ -458,4 +458,41 @@ async fn records_of_nobody_end_the_connection() {
     drop(changing);
     until("all have gone", || metrics.connections() == 0).await;
     assert_eq!(metrics.get(Counter::HandlerPanics), 0);
+}
+
+/// TL-8: a chain as long as it may be is taken, and one certificate more is not looked at.
+#[tokio::test]
+async fn a_client_certificate_chain_has_a_longest() {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let authority = Authority::new();
+    let pair = authority.sign("client.example");
+    let tls = authority
+        .tls("localhost")
+        .client_ca_bytes(authority.pem(), true)
+        .unwrap();
+    let (server, addr) = serve(tls);
+    let issuer = |number: usize| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = format!("beside {number}");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let made = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        made.der().clone()
+    };
+    for (beside, is_taken) in [(0, true), (8, true), (9, false)] {
+        let own = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+        let mut chain = vec![own];
+        chain.extend((0..beside).map(issuer));
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+        let mut config = client(&authority, rustls::ALL_VERSIONS, None);
+        let shown = rustls::sign::CertifiedKey::new(chain, key);
+        config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
+        let answer = get(addr, "localhost", &Arc::new(config), "/hello").await;
+        assert_eq!(answer.is_ok(), is_taken, "{beside}: {answer:?}");
+    }
+    let metrics = server.handle().metrics();
+    until("a failure", || metrics.get(Counter::TlsFailures) == 1).await;
 }

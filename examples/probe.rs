@@ -2,8 +2,11 @@
 //!
 //! `cargo run --release --example probe -- 127.0.0.1:8080`
 //!
+//! A second place is for proxies on this machine that speak the PROXY protocol; with it those on this machine are
+//! trusted, too, in what they say with `X-Forwarded-For`.
+//!
 //! GET or HEAD of any path gives `OK`; `GET /echo` the request's field lines; POST the body back; OPTIONS
-//! 200; any other method 405. `/s204`, `/s304`, `/stream` (a body of unknown length) and `/cookie` (each
+//! 200; any other method 405. `/client` tells who the client is; `/s204`, `/s304`, `/stream` (a body of unknown length) and `/cookie` (each
 //! cookie as `name=value`) answer GET.
 //!
 //! A WebSocket opens at any path, with permessage-deflate and the subprotocol `echo` when they are offered,
@@ -14,7 +17,7 @@
 //! TLS and HTTP/2 are not spoken yet.
 
 use std::process::ExitCode;
-use wireline::server::Server;
+use wireline::server::{IntoBind, ProxyProtocol, Server};
 use wireline::service::body::Body;
 use wireline::service::handler::{FromRequestParts, service_fn};
 use wireline::service::request::Request;
@@ -28,16 +31,35 @@ use wireline::ws::message::Message;
 use wireline::ws::route::WebSocketUpgrade;
 use wireline::ws::socket::WebSocket;
 use wireline::ws::socket::config::Config;
+use wireline::service::trusted::{InvalidNetwork, TrustedProxies};
 
 use http::{Method, StatusCode};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [addr] = arguments.as_slice() else {
-        eprintln!("usage: probe HOST:PORT");
-        return ExitCode::from(2);
-    };
-    let server = Server::new(service_fn(probe)).bind(addr.as_str());
+    let places: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match places[..] {
+        [place] => run(Server::new(service_fn(probe)).bind(place)),
+        [place, proxied] => match behind_proxies(place, proxied) {
+            Ok(server) => run(server),
+            Err(error) => failed(&error),
+        },
+        _ => {
+            eprintln!("usage: probe HOST:PORT [HOST:PORT]");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn behind_proxies(place: &str, proxied: &str) -> Result<Server, InvalidNetwork> {
+    let here = ["127.0.0.1", "::1"];
+    Ok(Server::new(service_fn(probe))
+        .bind(place)
+        .bind(proxied.behind_proxy(ProxyProtocol::from_sources(here)?))
+        .trusted_proxies(TrustedProxies::new(here)?))
+}
+
+fn run(server: Server) -> ExitCode {
     let run = server.run_with(|handle| {
         for bound in handle.bound() {
             println!(
@@ -48,11 +70,13 @@ fn main() -> ExitCode {
     });
     match run {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("probe: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("probe: {error}");
+    ExitCode::from(2)
 }
 
 async fn probe(mut request: Request) -> Response {
@@ -61,6 +85,10 @@ async fn probe(mut request: Request) -> Response {
     }
     match (request.method().clone(), request.path()) {
         (Method::GET, "/echo") => Response::text(fields(&request)),
+        (Method::GET, "/client") => {
+            let client = request.client();
+            Response::text(format!("{client} {}", client.scheme()))
+        }
         (Method::GET, "/s204") => Response::empty(),
         (Method::GET, "/s304") => Response::ok().with_status(StatusCode::NOT_MODIFIED),
         (Method::GET, "/stream") => stream(),

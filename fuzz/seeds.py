@@ -118,6 +118,21 @@ CODECS = [
     b"\0\x7e" + b"a" * 126 + b"\1\x7d" + b"b" * 125,
 ]
 
+FORWARDED = [
+    "192.0.2.1",
+    "203.0.113.9, 192.0.2.1:8080, [2001:db8::1]:80",
+    "2001:db8::1, ::ffff:192.0.2.1, unknown, _hidden",
+    'for=192.0.2.43, for="[2001:db8::17]:4711";proto=https;by=203.0.113.43',
+    'For="_gazonk"; Host="a.example:8443"',
+    'for="evil, for=192.0.2.1',
+    'for=1.1.1.1;x="\\", for="192.0.2.1"',
+    'ext="a,b;c\\",\\\\";for=192.0.2.1',
+    "for=unknown, for=_a, for=, proto=http",
+    " , ,192.0.2.1:_p ,\t01.2.3.4, 1.2.3.4:65536",
+    'for="[::1]:80";for=192.0.2.1',
+    "[::1, ::1], [::1]80, fe80::1%eth0",
+]
+
 BEFORE = [b"\0", b"\1\5plain", b"\1\4html"]
 
 
@@ -134,6 +149,9 @@ def main():
     write("differential", {name: octets for name, octets in conversations.items() if name in heads})
     write("splits", {name: bytes([place % 2, 3, 1 + place % 5, 7, 40]) + conversations[name] for place, name in enumerate(conversations)})
     write("chunked", {name: bytes([place % 2, 2, 3, 11]) + bodies[name] for place, name in enumerate(bodies)})
+    headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
+    write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
+    write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

@@ -83,6 +83,8 @@ mod documents {
 
     #[doc = include_str!("../docs/http2.md")]
     mod http2 {}
+    #[doc = include_str!("../docs/proxies.md")]
+    mod proxies {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

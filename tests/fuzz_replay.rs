@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 13] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -24,6 +24,8 @@ const TARGETS: [Target; 11] = [
     ("ws_deflate", invariants::ws_deflate),
     ("ws_handshake", invariants::ws_handshake),
     ("ws_codec", invariants::ws_codec),
+    ("proxy_header", invariants::proxy_header),
+    ("forwarded", invariants::forwarded),
 ];
 
 #[test]

@@ -11,5 +11,7 @@ mod configuration;
 mod listeners;
 #[path = "tls/negotiation.rs"]
 mod negotiation;
+#[path = "tls/proxied.rs"]
+mod proxied;
 #[path = "tls/reload.rs"]
 mod reload;

@@ -38,6 +38,7 @@ declare -A packages=(
     [curl]=curl
     [wrk]=wrk
     [nginx]=nginx-light
+    [haproxy]=haproxy
     [node]=nodejs
     [npm]=npm
     [chromium]=chromium

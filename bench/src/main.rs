@@ -47,6 +47,12 @@ struct Args {
     /// Its private key, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Refuses clients without a certificate of an authority in this PEM file.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+    /// The most handshakes at the same time [default: as many as connections]
+    #[arg(long, value_name = "N")]
+    max_handshakes: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -69,8 +75,11 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let server = match (&args.tls_cert, &args.tls_key) {
         // Raised, too: load tests open all their connections at once.
         (Some(certificate), Some(key)) => {
-            let tls =
-                TlsConfig::from_pem(certificate, key)?.with_max_handshakes(args.max_connections);
+            let handshakes = args.max_handshakes.unwrap_or(args.max_connections);
+            let mut tls = TlsConfig::from_pem(certificate, key)?.with_max_handshakes(handshakes);
+            if let Some(authorities) = &args.tls_client_ca {
+                tls = tls.client_ca(authorities)?;
+            }
             server.bind_tls(args.addr.as_str(), tls)
         }
         _ => server.bind(args.addr.as_str()),

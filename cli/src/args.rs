@@ -4,12 +4,13 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use wireline::service::trusted::Networks;
 use wireline::wire::number;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Invocation {
-    Serve(Options),
+    Serve(Box<Options>),
     /// Help or the version.
     Print(String),
 }
@@ -60,6 +61,15 @@ pub(crate) struct Options {
     /// Speak HTTP/2 without TLS, too, with clients that begin with it (prior knowledge).
     #[arg(long)]
     pub(crate) h2c: bool,
+    /// Every connection comes from a proxy at this network and begins with a header of the PROXY protocol; several times for several.
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    pub(crate) proxy_protocol: Vec<String>,
+    /// Take the word of proxies at this network on who their clients are; several times for several.
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    pub(crate) trusted_proxy: Vec<String>,
+    /// Where those proxies say it.
+    #[arg(long, value_name = "FIELD", default_value = "x-forwarded-for", value_parser = ["x-forwarded-for", "forwarded"])]
+    pub(crate) trusted_field: String,
     /// Listen here in plain HTTP, too, and send everybody to https at the port of the first --addr.
     #[arg(long, value_name = "HOST:PORT", value_parser = place)]
     pub(crate) redirect_http: Option<String>,
@@ -77,7 +87,7 @@ pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
                 command: None,
                 options,
             },
-        ) => Ok(Invocation::Serve(options)),
+        ) => Ok(Invocation::Serve(Box::new(options))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Invocation::Print(error.to_string()))
@@ -120,6 +130,13 @@ fn place(text: &str) -> Result<String, String> {
     match number::decimal(port.as_bytes()) {
         Some(0..=65_535) => Ok(text.to_owned()),
         _ => Err(format!("`{port}` is no port (0 to 65535)")),
+    }
+}
+
+fn network(text: &str) -> Result<String, String> {
+    match Networks::read([text]) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -192,6 +209,9 @@ mod tests {
                 &["--tls-self-signed", "--tls-cert", "c", "--tls-key", "k"],
                 "--tls-self-signed",
             ),
+            (&["--proxy-protocol", "10.0.0.0/33"], "10.0.0.0/33"),
+            (&["--trusted-proxy", "localhost"], "localhost"),
+            (&["--trusted-field", "via"], "via"),
             (&["serve", "extra"], "extra"),
         ] {
             let line = refused(args);

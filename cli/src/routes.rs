@@ -6,6 +6,7 @@ use http::header::{
 use std::sync::{Arc, OnceLock};
 use wireline::router::{BuildError, Routes};
 use wireline::server::Handle;
+use wireline::service::client_addr::ClientAddr;
 use wireline::{Body, Response, Result, Router};
 
 /// The routes. `running` is set once the server runs.
@@ -17,12 +18,18 @@ pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError
         .get("/", move || std::future::ready(welcome(&page)))
         .get("/health", async || Response::ok())
         .get("/ready", move || std::future::ready(ready(&running)))
+        .get("/client", client)
         .get("/favicon.ico", async || {
             Response::empty().with_header(CACHE_CONTROL, "max-age=86400")
         })
         .post("/echo", echo)
         .merge(upload)
         .build()
+}
+
+/// Who the client is, as far as the server knows: address and scheme.
+async fn client(client: ClientAddr) -> Response {
+    Response::text(format!("{client} {}\n", client.scheme())).with_header(CACHE_CONTROL, "no-store")
 }
 
 fn welcome(page: &Arc<str>) -> Response {

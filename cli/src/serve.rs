@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Once, OnceLock};
 use wireline::Server;
 use wireline::resource::counters::Counter;
+use wireline::server::{Bind, IntoBind, ProxyProtocol};
+use wireline::service::trusted::{ForwardedField, TrustedProxies};
 
 /// Serves until a signal ends it; an error is one line.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
@@ -15,13 +17,23 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut server = Server::new(routes).max_connections(options.max_connections);
     let tls = tls::config(options).map_err(|error| error.to_string())?;
     for place in &options.addr {
+        let place = marked(place, options)?;
         server = match &tls {
-            Some(tls) => server.bind_tls(place.as_str(), tls.clone()),
-            None => server.bind(place.as_str()),
+            Some(tls) => server.bind_tls(place, tls.clone()),
+            None => server.bind(place),
         };
     }
     if let Some(place) = &options.redirect_http {
-        server = server.redirect_to_https(place.as_str(), tls::redirect_port(options)?);
+        server = server.redirect_to_https(marked(place, options)?, tls::redirect_port(options)?);
+    }
+    if !options.trusted_proxy.is_empty() {
+        let field = match options.trusted_field.as_str() {
+            "forwarded" => ForwardedField::Forwarded,
+            _ => ForwardedField::XForwardedFor,
+        };
+        let proxies =
+            TrustedProxies::new(&options.trusted_proxy).map_err(|error| error.to_string())?;
+        server = server.trusted_proxies(proxies.field(field));
     }
     if let Some(count) = options.max_connections_per_address {
         server = server.max_connections_per_address(count);
@@ -63,6 +75,16 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         cut => format!("wireline has stopped; {cut} connections were cut off"),
     });
     Ok(())
+}
+
+/// The place, behind proxies where that was asked for.
+fn marked(place: &str, options: &Options) -> Result<Bind, String> {
+    if options.proxy_protocol.is_empty() {
+        return Ok(place.into_bind());
+    }
+    let proxy =
+        ProxyProtocol::from_sources(&options.proxy_protocol).map_err(|error| error.to_string())?;
+    Ok(place.behind_proxy(proxy))
 }
 
 /// A line on stdout. Nobody reading it is no reason to fail.

@@ -535,6 +535,42 @@ fn plain_http_is_redirected_where_that_is_asked_for() {
 }
 
 #[test]
+fn proxies_say_who_their_clients_are() {
+    let server = Server::start(&["--addr", "127.0.0.1:0", "--proxy-protocol", "127.0.0.0/8"]);
+    let mut stream = server.connect();
+    let request = "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET /client HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    assert_eq!(Answer::read(&mut stream).content, b"192.0.2.1 http\n");
+    server.stop();
+
+    for (field, line) in [
+        (
+            "x-forwarded-for",
+            "X-Forwarded-For: 203.0.113.9, 192.0.2.1\r\nX-Forwarded-Proto: https",
+        ),
+        (
+            "forwarded",
+            "Forwarded: for=203.0.113.9, for=192.0.2.1;proto=https",
+        ),
+    ] {
+        let trusted = ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "::1"];
+        let args = [
+            &["--addr", "127.0.0.1:0", "--trusted-field", field],
+            &trusted[..],
+        ]
+        .concat();
+        let server = Server::start(&args);
+        let answer = server.ask(&format!("GET /client HTTP/1.1\r\n{line}"), b"");
+        assert_eq!(answer.content, b"192.0.2.1 https\n");
+        server.stop();
+    }
+    let server = Server::start(&["--addr", "127.0.0.1:0"]);
+    let answer = server.ask("GET /client HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1", b"");
+    assert_eq!(answer.content, b"127.0.0.1 http\n");
+    server.stop();
+}
+
+#[test]
 fn certificates_that_cannot_be_used_are_one_line_and_code_2() {
     assert_refused(
         &["--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key"],

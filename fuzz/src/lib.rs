@@ -10,7 +10,9 @@ mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
 mod differential;
+mod forwarded;
 mod input;
+mod proxy_header;
 mod reference;
 mod request_head;
 mod response;
@@ -26,6 +28,8 @@ mod ws_talk;
 
 pub use chunked::chunked;
 pub use differential::differential;
+pub use forwarded::forwarded;
+pub use proxy_header::proxy_header;
 pub use request_head::request_head;
 pub use response::response;
 pub use router::router;

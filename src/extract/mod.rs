@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Request ── Parts ── FromRequestParts ──> Path Query State Extension Headers ConnInfo Method Uri
-//!      │                                     Version MatchedPath RawQuery
+//!      │                                     Version MatchedPath RawQuery ClientAddr
 //!      └────── Body ──── FromRequest ──────> Json Bytes String Body, or the whole Request
 //! ```
 //!
@@ -53,6 +53,7 @@
 
 mod body;
 mod bytes;
+mod client_addr;
 mod conn_info;
 mod extension;
 mod headers;

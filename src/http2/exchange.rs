@@ -336,6 +336,7 @@ impl Exchange {
             return State::Done;
         };
         turn.count(Counter::Upgrades);
+        turn.link.tell_panics();
         let worker = &turn.link.shared.worker;
         let slot = worker.register(turn.link.slot.info());
         if let Some(tls) = turn.link.slot.tls() {

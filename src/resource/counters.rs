@@ -39,6 +39,12 @@ counters! {
     ConnectionsRetired = "connections_retired",
     /// Accept calls that failed (out of descriptors, for one).
     AcceptErrors = "accept_errors",
+    /// Connections closed because who made them may not speak the PROXY protocol, at a listener that wants it.
+    RefusedProxySource = "refused_proxy_source",
+    /// Connections closed because they did not begin with a header of the PROXY protocol that is to be taken.
+    RefusedProxyHeader = "refused_proxy_header",
+    /// Connections closed because their header of the PROXY protocol did not come in time.
+    ProxyHeaderTimeouts = "proxy_header_timeouts",
     /// TLS handshakes that were completed.
     TlsHandshakes = "tls_handshakes",
     /// Those of them that resumed a session.

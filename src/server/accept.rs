@@ -1,7 +1,7 @@
 //! From a listener to connections.
 
 use crate::resource::addr::{ConnInfo, PeerAddr};
-use crate::resource::counters::Counter;
+use crate::resource::counters::{Counter, Counters};
 use crate::resource::io::Io;
 use crate::server::bind::Listener;
 use crate::server::config::Full;
@@ -162,9 +162,18 @@ async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc
 
 /// Serves a connection that has a place, and whose address has not had too many.
 fn admit(io: Io, info: ConnInfo, permit: Option<Permit>, sink: &mut impl Sink, is_exhausted: bool) {
-    match permit.and_then(|permit| permit.of(info.peer)) {
+    let permit = match permit {
+        Some(permit) if sink.door().knows_the_client() => permit.of(info.peer),
+        permit => permit,
+    };
+    match permit {
         Some(permit) => sink.serve(io, info, permit),
-        None => refuse(io, sink, is_exhausted),
+        None => refuse(
+            io,
+            refusal(sink.door(), sink.shared()),
+            &sink.shared().worker.counters,
+            is_exhausted,
+        ),
     }
 }
 
@@ -197,7 +206,7 @@ async fn refuse_waiting(
         };
         let counters = &sink.shared().worker.counters;
         counters.add(Counter::ConnectionsRefused);
-        refuse_at_once(&io, &refusal(sink));
+        refuse_at_once(&io, &refusal(sink.door(), sink.shared()));
         drop(io);
         spare = Spare::take();
     }
@@ -206,10 +215,8 @@ async fn refuse_waiting(
 
 /// Tells a client that there is no room, and gives it a short time in which to read that, unless
 /// descriptors are too scarce for it.
-fn refuse(io: Io, sink: &impl Sink, is_exhausted: bool) {
-    let counters = &sink.shared().worker.counters;
+pub(super) fn refuse(io: Io, answer: Vec<u8>, counters: &Counters, is_exhausted: bool) {
     counters.add(Counter::ConnectionsRefused);
-    let answer = refusal(sink);
     if !is_exhausted && let Some(lingering) = Lingering::take() {
         let said = say_no(io, answer, lingering);
         tokio::spawn(tokio::time::timeout(REFUSED_LINGER, said));
@@ -235,10 +242,10 @@ fn refuse_at_once(io: &Io, answer: &[u8]) {
 }
 
 /// What a connection that cannot be served is told: before a handshake that is not much.
-fn refusal(sink: &impl Sink) -> Vec<u8> {
-    match sink.door().secure() {
+pub(super) fn refusal(door: &Door, shared: &Shared) -> Vec<u8> {
+    match door.secure() {
         Some(secure) => secure.refusal().to_vec(),
-        None => unavailable(&sink.shared().config.server),
+        None => unavailable(&shared.config.server),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a server listens.
 
+use crate::server::proxied::ProxyProtocol;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
@@ -22,6 +23,8 @@ pub enum Bind {
     UnixListener(std::os::unix::net::UnixListener),
     /// The listeners that the process inherited, as systemd hands them over (`LISTEN_FDS`).
     Inherited,
+    /// One of these where every connection comes from a proxy and says who its client is.
+    Proxied(Box<Self>, ProxyProtocol),
     /// A text that names no place; starting the server tells.
     Invalid(String),
 }
@@ -32,6 +35,24 @@ pub enum Bind {
 pub trait IntoBind {
     /// The place.
     fn into_bind(self) -> Bind;
+
+    /// The same place, where every connection comes from a proxy and begins with a header of the PROXY protocol.
+    ///
+    /// ```
+    /// use wireline::server::{IntoBind, ProxyProtocol};
+    /// # use wireline::{Router, Server};
+    ///
+    /// let place = ":8000".behind_proxy(ProxyProtocol::from_sources(["10.0.0.0/8"])?);
+    /// let server = Server::new(Router::new().build().unwrap()).bind(place);
+    /// # drop(server);
+    /// # Ok::<(), wireline::service::trusted::InvalidNetwork>(())
+    /// ```
+    fn behind_proxy(self, proxy: ProxyProtocol) -> Bind
+    where
+        Self: Sized,
+    {
+        Bind::Proxied(Box::new(self.into_bind()), proxy)
+    }
 }
 
 impl IntoBind for Bind {
@@ -135,7 +156,18 @@ impl fmt::Display for Bound {
 impl Bind {
     /// Opens the listeners of this place; several only when they are inherited.
     pub(super) fn open(self, backlog: u32, reuse_port: bool) -> io::Result<Vec<Listener>> {
-        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        self.open_with(i32::try_from(backlog).unwrap_or(i32::MAX), reuse_port)
+    }
+
+    /// The protocol that proxies speak there before anything else, if they do.
+    pub(super) fn proxy(&self) -> Option<&ProxyProtocol> {
+        match self {
+            Self::Proxied(_, proxy) => Some(proxy),
+            _ => None,
+        }
+    }
+
+    fn open_with(self, backlog: i32, reuse_port: bool) -> io::Result<Vec<Listener>> {
         match self {
             Self::Tcp(addrs) => {
                 let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address");
@@ -163,6 +195,7 @@ impl Bind {
                 Ok(vec![Listener::Unix(listener, None)])
             }
             Self::Inherited => inherited(),
+            Self::Proxied(place, _) => place.open_with(backlog, reuse_port),
             Self::Invalid(text) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(

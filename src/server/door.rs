@@ -1,4 +1,5 @@
-//! What stands between a listener and HTTP: nothing, a TLS handshake, or another service than the server's.
+//! What stands between a listener and HTTP: nothing, a TLS handshake, another service than the server's, and before any of
+//! these a proxy that says who its client is.
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counters;
@@ -6,6 +7,7 @@ use crate::resource::io::Io;
 use crate::server::bind::Bound;
 use crate::server::http2;
 use crate::server::permit::Permit;
+use crate::server::proxied::Proxied;
 use crate::service::handler::Service;
 use crate::service::link::Shared;
 use std::fmt;
@@ -22,6 +24,8 @@ pub(super) enum Door {
     Secure(Arc<dyn Secure>),
     /// HTTP from the first octet on, answered by this service.
     Aside(Arc<dyn Service>),
+    /// A header of the PROXY protocol comes first, and then another of these.
+    Proxied(Arc<Proxied>),
 }
 
 /// A handshake that comes before HTTP, and what it needs.
@@ -57,13 +61,14 @@ impl Door {
                 };
                 http2::serve_plain(io, info, Arc::new(shared), permit);
             }
+            Self::Proxied(proxied) => proxied.clone().serve(io, info, shared.clone(), permit),
         }
     }
 
     /// What is known of the place where it stands.
     pub(super) fn bound(&self, bound: Bound) -> Bound {
-        match (self, bound) {
-            (Self::Secure(_), Bound::Tcp(addr)) => Bound::Tls(addr),
+        match (self.secure(), bound) {
+            (Some(_), Bound::Tcp(addr)) => Bound::Tls(addr),
             (_, bound) => bound,
         }
     }
@@ -71,8 +76,14 @@ impl Door {
     pub(super) fn secure(&self) -> Option<&Arc<dyn Secure>> {
         match self {
             Self::Secure(secure) => Some(secure),
+            Self::Proxied(proxied) => proxied.then.secure(),
             _ => None,
         }
+    }
+
+    /// Whether the peer of a connection is its client, so that it is counted for its address at once.
+    pub(super) fn knows_the_client(&self) -> bool {
+        !matches!(self, Self::Proxied(_))
     }
 }
 
@@ -88,6 +99,7 @@ impl fmt::Debug for Door {
             Self::Plain => f.write_str("Plain"),
             Self::Secure(secure) => secure.fmt(f),
             Self::Aside(_) => f.write_str("Aside"),
+            Self::Proxied(proxied) => proxied.fmt(f),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Listeners, workers, limits and the end of it all.
 //!
 //! ```text
-//!   listeners --accept--> permit (or 503) --> door (TLS? which HTTP?) --> http1 or http2 Connection, a task
+//!   listeners --accept--> permit (or 503) --> door (PROXY? TLS? which HTTP?) --> http1 or http2 Connection, a task
 //!   workers: N threads, each with its own current-thread runtime and SO_REUSEPORT socket
 //!        or: the caller's runtime, with one accept task for each listener
 //!   stop: readiness off -> accept no more -> every response says `close` -> deadline -> force
@@ -23,6 +23,7 @@ mod no_http2;
 mod no_signal;
 mod pace;
 mod permit;
+mod proxied;
 mod redirect;
 mod run;
 #[cfg_attr(
@@ -48,6 +49,7 @@ use self::signal as signals;
 
 pub use self::bind::{Bind, Bound, IntoBind};
 pub use self::handle::{Handle, Metrics};
+pub use self::proxied::ProxyProtocol;
 pub use self::run::{Running, Server, StartError};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsAcceptor, TlsConfig, TlsError};

@@ -143,13 +143,17 @@ impl Address {
         if ip.is_loopback() {
             return None;
         }
-        let bits = match ip {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            IpAddr::V6(ip) => ip.segments()[..4]
-                .iter()
-                .fold(0, |bits, segment| bits << 16 | u64::from(*segment)),
-        };
-        NonZeroU64::new(bits).map(Self)
+        NonZeroU64::new(network(ip)).map(Self)
+    }
+}
+
+/// What counts as one client, as a number: an IPv4 address, or the first 64 bits of an IPv6 address.
+pub(super) fn network(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.segments()[..4]
+            .iter()
+            .fold(0, |bits, segment| bits << 16 | u64::from(*segment)),
     }
 }
 

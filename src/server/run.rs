@@ -11,11 +11,13 @@ use crate::server::handle::Handle;
 use crate::server::in_flight::InFlight;
 use crate::server::pace::Pace;
 use crate::server::permit::Permits;
+use crate::server::proxied::Proxied;
 use crate::server::redirect;
 use crate::server::signals;
 use crate::server::workers::{self, Common};
 use crate::service::handler::Service;
 use crate::service::link::config::Config;
+use crate::service::trusted::TrustedProxies;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
@@ -45,6 +47,7 @@ pub struct Server {
     workers: Option<NonZeroUsize>,
     signals: bool,
     budget: Option<Arc<Budget>>,
+    trusted: Option<TrustedProxies>,
     /// Limits and deadlines of each connection.
     pub connection: Config,
     /// Limits of the whole server.
@@ -60,6 +63,7 @@ impl Server {
             workers: None,
             signals: signals::AVAILABLE,
             budget: None,
+            trusted: None,
             connection: Config::default(),
             config: ServerConfig::default(),
         }
@@ -181,6 +185,24 @@ impl Server {
     #[must_use]
     pub fn budget(mut self, budget: Arc<Budget>) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// Takes the word of these proxies on who their clients are: what
+    /// [`ClientAddr`](crate::service::client_addr::ClientAddr) is, and nothing else. Without it nobody's word is taken.
+    ///
+    /// ```
+    /// # use wireline::{router::Router, server::Server};
+    /// use wireline::service::trusted::TrustedProxies;
+    ///
+    /// let server = Server::new(Router::new().build().unwrap())
+    ///     .trusted_proxies(TrustedProxies::new(["127.0.0.1", "unix"])?);
+    /// # drop(server);
+    /// # Ok::<(), wireline::service::trusted::InvalidNetwork>(())
+    /// ```
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted = Some(proxies);
         self
     }
 
@@ -359,7 +381,10 @@ impl Server {
         let mut secured = Vec::new();
         for Place { bind, open } in self.places {
             // What is wrong with certificates is told before anybody can connect.
-            let door = open()?;
+            let door = match bind.proxy() {
+                Some(proxy) => Door::Proxied(Arc::new(Proxied::new(proxy, open()?))),
+                None => open()?,
+            };
             secured.extend(door.secure().cloned());
             for listener in bind.open(self.config.backlog, reuse_port)? {
                 opened.push((listener, door.clone()));
@@ -382,6 +407,10 @@ impl Server {
         let service = match self.config.max_in_flight {
             Some(limit) => Arc::new(InFlight::new(self.service, limit, counters.clone())),
             None => self.service,
+        };
+        let service = match self.trusted {
+            Some(proxies) => Arc::new(proxies.around(service)),
+            None => service,
         };
         let common = Common {
             service,

@@ -4,6 +4,7 @@
 //! Nothing here knows how a request came or which route it took to its handler.
 
 pub mod body;
+pub mod client_addr;
 mod controller;
 pub mod error;
 pub(crate) mod feed;
@@ -17,4 +18,5 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub(crate) mod short;
+pub mod trusted;
 pub mod upgrade;

@@ -4,8 +4,10 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::tls_info::TlsInfo;
 use crate::resource::worker::Slot;
 use crate::service::body::{Body, BodyError, BodyStream};
+use crate::service::client_addr::ClientAddr;
 use crate::service::headers::{FieldValue, Headers};
 use crate::service::route::RouteInfo;
+use crate::service::trusted::TrustedProxies;
 use crate::wire::fields::Field;
 use crate::wire::target::RequestTarget;
 use bytes::Bytes;
@@ -142,6 +144,8 @@ struct Inner {
     connection: Option<Arc<Slot>>,
     route: RouteInfo,
     id: Option<[u8; 16]>,
+    /// Whose word on the client is taken.
+    trusted: Option<Arc<TrustedProxies>>,
 }
 
 enum Target {
@@ -309,6 +313,12 @@ impl Parts {
             .unwrap_or_default()
     }
 
+    /// Who the client is: the connection's peer, or whom the
+    /// [trusted proxies](crate::server::Server::trusted_proxies) name. One that middleware left in the extensions wins.
+    pub fn client(&self) -> ClientAddr {
+        ClientAddr::of(self)
+    }
+
     /// What the TLS handshake of the connection has found out; `None` without TLS. One that middleware left
     /// in the extensions wins.
     pub fn tls(&self) -> Option<&TlsInfo> {
@@ -347,6 +357,16 @@ impl Parts {
         self.inner_mut().id = Some(id);
     }
 
+    /// The proxies whose word on the client is taken.
+    pub(crate) fn trusted(&self) -> Option<&TrustedProxies> {
+        self.inner().trusted.as_deref()
+    }
+
+    /// From now on their word on the client is taken.
+    pub(crate) fn set_trusted(&mut self, proxies: Arc<TrustedProxies>) {
+        self.inner_mut().trusted = Some(proxies);
+    }
+
     /// What the router found.
     #[inline]
     pub(crate) fn route(&self) -> &RouteInfo {
@@ -374,6 +394,7 @@ impl Parts {
                 connection: None,
                 route: RouteInfo::default(),
                 id: None,
+                trusted: None,
             })
         })))
     }
@@ -492,6 +513,7 @@ impl Drop for Parts {
         inner.connection = None;
         inner.route.clear();
         inner.id = None;
+        inner.trusted = None;
         // A thread that is being torn down has no store any more.
         let _ = STORE.try_with(|store| {
             let mut store = store.borrow_mut();
@@ -530,6 +552,8 @@ impl TryFrom<Request> for http::Request<Body> {
 
     fn try_from(request: Request) -> Result<Self, http::Error> {
         let (mut parts, body) = request.into_parts();
+        // Where it costs nothing, nobody has asked for it.
+        let client = parts.trusted().is_some().then(|| parts.client());
         let uri = match parts.to_uri() {
             Some(uri) => uri,
             None => Uri::try_from(parts.uri())?,
@@ -546,6 +570,9 @@ impl TryFrom<Request> for http::Request<Body> {
         let info = connection.as_ref().map(|slot| slot.info());
         // What middleware behind a trusted proxy left wins, as it does in the extractor.
         (made.extensions_mut()).get_or_insert_with(|| info.unwrap_or_default());
+        if let Some(client) = client {
+            made.extensions_mut().insert(client);
+        }
         if let Some(slot) = connection {
             if let Some(tls) = slot.tls() {
                 (made.extensions_mut()).get_or_insert_with(|| tls.clone());

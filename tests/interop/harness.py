@@ -129,6 +129,7 @@ class Servers:
         self.client = probe.with_name("autobahn_client")
         self._program = probe
         self._running: list[Process] = []
+        self._proxied: tuple[int, int] | None = None
 
     def start(self) -> None:
         self.probe = self._start("probe", [self._program, "127.0.0.1:0"])
@@ -168,6 +169,46 @@ class Servers:
                 return process.address
             process.stop()
         raise Failure("nginx did not start", got=process.output())
+
+    def proxied_probe(self) -> tuple[int, int]:
+        """The ports of one more probe: the plain one, where proxies of 127.0.0.1 are trusted, and the one for the PROXY protocol."""
+        if self._proxied is None:
+            process = self._start("probe-proxied", [self._program, "127.0.0.1:0", "127.0.0.1:0"])
+            lines = process.wait_for_line(r"(listening on \S+\nlistening on \S+)\n").splitlines()
+            plain, proxied = (int(line.rpartition(":")[2]) for line in lines)
+            self._proxied = (plain, proxied)
+        return self._proxied
+
+    def proxies(self) -> dict[str, int]:
+        """HAProxy and nginx in front of that probe: their ports, by what they do."""
+        probe, proxied = self.proxied_probe()
+        names = ("version-1", "version-2", "version-2-tlvs", "tunnel", "field", "nginx")
+        for _ in range(5):
+            taken = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+            ports = {name: free.getsockname()[1] for name, free in zip(names, taken)}
+            for free in taken:
+                free.close()
+            values = {f"PORT{place}": port for place, port in enumerate(ports.values(), 1)}
+            values |= {"PROBE": probe, "PROXIED": proxied, "PORT": ports["nginx"], "PREFIX": self.folder / "nginx-proxy"}
+            (self.folder / "nginx-proxy").mkdir(exist_ok=True)
+            files = {name: self._filled(f"{name}.in", values) for name in ("haproxy.cfg", "nginx_proxy.conf")}
+            running = [
+                self._start("haproxy", ["haproxy", "-db", "-f", files["haproxy.cfg"]]),
+                self._start("nginx-proxy", ["nginx", "-p", self.folder / "nginx-proxy", "-c", files["nginx_proxy.conf"], "-e", "stderr"]),
+            ]
+            if running[0].wait_for_port(ports["field"]) and running[1].wait_for_port(ports["nginx"]):
+                return ports
+            for process in running:
+                process.stop()
+        raise Failure("the proxies did not start", got="".join(process.output() for process in running))
+
+    def _filled(self, name: str, values: dict[str, object]) -> pathlib.Path:
+        text = (HERE / name).read_text()
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", str(value))
+        path = self.folder / name.removesuffix(".in")
+        path.write_text(text)
+        return path
 
     def stop(self) -> None:
         for process in self._running:

@@ -28,13 +28,14 @@ GROUPS = {
     "client": "ws_client_checks",
     "chromium": "ws_chromium_checks",
     "redbot": "redbot_checks",
+    "proxies": "proxy_checks",
     "differential": "differential.checks",
 }
 
 # Seconds for everything after the build. A machine with nothing else to do needs a third of it.
 TIME_LIMIT = 150
 
-PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "redbot", "chromium")
+PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "haproxy", "redbot", "chromium")
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use wireline::Server;
 use wireline::resource::counters::Counter;
 use wireline::server::TlsConfig;
@@ -104,6 +104,35 @@ async fn stalled_handshakes_make_way() {
     drop(attackers);
     until("all have gone", || metrics.connections() == 0).await;
     assert_eq!(metrics.buffered(), 0);
+}
+
+/// TL-1, TL-5: who fills the line has only filled his own: another client's turn comes after one of his.
+#[tokio::test]
+async fn a_line_of_one_client_keeps_no_other_waiting() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(2));
+    let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
+    let mut attackers = Vec::new();
+    for _ in 0..60 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+        let mut attacker = socket.connect(addr).await.unwrap();
+        attacker.write_all(&hello).await.unwrap();
+        attackers.push(attacker);
+    }
+    until("all but two wait", || {
+        metrics.get(Counter::TlsHandshakesPaused) == 58
+    })
+    .await;
+    // In one line it would be the last of sixty, who get a place two at a time and keep it for a second.
+    let config = any_client(&authority);
+    let begun = tokio::time::Instant::now();
+    get(addr, "localhost", &config, "/hello").await.unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 /// TL-2: a ClientHello in octets, and in records of one octet each (RUSTSEC-2024-0399).
@@ -283,7 +312,7 @@ async fn a_truncated_tunnel_is_an_error() {
     }
 }
 
-/// TL-8: a chain of a hundred certificates is looked at within bounds.
+/// TL-8: a chain of a hundred certificates is not looked at.
 #[tokio::test]
 async fn a_client_certificate_chain_without_end_is_refused() {
     use rustls::pki_types::pem::PemObject;
@@ -429,4 +458,41 @@ async fn records_of_nobody_end_the_connection() {
     drop(changing);
     until("all have gone", || metrics.connections() == 0).await;
     assert_eq!(metrics.get(Counter::HandlerPanics), 0);
+}
+
+/// TL-8: a chain as long as it may be is taken, and one certificate more is not looked at.
+#[tokio::test]
+async fn a_client_certificate_chain_has_a_longest() {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let authority = Authority::new();
+    let pair = authority.sign("client.example");
+    let tls = authority
+        .tls("localhost")
+        .client_ca_bytes(authority.pem(), true)
+        .unwrap();
+    let (server, addr) = serve(tls);
+    let issuer = |number: usize| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = format!("beside {number}");
+        params.distinguished_name.push(DnType::CommonName, name);
+        let made = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        made.der().clone()
+    };
+    for (beside, is_taken) in [(0, true), (8, true), (9, false)] {
+        let own = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+        let mut chain = vec![own];
+        chain.extend((0..beside).map(issuer));
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+        let mut config = client(&authority, rustls::ALL_VERSIONS, None);
+        let shown = rustls::sign::CertifiedKey::new(chain, key);
+        config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
+        let answer = get(addr, "localhost", &Arc::new(config), "/hello").await;
+        assert_eq!(answer.is_ok(), is_taken, "{beside}: {answer:?}");
+    }
+    let metrics = server.handle().metrics();
+    until("a failure", || metrics.get(Counter::TlsFailures) == 1).await;
 }

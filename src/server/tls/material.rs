@@ -1,5 +1,6 @@
 //! Certificates and keys: where they stand, and what has to be true of them before they are used.
 
+use crate::server::tls::chains::ShortChains;
 use crate::server::tls::error::TlsError;
 use crate::server::tls::names::{Name, Names};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
@@ -210,9 +211,10 @@ impl Clients {
         } else {
             builder.allow_unauthenticated()
         };
-        builder
+        let verifier = builder
             .build()
-            .map_err(|error| malformed(AUTHORITIES, &self.authorities, &error))
+            .map_err(|error| malformed(AUTHORITIES, &self.authorities, &error))?;
+        Ok(Arc::new(ShortChains(verifier)))
     }
 }
 

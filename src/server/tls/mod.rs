@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `config` | what a program may say, and the configuration of rustls that comes of it |
 //! | `material` | PEM, keys that belong to certificates, certificates that are valid now, client authorities |
+//! | `chains` | how long a client's chain may be |
 //! | `names` | which certificate answers to which name |
 //! | `self_signed` | certificates for development |
 //! | `reload` | the configuration in use and how it changes |
@@ -24,6 +25,7 @@
 
 mod acceptor;
 mod alpn;
+mod chains;
 mod config;
 mod error;
 mod handshake;

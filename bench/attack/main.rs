@@ -1,0 +1,273 @@
+//! The attack driver: the recipes of the catalogue, each against a bench server of its own, with an honest probe beside it.
+//!
+//! ```text
+//!   bench-attack list
+//!   bench-attack TL-1 --count 10000 --concurrency 500 --seed 7
+//!   bench-attack all --full
+//! ```
+//!
+//! The result is one line of JSON for each attack; the exit status is 1 when one of them did what it must not do. Load
+//! goes to loopback only, bounded in count and in time. `bench/README.md` has the columns.
+
+#![forbid(unsafe_code)]
+
+mod certificates;
+mod crowd;
+mod dribble;
+mod outcome;
+mod pki;
+mod probe;
+mod stall;
+mod target;
+mod transcript;
+
+use crate::outcome::{Outcome, Report};
+use crate::pki::Failure;
+use crate::probe::Probe;
+use crate::target::{Options, Target};
+use clap::Parser;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Attacks a bench server and watches how honest clients fare meanwhile.
+#[derive(Parser)]
+#[command(name = "bench-attack", version)]
+struct Args {
+    /// The attack's id (TL-1, ...), `all`, or `list`.
+    id: String,
+    /// How often; the default of each attack takes seconds.
+    #[arg(long)]
+    count: Option<usize>,
+    /// How many at the same time.
+    #[arg(long, default_value_t = 50)]
+    concurrency: usize,
+    /// Whatever is random follows from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The counts of the catalogue in place of small ones.
+    #[arg(long)]
+    full: bool,
+    /// The server to start, a bench-server; the one beside this program if it is not said.
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// How long one request of a hundred of the probe may take, in milliseconds.
+    #[arg(long, default_value_t = 50.0, value_name = "MS")]
+    probe_p99: f64,
+}
+
+/// What an attack has to work with.
+pub(crate) struct Context {
+    pub(crate) target: Target,
+    pub(crate) count: usize,
+    pub(crate) concurrency: usize,
+    pub(crate) seed: u64,
+}
+
+type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A recipe of the catalogue.
+struct Attack {
+    id: &'static str,
+    what: &'static str,
+    small: usize,
+    full: usize,
+    options: fn(&mut Options),
+    run: fn(Arc<Context>) -> Running,
+}
+
+const ATTACKS: &[Attack] = &[
+    Attack {
+        id: "TL-1",
+        what: "handshakes that stall: nothing, half a ClientHello, an octet a second, a whole one and then nothing",
+        small: 80,
+        full: 10_000,
+        options: |_| (),
+        run: |context| Box::pin(stall::silence(context)),
+    },
+    Attack {
+        id: "TL-2",
+        what: "ClientHellos in pieces: of segments, of records, of both",
+        small: 30,
+        full: 1_000,
+        options: |_| (),
+        run: |context| Box::pin(dribble::pieces(context)),
+    },
+    Attack {
+        id: "TL-3",
+        what: "renegotiation, warning alerts, ChangeCipherSpec and empty records without end",
+        small: 24,
+        full: 1_000,
+        options: |_| (),
+        run: |context| Box::pin(transcript::records_without_end(context)),
+    },
+    Attack {
+        id: "TL-4",
+        what: "a handshake message of 16 MiB",
+        small: 20,
+        full: 1_000,
+        options: |_| (),
+        run: |context| Box::pin(transcript::message_without_end(context)),
+    },
+    Attack {
+        id: "TL-5",
+        what: "full handshakes, 500 a second",
+        small: 300,
+        full: 15_000,
+        options: |_| (),
+        run: |context| Box::pin(stall::handshakes(context)),
+    },
+    Attack {
+        id: "TL-6",
+        what: "certificates swapped under handshakes, every tenth broken",
+        small: 30,
+        full: 10_000,
+        options: |_| (),
+        run: |context| Box::pin(certificates::swapped(context)),
+    },
+    Attack {
+        id: "TL-7",
+        what: "close_notify inside the handshake; bodies cut off without it",
+        small: 40,
+        full: 2_000,
+        options: |_| (),
+        run: |context| Box::pin(transcript::truncated(context)),
+    },
+    Attack {
+        id: "TL-8",
+        what: "client certificates in chains of a hundred",
+        small: 20,
+        full: 1_000,
+        options: |options| options.client_certificates = true,
+        run: |context| Box::pin(certificates::endless_chains(context)),
+    },
+    Attack {
+        id: "TL-9",
+        what: "ALPN: none, usual, unknown only",
+        small: 30,
+        full: 3_000,
+        options: |_| (),
+        run: |context| Box::pin(dribble::protocols(context)),
+    },
+    Attack {
+        id: "TL-10",
+        what: "early data",
+        small: 20,
+        full: 1_000,
+        options: |_| (),
+        run: |context| Box::pin(dribble::early_data(context)),
+    },
+    Attack {
+        id: "TL-11",
+        what: "tickets: used again, and those of another process",
+        small: 20,
+        full: 1_000,
+        options: |_| (),
+        run: |context| Box::pin(dribble::tickets(context)),
+    },
+];
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.id.eq_ignore_ascii_case("list") {
+        for attack in ATTACKS {
+            println!(
+                "{:6} {} ({}; {} with --full)",
+                attack.id, attack.what, attack.small, attack.full
+            );
+        }
+        return ExitCode::SUCCESS;
+    }
+    let is_wanted = |attack: &&Attack| {
+        args.id.eq_ignore_ascii_case("all") || args.id.eq_ignore_ascii_case(attack.id)
+    };
+    let wanted: Vec<&Attack> = ATTACKS.iter().filter(is_wanted).collect();
+    if wanted.is_empty() {
+        eprintln!(
+            "bench-attack: there is no attack {}; `bench-attack list` has them",
+            args.id
+        );
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let mut all_held = true;
+    for attack in wanted {
+        match runtime.block_on(run(attack, &args)) {
+            Ok(report) => {
+                println!("{}", report.line());
+                all_held &= report.holds();
+            }
+            Err(error) => return failed(&*error),
+        }
+    }
+    if all_held {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("bench-attack: {error}");
+    ExitCode::from(2)
+}
+
+/// A server, a baseline, the attack with the probe beside it, and whether the server is itself again.
+async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
+    let mut options = Options {
+        server: args.server.clone(),
+        ..Options::default()
+    };
+    (attack.options)(&mut options);
+    let target = Target::start(&options)?;
+    let baseline = Probe::begin(&target).for_a_while(BASELINE).await;
+    let idle = target.memory();
+    let context = Arc::new(Context {
+        target,
+        count: args
+            .count
+            .unwrap_or(if args.full { attack.full } else { attack.small }),
+        concurrency: args.concurrency.max(1),
+        seed: args.seed,
+    });
+    let probe = Probe::begin(&context.target);
+    let begun = Instant::now();
+    let mut outcome = match tokio::time::timeout(LONGEST, (attack.run)(context.clone())).await {
+        Ok(outcome) => outcome,
+        Err(_) => Outcome::failed(format!("not done after {} s", LONGEST.as_secs())),
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    let probe = probe.end().await;
+    let peak = context.target.memory();
+    if !context.target.is_running() {
+        outcome.complain("the server has ended");
+    }
+    Ok(Report {
+        id: attack.id,
+        seed: args.seed,
+        count: context.count,
+        concurrency: context.concurrency,
+        seconds,
+        outcome,
+        baseline,
+        probe,
+        probe_p99: args.probe_p99,
+        idle_kib: idle.now,
+        peak_kib: peak.peak,
+    })
+}
+
+const BASELINE: Duration = Duration::from_secs(1);
+
+/// No attack goes on for longer.
+const LONGEST: Duration = Duration::from_secs(600);

@@ -1,0 +1,101 @@
+//! An honest client: a hundred requests a second, each with a connection and a full handshake of its own.
+
+use crate::target::{Target, ask, handshake};
+use rustls::ClientConfig;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+/// It asks until it is told to end.
+pub(crate) struct Probe {
+    end: watch::Sender<bool>,
+    task: JoinHandle<Probed>,
+}
+
+/// How it fared; times are milliseconds from when a request was due.
+#[derive(Default)]
+pub(crate) struct Probed {
+    pub(crate) requests: usize,
+    pub(crate) failures: usize,
+    pub(crate) first_failure: Option<String>,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+impl Probe {
+    pub(crate) fn begin(target: &Target) -> Self {
+        let (end, ended) = watch::channel(false);
+        let task = tokio::spawn(go_on(target.addr, target.honest.clone(), ended));
+        Self { end, task }
+    }
+
+    pub(crate) async fn end(self) -> Probed {
+        let _ = self.end.send(true);
+        self.task.await.unwrap_or_default()
+    }
+
+    pub(crate) async fn for_a_while(self, while_: Duration) -> Probed {
+        tokio::time::sleep(while_).await;
+        self.end().await
+    }
+}
+
+/// Requests are due whether those before them were answered or not: a server that stands still is seen by all of them.
+async fn go_on(
+    addr: SocketAddr,
+    config: Arc<ClientConfig>,
+    mut ended: watch::Receiver<bool>,
+) -> Probed {
+    let (mut asked, mut due) = (JoinSet::new(), Instant::now());
+    while !*ended.borrow() && asked.len() < MOST {
+        let config = config.clone();
+        asked.spawn(async move {
+            let outcome = tokio::time::timeout(PATIENCE, once(addr, config)).await;
+            let outcome = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            outcome.map(|()| due.elapsed().as_secs_f64() * 1000.0)
+        });
+        due += EVERY;
+        let _ = tokio::time::timeout_at(due, ended.wait_for(|ended| *ended)).await;
+    }
+    let (mut probed, mut times) = (Probed::default(), Vec::new());
+    while let Some(outcome) = asked.join_next().await {
+        probed.requests += 1;
+        match outcome {
+            Ok(Ok(time)) => times.push(time),
+            Ok(Err(error)) => probed.fail(error.to_string()),
+            Err(error) => probed.fail(error.to_string()),
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |percent: usize| {
+        times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+    };
+    probed.p50 = at(50).copied().unwrap_or_default();
+    probed.p99 = at(99).copied().unwrap_or_default();
+    probed
+}
+
+impl Probed {
+    fn fail(&mut self, why: String) {
+        self.failures += 1;
+        self.first_failure.get_or_insert(why);
+    }
+}
+
+async fn once(addr: SocketAddr, config: Arc<ClientConfig>) -> io::Result<()> {
+    let stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let mut stream = handshake(stream, config).await?;
+    ask(&mut stream).await
+}
+
+const EVERY: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of one run, ten minutes' worth: the set keeps those that are done, too.
+const MOST: usize = 60_000;

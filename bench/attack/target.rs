@@ -1,0 +1,229 @@
+//! The server under attack: a process of its own, and what honest clients of it look like.
+
+use crate::pki::{Authority, Failure, NAME, Pair};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use wireline::wire::number;
+
+/// How the server is started.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) server: Option<PathBuf>,
+    /// Whether clients have to show a certificate.
+    pub(crate) client_certificates: bool,
+}
+
+pub(crate) struct Target {
+    pub(crate) addr: SocketAddr,
+    pub(crate) authority: Authority,
+    /// What an honest client says.
+    pub(crate) honest: Arc<ClientConfig>,
+    folder: PathBuf,
+    server: PathBuf,
+    child: Mutex<Child>,
+}
+
+/// Resident memory in KiB: now, and the most that there was.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+}
+
+impl Target {
+    /// Starts a server at a free port of 127.0.0.1, with certificates made now.
+    pub(crate) fn start(options: &Options) -> Result<Self, Failure> {
+        let server = match &options.server {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()?.with_file_name("bench-server"),
+        };
+        let authority = Authority::new("bench-attack")?;
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("wireline-attack-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let pair = authority.sign(2000, 4000)?;
+        fs::write(folder.join("cert.pem"), &pair.certificate)?;
+        fs::write(folder.join("key.pem"), &pair.key)?;
+        let mut command = Command::new(&server);
+        command.args([
+            "--addr",
+            "127.0.0.1:0",
+            "--max-handshakes",
+            "512",
+            "--tls-cert",
+        ]);
+        command
+            .arg(folder.join("cert.pem"))
+            .arg("--tls-key")
+            .arg(folder.join("key.pem"));
+        let mut own = None;
+        if options.client_certificates {
+            fs::write(folder.join("clients.pem"), authority.pem())?;
+            command
+                .arg("--tls-client-ca")
+                .arg(folder.join("clients.pem"));
+            own = Some(authority.sign(2000, 4000)?.own()?);
+        }
+        let honest = Arc::new(authority.client(own)?);
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child =
+            spawned.map_err(|error| format!("cannot start {}: {error}", server.display()))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let port = line.trim_end().strip_prefix("listening on 127.0.0.1:");
+        let port = port
+            .and_then(|port| number::decimal(port.as_bytes()))
+            .and_then(|port| u16::try_from(port).ok());
+        let mut target = Self {
+            addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            authority,
+            honest,
+            folder,
+            server,
+            child: Mutex::new(child),
+        };
+        target
+            .addr
+            .set_port(port.ok_or_else(|| format!("the server said {line:?}"))?);
+        Ok(target)
+    }
+
+    /// Another process with the same program and certificates of its own.
+    pub(crate) fn another(&self) -> Result<Self, Failure> {
+        Self::start(&Options {
+            server: Some(self.server.clone()),
+            client_certificates: false,
+        })
+    }
+
+    /// A connection from one of the loopback addresses that are not the probe's; the number chooses which.
+    pub(crate) async fn connect_from(&self, number: usize) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        let last = u8::try_from(2 + number % 200).unwrap_or(2);
+        socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+        let stream = socket.connect(self.addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Puts files in the place of those that the server reads, and tells it to look; `None` leaves the one that is there.
+    pub(crate) fn replace(&self, certificate: Option<&str>, key: Option<&str>) -> io::Result<()> {
+        for (name, text) in [("cert.pem", certificate), ("key.pem", key)] {
+            if let Some(text) = text {
+                let next = self.folder.join("next");
+                fs::write(&next, text)?;
+                fs::rename(&next, self.folder.join(name))?;
+            }
+        }
+        let id = self.child().id().to_string();
+        let status = Command::new("kill").args(["-HUP", &id]).status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other("the server cannot be told to reload"))
+        }
+    }
+
+    pub(crate) fn sign(&self) -> Result<Pair, Failure> {
+        self.authority.sign(2000, 4000)
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child().id())).unwrap_or_default();
+        let read = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            number::decimal(line.split_whitespace().next()?.as_bytes())
+        };
+        Memory {
+            now: read("VmRSS:").unwrap_or_default(),
+            peak: read("VmHWM:").unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.child().try_wait(), Ok(None))
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let mut child = self.child();
+        let _ = child.kill();
+        let _ = child.wait();
+        drop(child);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A handshake over a connection.
+pub(crate) async fn handshake(
+    stream: TcpStream,
+    config: Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+    within(TlsConnector::from(config).connect(name, stream)).await
+}
+
+/// One request that closes its connection; gives the answer when it is a 200.
+pub(crate) async fn ask(stream: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    let request = b"GET /plaintext HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    within(stream.read_to_end(&mut answer)).await?;
+    if answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"Hello, World!") {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!(
+            "the answer is {}",
+            answer.escape_ascii()
+        )))
+    }
+}
+
+/// As long as anything of an attack may take alone.
+pub(crate) async fn within<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(Duration::from_secs(10), future).await?
+}
+
+/// Random numbers that follow from a seed: a linear congruence with Knuth's multiplier.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64, part: usize) -> Self {
+        Self(
+            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .wrapping_add(part as u64),
+        )
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or_default() % bound.max(1)
+    }
+}
+
+static STARTED: AtomicU32 = AtomicU32::new(0);

@@ -22,6 +22,7 @@ use wireline::service::body::Body;
 use wireline::service::handler::{FromRequestParts, service_fn};
 use wireline::service::request::Request;
 use wireline::service::response::{IntoResponse, Response};
+use wireline::service::trusted::{InvalidNetwork, TrustedProxies};
 use wireline::wire::number::decimal;
 use wireline::ws::close::{CloseCode, CloseFrame};
 use wireline::ws::deflate;
@@ -31,7 +32,6 @@ use wireline::ws::message::Message;
 use wireline::ws::route::WebSocketUpgrade;
 use wireline::ws::socket::WebSocket;
 use wireline::ws::socket::config::Config;
-use wireline::service::trusted::{InvalidNetwork, TrustedProxies};
 
 use http::{Method, StatusCode};
 

@@ -6,11 +6,11 @@
 use crate::http2::exchange::Turn;
 use crate::http2::response;
 use crate::resource::counters::Counter;
+use crate::resource::panic::guarded;
 use crate::service::body::Body;
 use crate::service::feed::Fed;
 use crate::service::link::config::Config;
 use crate::service::link::flow::Flow;
-use crate::resource::panic::guarded;
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use std::task::{Context, Poll};

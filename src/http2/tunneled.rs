@@ -1,8 +1,8 @@
 //! A stream that is another protocol's, and its place in the server.
 
+use crate::resource::panic::guarded;
 use crate::resource::worker::{Slot, Worker};
 use crate::service::link::Link;
-use crate::resource::panic::guarded;
 use crate::service::upgrade::UpgradeFuture;
 use std::sync::Arc;
 use std::task::{Context, Poll};

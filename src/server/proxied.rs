@@ -8,7 +8,6 @@
 //!
 //! No octet behind the header is read here, so that the door behind finds everything.
 
-use crate::service::link::Shared;
 use crate::resource::addr::{ConnInfo, PeerAddr};
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
@@ -16,6 +15,7 @@ use crate::resource::worker::{Phase, Slot};
 use crate::server::accept;
 use crate::server::door::Door;
 use crate::server::permit::Permit;
+use crate::service::link::Shared;
 use crate::service::trusted::{InvalidNetwork, Networks};
 use crate::wire::proxy::{ProxyDecoder, ProxyHeader};
 use bytes::BytesMut;

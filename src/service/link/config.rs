@@ -1,8 +1,8 @@
 //! Limits and deadlines of connections.
 
+use crate::resource::panic::PanicHook;
 use crate::service::link::http2::Http2;
 use crate::wire::limits::Limits;
-use crate::resource::panic::PanicHook;
 use http::HeaderValue;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -13,8 +13,8 @@ use crate::resource::counters::Counter;
 use crate::resource::worker::{Phase, Slot, Worker};
 use crate::service::handler::Service;
 use crate::service::link::config::Config;
-use std::hash::{BuildHasher, RandomState};
 use std::any::Any;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 

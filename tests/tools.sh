@@ -41,6 +41,7 @@ declare -A packages=(
     [haproxy]=haproxy
     [node]=nodejs
     [npm]=npm
+    [openssl]=openssl
     [chromium]=chromium
     [python3]=python3
     [valgrind]=valgrind

@@ -61,7 +61,7 @@ def oha():
 
 def build_server():
     """Builds bench-server in release mode and returns its path."""
-    _cargo(ROOT, "--package", "wireline-bench")
+    _cargo(ROOT, "--package", "wireline-bench", "--bin", "bench-server")
     return os.path.join(target(), "release", "bench-server")
 
 

@@ -14,7 +14,7 @@
 //! compression contexts from message to message, and `/close` takes the first message, `CODE REASON`, for
 //! the Close to end with.
 //!
-//! TLS and HTTP/2 are not spoken yet.
+//! TLS and HTTP/2 are not spoken here: the program `wireline` is asked for those.
 
 use std::process::ExitCode;
 use wireline::server::{IntoBind, ProxyProtocol, Server};

@@ -17,9 +17,14 @@ pub(super) fn usual(
     length: u64,
     link: &Link,
 ) -> Response<()> {
-    let mut fields = HeaderMap::with_capacity(if lines.is_some() { 12 } else { 6 });
+    if lines.is_none() {
+        let mut fields = stamped(content_type, link);
+        fields.insert(CONTENT_LENGTH, decimal(length));
+        return finish(StatusCode::OK, fields);
+    }
+    let mut fields = HeaderMap::with_capacity(12);
     fields.insert(CONTENT_TYPE, content_type.clone());
-    fields.insert(CONTENT_LENGTH, length.into());
+    fields.insert(CONTENT_LENGTH, decimal(length));
     for line in lines.into_iter().flat_map(PavedLines::lines) {
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(line.name()),
@@ -42,7 +47,7 @@ pub(super) fn any(
     let mut fields = HeaderMap::from(headers);
     drop_connection_fields(&mut fields);
     if let Some(length) = length {
-        fields.insert(CONTENT_LENGTH, length.into());
+        fields.insert(CONTENT_LENGTH, decimal(length));
     }
     stamp(&mut fields, link);
     finish(status, fields)
@@ -60,6 +65,34 @@ fn finish(status: StatusCode, fields: HeaderMap) -> Response<()> {
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     response
+}
+
+/// A content type with `Server` and `Date`. Those of the last content type are kept: to copy a map costs less than
+/// to fill one.
+#[inline]
+fn stamped(content_type: &HeaderValue, link: &Link) -> HeaderMap {
+    STAMP.with_borrow_mut(|cached| {
+        let stamp = cached.now(link, Stamp::new);
+        if stamp.usual.get(CONTENT_TYPE) != Some(content_type) {
+            stamp.put_usual(content_type);
+        }
+        stamp.usual.clone()
+    })
+}
+
+/// A number as a field value; those of small contents are there already.
+#[inline]
+fn decimal(number: u64) -> HeaderValue {
+    let (from, to) = match usize::try_from(number) {
+        Ok(number @ 0..10) => (3 * number + 2, 3 * number + 3),
+        Ok(number @ 10..100) => (3 * number + 1, 3 * number + 3),
+        Ok(number @ 100..1000) => (3 * number, 3 * number + 3),
+        _ => return number.into(),
+    };
+    match NUMBERS.get(from..to) {
+        Some(digits) => HeaderValue::from_static(digits),
+        None => number.into(),
+    }
 }
 
 /// Adds `Server` and `Date` where the handler has not said its own.
@@ -111,6 +144,8 @@ fn is_ours(name: &str) -> bool {
 struct Stamp {
     server: Option<HeaderValue>,
     date: HeaderValue,
+    /// See [`stamped`].
+    usual: HeaderMap,
 }
 
 impl Stamp {
@@ -118,7 +153,20 @@ impl Stamp {
         Self {
             server: (!server.is_empty()).then(|| server.clone()),
             date: date.clone(),
+            usual: HeaderMap::new(),
         }
+    }
+
+    #[cold]
+    fn put_usual(&mut self, content_type: &HeaderValue) {
+        // A length comes on top.
+        let mut usual = HeaderMap::with_capacity(4);
+        usual.insert(CONTENT_TYPE, content_type.clone());
+        if let Some(server) = &self.server {
+            usual.insert(SERVER, server.clone());
+        }
+        usual.insert(DATE, self.date.clone());
+        self.usual = usual;
     }
 }
 
@@ -128,6 +176,40 @@ impl Default for Stamp {
     }
 }
 
+/// The numbers of three digits, one after the other.
+const NUMBERS: &str = match std::str::from_utf8(&DIGITS) {
+    Ok(digits) => digits,
+    Err(_) => "",
+};
+
+const DIGITS: [u8; 3000] = {
+    let mut digits = [0; 3000];
+    let mut place = 0;
+    while place < digits.len() {
+        let number = place / 3;
+        let digit = match place % 3 {
+            0 => number / 100,
+            1 => number / 10 % 10,
+            _ => number % 10,
+        };
+        digits[place] = b"0123456789"[digit];
+        place += 1;
+    }
+    digits
+};
+
 thread_local! {
     static STAMP: RefCell<Cached<Stamp>> = RefCell::default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_written_in_decimal() {
+        for number in (0..2000).chain([99_999, u64::MAX]) {
+            assert_eq!(decimal(number), number.to_string());
+        }
+    }
 }

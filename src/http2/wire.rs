@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The transport of a connection, shared between the `h2` crate, which reads and writes, and the driver,
@@ -26,6 +26,8 @@ pub(super) struct Inside {
     /// Octets, and streams, that may still be read in this turn.
     octets: usize,
     streams: u32,
+    /// The socket had nothing more in this turn; it wakes the task when it has.
+    is_drained: bool,
     /// The turn ended before the socket was empty.
     pub(super) is_cut_short: bool,
     pub(super) excess: Option<Excess>,
@@ -54,6 +56,7 @@ impl Wire {
             open: 0,
             octets: TURN_OCTETS,
             streams: u32::MAX,
+            is_drained: false,
             is_cut_short: false,
             excess: None,
             output: Flow::default(),
@@ -77,6 +80,7 @@ impl Wire {
         inside.open = open;
         inside.octets = TURN_OCTETS;
         inside.streams = streams;
+        inside.is_drained = false;
         inside.is_cut_short = false;
         inside.meter.take_batch();
     }
@@ -163,10 +167,20 @@ impl AsyncRead for Wire {
         }
         let begun = buf.filled().len();
         if me.ahead.is_empty() {
+            if me.is_drained {
+                // h2 asks again for each request that it hands out, and its waker is registered.
+                return Poll::Pending;
+            }
             let Some(io) = &mut me.io else {
                 return Poll::Ready(Ok(()));
             };
-            ready!(Pin::new(io).poll_read(cx, buf))?;
+            match Pin::new(io).poll_read(cx, buf) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    me.is_drained = true;
+                    return Poll::Pending;
+                }
+            }
         } else {
             let len = me.ahead.len().min(buf.remaining());
             buf.put_slice(&me.ahead[..len]);

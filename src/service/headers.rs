@@ -141,6 +141,16 @@ impl Headers {
         }
     }
 
+    /// The field lines of a map, which goes where an earlier one was, so that its place goes round.
+    #[inline]
+    pub(crate) fn set_map(&mut self, new: HeaderMap) {
+        if let Repr::Map(map) = &mut self.repr {
+            **map = new;
+        } else {
+            self.repr = Repr::Map(Box::new(new));
+        }
+    }
+
     /// The block that the field lines came in, request line and all; empty when they did not come so.
     #[inline]
     pub(crate) fn block(&self) -> &[u8] {
@@ -150,7 +160,7 @@ impl Headers {
         }
     }
 
-    /// Forgets the field lines and keeps the memory of a block and a table of usual size.
+    /// Forgets the field lines and keeps the memory of a block and a table of usual size, or a map's place.
     #[inline]
     pub(crate) fn release(&mut self) {
         match &mut self.repr {
@@ -161,6 +171,7 @@ impl Headers {
                     wire.added.clear();
                 }
             }
+            Repr::Map(map) => **map = HeaderMap::new(),
             other => *other = Repr::Wire(Box::default()),
         }
     }

@@ -437,8 +437,12 @@ impl Parts {
             .or_else(|| carried.map(|carried| carried.0));
         inner.method = head.method;
         inner.version = head.version;
-        inner.headers = head.headers.into();
-        inner.target = Target::Uri(Box::new(head.uri));
+        inner.headers.set_map(head.headers);
+        if let Target::Uri(uri) = &mut inner.target {
+            **uri = head.uri;
+        } else {
+            inner.target = Target::Uri(Box::new(head.uri));
+        }
         if !head.extensions.is_empty() {
             inner.extensions = Some(Box::new(head.extensions));
         }
@@ -511,6 +515,9 @@ impl Drop for Parts {
             inner.line = Vec::new();
         }
         inner.headers.release();
+        if let Target::Uri(uri) = &mut inner.target {
+            **uri = Uri::default();
+        }
         inner.extensions = None;
         inner.connection = None;
         inner.route.clear();

@@ -8,4 +8,6 @@ pub mod io;
 pub mod panic;
 pub mod pool;
 pub mod tls_info;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_stream;
 pub mod worker;

@@ -1,9 +1,9 @@
 //! The WebSocket client (RFC 6455 §4.1).
 //!
 //! ```text
-//!   url --> address --> TCP, Unix, or any transport --> request --> answer (head, or the refusal's content)
-//!                                                                     |
-//!                                     WebSocket + its keeper's task <-+  handshake::client confirms it
+//!   url --> address --> TCP, Unix, or any transport, and TLS for wss --> request --> answer (head, or the refusal's content)
+//!                                                                                      |
+//!                                                      WebSocket + its keeper's task <-+  handshake::client confirms it
 //! ```
 //!
 //! A server's sockets are driven by their connections; a client's has a small task of its own, the keeper,
@@ -17,6 +17,10 @@ mod address;
 mod answer;
 mod error;
 mod random;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+mod without_tls;
 
 pub use self::error::{ConnectError, Refused};
 
@@ -24,6 +28,8 @@ use crate::resource::io::Io;
 use crate::service::headers::Headers;
 use crate::wire::grammar;
 use crate::ws::client::address::Address;
+#[cfg(not(feature = "tls"))]
+use crate::ws::client::without_tls as tls;
 use crate::ws::connection::Connection;
 use crate::ws::deflate;
 use crate::ws::handshake::client::Request;
@@ -62,6 +68,7 @@ pub struct Client {
     protocols: Vec<String>,
     deflate: Option<deflate::Config>,
     config: Arc<Config>,
+    trust: tls::Trust,
     connect_timeout: Duration,
     handshake_timeout: Duration,
 }
@@ -84,6 +91,7 @@ impl Client {
             protocols: Vec::new(),
             deflate: None,
             config: Arc::new(Config::default()),
+            trust: tls::Trust::default(),
             connect_timeout: TIMEOUT,
             handshake_timeout: TIMEOUT,
         }
@@ -142,20 +150,22 @@ impl Client {
         self
     }
 
-    /// How long the opening handshake may take once there is a connection. Default 10 s.
+    /// How long the opening handshake may take once there is a connection, that of TLS before it. Default 10 s.
     #[must_use]
     pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.handshake_timeout = limit;
         self
     }
 
-    /// Opens a WebSocket at `ws://host:port/path?query`, over TCP. The port is 80 when there is none.
+    /// Opens a WebSocket at `ws://host:port/path?query`, over TCP, or at `wss://host:port/path?query`, over TLS. The
+    /// port is 80 or 443 when there is none. `wss` needs the feature `tls`, and authorities to trust: those of the
+    /// system with the feature `native-roots`, or the caller's.
     ///
     /// Redirects are not followed; they are answers that refuse. Dropping the future drops the connection.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]; a `wss` URL is refused with [`ConnectError::Tls`].
+    /// [`ConnectError`]
     ///
     /// # Panics
     ///
@@ -195,7 +205,8 @@ impl Client {
         self.open(stream.into(), &address).await
     }
 
-    /// Opens a WebSocket over a transport that is connected already: a tunnel, or one in memory.
+    /// Opens a WebSocket over a transport that is connected already: a tunnel, or one in memory. When the URL's scheme
+    /// is `wss`, TLS is spoken over it.
     ///
     /// # Errors
     ///
@@ -212,7 +223,7 @@ impl Client {
         self.open(io.into(), &Address::read(url)?).await
     }
 
-    async fn open(&self, mut io: Io, address: &Address) -> Result<WebSocket, ConnectError> {
+    async fn open(&self, io: Io, address: &Address) -> Result<WebSocket, ConnectError> {
         if let Some(what) = &self.unfit {
             return Err(ConnectError::Field(what.clone()));
         }
@@ -220,6 +231,13 @@ impl Client {
         let deflate = self.deflate.iter().cloned();
         let request = deflate.fold(request, Request::deflate);
         let deadline = Instant::now() + self.handshake_timeout;
+        let mut io = if address.is_secure() {
+            timeout_at(deadline, self.trust.secure(io, address.host()))
+                .await
+                .map_err(|_| ConnectError::HandshakeTimeout)??
+        } else {
+            io
+        };
         let mut buf = BytesMut::with_capacity(READ);
         let head = timeout_at(deadline, async {
             io.write_all(&self.encode(&request, address)).await?;

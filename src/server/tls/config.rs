@@ -1,12 +1,13 @@
 //! How a listener speaks TLS.
 
+use crate::resource::tls_stream::provider;
 use crate::server::tls::alpn;
 use crate::server::tls::error::TlsError;
 use crate::server::tls::material::{Clients, Loaded, Pair, Place, Recipe};
 use crate::server::tls::names::{Name, Remembered};
 use crate::server::tls::self_signed;
 use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::server::{NoClientAuth, ServerSessionMemoryCache, StoresServerSessions};
 use std::fmt;
 use std::path::Path;
@@ -321,11 +322,6 @@ fn settle(config: &mut ServerConfig) {
     config.alpn_protocols = alpn::offered();
     config.max_early_data_size = 0;
     config.cert_resolver = Arc::new(Remembered(config.cert_resolver.clone()));
-}
-
-/// Always named: a process may have several, and a default of the process may be another's.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
 }
 
 fn given(certificate: &[u8], key: &[u8]) -> Pair {

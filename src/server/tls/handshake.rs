@@ -14,6 +14,7 @@ use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use crate::resource::tls_info::{TlsInfo, TlsVersion};
+use crate::resource::tls_stream::{Broken, TlsStream};
 use crate::resource::worker::Phase;
 use crate::server::http2;
 use crate::server::permit::Permit;
@@ -21,7 +22,6 @@ use crate::server::served::Served;
 use crate::server::tls::acceptor::Acceptor;
 use crate::server::tls::names;
 use crate::server::tls::places::Place;
-use crate::server::tls::stream::{Broken, TlsStream};
 use crate::server::tls::tell;
 use crate::service::link::Link;
 use bytes::{Buf, BytesMut};
@@ -56,7 +56,7 @@ pub(super) struct Opening {
 
 enum Step {
     Hello(Io),
-    Shaking(Box<TlsStream>),
+    Shaking(Box<Stream>),
     Farewell(Farewell),
     Gone,
 }
@@ -110,7 +110,9 @@ impl Future for Serving {
 }
 
 /// The protocol that ALPN chose.
-fn begin(stream: Box<TlsStream>, opening: Opening) -> Serving {
+type Stream = TlsStream<UnbufferedServerConnection>;
+
+fn begin(stream: Box<Stream>, opening: Opening) -> Serving {
     let Opening {
         link,
         permit,
@@ -136,7 +138,7 @@ fn begin(stream: Box<TlsStream>, opening: Opening) -> Serving {
 
 impl Opening {
     /// Goes on with the handshake; `None` when it came to nothing.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<TlsStream>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Stream>>> {
         self.link.slot.set_waker(cx.waker());
         if self.is_over() {
             return Poll::Ready(None);
@@ -152,7 +154,7 @@ impl Opening {
         outcome
     }
 
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<TlsStream>>> {
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Option<Box<Stream>>> {
         loop {
             match &mut self.step {
                 Step::Hello(io) => match ready!(poll_hello(io, &mut self.hello, cx)) {

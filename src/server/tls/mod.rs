@@ -17,7 +17,6 @@
 //! | `reload` | the configuration in use and how it changes |
 //! | `acceptor`, `handshake`, `places` | a connection from accept to its protocol, and how many may be on that way |
 //! | `alpn` | which protocols are offered |
-//! | `stream` | a TLS connection as a transport |
 //!
 //! The seam is narrow: a [`Transport`](crate::resource::io::Transport) with a
 //! [`TlsInfo`](crate::resource::tls_info::TlsInfo) in the connection's slot, and `handshake::begin`, which picks the
@@ -36,7 +35,6 @@ mod no_tell;
 mod places;
 mod reload;
 mod self_signed;
-mod stream;
 #[cfg(feature = "tracing")]
 mod tell;
 

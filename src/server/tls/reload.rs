@@ -4,7 +4,8 @@
 //! put in its place whole and checked, or not at all.
 
 use crate::resource::counters::{Counter, Counters};
-use crate::server::tls::config::{OnReload, Sessions, Source, TlsConfig, assemble, provider};
+use crate::resource::tls_stream::provider;
+use crate::server::tls::config::{OnReload, Sessions, Source, TlsConfig, assemble};
 use crate::server::tls::error::TlsError;
 use crate::server::tls::material::Recipe;
 use crate::server::tls::tell;

@@ -1,7 +1,7 @@
 //! What happens to certificates goes to the log.
 
+use crate::resource::tls_stream::Broken;
 use crate::server::tls::error::TlsError;
-use crate::server::tls::stream::Broken;
 
 /// One event: at level INFO when they are in use, at ERROR when they are not.
 pub(super) fn reload(outcome: Result<(), &TlsError>) {

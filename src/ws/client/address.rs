@@ -1,4 +1,4 @@
-//! A `ws` URL (RFC 6455 §3) in its parts.
+//! A `ws` or `wss` URL (RFC 6455 §3) in its parts.
 
 use crate::wire::grammar;
 use crate::ws::client::error::ConnectError;
@@ -7,6 +7,7 @@ use http::Uri;
 /// Where to connect and what to ask for.
 #[derive(Debug)]
 pub(super) struct Address {
+    is_secure: bool,
     host: String,
     port: u16,
     /// As Host says it: without the port where that is the default.
@@ -17,11 +18,11 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn read(url: &str) -> Result<Self, ConnectError> {
         let uri = Uri::try_from(url).map_err(|_| ConnectError::Url("it is not a URL"))?;
-        match uri.scheme_str() {
-            Some(scheme) if scheme.eq_ignore_ascii_case("ws") => {}
-            Some(scheme) if scheme.eq_ignore_ascii_case("wss") => return Err(ConnectError::Tls),
-            _ => return Err(ConnectError::Url("its scheme is not ws")),
-        }
+        let is_secure = match uri.scheme_str() {
+            Some(scheme) if scheme.eq_ignore_ascii_case("ws") => false,
+            Some(scheme) if scheme.eq_ignore_ascii_case("wss") => true,
+            _ => return Err(ConnectError::Url("its scheme is not ws or wss")),
+        };
         // RFC 6455 §3: there is no fragment; `Uri` would drop it without a word.
         if url.contains('#') {
             return Err(ConnectError::Url("it has a fragment (RFC 6455 3)"));
@@ -43,9 +44,11 @@ impl Address {
                 "its path or query is not percent-encoded",
             ));
         }
-        let port = uri.port_u16().unwrap_or(DEFAULT_PORT);
+        let default_port = if is_secure { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
         Ok(Self {
-            authority: if port == DEFAULT_PORT {
+            is_secure,
+            authority: if port == default_port {
                 host.to_owned()
             } else {
                 authority.to_owned()
@@ -54,6 +57,11 @@ impl Address {
             port,
             target,
         })
+    }
+
+    /// Whether it is reached over TLS.
+    pub(super) const fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// The name or address to connect to.
@@ -76,8 +84,6 @@ impl Address {
     }
 }
 
-const DEFAULT_PORT: u16 = 80;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +96,10 @@ mod tests {
             ("ws://a:8000/b?c=d", "a", 8000, "a:8000", "/b?c=d"),
             ("ws://a?c", "a", 80, "a", "/?c"),
             ("ws://[::1]:9/", "::1", 9, "[::1]:9", "/"),
+            ("wss://a", "a", 443, "a", "/"),
+            ("WSS://a:443/b", "a", 443, "a", "/b"),
+            ("wss://a:80/b", "a", 80, "a:80", "/b"),
+            ("ws://a:443/b", "a", 443, "a:443", "/b"),
             ("ws://127.0.0.1/%20", "127.0.0.1", 80, "127.0.0.1", "/%20"),
         ] {
             let address = Address::read(url).expect(url);
@@ -102,6 +112,10 @@ mod tests {
                 ),
                 (host, port, authority, target),
                 "{url}"
+            );
+            assert_eq!(
+                address.is_secure(),
+                url.starts_with(['w', 'W']) && url[2..].starts_with(['s', 'S'])
             );
         }
     }
@@ -123,6 +137,8 @@ mod tests {
             "ws://a:99999/",
             "ws://a/é",
             "ws://a,b/",
+            "wss://",
+            "wsss://a/",
             "ws://a/\r\nb: c",
         ] {
             assert!(
@@ -130,6 +146,5 @@ mod tests {
                 "{url}"
             );
         }
-        assert!(matches!(Address::read("wss://a/"), Err(ConnectError::Tls)));
     }
 }

@@ -13,8 +13,9 @@ use std::io;
 pub enum ConnectError {
     /// The URL is not one of a WebSocket, with the reason (RFC 6455 §3).
     Url(&'static str),
-    /// The URL is of the scheme `wss`: TLS is not built in.
-    Tls,
+    /// The URL is of the scheme `wss`, and there is no secure connection, with the reason: the certificate is not
+    /// trusted or another's, no authority is known, or TLS is not built in.
+    Tls(Box<dyn std::error::Error + Send + Sync>),
     /// This field, or subprotocol, cannot be sent, or is not the caller's to send.
     Field(String),
     /// The transport failed, or ended before the answer was whole; or the system has no random octets.
@@ -56,9 +57,11 @@ impl ConnectError {
                 StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
                 status => status.is_server_error(),
             },
-            Self::Url(_) | Self::Tls | Self::Field(_) | Self::Malformed(_) | Self::Mismatch(_) => {
-                false
-            }
+            Self::Url(_)
+            | Self::Tls(_)
+            | Self::Field(_)
+            | Self::Malformed(_)
+            | Self::Mismatch(_) => false,
         }
     }
 
@@ -75,7 +78,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(reason) => write!(f, "not a URL of a WebSocket: {reason}"),
-            Self::Tls => f.write_str("wss needs TLS, which is not built in"),
+            Self::Tls(error) => write!(f, "no secure connection: {error}"),
             Self::Field(name) => write!(f, "cannot be sent with the request: {name}"),
             Self::Io(error) => error.fmt(f),
             Self::ConnectTimeout => f.write_str("no connection in time"),
@@ -91,6 +94,7 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
+            Self::Tls(error) => Some(&**error),
             Self::Mismatch(mismatch) => Some(mismatch),
             _ => None,
         }

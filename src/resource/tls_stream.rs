@@ -7,17 +7,23 @@
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use bytes::{Buf, BytesMut};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, WriteTraffic};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, ReadEarlyData, UnbufferedStatus,
+    WriteTraffic,
+};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// The server's side of a TLS connection.
-pub(super) struct TlsStream {
+/// One side of a TLS connection.
+pub(crate) struct TlsStream<S> {
     io: Io,
-    connection: UnbufferedServerConnection,
+    connection: S,
     /// Records as they came, as far as they were not taken apart.
     incoming: BytesMut,
     /// Content that was decrypted and that the last reader had no room for.
@@ -32,9 +38,67 @@ pub(super) struct TlsStream {
     failed: bool,
 }
 
+/// A side of rustls.
+pub(crate) trait Side: Send + Unpin + 'static {
+    type Data;
+
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8])
+    -> UnbufferedStatus<'c, 'i, Self::Data>;
+
+    fn is_handshaking(&self) -> bool;
+
+    /// Passes over content that came before its handshake was done.
+    fn skip_early(data: ReadEarlyData<'_, '_, Self::Data>);
+}
+
+impl Side for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    #[inline]
+    fn process<'c, 'i>(
+        &'c mut self,
+        records: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(records)
+    }
+
+    fn is_handshaking(&self) -> bool {
+        (**self).is_handshaking()
+    }
+
+    /// It is never offered.
+    fn skip_early(mut data: ReadEarlyData<'_, '_, Self::Data>) {
+        while data.next_record().is_some() {}
+    }
+}
+
+impl Side for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    #[inline]
+    fn process<'c, 'i>(
+        &'c mut self,
+        records: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(records)
+    }
+
+    fn is_handshaking(&self) -> bool {
+        (**self).is_handshaking()
+    }
+
+    /// A server sends none.
+    fn skip_early(_: ReadEarlyData<'_, '_, Self::Data>) {}
+}
+
+/// Always named: a process may have several, and a default of the process may be another's.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
 /// How far records could be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// The handshake needs more octets.
     Handshake,
     /// The handshake is done; whatever content there was has been delivered.
@@ -43,9 +107,9 @@ pub(super) enum Progress {
     Full,
 }
 
-impl TlsStream {
+impl<S: Side> TlsStream<S> {
     /// A connection whose handshake has not begun; `incoming` was read of it already.
-    pub(super) fn new(io: Io, connection: UnbufferedServerConnection, incoming: BytesMut) -> Self {
+    pub(crate) fn new(io: Io, connection: S, incoming: BytesMut) -> Self {
         Self {
             io,
             connection,
@@ -60,12 +124,12 @@ impl TlsStream {
     }
 
     /// What rustls knows of the connection.
-    pub(super) const fn connection(&self) -> &UnbufferedServerConnection {
+    pub(crate) const fn connection(&self) -> &S {
         &self.connection
     }
 
     /// Goes on with the handshake; ready when it is done and our part of it is on its way.
-    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
             // An alert is left to `into_farewell`.
             let progress = self
@@ -93,7 +157,7 @@ impl TlsStream {
     }
 
     /// After a failure: the transport, and the alert that still has to be sent.
-    pub(super) fn into_farewell(self) -> (Io, BytesMut) {
+    pub(crate) fn into_farewell(self) -> (Io, BytesMut) {
         (self.io, self.outgoing)
     }
 
@@ -102,10 +166,10 @@ impl TlsStream {
     fn take_apart(
         &mut self,
         buf: &mut BytesMut,
-        on_traffic: impl FnOnce(&mut Traffic<'_>),
+        on_traffic: impl FnOnce(&mut WriteTraffic<'_, S::Data>),
     ) -> Result<Progress, rustls::Error> {
         loop {
-            let status = self.connection.process_tls_records(&mut self.incoming);
+            let status = self.connection.process(&mut self.incoming);
             let mut discard = status.discard;
             let progress = match status.state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
@@ -127,9 +191,8 @@ impl TlsStream {
                     data.done();
                     None
                 }
-                // Early data is never offered.
-                Ok(ConnectionState::ReadEarlyData(mut data)) => {
-                    while data.next_record().is_some() {}
+                Ok(ConnectionState::ReadEarlyData(data)) => {
+                    S::skip_early(data);
                     None
                 }
                 Ok(ConnectionState::PeerClosed) => {
@@ -164,7 +227,7 @@ impl TlsStream {
         self.failed = true;
         for _ in 0..MOST_LAST_MESSAGES {
             let before = self.outgoing.len();
-            let status = self.connection.process_tls_records(&mut self.incoming);
+            let status = self.connection.process(&mut self.incoming);
             let discard = status.discard;
             match status.state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
@@ -221,7 +284,7 @@ impl TlsStream {
     /// see all of what it has begun with.
     fn with_traffic<T>(
         &mut self,
-        mut write: impl FnMut(&mut Traffic<'_>) -> io::Result<T>,
+        mut write: impl FnMut(&mut WriteTraffic<'_, S::Data>) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut written = None;
         if !self.failed {
@@ -234,7 +297,7 @@ impl TlsStream {
     }
 }
 
-impl Transport for TlsStream {
+impl<S: Side> Transport for TlsStream<S> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.plain.is_empty() || !self.drained || self.ended || self.failed {
             return Poll::Ready(Ok(()));
@@ -349,8 +412,8 @@ impl Transport for TlsStream {
 
 /// Why a handshake came to nothing.
 #[derive(Debug)]
-pub(super) enum Broken {
-    /// What the client sent is not acceptable; an alert says why.
+pub(crate) enum Broken {
+    /// What the peer sent is not acceptable; an alert says why.
     Tls(rustls::Error),
     /// The transport failed, or ended.
     Io(io::Error),
@@ -374,8 +437,6 @@ impl From<Broken> for io::Error {
     }
 }
 
-type Traffic<'c> = WriteTraffic<'c, ServerConnectionData>;
-
 /// What a thread puts records together in.
 #[derive(Default)]
 struct Scratch {
@@ -389,8 +450,8 @@ thread_local! {
 
 /// Encrypts what stands in `bufs`, `most` octets of it at the most; gives how many it took and how long the
 /// records are. Small pieces share a record; of large ones no octet is copied before it is encrypted.
-fn seal(
-    traffic: &mut Traffic<'_>,
+fn seal<D>(
+    traffic: &mut WriteTraffic<'_, D>,
     bufs: &[IoSlice<'_>],
     most: usize,
     scratch: &mut Scratch,
@@ -429,8 +490,8 @@ fn seal(
 }
 
 /// Encrypts `content` into `records`, behind what stands there already.
-fn encrypt(
-    traffic: &mut Traffic<'_>,
+fn encrypt<D>(
+    traffic: &mut WriteTraffic<'_, D>,
     content: &[u8],
     records: &mut Vec<u8>,
     at: usize,
@@ -449,7 +510,7 @@ fn encrypt(
 }
 
 /// Puts a message of rustls behind `out`.
-fn append(out: &mut BytesMut, data: &mut EncodeTlsData<'_, ServerConnectionData>) {
+fn append<D>(out: &mut BytesMut, data: &mut EncodeTlsData<'_, D>) {
     let Err(EncodeError::InsufficientSize(error)) = data.encode(&mut []) else {
         return;
     };

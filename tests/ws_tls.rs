@@ -1,0 +1,217 @@
+//! WebSockets over TLS, with the library's client on one side and its server on the other.
+
+#[allow(dead_code, reason = "each test takes what it needs of it")]
+#[path = "tls/common.rs"]
+mod common;
+
+use common::{Authority, client as tls_client, secure_addr};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use wireline::resource::tls_info::TlsInfo;
+use wireline::router::Routes;
+use wireline::server::TlsConfig;
+use wireline::test::TestServer;
+use wireline::ws::client::{Client, ConnectError};
+use wireline::ws::close::CloseCode;
+use wireline::ws::deflate;
+use wireline::ws::message::Message;
+use wireline::ws::route::WebSocketUpgrade;
+use wireline::ws::socket::{SocketError, WebSocket};
+use wireline::{Response, Router, Server};
+
+fn routes() -> Routes {
+    Router::new()
+        .get(
+            "/echo",
+            async |upgrade: WebSocketUpgrade, tls: TlsInfo| -> Response {
+                let deflate = upgrade.deflate(deflate::Config::default());
+                deflate.on_upgrade(async move |mut socket: WebSocket| {
+                    let alpn = tls.alpn().map(String::from_utf8_lossy);
+                    let chain = tls.peer_certificates().count();
+                    socket.send(format!("{alpn:?} {chain}")).await?;
+                    while let Some(message) = socket.recv().await {
+                        match message? {
+                            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
+                            message => drop(socket.send(message).await?),
+                        }
+                    }
+                    Ok::<_, SocketError>(())
+                })
+            },
+        )
+        .build()
+        .unwrap()
+}
+
+fn serve(tls: TlsConfig) -> (TestServer, SocketAddr) {
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    let addr = secure_addr(server.handle());
+    (server, addr)
+}
+
+fn url(addr: SocketAddr) -> String {
+    format!("wss://localhost:{}/echo", addr.port())
+}
+
+async fn text(socket: &mut WebSocket) -> String {
+    match socket.recv().await {
+        Some(Ok(Message::Text(text))) => text.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Messages of every size come back over records, compressed and not, and both sides close.
+#[tokio::test]
+async fn messages_go_round() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost"));
+    for deflates in [false, true] {
+        let mut client = Client::new().roots(authority.pem()).unwrap();
+        if deflates {
+            client = client.deflate(deflate::Config::default());
+        }
+        let mut socket = client.connect(&url(addr)).await.unwrap();
+        assert_eq!(text(&mut socket).await, "Some(\"http/1.1\") 0");
+        for len in [
+            0,
+            1,
+            125,
+            126,
+            4096,
+            16 * 1024,
+            16 * 1024 + 1,
+            65_536,
+            1 << 20,
+        ] {
+            let content: Vec<u8> = (0..len).map(|place| (place * 7 % 251) as u8).collect();
+            socket.send(content.clone()).await.unwrap();
+            match socket.recv().await {
+                Some(Ok(Message::Binary(octets))) => assert_eq!(octets, content, "{len}"),
+                other => panic!("{len}: {other:?}"),
+            }
+        }
+        socket.close(CloseCode::NORMAL).unwrap();
+        while let Some(Ok(_)) = socket.recv().await {}
+    }
+    drop(server);
+}
+
+/// What is sent in pieces of a record is put together: both halves at work at once.
+#[tokio::test]
+async fn halves_work_at_once() {
+    let authority = Authority::new();
+    let (_server, addr) = serve(authority.tls("localhost"));
+    let client = Client::new().roots(authority.pem()).unwrap();
+    let mut socket = client.connect(&url(addr)).await.unwrap();
+    text(&mut socket).await;
+    let sender = socket.sender();
+    let sending = tokio::spawn(async move {
+        for number in 0..500_usize {
+            sender.send(vec![b'x'; number * 37]).await.unwrap();
+        }
+    });
+    for number in 0..500_usize {
+        match socket.recv().await {
+            Some(Ok(Message::Binary(octets))) => assert_eq!(octets.len(), number * 37),
+            other => panic!("{number}: {other:?}"),
+        }
+    }
+    sending.await.unwrap();
+}
+
+/// A certificate of a stranger, of another name, and one that only the system could vouch for.
+#[tokio::test]
+async fn who_is_not_trusted_is_refused() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (_server, addr) = serve(authority.tls("localhost"));
+    let trusting = Client::new().roots(authority.pem()).unwrap();
+    let strange = Client::new().roots(stranger.pem()).unwrap();
+    for (client, url, says) in [
+        (&strange, url(addr), "invalid peer certificate"),
+        (&Client::new(), url(addr), ""),
+        (
+            &trusting,
+            "wss://example.org/echo".to_owned(),
+            "not valid for name",
+        ),
+        (
+            &trusting,
+            "wss://127.0.0.1/echo".to_owned(),
+            "not valid for name",
+        ),
+    ] {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        match client.connect_over(stream, &url).await {
+            Err(error @ ConnectError::Tls(_)) => {
+                assert!(!error.is_temporary());
+                assert!(error.to_string().contains(says), "{url}: {error}");
+            }
+            other => panic!("{url}: {other:?}"),
+        }
+    }
+    let nothing =
+        Client::new().roots("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n");
+    assert!(matches!(nothing, Err(ConnectError::Tls(_))));
+}
+
+/// The scheme and the port do not fit together.
+#[tokio::test]
+async fn the_wrong_port_is_told() {
+    let authority = Authority::new();
+    let (_server, addr) = serve(authority.tls("localhost"));
+    let plain = format!("ws://localhost:{}/echo", addr.port());
+    match Client::new().connect(&plain).await {
+        Err(error @ ConnectError::Refused(_)) => assert_eq!(error.status().unwrap(), 400),
+        other => panic!("{other:?}"),
+    }
+    let server = TestServer::start(Server::new(routes()).bind("127.0.0.1:0"));
+    let port = server
+        .url("/")
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .trim_end_matches('/')
+        .to_owned();
+    let client = Client::new().roots(authority.pem()).unwrap();
+    let refused = client
+        .connect(&format!("wss://localhost:{port}/echo"))
+        .await;
+    assert!(matches!(refused, Err(ConnectError::Tls(_))), "{refused:?}");
+}
+
+/// A client's own configuration: its certificate reaches the handler.
+#[tokio::test]
+async fn a_client_shows_its_certificate() {
+    let authority = Authority::new();
+    let tls = authority
+        .tls("localhost")
+        .client_ca_bytes(authority.pem(), true)
+        .unwrap();
+    let (_server, addr) = serve(tls);
+    let pair = authority.sign("client");
+    let mut socket = Client::new()
+        .tls(tls_client(&authority, rustls::ALL_VERSIONS, Some(&pair)))
+        .connect(&url(addr))
+        .await
+        .unwrap();
+    assert_eq!(text(&mut socket).await, "Some(\"http/1.1\") 1");
+}
+
+/// A server that says nothing is waited for as long as was said.
+#[tokio::test(start_paused = true)]
+async fn a_silent_handshake_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let _silent = listener.accept().await.unwrap();
+    let client = Client::new().handshake_timeout(Duration::from_secs(3));
+    let client = client.roots(Authority::new().pem()).unwrap();
+    let begun = tokio::time::Instant::now();
+    let opened = client.connect_over(stream, "wss://localhost/").await;
+    assert!(
+        matches!(opened, Err(ConnectError::HandshakeTimeout)),
+        "{opened:?}"
+    );
+    assert_eq!(begun.elapsed().as_secs(), 3);
+}

@@ -10,6 +10,7 @@ use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::panic::guarded;
+use crate::resource::stream_end::StreamGuard;
 use crate::service::body::Body;
 use crate::service::handler::ResponseFuture;
 use crate::service::headers::Headers;
@@ -34,9 +35,27 @@ pub(super) struct Turn<'a> {
     pub(super) sent: Cell<usize>,
     /// How many more it may be given.
     pub(super) room: Cell<usize>,
+    /// Octets that other streams have taken from whoever makes their content, and have not given to h2.
+    pub(super) pulled: Cell<usize>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    /// A turn in which so many octets of content may be sent.
+    pub(super) const fn new(link: &'a Link, room: usize) -> Self {
+        Self {
+            link,
+            sent: Cell::new(0),
+            room: Cell::new(room),
+            pulled: Cell::new(0),
+        }
+    }
+
+    /// Whether as much waits for windows as may be sent for all streams together: whoever makes content makes no more
+    /// of it for a client that does not take it.
+    pub(super) fn is_full_of_responses(&self) -> bool {
+        self.pulled.get() >= self.link.shared.config.http2.send_buffer
+    }
+
     pub(super) fn count(&self, counter: Counter) {
         self.link.shared.worker.counters.add(counter);
     }
@@ -55,6 +74,8 @@ impl Turn<'_> {
 pub(super) struct Exchange {
     pub(super) respond: SendResponse<Bytes>,
     pub(super) upload: Upload,
+    /// Whoever asks is told when the exchange is over.
+    end: Option<StreamGuard>,
     is_head: bool,
     is_connect: bool,
 }
@@ -85,6 +106,7 @@ impl Exchange {
         let mut exchange = Self {
             respond,
             upload: Upload::default(),
+            end: None,
             is_head: head.method == Method::HEAD,
             is_connect: head.method == Method::CONNECT,
         };
@@ -108,6 +130,7 @@ impl Exchange {
         };
         let mut parts = Parts::recycled();
         parts.begin_http(head, Some(&turn.link.slot));
+        exchange.end = Some(parts.begin_stream());
         if let Some(protocol) = protocol {
             parts.set_connect_protocol(protocol.as_str());
         }

@@ -13,7 +13,6 @@ use crate::service::link::config::Config;
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Handshake, SendResponse};
 use h2::{PingPong, Reason, RecvStream};
-use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -39,6 +38,8 @@ pub(super) struct Http {
     pub(super) since: u32,
     /// The tick in which streams are looked at next.
     pub(super) check: u32,
+    /// The tick before which nothing can have stood still for too long on a stream; 0 when that is not known.
+    pub(super) idle_check: u32,
 }
 
 pub(super) enum Protocol {
@@ -83,6 +84,7 @@ impl Http {
             begun: now,
             since: now,
             check: 0,
+            idle_check: 0,
         }
     }
 
@@ -211,6 +213,7 @@ impl Http {
             wire.waiting = 0;
         }
         let resets = wire.meter.resets();
+        let is_strained = wire.meter.is_strained() && self.life == Life::Serving;
         let excess = wire.excess.filter(|_| self.life != Life::Closing);
         drop(wire);
         if resets != self.resets {
@@ -226,7 +229,11 @@ impl Http {
             });
         }
         let Some(excess) = excess else {
-            return false;
+            if is_strained {
+                link.shared.worker.counters.add(Counter::Http2Warnings);
+                self.leave(link.shared.worker.now());
+            }
+            return is_strained;
         };
         link.shared.worker.counters.add(excess.counter());
         self.close(Reason::ENHANCE_YOUR_CALM, link);
@@ -241,11 +248,7 @@ impl Http {
         }
         let waiting = self.wire.inside().waiting;
         let most = link.shared.config.http2.send_buffer;
-        let turn = Turn {
-            link,
-            sent: Cell::new(0),
-            room: Cell::new(most.saturating_sub(waiting)),
-        };
+        let turn = Turn::new(link, most.saturating_sub(waiting));
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
             for place in std::mem::take(&mut self.starved) {
@@ -258,7 +261,7 @@ impl Http {
             let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
             if !matches!(state, State::Done) {
                 let (place, handle) = self.streams.reserve();
-                let stream = Box::new(Stream::new(handle, exchange, state));
+                let stream = Box::new(Stream::new(handle, exchange, state, turn.now()));
                 self.streams.insert(place, stream);
             }
         }
@@ -269,6 +272,7 @@ impl Http {
             let Some(mut stream) = self.streams.take(place) else {
                 continue;
             };
+            turn.pulled.set(self.streams.pulled);
             match stream.poll(&turn) {
                 Some(waits) => {
                     if waits == Waits::Room {
@@ -324,11 +328,7 @@ impl Http {
     }
 
     pub(super) fn cancel_all(&mut self, link: &Link) {
-        let turn = Turn {
-            link,
-            sent: Cell::new(0),
-            room: Cell::new(0),
-        };
+        let turn = Turn::new(link, 0);
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {
                 stream.cancel(&turn);

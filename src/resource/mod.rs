@@ -7,5 +7,6 @@ pub mod counters;
 pub mod io;
 pub mod panic;
 pub mod pool;
+pub mod stream_end;
 pub mod tls_info;
 pub mod worker;

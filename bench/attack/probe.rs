@@ -1,5 +1,7 @@
-//! An honest client: a hundred requests a second, each with a connection and a full handshake of its own.
+//! An honest client: a hundred requests a second, each with a connection of its own, and a full handshake where there is
+//! TLS, or HTTP/2's preface where there is not.
 
+use crate::frames;
 use crate::target::{Target, ask, handshake};
 use rustls::ClientConfig;
 use std::io;
@@ -30,7 +32,7 @@ pub(crate) struct Probed {
 impl Probe {
     pub(crate) fn begin(target: &Target) -> Self {
         let (end, ended) = watch::channel(false);
-        let task = tokio::spawn(go_on(target.addr, target.honest.clone(), ended));
+        let task = tokio::spawn(go_on(target.addr, target.honest(), ended));
         Self { end, task }
     }
 
@@ -48,7 +50,7 @@ impl Probe {
 /// Requests are due whether those before them were answered or not: a server that stands still is seen by all of them.
 async fn go_on(
     addr: SocketAddr,
-    config: Arc<ClientConfig>,
+    config: Option<Arc<ClientConfig>>,
     mut ended: watch::Receiver<bool>,
 ) -> Probed {
     let (mut asked, mut due) = (JoinSet::new(), Instant::now());
@@ -87,11 +89,13 @@ impl Probed {
     }
 }
 
-async fn once(addr: SocketAddr, config: Arc<ClientConfig>) -> io::Result<()> {
+async fn once(addr: SocketAddr, config: Option<Arc<ClientConfig>>) -> io::Result<()> {
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
-    let mut stream = handshake(stream, config).await?;
-    ask(&mut stream).await
+    match config {
+        Some(config) => ask(&mut handshake(stream, config).await?).await,
+        None => frames::ask(stream).await,
+    }
 }
 
 const EVERY: Duration = Duration::from_millis(10);

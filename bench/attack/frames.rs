@@ -214,6 +214,14 @@ impl Frame {
         }
     }
 
+    /// The octets of content in it.
+    pub(crate) fn content(&self) -> u32 {
+        match self.kind {
+            DATA => u32::try_from(self.payload.len()).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn ends_stream(&self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }

@@ -7,16 +7,18 @@ use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// It asks until it is told to end.
+/// It asks until it is told to end, in a thread of its own: what it measures is the server, and not how long it waits
+/// for the attack's turn to be over.
 pub(crate) struct Probe {
     end: watch::Sender<bool>,
-    task: JoinHandle<Probed>,
+    probed: oneshot::Receiver<Probed>,
 }
 
 /// How it fared; times are milliseconds from when a request was due.
@@ -32,13 +34,23 @@ pub(crate) struct Probed {
 impl Probe {
     pub(crate) fn begin(target: &Target) -> Self {
         let (end, ended) = watch::channel(false);
-        let task = tokio::spawn(go_on(target.addr, target.honest(), ended));
-        Self { end, task }
+        let (tell, probed) = oneshot::channel();
+        let asking = go_on(target.addr, target.honest(), ended);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                let _ = tell.send(runtime.block_on(asking));
+            }
+        });
+        Self { end, probed }
     }
 
     pub(crate) async fn end(self) -> Probed {
         let _ = self.end.send(true);
-        self.task.await.unwrap_or_default()
+        // None that was asked is none that was answered.
+        self.probed.await.unwrap_or_default()
     }
 
     pub(crate) async fn for_a_while(self, while_: Duration) -> Probed {

@@ -38,6 +38,8 @@ pub(super) enum Sent {
     Body,
     /// A window is closed.
     Window,
+    /// A window is closed, and others have much that waits for theirs.
+    Behind,
     /// Enough waits for the socket.
     Full,
 }
@@ -67,8 +69,12 @@ impl Download {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn<'_>) -> Sent {
         loop {
             if self.chunk.is_empty() {
-                if turn.is_full_of_responses() && !self.has_window(cx, turn) {
-                    return Sent::Window;
+                // Behind the last octet comes nothing that needs a window.
+                if turn.is_full_of(turn.pulled.get())
+                    && self.left != Some(0)
+                    && !self.has_window(cx, turn)
+                {
+                    return Sent::Behind;
                 }
                 let piece = match guarded(|| self.body.poll_piece(cx)) {
                     Ok(Poll::Ready(piece)) => piece,

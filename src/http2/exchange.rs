@@ -50,10 +50,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether as much waits for windows as may be sent for all streams together: whoever makes content makes no more
-    /// of it for a client that does not take it.
-    pub(super) fn is_full_of_responses(&self) -> bool {
-        self.pulled.get() >= self.link.shared.config.http2.send_buffer
+    /// Whether so much waits for windows that whoever makes content makes no more of it for a client that does not
+    /// take it: what may be sent for all streams together, and what half of the connection's share of a budget is.
+    pub(super) fn is_full_of(&self, pulled: usize) -> bool {
+        let most = self.link.shared.config.http2.send_buffer;
+        pulled >= FREELY
+            && (pulled >= most || pulled >= (self.link.shared.worker.share() / 2).max(FREELY))
     }
 
     pub(super) fn count(&self, counter: Counter) {
@@ -399,3 +401,6 @@ fn counter_of(status: StatusCode) -> Counter {
 
 /// Content up to this is given to h2 whatever the windows say: the most streams there may be hold little of it.
 const SMALL: usize = 4096;
+
+/// As much may always wait for windows.
+const FREELY: usize = 64 * 1024;

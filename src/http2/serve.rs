@@ -26,6 +26,8 @@ pub(super) struct Http {
     fresh: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
     /// The places of streams that wait for room in what is to be written.
     starved: Vec<usize>,
+    /// The places of streams that wait until others have less to send.
+    behind: Vec<usize>,
     requests: u32,
     /// How many resets of the client's were counted.
     resets: u32,
@@ -77,6 +79,7 @@ impl Http {
             life: Life::Serving,
             fresh: Vec::new(),
             starved: Vec::new(),
+            behind: Vec::new(),
             requests: 0,
             resets: 0,
             pings: None,
@@ -255,6 +258,11 @@ impl Http {
                 self.streams.queue(place);
             }
         }
+        if !self.behind.is_empty() && !turn.is_full_of(self.streams.pulled) {
+            for place in std::mem::take(&mut self.behind) {
+                self.streams.queue(place);
+            }
+        }
         let mut fresh = std::mem::take(&mut self.fresh);
         for (request, respond) in fresh.drain(..) {
             self.count_request(link);
@@ -275,8 +283,11 @@ impl Http {
             turn.pulled.set(self.streams.pulled);
             match stream.poll(&turn) {
                 Some(waits) => {
-                    if waits == Waits::Room {
-                        self.starved.push(place);
+                    match waits {
+                        Waits::Wake => {}
+                        Waits::Room => self.starved.push(place),
+                        Waits::Others if self.behind.contains(&place) => {}
+                        Waits::Others => self.behind.push(place),
                     }
                     self.streams.put(place, stream);
                 }
@@ -337,6 +348,7 @@ impl Http {
         }
         self.fresh.clear();
         self.starved.clear();
+        self.behind.clear();
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Stream {
 pub(super) enum Waits {
     /// Its waker.
     Wake,
+    /// Its waker, or that others have less to send.
+    Others,
     /// Room for what it sends.
     Room,
 }
@@ -127,6 +129,7 @@ impl Stream {
                             return Some(Waits::Wake);
                         }
                         Sent::Window => return Some(Waits::Wake),
+                        Sent::Behind => return Some(Waits::Others),
                         Sent::Full => return Some(Waits::Room),
                     }
                 }

@@ -463,6 +463,43 @@ async fn h2_9_nobody_pulls_what_cannot_be_sent() {
             came += frame.payload.len();
         }
     }
+    // So is whoever comes later, and others go on in the place of those that have gone.
+    for number in 0..60 {
+        peer.reset(2 * number + 1).await;
+    }
+    peer.get(201, "/large").await;
+    peer.window(0, 2 << 20).await;
+    peer.window(201, 1_000_000 - 1).await;
+    let mut came = 0;
+    while came < 1_000_000 {
+        let frame = peer.next_of(DATA).await;
+        if frame.stream == 201 {
+            came += frame.payload.len();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_9_windows_as_small_as_they_are() {
+    // 100 responses of two pieces each, and of each window nothing is left when they are there.
+    let (test, _) = serve();
+    let mut peer = Peer::open_with(&test, &[(4, 1_000)]).await;
+    for number in 0..100 {
+        peer.get(2 * number + 1, "/two-pieces").await;
+    }
+    pass(1.0).await;
+    peer.window(0, 1 << 24).await;
+    for number in 0..100 {
+        peer.window(2 * number + 1, 100_000 - 1_000).await;
+    }
+    let (mut came, mut ended) = (0, 0);
+    while ended < 100 {
+        let frame = peer.next_of(DATA).await;
+        came += frame.payload.len();
+        ended += u32::from(frame.flags & END_STREAM != 0);
+    }
+    assert_eq!(came, 10_000_000);
+    assert_eq!(test.count(Counter::WriteTimeouts), 0);
 }
 
 #[tokio::test(start_paused = true)]

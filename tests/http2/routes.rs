@@ -141,6 +141,10 @@ fn routes(seen: &Seen) -> wireline::router::Routes {
                 Bytes::from_static(&[b'x'; 64 * 1024])
             })))
         })
+        .get("/two-pieces", async || {
+            let piece = Bytes::from_static(&[b'x'; 50_000]);
+            Response::new(Body::from_chunks(vec![piece.clone(), piece].into_iter()))
+        })
         .get("/drip", async || {
             let (mut sender, body) = Body::channel();
             tokio::spawn(async move {

@@ -3,6 +3,7 @@
 use crate::Context;
 use crate::outcome::Outcome;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
 
 /// Runs `job` for the numbers from 0 to the attack's count, and adds up what comes of it.
@@ -21,6 +22,35 @@ where
     while !running.is_empty() {
         collect(&mut running, &mut outcome).await;
     }
+    outcome
+}
+
+/// Runs `job` again and again until those that are done have spent the attack's count; each gives what it has spent.
+pub(crate) async fn spend<F, Fut>(context: &Arc<Context>, job: F) -> Outcome
+where
+    F: Fn(Arc<Context>, usize) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = (Outcome, usize)> + Send,
+{
+    let (begun, spent) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (mut running, mut outcome) = (JoinSet::new(), Outcome::default());
+    for _ in 0..context.concurrency {
+        let (context, job) = (context.clone(), job.clone());
+        let (begun, spent) = (begun.clone(), spent.clone());
+        running.spawn(async move {
+            let mut outcome = Outcome::default();
+            while spent.load(Ordering::Relaxed) < context.count {
+                let number = begun.fetch_add(1, Ordering::Relaxed);
+                let (one, cost) = job(context.clone(), number).await;
+                spent.fetch_add(cost.max(1), Ordering::Relaxed);
+                outcome.add(one);
+            }
+            outcome
+        });
+    }
+    while !running.is_empty() {
+        collect(&mut running, &mut outcome).await;
+    }
+    outcome.set("sent", spent.load(Ordering::Relaxed) as f64);
     outcome
 }
 

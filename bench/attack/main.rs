@@ -11,23 +11,27 @@
 
 #![forbid(unsafe_code)]
 
+mod catalogue;
 mod certificates;
 mod crowd;
 mod dribble;
+mod floods;
+mod frames;
 mod outcome;
 mod pki;
 mod probe;
 mod stall;
+mod streams;
 mod target;
 mod transcript;
 
+use crate::catalogue::{ATTACKS, Attack};
 use crate::outcome::{Outcome, Report};
 use crate::pki::Failure;
 use crate::probe::Probe;
 use crate::target::{Options, Target};
 use clap::Parser;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +41,7 @@ use tokio::time::Instant;
 #[derive(Parser)]
 #[command(name = "bench-attack", version)]
 struct Args {
-    /// The attack's id (TL-1, ...), `all`, or `list`.
+    /// The attack's id (TL-1, H2-1, ...), the beginning of several (`H2`), `all`, or `list`.
     id: String,
     /// How often; the default of each attack takes seconds.
     #[arg(long)]
@@ -67,109 +71,6 @@ pub(crate) struct Context {
     pub(crate) seed: u64,
 }
 
-type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-/// A recipe of the catalogue.
-struct Attack {
-    id: &'static str,
-    what: &'static str,
-    small: usize,
-    full: usize,
-    options: fn(&mut Options),
-    run: fn(Arc<Context>) -> Running,
-}
-
-const ATTACKS: &[Attack] = &[
-    Attack {
-        id: "TL-1",
-        what: "handshakes that stall: nothing, half a ClientHello, an octet a second, a whole one and then nothing",
-        small: 80,
-        full: 10_000,
-        options: |_| (),
-        run: |context| Box::pin(stall::silence(context)),
-    },
-    Attack {
-        id: "TL-2",
-        what: "ClientHellos in pieces: of segments, of records, of both",
-        small: 30,
-        full: 1_000,
-        options: |_| (),
-        run: |context| Box::pin(dribble::pieces(context)),
-    },
-    Attack {
-        id: "TL-3",
-        what: "renegotiation, warning alerts, ChangeCipherSpec and empty records without end",
-        small: 24,
-        full: 1_000,
-        options: |_| (),
-        run: |context| Box::pin(transcript::records_without_end(context)),
-    },
-    Attack {
-        id: "TL-4",
-        what: "a handshake message of 16 MiB",
-        small: 20,
-        full: 1_000,
-        options: |_| (),
-        run: |context| Box::pin(transcript::message_without_end(context)),
-    },
-    Attack {
-        id: "TL-5",
-        what: "full handshakes, 500 a second",
-        small: 300,
-        full: 15_000,
-        options: |_| (),
-        run: |context| Box::pin(stall::handshakes(context)),
-    },
-    Attack {
-        id: "TL-6",
-        what: "certificates swapped under handshakes, every tenth broken",
-        small: 30,
-        full: 10_000,
-        options: |_| (),
-        run: |context| Box::pin(certificates::swapped(context)),
-    },
-    Attack {
-        id: "TL-7",
-        what: "close_notify inside the handshake; bodies cut off without it",
-        small: 40,
-        full: 2_000,
-        options: |_| (),
-        run: |context| Box::pin(transcript::truncated(context)),
-    },
-    Attack {
-        id: "TL-8",
-        what: "client certificates in chains of a hundred",
-        small: 20,
-        full: 1_000,
-        options: |options| options.client_certificates = true,
-        run: |context| Box::pin(certificates::endless_chains(context)),
-    },
-    Attack {
-        id: "TL-9",
-        what: "ALPN: none, usual, unknown only",
-        small: 30,
-        full: 3_000,
-        options: |_| (),
-        run: |context| Box::pin(dribble::protocols(context)),
-    },
-    Attack {
-        id: "TL-10",
-        what: "early data",
-        small: 20,
-        full: 1_000,
-        options: |_| (),
-        run: |context| Box::pin(dribble::early_data(context)),
-    },
-    Attack {
-        id: "TL-11",
-        what: "tickets: used again, and those of another process",
-        small: 20,
-        full: 1_000,
-        options: |_| (),
-        run: |context| Box::pin(dribble::tickets(context)),
-    },
-];
-
 fn main() -> ExitCode {
     let args = Args::parse();
     if args.id.eq_ignore_ascii_case("list") {
@@ -182,7 +83,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let is_wanted = |attack: &&Attack| {
-        args.id.eq_ignore_ascii_case("all") || args.id.eq_ignore_ascii_case(attack.id)
+        let family = attack.id.split('-').next().unwrap_or_default();
+        ["all", attack.id, family]
+            .iter()
+            .any(|id| args.id.eq_ignore_ascii_case(id))
     };
     let wanted: Vec<&Attack> = ATTACKS.iter().filter(is_wanted).collect();
     if wanted.is_empty() {
@@ -248,9 +152,18 @@ async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
     };
     let seconds = begun.elapsed().as_secs_f64();
     let probe = probe.end().await;
+    // What is behind an attack must not linger.
+    let after = match args.full {
+        true => Some(Probe::begin(&context.target).for_a_while(BASELINE).await),
+        false => None,
+    };
     let peak = context.target.memory();
     if !context.target.is_running() {
         outcome.complain("the server has ended");
+    }
+    let more = peak.peak.saturating_sub(idle.now) / 1024;
+    if attack.memory.is_some_and(|most| more > most) {
+        outcome.complain(format!("{more} MiB more than before"));
     }
     Ok(Report {
         id: attack.id,
@@ -261,6 +174,7 @@ async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
         outcome,
         baseline,
         probe,
+        after,
         probe_p99: args.probe_p99,
         idle_kib: idle.now,
         peak_kib: peak.peak,

@@ -45,7 +45,7 @@ impl Outcome {
     pub(crate) fn add(&mut self, other: Self) {
         for (fact, value) in other.facts {
             let mine = self.facts.entry(fact).or_default();
-            if fact.ends_with("_seconds") {
+            if fact.ends_with("_seconds") || fact.starts_with("most_") {
                 *mine = mine.max(value);
             } else {
                 *mine += value;
@@ -67,6 +67,8 @@ pub(crate) struct Report {
     pub(crate) outcome: Outcome,
     pub(crate) baseline: Probed,
     pub(crate) probe: Probed,
+    /// In the second behind it, where that was looked at.
+    pub(crate) after: Option<Probed>,
     pub(crate) probe_p99: f64,
     pub(crate) idle_kib: u64,
     pub(crate) peak_kib: u64,
@@ -79,7 +81,10 @@ impl Report {
     }
 
     fn is_probe_clean(&self) -> bool {
-        self.probe.failures == 0 && self.probe.requests > 0 && self.probe.p99 <= self.probe_p99
+        let is_clean = |probed: &Probed| {
+            probed.failures == 0 && probed.requests > 0 && probed.p99 <= self.probe_p99
+        };
+        is_clean(&self.probe) && self.after.as_ref().is_none_or(is_clean)
     }
 
     pub(crate) fn line(&self) -> String {
@@ -107,6 +112,7 @@ impl Report {
             "facts": facts,
             "complaints": self.outcome.complaints,
             "probe": probe(&self.probe),
+            "after": self.after.as_ref().map(probe),
             "baseline": probe(&self.baseline),
             "probe_is_clean": self.is_probe_clean(),
             "memory_kib": { "idle": self.idle_kib, "peak": self.peak_kib },

@@ -1,20 +1,24 @@
-//! An honest client: a hundred requests a second, each with a connection and a full handshake of its own.
+//! An honest client: a hundred requests a second, each with a connection of its own, and a full handshake where there is
+//! TLS, or HTTP/2's preface where there is not.
 
+use crate::frames;
 use crate::target::{Target, ask, handshake};
 use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// It asks until it is told to end.
+/// It asks until it is told to end, in a thread of its own: what it measures is the server, and not how long it waits
+/// for the attack's turn to be over.
 pub(crate) struct Probe {
     end: watch::Sender<bool>,
-    task: JoinHandle<Probed>,
+    probed: oneshot::Receiver<Probed>,
 }
 
 /// How it fared; times are milliseconds from when a request was due.
@@ -30,13 +34,23 @@ pub(crate) struct Probed {
 impl Probe {
     pub(crate) fn begin(target: &Target) -> Self {
         let (end, ended) = watch::channel(false);
-        let task = tokio::spawn(go_on(target.addr, target.honest.clone(), ended));
-        Self { end, task }
+        let (tell, probed) = oneshot::channel();
+        let asking = go_on(target.addr, target.honest(), ended);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                let _ = tell.send(runtime.block_on(asking));
+            }
+        });
+        Self { end, probed }
     }
 
     pub(crate) async fn end(self) -> Probed {
         let _ = self.end.send(true);
-        self.task.await.unwrap_or_default()
+        // None that was asked is none that was answered.
+        self.probed.await.unwrap_or_default()
     }
 
     pub(crate) async fn for_a_while(self, while_: Duration) -> Probed {
@@ -48,7 +62,7 @@ impl Probe {
 /// Requests are due whether those before them were answered or not: a server that stands still is seen by all of them.
 async fn go_on(
     addr: SocketAddr,
-    config: Arc<ClientConfig>,
+    config: Option<Arc<ClientConfig>>,
     mut ended: watch::Receiver<bool>,
 ) -> Probed {
     let (mut asked, mut due) = (JoinSet::new(), Instant::now());
@@ -87,11 +101,13 @@ impl Probed {
     }
 }
 
-async fn once(addr: SocketAddr, config: Arc<ClientConfig>) -> io::Result<()> {
+async fn once(addr: SocketAddr, config: Option<Arc<ClientConfig>>) -> io::Result<()> {
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
-    let mut stream = handshake(stream, config).await?;
-    ask(&mut stream).await
+    match config {
+        Some(config) => ask(&mut handshake(stream, config).await?).await,
+        None => frames::ask(stream).await,
+    }
 }
 
 const EVERY: Duration = Duration::from_millis(10);

@@ -18,11 +18,13 @@ use tokio_rustls::client::TlsStream;
 use wireline::wire::number;
 
 /// How the server is started.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Options {
     pub(crate) server: Option<PathBuf>,
     /// Whether clients have to show a certificate.
     pub(crate) client_certificates: bool,
+    /// No TLS, and HTTP/2 by prior knowledge.
+    pub(crate) h2c: bool,
 }
 
 pub(crate) struct Target {
@@ -31,7 +33,7 @@ pub(crate) struct Target {
     /// What an honest client says.
     pub(crate) honest: Arc<ClientConfig>,
     folder: PathBuf,
-    server: PathBuf,
+    options: Options,
     child: Mutex<Child>,
 }
 
@@ -58,17 +60,16 @@ impl Target {
         fs::write(folder.join("cert.pem"), &pair.certificate)?;
         fs::write(folder.join("key.pem"), &pair.key)?;
         let mut command = Command::new(&server);
-        command.args([
-            "--addr",
-            "127.0.0.1:0",
-            "--max-handshakes",
-            "512",
-            "--tls-cert",
-        ]);
-        command
-            .arg(folder.join("cert.pem"))
-            .arg("--tls-key")
-            .arg(folder.join("key.pem"));
+        command.args(["--addr", "127.0.0.1:0"]);
+        if options.h2c {
+            command.arg("--h2c");
+        } else {
+            command.args(["--max-handshakes", "512", "--tls-cert"]);
+            command
+                .arg(folder.join("cert.pem"))
+                .arg("--tls-key")
+                .arg(folder.join("key.pem"));
+        }
         let mut own = None;
         if options.client_certificates {
             fs::write(folder.join("clients.pem"), authority.pem())?;
@@ -94,7 +95,7 @@ impl Target {
             authority,
             honest,
             folder,
-            server,
+            options: options.clone(),
             child: Mutex::new(child),
         };
         target
@@ -106,9 +107,30 @@ impl Target {
     /// Another process with the same program and certificates of its own.
     pub(crate) fn another(&self) -> Result<Self, Failure> {
         Self::start(&Options {
-            server: Some(self.server.clone()),
             client_certificates: false,
+            ..self.options.clone()
         })
+    }
+
+    /// What an honest client says; `None` where nothing is said over TLS.
+    pub(crate) fn honest(&self) -> Option<Arc<ClientConfig>> {
+        (!self.options.h2c).then(|| self.honest.clone())
+    }
+
+    /// Tells the server to finish what it has begun, and to end.
+    pub(crate) fn terminate(&self) -> io::Result<()> {
+        self.signal("-TERM")
+    }
+
+    /// Whether it ends within five seconds, without an error.
+    pub(crate) async fn has_ended_well(&self) -> bool {
+        for _ in 0..100 {
+            if let Ok(Some(status)) = self.child().try_wait() {
+                return status.success();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
     }
 
     /// A connection from one of the loopback addresses that are not the probe's; the number chooses which.
@@ -130,12 +152,15 @@ impl Target {
                 fs::rename(&next, self.folder.join(name))?;
             }
         }
+        self.signal("-HUP")
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
         let id = self.child().id().to_string();
-        let status = Command::new("kill").args(["-HUP", &id]).status()?;
-        if status.success() {
+        if Command::new("kill").args([signal, &id]).status()?.success() {
             Ok(())
         } else {
-            Err(io::Error::other("the server cannot be told to reload"))
+            Err(io::Error::other("the server cannot be told anything"))
         }
     }
 

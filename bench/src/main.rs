@@ -120,6 +120,8 @@ fn router() -> Router {
         .get("/plaintext", hello)
         .get("/json", json)
         .get("/health", async || Response::ok())
+        .get("/hold", hold)
+        .post("/hold", hold)
         .post("/echo", echo)
         .get("/bytes/{n}", bytes)
         .get("/users/{id}/posts/{post}", post)
@@ -154,6 +156,11 @@ async fn json() -> Json<Message> {
     Json(Message {
         message: "Hello, World!",
     })
+}
+
+/// Never reads, and never answers.
+async fn hold() -> Response {
+    std::future::pending().await
 }
 
 /// The body back, chunk by chunk when it is large.

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 #[test]
-fn every_attack_finds_the_server_as_it_must_be() {
-    for (id, count) in [
+fn handshakes_find_the_server_as_it_must_be() {
+    run_all(&[
         ("TL-1", "16"),
         ("TL-2", "9"),
         ("TL-3", "8"),
@@ -16,9 +16,41 @@ fn every_attack_finds_the_server_as_it_must_be() {
         ("TL-9", "6"),
         ("TL-10", "3"),
         ("TL-11", "3"),
-    ] {
+    ]);
+}
+
+#[test]
+fn frames_find_the_server_as_it_must_be() {
+    run_all(&[
+        ("H2-1", "1200"),
+        ("H2-2", "1800"),
+        ("H2-3", "2000"),
+        ("H2-4", "5"),
+        ("H2-5", "6000"),
+        ("H2-6", "20900"),
+        ("H2-7", "2000"),
+        ("H2-8", "1640"),
+        ("H2-11", "6"),
+        // Without the one that says nothing for ten seconds.
+        ("H2-12", "27"),
+        ("H2-13", "3"),
+        ("H2-14", "1"),
+    ]);
+}
+
+/// These take as long as their deadlines.
+#[test]
+fn streams_that_stand_still_find_the_server_as_it_must_be() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| run_all(&[("H2-9", "4")]));
+        scope.spawn(|| run_all(&[("H2-10", "2")]));
+    });
+}
+
+fn run_all(attacks: &[(&str, &str)]) {
+    for (id, count) in attacks {
         let output = Command::new(env!("CARGO_BIN_EXE_bench-attack"))
-            .args([id, "--count", count, "--concurrency", "4", "--seed", "7"])
+            .args([*id, "--count", count, "--concurrency", "4", "--seed", "7"])
             .args(["--server", env!("CARGO_BIN_EXE_bench-server")])
             // The figure is for a server that was built for it, on a machine with nothing else to do.
             .args(["--probe-p99", "5000"])
@@ -44,5 +76,5 @@ fn what_there_is_not_is_said() {
     };
     assert_eq!(run("TL-99").status.code(), Some(2));
     let list = String::from_utf8(run("list").stdout).unwrap();
-    assert_eq!(list.lines().count(), 11, "{list}");
+    assert_eq!(list.lines().count(), 25, "{list}");
 }

@@ -10,7 +10,6 @@ use crate::resource::worker::{Phase, ticks};
 use crate::service::link::Link;
 use crate::service::link::flow::TICKS_A_SECOND;
 use h2::{Ping, Reason};
-use std::cell::Cell;
 use std::task::Context;
 use std::time::Duration;
 
@@ -54,6 +53,12 @@ impl Http {
                     until(self.begun + ticks(config.head_timeout));
                 }
                 if self.streams.len() > 0 {
+                    if let Some(limit) = config.http2.stream_idle_timeout {
+                        if self.idle_check == 0 {
+                            self.idle_check = now + ticks(limit);
+                        }
+                        until(self.idle_check);
+                    }
                     if self.pinged != 0 {
                         until(self.pinged + ticks(config.http2.keepalive_timeout));
                     } else if let Some(interval) = config.http2.keepalive_interval {
@@ -157,20 +162,23 @@ impl Http {
     }
 
     fn meet_streams_deadlines(&mut self, link: &Link) {
-        let turn = Turn {
-            link,
-            sent: Cell::new(0),
-            room: Cell::new(0),
-        };
+        let turn = Turn::new(link, 0);
+        let mut earliest = u32::MAX;
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {
                 let polls = stream.meet_deadlines(&turn);
+                earliest = earliest.min(stream.idle_from());
                 self.streams.put(place, stream);
                 if polls {
                     self.streams.queue(place);
                 }
             }
         }
+        let limit = link.shared.config.http2.stream_idle_timeout;
+        self.idle_check = match limit {
+            Some(limit) if earliest != u32::MAX => earliest + ticks(limit),
+            _ => 0,
+        };
     }
 
     /// Asks a silent client for a sign of life, or takes it for gone.

@@ -38,6 +38,8 @@ pub(super) enum Sent {
     Body,
     /// A window is closed.
     Window,
+    /// A window is closed, and others have much that waits for theirs.
+    Behind,
     /// Enough waits for the socket.
     Full,
 }
@@ -67,6 +69,13 @@ impl Download {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, turn: &Turn<'_>) -> Sent {
         loop {
             if self.chunk.is_empty() {
+                // Behind the last octet comes nothing that needs a window.
+                if turn.is_full_of(turn.pulled.get())
+                    && self.left != Some(0)
+                    && !self.has_window(cx, turn)
+                {
+                    return Sent::Behind;
+                }
                 let piece = match guarded(|| self.body.poll_piece(cx)) {
                     Ok(Poll::Ready(piece)) => piece,
                     Ok(Poll::Pending) => {
@@ -139,6 +148,24 @@ impl Download {
         }
     }
 
+    /// Whether a window is open far enough for another piece, where much waits for windows already; else it is
+    /// waited for.
+    fn has_window(&mut self, cx: &mut Context<'_>, turn: &Turn<'_>) -> bool {
+        self.send.reserve_capacity(ENOUGH);
+        while self.send.capacity() < ENOUGH {
+            match self.send.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                // What has become of the stream is seen when it sends.
+                Poll::Ready(_) => return true,
+                Poll::Pending => {
+                    self.output.wait(turn.now());
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     /// Whether the client takes content too slowly, or not at all.
     pub(super) fn is_overdue(&self, now: u32, config: &Config) -> bool {
         let output = &self.output;
@@ -151,7 +178,7 @@ impl Download {
         self.send.send_reset(reason);
     }
 
-    pub(super) fn held(&self) -> usize {
+    pub(super) const fn held(&self) -> usize {
         self.chunk.len()
     }
 
@@ -166,3 +193,6 @@ impl Download {
         Sent::Ended
     }
 }
+
+/// The window in which a piece is worth having while others wait for theirs.
+const ENOUGH: usize = 1024;

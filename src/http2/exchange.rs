@@ -10,6 +10,7 @@ use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::panic::guarded;
+use crate::resource::stream_end::StreamGuard;
 use crate::service::body::Body;
 use crate::service::handler::ResponseFuture;
 use crate::service::headers::Headers;
@@ -34,9 +35,29 @@ pub(super) struct Turn<'a> {
     pub(super) sent: Cell<usize>,
     /// How many more it may be given.
     pub(super) room: Cell<usize>,
+    /// Octets that other streams have taken from whoever makes their content, and have not given to h2.
+    pub(super) pulled: Cell<usize>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    /// A turn in which so many octets of content may be sent.
+    pub(super) const fn new(link: &'a Link, room: usize) -> Self {
+        Self {
+            link,
+            sent: Cell::new(0),
+            room: Cell::new(room),
+            pulled: Cell::new(0),
+        }
+    }
+
+    /// Whether so much waits for windows that whoever makes content makes no more of it for a client that does not
+    /// take it: what may be sent for all streams together, and what half of the connection's share of a budget is.
+    pub(super) fn is_full_of(&self, pulled: usize) -> bool {
+        let most = self.link.shared.config.http2.send_buffer;
+        pulled >= FREELY
+            && (pulled >= most || pulled >= (self.link.shared.worker.share() / 2).max(FREELY))
+    }
+
     pub(super) fn count(&self, counter: Counter) {
         self.link.shared.worker.counters.add(counter);
     }
@@ -55,6 +76,8 @@ impl Turn<'_> {
 pub(super) struct Exchange {
     pub(super) respond: SendResponse<Bytes>,
     pub(super) upload: Upload,
+    /// Whoever asks is told when the exchange is over.
+    end: Option<StreamGuard>,
     is_head: bool,
     is_connect: bool,
 }
@@ -85,6 +108,7 @@ impl Exchange {
         let mut exchange = Self {
             respond,
             upload: Upload::default(),
+            end: None,
             is_head: head.method == Method::HEAD,
             is_connect: head.method == Method::CONNECT,
         };
@@ -108,6 +132,7 @@ impl Exchange {
         };
         let mut parts = Parts::recycled();
         parts.begin_http(head, Some(&turn.link.slot));
+        exchange.end = Some(parts.begin_stream());
         if let Some(protocol) = protocol {
             parts.set_connect_protocol(protocol.as_str());
         }
@@ -376,3 +401,6 @@ fn counter_of(status: StatusCode) -> Counter {
 
 /// Content up to this is given to h2 whatever the windows say: the most streams there may be hold little of it.
 const SMALL: usize = 4096;
+
+/// As much may always wait for windows.
+const FREELY: usize = 64 * 1024;

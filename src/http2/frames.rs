@@ -7,6 +7,23 @@ pub(super) struct Frames {
     skip: usize,
     have: usize,
     head: [u8; HEAD + MOST_EXTRA],
+    section: Section,
+    /// Changes of the size of HPACK's table that have passed.
+    resizes: u32,
+}
+
+/// Where the octets that pass stand in a header section. Changes of the table's size come before its first field
+/// (RFC 7541 §4.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Section {
+    /// Outside, or behind its first field.
+    #[default]
+    Elsewhere,
+    /// So many octets of padding and priority come first, in the section's first frame.
+    Before(u8),
+    Begun,
+    /// Inside the integer that is the table's new size (RFC 7541 §5.1).
+    Size,
 }
 
 /// What a frame says in its first octets.
@@ -35,6 +52,9 @@ impl Frames {
     #[inline]
     pub(super) fn next(&mut self, octets: &mut &[u8]) -> Option<Frame> {
         let passed = self.skip.min(octets.len());
+        if self.section != Section::Elsewhere {
+            self.scan(&octets[..passed]);
+        }
         self.skip -= passed;
         *octets = &octets[passed..];
         while !octets.is_empty() {
@@ -53,6 +73,35 @@ impl Frames {
     /// Whether part of a frame has come, and the rest has not.
     pub(super) const fn is_inside(&self) -> bool {
         self.have > 0 || self.skip > 0
+    }
+
+    /// How many changes of the size of HPACK's table have passed since this was asked last.
+    #[inline]
+    pub(super) fn take_resizes(&mut self) -> u32 {
+        std::mem::take(&mut self.resizes)
+    }
+
+    fn scan(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.section = match self.section {
+                Section::Before(left @ 2..) => Section::Before(left - 1),
+                Section::Before(_) => Section::Begun,
+                Section::Begun if octet & 0xe0 == 0x20 => {
+                    self.resizes = self.resizes.saturating_add(1);
+                    if octet & 0x1f == 0x1f {
+                        Section::Size
+                    } else {
+                        Section::Begun
+                    }
+                }
+                Section::Size if octet & 0x80 != 0 => Section::Size,
+                Section::Size => Section::Begun,
+                Section::Begun | Section::Elsewhere => {
+                    self.section = Section::Elsewhere;
+                    return;
+                }
+            };
+        }
     }
 
     fn wanted(&self) -> usize {
@@ -81,6 +130,15 @@ impl Frames {
             .fold(0, |value, octet| value << 8 | u32::from(*octet));
         self.skip = len - (self.have - HEAD);
         self.have = 0;
+        if kind == HEADERS {
+            let before = u8::from(flags & PADDED != 0) + 5 * u8::from(flags & HAS_PRIORITY != 0);
+            self.section = match before {
+                0 => Section::Begun,
+                before => Section::Before(before),
+            };
+        } else if kind != CONTINUATION {
+            self.section = Section::Elsewhere;
+        }
         Frame {
             kind,
             flags,
@@ -107,6 +165,7 @@ pub(super) const ACK: u8 = 0x1;
 pub(super) const END_STREAM: u8 = 0x1;
 pub(super) const END_HEADERS: u8 = 0x4;
 pub(super) const PADDED: u8 = 0x8;
+const HAS_PRIORITY: u8 = 0x20;
 
 /// The octets of a head.
 pub(super) const HEAD: usize = 9;
@@ -159,6 +218,70 @@ mod tests {
                 })
                 .collect();
             assert_eq!(seen, wanted, "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn changes_of_the_tables_size_are_counted_where_they_can_stand() {
+        // Sizes 0, 4,096 (three octets) and 0; then `:method: GET`, and what looks like one more but is a value.
+        let section = [
+            0x20, 0x3f, 0xe1, 0x1f, 0x20, 0x82, 0x10, 1, b'a', 2, 0x20, 0x20,
+        ];
+        let padded = [&[3, 0, 0, 0, 0x21, 16][..], &section, &[0x20; 3]].concat();
+        let cases = [
+            (vec![frame(HEADERS, END_HEADERS, 1, &section)], 3),
+            (
+                vec![frame(
+                    HEADERS,
+                    END_HEADERS | PADDED | HAS_PRIORITY,
+                    1,
+                    &padded,
+                )],
+                3,
+            ),
+            (
+                vec![
+                    frame(HEADERS, 0, 1, &section[..2]),
+                    frame(CONTINUATION, END_HEADERS, 1, &section[2..]),
+                ],
+                3,
+            ),
+            (
+                vec![
+                    frame(HEADERS, 0, 1, &[]),
+                    frame(CONTINUATION, END_HEADERS, 1, &section[..1]),
+                    frame(DATA, 0, 1, &[0x20; 9]),
+                ],
+                1,
+            ),
+            (
+                vec![
+                    frame(HEADERS, END_HEADERS, 1, &section[5..]),
+                    frame(PING, 0, 0, &[0x20; 8]),
+                ],
+                0,
+            ),
+            (
+                vec![
+                    frame(HEADERS, END_HEADERS, 1, &[0x20; 100]),
+                    frame(HEADERS, END_HEADERS, 3, &[0x20; 10]),
+                ],
+                110,
+            ),
+        ];
+        for (place, (frames, wanted)) in cases.into_iter().enumerate() {
+            let wire = frames.concat();
+            for step in 1..=wire.len() {
+                let mut parser = Frames::default();
+                for mut piece in wire.chunks(step) {
+                    while parser.next(&mut piece).is_some() {}
+                }
+                assert_eq!(
+                    parser.take_resizes(),
+                    wanted,
+                    "case {place} in pieces of {step}"
+                );
+            }
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Meter {
     is_settled: bool,
     total: u64,
     payload: u64,
+    /// Three quarters of a budget are used up.
+    is_strained: bool,
 }
 
 /// The budgets, as the meter uses them.
@@ -66,6 +68,7 @@ pub(super) enum Excess {
     WindowUpdates,
     Pings,
     Settings,
+    TableSizes,
     EmptyFrames,
     Overhead,
 }
@@ -79,6 +82,7 @@ impl Excess {
             Self::WindowUpdates => Counter::Http2WindowUpdateFloods,
             Self::Pings => Counter::Http2PingFloods,
             Self::Settings => Counter::Http2SettingsFloods,
+            Self::TableSizes => Counter::Http2TableSizeFloods,
             Self::EmptyFrames => Counter::Http2EmptyFrameFloods,
             Self::Overhead => Counter::Http2OverheadFloods,
         }
@@ -116,6 +120,7 @@ impl Meter {
             is_settled: false,
             total: 0,
             payload: 0,
+            is_strained: false,
         }
     }
 
@@ -132,6 +137,10 @@ impl Meter {
             self.is_control = frame.kind != DATA;
             is_new = true;
             self.judge(frame, now, open)?;
+        }
+        let resizes = self.input.take_resizes();
+        if resizes > 0 && !self.take_control(resizes, now) {
+            return Err(Excess::TableSizes);
         }
         if !self.is_control || !self.input.is_inside() {
             self.stuck = 0;
@@ -154,6 +163,7 @@ impl Meter {
                 HEADERS | CONTINUATION => self.payload += frame.len as u64,
                 RST_STREAM if is_provoked(frame.extra) => {
                     self.errors += 1;
+                    self.strain(self.errors, self.limits.errors);
                     if self.errors > self.limits.errors {
                         return Err(Excess::Errors);
                     }
@@ -193,6 +203,12 @@ impl Meter {
         self.is_settled
     }
 
+    /// Whether three quarters of a budget are used up: time for the client to go on with another connection. The
+    /// budgets for WINDOW_UPDATE and for overhead grow with what a connection does, and warn nobody.
+    pub(super) const fn is_strained(&self) -> bool {
+        self.is_strained
+    }
+
     fn judge(&mut self, frame: Frame, now: u32, open: usize) -> Result<(), Excess> {
         self.total += (HEAD + frame.len) as u64;
         match frame.kind {
@@ -230,6 +246,7 @@ impl Meter {
             PRIORITY | PRIORITY_UPDATE => {
                 self.priorities += 1;
                 let most = (self.limits.priorities).saturating_mul(self.opened.saturating_add(1));
+                self.strain(self.priorities, most);
                 if self.priorities > most {
                     return Err(Excess::Priorities);
                 }
@@ -238,12 +255,12 @@ impl Meter {
             SETTINGS => {
                 self.is_settled |= frame.flags & ACK != 0;
                 let cost = 1 + u32::try_from(open / STREAMS_A_TOKEN).unwrap_or(u32::MAX);
-                if !self.control.take(cost, now) {
+                if !self.take_control(cost, now) {
                     return Err(Excess::Settings);
                 }
             }
-            GOAWAY if !self.control.take(1, now) => return Err(Excess::Settings),
-            PING if !self.control.take(1, now) => return Err(Excess::Pings),
+            GOAWAY if !self.take_control(1, now) => return Err(Excess::Settings),
+            PING if !self.take_control(1, now) => return Err(Excess::Pings),
             WINDOW_UPDATE => {
                 self.updates += 1;
                 let most = 5 + 2 * (u64::from(self.opened) + UPDATES_A_FRAME * self.sent);
@@ -285,16 +302,28 @@ impl Meter {
         if mostly || !self.resets.take(1, now) {
             return Err(Excess::Resets);
         }
+        self.is_strained |= self.resets.is_strained();
         Ok(())
     }
 
     fn count_empty(&mut self) -> Result<(), Excess> {
         self.empty_now += 1;
         self.empty += 1;
+        self.strain(self.empty, self.limits.empty);
         if self.empty_now > 1 || self.empty > self.limits.empty {
             return Err(Excess::EmptyFrames);
         }
         Ok(())
+    }
+
+    fn take_control(&mut self, tokens: u32, now: u32) -> bool {
+        let is_there = self.control.take(tokens, now);
+        self.is_strained |= self.control.is_strained();
+        is_there
+    }
+
+    fn strain(&mut self, used: u32, most: u32) {
+        self.is_strained |= u64::from(used) * 4 > u64::from(most) * 3;
     }
 }
 
@@ -328,6 +357,11 @@ impl Bucket {
             None => return false,
         }
         true
+    }
+
+    /// Whether less than a quarter is left.
+    const fn is_strained(&self) -> bool {
+        self.left * 4 < self.most
     }
 }
 

@@ -13,7 +13,6 @@ use crate::service::link::config::Config;
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Handshake, SendResponse};
 use h2::{PingPong, Reason, RecvStream};
-use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -27,6 +26,8 @@ pub(super) struct Http {
     fresh: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
     /// The places of streams that wait for room in what is to be written.
     starved: Vec<usize>,
+    /// The places of streams that wait until others have less to send.
+    behind: Vec<usize>,
     requests: u32,
     /// How many resets of the client's were counted.
     resets: u32,
@@ -39,6 +40,8 @@ pub(super) struct Http {
     pub(super) since: u32,
     /// The tick in which streams are looked at next.
     pub(super) check: u32,
+    /// The tick before which nothing can have stood still for too long on a stream; 0 when that is not known.
+    pub(super) idle_check: u32,
 }
 
 pub(super) enum Protocol {
@@ -76,6 +79,7 @@ impl Http {
             life: Life::Serving,
             fresh: Vec::new(),
             starved: Vec::new(),
+            behind: Vec::new(),
             requests: 0,
             resets: 0,
             pings: None,
@@ -83,6 +87,7 @@ impl Http {
             begun: now,
             since: now,
             check: 0,
+            idle_check: 0,
         }
     }
 
@@ -211,6 +216,7 @@ impl Http {
             wire.waiting = 0;
         }
         let resets = wire.meter.resets();
+        let is_strained = wire.meter.is_strained() && self.life == Life::Serving;
         let excess = wire.excess.filter(|_| self.life != Life::Closing);
         drop(wire);
         if resets != self.resets {
@@ -226,7 +232,11 @@ impl Http {
             });
         }
         let Some(excess) = excess else {
-            return false;
+            if is_strained {
+                link.shared.worker.counters.add(Counter::Http2Warnings);
+                self.leave(link.shared.worker.now());
+            }
+            return is_strained;
         };
         link.shared.worker.counters.add(excess.counter());
         self.close(Reason::ENHANCE_YOUR_CALM, link);
@@ -241,14 +251,15 @@ impl Http {
         }
         let waiting = self.wire.inside().waiting;
         let most = link.shared.config.http2.send_buffer;
-        let turn = Turn {
-            link,
-            sent: Cell::new(0),
-            room: Cell::new(most.saturating_sub(waiting)),
-        };
+        let turn = Turn::new(link, most.saturating_sub(waiting));
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
             for place in std::mem::take(&mut self.starved) {
+                self.streams.queue(place);
+            }
+        }
+        if !self.behind.is_empty() && !turn.is_full_of(self.streams.pulled) {
+            for place in std::mem::take(&mut self.behind) {
                 self.streams.queue(place);
             }
         }
@@ -258,7 +269,7 @@ impl Http {
             let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
             if !matches!(state, State::Done) {
                 let (place, handle) = self.streams.reserve();
-                let stream = Box::new(Stream::new(handle, exchange, state));
+                let stream = Box::new(Stream::new(handle, exchange, state, turn.now()));
                 self.streams.insert(place, stream);
             }
         }
@@ -269,10 +280,14 @@ impl Http {
             let Some(mut stream) = self.streams.take(place) else {
                 continue;
             };
+            turn.pulled.set(self.streams.pulled);
             match stream.poll(&turn) {
                 Some(waits) => {
-                    if waits == Waits::Room {
-                        self.starved.push(place);
+                    match waits {
+                        Waits::Wake => {}
+                        Waits::Room => self.starved.push(place),
+                        Waits::Others if self.behind.contains(&place) => {}
+                        Waits::Others => self.behind.push(place),
                     }
                     self.streams.put(place, stream);
                 }
@@ -324,11 +339,7 @@ impl Http {
     }
 
     pub(super) fn cancel_all(&mut self, link: &Link) {
-        let turn = Turn {
-            link,
-            sent: Cell::new(0),
-            room: Cell::new(0),
-        };
+        let turn = Turn::new(link, 0);
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {
                 stream.cancel(&turn);
@@ -337,6 +348,7 @@ impl Http {
         }
         self.fresh.clear();
         self.starved.clear();
+        self.behind.clear();
     }
 }
 

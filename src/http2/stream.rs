@@ -6,6 +6,7 @@ use crate::http2::exchange::{Exchange, State, Turn};
 use crate::http2::streams::StreamHandle;
 use crate::resource::counters::Counter;
 use crate::resource::panic::guarded;
+use crate::resource::worker::ticks;
 use crate::service::body::BodyError;
 use h2::Reason;
 use http::StatusCode;
@@ -16,8 +17,12 @@ pub(super) struct Stream {
     pub(super) handle: StreamHandle,
     /// What the connection is charged for it.
     pub(super) charged: usize,
+    /// What of it is a response's content.
+    pub(super) pulled: usize,
     /// Whether it was counted among those with a deadline.
     pub(super) is_timed: bool,
+    /// The tick in which something moved last.
+    moved: u32,
     exchange: Exchange,
     state: State,
 }
@@ -27,16 +32,20 @@ pub(super) struct Stream {
 pub(super) enum Waits {
     /// Its waker.
     Wake,
+    /// Its waker, or that others have less to send.
+    Others,
     /// Room for what it sends.
     Room,
 }
 
 impl Stream {
-    pub(super) fn new(handle: StreamHandle, exchange: Exchange, state: State) -> Self {
+    pub(super) fn new(handle: StreamHandle, exchange: Exchange, state: State, now: u32) -> Self {
         Self {
             handle,
             charged: 0,
+            pulled: 0,
             is_timed: false,
+            moved: now,
             exchange,
             state,
         }
@@ -47,7 +56,10 @@ impl Stream {
         let waker = self.handle.waker();
         let cx = &mut Context::from_waker(&waker);
         self.handle.begin();
+        let mut moved = self.moved;
         loop {
+            // Whatever goes round has moved.
+            self.moved = std::mem::replace(&mut moved, turn.now());
             let exchange = &mut self.exchange;
             self.state = match &mut self.state {
                 State::Gathering(gather) => match exchange.upload.poll_gather(cx, gather, turn) {
@@ -97,22 +109,30 @@ impl Stream {
                         }
                     }
                 }
-                State::Sending(download) => match download.poll(cx, turn) {
-                    Sent::Ended => State::Done,
-                    Sent::Cancelled => {
-                        self.cancel(turn);
-                        continue;
+                State::Sending(download) => {
+                    let before = turn.sent.get();
+                    let sent = download.poll(cx, turn);
+                    if turn.sent.get() > before {
+                        self.moved = turn.now();
                     }
-                    Sent::Body => {
-                        // It may be made from the request's content as that comes.
-                        if exchange.upload.pump(cx, &mut exchange.respond, turn) {
+                    match sent {
+                        Sent::Ended => State::Done,
+                        Sent::Cancelled => {
+                            self.cancel(turn);
                             continue;
                         }
-                        return Some(Waits::Wake);
+                        Sent::Body => {
+                            // It may be made from the request's content as that comes.
+                            if exchange.upload.pump(cx, &mut exchange.respond, turn) {
+                                continue;
+                            }
+                            return Some(Waits::Wake);
+                        }
+                        Sent::Window => return Some(Waits::Wake),
+                        Sent::Behind => return Some(Waits::Others),
+                        Sent::Full => return Some(Waits::Room),
                     }
-                    Sent::Window => return Some(Waits::Wake),
-                    Sent::Full => return Some(Waits::Room),
-                },
+                }
                 State::Tunnel(tunneled) => {
                     if tunneled.poll(cx, turn.link).is_pending() {
                         return Some(Waits::Wake);
@@ -136,6 +156,14 @@ impl Stream {
             self.state = State::Done;
             return true;
         }
+        if let Some(limit) = config.http2.stream_idle_timeout
+            && now >= self.idle_from().saturating_add(ticks(limit))
+        {
+            turn.count(Counter::Http2StreamIdleTimeouts);
+            self.exchange.respond.send_reset(Reason::CANCEL);
+            self.drop_state(turn);
+            return true;
+        }
         if self.exchange.upload.is_overdue(now, config) {
             turn.count(Counter::BodyTimeouts);
             self.exchange.upload.cut(BodyError::Timeout);
@@ -149,6 +177,14 @@ impl Stream {
             return true;
         }
         self.exchange.upload.is_paused()
+    }
+
+    /// The tick from which on nothing has moved; the largest there is when others look after that.
+    pub(super) const fn idle_from(&self) -> u32 {
+        match self.state {
+            State::Handling(_) | State::Sending(_) => self.moved,
+            State::Gathering(_) | State::Tunnel(_) | State::Done => u32::MAX,
+        }
     }
 
     /// Whether it waits for its client.
@@ -167,11 +203,23 @@ impl Stream {
             }
     }
 
+    /// The octets of its response that wait for a window.
+    pub(super) const fn pulled(&self) -> usize {
+        match &self.state {
+            State::Sending(download) => download.held(),
+            _ => 0,
+        }
+    }
+
     /// The client is not there any more, or does not want the answer.
     pub(super) fn cancel(&mut self, turn: &Turn<'_>) {
         if matches!(self.state, State::Handling(_) | State::Sending(_)) {
             turn.count(Counter::HandlersCancelled);
         }
+        self.drop_state(turn);
+    }
+
+    fn drop_state(&mut self, turn: &Turn<'_>) {
         self.exchange.upload.cut(BodyError::Incomplete);
         let cancelled = std::mem::replace(&mut self.state, State::Done);
         if let Err(payload) = guarded(|| drop(cancelled)) {

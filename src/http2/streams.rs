@@ -18,6 +18,8 @@ pub(super) struct Streams {
     taken: Vec<usize>,
     /// The octets that they keep while they wait.
     pub(super) held: usize,
+    /// The octets of responses among them.
+    pub(super) pulled: usize,
     /// How many have a deadline.
     pub(super) timed: usize,
 }
@@ -48,6 +50,7 @@ impl Streams {
             }),
             taken: Vec::new(),
             held: 0,
+            pulled: 0,
             timed: 0,
         }
     }
@@ -81,6 +84,7 @@ impl Streams {
     pub(super) fn take(&mut self, place: usize) -> Option<Box<Stream>> {
         let stream = self.places.get_mut(place)?.take()?;
         self.held -= stream.charged;
+        self.pulled -= stream.pulled;
         self.timed -= usize::from(stream.is_timed);
         Some(stream)
     }
@@ -89,6 +93,8 @@ impl Streams {
     pub(super) fn put(&mut self, place: usize, mut stream: Box<Stream>) {
         stream.charged = stream.held();
         self.held += stream.charged;
+        stream.pulled = stream.pulled();
+        self.pulled += stream.pulled;
         stream.is_timed = stream.has_deadline();
         self.timed += usize::from(stream.is_timed);
         self.places[place] = Some(stream);

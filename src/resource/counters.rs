@@ -82,10 +82,16 @@ counters! {
     Http2PingFloods = "http2_ping_floods",
     /// HTTP/2 connections ended because of too many SETTINGS or GOAWAY frames.
     Http2SettingsFloods = "http2_settings_floods",
+    /// HTTP/2 connections ended because of too many changes of the size of HPACK's table.
+    Http2TableSizeFloods = "http2_table_size_floods",
     /// HTTP/2 connections ended because of too many frames without content.
     Http2EmptyFrameFloods = "http2_empty_frame_floods",
     /// HTTP/2 connections ended because they carried too little but overhead.
     Http2OverheadFloods = "http2_overhead_floods",
+    /// HTTP/2 connections that were told to go because three quarters of a budget were used up.
+    Http2Warnings = "http2_warnings",
+    /// Streams of HTTP/2 reset because nothing moved on them.
+    Http2StreamIdleTimeouts = "http2_stream_idle_timeouts",
     /// HTTP/2 connections ended with ENHANCE_YOUR_CALM for a header section that is no end of frames or far too
     /// large, or for content in too small frames.
     Http2OtherFloods = "http2_other_floods",

@@ -7,6 +7,7 @@ pub mod counters;
 pub mod io;
 pub mod panic;
 pub mod pool;
+pub mod stream_end;
 pub mod tls_info;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;

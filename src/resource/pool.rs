@@ -5,6 +5,7 @@ pub(crate) mod wide;
 
 use bytes::BytesMut;
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 /// The size of a read buffer: one read rarely brings more, and a whole head at the default limits
 /// nearly fits.
@@ -13,8 +14,10 @@ pub const READ_BUFFER: usize = 16 * 1024;
 /// How many buffers a thread keeps: enough for a burst, 512 KiB at most.
 const KEPT: usize = 32;
 
+type Buffers = RefCell<Vec<BytesMut>>;
+
 thread_local! {
-    static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static BUFFERS: Buffers = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes an empty buffer with room for [`READ_BUFFER`] octets.
@@ -26,14 +29,17 @@ pub fn take() -> BytesMut {
 
 /// Gives a buffer back. It is kept only when nobody holds a slice of it (one kept 16-byte slice pins
 /// the whole block) and it did not grow.
-pub fn give(mut buf: BytesMut) {
+pub fn give(buf: BytesMut) {
+    keep(&BUFFERS, buf, READ_BUFFER, KEPT);
+}
+
+/// Keeps a buffer of `size` octets for the thread, unless it has `most` of them.
+#[inline]
+fn keep(buffers: &'static LocalKey<Buffers>, mut buf: BytesMut, size: usize, most: usize) {
     buf.clear();
-    if buf.capacity() <= READ_BUFFER
-        && buf.try_reclaim(READ_BUFFER)
-        && buf.capacity() <= 2 * READ_BUFFER
-    {
-        BUFFERS.with_borrow_mut(|kept| {
-            if kept.len() < KEPT {
+    if buf.capacity() <= size && buf.try_reclaim(size) && buf.capacity() <= 2 * size {
+        buffers.with_borrow_mut(|kept| {
+            if kept.len() < most {
                 kept.push(buf);
             }
         });

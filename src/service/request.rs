@@ -3,6 +3,7 @@
 mod conversion;
 
 use crate::resource::addr::ConnInfo;
+use crate::resource::stream_end::{StreamEnd, StreamGuard};
 use crate::resource::tls_info::TlsInfo;
 use crate::resource::worker::Slot;
 use crate::service::body::{Body, BodyError, BodyStream};
@@ -144,6 +145,9 @@ struct Inner {
     headers: Headers,
     extensions: Option<Box<Extensions>>,
     connection: Option<Arc<Slot>>,
+    /// Where it shares the connection with others, its own end; and one of an earlier request, for its memory.
+    end: Option<Arc<StreamEnd>>,
+    last_end: Option<Arc<StreamEnd>>,
     route: RouteInfo,
     id: Option<[u8; 16]>,
     /// Whose word on the client is taken.
@@ -330,16 +334,19 @@ impl Parts {
         left.or_else(|| self.inner().connection.as_ref()?.tls())
     }
 
-    /// Waits until the client has closed its side or is gone (D32). A request that was made in process
-    /// has no client: it waits forever.
+    /// Waits until the client has closed its side or is gone (D32). Over HTTP/2 that is the end of the request's own
+    /// stream: a reset, the end of the response, or the connection's. A request that was made in process has no
+    /// client: it waits forever.
     ///
     /// Cancel safe. The future does not borrow the request.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let slot = self.inner().connection.clone();
+        let inner = self.inner();
+        let (slot, end) = (inner.connection.clone(), inner.end.clone());
         async move {
-            match slot {
-                Some(slot) => slot.closed().await,
-                None => std::future::pending().await,
+            match (end, slot) {
+                (Some(end), _) => end.wait().await,
+                (None, Some(slot)) => slot.closed().await,
+                (None, None) => std::future::pending().await,
             }
         }
     }
@@ -394,6 +401,8 @@ impl Parts {
                 headers: Headers::new(),
                 extensions: None,
                 connection: None,
+                end: None,
+                last_end: None,
                 route: RouteInfo::default(),
                 id: None,
                 trusted: None,
@@ -432,9 +441,12 @@ impl Parts {
     ) {
         let inner = self.inner_mut();
         let carried = head.extensions.remove::<Carried>();
-        inner.connection = connection
-            .cloned()
-            .or_else(|| carried.map(|carried| carried.0));
+        inner.connection = connection.cloned();
+        if let Some(Carried(slot, end)) = carried
+            && inner.connection.is_none()
+        {
+            (inner.connection, inner.end) = (Some(slot), end);
+        }
         inner.method = head.method;
         inner.version = head.version;
         inner.headers.set_map(head.headers);
@@ -446,6 +458,15 @@ impl Parts {
         if !head.extensions.is_empty() {
             inner.extensions = Some(Box::new(head.extensions));
         }
+    }
+
+    /// The request is one stream among others of its connection, which ends when what this gives is dropped. For
+    /// drivers.
+    pub fn begin_stream(&mut self) -> StreamGuard {
+        let inner = self.inner_mut();
+        let end = StreamEnd::recycled(inner.last_end.take());
+        inner.end = Some(end.clone());
+        StreamGuard::new(end)
     }
 
     #[inline]
@@ -520,6 +541,9 @@ impl Drop for Parts {
         }
         inner.extensions = None;
         inner.connection = None;
+        if let Some(end) = inner.end.take() {
+            inner.last_end = Some(end);
+        }
         inner.route.clear();
         inner.id = None;
         inner.trusted = None;
@@ -544,9 +568,9 @@ impl fmt::Debug for Parts {
     }
 }
 
-/// The connection of a request that is tower's for a while.
+/// The connection of a request that is tower's for a while, and the end of its stream.
 #[derive(Clone)]
-struct Carried(Arc<Slot>);
+struct Carried(Arc<Slot>, Option<Arc<StreamEnd>>);
 
 /// See [`Parts::connect_protocol`].
 #[derive(Clone)]

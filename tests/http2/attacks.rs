@@ -1,9 +1,10 @@
-//! The recipes H2-1 to H2-12 with small counts: each ends the connection with ENHANCE_YOUR_CALM, a counter tells
+//! The recipes H2-1 to H2-12 with small counts: a flood ends the connection with ENHANCE_YOUR_CALM, a counter tells
 //! which it was, and nothing is left behind. H2-13 is in `http2_websocket.rs`, H2-14 in `lifetime.rs`.
 
 use crate::h2_peer::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PADDED, PING,
-    PRIORITY, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, field, frame, get, request,
+    PREFACE, PRIORITY, PROTOCOL_ERROR, Peer, RST_STREAM, SETTINGS, WINDOW_UPDATE, field, frame,
+    get, request,
 };
 use crate::routes::{serve, serve_with};
 use crate::talk::{Watch, pass};
@@ -222,6 +223,64 @@ async fn h2_4_a_bomb_of_references() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn h2_4_sizes_of_the_table() {
+    // From 4,096 octets to nothing and back with each request, and all in one section.
+    for changes in [1, 50] {
+        let (test, _) = serve();
+        let (sent, code) = flood(&test, 10, 0.0, |number| {
+            let section = [[0x20, 0x3f, 0xe1, 0x1f].repeat(changes), get("/")].concat();
+            frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &section)
+        })
+        .await;
+        assert_eq!(code, Some(ENHANCE_YOUR_CALM), "{changes}");
+        assert!(sent <= 60, "{changes}: {sent}");
+        assert_eq!(test.count(Counter::Http2TableSizeFloods), 1);
+        nothing_is_left(&test).await;
+    }
+    // 2^31 octets are more than we have allowed (RFC 7541 §6.3).
+    let (test, seen) = serve();
+    let mut peer = Peer::open(&test).await;
+    let section = [&[0x3f, 0xe1, 0xff, 0xff, 0xff, 0x07][..], &get("/count")].concat();
+    peer.frame(HEADERS, END_HEADERS | END_STREAM, 1, &section)
+        .await;
+    assert!(peer.end().await.is_some_and(|code| code != 0));
+    assert_eq!(test.count(Counter::Http2ProtocolErrors), 1);
+    assert_eq!(seen.begun(), 0);
+    // A client may take its table away and give it back now and then.
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    for number in 0..100 {
+        let section = [&[0x20, 0x3f, 0xe1, 0x1f][..], &get("/")].concat();
+        peer.frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &section)
+            .await;
+        assert_eq!(peer.next_of(HEADERS).await.status(), 200);
+        pass(0.25).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_4_crumbs_and_codes() {
+    let (test, seen) = serve();
+    let mut peer = Peer::open(&test).await;
+    let section = [get("/count"), field("cookie", "a=b").repeat(1_000)].concat();
+    peer.frame(HEADERS, END_HEADERS | END_STREAM, 1, &section)
+        .await;
+    // Their fields would be larger than SETTINGS_MAX_HEADER_LIST_SIZE: 431, which is in no static table.
+    assert_eq!(peer.next_of(HEADERS).await.status(), 0);
+    // 26 KB of `0` in 16 KB by Huffman's shortest code, within the limit.
+    let mut section = get("/count");
+    section.extend([0x10, 1, b'x', 0xff, 0x81, 0x7c]);
+    section.extend([0; 16_000]);
+    peer.frame(HEADERS, END_HEADERS | END_STREAM, 3, &section)
+        .await;
+    let head = peer.next_of(HEADERS).await;
+    assert_eq!((head.stream, head.status()), (3, 200));
+    assert!(peer.is_alive().await);
+    assert_eq!(seen.begun(), 1);
+    assert!(test.buffered() < 64 * 1024, "{}", test.buffered());
+}
+
+#[tokio::test(start_paused = true)]
 async fn h2_5_to_8_floods_of_frames() {
     type Flood = (&'static str, Counter, u32, Box<dyn Fn(u32) -> Vec<u8>>);
     let floods: [Flood; 8] = [
@@ -382,6 +441,153 @@ async fn h2_9_stalled_readers_on_many_streams() {
     }
     watch.assert(0.0..=33.0);
     assert_eq!(test.count(Counter::WriteTimeouts), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_9_nobody_pulls_what_cannot_be_sent() {
+    let (test, _) = serve();
+    let mut peer = Peer::open_with(&test, &[(4, 1)]).await;
+    for number in 0..100 {
+        peer.get(2 * number + 1, "/pieces").await;
+    }
+    pass(2.0).await;
+    // Pieces of 64 KiB: 1 MiB of them, and one more.
+    let held = test.buffered();
+    assert!((1 << 20..(1 << 20) + 400 * 1024).contains(&held), "{held}");
+    // Whoever opens a window is served all the same.
+    peer.window(199, 1 << 20).await;
+    let mut came = 0;
+    while came < 60_000 {
+        let frame = peer.next_of(DATA).await;
+        if frame.stream == 199 {
+            came += frame.payload.len();
+        }
+    }
+    // So is whoever comes later, and others go on in the place of those that have gone.
+    for number in 0..60 {
+        peer.reset(2 * number + 1).await;
+    }
+    peer.get(201, "/large").await;
+    peer.window(0, 2 << 20).await;
+    peer.window(201, 1_000_000 - 1).await;
+    let mut came = 0;
+    while came < 1_000_000 {
+        let frame = peer.next_of(DATA).await;
+        if frame.stream == 201 {
+            came += frame.payload.len();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_9_windows_as_small_as_they_are() {
+    // 100 responses of two pieces each, and of each window nothing is left when they are there.
+    let (test, _) = serve();
+    let mut peer = Peer::open_with(&test, &[(4, 1_000)]).await;
+    for number in 0..100 {
+        peer.get(2 * number + 1, "/two-pieces").await;
+    }
+    pass(1.0).await;
+    peer.window(0, 1 << 24).await;
+    for number in 0..100 {
+        peer.window(2 * number + 1, 100_000 - 1_000).await;
+    }
+    let (mut came, mut ended) = (0, 0);
+    while ended < 100 {
+        let frame = peer.next_of(DATA).await;
+        came += frame.payload.len();
+        ended += u32::from(frame.flags & END_STREAM != 0);
+    }
+    assert_eq!(came, 10_000_000);
+    assert_eq!(test.count(Counter::WriteTimeouts), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_10_octet_by_octet() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    peer.post(1, "/upper", &[("content-length", "1000")]).await;
+    let watch = Watch::start();
+    let mut head = None;
+    for _ in 0..12 {
+        peer.frame(DATA, 0, 1, b"x").await;
+        let next = tokio::time::timeout(std::time::Duration::from_secs(4), peer.next_of(HEADERS));
+        if let Ok(frame) = next.await {
+            head = Some(frame);
+            break;
+        }
+    }
+    assert_eq!(head.expect("408").stream, 1);
+    watch.assert(5.0..=45.0);
+    assert_eq!(test.count(Counter::BodyTimeouts), 1);
+    assert!(peer.is_alive().await);
+    // A header section, and with it the connection.
+    let section = get("/");
+    peer.frame(HEADERS, END_STREAM, 3, &section[..1]).await;
+    let watch = Watch::start();
+    for octet in section[1..].chunks(1).take(4) {
+        pass(4.0).await;
+        peer.frame(CONTINUATION, 0, 3, octet).await;
+    }
+    assert_eq!(peer.end().await, Some(ENHANCE_YOUR_CALM));
+    watch.assert(9.9..=17.0);
+    assert_eq!(test.count(Counter::HeadTimeouts), 1);
+    nothing_is_left(&test).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_11_identifiers() {
+    let open = |id: u32| frame(HEADERS, END_HEADERS | END_STREAM, id, &get("/park"));
+    let idle = frame(DATA, 0, 4001, b"x");
+    let cases: [(&str, Vec<u8>, u32, usize); 6] = [
+        ("even", open(2), PROTOCOL_ERROR, 0),
+        ("falling", [open(5), open(3)].concat(), PROTOCOL_ERROR, 1),
+        (
+            "behind the last",
+            [open(0x7fff_ffff), open(1)].concat(),
+            PROTOCOL_ERROR,
+            1,
+        ),
+        (
+            "too many",
+            (0..300).flat_map(|number| open(2 * number + 1)).collect(),
+            ENHANCE_YOUR_CALM,
+            100,
+        ),
+        ("idle", idle.clone(), PROTOCOL_ERROR, 0),
+        (
+            "behind the end",
+            (0..300)
+                .flat_map(|number| open(2 * number + 1))
+                .fold(idle, |mut octets, octet| {
+                    octets.push(octet);
+                    octets
+                }),
+            PROTOCOL_ERROR,
+            0,
+        ),
+    ];
+    for (what, octets, code, most) in cases {
+        let (test, seen) = serve();
+        let mut peer = Peer::open(&test).await;
+        peer.send(&octets).await;
+        assert_eq!(peer.end().await, Some(code), "{what}");
+        assert!(seen.begun() <= most, "{what}: {} handlers", seen.begun());
+        drop(peer);
+        nothing_is_left(&test).await;
+        assert_eq!(seen.begun(), seen.ended(), "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn h2_12_a_preface_and_then_nothing() {
+    let (test, _) = serve();
+    let mut peer = Peer::silent(&test);
+    peer.send(PREFACE).await;
+    let watch = Watch::start();
+    peer.end().await;
+    watch.assert(9.9..=13.0);
+    nothing_is_left(&test).await;
 }
 
 #[tokio::test(start_paused = true)]

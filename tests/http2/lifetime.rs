@@ -47,6 +47,82 @@ async fn a_stream_that_is_reset_with_its_head_never_gets_a_handler() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn closed_tells_of_its_own_stream() {
+    let (test, seen) = serve();
+    let mut peer = Peer::open(&test).await;
+    peer.get(1, "/told").await;
+    peer.get(3, "/told").await;
+    pass(0.1).await;
+    assert_eq!((seen.begun(), seen.ended()), (2, 0));
+    peer.reset(1).await;
+    pass(0.1).await;
+    assert_eq!(seen.ended(), 1);
+    // Who asks when it is over is told at once.
+    peer.get(5, "/told-late").await;
+    assert_eq!(peer.next_of(HEADERS).await.status(), 200);
+    assert_eq!(seen.ended(), 1);
+    pass(1.1).await;
+    assert_eq!(seen.ended(), 2);
+    // The connection's end is the end of all.
+    drop(peer);
+    pass(0.1).await;
+    assert_eq!((seen.begun(), seen.ended()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_on_which_nothing_moves_is_reset() {
+    let (test, seen) = serve();
+    let mut peer = Peer::open(&test).await;
+    peer.get(1, "/park").await;
+    let begun = tokio::time::Instant::now();
+    let mut later = false;
+    let mut ends = Vec::new();
+    while ends.len() < 2 {
+        let frame = peer.next().await.expect("the connection goes on");
+        match frame.kind {
+            PING if frame.flags == 0 => peer.frame(PING, 1, 0, &frame.payload).await,
+            RST_STREAM => ends.push((frame.stream, frame.code(), begun.elapsed().as_secs())),
+            _ => {}
+        }
+        if !later && begun.elapsed() > Duration::from_secs(100) {
+            later = true;
+            peer.get(3, "/park").await;
+        }
+    }
+    assert_eq!((ends[0].0, ends[0].1, ends[1].0, ends[1].1), (1, 8, 3, 8));
+    assert!((300..=303).contains(&ends[0].2), "{ends:?}");
+    // The second was asked for with an answer to a PING.
+    assert!((400..=440).contains(&ends[1].2), "{ends:?}");
+    assert_eq!(test.count(Counter::Http2StreamIdleTimeouts), 2);
+    assert_eq!((seen.begun(), seen.ended()), (2, 2));
+    assert!(peer.is_alive().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_quarters_of_a_budget_are_a_warning() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    peer.get(1, "/slow").await;
+    // Of a hundred, two were SETTINGS.
+    for _ in 0..74 {
+        peer.frame(PING, 0, 0, &[7; 8]).await;
+    }
+    let (mut farewells, mut answered) = (Vec::new(), false);
+    while let Some(frame) = peer.next().await {
+        match frame.kind {
+            GOAWAY => farewells.push(frame.code()),
+            PING if frame.flags == 0 => peer.frame(PING, 1, 0, &frame.payload).await,
+            // What was begun is finished, and then the connection ends.
+            HEADERS => answered = frame.status() == 200,
+            _ => {}
+        }
+    }
+    assert_eq!((farewells, answered), (vec![0, 0], true));
+    assert_eq!(test.count(Counter::Http2Warnings), 1);
+    assert_eq!(test.count(Counter::Http2PingFloods), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_and_half_a_preface() {
     let (test, _) = serve();
     let watch = Watch::start();

@@ -53,6 +53,7 @@ pub(crate) fn serve_with(change: impl FnOnce(&mut Config)) -> (TestClient, Seen)
 
 fn routes(seen: &Seen) -> wireline::router::Routes {
     let (park, slow, count) = (seen.clone(), seen.clone(), seen.clone());
+    let (told, told_late) = (seen.clone(), seen.clone());
     Router::new()
         .get("/", async || "Hello, World!")
         .get("/count", move || {
@@ -115,6 +116,34 @@ fn routes(seen: &Seen) -> wireline::router::Routes {
             Response::new(Body::from_chunks(std::iter::repeat_with(|| {
                 Bytes::from_static(&[b'x'; 16 * 1024])
             })))
+        })
+        // Tasks that outlive their handlers, and end with their streams.
+        .get("/told", move |request: Request| {
+            let running = told.begin();
+            let closed = request.closed();
+            tokio::spawn(async move {
+                closed.await;
+                drop(running);
+            });
+            std::future::pending::<String>()
+        })
+        .get("/told-late", move |request: Request| {
+            let running = told_late.begin();
+            tokio::spawn(async move {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                request.closed().await;
+                drop(running);
+            });
+            async { "told" }
+        })
+        .get("/pieces", async || {
+            Response::new(Body::from_chunks(std::iter::repeat_with(|| {
+                Bytes::from_static(&[b'x'; 64 * 1024])
+            })))
+        })
+        .get("/two-pieces", async || {
+            let piece = Bytes::from_static(&[b'x'; 50_000]);
+            Response::new(Body::from_chunks(vec![piece.clone(), piece].into_iter()))
         })
         .get("/drip", async || {
             let (mut sender, body) = Body::channel();

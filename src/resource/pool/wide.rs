@@ -1,5 +1,6 @@
 //! Wide read buffers, for peers that send much at once.
 
+use super::Buffers;
 use bytes::BytesMut;
 use std::cell::RefCell;
 
@@ -10,7 +11,7 @@ pub(crate) const WIDE: usize = 68 * 1024;
 const KEPT: usize = 16;
 
 thread_local! {
-    static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static BUFFERS: Buffers = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes an empty buffer with room for [`WIDE`] octets, for whoever holds it during a read only.
@@ -21,15 +22,8 @@ pub(crate) fn take() -> BytesMut {
 }
 
 /// Gives a wide buffer back, as [`give`](super::give) does.
-pub(crate) fn give(mut buf: BytesMut) {
-    buf.clear();
-    if buf.capacity() <= WIDE && buf.try_reclaim(WIDE) && buf.capacity() <= 2 * WIDE {
-        BUFFERS.with_borrow_mut(|kept| {
-            if kept.len() < KEPT {
-                kept.push(buf);
-            }
-        });
-    }
+pub(crate) fn give(buf: BytesMut) {
+    super::keep(&BUFFERS, buf, WIDE, KEPT);
 }
 
 #[cfg(test)]

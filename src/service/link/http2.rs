@@ -35,6 +35,10 @@ pub struct Http2 {
     pub keepalive_interval: Option<Duration>,
     /// How long that sign may take, before the connection is closed. Default 10 s.
     pub keepalive_timeout: Duration,
+    /// How long a stream may last on which nothing moves: neither content either way, nor its handler to an answer.
+    /// Beyond it the stream is reset with CANCEL. Tunnels, WebSockets among them, have deadlines of their own.
+    /// Default 300 s; `None` waits for ever.
+    pub stream_idle_timeout: Option<Duration>,
     /// Resets of streams at once. Default 100.
     pub reset_burst: u32,
     /// Resets of streams in a second, in the long run. Default 20.
@@ -45,9 +49,10 @@ pub struct Http2 {
     /// Streams that a client may make us reset by what it sends, refused ones among them, in a connection's
     /// whole life. Default 128.
     pub max_errors: u32,
-    /// PING, SETTINGS and GOAWAY frames at once. Default 100.
+    /// PING, SETTINGS and GOAWAY frames, and changes of the size of HPACK's table (RFC 7541 §6.3), at once.
+    /// Default 100.
     pub control_burst: u32,
-    /// PING, SETTINGS and GOAWAY frames in a second, in the long run. Default 10.
+    /// The same in a second, in the long run. Default 10.
     pub control_per_second: u32,
     /// PRIORITY frames for each stream that was opened, and for one more. Default 100.
     pub priorities_per_stream: u32,
@@ -67,6 +72,7 @@ impl Default for Http2 {
             send_buffer: 1024 * 1024,
             keepalive_interval: Some(Duration::from_secs(30)),
             keepalive_timeout: Duration::from_secs(10),
+            stream_idle_timeout: Some(Duration::from_secs(300)),
             reset_burst: 100,
             resets_per_second: 20,
             early_resets_from: 200,

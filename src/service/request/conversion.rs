@@ -36,6 +36,7 @@ impl TryFrom<Request> for http::Request<Body> {
             *made.extensions_mut() = *extensions;
         }
         let connection = parts.inner_mut().connection.take();
+        let end = parts.inner().end.clone();
         let info = connection.as_ref().map(|slot| slot.info());
         // What middleware behind a trusted proxy left wins, as it does in the extractor.
         (made.extensions_mut()).get_or_insert_with(|| info.unwrap_or_default());
@@ -46,7 +47,7 @@ impl TryFrom<Request> for http::Request<Body> {
             if let Some(tls) = slot.tls() {
                 (made.extensions_mut()).get_or_insert_with(|| tls.clone());
             }
-            made.extensions_mut().insert(Carried(slot));
+            made.extensions_mut().insert(Carried(slot, end));
         }
         Ok(made)
     }

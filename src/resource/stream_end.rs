@@ -1,0 +1,82 @@
+//! The end of a stream, of those that share a connection: whoever asks is told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// Whether a stream has ended.
+#[derive(Debug, Default)]
+pub struct StreamEnd {
+    has_come: AtomicBool,
+    told: Notify,
+}
+
+/// The stream goes on for as long as this lives.
+#[derive(Debug)]
+pub struct StreamGuard(Arc<StreamEnd>);
+
+impl StreamEnd {
+    /// Waits until the stream has ended.
+    ///
+    /// Cancel safe.
+    pub async fn wait(&self) {
+        let mut told = std::pin::pin!(self.told.notified());
+        told.as_mut().enable();
+        if !self.has_come.load(Ordering::SeqCst) {
+            told.await;
+        }
+    }
+
+    /// The end of another stream, in the memory of one that nobody knows any more.
+    pub(crate) fn recycled(old: Option<Arc<Self>>) -> Arc<Self> {
+        if let Some(mut end) = old
+            && let Some(own) = Arc::get_mut(&mut end)
+        {
+            *own.has_come.get_mut() = false;
+            return end;
+        }
+        Arc::default()
+    }
+}
+
+impl StreamGuard {
+    /// For the stream of `end`.
+    pub(crate) const fn new(end: Arc<StreamEnd>) -> Self {
+        Self(end)
+    }
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.has_come.store(true, Ordering::SeqCst);
+        self.0.told.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_before_and_after() {
+        let end = StreamEnd::recycled(None);
+        let guard = StreamGuard::new(end.clone());
+        let waiting = tokio::spawn({
+            let end = end.clone();
+            async move { end.wait().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(guard);
+        waiting.await.unwrap();
+        end.wait().await;
+        // While somebody knows it there is another, and then it is used again.
+        let other = StreamEnd::recycled(Some(end.clone()));
+        assert!(!Arc::ptr_eq(&end, &other));
+        let pointer = Arc::as_ptr(&end);
+        let again = StreamEnd::recycled(Some(end));
+        assert_eq!(Arc::as_ptr(&again), pointer);
+        let waits = tokio::time::timeout(std::time::Duration::from_secs(9), again.wait());
+        assert!(waits.await.is_err());
+    }
+}

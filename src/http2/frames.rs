@@ -55,6 +55,12 @@ impl Frames {
         self.have > 0 || self.skip > 0
     }
 
+    /// Whether the frame whose payload passes ends within the next `len` octets.
+    #[inline]
+    pub(super) const fn ends_within(&self, len: usize) -> bool {
+        self.have == 0 && self.skip <= len
+    }
+
     fn wanted(&self) -> usize {
         if self.have < HEAD {
             return HEAD;

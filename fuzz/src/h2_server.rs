@@ -3,7 +3,9 @@
 use super::h2_frames::{self as frames, Frame};
 use super::h2_service::{self as service, Running};
 use super::input::{Input, pieces};
+use std::panic;
 use std::pin::Pin;
+use std::sync::Once;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -19,6 +21,14 @@ use wireline::test::TestClient;
 ///
 /// When a limit is passed, when a connection or a handler never ends, or when the server says what it must not.
 pub fn h2_server(data: &[u8]) {
+    KNOWN_IS_SILENT.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if info.payload_as_str() != Some(KNOWN) {
+                before(info);
+            }
+        }));
+    });
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -84,10 +94,11 @@ async fn talk(mut input: Input<'_>, setting: &Setting, lengths: &[u8]) {
         }
     }
     let is_dropped = client.finish(setting.ending).await;
-    tokio::time::timeout(PATIENCE, task)
-        .await
-        .expect("the connection never ended")
-        .expect("no panic");
+    let ended = tokio::time::timeout(PATIENCE, task).await;
+    if let Err(error) = ended.expect("the connection never ended") {
+        let payload = error.into_panic();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&KNOWN));
+    }
     // Whoever was cancelled gets a turn to be dropped in.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(running.now(), 0, "handlers that outlived their connection");
@@ -280,6 +291,12 @@ impl Future for Both<'_> {
         Poll::Pending
     }
 }
+
+/// What the h2 crate says, in builds with debug assertions alone, when a connection is dropped while a reset still
+/// waits to be written: its count of streams is not 0 then, and nothing comes of it.
+const KNOWN: &str = "assertion failed: !self.has_streams()";
+
+static KNOWN_IS_SILENT: Once = Once::new();
 
 const MOST_STEPS: usize = 200;
 

@@ -133,6 +133,104 @@ FORWARDED = [
     "[::1, ::1], [::1]80, fe80::1%eth0",
 ]
 
+
+def meter(kind, flags, stream, *payload, times=1, out=False, more=0):
+    """A step of fuzz/src/h2_meter.rs: a frame so many times; `stream` counts up when it is odd, `more` is what its length says beside."""
+    step = (times - 1) << 2 | (2 if out else 0)
+    return bytes([step, kind, flags, stream << 1 if out else stream, more, len(payload), *payload])
+
+
+def later(ticks, open=0):
+    return bytes([ticks << 2 | 3, open])
+
+
+# Behind the octet for limits and the lengths of the pieces.
+METERS = {
+    "resets": meter(1, 5, 1, 7, times=60) + meter(3, 0, 1, 0, 0, 0, 8, times=60) + later(4) + meter(3, 0, 1, 0, 0, 0, 8, times=64),
+    "resets-at-a-pace": (meter(1, 5, 1, 7, times=5) + meter(3, 0, 1, 0, 0, 0, 8, times=2) + later(2)) * 12,
+    "resets-of-old-streams": meter(1, 5, 1, 7, times=20) + later(9) + meter(3, 0, 1, 0, 0, 0, 8, times=20),
+    "pings": meter(6, 0, 0, *range(8), times=64) + later(8) + meter(6, 0, 0, *range(8), times=64),
+    "settings": later(0, 100) + meter(4, 0, 0, 0, 4, 0, 0, 0, 1, times=9) + meter(4, 1, 0) + later(1) + meter(4, 0, 0),
+    "goaway": meter(7, 0, 0, *bytes(8), times=64) * 2,
+    "priorities": meter(1, 5, 1, 7) + meter(2, 0, 2, 0, 0, 0, 0, 1, times=64) * 3 + meter(16, 0, 0, 0, 0, 0, 1, times=20),
+    "updates": meter(8, 0, 0, 0, 0, 0, 1, times=5) + meter(0, 0, 2, 1, 2, 3, out=True) + meter(8, 0, 0, 0, 0, 0, 1, times=21),
+    "empty": meter(1, 4, 3, 7) + (meter(0, 0, 2, 9) + meter(0, 0, 2)) * 4 + meter(0, 8, 2, 2, 0, 0) + meter(0, 8, 2, 0),
+    "empty-sections": meter(1, 0, 3) + meter(9, 0, 2, 7) + meter(9, 0, 2) + meter(9, 4, 2) + meter(1, 0, 5) + meter(9, 0, 4),
+    "errors": meter(3, 0, 1, 0, 0, 0, 7, times=64, out=True) * 3,
+    "own-resets": meter(3, 0, 1, 0, 0, 0, 8, times=64, out=True) * 3,
+    "overhead": meter(0xEE, 0xFF, 7, *range(16), more=0xFF),
+    "late-section": meter(1, 0, 3, 1, 2, 3) + later(5) + meter(9, 0, 2, 4) + later(1) + meter(9, 4, 2, 5),
+    "late-head": meter(6, 0, 0, *range(7), more=0xFE) + later(4) + bytes([1, 4, 9, 0, 0, 8]) + later(2) + bytes([1, 3, 6, 0, 0]),
+    "late-content": meter(0, 0, 2, *range(7), more=0xFE) + later(4) + bytes([1, 4, 9, 0, 0, 8]) + later(2) + bytes([1, 3, 6, 0, 0]),
+}
+
+
+def asked(path, octet=0, kind=0, more=b""):
+    """A step of fuzz/src/h2_server.rs: a request for a path, whose number is that in fuzz/src/h2_frames.rs."""
+    return bytes([path << 4 | kind]) + more + bytes([octet])
+
+
+def data(stream, flags, content, fill=0):
+    return bytes([fill << 4 | 3, stream, flags, ord("a"), len(content)]) + content
+
+
+def sleep(eighths):
+    return bytes([13, eighths])
+
+
+HELLO_SETTINGS = b"\x05\x03\x03" + b"\x8a\0"
+MASKED = b"\x82\x85\0\0\0\0hello"
+CLOSE = b"\x88\x80\0\0\0\0"
+# Behind the octet for the setting and the lengths of the pieces.
+TALKS = {
+    "get": HELLO_SETTINGS + asked(0) + sleep(9),
+    "gets": asked(0) * 8 + asked(10) + asked(11) + asked(14),
+    "post": HELLO_SETTINGS + asked(4, 16) + data(1, 0, b"hello") + data(1, 1, b"again") + sleep(30),
+    "sink": asked(5, 16) + data(1, 0, b"x" * 60, 9) * 3 + data(1, 1, b""),
+    "parked": asked(1) * 4 + b"\x04\1\x08" + sleep(200) * 3,
+    "rapid-resets": b"\xf9\1" * 8,
+    "rapid-resets-at-a-pace": (b"\x19\0" + sleep(60)) * 12,
+    "large": HELLO_SETTINGS + asked(3) * 3 + b"\x06\0\x07" + b"\x16\1\x07" + sleep(50) + b"\x0e",
+    "large-stalled": b"\x1c" + asked(3) * 3 + sleep(255) * 2,
+    "window-zero": b"\x05\x04\0" + asked(3) + b"\x05\x04\x05" + sleep(20) + b"\x06\1\x04",
+    "slow": asked(2) * 3 + sleep(40) + asked(2) + b"\x0f",
+    "drain": asked(2) + b"\x0f" + asked(0) + sleep(60),
+    "force": asked(1) + asked(3) + b"\x6f",
+    "reset": asked(3) + asked(4, 16) + b"\x8f",
+    "half-closed": asked(2) + asked(4, 16) + b"\xaf" + sleep(200),
+    "websocket": HELLO_SETTINGS + asked(6, 16) + sleep(5) + data(1, 0, MASKED) * 2 + sleep(5) + data(1, 1, CLOSE) + sleep(9),
+    "websocket-reset": asked(6, 16) + sleep(5) + data(1, 0, MASKED) + b"\x04\1\x08" + sleep(9),
+    "websockets-stalled": b"\x1c" + (asked(6, 16)) * 3 + data(1, 0, MASKED * 5) * 6 + sleep(255),
+    "fields": asked(4, 16, 1, b"\1\x03\0\6\7") + data(1, 1, b"hello") + asked(0, 0, 1, b"\0\5\3\4\x0a\x0b\x0c") + sleep(9),
+    "trailers": asked(4, 16) + data(1, 0, b"hi") + bytes([0x18, 1, 5, 1, 13]) + b"\x10\5x-sum\x056" + sleep(9),
+    "hpack": asked(0, 0, 2, b"\0\x04\x82\x86\xff\x7f") + asked(0, 0, 2, b"\x05\6\x3f\xe1\xff\x03\x40\0") + sleep(9),
+    "continuations": asked(0, 28) + b"\x0a\0\x07\x10\1x\3abc" + b"\x0a\0\0" + b"\x0a\4\0" + sleep(9),
+    "endless-section": asked(0, 28) + b"\x0a\0\x3f" + b"\x10\1x\x3a" + b"y" * 58 + sleep(255),
+    "pings": b"\xf7\0" * 9,
+    "settings": b"\x35\4\6" * 30,
+    "updates": b"\xf6\0\1" * 4 + b"\x06\0\x08",
+    "priorities": b"\xca\1\0" * 9,
+    "empty-data": asked(5, 16) + data(1, 0, b"") * 3,
+    "raw-frames": bytes([0x38, 0xEE, 0xFF, 1, 20]) + bytes(20) + bytes([0x08, 5, 4, 1, 4]) + bytes(4),
+    "wrong-streams": asked(0, 0xE2) + data(9, 1, b"x") + b"\x04\x0d\1" + asked(0, 0xE1),
+    "too-many": asked(1) * 8 + sleep(30),
+    "goaway": asked(2) + b"\xba\0\0" + sleep(90),
+}
+
+
+def http2(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+GET = b"\x82\x86\x84\x41\1a"
+RAW = {
+    "raw-get": http2(4, 0, 0) + http2(4, 1, 0) + http2(1, 5, 1, GET),
+    "raw-indexed": http2(4, 0, 0) + http2(1, 5, 1, GET + b"\x40\1x\1y") + http2(1, 5, 3, GET + b"\xbe"),
+    "raw-post": http2(4, 0, 0) + http2(1, 4, 1, b"\x83\x86\x04\5/echo\x41\1a") + http2(0, 1, 1, b"hello"),
+    "raw-priority": http2(4, 0, 0) + http2(1, 0x25, 1, bytes(5) + GET) + http2(2, 0, 3, bytes(5)) + http2(6, 0, 0, bytes(8)),
+    "raw-nonsense": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
 BEFORE = [b"\0", b"\1\5plain", b"\1\4html"]
 
 
@@ -161,6 +259,11 @@ def main():
     write("ws_splits", {name: bytes([first, 3, 1 + place % 5, 7, 40]) + octets for place, (name, (first, octets)) in enumerate(frames.items())})
     write("ws_deflate", {f"parts-{place}": bytes([place % 2]) + b"".join(bytes([len(part)]) + part for part in parts) for place, parts in enumerate(DEFLATES)})
     write("ws_handshake", {f"opening-{place}": "\n".join(HANDSHAKE + lines).encode() for place, lines in enumerate(HANDSHAKES)})
+    limits = [bytes([2, 2, 1, 5]), bytes([3, 1, 1])]
+    write("h2_meter", {f"{name}-{place}": first + octets for name, octets in METERS.items() for place, first in enumerate(limits)})
+    settings = [0, 2, 0x40, 0x2A, 0x08, 0x52]
+    talks = {name: bytes([settings[place % 6], 2, 7 + place, 40]) + octets for place, (name, octets) in enumerate(TALKS.items())}
+    write("h2_server", talks | {name: bytes([1 + 2 * (place % 2), 1, 5]) + octets for place, (name, octets) in enumerate(RAW.items())})
     write("ws_codec", {f"messages-{place}": bytes([place % 8, 2, 3, 11]) + octets for place, octets in enumerate(CODECS)})
 
 

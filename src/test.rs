@@ -24,6 +24,8 @@ mod json;
 mod reply;
 mod server;
 
+#[cfg(feature = "http2")]
+pub use self::http2::FrameMeter;
 pub use self::reply::TestResponse;
 pub use self::server::TestServer;
 

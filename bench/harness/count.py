@@ -17,15 +17,14 @@ class NotMeasurable(RuntimeError):
     """The figure cannot be had on this machine."""
 
 
-def instructions(name, command, put_load, requests, places):
+def instructions(name, command, put_load, requests, places, scheme="http"):
     """User instructions for each request, under callgrind. Kernel work is not in it; `rep stos` counts more than it costs."""
     short, long = requests, 4 * requests
-    return (_collected(name, command, put_load, long, places) - _collected(name, command, put_load, short, places)) / (
-        long - short
-    )
+    many, few = (_collected(name, command, put_load, count, places, scheme) for count in (long, short))
+    return (many - few) / (long - short)
 
 
-def _collected(name, command, put_load, requests, places):
+def _collected(name, command, put_load, requests, places, scheme):
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "log")
         wrap = [
@@ -35,7 +34,7 @@ def _collected(name, command, put_load, requests, places):
             "--trace-children=yes",
             f"--log-file={log}.%p",
         ]
-        with process.Server(name, command, core=0, wrap=wrap, patience=60, **places) as server:
+        with process.Server(name, command, core=0, wrap=wrap, patience=60, scheme=scheme, **places) as server:
             put_load(server, requests)
             # The end of the load's connections belongs to both runs.
             time.sleep(0.3)
@@ -97,14 +96,14 @@ def _perf(server, events, put_load, requests):
     return {event: int(count) for count, event in re.findall(r"^(\d+),[^,]*,([^,]+),", text, re.M)}
 
 
-def traced_calls(name, command, put_load, requests, places):
+def traced_calls(name, command, put_load, requests, places, scheme="http"):
     """System calls for each request under strace. It flatters: while a call is traced the next request arrives, so that waits are rarer."""
     with tempfile.TemporaryDirectory() as folder:
         counts = []
         for count in (requests, 4 * requests):
             log = os.path.join(folder, "log")
             wrap = ["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", log]
-            with process.Server(name, command, wrap=wrap, patience=30, **places) as server:
+            with process.Server(name, command, wrap=wrap, patience=30, scheme=scheme, **places) as server:
                 put_load(server, count)
                 # The traced server must end first, so that strace writes its table.
                 for pid in process.tree(server.process.pid)[1:2]:

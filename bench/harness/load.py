@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
+import tempfile
 
 from . import BENCH, LOAD
 
@@ -28,7 +30,12 @@ def run(command, *, core=None, timeout=120):
 
 def expect(server, method, path, body=None, answer=None, headers=()):
     """One request; raises unless the answer is a 200 with the content `answer`. Returns the response's header section."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    if server.scheme == "https":
+        # The certificate is of this run; what is asked is whether the answer is right.
+        trusting = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=trusting)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
@@ -85,16 +92,45 @@ def oha(program, server, path, options, *, core=None, timeout=180):
     }
 
 
-def h2load(server, path, requests, *, connections=64, depth=1, options=(), core=None, timeout=120):
-    """So many requests over HTTP/1.1; raises unless each got a 2xx answer."""
+def h2load(server, path, requests, *, connections=64, depth=1, http2=False, options=(), core=None, timeout=120):
+    """So many requests over HTTP/1.1 or HTTP/2; raises unless each got a 2xx answer."""
     out = run(
-        ["h2load", "--h1", "-t1", f"-c{connections}", f"-m{depth}", f"-n{requests}", *options, server.url + path],
+        ["h2load", *([] if http2 else ["--h1"]), "-t1", f"-c{connections}", f"-m{depth}", f"-n{requests}", *options, server.url + path],
         core=core,
         timeout=timeout,
     )
     answered = int(re.search(r"status codes: (\d+) 2xx", out)[1])
     if answered != requests:
         raise LoadError(f"{path}: {answered} of {requests} requests got a 2xx answer")
+
+
+def multiplexed(server, path, seconds, *, core=None, timeout=120):
+    """HTTP/2 for so many seconds: 16 connections, on each 32 requests in flight."""
+    with tempfile.NamedTemporaryFile("r") as log:
+        words = ["h2load", "-t1", "-c16", "-m32", f"-D{seconds}", f"--log-file={log.name}", server.url + path]
+        out = run(words, core=core, timeout=timeout)
+        took = sorted(int(line.split("\t")[2]) for line in log if line.count("\t") == 2)
+    if "Application protocol: h2" not in out:
+        raise LoadError("h2load spoke no HTTP/2")
+    count = int(re.search(r"status codes: (\d+) 2xx", out)[1])
+    faults = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", out)
+    others = re.search(r"2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", out)
+    if count == 0:
+        raise LoadError(f"{path}: no request got a 2xx answer")
+    return {
+        "count": count,
+        "per_second": count / seconds,
+        "p50_us": took[len(took) // 2],
+        "p99_us": took[len(took) * 99 // 100],
+        "fault": "; ".join(found[0] for found in (faults, others) if any(map(int, found.groups()))) or None,
+    }
+
+
+def expect_http2(server, path, answer):
+    """One request over HTTP/2; raises unless the content is `answer`."""
+    out = run(["nghttp", server.url + path], timeout=10)
+    if answer not in out:
+        raise LoadError(f"GET {path}: wrong content {out[:40]!r}")
 
 
 # The echo cases of WebSocket: octets of a message, messages in flight on each connection, connections.
@@ -121,7 +157,7 @@ def echo(program, server, case, *end, core=None):
 
 
 def wsload(program, server, arguments, *, core=None, timeout=120):
-    """Runs wsload; `cpu_ns` is the server's between wsload's two marks."""
+    """Runs wsload or tlsload; `cpu_ns` is the server's between its two marks."""
     pin = ["taskset", "-c", str(core)] if core is not None else []
     words = [*pin, program, arguments[0], str(server.port), *map(str, arguments[1:])]
     result, begin, end = {"error": "no result"}, None, None
@@ -134,7 +170,7 @@ def wsload(program, server, arguments, *, core=None, timeout=120):
             elif line.startswith("{"):
                 result = json.loads(line)
     if "error" in result:
-        raise LoadError(f"wsload: {result['error']}")
+        raise LoadError(f"{os.path.basename(program)}: {result['error']}")
     fault = f"lost {result['lost']}" if result.get("lost") else None
     return {**result, "cpu_ns": end - begin, "fault": fault}
 

@@ -33,8 +33,8 @@ def free_port():
 class Server:
     """A started server that accepts connections. Use it in a `with` statement."""
 
-    def __init__(self, name, command, *, workers=1, core=None, wrap=(), patience=20, **places):
-        self.name, self.port = name, free_port()
+    def __init__(self, name, command, *, workers=1, core=None, wrap=(), patience=20, scheme="http", **places):
+        self.name, self.port, self.scheme = name, free_port(), scheme
         words = shlex.split(command.format(port=self.port, workers=workers, **places))
         self._log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
@@ -65,7 +65,7 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def alive(self):
         return self.process.poll() is None

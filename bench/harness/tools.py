@@ -12,8 +12,11 @@ from . import BENCH, ROOT
 # Program -> Debian package.
 PACKAGES = {
     "h2load": "nghttp2-client",
+    "nghttp": "nghttp2-client",
+    "nghttpd": "nghttp2-server",
     "nginx": "nginx-light",
     "npm": "npm",
+    "openssl": "openssl",
     "perf": "linux-perf",
     "strace": "strace",
     "taskset": "util-linux",
@@ -104,14 +107,15 @@ def servers(override=None):
     if override:
         del table["wireline-app"]
         table["wireline"].update(command=override, unequal="another server stands in: " + os.path.basename(override.split()[0]))
-        table["wireline"].pop("limited", None)
+        for key in ("limited", "h2c", "tls"):
+            table["wireline"].pop(key, None)
     return table
 
 
-def places(names, table, override=None, load=()):
-    """Builds what the servers `names` and the load drivers `load` need, and returns the values for their commands."""
+def places(names, table, load=(), wires=("command",)):
+    """Builds what the servers `names` and the load drivers `load` need for the keys `wires`, and returns the values for their commands."""
     found = {"bench": BENCH, "server": "", "peers": "", "bun": ""}
-    commands = [table[name]["command"] for name in names]
+    commands = [table[name][wire] for name in names for wire in wires if wire in table[name]]
     if any("{server}" in command for command in commands):
         found["server"] = build_server()
     programs = {program for command in commands for program in re.findall(r"\{peers\}/(\S+)", command)} | set(load)
@@ -119,6 +123,7 @@ def places(names, table, override=None, load=()):
         found["peers"] = build_peers(programs)
     if any("{bun}" in command for command in commands):
         found["bun"] = bun()
-    if any("nginx" in command for command in commands):
-        need("nginx")
+    for program in ("nginx", "nghttpd"):
+        if any(program in command for command in commands):
+            need(program)
     return found

@@ -104,6 +104,12 @@ impl Frames {
         }
     }
 
+    /// Whether the frame whose payload passes ends within the next `len` octets.
+    #[inline]
+    pub(super) const fn ends_within(&self, len: usize) -> bool {
+        self.have == 0 && self.skip <= len
+    }
+
     fn wanted(&self) -> usize {
         if self.have < HEAD {
             return HEAD;

@@ -15,7 +15,7 @@ use crate::service::link::http2::Http2;
 
 /// Both directions of one connection, counted.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     input: Frames,
     output: Frames,
     limits: Limits,
@@ -61,7 +61,7 @@ struct Limits {
 
 /// Which budget was passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Excess {
+pub(crate) enum Excess {
     Resets,
     Errors,
     Priorities,
@@ -74,7 +74,7 @@ pub(super) enum Excess {
 }
 
 impl Excess {
-    pub(super) const fn counter(self) -> Counter {
+    pub(crate) const fn counter(self) -> Counter {
         match self {
             Self::Resets => Counter::Http2ResetFloods,
             Self::Errors => Counter::Http2ErrorFloods,
@@ -90,7 +90,7 @@ impl Excess {
 }
 
 impl Meter {
-    pub(super) fn new(config: &Http2, now: u32) -> Self {
+    pub(crate) fn new(config: &Http2, now: u32) -> Self {
         Self {
             input: Frames::after(PREFACE.len()),
             output: Frames::default(),
@@ -126,12 +126,16 @@ impl Meter {
 
     /// Octets came. `open` is how many streams there are.
     #[inline]
-    pub(super) fn received(
+    pub(crate) fn received(
         &mut self,
         mut octets: &[u8],
         now: u32,
         open: usize,
     ) -> Result<(), Excess> {
+        if self.input.ends_within(octets.len()) {
+            // What comes behind it is late from now on.
+            self.stuck = 0;
+        }
         let mut is_new = false;
         while let Some(frame) = self.input.next(&mut octets) {
             self.is_control = frame.kind != DATA;
@@ -152,7 +156,7 @@ impl Meter {
 
     /// Octets went.
     #[inline]
-    pub(super) fn wrote(&mut self, mut octets: &[u8]) -> Result<(), Excess> {
+    pub(crate) fn wrote(&mut self, mut octets: &[u8]) -> Result<(), Excess> {
         while let Some(frame) = self.output.next(&mut octets) {
             self.total += (HEAD + frame.len) as u64;
             match frame.kind {
@@ -175,7 +179,7 @@ impl Meter {
     }
 
     /// How many streams were opened since this was asked last.
-    pub(super) fn take_batch(&mut self) -> u32 {
+    pub(crate) fn take_batch(&mut self) -> u32 {
         std::mem::take(&mut self.batch)
     }
 
@@ -185,12 +189,12 @@ impl Meter {
     }
 
     /// How many streams the client has reset.
-    pub(super) const fn resets(&self) -> u32 {
+    pub(crate) const fn resets(&self) -> u32 {
         self.reset
     }
 
     /// Since when the rest of a header section, or of a frame without content, is awaited; 0 when none is.
-    pub(super) const fn late(&self) -> u32 {
+    pub(crate) const fn late(&self) -> u32 {
         if self.section != 0 {
             self.section
         } else {
@@ -199,7 +203,7 @@ impl Meter {
     }
 
     /// Whether the client has acknowledged our settings.
-    pub(super) const fn is_settled(&self) -> bool {
+    pub(crate) const fn is_settled(&self) -> bool {
         self.is_settled
     }
 

@@ -30,6 +30,8 @@ mod tunnel;
 mod tunneled;
 mod wire;
 
+#[cfg(feature = "test")]
+pub(crate) use self::meter::Meter;
 pub(crate) use self::meter::PREFACE;
 
 use crate::http2::serve::{Exit, Http};

@@ -247,6 +247,9 @@ impl Http {
     #[inline]
     fn run(&mut self, cx: &mut Context<'_>, link: &Link) -> bool {
         if self.life == Life::Closing {
+            // Every stream was cancelled: who was woken before that must not keep the connection awake.
+            let taken = self.streams.take_ready();
+            self.streams.give_taken(taken);
             return false;
         }
         let waiting = self.wire.inside().waiting;

@@ -252,3 +252,15 @@ fn what_is_late_is_told_from_when_it_began() {
         .unwrap();
     assert_eq!(client.meter.late(), 0);
 }
+
+#[test]
+fn a_frame_is_not_late_because_of_the_one_before() {
+    let mut client = Client::new();
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    client.meter.received(&ping[..15], 5, 0).unwrap();
+    assert_eq!(client.meter.late(), 5);
+    // The end of the one, and less than the head of the next.
+    let both = [&ping[15..], &ping[..3]].concat();
+    client.meter.received(&both, 9, 0).unwrap();
+    assert_eq!(client.meter.late(), 9);
+}

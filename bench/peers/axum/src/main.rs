@@ -1,6 +1,8 @@
 //! axum on a multi-threaded tokio runtime, as its documentation serves it.
 //!
 //!     axum-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message)
+//!     axum-peer PORT 1 h2c | tls CERTIFICATE KEY      the same over HTTP/2 by prior knowledge, or over TLS, as its examples do it by hand, on a
+//!         runtime of one thread
 
 use std::convert::Infallible;
 
@@ -9,16 +11,36 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use futures_util::{SinkExt, StreamExt, stream};
-use peer_common::{Arguments, FILLER, listen, run};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use peer_common::{Arguments, FILLER, accept, listen, run};
+use peer_secure::{TlsAcceptor, Wire, alone};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 fn main() {
     let arguments = Arguments::from_env();
-    let listener = listen(arguments.address(), false);
+    let address = arguments.address();
+    match Wire::from_env() {
+        Wire::H2c => {
+            let router = router();
+            return alone(accept(address, move |stream| serve(router.clone(), stream)));
+        }
+        Wire::Tls(acceptor) => {
+            let router = router();
+            return alone(accept(address, move |stream| {
+                tls(router.clone(), acceptor.clone(), stream)
+            }));
+        }
+        Wire::Plain(_) => {}
+    }
+    let listener = listen(address, false);
     run(arguments.workers, async move {
         let listener = tokio::net::TcpListener::from_std(listener)
             .expect("the socket listens")
@@ -29,6 +51,21 @@ fn main() {
             .await
             .expect("the server serves");
     });
+}
+
+/// Either version of HTTP, whichever the client begins with.
+async fn serve(router: Router, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http2().enable_connect_protocol();
+    let _ = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router))
+        .await;
+}
+
+async fn tls(router: Router, acceptor: TlsAcceptor, stream: TcpStream) {
+    if let Ok(stream) = acceptor.accept(stream).await {
+        serve(router, stream).await;
+    }
 }
 
 type Publisher = broadcast::Sender<Bytes>;
@@ -51,7 +88,7 @@ fn router() -> Router {
         .route("/bytes/{length}", get(bytes))
         .route(
             "/ws",
-            get(|upgrade: WebSocketUpgrade| async { large(upgrade).on_upgrade(echo) }),
+            any(|upgrade: WebSocketUpgrade| async { large(upgrade).on_upgrade(echo) }),
         )
         .route(
             "/pub",

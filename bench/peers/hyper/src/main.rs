@@ -1,6 +1,7 @@
 //! hyper 1.x: a `match` over the path in place of a router, no deadlines, no limits.
 //!
-//!     hyper-peer PORT [WORKERS] [default]      /, /json, /echo, /sink, /bytes/{n}
+//!     hyper-peer PORT [WORKERS] [default]             /, /json, /echo, /sink, /bytes/{n}
+//!     hyper-peer PORT 1 h2c | tls CERTIFICATE KEY     the same over HTTP/2 by prior knowledge, or over TLS, on a runtime of one thread
 //!
 //! `pipeline_flush` is on, as pipelined load needs it, unless the mode is `default`: it lifts hyper's ceiling on unwritten bytes, so that a
 //! download to a client that is slower than the server is held in memory whole.
@@ -15,13 +16,23 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use peer_common::{Arguments, FILLER, listen, number, run};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use peer_common::{Arguments, FILLER, accept, listen, number, run};
+use peer_secure::{TlsAcceptor, Wire, alone};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 fn main() {
     let arguments = Arguments::from_env();
-    let listener = listen(arguments.address(), false);
-    let pipeline_flush = arguments.mode.as_deref() != Some("default");
+    let address = arguments.address();
+    let pipeline_flush = match Wire::from_env() {
+        Wire::H2c => return alone(accept(address, http2)),
+        Wire::Tls(acceptor) => {
+            return alone(accept(address, move |stream| tls(acceptor.clone(), stream)));
+        }
+        Wire::Plain(mode) => mode.as_deref() != Some("default"),
+    };
+    let listener = listen(address, false);
     run(arguments.workers, async move {
         let listener = tokio::net::TcpListener::from_std(listener).expect("the socket listens");
         loop {
@@ -37,6 +48,24 @@ fn main() {
             });
         }
     });
+}
+
+async fn http2(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service_fn(handle))
+        .await;
+}
+
+async fn tls(acceptor: TlsAcceptor, stream: TcpStream) {
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return http2(stream).await;
+    }
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service_fn(handle))
+        .await;
 }
 
 async fn handle(request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {

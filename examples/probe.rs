@@ -38,9 +38,7 @@ use http::{Method, StatusCode};
 
 fn main() -> ExitCode {
     let Some(options) = Options::read(std::env::args().skip(1)) else {
-        eprintln!(
-            "usage: probe [--h2c] [--tls-cert FILE --tls-key FILE] HOST:PORT [HOST:PORT]"
-        );
+        eprintln!("usage: probe [--h2c] [--tls-cert FILE --tls-key FILE] HOST:PORT [HOST:PORT]");
         return ExitCode::from(2);
     };
     match server(&options) {
@@ -165,8 +163,10 @@ async fn trailers(mut request: Request) -> Response {
     };
     let (mut sender, body) = Body::channel();
     tokio::spawn(async move {
-        if sender.send(content).await.is_ok() {
-            sender.finish_with(trailers.unwrap_or_default());
+        if sender.send(content).await.is_ok()
+            && let Some(trailers) = trailers
+        {
+            sender.finish_with(trailers);
         }
     });
     Response::new(body).with_content_type("application/octet-stream")

@@ -161,6 +161,7 @@ impl Http {
             link,
             sent: Cell::new(0),
             room: Cell::new(0),
+            is_roomy: false,
         };
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {

@@ -229,7 +229,7 @@ impl Http {
             return false;
         };
         link.shared.worker.counters.add(excess.counter());
-        self.close(Reason::ENHANCE_YOUR_CALM, link);
+        self.close(excess.reason(), link);
         true
     }
 
@@ -245,6 +245,7 @@ impl Http {
             link,
             sent: Cell::new(0),
             room: Cell::new(most.saturating_sub(waiting)),
+            is_roomy: self.streams.len() < link.shared.config.http2.max_streams as usize / 2,
         };
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
@@ -256,7 +257,7 @@ impl Http {
         for (request, respond) in fresh.drain(..) {
             self.count_request(link);
             let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
-            if !matches!(state, State::Done) {
+            if !matches!(state, State::Done) || exchange.upload.has_rest() {
                 let (place, handle) = self.streams.reserve();
                 let stream = Box::new(Stream::new(handle, exchange, state));
                 self.streams.insert(place, stream);
@@ -328,6 +329,7 @@ impl Http {
             link,
             sent: Cell::new(0),
             room: Cell::new(0),
+            is_roomy: false,
         };
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {

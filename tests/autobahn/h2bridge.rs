@@ -125,7 +125,9 @@ impl Opening {
         let request = self
             .fields
             .into_iter()
-            .fold(request, |request, (name, value)| request.header(name, value));
+            .fold(request, |request, (name, value)| {
+                request.header(name, value)
+            });
         Ok((request.body(())?, self.key))
     }
 }
@@ -160,7 +162,9 @@ fn answer(key: &[u8], fields: &HeaderMap) -> Vec<u8> {
     )
     .into_bytes();
     for (name, value) in fields {
-        head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        head.extend_from_slice(
+            &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat(),
+        );
     }
     head.extend_from_slice(b"\r\n");
     head

@@ -74,6 +74,10 @@ def on_wire(servers: Servers, wire: str, url: Callable[[str], str], version: str
         expect(answer.results[0]["http_code"] == 200 and answer.results[0]["size_download"] == 0, "HEAD", answer.command, answer.trace)
 
     def large_twice() -> None:
+        if wire == "h2c":
+            # curl 7.88 begins an h2c connection once more when it uses it again, against any server.
+            Curl(*options, "--data-binary", f"@{large}", url("/a")).one(200, large.read_bytes(), version)
+            return
         answer = Curl(*options, "--data-binary", f"@{large}", url("/a"), "--next", "-sS", "-v", "-w", WRITE_OUT, *options, url("/b"))
         expect([each["num_connects"] for each in answer.results] == [1, 0], "the connection was not used again", answer.command, answer.trace)
         expect(answer.content == large.read_bytes() + b"OK", "other content came back", answer.command, len(answer.content))

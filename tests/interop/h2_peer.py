@@ -54,7 +54,8 @@ class Peer:
         self.is_closed = False
         self.open_windows = open_windows
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
-        self.h2.local_settings.update(settings or {})
+        told = {h2.settings.SettingCodes.ENABLE_PUSH: 0, **(settings or {})}
+        self.h2.local_settings = h2.settings.Settings(client=True, initial_values=told)
         self._settings_came = False
         self._socket = socket.create_connection(address, 10)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -74,8 +74,14 @@ class Socket:
         self.send(CloseConnection(code=code, reason=reason or None))
         event = self.next()
         expect(isinstance(event, CloseConnection) and event.code == code, "another Close came back", code, event)
+        self.ended()
+
+    def ended(self) -> None:
+        """The server ends its half, and leaves us time to end ours: whoever is reset may lose what it has not read yet."""
         self.peer.until(lambda: self.stream.is_over)
-        expect(self.stream.is_ended and self.stream.reset in (None, 0), "the stream did not end in order", got=(self.stream.is_ended, self.stream.reset))
+        expect(self.stream.is_ended and self.stream.reset is None, "the stream did not end in order", got=(self.stream.is_ended, self.stream.reset))
+        self.peer.h2.end_stream(self.number)
+        self.peer.flush()
 
 
 def show(event: Event) -> str:
@@ -141,9 +147,8 @@ def closes(opened: Callable[..., Peer]) -> None:
             socket.message(asked)
             event = socket.next()
             expect(isinstance(event, CloseConnection) and (event.code, event.reason) == (code, reason), "another Close", asked, event)
-            socket.send(event.response(), end=True)
-            peer.until(lambda socket=socket: socket.stream.is_over)
-            expect(socket.stream.is_ended, "the stream was not ended", got=socket.stream.reset)
+            socket.send(event.response())
+            socket.ended()
         expect(peer.ask("GET", "/").content == b"OK", "the connection suffered")
 
 
@@ -209,6 +214,18 @@ def together(opened: Callable[..., Peer]) -> None:
                 socket.back(f"{at} {turn} " * 300)
         for socket in sockets:
             socket.close()
+
+
+def never_ended(opened: Callable[..., Peer]) -> None:
+    """Clients that do not end their half are reset, after a while or when there are many."""
+    with opened() as peer:
+        sockets = [Socket(peer) for _ in range(90)]
+        for socket in sockets:
+            socket.send(CloseConnection(code=1000))
+        for socket in sockets:
+            peer.until(lambda socket=socket: socket.stream.reset is not None)
+            expect((socket.stream.is_ended, socket.stream.reset) == (True, 0), "not reset with NO_ERROR", got=(socket.stream.is_ended, socket.stream.reset))
+        expect(peer.ask("GET", "/").content == b"OK", "the connection suffered")
 
 
 def opened_and_closed(opened: Callable[..., Peer]) -> None:
@@ -285,6 +302,7 @@ CASES = {
     "a subprotocol of those that were offered": subprotocol,
     "60 sockets, requests and uploads on one connection": together,
     "250 sockets one after the other on one connection": opened_and_closed,
+    "sockets whose client does not end them": never_ended,
     "resets in the middle of messages": reset_mid_message,
     "half-close": half_closed,
     "a socket whose window is shut": stalled,

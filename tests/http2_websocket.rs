@@ -199,7 +199,7 @@ async fn messages_the_closing_handshake_and_what_is_left() {
     assert_eq!(reply.text(), "Hello, World!");
 }
 
-/// RFC 8441 §5: an orderly end is END_STREAM. A reset that comes along with it makes Node forget the Close.
+/// RFC 8441 §5: an orderly end is END_STREAM, of both sides; who takes longer than a moment is reset.
 #[tokio::test(start_paused = true)]
 async fn an_orderly_end_is_not_chased_by_a_reset() {
     let test = serve();

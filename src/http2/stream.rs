@@ -129,7 +129,7 @@ impl Stream {
                     return Some(Waits::Wake);
                 }
                 // The end of a stream's handles is a reset with NO_ERROR. One that comes along with the last of
-                // the answer makes clients forget the answer (curl, Node), so it waits.
+                // the answer makes clients forget the answer (curl 7.88 does), so it waits.
                 State::Done if turn.is_roomy && exchange.upload.has_rest() => {
                     State::Parting(turn.now() + PARTING)
                 }

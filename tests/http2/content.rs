@@ -135,7 +135,7 @@ async fn an_early_answer_does_not_break_the_stream() {
     }
 }
 
-/// A reset that comes along with the answer makes curl and Node's clients forget the answer.
+/// A reset that comes along with the answer makes curl 7.88 forget the answer.
 #[tokio::test(start_paused = true)]
 async fn an_early_answer_is_not_chased_by_its_reset() {
     let (test, _) = serve();

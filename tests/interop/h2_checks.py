@@ -156,8 +156,8 @@ def upload_windows(opened: Callable[..., Peer]) -> None:
 
 def small_frames(opened: Callable[..., Peer]) -> None:
     """A larger SETTINGS_MAX_FRAME_SIZE may be used, a small header table must be."""
-    with opened(settings={SettingCodes.MAX_FRAME_SIZE: 100_000}) as peer:
-        peer.h2.update_settings({SettingCodes.HEADER_TABLE_SIZE: 0})
+    with opened() as peer:
+        peer.h2.update_settings({SettingCodes.MAX_FRAME_SIZE: 100_000, SettingCodes.HEADER_TABLE_SIZE: 0})
         peer.flush()
         peer.until(lambda: peer.h2.local_settings.header_table_size == 0)
         content = os.urandom(400_000)

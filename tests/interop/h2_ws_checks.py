@@ -199,7 +199,7 @@ def subprotocol(opened: Callable[..., Peer]) -> None:
 def together(opened: Callable[..., Peer]) -> None:
     """Sockets, requests and uploads in turn on one connection."""
     with opened() as peer:
-        sockets = [Socket(peer, "/", deflate=PerMessageDeflate() if at % 2 else None) for at in range(60)]
+        sockets = [Socket(peer, "/", deflate=PerMessageDeflate() if at % 2 else None) for at in range(45)]
         for turn in range(5):
             for at, socket in enumerate(sockets):
                 socket.message(f"{at} {turn} " * 300)
@@ -300,7 +300,7 @@ CASES = {
     "what breaks the protocol is told so": faults,
     "permessage-deflate": deflate,
     "a subprotocol of those that were offered": subprotocol,
-    "60 sockets, requests and uploads on one connection": together,
+    "45 sockets, requests and uploads on one connection": together,
     "250 sockets one after the other on one connection": opened_and_closed,
     "sockets whose client does not end them": never_ended,
     "resets in the middle of messages": reset_mid_message,

@@ -41,7 +41,7 @@ GROUPS = {
 }
 
 # Seconds for everything after the build. A machine with nothing else to do needs a third of it.
-TIME_LIMIT = 150
+TIME_LIMIT = 210
 
 PROGRAMS = ("curl", "openssl", "oha", "wrk", "nghttp", "h2load", "node", "nginx", "haproxy", "redbot", "chromium")
 

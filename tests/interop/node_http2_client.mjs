@@ -248,7 +248,7 @@ async function open(session, path) {
   const stream = session.request({ ...CONNECT, ':path': path }, { endStream: false });
   const [headers] = await once(stream, 'response');
   assert.equal(headers[':status'], 200);
-  const socket = new WebSocket(null, undefined, {});
+  const socket = new WebSocket(null, undefined, { autoPong: true, closeTimeout: 10_000 });
   socket._isServer = false;
   socket.setSocket(stream, Buffer.alloc(0), { allowSynchronousEvents: true, maxPayload: 32 * MIB, skipUTF8Validation: false });
   return socket;

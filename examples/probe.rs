@@ -2,27 +2,28 @@
 //!
 //! `cargo run --release --example probe -- 127.0.0.1:8080`
 //!
-//! A second place is for proxies on this machine that speak the PROXY protocol; with it those on this machine are
+//! With `--tls-cert FILE --tls-key FILE` it speaks TLS, and HTTP/2 or HTTP/1.1 as the client chooses by ALPN; with `--h2c` it takes HTTP/2 with
+//! prior knowledge, too. A second place is for proxies on this machine that speak the PROXY protocol; with it those on this machine are
 //! trusted, too, in what they say with `X-Forwarded-For`.
 //!
 //! GET or HEAD of any path gives `OK`; `GET /echo` the request's field lines; POST the body back; OPTIONS
-//! 200; any other method 405. `/client` tells who the client is; `/s204`, `/s304`, `/stream` (a body of unknown length) and `/cookie` (each
+//! 200; any other method 405. `/client` tells who the client is, and `/version` the version of HTTP; `/trailers` gives its content and its
+//! trailers back to POST; `/s204`, `/s304`, `/stream` (a body of unknown length) and `/cookie` (each
 //! cookie as `name=value`) answer GET.
 //!
 //! A WebSocket opens at any path, with permessage-deflate and the subprotocol `echo` when they are offered,
 //! and each message of at most 16 MiB comes back. `/plain` does not compress, `/takeover` keeps the
-//! compression contexts from message to message, and `/close` takes the first message, `CODE REASON`, for
-//! the Close to end with.
-//!
-//! TLS and HTTP/2 are not spoken here: the program `wireline` is asked for those.
+//! compression contexts from message to message, `/version` begins with the version of HTTP, and `/close` takes the
+//! first message, `CODE REASON`, for the Close to end with.
 
+use std::error::Error;
 use std::process::ExitCode;
-use wireline::server::{IntoBind, ProxyProtocol, Server};
+use wireline::server::{IntoBind, ProxyProtocol, Server, TlsConfig};
 use wireline::service::body::Body;
 use wireline::service::handler::{FromRequestParts, service_fn};
 use wireline::service::request::Request;
 use wireline::service::response::{IntoResponse, Response};
-use wireline::service::trusted::{InvalidNetwork, TrustedProxies};
+use wireline::service::trusted::TrustedProxies;
 use wireline::wire::number::decimal;
 use wireline::ws::close::{CloseCode, CloseFrame};
 use wireline::ws::deflate;
@@ -36,25 +37,60 @@ use wireline::ws::socket::config::Config;
 use http::{Method, StatusCode};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let places: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match places[..] {
-        [place] => run(Server::new(service_fn(probe)).bind(place)),
-        [place, proxied] => match behind_proxies(place, proxied) {
-            Ok(server) => run(server),
-            Err(error) => failed(&error),
-        },
-        _ => {
-            eprintln!("usage: probe HOST:PORT [HOST:PORT]");
-            ExitCode::from(2)
-        }
+    let Some(options) = Options::read(std::env::args().skip(1)) else {
+        eprintln!("usage: probe [--h2c] [--tls-cert FILE --tls-key FILE] HOST:PORT [HOST:PORT]");
+        return ExitCode::from(2);
+    };
+    match server(&options) {
+        Ok(server) => run(server),
+        Err(error) => failed(&*error),
     }
 }
 
-fn behind_proxies(place: &str, proxied: &str) -> Result<Server, InvalidNetwork> {
+/// What the words of the command line say.
+#[derive(Default)]
+struct Options {
+    places: Vec<String>,
+    h2c: bool,
+    certificate: Option<String>,
+    key: Option<String>,
+}
+
+impl Options {
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
+        let mut options = Self::default();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--h2c" => options.h2c = true,
+                "--tls-cert" => options.certificate = Some(words.next()?),
+                "--tls-key" => options.key = Some(words.next()?),
+                _ if word.starts_with("--") => return None,
+                _ => options.places.push(word),
+            }
+        }
+        let is_whole = options.certificate.is_some() == options.key.is_some();
+        (is_whole && matches!(options.places.len(), 1 | 2)).then_some(options)
+    }
+}
+
+fn server(options: &Options) -> Result<Server, Box<dyn Error>> {
+    let place = options.places[0].as_str();
+    let server = Server::new(service_fn(probe)).h2c(options.h2c);
+    let server = match (&options.certificate, &options.key) {
+        (Some(certificate), Some(key)) => {
+            server.bind_tls(place, TlsConfig::from_pem(certificate, key)?)
+        }
+        _ => server.bind(place),
+    };
+    match options.places.get(1) {
+        Some(proxied) => behind_proxies(server, proxied),
+        None => Ok(server),
+    }
+}
+
+fn behind_proxies(server: Server, proxied: &str) -> Result<Server, Box<dyn Error>> {
     let here = ["127.0.0.1", "::1"];
-    Ok(Server::new(service_fn(probe))
-        .bind(place)
+    Ok(server
         .bind(proxied.behind_proxy(ProxyProtocol::from_sources(here)?))
         .trusted_proxies(TrustedProxies::new(here)?))
 }
@@ -62,10 +98,9 @@ fn behind_proxies(place: &str, proxied: &str) -> Result<Server, InvalidNetwork> 
 fn run(server: Server) -> ExitCode {
     let run = server.run_with(|handle| {
         for bound in handle.bound() {
-            println!(
-                "listening on {}",
-                bound.to_string().trim_start_matches("http://")
-            );
+            let place = bound.to_string();
+            let place = place.trim_start_matches("http://");
+            println!("listening on {}", place.trim_start_matches("https://"));
         }
     });
     match run {
@@ -74,7 +109,7 @@ fn run(server: Server) -> ExitCode {
     }
 }
 
-fn failed(error: &dyn std::error::Error) -> ExitCode {
+fn failed(error: &dyn Error) -> ExitCode {
     eprintln!("probe: {error}");
     ExitCode::from(2)
 }
@@ -89,11 +124,13 @@ async fn probe(mut request: Request) -> Response {
             let client = request.client();
             Response::text(format!("{client} {}", client.scheme()))
         }
+        (Method::GET, "/version") => Response::text(format!("{:?}", request.version())),
         (Method::GET, "/s204") => Response::empty(),
         (Method::GET, "/s304") => Response::ok().with_status(StatusCode::NOT_MODIFIED),
         (Method::GET, "/stream") => stream(),
         (Method::GET, "/cookie") => Response::text(cookies(&request)),
         (Method::GET | Method::HEAD, _) => Response::text("OK"),
+        (Method::POST, "/trailers") => trailers(request).await,
         (Method::POST, _) => match request.collect().await {
             Ok(content) => Response::bytes(content, "application/octet-stream"),
             Err(error) => Response::text(error.to_string()).with_status(error.status()),
@@ -119,6 +156,22 @@ fn stream() -> Response {
     Response::new(body).with_content_type("text/plain")
 }
 
+async fn trailers(mut request: Request) -> Response {
+    let (content, trailers) = match request.take_body().collect_with_trailers().await {
+        Ok(whole) => whole,
+        Err(error) => return Response::text(error.to_string()).with_status(error.status()),
+    };
+    let (mut sender, body) = Body::channel();
+    tokio::spawn(async move {
+        if sender.send(content).await.is_ok()
+            && let Some(trailers) = trailers
+        {
+            sender.finish_with(trailers);
+        }
+    });
+    Response::new(body).with_content_type("application/octet-stream")
+}
+
 fn cookies(request: &Request) -> String {
     let mut lines = String::new();
     for value in request.headers().get_all("cookie") {
@@ -131,6 +184,9 @@ fn cookies(request: &Request) -> String {
 }
 
 fn asks_for_websocket(request: &Request) -> bool {
+    if request.connect_protocol().is_some() {
+        return true;
+    }
     let fields = request.headers().get_all("upgrade");
     request.method() == Method::GET
         && fields
@@ -147,7 +203,13 @@ async fn websocket(request: Request) -> Response {
             .subprotocols(Subprotocols::list(["echo"])),
         Err(refusal) => return refusal.into_response(),
     };
+    let version = parts.version();
     match parts.path() {
+        "/version" => upgrade.on_upgrade(async move |socket: WebSocket| {
+            if socket.send(format!("{version:?}")).await.is_ok() {
+                echo(socket).await;
+            }
+        }),
         "/plain" => upgrade.on_upgrade(echo),
         "/takeover" => upgrade.deflate(takeover()).on_upgrade(echo),
         "/close" => upgrade.on_upgrade(close),

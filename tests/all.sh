@@ -9,13 +9,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The budgets are for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything; together 39 minutes.
+# The budgets are for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything; together 40 minutes.
 stage_tools() { stage tools 600 bash tests/tools.sh; }
 stage_unit() { stage unit 520 cargo test --workspace --all-features --no-fail-fast --lib --bins --tests; }
 stage_doc() { stage doc 150 cargo test --workspace --all-features --no-fail-fast --doc; }
-stage_interop() { stage interop 420 bash tests/interop/run.sh; }
+stage_interop() { stage interop 440 bash tests/interop/run.sh; }
 # The quick set; all 517 cases take `bash tests/autobahn/run.sh full`.
-stage_autobahn() { stage autobahn 400 bash tests/autobahn/run.sh; }
+stage_autobahn() { stage autobahn 450 bash tests/autobahn/run.sh; }
 # axum in wireline and wireline in hyper: a workspace of its own, so that the peers' features do not reach the library.
 stage_axum() { stage axum 240 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
 

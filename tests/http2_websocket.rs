@@ -12,8 +12,10 @@ use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use h2_peer::connect;
 use http::{Request, Response};
+use std::future::poll_fn;
 use std::time::Duration;
 use talk::{Watch, pass};
+use tokio::time::Instant;
 use wireline::Router;
 use wireline::extract::Path;
 use wireline::resource::counters::Counter;
@@ -195,6 +197,31 @@ async fn messages_the_closing_handshake_and_what_is_left() {
     let request = h2_peer::to("GET", "/").body(Bytes::new()).unwrap();
     let reply = h2_peer::ask(&client, request).await.unwrap();
     assert_eq!(reply.text(), "Hello, World!");
+}
+
+/// RFC 8441 §5: an orderly end is END_STREAM, of both sides; who takes longer than a moment is reset.
+#[tokio::test(start_paused = true)]
+async fn an_orderly_end_is_not_chased_by_a_reset() {
+    let test = serve();
+    let client = connect(&test).await;
+    for ends in [true, false] {
+        let mut tunnel = Tunnel::open(&client, "/echo").await;
+        tunnel.frame(0x88, &1000_u16.to_be_bytes());
+        assert_eq!(tunnel.next().await, Some((0x88, vec![3, 232])));
+        assert_eq!(tunnel.next().await, None);
+        let closed = Instant::now();
+        if ends {
+            tunnel.send.send_data(Bytes::new(), true).unwrap();
+            pass(3.0).await;
+            assert_eq!(test.connections(), 1, "the connection alone");
+            assert!(tunnel.recv.is_end_stream());
+        } else {
+            let reset = poll_fn(|cx| tunnel.send.poll_reset(cx)).await.unwrap();
+            assert_eq!(reset, h2::Reason::NO_ERROR);
+            let waited = closed.elapsed().as_secs_f32();
+            assert!((0.25..2.0).contains(&waited), "{waited} s");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

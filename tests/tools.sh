@@ -37,6 +37,8 @@ main() {
 declare -A packages=(
     [curl]=curl
     [wrk]=wrk
+    [nghttp]=nghttp2-client
+    [h2load]=nghttp2-client
     [nginx]=nginx-light
     [haproxy]=haproxy
     [node]=nodejs
@@ -138,6 +140,7 @@ report() {
     printf 'cargo     %s\n' "$(cargo --version)"
     printf 'curl      %s\n' "$(curl --version | head -n 1)"
     printf 'wrk       %s\n' "$(wrk --version 2>&1 | head -n 1)"
+    printf 'nghttp2   %s\n' "$(nghttp --version)"
     printf 'nginx     %s\n' "$(nginx -v 2>&1)"
     printf 'node      %s\n' "$(node --version)"
     printf 'ws        %s\n' "$(ws_version)"

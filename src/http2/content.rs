@@ -21,7 +21,7 @@ use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// The request's half of a stream.
 #[derive(Default)]
@@ -42,6 +42,8 @@ pub(super) struct Upload {
     input: Flow,
     /// Reading rests because the budget is short.
     is_paused: bool,
+    /// Its handler dropped it before its end.
+    is_abandoned: bool,
 }
 
 /// A request whose content is not whole yet.
@@ -69,7 +71,7 @@ enum Look {
 }
 
 impl Upload {
-    /// For a tunnel, which takes it out again.
+    /// For a tunnel, which takes it out again, and for what nobody will read.
     pub(super) fn set_source(&mut self, source: RecvStream) {
         self.source = Some(source);
     }
@@ -180,7 +182,7 @@ impl Upload {
             Demand::Full => return false,
             Demand::Abandoned => {
                 self.feed = None;
-                self.source = None;
+                self.is_abandoned = self.source.take().is_some();
                 return false;
             }
             Demand::Wanted => {}
@@ -251,6 +253,22 @@ impl Upload {
         }
         self.source = None;
         self.input = Flow::default();
+    }
+
+    /// Whether the client may have to send more.
+    pub(super) fn has_rest(&self) -> bool {
+        let source = self.source.as_ref();
+        self.is_abandoned || source.is_some_and(|source| !source.is_end_stream())
+    }
+
+    /// Throws away what still comes, without leave for more, until the client has ended its half or reset the
+    /// stream.
+    pub(super) fn poll_thrown_away(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(source) = &mut self.source else {
+            return Poll::Pending;
+        };
+        while let Some(Ok(_)) = ready!(source.poll_data(cx)) {}
+        Poll::Ready(())
     }
 
     /// The handler holds nothing of the content any more.

@@ -4,7 +4,7 @@ use crate::http2::content::{Gather, Taken, Upload};
 use crate::http2::download::Download;
 use crate::http2::request::{self, Refusal};
 use crate::http2::response;
-use crate::http2::tunnel::Tunnel;
+use crate::http2::tunnel::{Rest, Tunnel};
 use crate::http2::tunneled::Tunneled;
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
@@ -37,6 +37,8 @@ pub(super) struct Turn<'a> {
     pub(super) room: Cell<usize>,
     /// Octets that other streams have taken from whoever makes their content, and have not given to h2.
     pub(super) pulled: Cell<usize>,
+    /// There are few streams, so that some may stay a little after they were answered.
+    pub(super) is_roomy: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -47,6 +49,7 @@ impl<'a> Turn<'a> {
             sent: Cell::new(0),
             room: Cell::new(room),
             pulled: Cell::new(0),
+            is_roomy: false,
         }
     }
 
@@ -90,6 +93,8 @@ pub(super) enum State {
     Sending(Box<Download>),
     /// The stream is another protocol's.
     Tunnel(Tunneled),
+    /// Everything was answered, and the client has not ended its half: until this tick it has time to.
+    Parting(u32),
     Done,
 }
 
@@ -121,6 +126,7 @@ impl Exchange {
             }
             Err(Refusal::Answer(status, text)) => {
                 turn.count(counter_of(status));
+                exchange.upload.set_source(recv);
                 let state = exchange.answer(status, text, turn);
                 return (exchange, state);
             }
@@ -139,6 +145,7 @@ impl Exchange {
         let request = Request::from_parts(parts, Body::empty());
         let state = if shared.worker.budget().pressure() >= Pressure::Shedding {
             turn.count(Counter::ShedRequests);
+            exchange.upload.set_source(recv);
             exchange.answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded, try again",
@@ -169,10 +176,14 @@ impl Exchange {
         let shared = &turn.link.shared;
         let admission = match guarded(|| shared.service.admit(&mut request)) {
             Ok(admission) => admission,
-            Err(payload) => return self.panicked(payload, turn),
+            Err(payload) => {
+                self.upload.set_source(recv);
+                return self.panicked(payload, turn);
+            }
         };
         let most = admission.max_body.unwrap_or(shared.config.max_body);
         if facts.length.is_some_and(|length| length > most) {
+            self.upload.set_source(recv);
             return self.refuse_content(turn);
         }
         self.upload.begin(recv, facts, most, turn.now());
@@ -367,8 +378,9 @@ impl Exchange {
         if let Some(tls) = turn.link.slot.tls() {
             slot.set_tls(tls.clone());
         }
-        let tunnel = Io::Dyn(Box::new(Tunnel::new(send, recv)));
-        let mut tunneled = Tunneled::new(worker.clone(), slot.clone());
+        let rest = Rest::default();
+        let tunnel = Io::Dyn(Box::new(Tunnel::new(send, recv, rest.clone())));
+        let mut tunneled = Tunneled::new(worker.clone(), slot.clone(), rest);
         match guarded(|| {
             let place = Place::new(worker.clone(), slot);
             upgrade.run(Upgraded::new(tunnel, Bytes::new(), Some(place)))

@@ -3,7 +3,7 @@
 //!
 //! The `h2` crate bounds what it keeps. This counts what it does not: resets at a pace, frames that it reads
 //! and forgets, and answers that a client provokes. Octets are counted as they pass the socket; whatever
-//! passes a budget ends the connection with ENHANCE_YOUR_CALM.
+//! passes a budget ends the connection with ENHANCE_YOUR_CALM. And it knows two faults of frames that h2 does not tell from others.
 
 use crate::http2::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, GOAWAY, HEAD, HEADERS, PADDED,
@@ -12,6 +12,7 @@ use crate::http2::frames::{
 use crate::resource::counters::Counter;
 use crate::service::link::flow::TICKS_A_SECOND;
 use crate::service::link::http2::Http2;
+use h2::Reason;
 
 /// Both directions of one connection, counted.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct Meter {
     is_control: bool,
     /// The client has acknowledged our settings.
     is_settled: bool,
+    /// Its first frame has come.
+    is_begun: bool,
     total: u64,
     payload: u64,
     /// Three quarters of a budget are used up.
@@ -59,7 +62,7 @@ struct Limits {
     priorities: u32,
 }
 
-/// Which budget was passed.
+/// Which budget was passed, or what is wrong with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Excess {
     Resets,
@@ -71,6 +74,10 @@ pub(crate) enum Excess {
     TableSizes,
     EmptyFrames,
     Overhead,
+    /// A frame of one length has another.
+    Length,
+    /// The first frame is not SETTINGS.
+    Preface,
 }
 
 impl Excess {
@@ -85,6 +92,16 @@ impl Excess {
             Self::TableSizes => Counter::Http2TableSizeFloods,
             Self::EmptyFrames => Counter::Http2EmptyFrameFloods,
             Self::Overhead => Counter::Http2OverheadFloods,
+            Self::Length | Self::Preface => Counter::Http2ProtocolErrors,
+        }
+    }
+
+    /// What the client is told with GOAWAY.
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::Length => Reason::FRAME_SIZE_ERROR,
+            Self::Preface => Reason::PROTOCOL_ERROR,
+            _ => Reason::ENHANCE_YOUR_CALM,
         }
     }
 }
@@ -118,6 +135,7 @@ impl Meter {
             stuck: 0,
             is_control: false,
             is_settled: false,
+            is_begun: false,
             total: 0,
             payload: 0,
             is_strained: false,
@@ -214,7 +232,15 @@ impl Meter {
     }
 
     fn judge(&mut self, frame: Frame, now: u32, open: usize) -> Result<(), Excess> {
+        // RFC 9113 §3.4
+        if !self.is_begun && (frame.kind != SETTINGS || frame.flags & ACK != 0) {
+            return Err(Excess::Preface);
+        }
+        self.is_begun = true;
         self.total += (HEAD + frame.len) as u64;
+        if frame.kind > HEADERS && !has_its_length(frame) {
+            return Err(Excess::Length);
+        }
         match frame.kind {
             DATA => {
                 self.payload += frame.len as u64;
@@ -366,6 +392,17 @@ impl Bucket {
     /// Whether less than a quarter is left.
     const fn is_strained(&self) -> bool {
         self.left * 4 < self.most
+    }
+}
+
+/// Whether a frame whose length is fixed has it (RFC 9113 §6.4, §6.5, §6.7, §6.9).
+const fn has_its_length(frame: Frame) -> bool {
+    match frame.kind {
+        RST_STREAM | WINDOW_UPDATE => frame.len == 4,
+        SETTINGS if frame.flags & ACK != 0 => frame.len == 0,
+        SETTINGS => frame.len.is_multiple_of(6),
+        PING => frame.len == 8,
+        _ => true,
     }
 }
 

@@ -239,7 +239,7 @@ impl Http {
             return is_strained;
         };
         link.shared.worker.counters.add(excess.counter());
-        self.close(Reason::ENHANCE_YOUR_CALM, link);
+        self.close(excess.reason(), link);
         true
     }
 
@@ -254,7 +254,8 @@ impl Http {
         }
         let waiting = self.wire.inside().waiting;
         let most = link.shared.config.http2.send_buffer;
-        let turn = Turn::new(link, most.saturating_sub(waiting));
+        let mut turn = Turn::new(link, most.saturating_sub(waiting));
+        turn.is_roomy = self.streams.len() < link.shared.config.http2.max_streams as usize / 2;
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
             for place in std::mem::take(&mut self.starved) {
@@ -270,7 +271,7 @@ impl Http {
         for (request, respond) in fresh.drain(..) {
             self.count_request(link);
             let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
-            if !matches!(state, State::Done) {
+            if !matches!(state, State::Done) || exchange.upload.has_rest() {
                 let (place, handle) = self.streams.reserve();
                 let stream = Box::new(Stream::new(handle, exchange, state, turn.now()));
                 self.streams.insert(place, stream);

@@ -137,7 +137,21 @@ impl Stream {
                     if tunneled.poll(cx, turn.link).is_pending() {
                         return Some(Waits::Wake);
                     }
+                    if let Some(rest) = tunneled.take_rest() {
+                        exchange.upload.set_source(rest);
+                    }
                     State::Done
+                }
+                State::Parting(until) => {
+                    if turn.now() >= *until || exchange.upload.poll_thrown_away(cx).is_ready() {
+                        return None;
+                    }
+                    return Some(Waits::Wake);
+                }
+                // The end of a stream's handles is a reset with NO_ERROR. One that comes along with the last of
+                // the answer makes clients forget the answer (curl 7.88 does), so it waits.
+                State::Done if turn.is_roomy && exchange.upload.has_rest() => {
+                    State::Parting(turn.now() + PARTING)
                 }
                 State::Done => return None,
             };
@@ -148,6 +162,9 @@ impl Stream {
     pub(super) fn meet_deadlines(&mut self, turn: &Turn<'_>) -> bool {
         let config = &turn.link.shared.config;
         let now = turn.now();
+        if let State::Parting(until) = self.state {
+            return now >= until;
+        }
         if let State::Sending(download) = &mut self.state
             && download.is_overdue(now, config)
         {
@@ -183,13 +200,14 @@ impl Stream {
     pub(super) const fn idle_from(&self) -> u32 {
         match self.state {
             State::Handling(_) | State::Sending(_) => self.moved,
-            State::Gathering(_) | State::Tunnel(_) | State::Done => u32::MAX,
+            State::Gathering(_) | State::Tunnel(_) | State::Parting(_) | State::Done => u32::MAX,
         }
     }
 
     /// Whether it waits for its client.
     pub(super) const fn has_deadline(&self) -> bool {
-        matches!(self.state, State::Sending(_)) || self.exchange.upload.has_deadline()
+        matches!(self.state, State::Sending(_) | State::Parting(_))
+            || self.exchange.upload.has_deadline()
     }
 
     /// The octets that it keeps while it waits.
@@ -230,3 +248,7 @@ impl Stream {
 
 /// What a stream costs beside its content: its state here and in h2, and its head.
 const OVERHEAD: usize = 2048;
+
+/// How long a client that was answered early has to end its half, in ticks: a quarter of a second at least. Deadlines are looked at
+/// once a second.
+const PARTING: u32 = 2;

@@ -4,33 +4,54 @@ use crate::resource::io::Transport;
 use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, RecvStream, SendStream};
 use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 /// Both halves of a stream. It holds one piece of what came; the client's window opens as that is read. It
 /// writes no more than the windows let pass, so a client that stops reading stops the writer.
 pub(super) struct Tunnel {
     send: SendStream<Bytes>,
-    recv: RecvStream,
+    /// Taken by the drop alone.
+    recv: Option<RecvStream>,
     came: Bytes,
     is_ended: bool,
     is_shut: bool,
+    rest: Rest,
+}
+
+/// The client's half of a tunnel that has ended in order, while the client has not ended it.
+#[derive(Clone, Default)]
+pub(super) struct Rest(Arc<Mutex<Option<RecvStream>>>);
+
+impl Rest {
+    pub(super) fn take(&self) -> Option<RecvStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn leave(&self, recv: Option<RecvStream>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = recv;
+    }
 }
 
 impl Tunnel {
-    pub(super) fn new(send: SendStream<Bytes>, recv: RecvStream) -> Self {
+    pub(super) fn new(send: SendStream<Bytes>, recv: RecvStream, rest: Rest) -> Self {
         Self {
             send,
-            recv,
+            recv: Some(recv),
             came: Bytes::new(),
             is_ended: false,
             is_shut: false,
+            rest,
         }
     }
 
     /// Waits until a piece is here, or the end.
     fn poll_came(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.came.is_empty() && !self.is_ended {
-            match ready!(self.recv.poll_data(cx)) {
+        while self.came.is_empty()
+            && !self.is_ended
+            && let Some(recv) = &mut self.recv
+        {
+            match ready!(recv.poll_data(cx)) {
                 Some(Ok(data)) => self.came = data,
                 Some(Err(error)) => return Poll::Ready(Err(into_io(&error))),
                 None => self.is_ended = true,
@@ -61,8 +82,10 @@ impl Transport for Tunnel {
             // A piece is a slice of what was read for all streams.
             self.came = Bytes::new();
         }
-        // It fails only for more than was received.
-        let _ = self.recv.flow_control().release_capacity(read);
+        if let Some(recv) = &mut self.recv {
+            // It fails only for more than was received.
+            let _ = recv.flow_control().release_capacity(read);
+        }
         Poll::Ready(Ok(read))
     }
 
@@ -115,6 +138,14 @@ impl Transport for Tunnel {
 
     fn held(&self) -> usize {
         self.came.len()
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        if self.is_shut && !self.is_ended {
+            self.rest.leave(self.recv.take());
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! A stream that is another protocol's, and its place in the server.
 
+use crate::http2::tunnel::Rest;
 use crate::resource::panic::guarded;
 use crate::resource::worker::{Slot, Worker};
 use crate::service::link::Link;
 use crate::service::upgrade::UpgradeFuture;
+use h2::RecvStream;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,15 +14,22 @@ pub(super) struct Tunneled {
     future: Option<UpgradeFuture>,
     worker: Arc<Worker>,
     slot: Arc<Slot>,
+    rest: Rest,
 }
 
 impl Tunneled {
-    pub(super) fn new(worker: Arc<Worker>, slot: Arc<Slot>) -> Self {
+    pub(super) fn new(worker: Arc<Worker>, slot: Arc<Slot>, rest: Rest) -> Self {
         Self {
             future: None,
             worker,
             slot,
+            rest,
         }
+    }
+
+    /// The client's half, when ours has ended and it has not.
+    pub(super) fn take_rest(&self) -> Option<RecvStream> {
+        self.rest.take()
     }
 
     pub(super) fn run(&mut self, future: UpgradeFuture) {

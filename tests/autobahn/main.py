@@ -1,10 +1,11 @@
 """Runs the Autobahn test suite in both roles, and sums up what it reports.
 
-    python3 main.py WSTEST EXAMPLES REPORTS [quick | full] [server] [client]
+    python3 main.py WSTEST EXAMPLES REPORTS [quick | full] [server] [client] [tls] [h2]
 
-WSTEST is the suite's program, EXAMPLES the folder with the built `probe` and `autobahn_client`, REPORTS where reports go. Without a mode it is
-`quick`, which runs both roles at once; `full` runs one after the other, so that its times mean something. Without a role it is both. The process
-ends whatever it started, by its id, when it is done, stopped, or out of time.
+WSTEST is the suite's program, EXAMPLES the folder with the built `probe`, `autobahn_client` and `autobahn_h2bridge`, REPORTS where reports go.
+`server`, `tls` and `h2` judge our server, on a plain port, by wss:// and over HTTP/2 behind the bridge; `client` judges our client. Without a role it
+is all of them. Without a mode it is `quick`, which runs two roles at a time; `full` runs one after the other, so that its times mean something. The
+process ends whatever it started, by its id, when it is done, stopped, or out of time.
 """
 
 import json
@@ -39,15 +40,20 @@ class Run:
     seconds: int
 
 
+QUICK = [
+    Run("defaults", CORE + LIMITS + SMALL_COMPRESSED, 385, 150),
+    Run("takeover", SMALL_COMPRESSED, 84, 60),
+]
+FULL = [
+    Run("defaults", CORE + LIMITS + COMPRESSED, 517, 1500),
+    Run("takeover", COMPRESSED, 216, 1200),
+]
+# What is compressed does not depend on what is below it.
+OTHER_WIRE = [Run("plain", CORE + LIMITS, 301, 120)]
+
 MODES = {
-    "quick": [
-        Run("defaults", CORE + LIMITS + SMALL_COMPRESSED, 385, 150),
-        Run("takeover", SMALL_COMPRESSED, 84, 60),
-    ],
-    "full": [
-        Run("defaults", CORE + LIMITS + COMPRESSED, 517, 1500),
-        Run("takeover", COMPRESSED, 216, 1200),
-    ],
+    "quick": {"server": QUICK, "client": QUICK, "tls": OTHER_WIRE, "h2": OTHER_WIRE},
+    "full": {"server": FULL, "client": FULL, "tls": OTHER_WIRE, "h2": OTHER_WIRE},
 }
 
 
@@ -66,7 +72,7 @@ def main() -> int:
 
     def play(role: str) -> tuple[int, int]:
         passed = failed = 0
-        for run in MODES[mode]:
+        for run in MODES[mode][role]:
             folder = reports / role / run.agent
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -85,7 +91,7 @@ def main() -> int:
         return passed, failed
 
     signal.signal(signal.SIGTERM, stopped)
-    with ThreadPoolExecutor(len(ROLES) if mode == "quick" else 1) as pool:
+    with ThreadPoolExecutor(2 if mode == "quick" else 1) as pool:
         counts = list(pool.map(play, words or ROLES))
     passed, failed = (sum(count[at] for count in counts) for at in (0, 1))
     print(f"\n{passed} passed, {failed} failed")
@@ -95,14 +101,37 @@ def main() -> int:
 def server(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, run: Run) -> list[str]:
     """The suite as the client of our server; gives what went wrong besides the cases."""
     with Program("probe", [examples / "probe", "127.0.0.1:0"], folder) as probe:
-        address = probe.wait_for("listening on ")
-        specification(folder, run, servers=[{"agent": run.agent, "url": f"ws://{address}/{run.agent}"}])
-        with Program("wstest", [wstest, "--mode=fuzzingclient", "--spec=spec.json"], folder) as suite:
-            faults = suite.wait_for_end(run.seconds)
-        if probe.process.poll() is not None:
-            faults.append(f"the server has ended with status {probe.process.returncode}")
-        if "panicked" in probe.output():
-            faults.append(f"the server panicked: {probe.output()[-2000:]}")
+        return judge(wstest, folder, run, probe, f"ws://{probe.address()}")
+
+
+def tls(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, run: Run) -> list[str]:
+    """The same by wss://. The suite does not ask whose certificate it is."""
+    certificate = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    made = subprocess.run([*certificate, "-keyout", "key.pem", "-out", "certificate.pem"], cwd=folder, capture_output=True, text=True)
+    if made.returncode:
+        raise DidNotStart(f"openssl made no certificate: {made.stderr}")
+    with Program("probe", [examples / "probe", "127.0.0.1:0", "--tls-cert", "certificate.pem", "--tls-key", "key.pem"], folder) as probe:
+        return judge(wstest, folder, run, probe, f"wss://{probe.address()}")
+
+
+def h2(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, run: Run) -> list[str]:
+    """The same over HTTP/2 (RFC 8441): the bridge opens a stream for each connection of the suite."""
+    with Program("probe", [examples / "probe", "127.0.0.1:0", "--h2c"], folder) as probe:
+        with Program("bridge", [examples / "autobahn_h2bridge", probe.address()], folder) as bridge:
+            faults = judge(wstest, folder, run, probe, f"ws://{bridge.address()}")
+            if bridge.process.poll() is not None:
+                faults.append(f"the bridge has ended with status {bridge.process.returncode}: {bridge.output()[-2000:]}")
+    return faults
+
+
+def judge(wstest: pathlib.Path, folder: pathlib.Path, run: Run, probe: "Program", url: str) -> list[str]:
+    specification(folder, run, servers=[{"agent": run.agent, "url": f"{url}/{run.agent}"}])
+    with Program("wstest", [wstest, "--mode=fuzzingclient", "--spec=spec.json"], folder) as suite:
+        faults = suite.wait_for_end(run.seconds)
+    if probe.process.poll() is not None:
+        faults.append(f"the server has ended with status {probe.process.returncode}")
+    if "panicked" in probe.output():
+        faults.append(f"the server panicked: {probe.output()[-2000:]}")
     return faults
 
 
@@ -120,7 +149,7 @@ def client(wstest: pathlib.Path, examples: pathlib.Path, folder: pathlib.Path, r
     return faults
 
 
-ROLES = {"server": server, "client": client}
+ROLES = {"server": server, "client": client, "tls": tls, "h2": h2}
 
 
 class DidNotStart(Exception):
@@ -154,6 +183,9 @@ class Program:
 
     def output(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def address(self) -> str:
+        return self.wait_for("listening on ")
 
     def wait_for(self, words: str, seconds: float = 30) -> str:
         """What follows these words in the output, to the end of the line."""

@@ -1,10 +1,13 @@
 //! Content both ways: windows, backpressure, trailers, limits.
 
-use crate::h2_peer::{CANCEL, DATA, END_STREAM, HEADERS, Peer, RST_STREAM, ask, connect, read, to};
+use crate::h2_peer::{
+    CANCEL, DATA, END_STREAM, HEADERS, PING, Peer, RST_STREAM, ask, connect, read, to,
+};
 use crate::routes::{serve, serve_with};
 use crate::talk::{Watch, pass};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
+use tokio::time::Instant;
 use wireline::resource::counters::Counter;
 
 #[tokio::test(start_paused = true)]
@@ -130,6 +133,57 @@ async fn an_early_answer_does_not_break_the_stream() {
             1_000_000
         );
     }
+}
+
+/// A reset that comes along with the answer makes curl 7.88 forget the answer.
+#[tokio::test(start_paused = true)]
+async fn an_early_answer_is_not_chased_by_its_reset() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    for (stream, path) in [(1, "/little"), (3, "/ignore")] {
+        peer.post(stream, path, &[]).await;
+        peer.frame(DATA, 0, stream, &[0; 1000]).await;
+        let data = peer.next_of(DATA).await;
+        assert_eq!((data.stream, data.flags & END_STREAM), (stream, END_STREAM));
+        let answered = Instant::now();
+        let reset = peer.next_of(RST_STREAM).await;
+        assert_eq!((reset.stream, reset.code()), (stream, 0), "{path}");
+        let waited = answered.elapsed().as_secs_f32();
+        assert!((0.25..2.0).contains(&waited), "{path}: {waited} s");
+    }
+    // Whoever ends his half meanwhile is not reset, and its place is free at once.
+    peer.post(7, "/little", &[("content-length", "1000")]).await;
+    peer.next_of(DATA).await;
+    peer.frame(DATA, END_STREAM, 7, &[0; 1000]).await;
+    pass(3.0).await;
+    peer.frame(PING, 0, 0, b"no reset").await;
+    while let Some(frame) = peer.next().await {
+        assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
+        if frame.kind == PING {
+            break;
+        }
+    }
+    assert!(peer.is_alive().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_many_streams_the_reset_does_not_wait() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    let begun = Instant::now();
+    // More than may be open at a time.
+    for at in 0..250 {
+        let stream = 2 * at + 1;
+        peer.post(stream, "/little", &[("content-length", "1000")])
+            .await;
+        assert_eq!(peer.next_of(HEADERS).await.stream, stream);
+    }
+    assert!(
+        begun.elapsed().as_secs_f32() < 0.25,
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(peer.is_alive().await);
 }
 
 #[tokio::test(start_paused = true)]

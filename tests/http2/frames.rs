@@ -1,7 +1,7 @@
 //! RFC 9113 in its order, frame by frame: what breaks a stream, what breaks the connection, what is ignored.
 
 use crate::h2_peer::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY,
     HEADERS, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR, Peer, REFUSED_STREAM, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, frame, get, request,
 };
@@ -61,6 +61,21 @@ async fn s03_4_another_preface() {
     }
     assert_eq!(test.count(Counter::Http2ProtocolErrors), 24);
     assert_eq!(test.count(Counter::Http2Connections), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s03_4_another_frame_than_settings() {
+    let (test, _) = serve();
+    for first in [
+        frame(PING, 0, 0, &[0; 8]),
+        frame(SETTINGS, ACK, 0, &[]),
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, &get("/")),
+    ] {
+        let mut peer = Peer::silent(&test);
+        peer.send(&[PREFACE, &first].concat()).await;
+        assert_eq!(peer.end().await, Some(PROTOCOL_ERROR), "{first:?}");
+    }
+    assert_eq!(test.count(Counter::Http2ProtocolErrors), 3);
 }
 
 /// Each of these ends the connection with this code; where h2 does not parse the frame at all, that is
@@ -141,7 +156,7 @@ async fn connection_errors() {
         (
             "6.4 RST_STREAM of three octets",
             with_stream(frame(RST_STREAM, 0, 1, &[0; 3])),
-            PROTOCOL_ERROR,
+            FRAME_SIZE_ERROR,
         ),
         (
             "6.5 SETTINGS of a stream",
@@ -151,7 +166,17 @@ async fn connection_errors() {
         (
             "6.5 SETTINGS of five octets",
             frame(SETTINGS, 0, 0, &[0; 5]),
-            PROTOCOL_ERROR,
+            FRAME_SIZE_ERROR,
+        ),
+        (
+            "6.5 SETTINGS that acknowledge and say something",
+            frame(SETTINGS, ACK, 0, &[0; 6]),
+            FRAME_SIZE_ERROR,
+        ),
+        (
+            "6.9 WINDOW_UPDATE of three octets",
+            with_stream(frame(WINDOW_UPDATE, 0, 1, &[0; 3])),
+            FRAME_SIZE_ERROR,
         ),
         (
             "6.5.2 a window that is too large",
@@ -171,7 +196,7 @@ async fn connection_errors() {
         (
             "6.7 PING of seven octets",
             frame(PING, 0, 0, &[0; 7]),
-            PROTOCOL_ERROR,
+            FRAME_SIZE_ERROR,
         ),
         (
             "6.8 GOAWAY of a stream",

@@ -114,13 +114,13 @@ def checks(servers: Servers) -> Checks:
 class Curl:
     """One run of curl: the content, what it says of each transfer, and its trace."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, fails: int = 0) -> None:
         words = ["curl", "-sS", "-v", "--path-as-is", "--max-time", 15, "-w", WRITE_OUT, *arguments]
         self.command = " ".join(str(word) for word in words)[:2000]
         done = run(words)
         self.trace = done.stderr.decode(errors="replace")
-        if done.returncode:
-            raise Failure(f"curl ended with status {done.returncode}", self.command, self.trace)
+        if done.returncode != fails:
+            raise Failure(f"curl ended with status {done.returncode} instead of {fails}", self.command, self.trace)
         self.content, self.results = b"", []
         # With several transfers, content and report take turns.
         for piece in done.stdout.split(MARK.encode())[:-1]:

@@ -1,8 +1,10 @@
 """What every group of checks uses: the tally, the servers, one plain exchange of octets."""
 
+import os
 import pathlib
 import re
 import socket
+import ssl
 import subprocess
 import time
 import traceback
@@ -118,14 +120,18 @@ class Process:
 
 
 class Servers:
-    """The probe on TCP and on a Unix socket; Node and nginx on request."""
+    """The probe on TCP, on a Unix socket, with HTTP/2 and with TLS; Node and nginx on request."""
 
     probe: Process
     probe_unix: Process
+    probe_h2c: Process
+    probe_tls: Process
 
     def __init__(self, probe: pathlib.Path, folder: pathlib.Path) -> None:
         self.folder = folder
         self.unix_path = folder / "probe.sock"
+        # What signed the certificate of `probe_tls`, which is for localhost, 127.0.0.1 and other.localhost.
+        self.authority = folder / "authority.pem"
         self.client = probe.with_name("autobahn_client")
         self._program = probe
         self._running: list[Process] = []
@@ -136,10 +142,36 @@ class Servers:
         self.probe.address = self._address(self.probe)
         self.probe_unix = self._start("probe-unix", [self._program, f"unix:{self.unix_path}"])
         self.probe_unix.wait_for_line(r"listening on (\S+)")
+        self.probe_h2c = self._start("probe-h2c", [self._program, "127.0.0.1:0", "--h2c"])
+        self.probe_h2c.address = self._address(self.probe_h2c)
+        certificate, key = certificates(self.folder, self.authority)
+        self.probe_tls = self._start("probe-tls", [self._program, "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key])
+        self.probe_tls.address = self._address(self.probe_tls)
+        # Node reads it when it begins.
+        os.environ["NODE_EXTRA_CA_CERTS"] = str(self.authority)
+
+    @property
+    def probes(self) -> list[Process]:
+        return [process for process in self._running if process.name.startswith("probe")]
 
     def url(self, path: str = "/") -> str:
         host, port = self.probe.address
         return f"http://{host}:{port}{path}"
+
+    def h2c_url(self, path: str = "/") -> str:
+        """Where HTTP/2 with prior knowledge is spoken beside HTTP/1.1."""
+        host, port = self.probe_h2c.address
+        return f"http://{host}:{port}{path}"
+
+    def tls_url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+        return f"https://{host}:{self.probe_tls.address[1]}{path}"
+
+    def tls_context(self, *protocols: str) -> ssl.SSLContext:
+        """A client's, which offers these protocols by ALPN, or none."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+        return context
 
     def node(self) -> Address:
         """Node's http server, which tells of each request its method, target and length of content."""
@@ -222,6 +254,21 @@ class Servers:
     def _address(self, process: Process) -> Address:
         host, _, port = process.wait_for_line(r"listening on (\S+)\n").rpartition(":")
         return (host, int(port))
+
+
+def certificates(folder: pathlib.Path, authority: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """Makes an authority and a certificate that it signed, by openssl's program; gives the certificate's file and its key's."""
+    certificate, key, authority_key = folder / "certificate.pem", folder / "key.pem", folder / "authority-key.pem"
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = "subjectAltName=DNS:localhost,DNS:other.localhost,IP:127.0.0.1"
+    signed = ["-CA", authority, "-CAkey", authority_key, "-addext", names, "-addext", "basicConstraints=critical,CA:FALSE"]
+    for words in (
+        [*new, "-subj", "/CN=authority of the tests", "-keyout", authority_key, "-out", authority],
+        [*new, "-subj", "/CN=localhost", *signed, "-keyout", key, "-out", certificate],
+    ):
+        done = run(words)
+        expect(done.returncode == 0, "openssl made no certificate", " ".join(map(str, words)), done.stderr)
+    return certificate, key
 
 
 def run(arguments: list[object], seconds: float = 30, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

@@ -19,23 +19,31 @@ from harness import Failure, Servers, Tally, get
 # Group, module. Each module has `checks(servers)`, which yields a name and a function that raises Failure.
 GROUPS = {
     "curl": "curl_checks",
+    "curl-wires": "curl_wires_checks",
+    "tls": "tls_checks",
     "load": "load_checks",
+    "nghttp": "nghttp_checks",
+    "h2": "h2_checks",
+    "h2-rules": "h2_rules_checks",
+    "h2-ws": "h2_ws_checks",
     "http.client": "http_client_checks",
     "h11": "h11_checks",
     "node": "node_checks",
+    "node-http2": "node_http2_checks",
     "ws": "ws_node_checks",
     "websockets": "ws_python_checks",
     "client": "ws_client_checks",
     "chromium": "ws_chromium_checks",
+    "chromium-tls": "tls_chromium_checks",
     "redbot": "redbot_checks",
     "proxies": "proxy_checks",
     "differential": "differential.checks",
 }
 
 # Seconds for everything after the build. A machine with nothing else to do needs a third of it.
-TIME_LIMIT = 150
+TIME_LIMIT = 210
 
-PROGRAMS = ("curl", "oha", "wrk", "node", "nginx", "haproxy", "redbot", "chromium")
+PROGRAMS = ("curl", "openssl", "oha", "wrk", "nghttp", "h2load", "node", "nginx", "haproxy", "redbot", "chromium")
 
 
 def main() -> int:
@@ -67,7 +75,7 @@ def main() -> int:
                 for check, function in importlib.import_module(GROUPS[name]).checks(servers):
                     tally.run(check, function)
             tally.group("the server itself")
-            tally.run("the probe is still there, and nothing in it panicked", lambda: still_there(servers))
+            tally.run("the probes are still there, and nothing in them panicked", lambda: still_there(servers))
         except OutOfTime:
             tally.fail("time", f"not done after {TIME_LIMIT} s")
         except Failure as failure:
@@ -82,7 +90,7 @@ def main() -> int:
 
 def lacking() -> list[str]:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    for module in ("h11", "tomllib", "websockets"):
+    for module in ("h11", "h2", "hpack", "hyperframe", "tomllib", "websockets", "wsproto"):
         try:
             importlib.import_module(module)
         except ImportError:
@@ -100,7 +108,7 @@ def out_of_time(*_: object) -> None:
 
 def still_there(servers: Servers) -> None:
     time.sleep(0.1)
-    for process in (servers.probe, servers.probe_unix):
+    for process in servers.probes:
         if process.popen.poll() is not None:
             raise Failure(f"{process.name} has ended with status {process.popen.returncode}", got=process.output())
         if "panicked" in process.output():

@@ -122,12 +122,12 @@ def same(got: object, wanted: object) -> None:
 class Browser:
     """Chromium without a window, with a profile of its own."""
 
-    def __init__(self, profile: pathlib.Path) -> None:
+    def __init__(self, profile: pathlib.Path, *options: str) -> None:
         profile.mkdir()
         self._sockets: list[ClientConnection] = []
         # --no-sandbox: root may not have one, and the only pages are ours.
         words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-                 "--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+                 "--disable-component-update", "--remote-debugging-port=0", f"--user-data-dir={profile}", *options, "about:blank"]
         with (profile / "chromium.log").open("wb") as log:
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         end = time.monotonic() + 30

@@ -6,3 +6,5 @@ from node_checks import checks_of
 
 def checks(servers: Servers) -> Checks:
     yield from checks_of("ws_node_client.mjs", servers.url())
+    for name, check in checks_of("ws_node_client.mjs", servers.tls_url("/", "localhost")):
+        yield f"TLS: {name}", check

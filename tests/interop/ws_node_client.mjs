@@ -1,11 +1,12 @@
 // Checks with the package ws as a client of the probe: node ws_node_client.mjs URL
 //
-// Prints one line of JSON for each check: {"name": ...}, with "failure" when it did not hold.
+// Over https the authority of the certificate is in NODE_EXTRA_CA_CERTS. Prints one line of JSON for each check: {"name": ...}, with "failure" when it did not hold.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import { createRequire } from 'node:module';
 
 // Unlike import, require looks into NODE_PATH.
@@ -245,8 +246,8 @@ function echo(socket, data) {
 
 /** The status of an opening handshake with these fields beside or in place of the right ones. */
 async function handshake(headers) {
-  const { hostname, port } = new URL(base);
-  const request = http.request({
+  const { protocol, hostname, port } = new URL(base);
+  const request = (protocol === 'https:' ? https : http).request({
     hostname, port, path: '/', agent: false,
     headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', ...headers },
   });

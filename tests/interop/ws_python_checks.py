@@ -14,11 +14,19 @@ MIB = 1024 * 1024
 
 
 def checks(servers: Servers) -> Checks:
-    base = servers.url().replace("http:", "ws:").rstrip("/")
+    yield from over(servers.url().replace("http:", "ws:").rstrip("/"))
+    tls = servers.tls_url("", "localhost").replace("https:", "wss:")
+    for name, check in over(tls, ssl=servers.tls_context("http/1.1")):
+        yield f"TLS: {name}", check
+
+
+def over(base: str, **trust: object) -> Checks:
+    def to(path: str, **options: object) -> ClientConnection:
+        return connect(base + path, open_timeout=10, **trust, **options)
 
     @contextmanager
     def opened(path: str = "/", **options: object) -> Iterator[ClientConnection]:
-        with connect(base + path, max_size=32 * MIB, open_timeout=10, close_timeout=10, **options) as socket:
+        with to(path, max_size=32 * MIB, close_timeout=10, **options) as socket:
             yield socket
         expect(socket.close_code == 1000, "the Close was not clean", got=f"{socket.close_code} {socket.close_reason}")
 
@@ -68,19 +76,19 @@ def checks(servers: Servers) -> Checks:
 
     def close_codes() -> None:
         for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999):
-            with connect(base + "/", open_timeout=10) as socket:
+            with to("/") as socket:
                 socket.close(code, "why ü")
             expect(socket.close_code == code, "another code came back", code, socket.close_code)
 
     def server_closes() -> None:
         for asked, code, reason in (("1000 done", 1000, "done"), ("4321 ünd weg", 4321, "ünd weg"), ("1012 ", 1012, ""), ("no code", 1003, "Unsupported data")):
-            with connect(base + "/close", open_timeout=10) as socket:
+            with to("/close") as socket:
                 socket.send(asked)
                 got = ended(socket)
                 expect((got.code, got.reason) == (code, reason), "another Close came", asked, got)
 
     def too_big() -> None:
-        with connect(base + "/", max_size=None, open_timeout=10) as socket:
+        with to("/", max_size=None) as socket:
             # As octets on the wire it is small; the limit counts what it becomes.
             socket.send("x" * (16 * MIB + 1))
             got = ended(socket)
@@ -94,7 +102,7 @@ def checks(servers: Servers) -> Checks:
 
     def origin() -> None:
         try:
-            with connect(base + "/", origin="https://elsewhere.example", additional_headers={"Cookie": "session=1"}, open_timeout=10):
+            with to("/", origin="https://elsewhere.example", additional_headers={"Cookie": "session=1"}):
                 pass
         except InvalidStatus as refusal:
             expect(refusal.response.status_code == 403, "a foreign page with a cookie", got=refusal.response)

@@ -15,6 +15,8 @@ impl Client {
             now: 1,
         };
         client.meter.received(PREFACE, 1, 0).unwrap();
+        // SETTINGS came, and cost nothing.
+        client.meter.is_begun = true;
         client
     }
 
@@ -47,6 +49,34 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 fn pair(client: &mut Client, count: u32) -> Result<(), Excess> {
     client.send(HEADERS, END_HEADERS, 2 * count + 1, b"abc")?;
     client.send(RST_STREAM, 0, 2 * count + 1, &[0, 0, 0, 8])
+}
+
+#[test]
+fn frames_have_their_lengths_and_settings_come_first() {
+    for (kind, flags, right) in [
+        (RST_STREAM, 0, &[4][..]),
+        (SETTINGS, 0, &[0, 6, 12]),
+        (SETTINGS, ACK, &[0]),
+        (PING, 0, &[8]),
+        (WINDOW_UPDATE, 0, &[4]),
+    ] {
+        for len in 0..15 {
+            let sent = Client::new().send(kind, flags, 0, &vec![0; len]);
+            let wanted = right.contains(&len).then_some(()).ok_or(Excess::Length);
+            assert_eq!(sent, wanted, "kind {kind}, flags {flags}, {len} octets");
+        }
+    }
+    for (kind, flags, wanted) in [
+        (SETTINGS, 0, Ok(())),
+        (SETTINGS, ACK, Err(Excess::Preface)),
+        (PING, 0, Err(Excess::Preface)),
+        (0xee, 0, Err(Excess::Preface)),
+    ] {
+        let mut client = Client::new();
+        client.meter.is_begun = false;
+        let payload: &[u8] = if kind == PING { &[0; 8] } else { &[] };
+        assert_eq!(client.send(kind, flags, 0, payload), wanted, "kind {kind}");
+    }
 }
 
 #[test]
@@ -102,7 +132,8 @@ fn frames_that_cost_the_client_nothing() {
     let control = |kind: u8| {
         move |client: &mut Client, count: u32| {
             let _ = count;
-            client.send(kind, 0, 0, &[0; 8])
+            let len = if kind == SETTINGS { 6 } else { 8 };
+            client.send(kind, 0, 0, &vec![0; len])
         }
     };
     assert_eq!(Client::new().until(Excess::Pings, control(PING)), 100);

@@ -15,5 +15,7 @@ mod lifetime;
 mod messages;
 #[path = "http2/routes.rs"]
 mod routes;
+#[path = "http2/stalls.rs"]
+mod stalls;
 #[path = "support/talk.rs"]
 mod talk;

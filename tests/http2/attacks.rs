@@ -1,5 +1,6 @@
 //! The recipes H2-1 to H2-12 with small counts: a flood ends the connection with ENHANCE_YOUR_CALM, a counter tells
-//! which it was, and nothing is left behind. H2-13 is in `http2_websocket.rs`, H2-14 in `lifetime.rs`.
+//! which it was, and nothing is left behind. H2-9 and H2-10 are in
+//! `stalls.rs`, H2-13 in `http2_websocket.rs`, H2-14 in `lifetime.rs`.
 
 use crate::h2_peer::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PADDED, PING,
@@ -64,7 +65,7 @@ fn pair(number: u32, path: &str) -> Vec<u8> {
     .concat()
 }
 
-async fn nothing_is_left(test: &TestClient) {
+pub(crate) async fn nothing_is_left(test: &TestClient) {
     pass(3.0).await;
     assert_eq!((test.connections(), test.buffered()), (0, 0));
 }
@@ -411,128 +412,6 @@ async fn h2_6_frames_without_content() {
         assert_eq!(test.count(counter), 1, "{what}");
         nothing_is_left(&test).await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn h2_9_stalled_readers_on_many_streams() {
-    let (test, _) = serve();
-    let mut peers = Vec::new();
-    for window in [0, 1, 0, 1] {
-        let mut peer = Peer::open_with(&test, &[(4, window)]).await;
-        for number in 0..100 {
-            peer.get(2 * number + 1, "/endless").await;
-        }
-        peers.push(peer);
-    }
-    pass(2.0).await;
-    // A chunk of each response is there, and no more.
-    assert!(test.buffered() < 400 * 20 * 1024, "{}", test.buffered());
-    let watch = Watch::start();
-    for peer in &mut peers {
-        let mut resets = 0;
-        while resets < 100 {
-            let frame = peer.next().await.expect("the connection goes on");
-            match frame.kind {
-                RST_STREAM => resets += 1,
-                PING if frame.flags == 0 => peer.frame(PING, 1, 0, &frame.payload).await,
-                _ => {}
-            }
-        }
-    }
-    watch.assert(0.0..=33.0);
-    assert_eq!(test.count(Counter::WriteTimeouts), 400);
-}
-
-#[tokio::test(start_paused = true)]
-async fn h2_9_nobody_pulls_what_cannot_be_sent() {
-    let (test, _) = serve();
-    let mut peer = Peer::open_with(&test, &[(4, 1)]).await;
-    for number in 0..100 {
-        peer.get(2 * number + 1, "/pieces").await;
-    }
-    pass(2.0).await;
-    // Pieces of 64 KiB: 1 MiB of them, and one more.
-    let held = test.buffered();
-    assert!((1 << 20..(1 << 20) + 400 * 1024).contains(&held), "{held}");
-    // Whoever opens a window is served all the same.
-    peer.window(199, 1 << 20).await;
-    let mut came = 0;
-    while came < 60_000 {
-        let frame = peer.next_of(DATA).await;
-        if frame.stream == 199 {
-            came += frame.payload.len();
-        }
-    }
-    // So is whoever comes later, and others go on in the place of those that have gone.
-    for number in 0..60 {
-        peer.reset(2 * number + 1).await;
-    }
-    peer.get(201, "/large").await;
-    peer.window(0, 2 << 20).await;
-    peer.window(201, 1_000_000 - 1).await;
-    let mut came = 0;
-    while came < 1_000_000 {
-        let frame = peer.next_of(DATA).await;
-        if frame.stream == 201 {
-            came += frame.payload.len();
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn h2_9_windows_as_small_as_they_are() {
-    // 100 responses of two pieces each, and of each window nothing is left when they are there.
-    let (test, _) = serve();
-    let mut peer = Peer::open_with(&test, &[(4, 1_000)]).await;
-    for number in 0..100 {
-        peer.get(2 * number + 1, "/two-pieces").await;
-    }
-    pass(1.0).await;
-    peer.window(0, 1 << 24).await;
-    for number in 0..100 {
-        peer.window(2 * number + 1, 100_000 - 1_000).await;
-    }
-    let (mut came, mut ended) = (0, 0);
-    while ended < 100 {
-        let frame = peer.next_of(DATA).await;
-        came += frame.payload.len();
-        ended += u32::from(frame.flags & END_STREAM != 0);
-    }
-    assert_eq!(came, 10_000_000);
-    assert_eq!(test.count(Counter::WriteTimeouts), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn h2_10_octet_by_octet() {
-    let (test, _) = serve();
-    let mut peer = Peer::open(&test).await;
-    peer.post(1, "/upper", &[("content-length", "1000")]).await;
-    let watch = Watch::start();
-    let mut head = None;
-    for _ in 0..12 {
-        peer.frame(DATA, 0, 1, b"x").await;
-        let next = tokio::time::timeout(std::time::Duration::from_secs(4), peer.next_of(HEADERS));
-        if let Ok(frame) = next.await {
-            head = Some(frame);
-            break;
-        }
-    }
-    assert_eq!(head.expect("408").stream, 1);
-    watch.assert(5.0..=45.0);
-    assert_eq!(test.count(Counter::BodyTimeouts), 1);
-    assert!(peer.is_alive().await);
-    // A header section, and with it the connection.
-    let section = get("/");
-    peer.frame(HEADERS, END_STREAM, 3, &section[..1]).await;
-    let watch = Watch::start();
-    for octet in section[1..].chunks(1).take(4) {
-        pass(4.0).await;
-        peer.frame(CONTINUATION, 0, 3, octet).await;
-    }
-    assert_eq!(peer.end().await, Some(ENHANCE_YOUR_CALM));
-    watch.assert(9.9..=17.0);
-    assert_eq!(test.count(Counter::HeadTimeouts), 1);
-    nothing_is_left(&test).await;
 }
 
 #[tokio::test(start_paused = true)]

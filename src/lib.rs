@@ -44,7 +44,8 @@
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `websocket` | yes | `ws`: RFC 6455 |
-//! | `client` | no | `ws::client`: the WebSocket client |
+//! | `client` | no | `ws::client`: the WebSocket client; with `tls` it opens `wss://`, too |
+//! | `native-roots` | no | it trusts the authorities that the system trusts; turns `tls` on |
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |

@@ -62,6 +62,69 @@ fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
     assert_eq!(all.events, [true, false, false]);
 }
 
+/// The requests of a connection are inside its span, each stream of HTTP/2 in one more; a span of the caller's is around neither.
+#[cfg(feature = "http2")]
+#[test]
+fn s128_requests_are_inside_their_connection() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let seen = Spans::default();
+    tracing::subscriber::with_default(seen.clone(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = TestClient::new(App::new(router()).build().unwrap());
+            let mut stream = client.connect();
+            let request = b"GET /users/1 HTTP/1.1\r\nhost: a\r\n\r\n";
+            stream.write_all(&request.repeat(2)).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answers = String::new();
+            stream.read_to_string(&mut answers).await.unwrap();
+            assert_eq!(answers.matches("HTTP/1.1 201 ").count(), 2);
+
+            let (mut requests, connection) =
+                h2::client::handshake(client.connect_http2()).await.unwrap();
+            let connection = tokio::spawn(connection);
+            for _ in 0..2 {
+                let request = http::Request::get("http://a/users/1").body(()).unwrap();
+                let (response, _) = requests.send_request(request, true).unwrap();
+                assert_eq!(response.await.unwrap().status(), 201);
+            }
+            drop(requests);
+            connection.await.unwrap().unwrap();
+        });
+    });
+    let all = seen.0.lock().unwrap();
+    let named = |wanted: &str| {
+        let spans = all.spans.iter().enumerate();
+        let found = spans.filter(|(_, (name, _))| *name == wanted);
+        found.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    let (connections, streams) = (named("http.connection"), named("h2.stream"));
+    assert_eq!(
+        (connections.len(), streams.len()),
+        (2, 2),
+        "{:?}",
+        all.spans
+    );
+    for place in &connections {
+        assert_eq!(all.parents[*place], None);
+        assert!(!all.spans[*place].1["peer.addr"].is_empty());
+    }
+    let parents: Vec<_> = (named("http.request").iter())
+        .map(|place| all.parents[*place].unwrap())
+        .collect();
+    assert_eq!(
+        parents,
+        [connections[0], connections[0], streams[0], streams[1]]
+    );
+    for place in streams {
+        assert_eq!(all.parents[place], Some(connections[1]));
+    }
+}
+
 /// Nothing that a socket's request carries as a token stands in a span or an event, whoever asks and whatever becomes of it.
 #[cfg(feature = "websocket")]
 #[test]
@@ -183,7 +246,9 @@ struct Spans(Arc<Mutex<Seen>>);
 #[derive(Default)]
 struct Seen {
     spans: Vec<(&'static str, HashMap<&'static str, String>)>,
-    entered: Vec<&'static str>,
+    /// For each span the place of the one that it is inside.
+    parents: Vec<Option<usize>>,
+    entered: Vec<usize>,
     events: Vec<bool>,
     said: Vec<HashMap<&'static str, String>>,
 }
@@ -213,6 +278,12 @@ impl Subscriber for Spans {
         let mut fields = HashMap::new();
         attributes.record(&mut Fields(&mut fields));
         let mut seen = self.0.lock().unwrap();
+        let parent = match attributes.parent() {
+            Some(id) => Some(place(id)),
+            None if attributes.is_contextual() => seen.entered.last().copied(),
+            None => None,
+        };
+        seen.parents.push(parent);
         seen.spans.push((attributes.metadata().name(), fields));
         Id::from_u64(seen.spans.len() as u64)
     }
@@ -230,15 +301,13 @@ impl Subscriber for Spans {
         self.0.lock().unwrap().said.push(said);
         if event.metadata().target() == module_path!() {
             let mut seen = self.0.lock().unwrap();
-            let inside = seen.entered.contains(&"http.request");
+            let inside = (seen.entered.iter()).any(|place| seen.spans[*place].0 == "http.request");
             seen.events.push(inside);
         }
     }
 
     fn enter(&self, id: &Id) {
-        let mut seen = self.0.lock().unwrap();
-        let name = seen.spans[place(id)].0;
-        seen.entered.push(name);
+        self.0.lock().unwrap().entered.push(place(id));
     }
 
     fn exit(&self, _: &Id) {

@@ -5,10 +5,17 @@ pub mod addr;
 pub mod budget;
 pub mod counters;
 pub mod io;
+#[cfg(not(feature = "tracing"))]
+mod no_span;
 pub mod panic;
 pub mod pool;
+#[cfg(feature = "tracing")]
+mod span;
 pub mod stream_end;
 pub mod tls_info;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;
 pub mod worker;
+
+#[cfg(not(feature = "tracing"))]
+use self::no_span as span;

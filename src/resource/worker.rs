@@ -8,6 +8,7 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
 use crate::resource::counters::{Counter, Counters};
 use crate::resource::panic::PanicHook;
+use crate::resource::span::ConnectionSpan;
 use crate::resource::tls_info::TlsInfo;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -82,6 +83,7 @@ struct Aside {
     /// Whoever waits for the peer's end.
     told: Notify,
     tls: Option<TlsInfo>,
+    span: ConnectionSpan,
 }
 
 impl Worker {
@@ -422,14 +424,20 @@ impl Slot {
     /// Remembers what the TLS handshake has found out. Must be told before anybody waits for the peer's end.
     pub fn set_tls(&self, tls: TlsInfo) {
         let _ = self.aside.set(Box::new(Aside {
-            told: Notify::new(),
             tls: Some(tls),
+            ..Aside::default()
         }));
     }
 
     /// What the TLS handshake has found out, when the connection has TLS.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.aside.get()?.tls.as_ref()
+    }
+
+    /// The connection's span, which does not exist before it is asked for.
+    #[allow(dead_code, reason = "only `App` traces requests, and it is optional")]
+    pub(crate) fn span(&self) -> &ConnectionSpan {
+        &self.aside.get_or_init(Box::default).span
     }
 
     /// The peer has closed its side, or is gone: whoever waits in [`closed`](Self::closed) goes on.

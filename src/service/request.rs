@@ -3,7 +3,7 @@
 mod conversion;
 
 use crate::resource::addr::ConnInfo;
-use crate::resource::stream_end::{StreamEnd, StreamGuard};
+use crate::resource::stream_end::StreamEnd;
 use crate::resource::tls_info::TlsInfo;
 use crate::resource::worker::Slot;
 use crate::service::body::{Body, BodyError, BodyStream};
@@ -430,43 +430,6 @@ impl Parts {
         inner.is_apart = false;
         inner.headers.set_wire(block, fields);
         inner.connection = Some(connection.clone());
-    }
-
-    /// A head of another making (HTTP/2, tower), and the connection that it came over, where that is known:
-    /// a request of ours that went through tower carries it along.
-    pub(crate) fn begin_http(
-        &mut self,
-        mut head: http::request::Parts,
-        connection: Option<&Arc<Slot>>,
-    ) {
-        let inner = self.inner_mut();
-        let carried = head.extensions.remove::<Carried>();
-        inner.connection = connection.cloned();
-        if let Some(Carried(slot, end)) = carried
-            && inner.connection.is_none()
-        {
-            (inner.connection, inner.end) = (Some(slot), end);
-        }
-        inner.method = head.method;
-        inner.version = head.version;
-        inner.headers.set_map(head.headers);
-        if let Target::Uri(uri) = &mut inner.target {
-            **uri = head.uri;
-        } else {
-            inner.target = Target::Uri(Box::new(head.uri));
-        }
-        if !head.extensions.is_empty() {
-            inner.extensions = Some(Box::new(head.extensions));
-        }
-    }
-
-    /// The request is one stream among others of its connection, which ends when what this gives is dropped. For
-    /// drivers.
-    pub fn begin_stream(&mut self) -> StreamGuard {
-        let inner = self.inner_mut();
-        let end = StreamEnd::recycled(inner.last_end.take());
-        inner.end = Some(end.clone());
-        StreamGuard::new(end)
     }
 
     #[inline]

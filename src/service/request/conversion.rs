@@ -1,8 +1,56 @@
 //! From and to the requests of the `http` crate.
 
+use crate::resource::stream_end::{StreamEnd, StreamGuard};
+use crate::resource::worker::Slot;
 use crate::service::body::Body;
-use crate::service::request::{Carried, Parts, Request};
+use crate::service::request::{Carried, Parts, Request, Target};
 use http::Uri;
+use std::sync::Arc;
+
+impl Parts {
+    /// The connection that it came over, where there is one.
+    #[allow(dead_code, reason = "only `App` traces requests, and it is optional")]
+    pub(crate) fn slot(&self) -> Option<&Slot> {
+        self.inner().connection.as_deref()
+    }
+
+    /// A head of another making (HTTP/2, tower), and the connection that it came over, where that is known:
+    /// a request of ours that went through tower carries it along.
+    pub(crate) fn begin_http(
+        &mut self,
+        mut head: http::request::Parts,
+        connection: Option<&Arc<Slot>>,
+    ) {
+        let inner = self.inner_mut();
+        let carried = head.extensions.remove::<Carried>();
+        inner.connection = connection.cloned();
+        if let Some(Carried(slot, end)) = carried
+            && inner.connection.is_none()
+        {
+            (inner.connection, inner.end) = (Some(slot), end);
+        }
+        inner.method = head.method;
+        inner.version = head.version;
+        inner.headers.set_map(head.headers);
+        if let Target::Uri(uri) = &mut inner.target {
+            **uri = head.uri;
+        } else {
+            inner.target = Target::Uri(Box::new(head.uri));
+        }
+        if !head.extensions.is_empty() {
+            inner.extensions = Some(Box::new(head.extensions));
+        }
+    }
+
+    /// The request is one stream among others of its connection, which ends when what this gives is dropped. For
+    /// drivers.
+    pub fn begin_stream(&mut self) -> StreamGuard {
+        let inner = self.inner_mut();
+        let end = StreamEnd::recycled(inner.last_end.take());
+        inner.end = Some(end.clone());
+        StreamGuard::new(end)
+    }
+}
 
 impl<B: Into<Body>> From<http::Request<B>> for Request {
     fn from(request: http::Request<B>) -> Self {

@@ -1,0 +1,5 @@
+//! Without the `tracing` feature a connection has no span.
+
+/// Nothing.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionSpan;

@@ -232,20 +232,11 @@ impl Plain {
                     return Some(Counter::Http2PriorityFloods);
                 }
             }
-            4 => {
-                if !self.control.take(1 + open as u64 / 10, now) {
-                    return Some(Counter::Http2SettingsFloods);
-                }
+            4 if !self.control.take(1 + open as u64 / 10, now) => {
+                return Some(Counter::Http2SettingsFloods);
             }
-            6 | 7 => {
-                if !self.control.take(1, now) {
-                    return Some(if frame.kind == 6 {
-                        Counter::Http2PingFloods
-                    } else {
-                        Counter::Http2SettingsFloods
-                    });
-                }
-            }
+            6 if !self.control.take(1, now) => return Some(Counter::Http2PingFloods),
+            7 if !self.control.take(1, now) => return Some(Counter::Http2SettingsFloods),
             8 => {
                 self.updates += 1;
                 if self.updates > 5 + 2 * (u64::from(self.opened) + 10 * self.sent) {

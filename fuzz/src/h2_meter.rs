@@ -26,6 +26,9 @@ pub fn h2_meter(data: &[u8]) {
     let mut whole = FrameMeter::new(&limits, now);
     let mut cut = FrameMeter::new(&limits, now);
     let mut plain = Plain::new(&limits, now);
+    assert_eq!(whole.received(SETTINGS, now, open), Ok(()));
+    assert_eq!(cut.received(SETTINGS, now, open), Ok(()));
+    assert_eq!(plain.received(SETTINGS, now, open), Ok(()));
     for _ in 0..MOST_STEPS {
         if input.0.is_empty() {
             return;
@@ -134,6 +137,9 @@ struct Plain {
     empty: Vec<bool>,
     total: u64,
     payload: u64,
+    /// The header section that goes on, how much of it is no HPACK, and the changes of the table's size in it that
+    /// were counted.
+    section: Option<(Vec<u8>, usize, usize)>,
 }
 
 impl Plain {
@@ -156,12 +162,36 @@ impl Plain {
             empty: Vec::new(),
             total: 0,
             payload: 0,
+            section: None,
         }
     }
 
     fn received(&mut self, octets: &[u8], now: u32, open: usize) -> Result<(), Counter> {
         self.input.octets.extend(octets);
-        while let Some(frame) = self.input.frame() {
+        loop {
+            let came = self.input.payload();
+            if let Some((section, before, counted)) = &mut self.section {
+                section.extend(came);
+                let all = sizes(section.get(*before..).unwrap_or_default());
+                for _ in *counted..all {
+                    if !self.control.take(1, now) {
+                        return Err(Counter::Http2TableSizeFloods);
+                    }
+                }
+                *counted = all;
+            }
+            let Some(frame) = self.input.frame() else {
+                return Ok(());
+            };
+            match frame.kind {
+                1 => {
+                    let before =
+                        usize::from(frame.flags & 8) / 8 + usize::from(frame.flags & 32) / 32 * 5;
+                    self.section = Some((Vec::new(), before, 0));
+                }
+                9 => {}
+                _ => self.section = None,
+            }
             self.total += 9 + u64::from(frame.len);
             if matches!(frame.kind, 0 | 1 | 9) {
                 self.payload += u64::from(frame.len);
@@ -174,7 +204,6 @@ impl Plain {
                 return Err(Counter::Http2OverheadFloods);
             }
         }
-        Ok(())
     }
 
     fn wrote(&mut self, octets: &[u8]) -> Result<(), Counter> {
@@ -198,6 +227,16 @@ impl Plain {
     /// The budget that a frame passes.
     fn passes(&mut self, frame: Frame, now: u32, open: usize) -> Option<Counter> {
         let has = |flag: u8| frame.flags & flag != 0;
+        let has_its_length = match frame.kind {
+            3 | 8 => frame.len == 4,
+            4 if has(1) => frame.len == 0,
+            4 => frame.len % 6 == 0,
+            6 => frame.len == 8,
+            _ => true,
+        };
+        if !has_its_length {
+            return Some(Counter::Http2ProtocolErrors);
+        }
         match frame.kind {
             0 => {
                 let padding = if has(8) { 1 + frame.extra } else { 0 };
@@ -266,11 +305,27 @@ impl Plain {
     }
 }
 
+/// How many changes of the table's size a header section begins with (RFC 7541 §6.3).
+fn sizes(mut section: &[u8]) -> usize {
+    let mut count = 0;
+    while let [first @ 0x20..0x40, rest @ ..] = section {
+        count += 1;
+        section = rest;
+        if *first == 0x3f {
+            let more = section.iter().take_while(|octet| **octet >= 0x80).count();
+            section = section.get(more + 1..).unwrap_or_default();
+        }
+    }
+    count
+}
+
 /// Everything that went one way.
 #[derive(Default)]
 struct Side {
     octets: Vec<u8>,
     at: usize,
+    /// Where the next octet of the last frame's payload stands.
+    seen: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -284,6 +339,14 @@ struct Frame {
 }
 
 impl Side {
+    /// What has come of the last frame's payload since this was asked last.
+    fn payload(&mut self) -> Vec<u8> {
+        let end = self.at.min(self.octets.len());
+        let came = self.octets.get(self.seen..end).unwrap_or_default().to_vec();
+        self.seen += came.len();
+        came
+    }
+
     /// The next frame of which enough is there.
     fn frame(&mut self) -> Option<Frame> {
         let rest = self.octets.get(self.at..)?;
@@ -295,6 +358,7 @@ impl Side {
             3 if len == 4 => number(payload.get(..4)?),
             _ => 0,
         };
+        self.seen = self.at + 9;
         self.at += 9 + len as usize;
         Some(Frame {
             len,
@@ -349,5 +413,8 @@ fn tight() -> Http2 {
     limits.max_empty_frames = 4;
     limits
 }
+
+/// A first frame without settings.
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 
 const MOST_STEPS: usize = 400;

@@ -216,7 +216,7 @@ impl Http {
 }
 
 /// What h2 and this driver keep for a connection: buffers of 8 KiB and 16 KiB, and tables.
-const HELD: usize = 28 * 1024;
+const HELD: usize = 22 * 1024;
 
 /// How long a client that has not said its preface is waited for once a drain has begun.
 const DRAIN_GRACE: Duration = Duration::from_millis(250);

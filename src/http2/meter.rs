@@ -156,14 +156,12 @@ impl Meter {
         }
         let mut is_new = false;
         while let Some(frame) = self.input.next(&mut octets) {
+            self.count_resizes(now)?;
             self.is_control = frame.kind != DATA;
             is_new = true;
             self.judge(frame, now, open)?;
         }
-        let resizes = self.input.take_resizes();
-        if resizes > 0 && !self.take_control(resizes, now) {
-            return Err(Excess::TableSizes);
-        }
+        self.count_resizes(now)?;
         if !self.is_control || !self.input.is_inside() {
             self.stuck = 0;
         } else if is_new || self.stuck == 0 {
@@ -342,6 +340,16 @@ impl Meter {
         self.strain(self.empty, self.limits.empty);
         if self.empty_now > 1 || self.empty > self.limits.empty {
             return Err(Excess::EmptyFrames);
+        }
+        Ok(())
+    }
+
+    /// Changes of the table's size in what has passed, before what comes behind it is judged.
+    #[inline]
+    fn count_resizes(&mut self, now: u32) -> Result<(), Excess> {
+        let resizes = self.input.take_resizes();
+        if resizes > 0 && !self.take_control(resizes, now) {
+            return Err(Excess::TableSizes);
         }
         Ok(())
     }

@@ -38,8 +38,10 @@ impl TestClient {
 /// use wireline::test::FrameMeter;
 ///
 /// let mut meter = FrameMeter::new(&Http2::default(), 1);
+/// let settings = b"\0\0\0\x04\0\0\0\0\0";
+/// meter.received(settings, 1, 0).unwrap();
 /// let ping = b"\0\0\x08\x06\0\0\0\0\0goodbye!";
-/// for _ in 0..100 {
+/// for _ in 1..100 {
 ///     meter.received(ping, 1, 0).unwrap();
 /// }
 /// assert_eq!(meter.received(ping, 1, 0), Err(Counter::Http2PingFloods));
@@ -48,7 +50,7 @@ impl TestClient {
 pub struct FrameMeter(Meter);
 
 impl FrameMeter {
-    /// The meter of a connection whose preface came in tick `now`.
+    /// The meter of a connection whose preface came in tick `now`. The first frame behind it has to be SETTINGS.
     pub fn new(limits: &Http2, now: u32) -> Self {
         let mut meter = Meter::new(limits, now);
         // The preface is no frame: nothing can come of it.

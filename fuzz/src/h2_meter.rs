@@ -230,7 +230,7 @@ impl Plain {
         let has_its_length = match frame.kind {
             3 | 8 => frame.len == 4,
             4 if has(1) => frame.len == 0,
-            4 => frame.len % 6 == 0,
+            4 => frame.len.is_multiple_of(6),
             6 => frame.len == 8,
             _ => true,
         };

@@ -5,7 +5,7 @@ use crate::ws::client::error::ConnectError;
 
 /// Nobody is trusted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trust;
+pub(super) struct Trust(());
 
 impl Trust {
     /// Refuses.

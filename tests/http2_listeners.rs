@@ -79,6 +79,27 @@ async fn d27_a_plain_port_speaks_both_when_it_is_told_and_not_before() {
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
 
+/// The host is in `:authority` alone (RFC 9113 §8.3.1).
+#[tokio::test]
+async fn a_plain_port_sends_both_to_https() {
+    let (_running, addr) = start(server().redirect_to_https("127.0.0.1:0", 8443).h2c(true));
+    let io = TcpStream::connect(addr).await.unwrap();
+    let (client, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = to("GET", "/x?y=1").body(Bytes::new()).unwrap();
+    let reply = ask(&client, request).await.unwrap();
+    assert_eq!(reply.status, 308);
+    assert_eq!(reply.field("location"), Some("https://a:8443/x?y=1"));
+    let tunnel = http::Request::builder().method("CONNECT").uri("a:443");
+    let reply = ask(&client, tunnel.body(Bytes::new()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        (reply.status.as_u16(), reply.field("location")),
+        (400, None)
+    );
+}
+
 #[tokio::test]
 async fn h2_12_every_split_and_every_fault_of_a_preface() {
     let (running, addr) = start(server().bind("127.0.0.1:0").h2c(true));

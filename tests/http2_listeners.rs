@@ -105,13 +105,16 @@ async fn a_plain_port_sends_both_to_https() {
 /// was sent is whole, however the line ends.
 #[tokio::test]
 async fn a_truncated_body_is_an_error_over_tls() {
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
     let routes = Router::new().post("/", move |mut request: Request| {
         // Whoever reads outlives the handler, which ends with its connection.
         let sender = sender.clone();
         tokio::spawn(async move {
             let read = request.collect().await;
-            sender.send(read.map(|content| content.len())).unwrap();
+            sender
+                .send(read.map(|content| content.len()))
+                .await
+                .unwrap();
         });
         std::future::pending::<()>()
     });

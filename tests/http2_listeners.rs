@@ -7,8 +7,8 @@ mod common;
 mod h2_peer;
 
 use bytes::Bytes;
-use common::Authority;
-use h2_peer::{PREFACE, ask, frame, to};
+use common::{Authority, client, connect, until, within};
+use h2_peer::{DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, ask, frame, request, to};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use wireline::resource::counters::Counter;
 use wireline::resource::tls_info::TlsInfo;
 use wireline::server::Running;
+use wireline::service::body::BodyError;
 use wireline::service::request::Request;
 use wireline::{Router, Server};
 
@@ -77,6 +78,77 @@ async fn d27_a_plain_port_speaks_both_when_it_is_told_and_not_before() {
     let (_running, addr) = start(server().bind("127.0.0.1:0"));
     let answer = http1(addr, PREFACE).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+/// The host is in `:authority` alone (RFC 9113 §8.3.1).
+#[tokio::test]
+async fn a_plain_port_sends_both_to_https() {
+    let (_running, addr) = start(server().redirect_to_https("127.0.0.1:0", 8443).h2c(true));
+    let io = TcpStream::connect(addr).await.unwrap();
+    let (client, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = to("GET", "/x?y=1").body(Bytes::new()).unwrap();
+    let reply = ask(&client, request).await.unwrap();
+    assert_eq!(reply.status, 308);
+    assert_eq!(reply.field("location"), Some("https://a:8443/x?y=1"));
+    let tunnel = http::Request::builder().method("CONNECT").uri("a:443");
+    let reply = ask(&client, tunnel.body(Bytes::new()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        (reply.status.as_u16(), reply.field("location")),
+        (400, None)
+    );
+}
+
+/// TL-7 over HTTP/2: who cuts the line, without `close_notify`, in the middle of a body has not sent it; one whose end
+/// was sent is whole, however the line ends.
+#[tokio::test]
+async fn a_truncated_body_is_an_error_over_tls() {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    let routes = Router::new().post("/", move |mut request: Request| {
+        // Whoever reads outlives the handler, which ends with its connection.
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let read = request.collect().await;
+            sender
+                .send(read.map(|content| content.len()))
+                .await
+                .unwrap();
+        });
+        std::future::pending::<()>()
+    });
+    let authority = Authority::new();
+    let server = Server::new(routes.build().unwrap()).signals(false);
+    let server = server.bind_tls("127.0.0.1:0", authority.tls("localhost"));
+    let (running, addr) = start(server);
+    let metrics = running.handle().metrics();
+    let mut config = client(&authority, rustls::ALL_VERSIONS, None);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let config = Arc::new(config);
+    for (round, ends) in [false, true].into_iter().enumerate() {
+        let mut io = connect(addr, "localhost", &config).await.unwrap();
+        let data = frame(DATA, if ends { END_STREAM } else { 0 }, 1, b"hello");
+        let octets = [
+            PREFACE,
+            &frame(SETTINGS, 0, 0, &[]),
+            &frame(HEADERS, END_HEADERS, 1, &request("POST", "/")),
+            &data,
+        ];
+        io.write_all(&octets.concat()).await.unwrap();
+        io.flush().await.unwrap();
+        until("the request", || {
+            metrics.get(Counter::Requests) == round as u64 + 1
+        })
+        .await;
+        io.get_mut().0.shutdown().await.unwrap();
+        match within(receiver.recv()).await.unwrap() {
+            Ok(len) => assert!(ends && len == 5, "{len} of a body that was cut"),
+            Err(error) => assert!(!ends && matches!(error, BodyError::Incomplete), "{error:?}"),
+        }
+        until("the end", || metrics.connections() == 0).await;
+    }
+    assert_eq!(metrics.get(Counter::Responses), 0);
 }
 
 #[tokio::test]

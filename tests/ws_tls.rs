@@ -4,13 +4,21 @@
 #[path = "tls/common.rs"]
 mod common;
 
-use common::{Authority, client as tls_client, secure_addr};
+use bytes::Bytes;
+use common::{
+    Authority, Folder, client as tls_client, connect, replace, secure_addr, until, within,
+};
+use h2::client::{ResponseFuture, SendRequest};
+use rustls::ClientConfig;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use wireline::resource::counters::Counter;
 use wireline::resource::tls_info::TlsInfo;
 use wireline::router::Routes;
 use wireline::server::TlsConfig;
+use wireline::service::request::Request;
 use wireline::test::TestServer;
 use wireline::ws::client::{Client, ConnectError};
 use wireline::ws::close::CloseCode;
@@ -40,6 +48,15 @@ fn routes() -> Routes {
                 })
             },
         )
+        .get("/version", async |request: Request| {
+            format!("{:?}", request.version())
+        })
+        .post("/length", async |mut request: Request| {
+            request
+                .collect()
+                .await
+                .map(|content| content.len().to_string())
+        })
         .build()
         .unwrap()
 }
@@ -95,6 +112,112 @@ async fn messages_go_round() {
         while let Some(Ok(_)) = socket.recv().await {}
     }
     drop(server);
+}
+
+/// A client of HTTP/2, as ALPN has chosen.
+async fn http2(addr: SocketAddr, authority: &Authority) -> SendRequest<Bytes> {
+    let stream = connect(addr, "localhost", &offering_h2(authority)).await;
+    let stream = stream.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn offering_h2(authority: &Authority) -> Arc<ClientConfig> {
+    let mut config = tls_client(authority, rustls::ALL_VERSIONS, None);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+fn to(method: &str, path: &str) -> http::Request<()> {
+    let uri = format!("https://localhost{path}");
+    let request = http::Request::builder().method(method).uri(uri);
+    request.body(()).unwrap()
+}
+
+/// The status of a response, and its content.
+async fn read(response: ResponseFuture) -> (u16, String) {
+    let (head, mut body) = within(response).await.unwrap().into_parts();
+    let mut content = Vec::new();
+    while let Some(piece) = within(body.data()).await {
+        content.extend_from_slice(&piece.unwrap());
+    }
+    (head.status.as_u16(), String::from_utf8(content).unwrap())
+}
+
+async fn echo(socket: &mut WebSocket, said: &str) {
+    socket.send(said.to_owned()).await.unwrap();
+    assert_eq!(text(socket).await, said);
+}
+
+/// What browsers do: pages over HTTP/2, and WebSockets over connections of HTTP/1.1 beside it.
+#[tokio::test]
+async fn s25_s26_a_port_with_http2_opens_them_over_http1() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost"));
+    let mut pages = http2(addr, &authority).await;
+    let client = Client::new().roots(authority.pem()).unwrap();
+    let mut socket = client.connect(&url(addr)).await.unwrap();
+    assert_eq!(text(&mut socket).await, "Some(\"http/1.1\") 0");
+    for round in 0..3 {
+        let (page, _) = pages.send_request(to("GET", "/version"), true).unwrap();
+        assert_eq!(read(page).await, (200, "HTTP/2.0".to_owned()));
+        echo(&mut socket, &format!("round {round}")).await;
+    }
+    socket.close(CloseCode::NORMAL).unwrap();
+    while let Some(Ok(_)) = socket.recv().await {}
+    let metrics = server.handle().metrics();
+    assert_eq!(metrics.get(Counter::TlsHandshakes), 2);
+    assert_eq!(metrics.get(Counter::Http2Connections), 1);
+}
+
+/// Whatever lasts goes on with the certificate that it began with: an upload over HTTP/2 that is not done, and a
+/// WebSocket.
+#[tokio::test]
+async fn a_reload_interrupts_nothing_that_lasts() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let folder = Folder::new("lasting");
+    let (cert, key) = folder.write_pair(&before.sign("localhost"));
+    let tls = TlsConfig::from_pem(&cert, &key)
+        .unwrap()
+        .with_reload_interval(None)
+        .on_reload(|_| ());
+    let (server, addr) = serve(tls);
+    let metrics = server.handle().metrics();
+    let mut pages = http2(addr, &before).await;
+    let (response, mut upload) = pages.send_request(to("POST", "/length"), false).unwrap();
+    upload
+        .send_data(Bytes::from_static(b"hello"), false)
+        .unwrap();
+    let client = Client::new().roots(before.pem()).unwrap();
+    let mut socket = client.connect(&url(addr)).await.unwrap();
+    text(&mut socket).await;
+    until("both", || metrics.get(Counter::Requests) == 2).await;
+
+    for round in 0..3 {
+        let next = after.sign("localhost");
+        replace(&cert, &next.certificate);
+        assert!(server.handle().reload().is_err(), "the key is another's");
+        replace(&key, &next.key);
+        server.handle().reload().unwrap();
+        let refused = connect(addr, "localhost", &offering_h2(&before)).await;
+        assert!(refused.is_err(), "round {round}");
+        let mut others = http2(addr, &after).await;
+        for pages in [&mut pages, &mut others] {
+            let (page, _) = pages.send_request(to("GET", "/version"), true).unwrap();
+            assert_eq!(read(page).await, (200, "HTTP/2.0".to_owned()));
+        }
+        echo(&mut socket, &format!("round {round}")).await;
+    }
+    upload
+        .send_data(Bytes::from_static(b", world"), true)
+        .unwrap();
+    assert_eq!(read(response).await, (200, "12".to_owned()));
+    socket.close(CloseCode::NORMAL).unwrap();
+    while let Some(Ok(_)) = socket.recv().await {}
+    assert_eq!(metrics.get(Counter::CertificateReloads), 3);
+    assert_eq!(metrics.get(Counter::IncompleteRequests), 0);
 }
 
 /// What is sent in pieces of a record is put together: both halves at work at once.

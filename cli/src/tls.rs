@@ -22,7 +22,7 @@ pub(crate) fn config(options: &Options) -> Result<Option<TlsConfig>, TlsError> {
     }
     Ok(Some(tls.on_reload(|outcome| match outcome {
         Ok(()) => say("wireline uses new certificates"),
-        Err(error) => eprintln!("wireline: the certificates stay as they were: {error}"),
+        Err(error) => eprintln!("wireline: a certificate stays as it was: {error}"),
     })))
 }
 

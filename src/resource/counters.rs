@@ -58,9 +58,9 @@ counters! {
     TlsHandshakesPaused = "tls_handshakes_paused",
     /// Plain HTTP on a TLS port, answered 400.
     RefusedPlainHttp = "refused_plain_http",
-    /// Certificates that were read again and are in use.
+    /// Certificates were read again, and new ones are in use.
     CertificateReloads = "certificate_reloads",
-    /// Certificates that were read again and could not be used: those before them stay.
+    /// Certificates were read again and not all could be used: those before them stay.
     CertificateReloadFailures = "certificate_reload_failures",
     /// HTTP/2 connections whose preface came.
     Http2Connections = "http2_connections",

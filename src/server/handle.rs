@@ -84,9 +84,13 @@ impl Handle {
     /// Reads again what listeners read from files: the certificates of TLS. Nothing is interrupted, and what
     /// cannot be used is not put into use. SIGHUP does the same, where signals are watched.
     ///
+    /// The files are read, and `TlsConfig::on_reload` runs, on the caller's thread: in async code, where files may
+    /// be slow, call it with `tokio::task::spawn_blocking`.
+    ///
     /// # Errors
     ///
-    /// The first thing that cannot be used; the other listeners have theirs all the same.
+    /// The first thing that cannot be used; the other certificates and the other listeners have theirs all the
+    /// same.
     pub fn reload(&self) -> std::io::Result<()> {
         let inner = &self.inner;
         let outcomes: Vec<_> = inner

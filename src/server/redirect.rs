@@ -3,8 +3,8 @@
 use crate::service::handler::{Service, service_fn};
 use crate::service::request::Request;
 use crate::service::response::Response;
-use http::StatusCode;
-use http::header::{HOST, LOCATION};
+use http::header::LOCATION;
+use http::{Method, StatusCode};
 
 /// Answers every request with 308 to the same target at `https` and `port`.
 pub(super) fn to_https(port: u16) -> impl Service {
@@ -18,12 +18,16 @@ fn redirect(request: &Request, port: u16) -> Response {
             .with_status(StatusCode::PERMANENT_REDIRECT)
             .with_header(LOCATION, location),
         None => {
-            Response::text("there is no Host to redirect to\n").with_status(StatusCode::BAD_REQUEST)
+            Response::text("there is nothing to redirect to\n").with_status(StatusCode::BAD_REQUEST)
         }
     }
 }
 
 fn location(request: &Request, port: u16) -> Option<String> {
+    // A tunnel is to where the target says, not to what is here (RFC 9110 §9.3.6).
+    if request.method() == Method::CONNECT {
+        return None;
+    }
     // A target in absolute form is what counts (RFC 9112 §3.2.2).
     let target = request.uri();
     let (authority, rest) = match target.split_once("://") {
@@ -31,10 +35,8 @@ fn location(request: &Request, port: u16) -> Option<String> {
             let end = after.find(['/', '?']).unwrap_or(after.len());
             after.split_at(end)
         }
-        _ => {
-            let host = request.headers().get(HOST)?;
-            return https(std::str::from_utf8(host.as_bytes()).ok()?, target, port);
-        }
+        // Of HTTP/2 the host may be in `:authority` alone (RFC 9113 §8.3.1).
+        _ => (request.host()?, target),
     };
     https(authority, rest, port)
 }

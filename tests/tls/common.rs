@@ -25,7 +25,7 @@ use wireline::service::request::Request;
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, as PEM.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Pair {
     pub(crate) certificate: String,
     pub(crate) key: String,

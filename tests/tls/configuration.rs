@@ -54,8 +54,22 @@ fn every_mistake_is_one_line_that_names_the_culprit() {
         (tls().sni("not a name", &cert, &key), &["not a name"]),
         (tls().sni("a.example", &missing, &key), &["missing.pem"]),
         (
-            tls().sni_bytes("a.example", &good.certificate, &other.key),
+            tls().sni_bytes("localhost", &good.certificate, &other.key),
             &["does not belong"],
+        ),
+        (
+            tls().sni_bytes("a.example", &good.certificate, &good.key),
+            &["is not for `a.example`"],
+        ),
+        (
+            tls().sni("*.localhost", &cert, &key),
+            &["cert.pem is not for `*.localhost`"],
+        ),
+        (
+            tls()
+                .sni("localhost", &cert, &key)
+                .and_then(|tls| tls.sni("LocalHost.", &cert, &key)),
+            &["`localhost` was given two certificates"],
         ),
         (tls().client_ca(&missing), &["missing.pem", "authorities"]),
         (

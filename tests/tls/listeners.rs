@@ -220,5 +220,18 @@ async fn a_listener_sends_everybody_to_https() {
             "{answer}"
         );
     }
+    // Nowhere to go to: no host, which HTTP/1.0 may leave out, and a tunnel.
+    for request in [
+        "GET / HTTP/1.0\r\n",
+        "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n",
+    ] {
+        let mut plain = TcpStream::connect(addr).await.unwrap();
+        let request = format!("{request}Connection: close\r\n\r\n");
+        plain.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        within(plain.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.contains(" 400 Bad Request\r\n"), "{answer}");
+        assert!(!answer.contains("\r\nlocation:"), "{answer}");
+    }
     drop(server);
 }

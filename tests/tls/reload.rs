@@ -1,15 +1,15 @@
 //! Certificates change while connections go on and handshakes come in.
 
 use crate::common::{
-    Authority, Folder, any_client, client, connect, get, replace, routes, say_hello, secure_addr,
-    until,
+    Authority, Folder, Pair, any_client, client, connect, get, replace, routes, say_hello,
+    secure_addr, until,
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use wireline::Server;
 use wireline::resource::counters::Counter;
-use wireline::server::TlsConfig;
+use wireline::server::{Handle, TlsConfig};
 use wireline::test::TestServer;
 
 /// TL-6: half of a file, another's key, an expired certificate and an empty file are never installed, and no handshake
@@ -161,6 +161,137 @@ async fn sessions_end_with_the_authorities_that_vouched_for_them() {
     server.handle().reload().unwrap();
     let refused = get(addr, "localhost", &config, "/tls").await;
     assert!(refused.is_err(), "{refused:?}");
+}
+
+/// What cannot be used of one name's does not keep the others', or the authorities of clients, from being renewed.
+#[tokio::test]
+async fn one_bad_certificate_keeps_no_other_from_being_renewed() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let folder = Folder::new("one-bad");
+    let names = ["default.example", "a.example", "b.example"];
+    let write = |name: &str, pair: &Pair| {
+        replace(&folder.path(&format!("{name}.pem")), &pair.certificate);
+        replace(&folder.path(&format!("{name}.key")), &pair.key);
+    };
+    let paths = |name: &str| {
+        let path = |end: &str| folder.path(&format!("{name}.{end}"));
+        (path("pem"), path("key"))
+    };
+    for name in names {
+        write(name, &before.sign(name));
+    }
+    let ca = folder.write("ca.pem", before.pem());
+    let (cert, key) = paths(names[0]);
+    let mut tls = TlsConfig::from_pem(cert, key)
+        .unwrap()
+        .client_ca_optional(&ca)
+        .unwrap();
+    for name in &names[1..] {
+        let (cert, key) = paths(name);
+        tls = tls.sni(name, cert, key).unwrap();
+    }
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = told.clone();
+    let tls = tls.with_reload_interval(None).on_reload(move |outcome| {
+        let outcome = outcome.map_err(ToString::to_string);
+        telling.lock().unwrap().push(outcome);
+    });
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    let (addr, metrics) = (secure_addr(server.handle()), server.handle().metrics());
+    let (old, new) = (any_client(&before), any_client(&after));
+    let count = || {
+        (
+            metrics.get(Counter::CertificateReloads),
+            metrics.get(Counter::CertificateReloadFailures),
+        )
+    };
+
+    for name in names {
+        write(name, &after.sign(name));
+    }
+    write("a.example", &after.sign_between("a.example", 2001, 2002));
+    replace(&ca, "");
+    let error = server.handle().reload().unwrap_err().to_string();
+    assert!(
+        error.contains("a.example.pem expired on Tue, 01 Jan 2002"),
+        "{error}"
+    );
+    for (name, renewed) in names.into_iter().zip([true, false, true]) {
+        let (yes, no) = if renewed { (&new, &old) } else { (&old, &new) };
+        get(addr, name, yes, "/hello").await.unwrap();
+        assert!(get(addr, name, no, "/hello").await.is_err(), "{name}");
+    }
+    // The authorities of before go on, too: their client is known.
+    let own = before.sign("client.example");
+    let known = Arc::new(client(&after, rustls::ALL_VERSIONS, Some(&own)));
+    let is = get(addr, "b.example", &known, "/tls").await.unwrap();
+    assert!(!is.ends_with("[]"), "{is}");
+    let said = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!(said.len(), 2, "one for each failure: {said:?}");
+    let is_of_authorities = said[1].as_ref().unwrap_err().contains("ca.pem");
+    assert!(is_of_authorities, "{said:?}");
+    assert_eq!(count(), (1, 1));
+    // What goes on failing is not told again.
+    assert!(server.handle().reload().is_err());
+    assert!(told.lock().unwrap().is_empty());
+    assert_eq!(count(), (1, 1));
+
+    // The first one, of all; one that has gone; and one of another name.
+    write(names[0], &Pair::default());
+    std::fs::remove_file(folder.path("a.example.key")).unwrap();
+    write("b.example", &after.sign("c.example"));
+    replace(&ca, before.pem());
+    let error = server.handle().reload().unwrap_err().to_string();
+    assert!(error.contains("default.example.pem"), "{error}");
+    let said = std::mem::take(&mut *told.lock().unwrap());
+    let said: Vec<_> = said.into_iter().map(Result::unwrap_err).collect();
+    assert!(said[1].contains("a.example.key"), "{said:?}");
+    assert!(said[2].ends_with("is not for `b.example`"), "{said:?}");
+    for (name, config) in names.into_iter().zip([&new, &old, &new]) {
+        get(addr, name, config, "/hello").await.unwrap();
+    }
+    for name in names {
+        write(name, &after.sign(name));
+    }
+    server.handle().reload().unwrap();
+    for name in names {
+        get(addr, name, &new, "/hello").await.unwrap();
+    }
+    assert_eq!(*told.lock().unwrap(), [Ok(())]);
+    assert_eq!(count(), (2, 2));
+}
+
+/// Whoever is told may do as he likes: nothing is locked meanwhile.
+#[tokio::test]
+async fn whoever_is_told_may_reload() {
+    let authority = Authority::new();
+    let folder = Folder::new("told");
+    let (cert, key) = folder.write_pair(&authority.sign("localhost"));
+    let known = Arc::new(OnceLock::<Handle>::new());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (handle, again) = (known.clone(), Mutex::new(sender));
+    let tls = TlsConfig::from_pem(&cert, &key)
+        .unwrap()
+        .with_reload_interval(None)
+        .on_reload(move |outcome| {
+            let again = again.lock().unwrap().clone();
+            let reloaded = handle.get().unwrap().reload();
+            again.send((outcome.is_ok(), reloaded.is_ok())).unwrap();
+        });
+    let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
+    assert!(known.set(server.handle().clone()).is_ok());
+    for (text, expected) in [
+        (authority.sign("localhost"), true),
+        (Pair::default(), false),
+    ] {
+        replace(&cert, &text.certificate);
+        replace(&key, &text.key);
+        let handle = server.handle().clone();
+        // A thread of its own, which may be stuck.
+        std::thread::spawn(move || handle.reload().is_ok());
+        let told = receiver.recv_timeout(Duration::from_secs(20));
+        assert_eq!(told, Ok((expected, expected)));
+    }
 }
 
 /// Needs the feature `signal`, which the handler of SIGHUP belongs to.

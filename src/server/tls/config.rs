@@ -45,7 +45,7 @@ pub struct TlsConfig {
     /// that has kept its turn for a second makes way for them. Default 512.
     pub max_handshakes: usize,
     /// How often the time stamps of files are looked at; `None` leaves it to SIGHUP and to
-    /// [`Handle::reload`](crate::server::Handle::reload). Default 10 s.
+    /// [`Handle::reload`](crate::server::Handle::reload). Default 10 s, and 10 ms for anything shorter.
     pub reload_interval: Option<Duration>,
 }
 
@@ -118,11 +118,12 @@ impl TlsConfig {
 
     /// Clients that ask for `name` get this certificate: a host name, or `*.` and a host name for all names with
     /// one label more. An exact name wins over a wildcard; who asks for another name, or for none, gets the
-    /// first certificate.
+    /// first certificate. A dot at the end of either side's name does not matter.
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem), and when `name` is no such name.
+    /// As [`from_pem`](Self::from_pem), and when `name` is no such name, was given before, or is not among the
+    /// certificate's (RFC 9525 §6.3).
     pub fn sni(
         self,
         name: &str,
@@ -206,8 +207,10 @@ impl TlsConfig {
         self
     }
 
-    /// Runs `told` after every reload: what was read is in use, or why it is not. Without it there is an event of
-    /// the feature `tracing`. It runs apart from the connections and may block.
+    /// Runs `told` after every reload: what was read is in use, or why not all of it is, once for each certificate
+    /// that stays as it was. Without it there is an event of the feature `tracing`. It runs on the thread that reads
+    /// the files, apart from the connections, and may block; it runs on the caller's when that is
+    /// [`Handle::reload`](crate::server::Handle::reload), which it may call itself.
     #[must_use]
     pub fn on_reload(
         mut self,
@@ -239,7 +242,11 @@ impl TlsConfig {
 
     fn named(self, name: &str, pair: Pair) -> Result<Self, TlsError> {
         self.change(|recipe| {
-            recipe.named.push((Name::read(name)?, pair));
+            let read = Name::read(name)?;
+            if recipe.named.iter().any(|(other, _)| *other == read) {
+                return Err(TlsError::RepeatedName(read.to_string()));
+            }
+            recipe.named.push((read, pair));
             Ok(())
         })
     }
@@ -301,14 +308,18 @@ impl Sessions {
 }
 
 /// The configuration of rustls that a recipe came to.
-pub(super) fn assemble(loaded: Loaded, sessions: &Sessions) -> Result<ServerConfig, TlsError> {
+pub(super) fn assemble(
+    recipe: &Recipe,
+    loaded: &Loaded,
+    sessions: &Sessions,
+) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::Unusable(error.to_string()))?;
-    let verifier = loaded.verifier.unwrap_or_else(|| Arc::new(NoClientAuth));
+    let verifier = loaded.verifier().unwrap_or_else(|| Arc::new(NoClientAuth));
     let mut config = builder
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(loaded.names));
+        .with_cert_resolver(Arc::new(loaded.names(recipe)));
     config.session_storage = sessions.stored.clone();
     if let Some(ticketer) = &sessions.ticketer {
         config.ticketer = ticketer.clone();

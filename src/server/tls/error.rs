@@ -57,8 +57,17 @@ pub enum TlsError {
         /// From when on it is.
         not_before: SystemTime,
     },
+    /// The certificate is not for the name that it was given for.
+    NameMismatch {
+        /// Where the certificate stands.
+        certificate: String,
+        /// The name.
+        name: String,
+    },
     /// A name that no client can ask for.
     InvalidName(String),
+    /// A name that has a certificate already.
+    RepeatedName(String),
     /// What was asked for cannot be had.
     Unusable(String),
 }
@@ -95,6 +104,10 @@ impl fmt::Display for TlsError {
                 "the certificate in {certificate} is not valid before {}",
                 httpdate::fmt_http_date(*not_before)
             ),
+            Self::NameMismatch { certificate, name } => {
+                write!(f, "the certificate in {certificate} is not for `{name}`")
+            }
+            Self::RepeatedName(name) => write!(f, "`{name}` was given two certificates"),
             Self::InvalidName(name) => write!(
                 f,
                 "`{name}` is no server name (expected a host name, or `*.` and a host name)"

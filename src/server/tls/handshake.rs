@@ -261,7 +261,7 @@ impl Opening {
         if slot.is_shed() {
             return true;
         }
-        let overdue = slot.is_due(worker.now());
+        let overdue = slot.is_due(worker.now()) || self.place.is_over();
         if overdue && !matches!(self.step, Step::Farewell(_)) {
             self.count(Counter::TlsTimeouts);
         }

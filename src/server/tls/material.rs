@@ -3,15 +3,14 @@
 use crate::server::tls::chains::ShortChains;
 use crate::server::tls::error::TlsError;
 use crate::server::tls::names::{Name, Names};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore};
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -86,36 +85,55 @@ pub(super) struct Recipe {
 }
 
 /// What a recipe came to.
+#[derive(Clone)]
 pub(super) struct Loaded {
-    pub(super) names: Names,
-    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
-    /// Tells contents apart: of everything, and of the authorities alone.
-    pub(super) digest: u64,
-    pub(super) authorities_digest: u64,
+    default: Part<CertifiedKey>,
+    /// In the order of [`Recipe::named`].
+    named: Vec<Part<CertifiedKey>>,
+    clients: Option<Part<dyn ClientCertVerifier>>,
+}
+
+/// One thing that was read, and what tells its contents apart from others.
+struct Part<T: ?Sized> {
+    made: Arc<T>,
+    digest: u64,
 }
 
 impl Recipe {
     /// Reads and checks everything.
     pub(super) fn load(&self, provider: &Arc<CryptoProvider>) -> Result<Loaded, TlsError> {
-        let mut digest = DefaultHasher::new();
-        let default = self.default.load(provider, &mut digest)?;
-        let mut named = HashMap::new();
+        let default = self.default.load(None, provider)?;
+        let mut named = Vec::new();
         for (name, pair) in &self.named {
-            named.insert(name.clone(), pair.load(provider, &mut digest)?);
+            named.push(pair.load(Some(name), provider)?);
         }
-        let mut authorities_digest = DefaultHasher::new();
-        let verifier = match &self.clients {
-            Some(clients) => Some(clients.load(provider, &mut authorities_digest)?),
-            None => None,
-        };
-        let authorities_digest = authorities_digest.finish();
-        authorities_digest.hash(&mut digest);
+        let clients = self.clients.as_ref();
         Ok(Loaded {
-            names: Names { default, named },
-            verifier,
-            digest: digest.finish(),
-            authorities_digest,
+            default,
+            named,
+            clients: clients.map(|clients| clients.load(provider)).transpose()?,
         })
+    }
+
+    /// Reads and checks everything again, and puts what can be used in the place of what was there `before`: each
+    /// pair for itself, so that one name's certificate does not keep the others from being renewed. Gives what could
+    /// not be used.
+    pub(super) fn load_again(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        before: &mut Loaded,
+    ) -> Vec<TlsError> {
+        let mut failures = Vec::new();
+        before
+            .default
+            .renew(self.default.load(None, provider), &mut failures);
+        for ((name, pair), part) in self.named.iter().zip(&mut before.named) {
+            part.renew(pair.load(Some(name), provider), &mut failures);
+        }
+        if let (Some(clients), Some(part)) = (&self.clients, &mut before.clients) {
+            part.renew(clients.load(provider), &mut failures);
+        }
+        failures
     }
 
     /// Every file that is read.
@@ -128,20 +146,76 @@ impl Recipe {
     }
 }
 
+impl Loaded {
+    /// Which certificate answers to which name of the recipe that this was read by.
+    pub(super) fn names(&self, recipe: &Recipe) -> Names {
+        let names = recipe.named.iter().map(|(name, _)| name.clone());
+        Names {
+            default: self.default.made.clone(),
+            named: names
+                .zip(self.named.iter().map(|part| part.made.clone()))
+                .collect(),
+        }
+    }
+
+    pub(super) fn verifier(&self) -> Option<Arc<dyn ClientCertVerifier>> {
+        Some(self.clients.as_ref()?.made.clone())
+    }
+
+    /// Whether the contents are those of `other`.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let digests = |loaded: &Self| -> Vec<u64> {
+            let pairs = std::iter::once(&loaded.default).chain(&loaded.named);
+            pairs.map(|part| part.digest).collect()
+        };
+        digests(self) == digests(other) && self.has_authorities_of(other)
+    }
+
+    /// Whether the client authorities are those of `other`.
+    pub(super) fn has_authorities_of(&self, other: &Self) -> bool {
+        let digest = |loaded: &Self| loaded.clients.as_ref().map(|part| part.digest);
+        digest(self) == digest(other)
+    }
+}
+
+impl<T: ?Sized> Part<T> {
+    fn renew(&mut self, read: Result<Self, TlsError>, failures: &mut Vec<TlsError>) {
+        match read {
+            Ok(part) => *self = part,
+            Err(error) => failures.push(error),
+        }
+    }
+}
+
+impl<T: ?Sized> Clone for Part<T> {
+    fn clone(&self) -> Self {
+        Self {
+            made: self.made.clone(),
+            digest: self.digest,
+        }
+    }
+}
+
 impl Pair {
-    /// Reads and checks the pair.
-    pub(super) fn load(
+    /// Reads the pair and checks it, as one for `name` if there is one.
+    fn load(
         &self,
+        name: Option<&Name>,
         provider: &CryptoProvider,
-        digest: &mut DefaultHasher,
-    ) -> Result<Arc<CertifiedKey>, TlsError> {
+    ) -> Result<Part<CertifiedKey>, TlsError> {
+        let mut digest = DefaultHasher::new();
         let pem = self.certificate.read(CERTIFICATE)?;
-        pem.hash(digest);
+        pem.hash(&mut digest);
         let chain = certificates(&pem, CERTIFICATE, &self.certificate)?;
         let pem = self.key.read(PRIVATE_KEY)?;
-        pem.hash(digest);
+        pem.hash(&mut digest);
         let key = private_key(&pem, &self.key)?;
-        self.check_validity(&chain[0], provider)?;
+        let parsed = ParsedCertificate::try_from(&chain[0])
+            .map_err(|error| malformed(CERTIFICATE, &self.certificate, &error))?;
+        self.check_validity(&parsed, provider)?;
+        if let Some(name) = name {
+            self.check_name(&parsed, name)?;
+        }
         let certified =
             CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
                 rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
@@ -150,20 +224,21 @@ impl Pair {
                 },
                 error => malformed(PRIVATE_KEY, &self.key, &error),
             })?;
-        Ok(Arc::new(certified))
+        Ok(Part {
+            made: Arc::new(certified),
+            digest: digest.finish(),
+        })
     }
 
     /// Looks at the time only: who vouches for the certificate is the clients' business.
     fn check_validity(
         &self,
-        certificate: &CertificateDer<'_>,
+        parsed: &ParsedCertificate<'_>,
         provider: &CryptoProvider,
     ) -> Result<(), TlsError> {
-        let parsed = ParsedCertificate::try_from(certificate)
-            .map_err(|error| malformed(CERTIFICATE, &self.certificate, &error))?;
         // The time is what is looked at first; without authorities the rest always fails.
         let outcome = verify_server_cert_signed_by_trust_anchor(
-            &parsed,
+            parsed,
             &RootCertStore::empty(),
             &[],
             UnixTime::now(),
@@ -188,16 +263,30 @@ impl Pair {
             _ => Ok(()),
         }
     }
+
+    /// A client that asks for `name` would refuse any other certificate.
+    fn check_name(&self, parsed: &ParsedCertificate<'_>, name: &Name) -> Result<(), TlsError> {
+        let one = name.example();
+        let is_covered = ServerName::try_from(one.as_str())
+            .is_ok_and(|one| verify_server_name(parsed, &one).is_ok());
+        if is_covered {
+            return Ok(());
+        }
+        Err(TlsError::NameMismatch {
+            certificate: self.certificate.to_string(),
+            name: name.to_string(),
+        })
+    }
 }
 
 impl Clients {
     fn load(
         &self,
         provider: &Arc<CryptoProvider>,
-        digest: &mut DefaultHasher,
-    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    ) -> Result<Part<dyn ClientCertVerifier>, TlsError> {
         let pem = self.authorities.read(AUTHORITIES)?;
-        (&pem, self.required).hash(digest);
+        let mut digest = DefaultHasher::new();
+        pem.hash(&mut digest);
         let mut roots = RootCertStore::empty();
         for certificate in certificates(&pem, AUTHORITIES, &self.authorities)? {
             roots
@@ -214,7 +303,10 @@ impl Clients {
         let verifier = builder
             .build()
             .map_err(|error| malformed(AUTHORITIES, &self.authorities, &error))?;
-        Ok(Arc::new(ShortChains(verifier)))
+        Ok(Part {
+            made: Arc::new(ShortChains(verifier)),
+            digest: digest.finish(),
+        })
     }
 }
 

@@ -1,10 +1,10 @@
 //! TLS at the listeners, by rustls.
 //!
 //! ```text
-//!   accept --permit--> Serving: Hello -> place -> Shaking -> ALPN -> http1::driver::Connection over a TlsStream
+//!   accept --permit--> Serving: Hello -> place -> Shaking -> ALPN -> http1::driver::Connection or http2::Connection
 //!                         |  400 to plain HTTP, an alert to anything else, the deadline
 //!   TlsConfig --load, check--> Certificates: the configuration in use
-//!                                 ^  time stamps, SIGHUP, Handle::reload: load, check, then swap; or tell, and stay
+//!                                 ^  time stamps, SIGHUP, Handle::reload: load and check each, then swap; tell what stays
 //! ```
 //!
 //! | file | what it knows |

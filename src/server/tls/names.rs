@@ -6,6 +6,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// A name of the map, in lower case.
@@ -32,6 +33,23 @@ impl Name {
             Self::Exact(host.into())
         })
     }
+
+    /// A name that a client may ask for to get this one's certificate.
+    pub(super) fn example(&self) -> String {
+        match self {
+            Self::Exact(host) => host.to_string(),
+            Self::Wildcard(host) => format!("any.{host}"),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => f.write_str(host),
+            Self::Wildcard(host) => write!(f, "*.{host}"),
+        }
+    }
 }
 
 /// The certificates of a listener: an exact name wins over a wildcard, and whoever asks for neither gets the
@@ -47,7 +65,8 @@ impl Names {
         if self.named.is_empty() {
             return None;
         }
-        let name = name.to_ascii_lowercase();
+        // RFC 6066 has no dot at the end, and some clients send it all the same.
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         let exact = self.named.get(&Name::Exact(name.as_str().into()));
         exact.or_else(|| {
             let (_, host) = name.split_once('.')?;
@@ -92,6 +111,10 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::tls_stream::provider;
+    use crate::server::tls::self_signed;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
     #[test]
     fn names_are_read_as_clients_ask_for_them() {
@@ -113,6 +136,32 @@ mod tests {
             "bücher.example",
         ] {
             assert!(Name::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_dot_at_the_end_of_what_a_client_asks_for_does_not_matter() {
+        let (certificate, key) = self_signed::make(vec!["a.example".to_owned()]).unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let made = Arc::new(CertifiedKey::from_der(chain, key, &provider()).unwrap());
+        let other = Arc::new(CertifiedKey::clone(&made));
+        let names = Names {
+            default: made.clone(),
+            named: HashMap::from([
+                (Name::read("a.example").unwrap(), made.clone()),
+                (Name::read("*.a.example").unwrap(), other.clone()),
+            ]),
+        };
+        for (name, expected) in [
+            ("a.example", Some(&made)),
+            ("A.example.", Some(&made)),
+            ("b.a.example.", Some(&other)),
+            ("a.example..", None),
+            (".", None),
+        ] {
+            let found = names.find(name);
+            assert_eq!(found.map(Arc::as_ptr), expected.map(Arc::as_ptr), "{name}");
         }
     }
 }

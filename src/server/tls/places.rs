@@ -31,7 +31,7 @@ struct Inner {
     /// There is nobody in a line while there is any.
     free: usize,
     /// Who has a place, the longest first; those that have left are dropped on the way.
-    taken: VecDeque<(Instant, Weak<Slot>)>,
+    taken: VecDeque<(Instant, Weak<Stay>)>,
     lines: HashMap<Client, Line>,
     /// Whose turn it is, by [`Line::turn`].
     turns: BTreeMap<u64, Client>,
@@ -55,11 +55,19 @@ struct Call {
     slot: Weak<Slot>,
 }
 
+/// Of whoever has a place. It ends with the handshake, not with the connection, whose deadline is its protocol's
+/// business by then: so the handshake looks here.
+#[derive(Debug)]
+struct Stay {
+    is_over: AtomicBool,
+    slot: Weak<Slot>,
+}
+
 /// A place, or the wait for one.
 pub(super) enum Place {
     Wanted,
     Waiting(Wait),
-    Taken(#[expect(dead_code, reason = "it is held, not used")] Held),
+    Taken(Held),
 }
 
 /// In line.
@@ -72,7 +80,17 @@ pub(super) struct Wait {
 }
 
 /// A place that is taken; it is free again, or the next one's, when this goes.
-pub(super) struct Held(Arc<Places>);
+pub(super) struct Held {
+    places: Arc<Places>,
+    stay: Arc<Stay>,
+}
+
+impl Place {
+    /// Whether it was held for so long that it has to be left to others.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Self::Taken(held) if held.stay.is_over.load(Ordering::Acquire))
+    }
+}
 
 impl Places {
     pub(super) fn new(limit: usize) -> Self {
@@ -116,9 +134,9 @@ impl Places {
                 wait.look.as_mut().reset(Instant::now() + LOOK);
             }
             // From here on the place is held by another, which is made before the wait ends.
-            let held = Held(self.clone());
+            let held = Held::new(self, slot);
             wait.call.has_place.store(false, Ordering::Release);
-            self.remember(slot);
+            self.inner().remember(&held.stay, self.limit);
             *place = Place::Taken(held);
         }
         Poll::Ready(())
@@ -128,8 +146,9 @@ impl Places {
         let mut inner = self.inner();
         if let Some(free) = inner.free.checked_sub(1) {
             inner.free = free;
-            inner.remember(slot, self.limit);
-            return Ok(Held(self.clone()));
+            let held = Held::new(self, slot);
+            inner.remember(&held.stay, self.limit);
+            return Ok(held);
         }
         let client = client_of(slot.info().peer);
         let call = Arc::new(Call {
@@ -163,24 +182,21 @@ impl Places {
         }
     }
 
-    fn remember(&self, slot: &Arc<Slot>) {
-        self.inner().remember(slot, self.limit);
-    }
-
-    /// Whoever has had a place for longest, if it was long enough for an honest client, has had its time: its
-    /// deadline is now.
+    /// Whoever has had a place for longest, if it was long enough for an honest client, has had its time.
     fn hurry_the_longest(&self) {
         let mut inner = self.inner();
-        while let Some((since, slot)) = inner.taken.front() {
+        while let Some((since, stay)) = inner.taken.front() {
             if since.elapsed() < HONEST {
                 return;
             }
-            let slot = slot.upgrade();
+            let stay = stay.upgrade();
             inner.taken.pop_front();
-            if let Some(slot) = slot.filter(|slot| slot.tls().is_none()) {
+            if let Some(stay) = stay {
                 drop(inner);
-                slot.set_due(1);
-                slot.wake();
+                stay.is_over.store(true, Ordering::Release);
+                if let Some(slot) = stay.slot.upgrade() {
+                    slot.wake();
+                }
                 return;
             }
         }
@@ -192,12 +208,12 @@ impl Places {
 }
 
 impl Inner {
-    fn remember(&mut self, slot: &Arc<Slot>, limit: usize) {
+    fn remember(&mut self, stay: &Arc<Stay>, limit: usize) {
         // One entry for each place: who has left is forgotten before there are more.
         if self.taken.len() >= 2 * limit {
-            self.taken.retain(|(_, slot)| slot.strong_count() > 0);
+            self.taken.retain(|(_, stay)| stay.strong_count() > 0);
         }
-        self.taken.push_back((Instant::now(), Arc::downgrade(slot)));
+        self.taken.push_back((Instant::now(), Arc::downgrade(stay)));
     }
 
     /// Gives the number of whoever stands there now.
@@ -245,9 +261,21 @@ impl Inner {
     }
 }
 
+impl Held {
+    fn new(places: &Arc<Places>, slot: &Arc<Slot>) -> Self {
+        Self {
+            places: places.clone(),
+            stay: Arc::new(Stay {
+                is_over: AtomicBool::new(false),
+                slot: Arc::downgrade(slot),
+            }),
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.give_back();
+        self.places.give_back();
     }
 }
 
@@ -367,12 +395,29 @@ mod tests {
         for _ in 0..3 {
             tokio::time::advance(LOOK).await;
             assert!(!poll(&worker, &places, &mut clients[1]));
-            assert!(!clients[0].slot.is_due(worker.now()));
+            assert!(!clients[0].place.is_over());
         }
         tokio::time::advance(LOOK * 2).await;
         assert!(!poll(&worker, &places, &mut clients[1]));
-        assert!(clients[0].slot.is_due(worker.now()));
+        assert!(clients[0].place.is_over());
         clients.remove(0);
         assert!(poll(&worker, &places, &mut clients[0]));
+    }
+
+    /// A connection that is established while another looks whom to hurry has a deadline of its own.
+    #[tokio::test(start_paused = true)]
+    async fn who_has_left_his_place_is_not_hurried() {
+        let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+        let places = Arc::new(Places::new(2));
+        let mut clients = come(&worker, &places, &["a", "b", "c"]);
+        tokio::time::advance(HONEST).await;
+        // What the handshake does at its end; the connection goes on, and its slot with it.
+        clients[0].place = Place::Wanted;
+        places.hurry_the_longest();
+        assert!(clients[1].place.is_over());
+        assert!(!clients[0].place.is_over());
+        for client in &clients {
+            assert!(!client.slot.is_due(u32::MAX));
+        }
     }
 }

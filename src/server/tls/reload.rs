@@ -1,13 +1,13 @@
 //! The configuration in use, and the one that takes its place.
 //!
 //! A handshake takes the configuration that is there when it begins; connections never ask again. A new one is
-//! put in its place whole and checked, or not at all.
+//! checked before it takes its place: each certificate with its key is replaced whole, or not at all.
 
 use crate::resource::counters::{Counter, Counters};
 use crate::resource::tls_stream::provider;
 use crate::server::tls::config::{OnReload, Sessions, Source, TlsConfig, assemble};
 use crate::server::tls::error::TlsError;
-use crate::server::tls::material::Recipe;
+use crate::server::tls::material::{Loaded, Recipe};
 use crate::server::tls::tell;
 use rustls::ServerConfig;
 use std::fs;
@@ -28,13 +28,22 @@ pub(super) struct Certificates {
 
 struct State {
     sessions: Sessions,
-    digest: u64,
-    authorities_digest: u64,
+    /// `None` for a configuration that was given whole.
+    loaded: Option<Loaded>,
     stamps: Vec<Option<Stamp>>,
     /// Whether the time stamps of then may hide a later change.
     was_young: bool,
-    /// The text of the failure that was told last, while it lasts.
-    failing: Option<String>,
+    /// The text of each failure that was told last, while they last.
+    failing: Vec<String>,
+}
+
+/// What a reload came to.
+#[derive(Default)]
+struct Outcome {
+    /// What could not be used.
+    failures: Vec<TlsError>,
+    /// Whether anybody wants to know.
+    is_news: bool,
 }
 
 /// Device, inode, length and time of the last change: of a file, and of none when it cannot be looked at.
@@ -46,11 +55,10 @@ impl Certificates {
         let sessions = Sessions::new();
         let mut state = State {
             sessions,
-            digest: 0,
-            authorities_digest: 0,
+            loaded: None,
             stamps: Vec::new(),
             was_young: false,
-            failing: None,
+            failing: Vec::new(),
         };
         let (current, recipe) = match &config.source {
             Source::Rustls(config) => (config.clone(), None),
@@ -58,9 +66,8 @@ impl Certificates {
                 state.stamps = stamps(recipe);
                 state.was_young = is_young(&state.stamps);
                 let loaded = recipe.load(&provider())?;
-                state.digest = loaded.digest;
-                state.authorities_digest = loaded.authorities_digest;
-                let made = assemble(loaded, &state.sessions)?;
+                let made = assemble(recipe, &loaded, &state.sessions)?;
+                state.loaded = Some(loaded);
                 (Arc::new(made), Some((**recipe).clone()))
             }
         };
@@ -69,7 +76,9 @@ impl Certificates {
             recipe,
             state: Mutex::new(state),
             on_reload: config.on_reload.clone(),
-            interval: config.reload_interval,
+            interval: config
+                .reload_interval
+                .map(|interval| interval.max(SHORTEST_INTERVAL)),
         })
     }
 
@@ -105,59 +114,77 @@ impl Certificates {
         go_on: impl FnOnce(bool) -> bool,
         counters: &Counters,
     ) -> Result<(), TlsError> {
+        // Told when the lock is free: whoever is told may reload.
+        let Outcome { failures, is_news } = self.replace_when(go_on, counters);
+        if is_news {
+            for error in &failures {
+                self.tell(Err(error));
+            }
+            if failures.is_empty() {
+                self.tell(Ok(()));
+            }
+        }
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    fn replace_when(&self, go_on: impl FnOnce(bool) -> bool, counters: &Counters) -> Outcome {
         let Some(recipe) = &self.recipe else {
-            return Ok(());
+            return Outcome::default();
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked at before they are read: what changes meanwhile looks different the next time.
         let stamps = stamps(recipe);
-        let changed = stamps != state.stamps || state.failing.is_some() || state.was_young;
-        if !go_on(changed) {
-            return Ok(());
-        }
         let looks_different = stamps != state.stamps;
+        if !go_on(looks_different || !state.failing.is_empty() || state.was_young) {
+            return Outcome::default();
+        }
         state.was_young = is_young(&stamps);
         state.stamps = stamps;
-        match self.replace(recipe, &mut state) {
-            Ok(replaced) => {
-                let recovered = state.failing.take().is_some();
-                if replaced || recovered {
-                    counters.add(Counter::CertificateReloads);
-                    self.tell(Ok(()));
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let text = error.to_string();
-                // A failure that goes on is told once for each change of the files.
-                if looks_different || state.failing.as_ref() != Some(&text) {
-                    counters.add(Counter::CertificateReloadFailures);
-                    self.tell(Err(&error));
-                }
-                state.failing = Some(text);
-                Err(error)
-            }
+        let (is_replaced, failures) = self.replace(recipe, &mut state);
+        let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        let before = std::mem::replace(&mut state.failing, texts);
+        let is_recovered = failures.is_empty() && !before.is_empty();
+        if is_replaced || is_recovered {
+            counters.add(Counter::CertificateReloads);
+        }
+        // A failure that goes on is told once for each change of the files.
+        let is_failure = !failures.is_empty() && (looks_different || state.failing != before);
+        if is_failure {
+            counters.add(Counter::CertificateReloadFailures);
+        }
+        Outcome {
+            failures,
+            is_news: is_replaced || is_recovered || is_failure,
         }
     }
 
-    /// `false` when the files say what is in use already.
-    fn replace(&self, recipe: &Recipe, state: &mut State) -> Result<bool, TlsError> {
-        let loaded = recipe.load(&provider())?;
-        if loaded.digest == state.digest {
-            return Ok(false);
+    /// Whether there was anything new that can be used, and what cannot.
+    fn replace(&self, recipe: &Recipe, state: &mut State) -> (bool, Vec<TlsError>) {
+        let Some(before) = &state.loaded else {
+            return (false, Vec::new());
+        };
+        let mut loaded = before.clone();
+        let mut failures = recipe.load_again(&provider(), &mut loaded);
+        if loaded.is_same(before) {
+            return (false, failures);
         }
-        let (digest, authorities_digest) = (loaded.digest, loaded.authorities_digest);
         // A session remembers a client certificate that was verified before: by authorities that are not trusted
         // any more it must not go on.
-        let fresh = (authorities_digest != state.authorities_digest).then(Sessions::new);
-        let made = assemble(loaded, fresh.as_ref().unwrap_or(&state.sessions))?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+        let fresh = (!loaded.has_authorities_of(before)).then(Sessions::new);
+        match assemble(recipe, &loaded, fresh.as_ref().unwrap_or(&state.sessions)) {
+            Ok(made) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+            }
+            Err(error) => {
+                failures.push(error);
+                return (false, failures);
+            }
+        }
         if let Some(fresh) = fresh {
             state.sessions = fresh;
         }
-        state.digest = digest;
-        state.authorities_digest = authorities_digest;
-        Ok(true)
+        state.loaded = Some(loaded);
+        (true, failures)
     }
 
     fn tell(&self, outcome: Result<(), &TlsError>) {
@@ -192,3 +219,24 @@ fn is_young(stamps: &[Option<Stamp>]) -> bool {
 
 /// In seconds: no file system in use has coarser time stamps.
 const YOUNG: i64 = 3;
+
+/// More looks than these find nothing sooner.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_of_nothing_is_taken_as_the_shortest() {
+        let tls = TlsConfig::self_signed("localhost").unwrap();
+        for (given, taken) in [
+            (Some(Duration::ZERO), Some(SHORTEST_INTERVAL)),
+            (Some(Duration::from_secs(1)), Some(Duration::from_secs(1))),
+            (None, None),
+        ] {
+            let certificates = Certificates::new(&tls.clone().with_reload_interval(given)).unwrap();
+            assert_eq!(certificates.interval, taken);
+        }
+    }
+}

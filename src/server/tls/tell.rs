@@ -3,11 +3,11 @@
 use crate::resource::tls_stream::Broken;
 use crate::server::tls::error::TlsError;
 
-/// One event: at level INFO when they are in use, at ERROR when they are not.
+/// One event: at level INFO when they are all in use, at ERROR for one that is not.
 pub(super) fn reload(outcome: Result<(), &TlsError>) {
     match outcome {
         Ok(()) => tracing::info!("the certificates were read again and are in use"),
-        Err(error) => tracing::error!("the certificates stay as they were: {error}"),
+        Err(error) => tracing::error!("a certificate stays as it was: {error}"),
     }
 }
 

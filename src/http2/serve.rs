@@ -42,6 +42,8 @@ pub(super) struct Http {
     pub(super) check: u32,
     /// The tick before which nothing can have stood still for too long on a stream; 0 when that is not known.
     pub(super) idle_check: u32,
+    /// The tick in which it was last seen what each stream keeps.
+    pub(super) weighed: u32,
 }
 
 pub(super) enum Protocol {
@@ -88,6 +90,7 @@ impl Http {
             since: now,
             check: 0,
             idle_check: 0,
+            weighed: now,
         }
     }
 
@@ -252,12 +255,14 @@ impl Http {
             self.streams.give_taken(taken);
             return false;
         }
-        let waiting = self.wire.inside().waiting;
+        let wire = self.wire.clone();
+        let waiting = wire.inside().waiting;
         let most = link.shared.config.http2.send_buffer;
-        let mut turn = Turn::new(link, most.saturating_sub(waiting));
+        let mut turn = Turn::new(link, &wire, most.saturating_sub(waiting));
         turn.is_roomy = self.streams.len() < link.shared.config.http2.max_streams as usize / 2;
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
+            wire.wake_full();
             for place in std::mem::take(&mut self.starved) {
                 self.streams.queue(place);
             }
@@ -301,7 +306,7 @@ impl Http {
         self.streams.give_taken(ready);
         let sent = turn.sent.get();
         if sent > 0 {
-            self.wire.inside().waiting += sent;
+            wire.inside().waiting += sent;
         }
         ran
     }
@@ -343,7 +348,8 @@ impl Http {
     }
 
     pub(super) fn cancel_all(&mut self, link: &Link) {
-        let turn = Turn::new(link, 0);
+        let wire = self.wire.clone();
+        let turn = Turn::new(link, &wire, 0);
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {
                 stream.cancel(&turn);
@@ -353,6 +359,12 @@ impl Http {
         self.fresh.clear();
         self.starved.clear();
         self.behind.clear();
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.wire.end();
     }
 }
 

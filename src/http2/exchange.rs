@@ -41,6 +41,8 @@ pub(super) struct Turn<'a> {
     pub(super) pulled: Cell<usize>,
     /// There are few streams, so that some may stay a little after they were answered.
     pub(super) is_roomy: bool,
+    /// A handler wants the connection to end (D43).
+    pub(super) leaves: Cell<bool>,
 }
 
 impl<'a> Turn<'a> {
@@ -53,6 +55,7 @@ impl<'a> Turn<'a> {
             room: Cell::new(room),
             pulled: Cell::new(0),
             is_roomy: false,
+            leaves: Cell::new(false),
         }
     }
 
@@ -252,6 +255,9 @@ impl Exchange {
             return self.invalid(turn);
         }
         let (status, headers, body, upgrade) = response.into_sendable();
+        if response::says_close(&headers) {
+            turn.leaves.set(true);
+        }
         if self.is_connect && (status == StatusCode::SWITCHING_PROTOCOLS || status.is_success()) {
             return match upgrade {
                 Some(upgrade) => self.open_tunnel(headers, upgrade, turn),

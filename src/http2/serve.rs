@@ -7,7 +7,7 @@ use crate::http2::streams::Streams;
 use crate::http2::wire::Wire;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
-use crate::resource::worker::Phase;
+use crate::resource::worker::{Phase, ticks};
 use crate::service::link::Link;
 use crate::service::link::config::Config;
 use bytes::{Bytes, BytesMut};
@@ -34,6 +34,8 @@ pub(super) struct Http {
     pub(super) pings: Option<PingPong>,
     /// The tick of a PING that nothing has come after yet; 0 when there is none.
     pub(super) pinged: u32,
+    /// The tick in which GOAWAY was said first.
+    left: u32,
     /// The tick in which the connection began.
     pub(super) begun: u32,
     /// The tick in which this stretch without a stream, or the end, began.
@@ -86,6 +88,7 @@ impl Http {
             resets: 0,
             pings: None,
             pinged: 0,
+            left: 0,
             begun: now,
             since: now,
             check: 0,
@@ -141,6 +144,7 @@ impl Http {
     }
 
     /// Says GOAWAY in two steps: new streams are refused from the second one on, a round trip later (RFC 9113 §6.8).
+    /// A client that does not let the second one come has [`linger`](Config::linger).
     pub(super) fn leave(&mut self, now: u32) {
         if self.life == Life::Serving
             && let Protocol::Open(connection) = &mut self.protocol
@@ -148,6 +152,7 @@ impl Http {
             connection.graceful_shutdown();
             self.life = Life::Leaving;
             self.since = now;
+            self.left = now;
         }
     }
 
@@ -168,6 +173,13 @@ impl Http {
         let worker = &link.shared.worker;
         let now = worker.now();
         if self.life != Life::Serving {
+            if self.is_left(link)
+                && self.streams.len() == 0
+                && let Protocol::Open(connection) = &self.protocol
+                && !connection.has_streams()
+            {
+                self.close(Reason::NO_ERROR, link);
+            }
             return;
         }
         if worker.phase() != Phase::Running {
@@ -176,6 +188,12 @@ impl Http {
             worker.counters.add(Counter::ConnectionsRetired);
             self.leave(now);
         }
+    }
+
+    /// Whether the client has had time enough to go on elsewhere.
+    fn is_left(&self, link: &Link) -> bool {
+        let shared = &link.shared;
+        self.life == Life::Leaving && shared.worker.now() >= self.left + ticks(shared.config.linger)
     }
 
     /// Takes every request that has come; writes what waits.
@@ -273,7 +291,13 @@ impl Http {
             }
         }
         let mut fresh = std::mem::take(&mut self.fresh);
-        for (request, respond) in fresh.drain(..) {
+        let is_left = self.is_left(link);
+        for (request, mut respond) in fresh.drain(..) {
+            if is_left {
+                // The client may ask again elsewhere (RFC 9113 §8.7).
+                respond.send_reset(Reason::REFUSED_STREAM);
+                continue;
+            }
             self.count_request(link);
             let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
             if !matches!(state, State::Done) || exchange.upload.has_rest() {
@@ -307,6 +331,9 @@ impl Http {
         let sent = turn.sent.get();
         if sent > 0 {
             wire.inside().waiting += sent;
+        }
+        if turn.leaves.get() {
+            self.leave(turn.now());
         }
         ran
     }

@@ -10,9 +10,10 @@ mod ws_peer;
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
-use h2_peer::connect;
+use h2_peer::{DATA, END_HEADERS, HEADERS, Peer as Raw, connect, field, request};
 use http::{Request, Response};
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use talk::{Watch, pass};
 use tokio::time::Instant;
@@ -23,6 +24,7 @@ use wireline::test::TestClient;
 use wireline::ws::deflate;
 use wireline::ws::message::Message;
 use wireline::ws::socket::WebSocket;
+use wireline::ws::socket::config::Config;
 use ws_peer::masked;
 
 fn serve() -> TestClient {
@@ -46,11 +48,36 @@ fn serve() -> TestClient {
                 .is_ok()
             {}
         })
+        .websocket_with(
+            "/narrow-flood",
+            |upgrade| {
+                upgrade.config(Config {
+                    queue: 1000,
+                    ..Config::default()
+                })
+            },
+            async |socket: WebSocket| {
+                while socket
+                    .send(Message::Binary(vec![7; 1000].into()))
+                    .await
+                    .is_ok()
+                {
+                    FLOODED.fetch_add(1000, Ordering::SeqCst);
+                }
+            },
+        )
+        .websocket("/deaf", async |socket: WebSocket| {
+            std::future::pending::<()>().await;
+            drop(socket);
+        })
         .get("/", async || "Hello, World!")
         .build()
         .unwrap();
     TestClient::new(routes)
 }
+
+/// Octets that `/narrow-flood` has sent or queued.
+static FLOODED: AtomicUsize = AtomicUsize::new(0);
 
 async fn echo(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
@@ -88,6 +115,19 @@ async fn ask(
         .send_request(request.body(()).unwrap(), false)
         .unwrap();
     (response.await.unwrap(), send)
+}
+
+impl Raw {
+    /// A WebSocket, by frames.
+    async fn open_tunnel(&mut self, stream: u32, path: &str) {
+        let section = [
+            request("CONNECT", path),
+            field(":protocol", "websocket"),
+            field("sec-websocket-version", "13"),
+        ]
+        .concat();
+        self.frame(HEADERS, END_HEADERS, stream, &section).await;
+    }
 }
 
 impl Tunnel {
@@ -366,4 +406,58 @@ async fn a_drain_says_1001_on_every_stream() {
     pass(5.0).await;
     assert_eq!(test.connections(), 0);
     assert_eq!(test.count(Counter::WebSocketsClosedClean), 10);
+}
+
+/// Windows as large as they get, and a client that takes nothing off its socket.
+#[tokio::test(start_paused = true)]
+async fn h2_13_all_tunnels_together_have_one_buffer() {
+    let test = serve();
+    let mut peer = Raw::open_with(&test, &[(4, 0x7fff_ffff)]).await;
+    peer.window(0, 0x7fff_0000).await;
+    for stream in 0..60 {
+        peer.open_tunnel(2 * stream + 1, "/narrow-flood").await;
+    }
+    pass(2.0).await;
+    let (held, sent) = (test.buffered(), FLOODED.load(Ordering::SeqCst));
+    // What may wait for the socket, and what each socket queues of its own.
+    let bounds = 1024 * 1024..1024 * 1024 + 500_000;
+    assert!(bounds.contains(&held), "{held} octets are charged");
+    assert!(bounds.contains(&sent), "{sent} octets were taken");
+    let (mut heads, mut octets) = (0, 0);
+    // It goes on when the client does.
+    while octets < 4_000_000 {
+        let frame = peer.next().await.unwrap();
+        heads += usize::from(frame.kind == HEADERS);
+        if frame.kind == DATA {
+            octets += frame.payload.len();
+        }
+    }
+    assert_eq!(heads, 60);
+    drop(peer);
+    pass(3.0).await;
+    assert_eq!((test.connections(), test.buffered()), (0, 0));
+}
+
+/// What nobody reads is charged to the connection.
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_a_tunnel_is_charged() {
+    let test = serve();
+    let mut peer = Raw::open(&test).await;
+    for stream in 0..10 {
+        peer.open_tunnel(2 * stream + 1, "/deaf").await;
+    }
+    pass(3.0).await;
+    let before = test.buffered();
+    let message = masked(0x82, &[0; 60_000]);
+    for stream in 0..10 {
+        for piece in message.chunks(16_384) {
+            peer.frame(DATA, 0, 2 * stream + 1, piece).await;
+        }
+    }
+    pass(3.0).await;
+    let held = test.buffered() - before;
+    assert!((600_000..1_200_000).contains(&held), "{held}");
+    drop(peer);
+    pass(3.0).await;
+    assert_eq!((test.connections(), test.buffered()), (0, 0));
 }

@@ -2,7 +2,7 @@
 
 use crate::http1::error::Error;
 use crate::http1::section::{SectionLimits, SectionParser};
-use crate::wire::fields::{Field, FieldLine};
+use crate::wire::fields::{Field, FieldLine, may_trail};
 use crate::wire::limits::Limits;
 use crate::wire::{grammar, number};
 use bytes::{Buf, Bytes, BytesMut};
@@ -212,33 +212,6 @@ impl ChunkedDecoder {
         }
         Ok(())
     }
-}
-
-/// Fields that would change framing, routing or the connection are dropped from a trailer section
-/// (RFC 9110 §6.5.1): merging them into the header section is how trailers are used for smuggling.
-fn may_trail(name: &[u8]) -> bool {
-    !matches!(
-        name,
-        b"content-length"
-            | b"transfer-encoding"
-            | b"host"
-            | b"trailer"
-            | b"connection"
-            | b"keep-alive"
-            | b"te"
-            | b"upgrade"
-            | b"expect"
-            | b"proxy-connection"
-            | b"content-encoding"
-            | b"content-type"
-            | b"content-range"
-            | b"authorization"
-            | b"cookie"
-            | b"set-cookie"
-            | b"cache-control"
-            | b"max-forwards"
-            | b"range"
-    )
 }
 
 const MAX_HEX_DIGITS: u8 = 16;

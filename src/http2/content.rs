@@ -16,10 +16,11 @@ use crate::service::headers::Headers;
 use crate::service::link::config::Config;
 use crate::service::link::flow::Flow;
 use crate::service::request::Request;
+use crate::wire::fields::may_trail;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -323,9 +324,7 @@ impl Upload {
                 Poll::Ready(Some(Err(_))) => return Look::Cut,
                 Poll::Ready(None) => {
                     let look = match source.poll_trailers(cx) {
-                        Poll::Ready(Ok(trailers)) => {
-                            Look::End(trailers.filter(|map| !map.is_empty()).map(Headers::from))
-                        }
+                        Poll::Ready(Ok(trailers)) => Look::End(trailers.and_then(allowed)),
                         Poll::Ready(Err(_)) => Look::Cut,
                         Poll::Pending => return Look::Nothing,
                     };
@@ -350,6 +349,19 @@ fn join(first: Bytes, rest: BytesMut) -> Bytes {
     } else {
         rest.freeze()
     }
+}
+
+/// Trailers, without what has no place in them (RFC 9110 §6.5.1).
+fn allowed(mut trailers: HeaderMap) -> Option<Headers> {
+    let others: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| !may_trail(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in others {
+        trailers.remove(name);
+    }
+    (!trailers.is_empty()).then(|| trailers.into())
 }
 
 /// A body that is here.

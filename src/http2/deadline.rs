@@ -34,6 +34,10 @@ impl Http {
             }
             until(self.check);
         }
+        if self.streams.tunnels > 0 && heard >= self.weighed {
+            // Whoever does not read a tunnel is not woken by what comes on it, and that is charged, too.
+            until(self.weighed + TICKS_A_SECOND as u32);
+        }
         if late != 0 {
             until(late + ticks(config.head_timeout));
         }
@@ -162,8 +166,10 @@ impl Http {
     }
 
     fn meet_streams_deadlines(&mut self, link: &Link) {
-        let turn = Turn::new(link, 0);
+        let wire = self.wire.clone();
+        let turn = Turn::new(link, &wire, 0);
         let mut earliest = u32::MAX;
+        self.weighed = turn.now();
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {
                 let polls = stream.meet_deadlines(&turn);

@@ -6,6 +6,7 @@ use crate::http2::request::{self, Refusal};
 use crate::http2::response;
 use crate::http2::tunnel::{Rest, Tunnel};
 use crate::http2::tunneled::Tunneled;
+use crate::http2::wire::Wire;
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
@@ -31,6 +32,7 @@ use std::task::{Context, Poll};
 /// What the streams of a connection share in a turn.
 pub(super) struct Turn<'a> {
     pub(super) link: &'a Link,
+    wire: &'a Wire,
     /// Octets of content that h2 was given in this turn.
     pub(super) sent: Cell<usize>,
     /// How many more it may be given.
@@ -39,17 +41,21 @@ pub(super) struct Turn<'a> {
     pub(super) pulled: Cell<usize>,
     /// There are few streams, so that some may stay a little after they were answered.
     pub(super) is_roomy: bool,
+    /// A handler wants the connection to end (D43).
+    pub(super) leaves: Cell<bool>,
 }
 
 impl<'a> Turn<'a> {
     /// A turn in which so many octets of content may be sent.
-    pub(super) const fn new(link: &'a Link, room: usize) -> Self {
+    pub(super) const fn new(link: &'a Link, wire: &'a Wire, room: usize) -> Self {
         Self {
             link,
+            wire,
             sent: Cell::new(0),
             room: Cell::new(room),
             pulled: Cell::new(0),
             is_roomy: false,
+            leaves: Cell::new(false),
         }
     }
 
@@ -67,6 +73,14 @@ impl<'a> Turn<'a> {
 
     pub(super) fn now(&self) -> u32 {
         self.link.shared.worker.now()
+    }
+
+    /// Says what was sent where tunnels see it, and sees what they have sent.
+    pub(super) fn settle(&self) {
+        let most = self.link.shared.config.http2.send_buffer;
+        let mut wire = self.wire.inside();
+        wire.waiting += self.sent.take();
+        self.room.set(most.saturating_sub(wire.waiting));
     }
 
     pub(super) fn sent(&self, octets: usize) {
@@ -241,6 +255,9 @@ impl Exchange {
             return self.invalid(turn);
         }
         let (status, headers, body, upgrade) = response.into_sendable();
+        if response::says_close(&headers) {
+            turn.leaves.set(true);
+        }
         if self.is_connect && (status == StatusCode::SWITCHING_PROTOCOLS || status.is_success()) {
             return match upgrade {
                 Some(upgrade) => self.open_tunnel(headers, upgrade, turn),
@@ -379,8 +396,10 @@ impl Exchange {
             slot.set_tls(tls.clone());
         }
         let rest = Rest::default();
-        let tunnel = Io::Dyn(Box::new(Tunnel::new(send, recv, rest.clone())));
-        let mut tunneled = Tunneled::new(worker.clone(), slot.clone(), rest);
+        let most = turn.link.shared.config.http2.send_buffer;
+        let mut tunnel = Tunnel::new(send, recv, rest.clone(), turn.wire.clone(), most);
+        let mut tunneled = Tunneled::new(worker.clone(), slot.clone(), rest, tunnel.flow());
+        let tunnel = Io::Dyn(Box::new(tunnel));
         match guarded(|| {
             let place = Place::new(worker.clone(), slot);
             upgrade.run(Upgraded::new(tunnel, Bytes::new(), Some(place)))

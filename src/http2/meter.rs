@@ -31,6 +31,8 @@ pub(crate) struct Meter {
     reset: u32,
     early: u32,
     control: Bucket,
+    /// PING frames that cost nothing: clients that measure the path ask while content comes.
+    pings: u32,
     priorities: u32,
     updates: u64,
     sent: u64,
@@ -60,6 +62,7 @@ struct Limits {
     errors: u32,
     empty: u32,
     priorities: u32,
+    pings: u32,
 }
 
 /// Which budget was passed, or what is wrong with a frame.
@@ -116,6 +119,7 @@ impl Meter {
                 errors: config.max_errors,
                 empty: config.max_empty_frames,
                 priorities: config.priorities_per_stream,
+                pings: config.control_burst,
             },
             last: 0,
             opened: 0,
@@ -125,6 +129,7 @@ impl Meter {
             reset: 0,
             early: 0,
             control: Bucket::new(config.control_burst, config.control_per_second, now),
+            pings: 0,
             priorities: 0,
             updates: 0,
             sent: 0,
@@ -179,6 +184,7 @@ impl Meter {
                 DATA => {
                     self.payload += frame.len as u64;
                     self.sent += 1;
+                    self.pings = self.limits.pings.min(self.pings + 1);
                 }
                 HEADERS | CONTINUATION => self.payload += frame.len as u64,
                 RST_STREAM if is_provoked(frame.extra) => {
@@ -288,6 +294,7 @@ impl Meter {
                 }
             }
             GOAWAY if !self.take_control(1, now) => return Err(Excess::Settings),
+            PING if self.pings > 0 => self.pings -= 1,
             PING if !self.take_control(1, now) => return Err(Excess::Pings),
             WINDOW_UPDATE => {
                 self.updates += 1;

@@ -81,7 +81,7 @@ fn judge_target(head: &Parts, host: Option<&[u8]>, limits: &Limits) -> Result<()
         // RFC 9113 §8.3.1: no userinfo, and Host says the same.
         (Some(authority), host) => {
             if !grammar::is_host(authority)
-                || host.is_some_and(|host| !host.eq_ignore_ascii_case(authority))
+                || host.is_some_and(|host| !is_same_host(authority, host, head.uri.scheme_str()))
             {
                 return Err(Refusal::Malformed);
             }
@@ -114,6 +114,18 @@ fn judge_target(head: &Parts, host: Option<&[u8]>, limits: &Limits) -> Result<()
     } else {
         Err(Refusal::Malformed)
     }
+}
+
+/// Whether both name the same host and port, one of them perhaps by the scheme's (RFC 9110 §4.2.3).
+fn is_same_host(authority: &[u8], host: &[u8], scheme: Option<&str>) -> bool {
+    let default: &[u8] = match scheme {
+        Some("http") => b"80",
+        Some("https") => b"443",
+        _ => b"",
+    };
+    let (name, port) = grammar::split_port(authority);
+    let (host_name, host_port) = grammar::split_port(host);
+    name.eq_ignore_ascii_case(host_name) && port.unwrap_or(default) == host_port.unwrap_or(default)
 }
 
 fn join_cookies(headers: &mut HeaderMap) {

@@ -53,6 +53,14 @@ pub(super) fn any(
     finish(status, fields)
 }
 
+/// Whether the handler wants the connection to end after this response (D43).
+pub(super) fn says_close(headers: &Headers) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .flat_map(|value| grammar::list(value.as_bytes()))
+        .any(|option| option.eq_ignore_ascii_case(b"close"))
+}
+
 /// Trailers, without what has no place in them (RFC 9110 §6.5.1).
 pub(super) fn trailers(headers: Headers) -> HeaderMap {
     let mut fields = HeaderMap::from(headers);

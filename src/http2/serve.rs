@@ -7,7 +7,7 @@ use crate::http2::streams::Streams;
 use crate::http2::wire::Wire;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
-use crate::resource::worker::Phase;
+use crate::resource::worker::{Phase, ticks};
 use crate::service::link::Link;
 use crate::service::link::config::Config;
 use bytes::{Bytes, BytesMut};
@@ -34,6 +34,8 @@ pub(super) struct Http {
     pub(super) pings: Option<PingPong>,
     /// The tick of a PING that nothing has come after yet; 0 when there is none.
     pub(super) pinged: u32,
+    /// The tick in which GOAWAY was said first.
+    left: u32,
     /// The tick in which the connection began.
     pub(super) begun: u32,
     /// The tick in which this stretch without a stream, or the end, began.
@@ -42,6 +44,8 @@ pub(super) struct Http {
     pub(super) check: u32,
     /// The tick before which nothing can have stood still for too long on a stream; 0 when that is not known.
     pub(super) idle_check: u32,
+    /// The tick in which it was last seen what each stream keeps.
+    pub(super) weighed: u32,
 }
 
 pub(super) enum Protocol {
@@ -84,10 +88,12 @@ impl Http {
             resets: 0,
             pings: None,
             pinged: 0,
+            left: 0,
             begun: now,
             since: now,
             check: 0,
             idle_check: 0,
+            weighed: now,
         }
     }
 
@@ -138,6 +144,7 @@ impl Http {
     }
 
     /// Says GOAWAY in two steps: new streams are refused from the second one on, a round trip later (RFC 9113 §6.8).
+    /// A client that does not let the second one come has [`linger`](Config::linger).
     pub(super) fn leave(&mut self, now: u32) {
         if self.life == Life::Serving
             && let Protocol::Open(connection) = &mut self.protocol
@@ -145,6 +152,7 @@ impl Http {
             connection.graceful_shutdown();
             self.life = Life::Leaving;
             self.since = now;
+            self.left = now;
         }
     }
 
@@ -165,6 +173,13 @@ impl Http {
         let worker = &link.shared.worker;
         let now = worker.now();
         if self.life != Life::Serving {
+            if self.is_left(link)
+                && self.streams.len() == 0
+                && let Protocol::Open(connection) = &self.protocol
+                && !connection.has_streams()
+            {
+                self.close(Reason::NO_ERROR, link);
+            }
             return;
         }
         if worker.phase() != Phase::Running {
@@ -173,6 +188,12 @@ impl Http {
             worker.counters.add(Counter::ConnectionsRetired);
             self.leave(now);
         }
+    }
+
+    /// Whether the client has had time enough to go on elsewhere.
+    fn is_left(&self, link: &Link) -> bool {
+        let shared = &link.shared;
+        self.life == Life::Leaving && shared.worker.now() >= self.left + ticks(shared.config.linger)
     }
 
     /// Takes every request that has come; writes what waits.
@@ -252,12 +273,14 @@ impl Http {
             self.streams.give_taken(taken);
             return false;
         }
-        let waiting = self.wire.inside().waiting;
+        let wire = self.wire.clone();
+        let waiting = wire.inside().waiting;
         let most = link.shared.config.http2.send_buffer;
-        let mut turn = Turn::new(link, most.saturating_sub(waiting));
+        let mut turn = Turn::new(link, &wire, most.saturating_sub(waiting));
         turn.is_roomy = self.streams.len() < link.shared.config.http2.max_streams as usize / 2;
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
+            wire.wake_full();
             for place in std::mem::take(&mut self.starved) {
                 self.streams.queue(place);
             }
@@ -268,7 +291,13 @@ impl Http {
             }
         }
         let mut fresh = std::mem::take(&mut self.fresh);
-        for (request, respond) in fresh.drain(..) {
+        let is_left = self.is_left(link);
+        for (request, mut respond) in fresh.drain(..) {
+            if is_left {
+                // The client may ask again elsewhere (RFC 9113 §8.7).
+                respond.send_reset(Reason::REFUSED_STREAM);
+                continue;
+            }
             self.count_request(link);
             let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
             if !matches!(state, State::Done) || exchange.upload.has_rest() {
@@ -301,7 +330,10 @@ impl Http {
         self.streams.give_taken(ready);
         let sent = turn.sent.get();
         if sent > 0 {
-            self.wire.inside().waiting += sent;
+            wire.inside().waiting += sent;
+        }
+        if turn.leaves.get() {
+            self.leave(turn.now());
         }
         ran
     }
@@ -343,7 +375,8 @@ impl Http {
     }
 
     pub(super) fn cancel_all(&mut self, link: &Link) {
-        let turn = Turn::new(link, 0);
+        let wire = self.wire.clone();
+        let turn = Turn::new(link, &wire, 0);
         for place in self.streams.all() {
             if let Some(mut stream) = self.streams.take(place) {
                 stream.cancel(&turn);
@@ -353,6 +386,12 @@ impl Http {
         self.fresh.clear();
         self.starved.clear();
         self.behind.clear();
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.wire.end();
     }
 }
 

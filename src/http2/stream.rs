@@ -21,6 +21,8 @@ pub(super) struct Stream {
     pub(super) pulled: usize,
     /// Whether it was counted among those with a deadline.
     pub(super) is_timed: bool,
+    /// Whether it was counted among the tunnels.
+    pub(super) is_counted: bool,
     /// The tick in which something moved last.
     moved: u32,
     exchange: Exchange,
@@ -45,6 +47,7 @@ impl Stream {
             charged: 0,
             pulled: 0,
             is_timed: false,
+            is_counted: false,
             moved: now,
             exchange,
             state,
@@ -134,7 +137,10 @@ impl Stream {
                     }
                 }
                 State::Tunnel(tunneled) => {
-                    if tunneled.poll(cx, turn.link).is_pending() {
+                    turn.settle();
+                    let polled = tunneled.poll(cx, turn.link);
+                    turn.settle();
+                    if polled.is_pending() {
                         return Some(Waits::Wake);
                     }
                     if let Some(rest) = tunneled.take_rest() {
@@ -204,6 +210,11 @@ impl Stream {
         }
     }
 
+    /// Whether others read what comes on it.
+    pub(super) const fn is_tunnel(&self) -> bool {
+        matches!(self.state, State::Tunnel(_))
+    }
+
     /// Whether it waits for its client.
     pub(super) const fn has_deadline(&self) -> bool {
         matches!(self.state, State::Sending(_) | State::Parting(_))
@@ -217,6 +228,7 @@ impl Stream {
             + match &self.state {
                 State::Gathering(gather) => gather.held(),
                 State::Sending(download) => download.held(),
+                State::Tunnel(tunneled) => tunneled.held(),
                 _ => 0,
             }
     }

@@ -22,6 +22,8 @@ pub(super) struct Streams {
     pub(super) pulled: usize,
     /// How many have a deadline.
     pub(super) timed: usize,
+    /// How many are tunnels.
+    pub(super) tunnels: usize,
 }
 
 /// The places of streams that were woken, and the connection to wake for them.
@@ -52,6 +54,7 @@ impl Streams {
             held: 0,
             pulled: 0,
             timed: 0,
+            tunnels: 0,
         }
     }
 
@@ -86,6 +89,7 @@ impl Streams {
         self.held -= stream.charged;
         self.pulled -= stream.pulled;
         self.timed -= usize::from(stream.is_timed);
+        self.tunnels -= usize::from(stream.is_counted);
         Some(stream)
     }
 
@@ -97,6 +101,8 @@ impl Streams {
         self.pulled += stream.pulled;
         stream.is_timed = stream.has_deadline();
         self.timed += usize::from(stream.is_timed);
+        stream.is_counted = stream.is_tunnel();
+        self.tunnels += usize::from(stream.is_counted);
         self.places[place] = Some(stream);
     }
 

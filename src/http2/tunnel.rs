@@ -1,14 +1,16 @@
 //! A stream as a transport: what CONNECT opens (RFC 9113 §8.5, RFC 8441).
 
+use crate::http2::wire::Wire;
 use crate::resource::io::Transport;
 use bytes::{Buf, Bytes, BytesMut};
-use h2::{Reason, RecvStream, SendStream};
+use h2::{FlowControl, Reason, RecvStream, SendStream};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 /// Both halves of a stream. It holds one piece of what came; the client's window opens as that is read. It
-/// writes no more than the windows let pass, so a client that stops reading stops the writer.
+/// writes no more than the windows let pass and than may wait for the socket, as every other stream of its
+/// connection, so a client that stops reading stops the writer.
 pub(super) struct Tunnel {
     send: SendStream<Bytes>,
     /// Taken by the drop alone.
@@ -17,6 +19,9 @@ pub(super) struct Tunnel {
     is_ended: bool,
     is_shut: bool,
     rest: Rest,
+    wire: Wire,
+    /// Octets of all streams together that may wait for the socket.
+    most: usize,
 }
 
 /// The client's half of a tunnel that has ended in order, while the client has not ended it.
@@ -34,7 +39,13 @@ impl Rest {
 }
 
 impl Tunnel {
-    pub(super) fn new(send: SendStream<Bytes>, recv: RecvStream, rest: Rest) -> Self {
+    pub(super) fn new(
+        send: SendStream<Bytes>,
+        recv: RecvStream,
+        rest: Rest,
+        wire: Wire,
+        most: usize,
+    ) -> Self {
         Self {
             send,
             recv: Some(recv),
@@ -42,7 +53,14 @@ impl Tunnel {
             is_ended: false,
             is_shut: false,
             rest,
+            wire,
+            most,
         }
+    }
+
+    /// Tells how much was received and not read.
+    pub(super) fn flow(&mut self) -> Option<FlowControl> {
+        (self.recv.as_mut()).map(|recv| recv.flow_control().clone())
     }
 
     /// Waits until a piece is here, or the end.
@@ -108,6 +126,7 @@ impl Transport for Tunnel {
             }
         }
         let len = room.min(wanted).min(LARGEST_WRITE);
+        let len = ready!(self.wire.poll_room(cx, len, self.most));
         let mut piece = BytesMut::with_capacity(len);
         for buf in bufs {
             let part = (len - piece.len()).min(buf.len());
@@ -115,7 +134,10 @@ impl Transport for Tunnel {
         }
         match self.send.send_data(piece.freeze(), false) {
             Ok(()) => Poll::Ready(Ok(len)),
-            Err(error) => Poll::Ready(Err(into_io(&error))),
+            Err(error) => {
+                self.wire.give_room(len);
+                Poll::Ready(Err(into_io(&error)))
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::resource::panic::guarded;
 use crate::resource::worker::{Slot, Worker};
 use crate::service::link::Link;
 use crate::service::upgrade::UpgradeFuture;
-use h2::RecvStream;
+use h2::{FlowControl, RecvStream};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,21 +15,34 @@ pub(super) struct Tunneled {
     worker: Arc<Worker>,
     slot: Arc<Slot>,
     rest: Rest,
+    /// What came and was not read is known of it.
+    flow: Option<FlowControl>,
 }
 
 impl Tunneled {
-    pub(super) fn new(worker: Arc<Worker>, slot: Arc<Slot>, rest: Rest) -> Self {
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        slot: Arc<Slot>,
+        rest: Rest,
+        flow: Option<FlowControl>,
+    ) -> Self {
         Self {
             future: None,
             worker,
             slot,
             rest,
+            flow,
         }
     }
 
     /// The client's half, when ours has ended and it has not.
     pub(super) fn take_rest(&self) -> Option<RecvStream> {
         self.rest.take()
+    }
+
+    /// The octets that came and were not read.
+    pub(super) fn held(&self) -> usize {
+        (self.flow.as_ref()).map_or(0, FlowControl::used_capacity)
     }
 
     pub(super) fn run(&mut self, future: UpgradeFuture) {

@@ -7,11 +7,11 @@ use bytes::{Buf, BytesMut};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The transport of a connection, shared between the `h2` crate, which reads and writes, and the driver,
-/// which looks. Both run in one task, so nobody ever waits for the lock.
+/// which looks. Both run in one task; tunnels that were handed to other tasks take the lock for a moment.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Mutex<Inside>>);
 
@@ -37,6 +37,10 @@ pub(super) struct Inside {
     pub(super) is_blocked: bool,
     /// Octets of content that were given to h2 and may still wait there.
     pub(super) waiting: usize,
+    /// Tunnels that wait until less does.
+    full: Vec<Waker>,
+    /// The connection is gone: tunnels that were handed to other tasks are about to find out.
+    is_over: bool,
     /// The tick of the last octet from the client, and whether one came since that was asked.
     pub(super) heard: u32,
     pub(super) is_heard: bool,
@@ -62,6 +66,8 @@ impl Wire {
             output: Flow::default(),
             is_blocked: false,
             waiting: 0,
+            full: Vec::new(),
+            is_over: false,
             heard: now,
             is_heard: false,
             took: now,
@@ -83,6 +89,54 @@ impl Wire {
         inside.is_drained = false;
         inside.is_cut_short = false;
         inside.meter.take_batch();
+    }
+
+    /// Sets aside room for so much content of a tunnel at most, before h2 is given it; waits while `most` octets
+    /// wait for the socket.
+    pub(super) fn poll_room(&self, cx: &Context<'_>, len: usize, most: usize) -> Poll<usize> {
+        let mut inside = self.inside();
+        if inside.is_over {
+            return Poll::Ready(len);
+        }
+        let room = len.min(most.saturating_sub(inside.waiting));
+        if room == 0 && len > 0 {
+            if !inside.full.iter().any(|waker| waker.will_wake(cx.waker())) {
+                inside.full.push(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        inside.waiting += room;
+        Poll::Ready(room)
+    }
+
+    /// Gives room back that h2 was not given anything for.
+    pub(super) fn give_room(&self, len: usize) {
+        let mut inside = self.inside();
+        inside.waiting = inside.waiting.saturating_sub(len);
+    }
+
+    /// Less than the most waits for the socket: tunnels may go on.
+    pub(super) fn wake_full(&self) {
+        let mut inside = self.inside();
+        if inside.full.is_empty() {
+            return;
+        }
+        let full = std::mem::take(&mut inside.full);
+        // A waker may lead back here.
+        drop(inside);
+        for waker in full {
+            waker.wake();
+        }
+    }
+
+    /// The connection ends: the socket closes, whoever still has a tunnel.
+    pub(super) fn end(&self) {
+        let mut inside = self.inside();
+        inside.is_over = true;
+        let io = inside.io.take();
+        drop(inside);
+        drop(io);
+        self.wake_full();
     }
 
     /// Takes the transport out: h2 is done with it.

@@ -174,6 +174,34 @@ impl<'a> FieldLine<'a> {
     }
 }
 
+/// Whether a field of this name, in lower case, may stand in a trailer section. Those that would change framing,
+/// routing or the connection are dropped from it (RFC 9110 §6.5.1): merging them into the header section is how
+/// trailers are used for smuggling.
+pub fn may_trail(name: &[u8]) -> bool {
+    !matches!(
+        name,
+        b"content-length"
+            | b"transfer-encoding"
+            | b"host"
+            | b"trailer"
+            | b"connection"
+            | b"keep-alive"
+            | b"te"
+            | b"upgrade"
+            | b"expect"
+            | b"proxy-connection"
+            | b"content-encoding"
+            | b"content-type"
+            | b"content-range"
+            | b"authorization"
+            | b"cookie"
+            | b"set-cookie"
+            | b"cache-control"
+            | b"max-forwards"
+            | b"range"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -343,6 +343,21 @@ static INSIDE: [[u8; SIZE]; SIZE + 1] = {
     masks
 };
 
+/// Name and port of an authority; a bracketed address keeps its brackets, an empty port is none (RFC 3986 §3.2.3).
+pub fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let colon = authority
+        .iter()
+        .rposition(|octet| *octet == b':')
+        .filter(|colon| !authority[*colon..].contains(&b']'));
+    match colon {
+        Some(colon) => (
+            &authority[..colon],
+            Some(&authority[colon + 1..]).filter(|port| !port.is_empty()),
+        ),
+        None => (authority, None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

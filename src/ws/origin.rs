@@ -4,6 +4,8 @@
 //! check stands before it, so a foreign page could act as its visitor. What is not a browser sends no Origin and can forge one: the check
 //! protects visitors, not the server.
 
+use crate::wire::grammar::split_port;
+
 /// Which origins may open a WebSocket. A request without Origin does not come from a page and is always
 /// allowed.
 ///
@@ -77,21 +79,6 @@ fn authority(origin: &[u8]) -> Option<(&[u8], &[u8])> {
         }
     }
     None
-}
-
-/// Name and port; a bracketed address keeps its brackets, an empty port is none.
-fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let colon = authority
-        .iter()
-        .rposition(|octet| *octet == b':')
-        .filter(|colon| !authority[*colon..].contains(&b']'));
-    match colon {
-        Some(colon) => (
-            &authority[..colon],
-            Some(&authority[colon + 1..]).filter(|port| !port.is_empty()),
-        ),
-        None => (authority, None),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Content both ways: windows, backpressure, trailers, limits.
 
 use crate::h2_peer::{
-    CANCEL, DATA, END_STREAM, HEADERS, PING, Peer, RST_STREAM, ask, connect, read, to,
+    CANCEL, DATA, END_STREAM, HEADERS, INTERNAL_ERROR, PING, PROTOCOL_ERROR, Peer, RST_STREAM, ask,
+    connect, read, to,
 };
 use crate::routes::{serve, serve_with};
 use crate::talk::{Watch, pass};
@@ -53,6 +54,70 @@ async fn trailers_both_ways() {
         assert_eq!(reply.content, content);
         assert_eq!(reply.trailers.unwrap()["x-sum"], "abc");
     }
+}
+
+/// RFC 9110 §6.5.1: what frames, routes or authorizes has no place in trailers.
+#[tokio::test(start_paused = true)]
+async fn trailers_that_would_change_the_request_are_dropped() {
+    let (test, _) = serve();
+    let client = connect(&test).await;
+    for (others, names) in [(true, "x-sum"), (false, "")] {
+        let (response, mut send) = client
+            .clone()
+            .send_request(to("POST", "/trailer-names").body(()).unwrap(), false)
+            .unwrap();
+        send.send_data("some".into(), false).unwrap();
+        let mut trailers = HeaderMap::new();
+        for name in [
+            "content-length",
+            "host",
+            "authorization",
+            "cookie",
+            "content-type",
+            "content-encoding",
+            "content-range",
+            "expect",
+            "range",
+            "max-forwards",
+            "cache-control",
+            "trailer",
+        ] {
+            trailers.insert(name, HeaderValue::from_static("1"));
+        }
+        if others {
+            trailers.append("x-sum", HeaderValue::from_static("abc"));
+        }
+        send.send_trailers(trailers).unwrap();
+        let reply = read(response.await.unwrap()).await.unwrap();
+        assert_eq!(reply.text(), names);
+    }
+}
+
+/// RFC 9113 §8.1.1, both ways.
+#[tokio::test(start_paused = true)]
+async fn content_has_the_length_that_was_said() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    for (stream, path) in [(1, "/short"), (3, "/long")] {
+        peer.get(stream, path).await;
+        let reset = peer.next_of(RST_STREAM).await;
+        assert_eq!((reset.stream, reset.code()), (stream, INTERNAL_ERROR));
+    }
+    assert_eq!(test.count(Counter::InvalidResponses), 2);
+    for (stream, path, content) in [
+        (5, "/upper", &b"abc"[..]),
+        (7, "/upper", b"abcdef"),
+        (9, "/echo", b"abc"),
+        (11, "/echo", b"abcdef"),
+    ] {
+        peer.post(stream, path, &[("content-length", "5")]).await;
+        pass(0.1).await;
+        peer.frame(DATA, END_STREAM, stream, content).await;
+        let reset = peer.next_of(RST_STREAM).await;
+        assert_eq!((reset.stream, reset.code()), (stream, PROTOCOL_ERROR));
+    }
+    assert!(peer.is_alive().await);
+    assert_eq!(test.count(Counter::IncompleteRequests), 4);
 }
 
 #[tokio::test(start_paused = true)]

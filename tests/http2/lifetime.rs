@@ -1,8 +1,8 @@
 //! Deadlines, resets, drain, age and keepalive of a connection and of its streams.
 
 use crate::h2_peer::{
-    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, Peer, RST_STREAM, SETTINGS,
-    SETTINGS_TIMEOUT, ask, connect, get, to,
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, Peer, REFUSED_STREAM,
+    RST_STREAM, SETTINGS, SETTINGS_TIMEOUT, ask, connect, get, to,
 };
 use crate::routes::{serve, serve_with};
 use crate::talk::{Watch, pass};
@@ -291,6 +291,74 @@ async fn age_and_number_of_requests() {
     pass(3.0).await;
     assert_eq!(test.count(Counter::ConnectionsRetired), 1);
     assert_eq!(test.connections(), 0);
+}
+
+/// The second GOAWAY follows the client's answer to a PING, which need not come.
+#[tokio::test(start_paused = true)]
+async fn a_farewell_cannot_be_put_off() {
+    let (test, seen) = serve_with(|config| config.max_requests = Some(1));
+    let mut peer = Peer::open(&test).await;
+    peer.get(1, "/slow").await;
+    pass(1.0).await;
+    // A round trip may take that long.
+    peer.get(3, "/count").await;
+    let head = loop {
+        let frame = peer.next().await.unwrap();
+        if frame.kind == HEADERS {
+            break frame;
+        }
+    };
+    assert_eq!((head.stream, head.status()), (3, 200));
+    pass(2.0).await;
+    peer.get(5, "/count").await;
+    let (mut refused, mut answered, mut farewell) = (None, false, None);
+    while let Some(frame) = peer.next().await {
+        match frame.kind {
+            RST_STREAM => refused = Some((frame.stream, frame.code())),
+            HEADERS => answered = (frame.stream, frame.status()) == (1, 200),
+            GOAWAY => farewell = Some((frame.payload[3], frame.code())),
+            _ => {}
+        }
+    }
+    assert_eq!(refused, Some((5, REFUSED_STREAM)));
+    assert!(answered, "what was begun is finished");
+    assert_eq!(farewell.map(|farewell| farewell.1), Some(0));
+    assert_eq!((seen.begun(), seen.ended()), (2, 2));
+    // Whoever goes on asking is not served for ever.
+    let mut peer = Peer::open(&test).await;
+    let watch = Watch::start();
+    let mut stream = 1;
+    let ended = loop {
+        peer.get(stream, "/count").await;
+        stream += 2;
+        if let Ok(end) = tokio::time::timeout(Duration::from_millis(100), peer.end()).await {
+            break end;
+        }
+    };
+    watch.assert(1.9..=5.0);
+    assert_ne!(ended, Some(crate::h2_peer::ENHANCE_YOUR_CALM));
+    pass(3.0).await;
+    assert_eq!(test.connections(), 0);
+}
+
+/// D43, in HTTP/2's words.
+#[tokio::test(start_paused = true)]
+async fn d43_a_handler_ends_the_connection() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    peer.get(1, "/slow").await;
+    peer.get(3, "/hop").await;
+    let (mut answered, mut farewells) = (Vec::new(), Vec::new());
+    while let Some(frame) = peer.next().await {
+        match frame.kind {
+            HEADERS => answered.push((frame.stream, frame.status())),
+            PING if frame.flags == 0 => peer.frame(PING, 1, 0, &frame.payload).await,
+            GOAWAY => farewells.push(frame.code()),
+            _ => {}
+        }
+    }
+    assert_eq!(answered, [(3, 200), (1, 200)]);
+    assert_eq!(farewells, [0, 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -123,6 +123,25 @@ async fn d2_what_belongs_to_a_connection_of_http1_never_leaves() {
     );
 }
 
+/// Nor in trailers, nor in what refuses a request.
+#[tokio::test(start_paused = true)]
+async fn d2_nor_in_trailers_and_refusals() {
+    let (test, _) = serve();
+    for (path, status) in [("/hop-trailers", 200), ("/hop-refused", 403)] {
+        let client = connect(&test).await;
+        let reply = ask(&client, to("GET", path).body(Bytes::new()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(reply.status.as_u16(), status);
+        let fields = reply.trailers.as_ref().unwrap_or(&reply.headers);
+        for name in ["connection", "x-hop", "keep-alive", "transfer-encoding"] {
+            assert!(!fields.contains_key(name), "{path}: {name}");
+        }
+        assert_eq!(fields["x-end"], "2");
+        assert_eq!(reply.trailers.is_some(), path == "/hop-trailers");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn malformed_requests_reset_their_stream_and_nothing_else() {
     let (test, seen) = serve_with(|config| config.http2.max_errors = 1000);
@@ -254,6 +273,51 @@ async fn host_alone_and_host_beside_are_fine() {
             .await;
         let head = peer.next_of(HEADERS).await;
         assert_eq!((head.stream, head.status()), (stream, 200));
+    }
+}
+
+/// RFC 9113 §8.3.1: a port that is not named is the scheme's.
+#[tokio::test(start_paused = true)]
+async fn host_and_authority_name_the_same() {
+    let (test, _) = serve_with(|config| config.http2.max_errors = 1000);
+    let mut peer = Peer::open(&test).await;
+    let cases = [
+        ("http", "a", "a:80", true),
+        ("http", "a:80", "A", true),
+        ("https", "a", "a:443", true),
+        ("https", "a:443", "a:", true),
+        ("https", "[::1]", "[::1]:443", true),
+        ("https", "a:8443", "a:8443", true),
+        ("https", "a", "a:80", false),
+        ("http", "a", "a:443", false),
+        ("http", "a:8080", "a", false),
+        ("http", "a", "b:80", false),
+        ("http", "[::1]", "[::2]", false),
+        ("http", "a", "", false),
+    ];
+    for (stream, (scheme, authority, host, same)) in (1..).step_by(2).zip(cases) {
+        let section = [
+            field(":method", "GET"),
+            field(":scheme", scheme),
+            field(":authority", authority),
+            field(":path", "/"),
+            field("host", host),
+        ]
+        .concat();
+        peer.frame(HEADERS, END_HEADERS | END_STREAM, stream, &section)
+            .await;
+        let served = loop {
+            let frame = peer.next().await.unwrap();
+            match frame.kind {
+                HEADERS => break frame.status() == 200,
+                RST_STREAM => {
+                    assert_eq!(frame.code(), PROTOCOL_ERROR);
+                    break false;
+                }
+                _ => {}
+            }
+        };
+        assert_eq!(served, same, "{scheme} {authority} {host}");
     }
 }
 

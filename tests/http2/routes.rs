@@ -1,7 +1,7 @@
 //! What the tests ask for, and what they see of it.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wireline::http1::driver::config::Config;
@@ -183,6 +183,35 @@ fn routes(seen: &Seen) -> wireline::router::Routes {
                 .with_header("x-hop", "1")
                 .with_header("x-end", "2")
         })
+        .get("/hop-trailers", async || {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                let _ = sender.send("some".into()).await;
+                sender.finish_with(hop().into());
+            });
+            Response::new(body)
+        })
+        .get("/hop-refused", async || {
+            let mut response = Response::text("no").with_status(StatusCode::FORBIDDEN);
+            for (name, value) in &hop() {
+                response = response.with_header(name, value.clone());
+            }
+            response
+        })
+        .get("/long", async || {
+            let piece = Bytes::from_static(b"abc");
+            Response::new(Body::from_chunks(vec![piece.clone(), piece].into_iter()))
+                .with_header("content-length", "5")
+        })
+        .post("/trailer-names", async |mut request: Request| {
+            let (_, trailers) = request.take_body().collect_with_trailers().await?;
+            let names: Vec<String> = trailers
+                .iter()
+                .flat_map(Headers::iter)
+                .map(|(name, _)| name.to_string())
+                .collect();
+            Ok::<_, BodyError>(names.join(" "))
+        })
         .get("/empty", async || Response::empty())
         .get("/cached", async || {
             Response::default()
@@ -200,6 +229,24 @@ fn routes(seen: &Seen) -> wireline::router::Routes {
         )
         .build()
         .unwrap()
+}
+
+/// Fields of a connection of HTTP/1.1, and one that is none.
+fn hop() -> HeaderMap {
+    let fields = [
+        ("connection", "close, x-hop"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("x-hop", "1"),
+        ("x-end", "2"),
+    ];
+    fields
+        .map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        })
+        .into_iter()
+        .collect()
 }
 
 /// What a handler sees of a request's head.

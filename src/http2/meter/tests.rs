@@ -127,6 +127,25 @@ fn resets_at_once_and_at_a_pace() {
     }
 }
 
+/// Clients estimate how much is on its way with a PING for each few pieces of content.
+#[test]
+fn pings_beside_content_are_free() {
+    let mut client = Client::new();
+    for _ in 0..10_000 {
+        let content = frame(DATA, 0, 1, b"some content");
+        client.meter.wrote(&content).unwrap();
+        client.send(PING, 0, 0, &[0; 8]).unwrap();
+    }
+    assert!(!client.meter.is_strained());
+    // What was saved up is no more than a burst.
+    for _ in 0..10_000 {
+        let content = frame(DATA, 0, 1, b"some content");
+        client.meter.wrote(&content).unwrap();
+    }
+    let most = client.until(Excess::Pings, |client, _| client.send(PING, 0, 0, &[0; 8]));
+    assert_eq!(most, 200);
+}
+
 #[test]
 fn frames_that_cost_the_client_nothing() {
     let control = |kind: u8| {

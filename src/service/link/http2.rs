@@ -50,7 +50,8 @@ pub struct Http2 {
     /// whole life. Default 128.
     pub max_errors: u32,
     /// PING, SETTINGS and GOAWAY frames, and changes of the size of HPACK's table (RFC 7541 §6.3), at once.
-    /// Default 100.
+    /// Default 100. As many PING frames more are free, one for each DATA frame that was sent before: clients that
+    /// measure the path ask while content comes.
     pub control_burst: u32,
     /// The same in a second, in the long run. Default 10.
     pub control_per_second: u32,

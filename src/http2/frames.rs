@@ -57,6 +57,14 @@ impl Frames {
         }
         self.skip -= passed;
         *octets = &octets[passed..];
+        // Most heads come whole, and nothing of their payload matters.
+        if self.have == 0
+            && let Some((head, rest)) = octets.split_first_chunk()
+            && extra_len(head) == 0
+        {
+            *octets = rest;
+            return Some(self.enter(*head, &[]));
+        }
         while !octets.is_empty() {
             let wanted = self.wanted();
             let taken = (wanted - self.have).min(octets.len());
@@ -64,7 +72,10 @@ impl Frames {
             self.have += taken;
             *octets = &octets[taken..];
             if self.have >= HEAD && self.have == self.wanted() {
-                return Some(self.finish());
+                let whole = self.head;
+                let (head, extra) = whole[..self.have].split_at(HEAD);
+                self.have = 0;
+                return head.first_chunk().map(|head| self.enter(*head, extra));
             }
         }
         None
@@ -111,31 +122,18 @@ impl Frames {
     }
 
     fn wanted(&self) -> usize {
-        if self.have < HEAD {
-            return HEAD;
-        }
-        let len = self.len();
-        HEAD + match self.head[3] {
-            DATA if self.head[4] & PADDED != 0 => len.min(1),
-            RST_STREAM if len == 4 => 4,
-            _ => 0,
+        match self.head.first_chunk() {
+            Some(head) if self.have >= HEAD => HEAD + extra_len(head),
+            _ => HEAD,
         }
     }
 
-    fn len(&self) -> usize {
-        let [a, b, c, ..] = self.head;
-        usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
-    }
-
+    /// A frame's head, and the first octets of its payload where they matter, have passed.
     #[inline]
-    fn finish(&mut self) -> Frame {
-        let [_, _, _, kind, flags, a, b, c, d, ..] = self.head;
-        let len = self.len();
-        let extra = self.head[HEAD..self.have]
-            .iter()
-            .fold(0, |value, octet| value << 8 | u32::from(*octet));
-        self.skip = len - (self.have - HEAD);
-        self.have = 0;
+    fn enter(&mut self, head: [u8; HEAD], extra: &[u8]) -> Frame {
+        let [_, _, _, kind, flags, a, b, c, d] = head;
+        let len = payload_len(&head);
+        self.skip = len - extra.len();
         if kind == HEADERS {
             let before = u8::from(flags & PADDED != 0) + 5 * u8::from(flags & HAS_PRIORITY != 0);
             self.section = match before {
@@ -150,9 +148,25 @@ impl Frames {
             flags,
             stream: u32::from_be_bytes([a & 0x7f, b, c, d]),
             len,
-            extra,
+            extra: (extra.iter()).fold(0, |value, octet| value << 8 | u32::from(*octet)),
         }
     }
+}
+
+/// How many octets of the payload matter.
+#[inline]
+fn extra_len(head: &[u8; HEAD]) -> usize {
+    match head[3] {
+        DATA if head[4] & PADDED != 0 => payload_len(head).min(1),
+        RST_STREAM if payload_len(head) == 4 => 4,
+        _ => 0,
+    }
+}
+
+#[inline]
+fn payload_len(head: &[u8; HEAD]) -> usize {
+    let [a, b, c, ..] = *head;
+    usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
 }
 
 pub(super) const DATA: u8 = 0;

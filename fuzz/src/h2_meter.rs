@@ -123,6 +123,8 @@ struct Plain {
     streams: Vec<(u32, u32)>,
     resets: Tokens,
     control: Tokens,
+    /// PING frames that are free.
+    pings: u32,
     opened: u32,
     told: u32,
     reset: u32,
@@ -144,6 +146,7 @@ impl Plain {
             streams: Vec::new(),
             resets: Tokens::new(limits.reset_burst, limits.resets_per_second, now),
             control: Tokens::new(limits.control_burst, limits.control_per_second, now),
+            pings: 0,
             limits: limits.clone(),
             opened: 0,
             told: 0,
@@ -185,6 +188,9 @@ impl Plain {
                 self.payload += u64::from(frame.len);
             }
             self.sent += u64::from(frame.kind == 0);
+            if frame.kind == 0 && self.pings < self.limits.control_burst {
+                self.pings += 1;
+            }
             if frame.kind == 3 && [1, 3, 5, 6, 7].contains(&frame.extra) {
                 self.errors += 1;
                 if self.errors > self.limits.max_errors {
@@ -232,20 +238,12 @@ impl Plain {
                     return Some(Counter::Http2PriorityFloods);
                 }
             }
-            4 => {
-                if !self.control.take(1 + open as u64 / 10, now) {
-                    return Some(Counter::Http2SettingsFloods);
-                }
+            4 if !self.control.take(1 + open as u64 / 10, now) => {
+                return Some(Counter::Http2SettingsFloods);
             }
-            6 | 7 => {
-                if !self.control.take(1, now) {
-                    return Some(if frame.kind == 6 {
-                        Counter::Http2PingFloods
-                    } else {
-                        Counter::Http2SettingsFloods
-                    });
-                }
-            }
+            6 if self.pings > 0 => self.pings -= 1,
+            6 if !self.control.take(1, now) => return Some(Counter::Http2PingFloods),
+            7 if !self.control.take(1, now) => return Some(Counter::Http2SettingsFloods),
             8 => {
                 self.updates += 1;
                 if self.updates > 5 + 2 * (u64::from(self.opened) + 10 * self.sent) {

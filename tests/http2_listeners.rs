@@ -8,8 +8,11 @@ mod h2_peer;
 
 use bytes::Bytes;
 use common::{Authority, client, connect, until, within};
-use h2_peer::{DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, ask, frame, request, to};
-use rustls::pki_types::ServerName;
+use h2_peer::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, ask, frame, read, request, to,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +23,8 @@ use wireline::resource::tls_info::TlsInfo;
 use wireline::server::Running;
 use wireline::service::body::BodyError;
 use wireline::service::request::Request;
-use wireline::{Router, Server};
+use wireline::service::upgrade::Upgraded;
+use wireline::{Response, Router, Server};
 
 fn server() -> Server {
     let routes = Router::new()
@@ -30,9 +34,25 @@ fn server() -> Server {
         .get("/alpn", async |tls: TlsInfo| {
             String::from_utf8_lossy(tls.alpn().unwrap_or_default()).into_owned()
         })
+        .get("/who", async |tls: TlsInfo| told(&tls))
+        .get_or_tunnel("/tunnel", async |tls: TlsInfo| {
+            Response::upgrade("told", async move |mut io: Upgraded| {
+                let _ = io.write_all(told(&tls).as_bytes()).await;
+                let _ = io.shutdown().await;
+            })
+            .with_header("connection", "x-hop")
+            .with_header("x-hop", "1")
+            .with_header("keep-alive", "timeout=5")
+        })
         .build()
         .unwrap();
     Server::new(routes).signals(false)
+}
+
+/// What a handler is told of its client's handshake.
+fn told(tls: &TlsInfo) -> String {
+    let certificates: Vec<usize> = tls.peer_certificates().map(<[u8]>::len).collect();
+    format!("{:?} {certificates:?}", tls.server_name())
 }
 
 fn start(server: Server) -> (Running, std::net::SocketAddr) {
@@ -229,4 +249,43 @@ async fn s21_alpn_chooses() {
     assert_eq!(handle.metrics().get(Counter::Http2Connections), 3);
     handle.stop();
     running.wait().await;
+}
+
+/// A client's certificate is known on each stream, and inside a tunnel, whose 200 has nothing of HTTP/1.1's connections.
+#[tokio::test]
+async fn the_handshake_is_known_on_streams_and_in_tunnels() {
+    let authority = Authority::new();
+    let own = authority.sign("client");
+    let tls = authority
+        .tls("localhost")
+        .client_ca_bytes(authority.pem(), true)
+        .unwrap();
+    let (running, addr) = start(server().bind_tls("127.0.0.1:0", tls));
+    let mut config = common::client(&authority, rustls::ALL_VERSIONS, Some(&own));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let io = common::connect(addr, "localhost", &Arc::new(config))
+        .await
+        .unwrap();
+    let (mut client, connection) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let shown = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();
+    let wanted = format!("Some(\"localhost\") [{}]", shown.len());
+    for _ in 0..2 {
+        let reply = ask(&client, to("GET", "/who").body(Bytes::new()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(reply.text(), wanted);
+    }
+    assert!(client.is_extended_connect_protocol_enabled());
+    let request = to("CONNECT", "/tunnel")
+        .extension(h2::ext::Protocol::from_static("told"))
+        .body(())
+        .unwrap();
+    let (response, _send) = client.send_request(request, false).unwrap();
+    let reply = read(response.await.unwrap()).await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.text()), (200, &*wanted));
+    for name in ["connection", "x-hop", "keep-alive", "upgrade"] {
+        assert_eq!(reply.field(name), None, "{name}");
+    }
+    running.handle().stop();
 }

@@ -126,6 +126,8 @@ struct Plain {
     streams: Vec<(u32, u32)>,
     resets: Tokens,
     control: Tokens,
+    /// PING frames that are free.
+    pings: u32,
     opened: u32,
     told: u32,
     reset: u32,
@@ -150,6 +152,7 @@ impl Plain {
             streams: Vec::new(),
             resets: Tokens::new(limits.reset_burst, limits.resets_per_second, now),
             control: Tokens::new(limits.control_burst, limits.control_per_second, now),
+            pings: 0,
             limits: limits.clone(),
             opened: 0,
             told: 0,
@@ -214,6 +217,9 @@ impl Plain {
                 self.payload += u64::from(frame.len);
             }
             self.sent += u64::from(frame.kind == 0);
+            if frame.kind == 0 && self.pings < self.limits.control_burst {
+                self.pings += 1;
+            }
             if frame.kind == 3 && [1, 3, 5, 6, 7].contains(&frame.extra) {
                 self.errors += 1;
                 if self.errors > self.limits.max_errors {
@@ -274,6 +280,7 @@ impl Plain {
             4 if !self.control.take(1 + open as u64 / 10, now) => {
                 return Some(Counter::Http2SettingsFloods);
             }
+            6 if self.pings > 0 => self.pings -= 1,
             6 if !self.control.take(1, now) => return Some(Counter::Http2PingFloods),
             7 if !self.control.take(1, now) => return Some(Counter::Http2SettingsFloods),
             8 => {

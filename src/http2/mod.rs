@@ -48,6 +48,35 @@ use std::task::{Context, Poll, ready};
 
 /// One HTTP/2 connection as a future. It ends when the connection does; dropping it closes the connection and
 /// cancels its handlers.
+///
+/// A [`Server`](crate::Server) makes them itself. Whoever accepts connections on his own gives those to it whose
+/// handshake chose `h2`:
+///
+/// ```
+/// # #[cfg(feature = "tls")] {
+/// use std::sync::Arc;
+/// use wireline::resource::addr::ConnInfo;
+/// use wireline::resource::io::Io;
+/// use wireline::server::TlsAcceptor;
+/// use wireline::service::link::Shared;
+/// use wireline::{http1, http2};
+///
+/// async fn serve(
+///     acceptor: TlsAcceptor,
+///     io: Io,
+///     info: ConnInfo,
+///     shared: Arc<Shared>,
+/// ) -> std::io::Result<()> {
+///     let (io, tls) = acceptor.accept(io).await?;
+///     if tls.alpn() == Some(b"h2") {
+///         http2::Connection::new(io, info, shared, ()).await;
+///     } else {
+///         http1::driver::Connection::new(io, info, shared, ()).await;
+///     }
+///     Ok(())
+/// }
+/// # }
+/// ```
 pub struct Connection<P> {
     stage: Stage,
     link: Link,

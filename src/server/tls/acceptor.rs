@@ -41,8 +41,9 @@ impl Acceptor {
 }
 
 /// Handshakes for whoever accepts connections himself, and serves them with
-/// [`http1::driver::Connection`](crate::http1::driver::Connection) or another protocol of his own. Clones are the
-/// same.
+/// [`http1::driver::Connection`](crate::http1::driver::Connection), with feature `http2` and when
+/// [`TlsInfo::alpn`](crate::resource::tls_info::TlsInfo::alpn) is `h2` with `http2::Connection`, which has an example, or with another
+/// protocol of his own. Clones are the same.
 ///
 /// Nothing watches files or counts handshakes here: that is done for the listeners of a
 /// [`Server`](crate::server::Server).

@@ -10,6 +10,10 @@ use std::time::Duration;
 ///
 /// let mut limits = Http2::default();
 /// limits.max_streams = 250;
+///
+/// let routes = wireline::Router::new().build().unwrap();
+/// let server = wireline::Server::new(routes).configure(|connection| connection.http2 = limits);
+/// # drop(server);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -261,11 +261,9 @@ async fn the_handshake_is_known_on_streams_and_in_tunnels() {
         .client_ca_bytes(authority.pem(), true)
         .unwrap();
     let (running, addr) = start(server().bind_tls("127.0.0.1:0", tls));
-    let mut config = common::client(&authority, rustls::ALL_VERSIONS, Some(&own));
+    let mut config = client(&authority, rustls::ALL_VERSIONS, Some(&own));
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let io = common::connect(addr, "localhost", &Arc::new(config))
-        .await
-        .unwrap();
+    let io = connect(addr, "localhost", &Arc::new(config)).await.unwrap();
     let (mut client, connection) = h2::client::handshake(io).await.unwrap();
     tokio::spawn(connection);
     let shown = CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap();

@@ -8,8 +8,9 @@ mod h2_peer;
 
 use bytes::Bytes;
 use common::Authority;
-use h2_peer::{PREFACE, ask, frame, to};
-use rustls::pki_types::ServerName;
+use h2_peer::{PREFACE, ask, frame, read, to};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +20,8 @@ use wireline::resource::counters::Counter;
 use wireline::resource::tls_info::TlsInfo;
 use wireline::server::Running;
 use wireline::service::request::Request;
-use wireline::{Router, Server};
+use wireline::service::upgrade::Upgraded;
+use wireline::{Response, Router, Server};
 
 fn server() -> Server {
     let routes = Router::new()
@@ -31,7 +33,7 @@ fn server() -> Server {
         })
         .get("/who", async |tls: TlsInfo| told(&tls))
         .get_or_tunnel("/tunnel", async |tls: TlsInfo| {
-            wireline::Response::upgrade("told", async move |mut io| {
+            Response::upgrade("told", async move |mut io: Upgraded| {
                 let _ = io.write_all(told(&tls).as_bytes()).await;
                 let _ = io.shutdown().await;
             })
@@ -178,7 +180,6 @@ async fn s21_alpn_chooses() {
 /// A client's certificate is known on each stream, and inside a tunnel, whose 200 has nothing of HTTP/1.1's connections.
 #[tokio::test]
 async fn the_handshake_is_known_on_streams_and_in_tunnels() {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
     let authority = Authority::new();
     let own = authority.sign("client");
     let tls = authority
@@ -207,7 +208,7 @@ async fn the_handshake_is_known_on_streams_and_in_tunnels() {
         .body(())
         .unwrap();
     let (response, _send) = client.send_request(request, false).unwrap();
-    let reply = h2_peer::read(response.await.unwrap()).await.unwrap();
+    let reply = read(response.await.unwrap()).await.unwrap();
     assert_eq!((reply.status.as_u16(), reply.text()), (200, &*wanted));
     for name in ["connection", "x-hop", "keep-alive", "upgrade"] {
         assert_eq!(reply.field(name), None, "{name}");

@@ -249,6 +249,7 @@ impl Plain {
                 let is_empty = frame.len <= padding && !has(1);
                 return self.content(is_empty);
             }
+            6 if self.pings > 0 => self.pings -= 1,
             1 | 9 => {
                 if frame.kind == 1 && self.streams.iter().all(|(last, _)| *last < frame.stream) {
                     // Nobody opens stream 0, whatever a client says.
@@ -280,7 +281,6 @@ impl Plain {
             4 if !self.control.take(1 + open as u64 / 10, now) => {
                 return Some(Counter::Http2SettingsFloods);
             }
-            6 if self.pings > 0 => self.pings -= 1,
             6 if !self.control.take(1, now) => return Some(Counter::Http2PingFloods),
             7 if !self.control.take(1, now) => return Some(Counter::Http2SettingsFloods),
             8 => {

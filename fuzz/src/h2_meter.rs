@@ -139,9 +139,7 @@ struct Plain {
     empty: Vec<bool>,
     total: u64,
     payload: u64,
-    /// The header section that goes on, how much of it is no HPACK, and the changes of the table's size in it that
-    /// were counted.
-    section: Option<(Vec<u8>, usize, usize)>,
+    section: Option<Section>,
 }
 
 impl Plain {
@@ -173,15 +171,15 @@ impl Plain {
         self.input.octets.extend(octets);
         loop {
             let came = self.input.payload();
-            if let Some((section, before, counted)) = &mut self.section {
-                section.extend(came);
-                let all = sizes(section.get(*before..).unwrap_or_default());
-                for _ in *counted..all {
+            if let Some(section) = &mut self.section {
+                section.octets.extend(came);
+                let all = section.sizes().0;
+                for _ in section.counted..all {
                     if !self.control.take(1, now) {
                         return Err(Counter::Http2TableSizeFloods);
                     }
                 }
-                *counted = all;
+                section.counted = all;
             }
             let Some(frame) = self.input.frame() else {
                 return Ok(());
@@ -190,9 +188,21 @@ impl Plain {
                 1 => {
                     let before =
                         usize::from(frame.flags & 8) / 8 + usize::from(frame.flags & 32) / 32 * 5;
-                    self.section = Some((Vec::new(), before, 0));
+                    self.section = Some(Section {
+                        before,
+                        ..Section::default()
+                    });
                 }
-                9 => {}
+                9 if self
+                    .section
+                    .as_ref()
+                    .is_some_and(|section| !section.sizes().1) => {}
+                9 => {
+                    self.section = Some(Section {
+                        goes_on: true,
+                        ..Section::default()
+                    })
+                }
                 _ => self.section = None,
             }
             self.total += 9 + u64::from(frame.len);
@@ -312,18 +322,33 @@ impl Plain {
     }
 }
 
-/// How many changes of the table's size a header section begins with (RFC 7541 §6.3).
-fn sizes(mut section: &[u8]) -> usize {
-    let mut count = 0;
-    while let [first @ 0x20..0x40, rest @ ..] = section {
-        count += 1;
-        section = rest;
-        if *first == 0x3f {
-            let more = section.iter().take_while(|octet| **octet >= 0x80).count();
-            section = section.get(more + 1..).unwrap_or_default();
+/// The beginning of a header section, or of what follows of it behind its first field.
+#[derive(Default)]
+struct Section {
+    octets: Vec<u8>,
+    /// How many of them are no HPACK.
+    before: usize,
+    goes_on: bool,
+    /// The changes of the table's size in it that were counted.
+    counted: usize,
+}
+
+impl Section {
+    /// How many changes of the table's size it begins with (RFC 7541 §6.3), and whether something else has come.
+    fn sizes(&self) -> (usize, bool) {
+        let mut rest = self.octets.get(self.before..).unwrap_or_default();
+        let mut count = 0;
+        while let [first @ 0x20..0x40, more @ ..] = rest {
+            count += 1;
+            rest = more;
+            if *first == 0x3f {
+                let digits = rest.iter().take_while(|octet| **octet >= 0x80).count();
+                rest = rest.get(digits + 1..).unwrap_or_default();
+            }
         }
+        // Where it goes on a few may be the rest of a value.
+        (count / if self.goes_on { 64 } else { 1 }, !rest.is_empty())
     }
-    count
 }
 
 /// Everything that went one way.

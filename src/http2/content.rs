@@ -253,6 +253,7 @@ impl Upload {
             feed.end(Err(error));
         }
         self.source = None;
+        self.is_abandoned = false;
         self.input = Flow::default();
     }
 

@@ -23,8 +23,18 @@ impl Http {
         let (is_cut_short, is_stalled) = (wire.is_cut_short, wire.output.since);
         let (late, is_settled) = (wire.meter.late(), wire.meter.is_settled());
         let (heard, took) = (wire.heard, wire.took);
-        let held = HELD + wire.held() + self.streams.held + wire.waiting;
+        // What waits for the socket is part of what was given, or the other way round.
+        let waiting = wire.waiting;
+        let held = HELD + wire.held() + self.streams.held;
         drop(wire);
+        let is_idle = match &self.protocol {
+            Protocol::Opening(_) => true,
+            Protocol::Open(connection) => self.streams.len() == 0 && !connection.has_streams(),
+        };
+        if is_idle {
+            self.given = 0;
+        }
+        let held = held + waiting.max(self.given);
         worker.charge(&link.slot, held);
         let mut due = u32::MAX;
         let mut until = |tick: u32| due = due.min(tick);
@@ -52,7 +62,7 @@ impl Http {
             Protocol::Open(_) if self.life == Life::Closing => {
                 until(self.since + ticks(config.linger));
             }
-            Protocol::Open(connection) => {
+            Protocol::Open(_) => {
                 if !is_settled {
                     until(self.begun + ticks(config.head_timeout));
                 }
@@ -68,7 +78,7 @@ impl Http {
                     } else if let Some(interval) = config.http2.keepalive_interval {
                         until(heard + ticks(interval));
                     }
-                } else if connection.has_streams() {
+                } else if !is_idle {
                     // What was answered has not been taken.
                     until(took.max(self.since) + ticks(config.write_timeout));
                 } else if self.life == Life::Leaving {

@@ -41,6 +41,10 @@ pub(super) struct Turn<'a> {
     pub(super) pulled: Cell<usize>,
     /// There are few streams, so that some may stay a little after they were answered.
     pub(super) is_roomy: bool,
+    /// Nothing that h2 was given before waits for a window: small content need not ask.
+    pub(super) is_free: bool,
+    /// The octets of content that did not ask.
+    pub(super) given: Cell<usize>,
     /// A handler wants the connection to end (D43).
     pub(super) leaves: Cell<bool>,
 }
@@ -55,6 +59,8 @@ impl<'a> Turn<'a> {
             room: Cell::new(room),
             pulled: Cell::new(0),
             is_roomy: false,
+            is_free: false,
+            given: Cell::new(0),
             leaves: Cell::new(false),
         }
     }
@@ -309,8 +315,9 @@ impl Exchange {
         let Some(mut send) = self.send_head(head, false, turn) else {
             return State::Done;
         };
-        if content.len() <= SMALL {
+        if content.len() <= SMALL && (turn.is_free || has_window(&mut send, content.len())) {
             turn.sent(content.len());
+            turn.given.set(turn.given.get() + content.len());
             let _ = send.send_data(content, true);
             return State::Done;
         }
@@ -415,10 +422,21 @@ impl Exchange {
         }
     }
 
+    /// The exchange is over, though its stream stays a little.
+    pub(super) fn tell_end(&mut self) {
+        self.end = None;
+    }
+
     /// Whether the client has reset the stream, before a response was begun.
     pub(super) fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
         self.respond.poll_reset(cx).is_ready()
     }
+}
+
+#[cold]
+fn has_window(send: &mut h2::SendStream<Bytes>, len: usize) -> bool {
+    send.reserve_capacity(len);
+    send.capacity() >= len
 }
 
 fn counter_of(status: StatusCode) -> Counter {
@@ -430,7 +448,8 @@ fn counter_of(status: StatusCode) -> Counter {
     }
 }
 
-/// Content up to this is given to h2 whatever the windows say: the most streams there may be hold little of it.
+/// Content up to this is given to h2 whatever the windows say, as long as nothing else that was waits there: the
+/// most streams there may be hold little of it.
 const SMALL: usize = 4096;
 
 /// As much may always wait for windows.

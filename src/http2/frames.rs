@@ -10,10 +10,13 @@ pub(super) struct Frames {
     section: Section,
     /// Changes of the size of HPACK's table that have passed.
     resizes: u32,
+    /// The section goes on behind its first field, and what looks like changes there, in the present run.
+    goes_on: bool,
+    run: u32,
 }
 
 /// Where the octets that pass stand in a header section. Changes of the table's size come before its first field
-/// (RFC 7541 §4.2).
+/// (RFC 7541 §4.2); h2 takes them at the beginning of each frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Section {
     /// Outside, or behind its first field.
@@ -98,7 +101,11 @@ impl Frames {
                 Section::Before(left @ 2..) => Section::Before(left - 1),
                 Section::Before(_) => Section::Begun,
                 Section::Begun if octet & 0xe0 == 0x20 => {
-                    self.resizes = self.resizes.saturating_add(1);
+                    self.run = self.run.wrapping_add(1);
+                    // The rest of a value that was cut looks like it, too, but not for long.
+                    if !self.goes_on || self.run.is_multiple_of(LOOKALIKES) {
+                        self.resizes = self.resizes.saturating_add(1);
+                    }
                     if octet & 0x1f == 0x1f {
                         Section::Size
                     } else {
@@ -140,8 +147,13 @@ impl Frames {
                 0 => Section::Begun,
                 before => Section::Before(before),
             };
+            self.goes_on = false;
         } else if kind != CONTINUATION {
             self.section = Section::Elsewhere;
+        } else if self.section == Section::Elsewhere {
+            self.section = Section::Begun;
+            self.goes_on = true;
+            self.run = 0;
         }
         Frame {
             kind,
@@ -186,6 +198,9 @@ pub(super) const END_STREAM: u8 = 0x1;
 pub(super) const END_HEADERS: u8 = 0x4;
 pub(super) const PADDED: u8 = 0x8;
 const HAS_PRIORITY: u8 = 0x20;
+
+/// How many of what looks like a change of the table's size, where it may be something else, count as one.
+const LOOKALIKES: u32 = 64;
 
 /// The octets of a head.
 pub(super) const HEAD: usize = 9;
@@ -273,6 +288,22 @@ mod tests {
                     frame(DATA, 0, 1, &[0x20; 9]),
                 ],
                 1,
+            ),
+            // Behind the first field: too few to tell them from the rest of a value, and then more than such a rest.
+            (
+                vec![
+                    frame(HEADERS, 0, 1, &section[5..6]),
+                    frame(CONTINUATION, 0, 1, &[0x20; 63]),
+                    frame(CONTINUATION, END_HEADERS, 1, &[0x20; 66]),
+                ],
+                2,
+            ),
+            (
+                vec![
+                    frame(HEADERS, PADDED, 1, &[1, 0x20, 0]),
+                    frame(CONTINUATION, END_HEADERS, 1, &[0x20; 640]),
+                ],
+                11,
             ),
             (
                 vec![

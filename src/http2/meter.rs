@@ -210,6 +210,11 @@ impl Meter {
         self.batch
     }
 
+    /// How many frames of content went.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// How many streams the client has reset.
     pub(crate) const fn resets(&self) -> u32 {
         self.reset

@@ -28,6 +28,8 @@ pub(super) struct Http {
     starved: Vec<usize>,
     /// The places of streams that wait until others have less to send.
     behind: Vec<usize>,
+    /// The octets that h2 was given whatever the windows say, and may still have.
+    pub(super) given: usize,
     requests: u32,
     /// How many resets of the client's were counted.
     resets: u32,
@@ -84,6 +86,7 @@ impl Http {
             fresh: Vec::new(),
             starved: Vec::new(),
             behind: Vec::new(),
+            given: 0,
             requests: 0,
             resets: 0,
             pings: None,
@@ -278,6 +281,7 @@ impl Http {
         let most = link.shared.config.http2.send_buffer;
         let mut turn = Turn::new(link, &wire, most.saturating_sub(waiting));
         turn.is_roomy = self.streams.len() < link.shared.config.http2.max_streams as usize / 2;
+        turn.is_free = self.given == 0;
         let mut ran = !self.fresh.is_empty();
         if turn.room.get() > 0 {
             wire.wake_full();
@@ -318,6 +322,7 @@ impl Http {
                 Some(waits) => {
                     match waits {
                         Waits::Wake => {}
+                        Waits::Room if self.starved.contains(&place) => {}
                         Waits::Room => self.starved.push(place),
                         Waits::Others if self.behind.contains(&place) => {}
                         Waits::Others => self.behind.push(place),
@@ -332,6 +337,7 @@ impl Http {
         if sent > 0 {
             wire.inside().waiting += sent;
         }
+        self.given += turn.given.get();
         if turn.leaves.get() {
             self.leave(turn.now());
         }

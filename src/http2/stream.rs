@@ -157,6 +157,7 @@ impl Stream {
                 // The end of a stream's handles is a reset with NO_ERROR. One that comes along with the last of
                 // the answer makes clients forget the answer (curl 7.88 does), so it waits.
                 State::Done if turn.is_roomy && exchange.upload.has_rest() => {
+                    exchange.tell_end();
                     State::Parting(turn.now() + PARTING)
                 }
                 State::Done => return None,

@@ -44,7 +44,7 @@ pub(super) struct Inside {
     /// The tick of the last octet from the client, and whether one came since that was asked.
     pub(super) heard: u32,
     pub(super) is_heard: bool,
-    /// The tick of the last octet that it took.
+    /// The tick of the last content that it took.
     pub(super) took: u32,
     /// The client has closed its side.
     pub(super) is_ended: bool,
@@ -113,6 +113,8 @@ impl Wire {
     pub(super) fn give_room(&self, len: usize) {
         let mut inside = self.inside();
         inside.waiting = inside.waiting.saturating_sub(len);
+        drop(inside);
+        self.wake_full();
     }
 
     /// Less than the most waits for the socket: tunnels may go on.
@@ -157,6 +159,7 @@ impl Inside {
     }
 
     fn wrote(&mut self, bufs: &[IoSlice<'_>], written: usize) {
+        let before = self.meter.sent();
         let mut left = written;
         for buf in bufs {
             let part = left.min(buf.len());
@@ -169,7 +172,10 @@ impl Inside {
             }
         }
         self.waiting = self.waiting.saturating_sub(written);
-        self.took = self.now;
+        // An answer to a PING is nothing that was waited for.
+        if self.meter.sent() != before {
+            self.took = self.now;
+        }
         self.is_blocked = false;
         if self.output.since != 0 || self.output.octets != 0 {
             self.output.moved(written, self.now);

@@ -2,10 +2,11 @@
 
 use crate::attacks::nothing_is_left;
 use crate::h2_peer::{
-    CONTINUATION, DATA, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, Peer, RST_STREAM, get,
+    CONTINUATION, DATA, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, Peer, RST_STREAM, frame, get,
 };
 use crate::routes::serve;
 use crate::talk::{Watch, pass};
+use tokio::io::AsyncWriteExt;
 use wireline::resource::counters::Counter;
 
 #[tokio::test(start_paused = true)]
@@ -127,5 +128,43 @@ async fn h2_10_octet_by_octet() {
     assert_eq!(peer.end().await, Some(ENHANCE_YOUR_CALM));
     watch.assert(9.9..=17.0);
     assert_eq!(test.count(Counter::HeadTimeouts), 1);
+    nothing_is_left(&test).await;
+}
+
+/// Answers that are small enough to be given to h2 at once: those that wait for windows are charged, and PING does not
+/// keep them.
+#[tokio::test(start_paused = true)]
+async fn h2_9_small_answers_do_not_wait_for_ever() {
+    let (test, _) = serve();
+    let mut peer = Peer::open_with(&test, &[(4, 0)]).await;
+    pass(1.0).await;
+    let before = test.buffered();
+    let burst = |from: u32| -> Vec<u8> {
+        let streams = from..from + 30;
+        let frames = streams.map(|number| frame(HEADERS, 0x5, 2 * number + 1, &get("/")));
+        frames.flatten().collect()
+    };
+    peer.send(&burst(0)).await;
+    pass(1.0).await;
+    // Thirteen octets each: the first ones are in h2's hands, the others in streams of ours.
+    let waiting = test.buffered() - before;
+    assert!((30 * 13..2048).contains(&waiting), "{waiting}");
+    peer.send(&burst(30)).await;
+    pass(1.0).await;
+    let waiting = test.buffered() - before;
+    assert!((60 * 13..2048 * 40).contains(&waiting), "{waiting}");
+    let watch = Watch::start();
+    let (mut reader, mut writer) = tokio::io::split(peer.io);
+    let reading = tokio::spawn(async move {
+        let mut got = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut got).await;
+    });
+    while !reading.is_finished() {
+        let _ = writer.write_all(&frame(PING, 0, 0, &[7; 8])).await;
+        pass(5.0).await;
+    }
+    watch.assert(25.0..=70.0);
+    assert_eq!(test.count(Counter::WriteTimeouts), 31);
+    drop(writer);
     nothing_is_left(&test).await;
 }

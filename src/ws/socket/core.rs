@@ -359,8 +359,11 @@ impl Core {
                 return Poll::Ready(Ok(()));
             };
             let written = match out.as_one() {
-                // This turn's count ends it; a turn that has none left, and a task that only sends, is counted by tokio.
-                Some(octets) if self.spent < u8::MAX => self.io.poll_write_uncounted(cx, octets),
+                // The answer to what has just been read: that was counted by tokio, and here by `spent`. Who only
+                // sends, or goes on sending, is counted by tokio.
+                Some(octets) if self.drained && self.spent < u8::MAX => {
+                    self.io.poll_write_uncounted(cx, octets)
+                }
                 Some(octets) => self.io.poll_writev(cx, &[IoSlice::new(octets)]),
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES];

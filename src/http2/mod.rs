@@ -38,6 +38,7 @@ use crate::http2::serve::{Exit, Http};
 use crate::resource::addr::ConnInfo;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
+use crate::resource::tls_info::TlsInfo;
 use crate::resource::worker::Phase;
 use crate::service::link::{Link, Shared};
 use bytes::BytesMut;
@@ -69,9 +70,9 @@ use std::task::{Context, Poll, ready};
 /// ) -> std::io::Result<()> {
 ///     let (io, tls) = acceptor.accept(io).await?;
 ///     if tls.alpn() == Some(b"h2") {
-///         http2::Connection::new(io, info, shared, ()).await;
+///         http2::Connection::new(io, info, shared, ()).with_tls(tls).await;
 ///     } else {
-///         http1::driver::Connection::new(io, info, shared, ()).await;
+///         http1::driver::Connection::new(io, info, shared, ()).with_tls(tls).await;
 ///     }
 ///     Ok(())
 /// }
@@ -96,6 +97,13 @@ impl<P> Connection<P> {
     /// connection has ended.
     pub fn new(io: Io, info: ConnInfo, shared: Arc<Shared>, permit: P) -> Self {
         Self::begin(io, BytesMut::new(), Link::new(info, shared), permit)
+    }
+
+    /// What the TLS handshake has found out: handlers find it in `Request::tls`.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsInfo) -> Self {
+        self.link.slot.set_tls(tls);
+        self
     }
 
     /// Takes over a connection that is registered already, and what was read of it.

@@ -5,14 +5,20 @@ use crate::common::{
 };
 use rustls::pki_types::ServerName;
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use wireline::Server;
+use wireline::http1::driver::Connection;
+use wireline::resource::addr::ConnInfo;
+use wireline::resource::budget::Budget;
 use wireline::resource::counters::Counter;
+use wireline::resource::io::Io;
+use wireline::resource::worker::Worker;
 use wireline::server::Bound;
+use wireline::service::link::Shared;
 use wireline::test::TestServer;
 
 #[tokio::test]
@@ -234,4 +240,30 @@ async fn a_listener_sends_everybody_to_https() {
         assert!(!answer.contains("\r\nlocation:"), "{answer}");
     }
     drop(server);
+}
+
+/// Whoever accepts connections himself hands on what the handshake has found out.
+#[tokio::test]
+async fn an_embedder_hands_on_what_the_handshake_says() {
+    let authority = Authority::new();
+    let acceptor = authority.tls("localhost").acceptor().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let shared = Arc::new(Shared {
+        worker: Arc::new(Worker::new(Arc::new(Budget::new(usize::MAX)))),
+        service: Arc::new(routes()),
+        config: Arc::default(),
+    });
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (io, tls) = acceptor.accept(Io::from(stream)).await.unwrap();
+        Connection::new(io, ConnInfo::default(), shared, ())
+            .with_tls(tls)
+            .await;
+    });
+    let mut stream = connect(addr, "localhost", &any_client(&authority))
+        .await
+        .unwrap();
+    let answer = ask(&mut stream, "/maybe").await.unwrap();
+    assert!(answer.contains("localhost"), "{answer}");
 }

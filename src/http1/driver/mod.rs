@@ -32,6 +32,7 @@ use crate::resource::counters::Counter;
 use crate::resource::io::{Io, Transport};
 use crate::resource::panic::guarded;
 use crate::resource::pool::{self, READ_BUFFER};
+use crate::resource::tls_info::TlsInfo;
 use crate::resource::worker::Phase;
 use crate::service::link::Link;
 use crate::service::upgrade::{Place, UpgradeFuture, Upgraded};
@@ -96,6 +97,13 @@ impl<P> Connection<P> {
     /// Takes over an accepted connection. `permit` is dropped when the connection has ended.
     pub fn new(io: Io, info: ConnInfo, shared: Arc<Shared>, permit: P) -> Self {
         Self::begin(io, Link::new(info, shared), permit)
+    }
+
+    /// What the TLS handshake has found out, where there was one: handlers find it in `Request::tls`.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsInfo) -> Self {
+        self.link.slot.set_tls(tls);
+        self
     }
 
     /// Takes over a connection that is registered already: it had a TLS handshake before.

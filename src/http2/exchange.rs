@@ -317,7 +317,9 @@ impl Exchange {
         };
         if content.len() <= SMALL && (turn.is_free || has_window(&mut send, content.len())) {
             turn.sent(content.len());
-            turn.given.set(turn.given.get() + content.len());
+            if turn.is_free {
+                turn.given.set(turn.given.get() + content.len());
+            }
             let _ = send.send_data(content, true);
             return State::Done;
         }

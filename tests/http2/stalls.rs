@@ -168,3 +168,21 @@ async fn h2_9_small_answers_do_not_wait_for_ever() {
     drop(writer);
     nothing_is_left(&test).await;
 }
+
+/// Answers that were taken are charged to nobody, also beside a stream that lasts.
+#[tokio::test(start_paused = true)]
+async fn h2_9_answers_that_were_taken_are_forgotten() {
+    let (test, _) = serve();
+    let mut peer = Peer::open(&test).await;
+    peer.get(1, "/park").await;
+    pass(1.0).await;
+    let mut held = Vec::new();
+    for number in 1..=300 {
+        peer.get(2 * number + 1, "/").await;
+        while peer.next_of(DATA).await.stream != 2 * number + 1 {}
+        held.push(test.buffered());
+    }
+    // The first one of thirteen octets may be; three hundred would be 3,900.
+    let (first, last) = (held[0], held[299]);
+    assert!(last < first + 1024, "{first} {last}");
+}

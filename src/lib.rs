@@ -35,7 +35,11 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
-//! | `form` | yes | [`extract::Query`] |
+//! | `compression` | no | `layer::compression`: responses by brotli and gzip, and decompression of requests |
+//! | `cookies` | no | `service::cookie`: cookies of requests and responses |
+//! | `cookie-secure` | no | signed and encrypted cookies, and sessions in them |
+//! | `files` | no | `files`: static files |
+//! | `form` | yes | [`extract::Query`], [`extract::Form`] |
 //! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know (`http2` in the configuration) |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
@@ -45,23 +49,30 @@
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `websocket` | yes | `ws`: RFC 6455 |
 //! | `client` | no | `ws::client`: the WebSocket client; with `tls` it opens `wss://`, too |
+//! | `jwt` | no | `layer::auth::jwt`: JSON Web Tokens, verified and issued |
+//! | `macros` | no | `#[get]` and its like, and `Router::discover`, which finds what they mark |
+//! | `metrics` | no | `layer::metrics`: counters and histograms of requests through the `metrics` facade |
+//! | `multipart` | no | `extract::Multipart` |
 //! | `native-roots` | no | it trusts the authorities that the system trusts; turns `tls` on |
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
+//! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
 #[cfg(feature = "app")]
 pub mod app;
 pub mod extract;
+#[cfg(feature = "files")]
+pub mod files;
 pub mod http1;
 #[cfg(feature = "http2")]
 pub mod http2;
-#[cfg(feature = "app")]
 pub mod layer;
 pub mod resource;
 pub mod router;
 pub mod server;
 pub mod service;
+pub mod sse;
 #[cfg(feature = "test")]
 pub mod test;
 #[cfg(feature = "tower")]

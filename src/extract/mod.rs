@@ -56,6 +56,8 @@ mod bytes;
 mod client_addr;
 mod conn_info;
 mod extension;
+#[cfg(feature = "form")]
+mod form;
 mod headers;
 #[cfg(feature = "json")]
 mod json;
@@ -63,6 +65,8 @@ mod matched_path;
 mod method;
 #[cfg(feature = "tracing")]
 mod mistake;
+#[cfg(feature = "multipart")]
+mod multipart;
 #[cfg(not(feature = "tracing"))]
 mod no_mistake;
 mod optional;
@@ -76,6 +80,7 @@ mod result;
 mod state;
 mod string;
 mod tls_info;
+mod typed_header;
 mod uri;
 mod version;
 

@@ -1,8 +1,26 @@
-//! What stands around every handler on the paved path: a request id, a header that no response should
-//! lack, and spans. Each is a plain function before or after the handler, so that none boxes a future.
+//! What stands around handlers: [`Layer`](crate::service::layer::Layer)s that need no future of their own.
+//!
+//! They sort themselves, from the outermost to the innermost, as [`Place`](crate::service::layer::Place) lists them.
 
+pub mod access_log;
+pub mod auth;
+#[cfg(feature = "compression")]
+pub mod compression;
+pub mod cors;
+pub mod error_pages;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+pub mod rate_limit;
+#[cfg(feature = "app")]
 pub(crate) mod request_id;
+#[cfg(feature = "app")]
 pub(crate) mod security_headers;
+#[cfg(feature = "cookie-secure")]
+pub mod session;
+pub mod shed;
+pub mod time_limit;
+#[cfg(feature = "app")]
 pub(crate) mod trace;
 
+#[cfg(feature = "app")]
 pub use self::request_id::RequestId;

@@ -5,6 +5,7 @@ use crate::router::routes::{Endpoint, MethodTable, Routes};
 use crate::router::tree::Tree;
 use crate::router::{RouteDef, Router};
 use crate::service::handler::{AnyHandler, RouteCheck, erase};
+use crate::service::layer::Layer;
 use crate::service::middleware::{Chain, Middleware};
 use crate::service::response::Response;
 use crate::service::route::{RouteFacts, StateMap};
@@ -41,12 +42,14 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
     };
     let outer = Outer {
         prefix: "",
-        middleware: &[],
+        around: &Around::default(),
         state: &StateMap::default(),
         max_body: None,
+        is_public: false,
     };
     let (fallback, redirect_slash) = (router.fallback.clone(), router.redirect_slash);
-    let (middleware, state) = (router.middleware.clone(), router.state.clone());
+    let around = Around::default().with(&router);
+    let state = router.state.clone();
     build.router(router, &outer);
 
     // What has no route still passes the outermost middleware.
@@ -54,8 +57,9 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
         pattern: String::new(),
         names: Vec::new(),
         state,
+        is_public: false,
     });
-    let plain = |handler| Endpoint::new(handler, &middleware, None, facts.clone());
+    let plain = |handler| Endpoint::new(handler, &around, None, facts.clone());
     if let Some(fallback) = &fallback
         && let Err(missing) = fallback.check(&RouteCheck::new("fallback", &[], &facts.state))
     {
@@ -70,14 +74,28 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
         None,
     )));
     let server_options = build.endpoint(plain(answer(StatusCode::NO_CONTENT, "", None)));
-    let allows: Vec<HeaderValue> = build.tree.iter().map(|(_, table)| table.allow()).collect();
-    for (place, allow) in allows.into_iter().enumerate() {
-        let refused = build.endpoint(plain(answer(
+    let tables: Vec<(HeaderValue, Option<usize>)> = build
+        .tree
+        .iter()
+        .map(|(_, table)| (table.allow(), table.first()))
+        .collect();
+    for (place, (allow, first)) in tables.into_iter().enumerate() {
+        // A preflight has to meet the layers of the route that it asks about, and a 405 those that a 200 would have met.
+        let mut near = around.clone();
+        let mut near_facts = facts.clone();
+        if let Some(endpoint) = first.and_then(|first| build.endpoints.get(first)) {
+            if let Some(chain) = &endpoint.chain {
+                near.layers.clone_from(&chain.layers);
+            }
+            near_facts = endpoint.facts.clone();
+        }
+        let near = |handler| Endpoint::new(handler, &near, None, near_facts.clone());
+        let refused = build.endpoint(near(answer(
             StatusCode::METHOD_NOT_ALLOWED,
             "method not allowed",
             Some(allow.clone()),
         )));
-        let options = build.endpoint(plain(answer(StatusCode::NO_CONTENT, "", Some(allow))));
+        let options = build.endpoint(near(answer(StatusCode::NO_CONTENT, "", Some(allow))));
         build
             .tree
             .value_mut(place)
@@ -109,27 +127,71 @@ struct Build {
 /// What a router inherits.
 struct Outer<'a> {
     prefix: &'a str,
-    middleware: &'a [Arc<dyn Middleware>],
+    around: &'a Around,
     state: &'a StateMap,
     max_body: Option<u64>,
+    is_public: bool,
+}
+
+/// What stands around the handlers of a router.
+#[derive(Clone, Default)]
+struct Around {
+    /// In the order of their places.
+    layers: Vec<Arc<dyn Layer>>,
+    middleware: Vec<Arc<dyn Middleware>>,
+}
+
+impl Around {
+    /// This and, further in, what a router adds.
+    fn with(&self, router: &Router) -> Self {
+        let mut layers = self.layers.clone();
+        for layer in &router.layers {
+            let kind = (**layer).type_id();
+            if layer.replaces_outer() {
+                layers.retain(|outer| (**outer).type_id() != kind);
+            }
+            layers.push(layer.clone());
+        }
+        layers.sort_by_key(|layer| layer.place());
+        Self {
+            layers,
+            middleware: [&self.middleware[..], &router.middleware].concat(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.layers.is_empty() && self.middleware.is_empty()
+    }
 }
 
 impl Build {
     fn router(&mut self, router: Router, outer: &Outer<'_>) {
-        let middleware = [outer.middleware, &router.middleware].concat();
+        let around = outer.around.with(&router);
+        let is_public = outer.is_public || router.is_public;
+        let mut public = router.public;
         let mut state = router.state;
         state.inherit(outer.state);
         let max_body = router.max_body.or(outer.max_body);
         for route in router.routes {
+            let named = public.len();
+            public.retain(|(method, path)| {
+                *path != route.path || route.method.as_ref().is_some_and(|own| own != method)
+            });
             self.route(
                 route,
                 &Outer {
                     prefix: outer.prefix,
-                    middleware: &middleware,
+                    around: &around,
                     state: &state,
                     max_body,
+                    is_public: is_public || public.len() < named,
                 },
             );
+        }
+        for (method, path) in public {
+            self.problems.push(format!(
+                "public_route: there is no route {method} {path} in this router"
+            ));
         }
         for (prefix, group) in router.groups {
             let prefix = format!("{}{}", outer.prefix, prefix.trim_end_matches('/'));
@@ -137,9 +199,10 @@ impl Build {
                 group,
                 &Outer {
                     prefix: &prefix,
-                    middleware: &middleware,
+                    around: &around,
                     state: &state,
                     max_body,
+                    is_public,
                 },
             );
         }
@@ -164,11 +227,12 @@ impl Build {
             pattern: path.clone(),
             names: pattern.names().to_vec(),
             state: outer.state.clone(),
+            is_public: outer.is_public || route.handler.is_public(),
         });
         let endpoint = self.endpoints.len();
         self.endpoints.push(Endpoint::new(
             route.handler,
-            outer.middleware,
+            outer.around,
             outer.max_body,
             facts,
         ));
@@ -196,13 +260,15 @@ impl Build {
 impl Endpoint {
     fn new(
         handler: Arc<dyn AnyHandler>,
-        middleware: &[Arc<dyn Middleware>],
+        around: &Around,
         max_body: Option<u64>,
         facts: Arc<RouteFacts>,
     ) -> Self {
-        let chain = (!middleware.is_empty()).then(|| {
+        let chain = (!around.is_empty()).then(|| {
             Arc::new(Chain {
-                middleware: middleware.to_vec(),
+                surrounded: around.layers.iter().any(|layer| layer.surrounds()),
+                layers: around.layers.clone(),
+                middleware: around.middleware.clone(),
                 handler: handler.clone(),
             })
         });

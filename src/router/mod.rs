@@ -20,6 +20,7 @@ pub use self::build::BuildError;
 pub use self::routes::Routes;
 
 use crate::service::handler::{AnyHandler, Handler, erase};
+use crate::service::layer::Layer;
 use crate::service::middleware::Middleware;
 use crate::service::route::StateMap;
 use http::Method;
@@ -50,11 +51,15 @@ use std::sync::Arc;
 pub struct Router {
     routes: Vec<RouteDef>,
     groups: Vec<(String, Self)>,
+    layers: Vec<Arc<dyn Layer>>,
     middleware: Vec<Arc<dyn Middleware>>,
     state: StateMap,
     max_body: Option<u64>,
     fallback: Option<Arc<dyn AnyHandler>>,
     redirect_slash: bool,
+    is_public: bool,
+    /// Routes that are public by name, with their methods.
+    public: Vec<(Method, String)>,
 }
 
 struct RouteDef {
@@ -188,6 +193,30 @@ impl Router {
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(Arc::new(middleware));
+        self
+    }
+
+    /// Puts a layer around every route of this router and its groups, whether added before or after. Layers sort
+    /// themselves ([`Place`](crate::service::layer::Place)) and stand outside all middleware. On the outermost router
+    /// it also sees what has no route.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// Opens every route of this router and its groups to everybody where a layer asks for authentication.
+    #[must_use]
+    pub const fn public(mut self) -> Self {
+        self.is_public = true;
+        self
+    }
+
+    /// Opens one route by its method and its pattern as this router has it (S54); [`build`](Self::build) tells when
+    /// there is no such route.
+    #[must_use]
+    pub fn public_route(mut self, method: Method, path: &str) -> Self {
+        self.public.push((method, path.to_owned()));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use crate::router::tree::{Params, Tree};
 use crate::service::handler::{Admission, AnyHandler, ResponseFuture, Service};
-use crate::service::middleware::{Chain, Next};
+use crate::service::middleware::Chain;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use crate::service::route::{RouteFacts, decode};
@@ -35,7 +35,7 @@ pub struct Routes {
 /// One handler with what stands around it.
 pub(super) struct Endpoint {
     pub(super) handler: Arc<dyn AnyHandler>,
-    /// `None` when there is no middleware: the handler is called directly.
+    /// `None` when nothing stands around it: the handler is called directly.
     pub(super) chain: Option<Arc<Chain>>,
     pub(super) max_body: Option<u64>,
     pub(super) facts: Arc<RouteFacts>,
@@ -81,6 +81,13 @@ impl MethodTable {
             return None;
         }
         *place
+    }
+
+    /// The endpoint that came first, whose layers stand around 405 and OPTIONS, too.
+    pub(super) fn first(&self) -> Option<usize> {
+        let others = self.others.iter().map(|(_, endpoint)| *endpoint);
+        let all = [self.get, self.post, self.any].into_iter().flatten();
+        all.chain(others).min()
     }
 
     /// Lets this endpoint answer CONNECT, too.
@@ -249,7 +256,7 @@ impl Service for Routes {
         };
         match &endpoint.chain {
             None => endpoint.handler.call(request),
-            Some(chain) => Next::new(chain.clone()).start(request),
+            Some(chain) => Chain::call(chain, request),
         }
     }
 }

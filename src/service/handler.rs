@@ -230,6 +230,46 @@ pub trait Handler<Args>: Clone + Send + Sync + 'static {
     ///
     /// What is missing.
     fn check(route: &RouteCheck<'_>) -> Result<(), String>;
+
+    /// Whether it is open to everybody where a layer asks for authentication.
+    fn is_public() -> bool {
+        false
+    }
+}
+
+/// Opens the route of a handler to everybody where a layer asks for authentication (S54).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::service::handler::public;
+///
+/// let routes = Router::new().get("/health", public(async || ())).build();
+/// # routes.unwrap();
+/// ```
+pub const fn public<H>(handler: H) -> Public<H> {
+    Public(handler)
+}
+
+/// What [`public`] makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Public<H>(H);
+
+/// Marks the arguments of a [`Public`] handler.
+#[derive(Debug)]
+pub struct OpenTo<Args>(std::marker::PhantomData<fn() -> Args>);
+
+impl<H: Handler<Args>, Args> Handler<OpenTo<Args>> for Public<H> {
+    fn call(self, request: Request) -> impl Future<Output = Response> + Send + 'static {
+        self.0.call(request)
+    }
+
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        H::check(route)
+    }
+
+    fn is_public() -> bool {
+        true
+    }
 }
 
 macro_rules! functions {
@@ -296,6 +336,7 @@ functions!(A B C D E F G; H);
 pub(crate) trait AnyHandler: Send + Sync + 'static {
     fn call(&self, request: Request) -> ResponseFuture;
     fn check(&self, route: &RouteCheck<'_>) -> Result<(), String>;
+    fn is_public(&self) -> bool;
 }
 
 /// See [`AnyHandler`].
@@ -314,6 +355,10 @@ where
 
         fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
             H::check(route)
+        }
+
+        fn is_public(&self) -> bool {
+            H::is_public()
         }
     }
 

@@ -1,6 +1,8 @@
 //! Code around handlers: `async fn(request, next)`.
 
 use crate::service::handler::{AnyHandler, ResponseFuture};
+use crate::service::layer::Layer;
+use crate::service::layered::Layered;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
 use std::fmt;
@@ -44,14 +46,29 @@ pub struct Next {
     at: usize,
 }
 
-/// The middleware of a route in order, and its handler.
+/// What stands around a handler, in order, and the handler.
 pub(crate) struct Chain {
+    pub(crate) layers: Vec<Arc<dyn Layer>>,
+    /// Whether a layer surrounds each poll.
+    pub(crate) surrounded: bool,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) handler: Arc<dyn AnyHandler>,
 }
 
+impl Chain {
+    /// Takes a request through the layers and the middleware to the handler.
+    #[inline]
+    pub(crate) fn call(chain: &Arc<Self>, request: Request) -> ResponseFuture {
+        if chain.layers.is_empty() {
+            Next::new(chain.clone()).start(request)
+        } else {
+            Box::pin(Layered::start(chain.clone(), request))
+        }
+    }
+}
+
 impl Next {
-    /// The whole way.
+    /// The way inside the layers.
     #[inline]
     pub(crate) const fn new(chain: Arc<Chain>) -> Self {
         Self { chain, at: 0 }

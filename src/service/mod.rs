@@ -6,14 +6,19 @@
 pub mod body;
 pub mod client_addr;
 mod controller;
+#[cfg(feature = "cookies")]
+pub mod cookie;
 pub mod error;
 pub(crate) mod feed;
 pub mod handler;
 pub mod headers;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod layer;
+pub(crate) mod layered;
 pub mod link;
 pub mod middleware;
+pub mod problem;
 pub mod request;
 pub mod response;
 pub mod route;

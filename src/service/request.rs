@@ -356,6 +356,11 @@ impl Parts {
         self.route().facts().map(|facts| facts.pattern.as_str())
     }
 
+    /// Whether its route is open to everybody: [`public`](crate::service::handler::public), or a public router.
+    pub fn is_public(&self) -> bool {
+        self.route().facts().is_some_and(|facts| facts.is_public)
+    }
+
     /// The octets of the request's id, when it was given one: on the paved path every request is.
     pub fn id(&self) -> Option<[u8; 16]> {
         self.inner().id

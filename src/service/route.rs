@@ -19,6 +19,8 @@ pub struct RouteFacts {
     pub names: Vec<Box<str>>,
     /// What `.state(T)` and `.extension(T)` of its routers left.
     pub state: StateMap,
+    /// Whether it is open to everybody where authentication is asked for.
+    pub is_public: bool,
 }
 
 /// Where a request's parameters lie in its path, and the facts of its route.

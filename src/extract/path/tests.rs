@@ -22,6 +22,7 @@ fn request(params: &[(&str, &str)]) -> Request {
         pattern: path,
         names,
         state: StateMap::default(),
+        is_public: false,
     });
     let route = request.parts_mut().route_mut();
     route.set(&facts, 0);

@@ -1,0 +1,1 @@
+//! The attribute macros of wireline: use them through the crate `wireline`, feature `macros`.

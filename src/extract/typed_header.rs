@@ -1,0 +1,1 @@
+//! `TypedHeader<T>`.

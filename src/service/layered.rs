@@ -1,0 +1,156 @@
+//! The one future that all layers of a route share.
+
+use crate::service::handler::ResponseFuture;
+use crate::service::layer::{Before, Layer, Note, Waiting};
+use crate::service::middleware::{Chain, Next};
+use crate::service::request::Request;
+use crate::service::response::Response;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A request on its way in through the layers, or its response on its way out.
+pub(crate) struct Layered {
+    chain: Arc<Chain>,
+    /// One for each layer that has seen the request.
+    notes: Vec<Note>,
+    state: State,
+}
+
+enum State {
+    /// Further in.
+    Inside(ResponseFuture),
+    /// The layer of the last note waits.
+    Waiting(Request, Waiting),
+    /// A layer answered by itself.
+    Answered(Option<Response>),
+}
+
+impl Layered {
+    /// Takes the request through the layers as far as it goes without waiting.
+    pub(crate) fn start(chain: Arc<Chain>, request: Request) -> Self {
+        let mut me = Self {
+            notes: Vec::with_capacity(chain.layers.len()),
+            chain,
+            state: State::Answered(None),
+        };
+        me.enter(request);
+        me
+    }
+
+    /// Takes the request through the layers that have not seen it yet, and then further in.
+    fn enter(&mut self, mut request: Request) {
+        while let Some(layer) = self.chain.layers.get(self.notes.len()) {
+            let mut note = Note::Empty;
+            match layer.before(&mut request, &mut note) {
+                Before::Go => self.notes.push(note),
+                Before::Answer(response) => {
+                    self.state = State::Answered(Some(response));
+                    return;
+                }
+                Before::Wait(waiting) => {
+                    self.notes.push(note);
+                    self.state = State::Waiting(request, waiting);
+                    return;
+                }
+            }
+        }
+        let next = Next::new(self.chain.clone());
+        if self.chain.surrounded {
+            let mut arguments = Some((next, request));
+            let mut begun = None;
+            surround(&self.chain.layers, &self.notes, &mut || {
+                if let Some((next, request)) = arguments.take() {
+                    begun = Some(next.start(request));
+                }
+            });
+            self.state = begun.map_or(State::Answered(None), State::Inside);
+        } else {
+            self.state = State::Inside(next.start(request));
+        }
+    }
+
+    fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
+        loop {
+            match &mut self.state {
+                State::Answered(response) => {
+                    return Poll::Ready(response.take().unwrap_or_else(Response::internal_error));
+                }
+                State::Inside(future) => {
+                    let polled = if self.chain.surrounded {
+                        let mut polled = Poll::Pending;
+                        surround(&self.chain.layers, &self.notes, &mut || {
+                            polled = future.as_mut().poll(cx);
+                        });
+                        polled
+                    } else {
+                        future.as_mut().poll(cx)
+                    };
+                    return match polled {
+                        Poll::Ready(response) => Poll::Ready(response),
+                        Poll::Pending => self.poll_instead(cx),
+                    };
+                }
+                State::Waiting(request, waiting) => match waiting.poll(cx) {
+                    Poll::Pending => return self.poll_instead(cx),
+                    Poll::Ready(Ok(mut note)) => {
+                        let mut request = std::mem::take(request);
+                        if let Some(place) = self.notes.len().checked_sub(1) {
+                            self.chain.layers[place].resume(&mut request, &mut note);
+                            self.notes[place] = note;
+                        }
+                        self.enter(request);
+                    }
+                    Poll::Ready(Err(response)) => {
+                        self.notes.pop();
+                        return Poll::Ready(response);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Whether a layer ends the wait with a response of its own; those inside it do not see it.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
+        for (place, layer) in self.chain.layers.iter().enumerate() {
+            if let Some(note) = self.notes.get_mut(place)
+                && let Poll::Ready(response) = layer.poll_instead(note, cx)
+            {
+                self.notes.truncate(place + 1);
+                return Poll::Ready(response);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Future for Layered {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let me = &mut *self;
+        let Poll::Ready(mut response) = me.poll_inside(cx) else {
+            return Poll::Pending;
+        };
+        // Nothing of the handler outlives its response.
+        me.state = State::Answered(None);
+        for (layer, note) in me.chain.layers.iter().zip(&mut me.notes).rev() {
+            layer.after(note, &mut response);
+        }
+        Poll::Ready(response)
+    }
+}
+
+/// Calls `poll` inside whatever the layers put around it, the outermost first.
+fn surround(layers: &[Arc<dyn Layer>], notes: &[Note], poll: &mut dyn FnMut()) {
+    match (layers, notes) {
+        ([layer, layers @ ..], [note, notes @ ..]) => {
+            if layer.surrounds() {
+                layer.within(note, &mut || surround(layers, notes, poll));
+            } else {
+                surround(layers, notes, poll);
+            }
+        }
+        _ => poll(),
+    }
+}

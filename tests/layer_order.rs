@@ -1,0 +1,333 @@
+//! What every layer can rely on: its place, its note, what an answer, a wait and a deadline of its own lead to.
+
+use http::{Method, StatusCode};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use wireline::service::handler::public;
+use wireline::service::layer::{Before, Layer, Note, Place, Waiting};
+use wireline::service::middleware::Next;
+use wireline::test::TestClient;
+use wireline::{Request, Response, Router};
+
+/// What happened, in order.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn say(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+struct Named {
+    name: &'static str,
+    place: Place,
+    log: Log,
+}
+
+impl Layer for Named {
+    fn place(&self) -> Place {
+        self.place
+    }
+
+    fn before(&self, _: &mut Request, note: &mut Note) -> Before {
+        self.log.say(format!("{} before", self.name));
+        *note = Note::any(self.name);
+        Before::Go
+    }
+
+    fn after(&self, note: &mut Note, response: &mut Response) {
+        let own = note.get::<&str>().copied().unwrap_or("lost");
+        self.log
+            .say(format!("{own} after {}", response.status().as_u16()));
+    }
+}
+
+/// A policy of which the nearest counts.
+struct Policy(&'static str, Log);
+
+impl Layer for Policy {
+    fn replaces_outer(&self) -> bool {
+        true
+    }
+
+    fn before(&self, _: &mut Request, _: &mut Note) -> Before {
+        self.1.say(self.0);
+        Before::Go
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_stand_in_the_order_of_their_places_and_outside_middleware() {
+    let log = Log::default();
+    let named = |name, place| Named {
+        name,
+        place,
+        log: log.clone(),
+    };
+    let (inner, outer) = (log.clone(), log.clone());
+    let group = Router::new()
+        .layer(named("group cors", Place::Cors))
+        .middleware(move |request: Request, next: Next| {
+            let log = inner.clone();
+            async move {
+                log.say("group middleware");
+                next.run(request).await
+            }
+        })
+        .get("/", async || "here");
+    let routes = Router::new()
+        .nest("/group", group)
+        .middleware(move |request: Request, next: Next| {
+            let log = outer.clone();
+            async move {
+                log.say("middleware");
+                next.run(request).await
+            }
+        })
+        .layer(named("limit", Place::RateLimit))
+        .layer(named("id", Place::RequestId))
+        .layer(named("limit 2", Place::RateLimit))
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+
+    assert_eq!(client.get("/group").await.status, 200);
+    assert_eq!(
+        log.take(),
+        [
+            "id before",
+            "group cors before",
+            "limit before",
+            "limit 2 before",
+            "middleware",
+            "group middleware",
+            "limit 2 after 200",
+            "limit after 200",
+            "group cors after 200",
+            "id after 200",
+        ]
+    );
+    // What has no route passes the outermost router's; another method of a route passes the route's.
+    assert_eq!(client.get("/nowhere").await.status, 404);
+    assert_eq!(
+        log.take(),
+        [
+            "id before",
+            "limit before",
+            "limit 2 before",
+            "middleware",
+            "limit 2 after 404",
+            "limit after 404",
+            "id after 404",
+        ]
+    );
+    for (method, status) in [(Method::DELETE, 405), (Method::OPTIONS, 204)] {
+        assert_eq!(client.method(method, "/group").await.status, status);
+        let log = log.take();
+        assert!(log.contains(&"group cors before".to_owned()), "{log:?}");
+        assert!(log.contains(&"middleware".to_owned()), "{log:?}");
+        assert!(!log.contains(&"group middleware".to_owned()), "{log:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nearest_policy_stands_in_for_the_outer_ones() {
+    let log = Log::default();
+    let group = Router::new()
+        .layer(Policy("near", log.clone()))
+        .get("/", async || ());
+    let routes = Router::new()
+        .layer(Policy("far", log.clone()))
+        .nest("/group", group)
+        .get("/", async || ())
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    for (path, policy) in [("/", "far"), ("/group", "near"), ("/nowhere", "far")] {
+        client.get(path).await;
+        assert_eq!(log.take(), [policy], "{path}");
+    }
+}
+
+/// Answers, or waits, as the path says.
+struct Gate(Log);
+
+impl Layer for Gate {
+    fn place(&self) -> Place {
+        Place::Auth
+    }
+
+    fn before(&self, request: &mut Request, _: &mut Note) -> Before {
+        match request.path() {
+            "/refused" => Before::Answer(Response::unauthorized("no")),
+            "/wait" => Before::Wait(Waiting::new(async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(Note::Number(7))
+            })),
+            "/wait-refused" => Before::Wait(Waiting::new(async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err(Response::unauthorized("no"))
+            })),
+            _ => Before::Go,
+        }
+    }
+
+    fn resume(&self, request: &mut Request, note: &mut Note) {
+        assert!(matches!(note, Note::Number(7)));
+        request.set_extension("waited", "1 s");
+    }
+
+    fn after(&self, _: &mut Note, _: &mut Response) {
+        self.0.say("gate after");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_seen_by_the_layers_outside_alone() {
+    let log = Log::default();
+    let named = |name, place| Named {
+        name,
+        place,
+        log: log.clone(),
+    };
+    let waited = async |request: Request| request.extension("waited").unwrap_or("not").to_owned();
+    let routes = Router::new()
+        .layer(named("outside", Place::Cors))
+        .layer(Gate(log.clone()))
+        .layer(named("inside", Place::Inside))
+        .get("/{any}", waited)
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+
+    for path in ["/refused", "/wait-refused"] {
+        assert_eq!(client.get(path).await.status, 401);
+        assert_eq!(
+            log.take(),
+            ["outside before", "outside after 401"],
+            "{path}"
+        );
+    }
+    for (path, text) in [("/wait", "1 s"), ("/go", "not")] {
+        assert_eq!(client.get(path).await.text(), text);
+        assert_eq!(
+            log.take(),
+            [
+                "outside before",
+                "inside before",
+                "inside after 200",
+                "gate after",
+                "outside after 200",
+            ],
+            "{path}"
+        );
+    }
+}
+
+/// A deadline of one second.
+struct Deadline;
+
+impl Layer for Deadline {
+    fn place(&self) -> Place {
+        Place::TimeLimit
+    }
+
+    fn before(&self, _: &mut Request, note: &mut Note) -> Before {
+        *note = Note::any(Box::pin(tokio::time::sleep(Duration::from_secs(1))));
+        Before::Go
+    }
+
+    fn poll_instead(&self, note: &mut Note, cx: &mut Context<'_>) -> Poll<Response> {
+        let sleep = note.get_mut::<std::pin::Pin<Box<tokio::time::Sleep>>>();
+        sleep
+            .map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
+            .map(|()| Response::text("late").with_status(StatusCode::SERVICE_UNAVAILABLE))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_may_end_the_wait() {
+    struct Gone(Log);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.0.say("handler gone");
+        }
+    }
+    let log = Log::default();
+    let handlers = log.clone();
+    let routes = Router::new()
+        .layer(Deadline)
+        .layer(Named {
+            name: "inside",
+            place: Place::Inside,
+            log: log.clone(),
+        })
+        .get("/slow", move || {
+            let gone = Gone(handlers.clone());
+            async move {
+                let _gone = gone;
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        })
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    let begun = tokio::time::Instant::now();
+    assert_eq!(client.get("/slow").await.status, 503);
+    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    assert_eq!(log.take(), ["inside before", "handler gone"]);
+}
+
+/// Refuses what is not public, as a layer that authenticates does.
+struct Closed;
+
+impl Layer for Closed {
+    fn before(&self, request: &mut Request, _: &mut Note) -> Before {
+        if request.is_public() {
+            Before::Go
+        } else {
+            Before::Answer(Response::unauthorized("closed"))
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s54_routes_are_public_by_handler_by_name_and_by_group() {
+    let routes = Router::new()
+        .layer(Closed)
+        .get("/closed", async || ())
+        .get("/handler", public(async || "open"))
+        .get("/named", async || "open")
+        .post("/named", async || "closed")
+        .public_route(Method::GET, "/named")
+        .nest("/group", Router::new().public().get("/", async || "open"))
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    for (path, status) in [
+        ("/closed", 401),
+        ("/nowhere", 401),
+        ("/handler", 200),
+        ("/named", 200),
+        ("/group", 200),
+    ] {
+        assert_eq!(client.get(path).await.status, status, "{path}");
+    }
+    assert_eq!(client.post("/named").await.status, 401);
+
+    let wrong = Router::new()
+        .get("/there", async || ())
+        .public_route(Method::GET, "/their")
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        wrong.problems(),
+        ["public_route: there is no route GET /their in this router"]
+    );
+}

@@ -50,7 +50,11 @@ main() {
         "stage_$name"
     done
 
+    # What failed, once more at the end, where whoever sees a part of the output looks.
     printf '\n'
+    for name in "${names[@]}"; do
+        grep -E -A 3 '^(test .* \.\.\. FAILED|FAILED |error(\[E[0-9]+\])?: )' "$logs/$name.log" | head -n 60 || true
+    done
     printf '%s\n' "${summary[@]}"
     printf '%s passed, %s failed\n' "$passed" "$failed"
     ((failed == 0))

@@ -73,7 +73,7 @@ def tiny_window(opened: Callable[..., Peer]) -> None:
         number = peer.begin("POST", "/", end=False)
         peer.send(number, content)
         stream = peer.streams[number]
-        peer.quiet()
+        peer.settle(lambda: len(stream.content) >= 10)
         expect(stream.status == 200 and stream.content == content[:10], "not as much as the window lets pass", got=stream)
         while not stream.is_ended:
             before = len(stream.content)
@@ -89,11 +89,11 @@ def closed_window(opened: Callable[..., Peer]) -> None:
         number = peer.begin("POST", "/", end=False)
         peer.send(number, content)
         stream = peer.streams[number]
-        peer.quiet()
+        peer.settle(lambda: stream.status is not None)
         expect(stream.status == 200 and not stream.content, "content without a window", got=stream)
         peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 100})
         peer.flush()
-        peer.quiet()
+        peer.settle(lambda: len(stream.content) >= 100)
         expect(len(stream.content) == 100, "not as much as the window lets pass", got=stream)
         # It is 80 octets below nothing now.
         peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 20})
@@ -105,7 +105,7 @@ def closed_window(opened: Callable[..., Peer]) -> None:
         expect(len(stream.content) == 100, "content in a window of nothing", got=stream)
         peer.h2.increment_flow_control_window(1, number)
         peer.flush()
-        peer.quiet()
+        peer.settle(lambda: len(stream.content) > 100)
         expect(len(stream.content) == 101, "not the one octet", got=stream)
         peer.h2.increment_flow_control_window(2000, number)
         peer.flush()
@@ -118,7 +118,7 @@ def connection_window(opened: Callable[..., Peer]) -> None:
         contents = {peer.begin("POST", "/", end=False): os.urandom(40_000) for _ in range(3)}
         for number, content in contents.items():
             peer.send(number, content)
-        peer.quiet()
+        peer.settle(lambda: sum(len(stream.content) for stream in peer.streams.values()) >= 65_535)
         came = sum(len(stream.content) for stream in peer.streams.values())
         expect(came == 65_535, "not as much as the window lets pass", got=came)
         # What has no content is not held up.

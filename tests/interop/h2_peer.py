@@ -118,6 +118,11 @@ class Peer:
             if not self.take(max(end - time.monotonic(), 0.001)) and time.monotonic() > end:
                 raise Failure(f"not within {seconds} s", got=self.streams)
 
+    def settle(self, holds: Callable[[], bool]) -> None:
+        """Reads until that holds, and on until nothing more comes."""
+        self.until(holds)
+        self.quiet()
+
     def quiet(self, seconds: float = 0.15) -> None:
         """Reads until nothing has come for a while."""
         while self.take(seconds) and not self.is_closed:

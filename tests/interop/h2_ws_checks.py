@@ -280,7 +280,7 @@ def stalled(opened: Callable[..., Peer]) -> None:
         socket = Socket(peer)
         message = os.urandom(20_000)
         socket.message(message)
-        peer.quiet()
+        peer.settle(lambda: len(socket.stream.content) >= 1000)
         expect(len(socket.stream.content) == 1000, "not as much as the window lets pass", got=len(socket.stream.content))
         for _ in range(3):
             other = Socket(peer)

@@ -44,6 +44,7 @@ class Tally:
         self.passed = 0
         self.failed = 0
         self._group: tuple[str, int, int, float] | None = None
+        self._failures: list[str] = []
 
     def group(self, name: str) -> None:
         self.close_group()
@@ -67,11 +68,17 @@ class Tally:
 
     def fail(self, name: str, why: str, sent: object = None, got: object = None) -> None:
         self.failed += 1
-        print(f"FAILED {self._group[0] + ': ' if self._group else ''}{name}: {why}")
+        lines = [f"FAILED {self._group[0] + ': ' if self._group else ''}{name}: {why}"]
         if sent is not None:
-            print(f"  sent: {show(sent)}")
+            lines.append(f"  sent: {show(sent)}")
         if got is not None:
-            print(f"  got:  {show(got)}")
+            lines.append(f"  got:  {show(got)}")
+        self._failures.append("\n".join(lines))
+        print(self._failures[-1])
+
+    def summary(self) -> str:
+        """Every failure once more, and the counts: whoever sees the end of a log only sees what failed."""
+        return "\n".join([*self._failures[:20], "", f"{self.passed} passed, {self.failed} failed"])
 
 
 class Process:

@@ -84,7 +84,7 @@ def main() -> int:
             signal.alarm(0)
             servers.stop()
     tally.close_group()
-    print(f"\n{tally.passed} passed, {tally.failed} failed")
+    print(tally.summary())
     return 1 if tally.failed or not tally.passed else 0
 
 

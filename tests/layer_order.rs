@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use wireline::resource::counters::Counter;
 use wireline::service::handler::public;
 use wireline::service::layer::{Before, Layer, Note, Place, Waiting};
 use wireline::service::middleware::Next;
@@ -330,4 +331,48 @@ async fn s54_routes_are_public_by_handler_by_name_and_by_group() {
         wrong.problems(),
         ["public_route: there is no route GET /their in this router"]
     );
+}
+
+/// Says of each response whether it was one to a panic.
+struct Told;
+
+impl Layer for Told {
+    fn after(&self, _: &mut Note, response: &mut Response) {
+        let _ = response.headers_mut().try_insert("x-told", "yes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_response_to_a_panic_passes_the_layers_and_the_panic_is_counted() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let routes = Router::new()
+        .layer(Told)
+        .middleware(|request: Request, next: Next| {
+            assert!(request.path() != "/middleware", "in middleware");
+            next.run(request)
+        })
+        .get("/middleware", async || ())
+        .get("/handler", async || -> () { panic!("in the handler") })
+        .get("/later", async || -> () {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            panic!("in the handler, later")
+        })
+        .get("/drop", async || {
+            let _bomb = Bomb;
+        })
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    for (count, path) in (1..).zip(["/middleware", "/handler", "/later", "/drop"]) {
+        let response = client.get(path).await;
+        assert_eq!(response.status, 500, "{path}");
+        assert_eq!(response.header("x-told"), Some("yes"), "{path}");
+        assert_eq!(response.text(), "internal server error", "{path}");
+        assert_eq!(client.count(Counter::HandlerPanics), count, "{path}");
+    }
 }

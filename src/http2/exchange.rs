@@ -15,6 +15,7 @@ use crate::resource::stream_end::StreamGuard;
 use crate::service::body::Body;
 use crate::service::handler::ResponseFuture;
 use crate::service::headers::Headers;
+use crate::service::layered::Panicked;
 use crate::service::link::Link;
 use crate::service::request::{Parts, Request};
 use crate::service::response::Response;
@@ -371,12 +372,16 @@ impl Exchange {
 
     /// A handler panicked: this request fails, nothing else does.
     pub(super) fn panicked(&mut self, payload: Box<dyn Any + Send>, turn: &Turn<'_>) -> State {
+        let (payload, response) = Panicked::split(payload);
         turn.link.count_panic(payload);
-        self.answer(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal server error",
-            turn,
-        )
+        match response {
+            Some(response) => self.answer_with(response, turn),
+            None => self.answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal server error",
+                turn,
+            ),
+        }
     }
 
     fn invalid(&mut self, turn: &Turn<'_>) -> State {

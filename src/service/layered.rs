@@ -1,10 +1,13 @@
 //! The one future that all layers of a route share.
 
+use crate::resource::panic::{forget, guarded};
 use crate::service::handler::ResponseFuture;
 use crate::service::layer::{Before, Layer, Note, Waiting};
 use crate::service::middleware::{Chain, Next};
 use crate::service::request::Request;
 use crate::service::response::Response;
+use std::any::Any;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,6 +27,25 @@ enum State {
     Waiting(Request, Waiting),
     /// A layer answered by itself.
     Answered(Option<Response>),
+    /// Something further in panicked before there was a future.
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// A panic inside layers, with what they made of the response to it: 500 with their fields, so that a browser may read it
+/// and its request has its id. Whoever catches the panic counts it and answers with that.
+pub(crate) struct Panicked {
+    payload: Box<dyn Any + Send>,
+    response: Response,
+}
+
+impl Panicked {
+    /// What a handler panicked with, and the response of the layers around it, if there were any.
+    pub(crate) fn split(payload: Box<dyn Any + Send>) -> (Box<dyn Any + Send>, Option<Response>) {
+        match payload.downcast::<Self>() {
+            Ok(panicked) => (panicked.payload, Some(panicked.response)),
+            Err(payload) => (payload, None),
+        }
+    }
 }
 
 impl Layered {
@@ -34,7 +56,9 @@ impl Layered {
             chain,
             state: State::Answered(None),
         };
-        me.enter(request);
+        if let Err(payload) = guarded(|| me.enter(request)) {
+            me.state = State::Panicked(payload);
+        }
         me
     }
 
@@ -72,7 +96,14 @@ impl Layered {
 
     fn poll_inside(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
         loop {
+            if let State::Panicked(_) = self.state
+                && let State::Panicked(payload) =
+                    std::mem::replace(&mut self.state, State::Answered(None))
+            {
+                resume_unwind(payload);
+            }
             match &mut self.state {
+                State::Panicked(_) => {}
                 State::Answered(response) => {
                     return Poll::Ready(response.take().unwrap_or_else(Response::internal_error));
                 }
@@ -129,15 +160,25 @@ impl Future for Layered {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let me = &mut *self;
-        let Poll::Ready(mut response) = me.poll_inside(cx) else {
-            return Poll::Pending;
+        let (mut response, panicked) = match guarded(|| me.poll_inside(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(response)) => (response, None),
+            Err(payload) => (Response::internal_error(), Some(payload)),
         };
-        // Nothing of the handler outlives its response.
-        me.state = State::Answered(None);
+        // Nothing of the handler outlives its response, and a value that it captured may panic when it is dropped.
+        let inside = std::mem::replace(&mut me.state, State::Answered(None));
+        let dropped = guarded(|| drop(inside));
         for (layer, note) in me.chain.layers.iter().zip(&mut me.notes).rev() {
             layer.after(note, &mut response);
         }
-        Poll::Ready(response)
+        match (panicked, dropped) {
+            (None, Ok(())) => Poll::Ready(response),
+            (Some(payload), dropped) => {
+                dropped.unwrap_or_else(forget);
+                resume_unwind(Box::new(Panicked { payload, response }))
+            }
+            (None, Err(payload)) => resume_unwind(Box::new(Panicked { payload, response })),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::resource::worker::Phase;
 use crate::service::body::Body;
 use crate::service::feed::Fed;
 use crate::service::headers::Headers;
+use crate::service::layered::Panicked;
 use crate::service::link::Link;
 use crate::service::link::config::Config;
 use crate::service::link::stamp::Cached;
@@ -315,13 +316,17 @@ impl Active {
 
     /// A handler panicked: this request fails, nothing else does.
     pub(super) fn panicked(&mut self, payload: Box<dyn Any + Send>, link: &Link) {
+        let (payload, response) = Panicked::split(payload);
         link.count_panic(payload);
-        self.respond_plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal server error",
-            false,
-            link,
-        );
+        match response {
+            Some(mut response) => self.respond(&mut response, link),
+            None => self.respond_plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal server error",
+                false,
+                link,
+            ),
+        }
     }
 
     /// Whether the connection cannot go on after this response because of content that was not read:

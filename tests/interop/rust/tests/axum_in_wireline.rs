@@ -275,3 +275,26 @@ async fn wireline_inside_axum() {
         "7"
     );
 }
+
+#[path = "../../../../examples/axum/mount.rs"]
+mod example;
+
+#[tokio::test]
+async fn the_example_answers_from_both() {
+    let server = TestServer::new(example::routes().expect("no conflict"));
+    let requests = ["/v1/books/1", "/v2/books/1", "/v2/books/7", "/v1/nothing"].map(get);
+    let answers = ask(server.addr(), requests.to_vec()).await;
+    let seen: Vec<(u16, &str)> = answers
+        .iter()
+        .map(|answer| (answer.status.as_u16(), answer.text()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (200, "Middlemarch (by axum)\n"),
+            (200, "Middlemarch (by wireline)\n"),
+            (200, "nothing (by wireline)\n"),
+            (404, ""),
+        ]
+    );
+}

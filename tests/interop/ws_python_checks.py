@@ -1,11 +1,14 @@
 """Python's websockets as a client, which sends fragments, compresses and judges the closing handshake."""
 
+import asyncio
 import os
+import socket as sockets
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from harness import Checks, Failure, Servers, expect
+from harness import Address, Checks, Failure, Servers, expect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import ClientConnection, connect
@@ -14,15 +17,15 @@ MIB = 1024 * 1024
 
 
 def checks(servers: Servers) -> Checks:
-    yield from over(servers.url().replace("http:", "ws:").rstrip("/"))
-    tls = servers.tls_url("", "localhost").replace("https:", "wss:")
-    for name, check in over(tls, ssl=servers.tls_context("http/1.1")):
+    yield from over(servers.url().replace("http:", "ws:").rstrip("/"), lambda: None)
+    context, address = servers.tls_context("http/1.1"), servers.probe_tls.address
+    for name, check in over(f"ws://localhost:{address[1]}", lambda: through_tls(address, context)):
         yield f"TLS: {name}", check
 
 
-def over(base: str, **trust: object) -> Checks:
+def over(base: str, carrier: Callable[[], sockets.socket | None]) -> Checks:
     def to(path: str, **options: object) -> ClientConnection:
-        return connect(base + path, open_timeout=10, **trust, **options)
+        return connect(base + path, open_timeout=10, sock=carrier(), **options)
 
     @contextmanager
     def opened(path: str = "/", **options: object) -> Iterator[ClientConnection]:
@@ -146,6 +149,36 @@ def over(base: str, **trust: object) -> Checks:
     yield "a subprotocol of those that were offered", subprotocol
     yield "a foreign page with a cookie is refused", origin
     yield "40 sockets at the same time", at_once
+
+
+def through_tls(address: Address, context: ssl.SSLContext) -> sockets.socket:
+    """A socket whose octets travel through TLS.
+
+    This client reads in one thread and writes in another, which the objects of OpenSSL's library do not stand: one connection in some hundreds
+    would wait for ever, with any server. So TLS has a thread, and a loop, of its own.
+    """
+    near, far = sockets.socketpair()
+    threading.Thread(target=asyncio.run, args=[carry(far, address, context)], daemon=True).start()
+    return near
+
+
+async def carry(far: sockets.socket, address: Address, context: ssl.SSLContext) -> None:
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while octets := await reader.read(65536):
+                writer.write(octets)
+                await writer.drain()
+        except OSError:
+            pass  # whoever reads at the other end sees that it ended
+        writer.close()
+
+    inner, to_inner = await asyncio.open_connection(sock=far)
+    try:
+        outer, to_outer = await asyncio.open_connection(*address, ssl=context, server_hostname="localhost")
+    except OSError:
+        to_inner.close()
+        return
+    await asyncio.gather(pump(inner, to_outer), pump(outer, to_inner))
 
 
 def back(socket: ClientConnection, message: str | bytes) -> None:

@@ -376,3 +376,26 @@ async fn the_response_to_a_panic_passes_the_layers_and_the_panic_is_counted() {
         assert_eq!(client.count(Counter::HandlerPanics), count, "{path}");
     }
 }
+
+/// A layer that was told what it cannot do.
+struct Misled(&'static str);
+
+impl Layer for Misled {
+    fn check(&self) -> Result<(), String> {
+        Err(self.0.to_owned())
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_layer_is_told_when_the_router_is_built() {
+    let group = Router::new()
+        .layer(Misled("the group's"))
+        .get("/", async || ());
+    let wrong = Router::new()
+        .layer(Misled("the first"))
+        .layer(Misled("the second"))
+        .nest("/group", group)
+        .build()
+        .unwrap_err();
+    assert_eq!(wrong.problems(), ["the first", "the second", "the group's"]);
+}

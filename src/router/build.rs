@@ -167,6 +167,11 @@ impl Around {
 impl Build {
     fn router(&mut self, router: Router, outer: &Outer<'_>) {
         let around = outer.around.with(&router);
+        for layer in &router.layers {
+            if let Err(wrong) = layer.check() {
+                self.problems.push(wrong);
+            }
+        }
         let is_public = outer.is_public || router.is_public;
         let mut public = router.public;
         let mut state = router.state;

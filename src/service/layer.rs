@@ -52,6 +52,15 @@ pub trait Layer: Any + Send + Sync {
         false
     }
 
+    /// Looks, when the router is built, whether it can do what it was told: `build` lists what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, for the person who starts the server.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Whether [`within`](Self::within) does anything.
     fn surrounds(&self) -> bool {
         false

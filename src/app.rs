@@ -1,75 +1,101 @@
 //! The paved path: one builder that ties routes, layers and a server together.
 
-use crate::layer::request_id::RequestId;
-use crate::layer::security_headers;
-use crate::layer::trace::Trace;
+use crate::layer::request_id::{self, RequestIds};
+use crate::layer::security_headers::{self, SecurityHeaders};
+use crate::layer::trace::{Trace, Traces};
 use crate::router::{BuildError, Router, Routes};
 use crate::server::Server;
 use crate::service::handler::{Admission, ResponseFuture, Service};
+use crate::service::layer::Layer;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// Routes with what every public service wants around them: a request id in `X-Request-ID`,
-/// `X-Content-Type-Options: nosniff`, and a span for each request (D40). Each can be turned off.
+/// `X-Content-Type-Options: nosniff`, and a span for each request (D40). Each can be turned off, and each can be had as
+/// a layer of one's own making in its place.
 ///
 /// Limits, deadlines and budgets do not depend on it: [`Server`] has them on by itself.
 ///
 /// ```no_run
 /// use wireline::app::App;
+/// use wireline::layer::security_headers::{Frames, SecurityHeaders};
 /// use wireline::router::Router;
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let router = Router::new().get("/", async || "Hello, World!");
-///     App::new(router).server()?.bind("127.0.0.1:8000").run()?;
+///     let headers = SecurityHeaders::new().frames(Frames::Deny).csp("default-src 'self'")?;
+///     App::new(router).security_headers(headers).server()?.bind("127.0.0.1:8000").run()?;
 ///     Ok(())
 /// }
 /// ```
 #[derive(Debug)]
 pub struct App {
     router: Router,
-    paving: Paving,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Paving {
     request_id: bool,
     nosniff: bool,
-    spans: bool,
+    traces: Option<Traces>,
 }
 
 impl App {
     /// The paved path around `router`.
-    pub const fn new(router: Router) -> Self {
+    pub fn new(router: Router) -> Self {
         Self {
             router,
-            paving: Paving {
-                request_id: true,
-                nosniff: true,
-                spans: true,
-            },
+            request_id: true,
+            nosniff: true,
+            traces: Some(Traces::new()),
         }
     }
 
     /// Whether requests get an id, and responses say it. On by default.
     #[must_use]
     pub const fn request_id(mut self, on: bool) -> Self {
-        self.paving.request_id = on;
+        self.request_id = on;
         self
+    }
+
+    /// Ids of another kind, or in another field.
+    #[must_use]
+    pub fn request_ids(mut self, ids: RequestIds) -> Self {
+        self.request_id = false;
+        self.layer(ids)
     }
 
     /// Whether responses say `X-Content-Type-Options: nosniff`. On by default.
     #[must_use]
     pub const fn nosniff(mut self, on: bool) -> Self {
-        self.paving.nosniff = on;
+        self.nosniff = on;
         self
+    }
+
+    /// More security headers than `nosniff`, which is among them.
+    #[must_use]
+    pub fn security_headers(mut self, headers: SecurityHeaders) -> Self {
+        self.nosniff = false;
+        self.layer(headers)
     }
 
     /// Whether each request has an `http.request` span. On by default.
     #[must_use]
-    pub const fn spans(mut self, on: bool) -> Self {
-        self.paving.spans = on;
+    pub fn spans(mut self, on: bool) -> Self {
+        self.traces = on.then(Traces::new);
+        self
+    }
+
+    /// Spans as these settings want them.
+    #[must_use]
+    pub fn traces(mut self, traces: Traces) -> Self {
+        self.traces = Some(traces);
+        self
+    }
+
+    /// Puts a layer around all routes, and around what has none, as [`Router::layer`] does.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer) -> Self {
+        self.router = self.router.layer(layer);
         self
     }
 
@@ -78,10 +104,18 @@ impl App {
     /// # Errors
     ///
     /// As [`Router::build`].
-    pub fn build(self) -> Result<AppService, BuildError> {
+    pub fn build(mut self) -> Result<AppService, BuildError> {
+        // Ids of another kind are given by a layer, and spans have to stand inside it to know them.
+        if !self.request_id
+            && let Some(traces) = self.traces.take()
+        {
+            self.router = self.router.layer(traces);
+        }
         Ok(AppService {
             routes: self.router.build()?,
-            paving: self.paving,
+            request_id: self.request_id,
+            nosniff: self.nosniff,
+            traces: self.traces.map(Arc::new),
         })
     }
 
@@ -95,11 +129,14 @@ impl App {
     }
 }
 
-/// What [`App::build`] makes.
+/// What [`App::build`] makes. What it adds itself is written in one go and shares one future with nobody's layers: that
+/// is what most responses of most services pass.
 #[derive(Debug)]
 pub struct AppService {
     routes: Routes,
-    paving: Paving,
+    request_id: bool,
+    nosniff: bool,
+    traces: Option<Arc<Traces>>,
 }
 
 impl Service for AppService {
@@ -108,24 +145,23 @@ impl Service for AppService {
     }
 
     fn call(&self, mut request: Request) -> ResponseFuture {
-        let id = self.paving.request_id.then(RequestId::random);
-        if let Some(id) = id {
-            id.give_to(&mut request);
-        }
+        let id = self.request_id.then(|| request_id::give(&mut request));
         if request.parts().route().endpoint().is_none() {
             self.routes.admit(&mut request);
         }
-        let trace = if self.paving.spans {
-            Trace::begin(&request, id)
-        } else {
-            Trace::none()
+        let trace = self.traces.as_ref().and_then(|traces| {
+            let trace = traces.begin(&mut request)?;
+            Some(Box::new((trace, traces.clone())))
+        });
+        let response = match &trace {
+            Some(trace) => trace.0.within(|| self.routes.call(request)),
+            None => self.routes.call(request),
         };
-        let response = trace.within(|| self.routes.call(request));
         Box::pin(Paved {
             response,
             trace,
             id,
-            nosniff: self.paving.nosniff,
+            nosniff: self.nosniff,
         })
     }
 }
@@ -133,8 +169,8 @@ impl Service for AppService {
 /// A response on its way out.
 struct Paved {
     response: ResponseFuture,
-    trace: Trace,
-    id: Option<RequestId>,
+    trace: Option<Box<(Trace, Arc<Traces>)>>,
+    id: Option<[u8; 16]>,
     nosniff: bool,
 }
 
@@ -143,17 +179,22 @@ impl Future for Paved {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let me = &mut *self;
-        let mut response = ready!(me.trace.within(|| me.response.as_mut().poll(cx)));
-        let paved = me.nosniff && me.id.is_some_and(|id| id.pave(&mut response));
+        let mut response = ready!(match &me.trace {
+            Some(trace) => trace.0.within(|| me.response.as_mut().poll(cx)),
+            None => me.response.as_mut().poll(cx),
+        });
+        let paved = me.nosniff && me.id.is_some_and(|id| response.headers_mut().pave(id));
         if !paved {
             if let Some(id) = me.id {
-                id.tell(&mut response);
+                request_id::tell(id, &mut response);
             }
             if me.nosniff {
                 security_headers::apply(&mut response);
             }
         }
-        me.trace.end(&response);
+        if let Some(trace) = &mut me.trace {
+            trace.1.end(&mut trace.0, &mut response);
+        }
         Poll::Ready(response)
     }
 }

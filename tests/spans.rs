@@ -1,16 +1,21 @@
-//! The spans of the paved path (SPEC D34, D40). In a file of its own: a span that another thread met first, without a subscriber, stays off.
+//! The spans of requests (SPEC S127 to S131, D34, D40). In a file of its own: a span that another thread met first, without a subscriber, stays off.
 #![cfg(feature = "app")]
 
+#[path = "support/spans.rs"]
+pub mod spans;
+
+use spans::seen_by;
 use std::collections::HashMap;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-use wireline::Router;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tracing::Level;
 use wireline::app::App;
+use wireline::layer::request_id::RequestIds;
+use wireline::layer::trace::Traces;
+use wireline::layer::trace_context::TraceContext;
 use wireline::service::response::Response;
 use wireline::test::TestClient;
+use wireline::{Body, Router};
 
 fn router() -> Router {
     Router::new().get("/users/{id}", async || {
@@ -19,90 +24,79 @@ fn router() -> Router {
     })
 }
 
-/// D34: the names of both worlds; `http.route` is the pattern, and the query is nowhere.
+fn traced(traces: Traces) -> TestClient {
+    TestClient::new(router().layer(traces).build().unwrap())
+}
+
+/// D34: the names of both worlds; `http.route` is the pattern, and the query is nowhere. The paved path and a layer give the same.
 #[test]
-fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
-    let seen = Spans::default();
-    tracing::subscriber::with_default(seen.clone(), || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let client = TestClient::new(App::new(router()).build().unwrap());
-            assert_eq!(client.get("/users/7?token=secret").await.status, 201);
-            let quiet = TestClient::new(App::new(router()).spans(false).build().unwrap());
-            assert_eq!(quiet.get("/users/7").await.status, 201);
-            let alone = TestClient::new(router().build().unwrap());
-            assert_eq!(alone.get("/users/7").await.status, 201);
-        });
+fn d40_d34_s127_a_span_for_each_request_with_the_names_of_both_worlds() {
+    let (all, ()) = seen_by(async || {
+        let client = TestClient::new(App::new(router()).build().unwrap());
+        assert_eq!(client.get("/users/7?token=secret").await.status, 201);
+        let layers = router().layer(Traces::new()).layer(RequestIds::new());
+        let client = TestClient::new(layers.build().unwrap());
+        assert_eq!(client.get("/users/7?token=secret").await.status, 201);
+        let own = App::new(router()).request_ids(RequestIds::new());
+        let client = TestClient::new(own.build().unwrap());
+        assert_eq!(client.get("/users/7?token=secret").await.status, 201);
+        let quiet = TestClient::new(App::new(router()).spans(false).build().unwrap());
+        assert_eq!(quiet.get("/users/7").await.status, 201);
+        let alone = TestClient::new(router().build().unwrap());
+        assert_eq!(alone.get("/users/7").await.status, 201);
     });
-    let all = seen.0.lock().unwrap();
-    let spans: Vec<_> = all
-        .spans
-        .iter()
-        .filter(|(name, _)| *name == "http.request")
-        .collect();
-    assert_eq!(spans.len(), 1, "{spans:?}");
-    let fields = &spans[0].1;
-    for (name, value) in [
-        ("http.method", "GET"),
-        ("http.request.method", "GET"),
-        ("http.route", "/users/{id}"),
-        ("url.path", "/users/7"),
-        ("http.status_code", "201"),
-        ("http.response.status_code", "201"),
-    ] {
-        assert_eq!(fields.get(name).map(String::as_str), Some(value), "{name}");
+    let requests = all.requests();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    for fields in requests {
+        for (name, value) in [
+            ("http.method", "GET"),
+            ("http.request.method", "GET"),
+            ("http.route", "/users/{id}"),
+            ("url.path", "/users/7"),
+            ("http.status_code", "201"),
+            ("http.response.status_code", "201"),
+            ("otel.kind", "server"),
+        ] {
+            assert_eq!(fields.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert_eq!(fields["http.request_id"].len(), 36);
+        assert_eq!(fields["trace_id"].len(), 32);
+        assert_eq!(fields["span_id"].len(), 16);
+        assert_eq!(fields["http.latency_ms"], "0.0");
+        assert!(!format!("{fields:?}").contains("secret"));
+        // Nothing but those.
+        assert_eq!(fields.len(), 11, "{fields:?}");
     }
-    assert_eq!(fields["http.request_id"].len(), 36);
-    assert!(fields.contains_key("http.latency_ms"));
-    assert!(!format!("{fields:?}").contains("secret"));
     // The handler's own event is inside it, where there is one.
-    assert_eq!(all.events, [true, false, false]);
+    assert_eq!(all.events, [true, true, true, false, false]);
 }
 
 /// The requests of a connection are inside its span, each stream of HTTP/2 in one more; a span of the caller's is around neither.
 #[cfg(feature = "http2")]
 #[test]
-fn s128_requests_are_inside_their_connection() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+fn s128_s129_requests_are_inside_their_connection() {
+    let (all, ()) = seen_by(async || {
+        let client = TestClient::new(App::new(router()).build().unwrap());
+        let mut stream = client.connect();
+        let request = b"GET /users/1 HTTP/1.1\r\nhost: a\r\n\r\n";
+        stream.write_all(&request.repeat(2)).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 201 ").count(), 2);
 
-    let seen = Spans::default();
-    tracing::subscriber::with_default(seen.clone(), || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let client = TestClient::new(App::new(router()).build().unwrap());
-            let mut stream = client.connect();
-            let request = b"GET /users/1 HTTP/1.1\r\nhost: a\r\n\r\n";
-            stream.write_all(&request.repeat(2)).await.unwrap();
-            stream.shutdown().await.unwrap();
-            let mut answers = String::new();
-            stream.read_to_string(&mut answers).await.unwrap();
-            assert_eq!(answers.matches("HTTP/1.1 201 ").count(), 2);
-
-            let (mut requests, connection) =
-                h2::client::handshake(client.connect_http2()).await.unwrap();
-            let connection = tokio::spawn(connection);
-            for _ in 0..2 {
-                let request = http::Request::get("http://a/users/1").body(()).unwrap();
-                let (response, _) = requests.send_request(request, true).unwrap();
-                assert_eq!(response.await.unwrap().status(), 201);
-            }
-            drop(requests);
-            connection.await.unwrap().unwrap();
-        });
+        let (mut requests, connection) =
+            h2::client::handshake(client.connect_http2()).await.unwrap();
+        let connection = tokio::spawn(connection);
+        for _ in 0..2 {
+            let request = http::Request::get("http://a/users/1").body(()).unwrap();
+            let (response, _) = requests.send_request(request, true).unwrap();
+            assert_eq!(response.await.unwrap().status(), 201);
+        }
+        drop(requests);
+        connection.await.unwrap().unwrap();
     });
-    let all = seen.0.lock().unwrap();
-    let named = |wanted: &str| {
-        let spans = all.spans.iter().enumerate();
-        let found = spans.filter(|(_, (name, _))| *name == wanted);
-        found.map(|(place, _)| place).collect::<Vec<_>>()
-    };
-    let (connections, streams) = (named("http.connection"), named("h2.stream"));
+    let (connections, streams) = (all.named("http.connection"), all.named("h2.stream"));
     assert_eq!(
         (connections.len(), streams.len()),
         (2, 2),
@@ -113,7 +107,7 @@ fn s128_requests_are_inside_their_connection() {
         assert_eq!(all.parents[*place], None);
         assert!(!all.spans[*place].1["peer.addr"].is_empty());
     }
-    let parents: Vec<_> = (named("http.request").iter())
+    let parents: Vec<_> = (all.named("http.request").iter())
         .map(|place| all.parents[*place].unwrap())
         .collect();
     assert_eq!(
@@ -125,11 +119,293 @@ fn s128_requests_are_inside_their_connection() {
     }
 }
 
+#[test]
+fn what_is_skipped_or_below_the_level_has_no_span() {
+    let (all, ()) = seen_by(async || {
+        let ask = async |traces: Traces, path: &str| {
+            assert_eq!(traced(traces).get(path).await.status, 201);
+        };
+        ask(Traces::new().skip("/users/7"), "/users/7").await;
+        ask(Traces::new().skip("/users/{id}"), "/users/8").await;
+        let asked = |request: &wireline::Request| request.header("probe").is_none();
+        ask(Traces::new().skip_when(asked), "/users/9").await;
+        assert_eq!(all_levels().len(), 5);
+        for level in all_levels() {
+            ask(Traces::new().level(level).skip("/users"), "/users/1").await;
+        }
+    });
+    assert_eq!(all.requests().len(), 5);
+    assert!(
+        all.requests()
+            .iter()
+            .all(|fields| fields["url.path"] == "/users/1")
+    );
+}
+
+fn all_levels() -> [Level; 5] {
+    [
+        Level::ERROR,
+        Level::WARN,
+        Level::INFO,
+        Level::DEBUG,
+        Level::TRACE,
+    ]
+}
+
+#[test]
+fn a_query_is_recorded_as_the_redactor_makes_it() {
+    let (all, ()) = seen_by(async || {
+        let redact = |query: &str| query.replace("secret", "***");
+        let client = traced(Traces::new().query(redact));
+        client.get("/users/7?token=secret&page=2").await;
+        client.get("/users/7").await;
+    });
+    let queries: Vec<_> = all
+        .requests()
+        .iter()
+        .map(|fields| fields.get("url.query").cloned())
+        .collect();
+    assert_eq!(queries, [Some("token=***&page=2".to_owned()), None]);
+}
+
+/// W3C Trace Context: a parent by the grammar is continued, anything else begins a new trace.
+#[test]
+fn traceparent_in_and_out() {
+    let show = async |context: TraceContext, again: TraceContext| {
+        assert_eq!(context, again);
+        let fields = context
+            .fields()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        let caller = context.caller_id().map(|id| format!("{id:02x?}"));
+        format!("{}\n{caller:?}", fields.collect::<Vec<_>>().join("\n"))
+    };
+    let routes = |traces: Option<Traces>| {
+        let router = Router::new().get("/", show);
+        let router = match traces {
+            Some(traces) => router.layer(traces),
+            None => router,
+        };
+        TestClient::new(router.build().unwrap())
+    };
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let (all, ()) = seen_by(async || {
+        // With the layer and without, a handler gets the same.
+        for client in [routes(Some(Traces::new())), routes(None)] {
+            let reply = client
+                .get("/")
+                .header("traceparent", PARENT)
+                .header("tracestate", "a=1 , b=2")
+                .await;
+            let text = reply.text();
+            assert!(
+                text.starts_with(&format!("traceparent: 00-{TRACE}-")),
+                "{text}"
+            );
+            assert!(text.contains("-01\ntracestate: a=1,b=2\n"), "{text}");
+            assert!(
+                !text.contains("b7ad6b7169203331"),
+                "a span of its own: {text}"
+            );
+            assert!(
+                text.ends_with("Some(\"[b7, ad, 6b, 71, 69, 20, 33, 31]\")"),
+                "{text}"
+            );
+            assert_eq!(reply.header("traceparent"), None);
+            // One malformed state is forgotten, and the parent is not.
+            let reply = client
+                .get("/")
+                .header("traceparent", PARENT)
+                .header("tracestate", "A=1")
+                .await;
+            assert!(reply.text().contains(TRACE) && !reply.text().contains("tracestate"));
+            for wrong in [
+                PARENT.to_uppercase(),
+                format!("{PARENT}-"),
+                format!("{PARENT},{PARENT}"),
+                "x".repeat(5000),
+            ] {
+                let reply = client.get("/").header("traceparent", wrong.as_str()).await;
+                assert!(!reply.text().contains(TRACE), "{wrong}");
+            }
+            let reply = client
+                .get("/")
+                .header("traceparent", PARENT)
+                .header("traceparent", PARENT)
+                .await;
+            assert!(!reply.text().contains(TRACE), "two parents are none");
+        }
+        let distrusts = routes(Some(Traces::new().continue_traces(false)));
+        let reply = distrusts.get("/").header("traceparent", PARENT).await;
+        assert!(!reply.text().contains(TRACE));
+        let responds = routes(Some(Traces::new().respond(true)));
+        let reply = responds.get("/").header("traceparent", PARENT).await;
+        let own = reply.header("traceparent").unwrap();
+        assert!(own.contains(TRACE) && reply.text().contains(own));
+        // Somebody else's spans have the last word.
+        let hook =
+            |_: &tracing::Span, _: &wireline::Request| TraceContext::new([7; 16], [9; 8], false);
+        let reply = routes(Some(Traces::new().on_span(hook))).get("/").await;
+        assert!(reply.text().starts_with(&format!(
+            "traceparent: 00-{}-{}-00",
+            "07".repeat(16),
+            "09".repeat(8)
+        )));
+    });
+    let requests = all.requests();
+    assert_eq!(requests[0]["trace_id"], TRACE);
+    assert_eq!(
+        requests
+            .iter()
+            .filter(|fields| fields["trace_id"] == TRACE)
+            .count(),
+        3
+    );
+    // No subscriber, and the response says it all the same.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let reply = routes(Some(Traces::new().respond(true)))
+                .get("/")
+                .header("traceparent", PARENT)
+                .await;
+            assert!(reply.header("traceparent").unwrap().contains(TRACE));
+        });
+}
+
+/// What goes wrong is told: 5xx, a panic, a client that went away.
+#[test]
+fn s127_failures_are_recorded() {
+    let (all, ()) = seen_by(async || {
+        let router = Router::new()
+            .get("/fails", async || http::StatusCode::BAD_GATEWAY)
+            .get("/missing", async || http::StatusCode::NOT_FOUND)
+            .get("/panics", async || -> () { panic!("a fault") })
+            .get("/hangs", async || std::future::pending::<()>().await);
+        let client = TestClient::new(router.layer(Traces::new()).build().unwrap());
+        for (path, status) in [("/fails", 502), ("/missing", 404), ("/panics", 500)] {
+            assert_eq!(client.get(path).await.status, status);
+        }
+        let mut gone = client.connect();
+        gone.write_all(b"GET /hangs HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(gone);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    });
+    let requests = all.requests();
+    let said = |place: usize, name: &str| requests[place].get(name).map(String::as_str);
+    for (place, status, kind, otel) in [
+        (0, Some("502"), Some("502"), Some("ERROR")),
+        (1, Some("404"), None, None),
+        (2, Some("500"), Some("panic"), Some("ERROR")),
+        (3, None, Some("cancelled"), None),
+    ] {
+        assert_eq!(said(place, "http.response.status_code"), status, "{place}");
+        assert_eq!(said(place, "error.type"), kind, "{place}");
+        assert_eq!(said(place, "otel.status_code"), otel, "{place}");
+    }
+    let told: Vec<_> = all
+        .said
+        .iter()
+        .zip(&all.inside)
+        .filter(|(said, _)| said.contains_key("http.response.status_code"))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].0["message"], "a request was answered 502");
+    assert!(*told[0].1, "inside the request's span");
+}
+
+/// A span is not entered while its handler waits: two requests that take turns do not stand in each other's.
+#[test]
+fn d28_no_span_stays_entered_across_an_await() {
+    let (all, ()) = seen_by(async || {
+        let slow = async |wireline::extract::Path(id): wireline::extract::Path<u32>| {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                tracing::info!(id, "awake");
+            }
+            Body::empty()
+        };
+        let router = Router::new().get("/{id}", slow).layer(Traces::new());
+        let client = TestClient::new(router.build().unwrap());
+        let ((), ()) = tokio::join!(async { drop(client.get("/1").await) }, async {
+            drop(client.get("/2").await)
+        });
+    });
+    let awake = all
+        .said
+        .iter()
+        .zip(&all.within)
+        .filter(|(said, _)| said.contains_key("id"));
+    let mut count = 0;
+    for (said, within) in awake {
+        let requests: Vec<_> = within
+            .iter()
+            .filter(|place| all.spans[**place].0 == "http.request")
+            .collect();
+        assert_eq!(requests.len(), 1);
+        assert_eq!(
+            all.spans[*requests[0]].1["url.path"],
+            format!("/{}", said["id"])
+        );
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
+/// S131, and what a handler of a socket says is inside the span of the request that opened it.
+#[cfg(feature = "websocket")]
+#[test]
+fn s131_the_life_of_a_websocket_is_told_inside_its_request() {
+    use wireline::ws::socket::WebSocket;
+    let (all, ()) = seen_by(async || {
+        let greet = async |mut socket: WebSocket| {
+            tracing::info!("in the handler");
+            while socket.recv().await.is_some() {}
+        };
+        let routes = Router::new().websocket("/open", greet).layer(Traces::new());
+        let client = TestClient::new(routes.build().unwrap());
+        let mut io = client.connect();
+        io.write_all(
+            b"GET /open HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        io.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.unwrap();
+        let mut answer = Vec::new();
+        io.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 101 ") && answer.ends_with(b"\x88\x02\x03\xe8"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    });
+    let said: Vec<_> = all
+        .said
+        .iter()
+        .map(|said| said["message"].as_str())
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "WebSocket connected",
+            "in the handler",
+            "WebSocket closed",
+            "WebSocket completed"
+        ]
+    );
+    assert_eq!(all.said[2]["clean"], "true");
+    assert_eq!(all.inside, [true; 4]);
+    assert_eq!(all.requests()[0]["http.response.status_code"], "101");
+}
+
 /// Nothing that a socket's request carries as a token stands in a span or an event, whoever asks and whatever becomes of it.
 #[cfg(feature = "websocket")]
 #[test]
 fn the_tokens_of_a_socket_are_nowhere() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use wireline::ws::origin::Policy;
     use wireline::ws::route::guard::guarded;
     use wireline::ws::route::token::Token;
@@ -165,39 +441,34 @@ fn the_tokens_of_a_socket_are_nowhere() {
                 socket.send("too late").await
             })
     };
-    let seen = Spans::default();
-    let mut asked = 0;
-    tracing::subscriber::with_default(seen.clone(), || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let client = TestClient::new(App::new(routes()).build().unwrap());
-            for path in ["/open/7", "/token", "/guarded", "/foreign", "/panics", "/fails", "/forbids", "/leaves", "/nowhere"] {
-                for frames in [&b""[..], b"\x81\x86\0\0\0\0secret", b"\x81\x06secret"] {
-                    let mut io = client.connect();
-                    // Whoever brings credentials from elsewhere opens nothing.
-                    let origin = if path == "/foreign" { "secret" } else { "a" };
-                    let request = format!(
-                        "GET {path}?token=secret&a=secret HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+    let (all, asked) = seen_by(async || {
+        let mut asked = 0;
+        let client = TestClient::new(App::new(routes()).build().unwrap());
+        for path in [
+            "/open/7", "/token", "/guarded", "/foreign", "/panics", "/fails", "/forbids",
+            "/leaves", "/nowhere",
+        ] {
+            for frames in [&b""[..], b"\x81\x86\0\0\0\0secret", b"\x81\x06secret"] {
+                let mut io = client.connect();
+                // Whoever brings credentials from elsewhere opens nothing.
+                let origin = if path == "/foreign" { "secret" } else { "a" };
+                let request = format!(
+                    "GET {path}?token=secret&a=secret HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
                          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nOrigin: http://{origin}\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer secret\r\n\
                          Sec-WebSocket-Protocol: bearer.secret\r\n\r\n"
-                    );
-                    io.write_all(request.as_bytes()).await.unwrap();
-                    let mut head = [0; 12];
-                    io.read_exact(&mut head).await.unwrap();
-                    let _ = io.write_all(frames).await;
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                    asked += 1;
-                }
+                );
+                io.write_all(request.as_bytes()).await.unwrap();
+                let mut head = [0; 12];
+                io.read_exact(&mut head).await.unwrap();
+                let _ = io.write_all(frames).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                asked += 1;
             }
-            drop(client);
-        });
+        }
+        drop(client);
+        asked
     });
-    let all = seen.0.lock().unwrap();
     let routes: Vec<_> = all
         .spans
         .iter()
@@ -237,80 +508,4 @@ fn the_tokens_of_a_socket_are_nowhere() {
     assert_eq!(all_failed, 6, "{:?}", all.said);
     let said = format!("{:?} {:?}", all.spans, all.said);
     assert!(!said.contains("secret"), "{said}");
-}
-
-/// Remembers spans with their fields, what all events say, and for each event of this file whether it came inside `http.request`.
-#[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Seen>>);
-
-#[derive(Default)]
-struct Seen {
-    spans: Vec<(&'static str, HashMap<&'static str, String>)>,
-    /// For each span the place of the one that it is inside.
-    parents: Vec<Option<usize>>,
-    entered: Vec<usize>,
-    events: Vec<bool>,
-    said: Vec<HashMap<&'static str, String>>,
-}
-
-struct Fields<'a>(&'a mut HashMap<&'static str, String>);
-
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-}
-
-fn place(id: &Id) -> usize {
-    usize::try_from(id.into_u64()).unwrap() - 1
-}
-
-impl Subscriber for Spans {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        let mut fields = HashMap::new();
-        attributes.record(&mut Fields(&mut fields));
-        let mut seen = self.0.lock().unwrap();
-        let parent = match attributes.parent() {
-            Some(id) => Some(place(id)),
-            None if attributes.is_contextual() => seen.entered.last().copied(),
-            None => None,
-        };
-        seen.parents.push(parent);
-        seen.spans.push((attributes.metadata().name(), fields));
-        Id::from_u64(seen.spans.len() as u64)
-    }
-
-    fn record(&self, id: &Id, values: &Record<'_>) {
-        let mut seen = self.0.lock().unwrap();
-        values.record(&mut Fields(&mut seen.spans[place(id)].1));
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut said = HashMap::new();
-        event.record(&mut Fields(&mut said));
-        self.0.lock().unwrap().said.push(said);
-        if event.metadata().target() == module_path!() {
-            let mut seen = self.0.lock().unwrap();
-            let inside = (seen.entered.iter()).any(|place| seen.spans[*place].0 == "http.request");
-            seen.events.push(inside);
-        }
-    }
-
-    fn enter(&self, id: &Id) {
-        self.0.lock().unwrap().entered.push(place(id));
-    }
-
-    fn exit(&self, _: &Id) {
-        self.0.lock().unwrap().entered.pop();
-    }
 }

@@ -7,20 +7,22 @@ pub mod auth;
 #[cfg(feature = "compression")]
 pub mod compression;
 pub mod cors;
+mod ending;
 pub mod error_pages;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 pub mod rate_limit;
 #[cfg(feature = "app")]
-pub(crate) mod request_id;
-#[cfg(feature = "app")]
-pub(crate) mod security_headers;
+pub mod request_id;
+pub mod security_headers;
 #[cfg(feature = "cookie-secure")]
 pub mod session;
 pub mod shed;
 pub mod time_limit;
 #[cfg(feature = "app")]
-pub(crate) mod trace;
+pub mod trace;
+#[cfg(feature = "app")]
+pub mod trace_context;
 
 #[cfg(feature = "app")]
 pub use self::request_id::RequestId;

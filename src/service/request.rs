@@ -1,6 +1,9 @@
 //! Requests.
 
 mod conversion;
+mod id;
+
+pub(crate) use self::id::ForeignId;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::stream_end::StreamEnd;

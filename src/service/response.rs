@@ -216,6 +216,14 @@ impl Response {
         self.rare.as_ref().and_then(|rare| rare.invalid)
     }
 
+    /// Puts something in the place of what runs after an upgrade, when there is any.
+    #[allow(dead_code, reason = "only `Traces` does it, and it is optional")]
+    pub(crate) fn map_upgrade(&mut self, change: impl FnOnce(OnUpgrade) -> OnUpgrade) {
+        if let Some(rare) = &mut self.rare {
+            rare.upgrade = rare.upgrade.take().map(change);
+        }
+    }
+
     /// The content type and the lines of the paved path of a response of the usual kind: 200, no other
     /// field, content that is here.
     #[inline]

@@ -1,7 +1,7 @@
 //! What every HTTP version shares on the wire: the grammar of RFC 9110, strict numbers, the flat
 //! table of field lines that [`Headers`](crate::service::headers::Headers) is made of, and the queue
 //! of octets that wait to be written. What proxies say of their clients is here, too: the fields
-//! `Forwarded` and `X-Forwarded-For`, and the PROXY protocol.
+//! `Forwarded` and `X-Forwarded-For`, and the PROXY protocol; and what a request says of its trace.
 //!
 //! Nothing here reads a socket, a clock or another folder. Whatever these functions accept may be
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
@@ -21,3 +21,4 @@ pub mod out;
 pub(crate) mod paved;
 pub mod proxy;
 pub mod target;
+pub mod trace_context;

@@ -18,7 +18,7 @@ use crate::ws::socket::core::time::Timing;
 use crate::ws::socket::home::Home;
 use crate::ws::socket::live::{Live, give_out};
 use crate::ws::socket::turn::{News, Turn};
-use crate::ws::socket::{Sent, SocketError};
+use crate::ws::socket::{Sent, SocketError, log};
 use crate::ws::state::State;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
@@ -84,6 +84,7 @@ impl Shared {
             ..Timing::default()
         };
         home.count(Counter::WebSocketsOpened);
+        log::tell_connected();
         let live = Live {
             connection,
             read: if read_ahead.is_empty() {

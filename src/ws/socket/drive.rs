@@ -16,7 +16,7 @@ use crate::service::upgrade::Watch;
 use crate::ws::close::CloseCode;
 use crate::ws::socket::core::{Core, Shared};
 use crate::ws::socket::home::Alarm;
-use crate::ws::socket::{IntoClose, ending};
+use crate::ws::socket::{IntoClose, ending, log};
 use crate::ws::state::State;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -88,6 +88,7 @@ where
         if running || settled.is_pending() {
             return Poll::Pending;
         }
+        log::tell_completed();
         Poll::Ready(())
     })
 }

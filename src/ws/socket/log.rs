@@ -1,4 +1,5 @@
-//! Errors of handlers of WebSockets go to the log: nobody else is told what was behind them.
+//! What becomes of WebSockets goes to the log (S131); so do errors of their handlers: nobody else is told what was
+//! behind them.
 
 use crate::service::error::Error;
 use std::error::Error as _;
@@ -15,4 +16,19 @@ pub(super) fn tell(error: &Error) {
     } else {
         tracing::error!(status, source, "a handler of a WebSocket failed: {message}");
     }
+}
+
+/// The socket is open.
+pub(super) fn tell_connected() {
+    tracing::debug!("WebSocket connected");
+}
+
+/// The socket has ended, and whether with a Close in each direction.
+pub(super) fn tell_closed(clean: bool) {
+    tracing::debug!(clean, "WebSocket closed");
+}
+
+/// Its handler has returned, and its connection is done with.
+pub(super) fn tell_completed() {
+    tracing::debug!("WebSocket completed");
 }

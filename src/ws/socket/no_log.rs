@@ -4,3 +4,12 @@ use crate::service::error::Error;
 
 /// Does nothing.
 pub(super) const fn tell(_: &Error) {}
+
+/// Does nothing.
+pub(super) const fn tell_connected() {}
+
+/// Does nothing.
+pub(super) const fn tell_closed(_: bool) {}
+
+/// Does nothing.
+pub(super) const fn tell_completed() {}

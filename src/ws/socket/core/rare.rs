@@ -10,7 +10,7 @@ use crate::ws::prepared::Prepared;
 use crate::ws::socket::backlog::{OVERHEAD, Queued};
 use crate::ws::socket::config::{Config, Overflow};
 use crate::ws::socket::core::{Core, framed};
-use crate::ws::socket::{CloseStatus, Sent, SocketError};
+use crate::ws::socket::{CloseStatus, Sent, SocketError, log};
 use crate::ws::state::State;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -254,10 +254,13 @@ impl Core {
     }
 
     pub(super) fn count_end(&self) {
-        self.home.count(match self.state() {
-            State::Closed { clean: true } => Counter::WebSocketsClosedClean,
-            _ => Counter::WebSocketsClosedUnclean,
+        let clean = matches!(self.state(), State::Closed { clean: true });
+        self.home.count(if clean {
+            Counter::WebSocketsClosedClean
+        } else {
+            Counter::WebSocketsClosedUnclean
         });
+        log::tell_closed(clean);
     }
 }
 

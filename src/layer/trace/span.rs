@@ -1,0 +1,132 @@
+//! The spans themselves, with their fields, and the event of a failure.
+
+use crate::layer::trace_context::{Hex, TraceContext};
+use crate::service::request::Request;
+use http::{StatusCode, Version};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::field::{Empty, display};
+use tracing::{Level, Span};
+
+/// A level has to be known where a span is written, so there is one for each.
+macro_rules! at_level {
+    ($level:expr, $($rest:tt)*) => {
+        match $level {
+            Level::ERROR => tracing::span!(Level::ERROR, $($rest)*),
+            Level::WARN => tracing::span!(Level::WARN, $($rest)*),
+            Level::INFO => tracing::span!(Level::INFO, $($rest)*),
+            Level::DEBUG => tracing::span!(Level::DEBUG, $($rest)*),
+            _ => tracing::span!(Level::TRACE, $($rest)*),
+        }
+    };
+}
+
+/// The span of a request, inside those of its connection and its stream.
+pub(super) fn begin_span(level: Level, request: &Request) -> Span {
+    let parts = request.parts();
+    let connection = parts.slot();
+    let mut around =
+        connection.map_or_else(Span::current, |slot| slot.span().get(&slot.info()).clone());
+    if connection.is_some() && parts.version() == Version::HTTP_2 {
+        around = around.in_scope(|| at_level!(level, "h2.stream"));
+    }
+    around.in_scope(|| {
+        at_level!(
+            level,
+            "http.request",
+            http.method = parts.method().as_str(),
+            http.request.method = parts.method().as_str(),
+            http.route = parts.matched_pattern().unwrap_or_default(),
+            // The query stays out: tokens travel in it.
+            url.path = parts.path(),
+            url.query = Empty,
+            http.request_id = Empty,
+            trace_id = Empty,
+            span_id = Empty,
+            http.status_code = Empty,
+            http.response.status_code = Empty,
+            http.latency_ms = Empty,
+            error.type = Empty,
+            otel.kind = "server",
+            otel.name = Empty,
+            otel.status_code = Empty,
+        )
+    })
+}
+
+pub(super) fn record_context(span: &Span, context: &TraceContext) {
+    span.record("trace_id", display(Hex(&context.trace_id())));
+    span.record("span_id", display(Hex(&context.span_id())));
+}
+
+/// One event at level ERROR, inside the request's span. Whoever can make a server fail must not fill its log: further
+/// ones of the same second are left out.
+#[cold]
+pub(super) fn tell_failure(told: &AtomicU64, status: StatusCode) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let second = now.map_or(0, |since| since.as_secs()) & 0xffff_ffff;
+    let count = told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+        Some(if before >> 32 == second {
+            before.saturating_add(1)
+        } else {
+            second << 32 | 1
+        })
+    });
+    // What stood there before, so the first of a second sees another second.
+    let before = count.unwrap_or_default();
+    let earlier = if before >> 32 == second {
+        before & 0xffff_ffff
+    } else {
+        0
+    };
+    if earlier < MOST_FAILURES {
+        let status = status.as_u16();
+        tracing::error!(
+            http.response.status_code = status,
+            "a request was answered {status}"
+        );
+    }
+}
+
+/// That are told in a second.
+const MOST_FAILURES: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicU64>);
+
+    impl Subscriber for Count {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_flood_of_failures_is_not_a_flood_in_the_log() {
+        let (count, told) = (Count::default(), AtomicU64::new(0));
+        tracing::subscriber::with_default(count.clone(), || {
+            for _ in 0..10_000 {
+                tell_failure(&told, StatusCode::SERVICE_UNAVAILABLE);
+            }
+        });
+        // The loop may reach into a second one.
+        let events = count.0.load(Ordering::Relaxed);
+        assert!((100..=200).contains(&events), "{events}");
+    }
+}

@@ -21,6 +21,7 @@ pub mod shed;
 pub mod time_limit;
 #[cfg(feature = "app")]
 pub(crate) mod trace;
+mod vary;
 
 #[cfg(feature = "app")]
 pub use self::request_id::RequestId;

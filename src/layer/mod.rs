@@ -23,6 +23,8 @@ pub mod time_limit;
 pub mod trace;
 #[cfg(feature = "app")]
 pub mod trace_context;
+pub(crate) mod trace;
+mod vary;
 
 #[cfg(feature = "app")]
 pub use self::request_id::RequestId;

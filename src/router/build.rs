@@ -58,6 +58,7 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
         names: Vec::new(),
         state,
         is_public: false,
+        max_body: None,
     });
     let plain = |handler| Endpoint::new(handler, &around, None, facts.clone());
     if let Some(fallback) = &fallback
@@ -233,6 +234,7 @@ impl Build {
             names: pattern.names().to_vec(),
             state: outer.state.clone(),
             is_public: outer.is_public || route.handler.is_public(),
+            max_body: outer.max_body,
         });
         let endpoint = self.endpoints.len();
         self.endpoints.push(Endpoint::new(

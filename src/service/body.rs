@@ -51,6 +51,11 @@ enum Kind {
     Short(Short),
     Feed(FeedReader, Option<u64>),
     Foreign(Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>),
+    /// Made of the content that comes through a feed.
+    Over(
+        Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>,
+        Option<Arc<Feed>>,
+    ),
 }
 
 impl Body {
@@ -107,6 +112,31 @@ impl Body {
         )
     }
 
+    /// What a layer makes of other content while it is taken. Whoever collects it is charged as a reader of `feed` is,
+    /// which is that of the [other content](Self::feed).
+    #[allow(
+        dead_code,
+        reason = "only decompression makes them, and it is optional"
+    )]
+    pub(crate) fn over(
+        body: impl http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
+        feed: Option<Arc<Feed>>,
+    ) -> Self {
+        Self {
+            kind: Kind::Over(Box::pin(body), feed),
+        }
+    }
+
+    /// What the content comes through, if it comes from a connection.
+    #[allow(dead_code, reason = "only decompression asks, and it is optional")]
+    pub(crate) fn feed(&self) -> Option<Arc<Feed>> {
+        match &self.kind {
+            Kind::Feed(reader, _) => Some(reader.0.clone()),
+            Kind::Over(_, feed) => feed.clone(),
+            _ => None,
+        }
+    }
+
     /// A body of another crate. Its errors end the response early; the peer sees it cut short.
     pub fn from_http_body<B>(body: B) -> Self
     where
@@ -151,7 +181,7 @@ impl Body {
             Kind::Full(content) => Some(content.len() as u64),
             Kind::Short(content) => Some(content.as_slice().len() as u64),
             Kind::Feed(_, length) => *length,
-            Kind::Foreign(body) => body.size_hint().exact(),
+            Kind::Foreign(body) | Kind::Over(body, _) => body.size_hint().exact(),
         }
     }
 
@@ -186,7 +216,7 @@ impl Body {
                 Poll::Ready(Some(Ok(Fed::Chunk(content))))
             }
             Kind::Feed(reader, _) => reader.0.poll_take(cx),
-            Kind::Foreign(body) => {
+            Kind::Foreign(body) | Kind::Over(body, _) => {
                 let frame = ready!(body.as_mut().poll_frame(cx));
                 Poll::Ready(frame.and_then(|frame| {
                     match frame.map(Frame::into_data) {
@@ -256,8 +286,10 @@ impl Body {
 
     /// Tells the connection how many octets are kept of its content, so that it is charged for them.
     fn keep(&self, octets: usize) {
-        if let Kind::Feed(reader, _) = &self.kind {
-            reader.0.set_collected(octets);
+        match &self.kind {
+            Kind::Feed(reader, _) => reader.0.set_collected(octets),
+            Kind::Over(_, Some(feed)) => feed.set_collected(octets),
+            _ => {}
         }
     }
 
@@ -279,7 +311,7 @@ impl fmt::Debug for Body {
                 let content = self.as_bytes().unwrap_or_default();
                 write!(f, "Body::Full({} octets)", content.len())
             }
-            Kind::Feed(..) | Kind::Foreign(_) => f.write_str("Body::Stream"),
+            Kind::Feed(..) | Kind::Foreign(_) | Kind::Over(..) => f.write_str("Body::Stream"),
         }
     }
 }
@@ -349,13 +381,13 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Full(_) | Kind::Short(_) => false,
             Kind::Feed(reader, _) => reader.0.is_ended(),
-            Kind::Foreign(body) => body.is_end_stream(),
+            Kind::Foreign(body) | Kind::Over(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Foreign(body) => body.size_hint(),
+            Kind::Foreign(body) | Kind::Over(body, _) => body.size_hint(),
             _ => self
                 .len()
                 .map_or_else(SizeHint::default, SizeHint::with_exact),

@@ -21,6 +21,8 @@ pub struct RouteFacts {
     pub state: StateMap,
     /// Whether it is open to everybody where authentication is asked for.
     pub is_public: bool,
+    /// The most octets of content that it takes, when the router says so.
+    pub max_body: Option<u64>,
 }
 
 /// Where a request's parameters lie in its path, and the facts of its route.

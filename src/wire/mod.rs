@@ -7,6 +7,7 @@
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
 
 mod block;
+pub mod coding;
 pub mod fields;
 pub mod forwarded;
 pub mod grammar;

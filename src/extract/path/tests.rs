@@ -23,6 +23,7 @@ fn request(params: &[(&str, &str)]) -> Request {
         names,
         state: StateMap::default(),
         is_public: false,
+        max_body: None,
     });
     let route = request.parts_mut().route_mut();
     route.set(&facts, 0);

@@ -231,16 +231,18 @@ enum Shown {
     Names(Vec<String>, bool),
 }
 
-/// What of the path is the file's: the last parameter of a route, everything without a route.
+/// What of the path is the file's: the parameter at the end of a route, everything without a route.
 fn asked(parts: &Parts) -> &[u8] {
     let path = parts.path_octets();
+    let pattern = parts.matched_pattern().unwrap_or_default();
+    if pattern.is_empty() {
+        return path.strip_prefix(b"/").unwrap_or(path);
+    }
+    let end = pattern.rsplit('/').next().unwrap_or_default();
     match parts.route().params().last() {
-        Some((_, span)) => span.of(path),
-        None if parts.matched_pattern().is_none_or(str::is_empty) => {
-            path.strip_prefix(b"/").unwrap_or(path)
-        }
-        // A route without parameters is the root, with or without a slash at its end.
-        None => b"",
+        Some((_, span)) if end.starts_with(['{', ':']) && !end.starts_with("{{") => span.of(path),
+        // A route that ends otherwise is the root, with or without a slash behind it.
+        _ => b"",
     }
 }
 

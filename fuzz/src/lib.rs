@@ -10,6 +10,7 @@ mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
 mod differential;
+mod file_path;
 mod forwarded;
 mod h2_frames;
 mod h2_meter;
@@ -17,6 +18,7 @@ mod h2_server;
 mod h2_service;
 mod input;
 mod proxy_header;
+mod range;
 mod reference;
 mod request_head;
 mod response;
@@ -32,10 +34,12 @@ mod ws_talk;
 
 pub use chunked::chunked;
 pub use differential::differential;
+pub use file_path::file_path;
 pub use forwarded::forwarded;
 pub use h2_meter::h2_meter;
 pub use h2_server::h2_server;
 pub use proxy_header::proxy_header;
+pub use range::range;
 pub use request_head::request_head;
 pub use response::response;
 pub use router::router;

@@ -217,7 +217,7 @@ impl Build {
     fn route(&mut self, route: RouteDef, outer: &Outer<'_>) {
         let path = match (outer.prefix, route.path.as_str()) {
             ("", path) => path.to_owned(),
-            (prefix, "/") => prefix.to_owned(),
+            (prefix, "/") if !route.is_as_is => prefix.to_owned(),
             (prefix, path) => format!("{prefix}{path}"),
         };
         let name = route.method.as_ref().map_or("any method", Method::as_str);
@@ -252,6 +252,9 @@ impl Build {
                     ));
                 } else if route.tunnels {
                     table.set_tunnel(endpoint);
+                }
+                if route.is_as_is {
+                    table.set_as_is();
                 }
             }
             Err(conflict) => self.problems.push(format!("{name} {path}: {conflict}")),

@@ -69,6 +69,8 @@ struct RouteDef {
     handler: Arc<dyn AnyHandler>,
     /// Whether it answers extended CONNECT, too.
     tunnels: bool,
+    /// Whether `/` keeps its slash under a prefix, and what its parameters capture is the handler's to judge.
+    is_as_is: bool,
 }
 
 macro_rules! methods {
@@ -107,6 +109,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: false,
+            is_as_is: false,
         });
         self
     }
@@ -124,6 +127,25 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: true,
+            is_as_is: false,
+        });
+        self
+    }
+
+    /// Adds a handler for GET that judges by itself what its parameters capture, escapes that are none included. `/` is
+    /// not a group's prefix but what has a slash behind it.
+    #[allow(dead_code, reason = "only files are served so, and they are optional")]
+    pub(crate) fn get_as_is<H, Args>(mut self, path: &str, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        self.routes.push(RouteDef {
+            method: Some(Method::GET),
+            path: path.to_owned(),
+            handler: erase(handler),
+            tunnels: false,
+            is_as_is: true,
         });
         self
     }
@@ -140,6 +162,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: false,
+            is_as_is: false,
         });
         self
     }
@@ -170,6 +193,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: false,
+            is_as_is: false,
         });
         self
     }

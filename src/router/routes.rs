@@ -59,6 +59,8 @@ pub(super) struct MethodTable {
     /// What answers a method that is not here, and OPTIONS.
     refused: usize,
     options: usize,
+    /// Whether a handler judges the captures by itself.
+    is_as_is: bool,
 }
 
 impl MethodTable {
@@ -93,6 +95,11 @@ impl MethodTable {
     /// Lets this endpoint answer CONNECT, too.
     pub(super) fn set_tunnel(&mut self, endpoint: usize) {
         self.tunnel = Some(endpoint);
+    }
+
+    /// Leaves it to the handlers what a capture may be.
+    pub(super) fn set_as_is(&mut self) {
+        self.is_as_is = true;
     }
 
     pub(super) fn complete(&mut self, refused: usize, options: usize) {
@@ -191,7 +198,10 @@ impl Routes {
         };
         // D44: a capture that cannot be decoded is refused before any handler sees it.
         let undecodable = |capture: &[u8]| capture.contains(&b'%') && decode(capture).is_none();
-        if !params.is_empty() && params.iter().any(|range| undecodable(&path[range])) {
+        if !params.is_empty()
+            && !leaf.value().is_as_is
+            && params.iter().any(|range| undecodable(&path[range]))
+        {
             params.clear();
             return self.bad_capture;
         }

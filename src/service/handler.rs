@@ -235,6 +235,15 @@ pub trait Handler<Args>: Clone + Send + Sync + 'static {
     fn is_public() -> bool {
         false
     }
+
+    /// Whether this very handler can serve, asked when the router is built: for handlers with a configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Opens the route of a handler to everybody where a layer asks for authentication (S54).
@@ -269,6 +278,10 @@ impl<H: Handler<Args>, Args> Handler<OpenTo<Args>> for Public<H> {
 
     fn is_public() -> bool {
         true
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.0.ready()
     }
 }
 
@@ -354,7 +367,8 @@ where
         }
 
         fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
-            H::check(route)
+            H::check(route)?;
+            self.0.ready()
         }
 
         fn is_public(&self) -> bool {

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod client_addr;
+pub mod conditional;
 mod controller;
 #[cfg(feature = "cookies")]
 pub mod cookie;
@@ -19,6 +20,8 @@ pub(crate) mod layered;
 pub mod link;
 pub mod middleware;
 pub mod problem;
+pub mod range;
+pub mod representation;
 pub mod request;
 pub mod response;
 pub mod route;

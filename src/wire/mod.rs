@@ -7,12 +7,14 @@
 //! trusted by everybody above them; whatever they refuse never reaches a handler.
 
 mod block;
+pub mod cookie;
 pub mod fields;
 pub mod forwarded;
 pub mod grammar;
 pub mod ip;
 pub mod limits;
 pub mod number;
+pub mod origin;
 pub mod out;
 #[cfg_attr(
     not(feature = "app"),

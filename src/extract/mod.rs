@@ -53,8 +53,11 @@
 
 mod body;
 mod bytes;
+#[cfg(feature = "jwt")]
+mod claims;
 mod client_addr;
 mod conn_info;
+mod current_user;
 mod extension;
 #[cfg(feature = "form")]
 mod form;
@@ -87,6 +90,8 @@ mod version;
 #[cfg(not(feature = "tracing"))]
 use self::no_mistake as mistake;
 
+#[cfg(feature = "jwt")]
+pub use self::claims::{Claims, ClaimsRejection};
 pub use self::extension::{Extension, ExtensionRejection};
 #[cfg(feature = "json")]
 pub use self::json::{Json, JsonRejection};

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows how a request came or which route it took to its handler.
 
+pub mod bearer;
 pub mod body;
 pub mod client_addr;
 pub mod conditional;
@@ -28,3 +29,4 @@ pub mod route;
 pub(crate) mod short;
 pub mod trusted;
 pub mod upgrade;
+pub mod user;

@@ -8,12 +8,14 @@
 
 mod block;
 pub mod coding;
+pub mod cookie;
 pub mod fields;
 pub mod forwarded;
 pub mod grammar;
 pub mod ip;
 pub mod limits;
 pub mod number;
+pub mod origin;
 pub mod out;
 #[cfg_attr(
     not(feature = "app"),

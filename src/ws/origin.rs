@@ -4,7 +4,7 @@
 //! check stands before it, so a foreign page could act as its visitor. What is not a browser sends no Origin and can forge one: the check
 //! protects visitors, not the server.
 
-use crate::wire::grammar::split_port;
+use crate::wire::origin::is_own;
 
 /// Which origins may open a WebSocket. A request without Origin does not come from a page and is always
 /// allowed.
@@ -52,33 +52,6 @@ impl Policy {
             Self::Any => true,
         }
     }
-}
-
-/// Host and port are compared, not the scheme: TLS may end at a proxy. A port that Host does not name is
-/// the default one of the origin's scheme.
-fn is_own(origin: &[u8], host: Option<&[u8]>) -> bool {
-    let (Some(host), Some((authority, default))) = (host, authority(origin)) else {
-        return false;
-    };
-    let (origin_name, origin_port) = split_port(authority);
-    let (host_name, host_port) = split_port(host);
-    !origin_name.is_empty()
-        && origin_name.eq_ignore_ascii_case(host_name)
-        && origin_port.unwrap_or(default) == host_port.unwrap_or(default)
-}
-
-/// What stands behind the scheme, and the scheme's port; `None` for `null` and for anything that no page
-/// of the web has.
-fn authority(origin: &[u8]) -> Option<(&[u8], &[u8])> {
-    for (scheme, port) in [(&b"http://"[..], &b"80"[..]), (b"https://", b"443")] {
-        if let Some((start, authority)) = origin.split_at_checked(scheme.len())
-            && start.eq_ignore_ascii_case(scheme)
-            && !authority.iter().any(|octet| b"/@?#".contains(octet))
-        {
-            return Some((authority, port));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

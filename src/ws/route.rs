@@ -1,5 +1,6 @@
 //! WebSockets in a router: the extractor, and the route.
 
+mod expiry;
 pub mod guard;
 pub mod messages;
 pub mod token;
@@ -9,12 +10,14 @@ use crate::service::error::Error;
 use crate::service::handler::{FromRequestParts, Handler, RouteCheck};
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
+use crate::service::user::CurrentUser;
 use crate::ws::connection::Connection;
 use crate::ws::deflate;
 use crate::ws::handshake::server::{Head, Opening, Refusal, Terms};
 use crate::ws::handshake::subprotocol::Subprotocols;
 use crate::ws::message::Message;
 use crate::ws::origin::Policy;
+use crate::ws::route::expiry::until;
 use crate::ws::route::messages::{batches, messages};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::each::{Batch, Each, IntoOutcome};
@@ -23,6 +26,7 @@ use http::Method;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
+use tokio::time::Instant;
 
 /// A request that opens a WebSocket: answer with [`on_upgrade`](Self::on_upgrade), or with anything else
 /// to refuse it in HTTP.
@@ -63,6 +67,8 @@ pub struct WebSocketUpgrade {
     is_extended: bool,
     terms: Terms,
     config: Arc<Config>,
+    /// Until when the user may use it.
+    deadline: Option<Instant>,
 }
 
 /// A field's name and value.
@@ -120,9 +126,15 @@ impl WebSocketUpgrade {
         let fields = accepted.fields();
         let connection = Connection::server(accepted.deflate.as_ref());
         let (protocol, config) = (accepted.protocol, self.config);
-        let response = Response::upgrade("websocket", move |upgraded| {
-            WebSocket::serve(upgraded, connection, protocol, config, handler)
-        });
+        let response = match self.deadline {
+            None => Response::upgrade("websocket", move |upgraded| {
+                WebSocket::serve(upgraded, connection, protocol, config, handler)
+            }),
+            Some(deadline) => Response::upgrade("websocket", move |upgraded| {
+                let handler = move |socket| until(deadline, socket, handler);
+                WebSocket::serve(upgraded, connection, protocol, config, handler)
+            }),
+        };
         // There is no key over HTTP/2 that would be answered (RFC 8441 §5).
         let is_extended = self.is_extended;
         fields
@@ -186,6 +198,7 @@ impl FromRequestParts for WebSocketUpgrade {
             is_extended,
             terms: Terms::default(),
             config: DEFAULT.clone(),
+            deadline: CurrentUser::of(parts).and_then(CurrentUser::deadline),
         })
     }
 

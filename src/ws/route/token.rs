@@ -1,9 +1,9 @@
 //! Where a WebSocket's token is: a browser cannot set Authorization.
 
+use crate::service::bearer::{authorization, of_upgrade, token};
 use crate::service::handler::FromRequestParts;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
-use crate::wire::grammar;
 use std::fmt;
 
 /// The token of a request that opens a WebSocket, wherever it is: `Authorization: Bearer <token>`, else a
@@ -36,32 +36,11 @@ impl FromRequestParts for Token {
     type Rejection = NoToken;
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, NoToken> {
-        let fields = |wanted: &'static str| {
-            parts
-                .headers()
-                .iter()
-                .filter(move |(name, _)| name.eq_ignore_ascii_case(wanted))
-                .map(|(_, value)| value.as_bytes())
-        };
-        let found = fields("authorization")
-            .find_map(of_authorization)
-            .or_else(|| {
-                fields("sec-websocket-protocol")
-                    .flat_map(grammar::list)
-                    .find_map(|name| name.strip_prefix(PROTOCOL))
-            })
-            .or_else(|| {
-                parts
-                    .query()?
-                    .split('&')
-                    .find_map(|pair| pair.strip_prefix("token="))
-                    .map(str::as_bytes)
-            })
-            .filter(|token| is_token68(token));
-        match found.map(std::str::from_utf8) {
-            Some(Ok(token)) => Ok(Self(token.to_owned())),
-            _ => Err(NoToken),
-        }
+        authorization(parts, "Bearer")
+            .or_else(|| of_upgrade(parts))
+            .and_then(token)
+            .map(|token| Self(token.to_owned()))
+            .ok_or(NoToken)
     }
 }
 
@@ -77,26 +56,3 @@ impl IntoResponse for NoToken {
         Response::unauthorized("a token is required").with_header("www-authenticate", "Bearer")
     }
 }
-
-fn of_authorization(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(BEARER.len())?;
-    scheme
-        .eq_ignore_ascii_case(BEARER)
-        .then(|| token.trim_ascii())
-}
-
-/// RFC 6750 §2.1: `b64token`.
-fn is_token68(token: &[u8]) -> bool {
-    let end = token
-        .iter()
-        .rposition(|octet| *octet != b'=')
-        .map_or(0, |last| last + 1);
-    end > 0
-        && token[..end]
-            .iter()
-            .all(|octet| octet.is_ascii_alphanumeric() || b"-._~+/".contains(octet))
-}
-
-const BEARER: &[u8] = b"bearer ";
-
-const PROTOCOL: &[u8] = b"bearer.";

@@ -1,0 +1,248 @@
+//! Who sends a request, once a layer has found out.
+
+#[cfg(feature = "json")]
+mod claims;
+
+use crate::service::error::Error;
+use crate::service::handler::FromRequestParts;
+use crate::service::request::Parts;
+use crate::service::response::{IntoResponse, Response};
+use http::StatusCode;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The user whom [`Auth`](crate::layer::auth::Auth), or middleware of your own, has authenticated (S77): an argument of handlers.
+///
+/// A WebSocket keeps the user it was opened by; when the user's deadline passes, it is closed with 4401. Without a user the
+/// answer is 401; `Option<CurrentUser>` is for public routes. Cloning is cheap.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::service::user::CurrentUser;
+///
+/// async fn whoami(user: CurrentUser) -> String {
+///     format!("{} ({})", user.name().unwrap_or("somebody"), user.id())
+/// }
+///
+/// async fn home(user: Option<CurrentUser>) -> String {
+///     user.map_or("sign in".to_owned(), |user| format!("hello, {}", user.id()))
+/// }
+/// assert!(Router::new().get("/me", whoami).get("/", home).build().is_ok());
+/// ```
+///
+/// Middleware that authenticates by itself leaves one in the extensions of the request:
+///
+/// ```
+/// use wireline::service::user::CurrentUser;
+/// use wireline::service::{middleware::Next, request::Request, response::Response};
+///
+/// async fn by_certificate(mut request: Request, next: Next) -> Response {
+///     request.extensions_mut().insert(CurrentUser::new("the holder of the certificate"));
+///     next.run(request).await
+/// }
+/// # let _ = wireline::Router::new().middleware(by_certificate);
+/// ```
+#[derive(Clone)]
+pub struct CurrentUser(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    id: String,
+    name: Option<String>,
+    scopes: Vec<String>,
+    deadline: Option<Instant>,
+    details: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// A request without a user: 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoUser;
+
+/// A user without a scope that is asked for: 403, with the challenge of RFC 6750 §3.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsufficientScope {
+    scope: String,
+}
+
+impl CurrentUser {
+    /// A user with an id that never changes and belongs to nobody else.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            id: id.into(),
+            name: None,
+            scopes: Vec::new(),
+            deadline: None,
+            details: None,
+        }))
+    }
+
+    /// The same user with a name for people.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).name = Some(name.into());
+        self
+    }
+
+    /// The same user with these scopes: what the credentials are good for.
+    #[must_use]
+    pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        Arc::make_mut(&mut self.0).scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same user, for this long: WebSockets that are opened by then are closed when it has passed. What is longer than
+    /// a clock can tell is for ever.
+    #[must_use]
+    pub fn valid_for(mut self, time: Duration) -> Self {
+        Arc::make_mut(&mut self.0).deadline = Instant::now().checked_add(time);
+        self
+    }
+
+    /// The same user with a value of yours, for [`details`](Self::details).
+    #[must_use]
+    pub fn with_details<T: Any + Send + Sync>(mut self, details: T) -> Self {
+        Arc::make_mut(&mut self.0).details = Some(Arc::new(details));
+        self
+    }
+
+    /// The id: of a JSON Web Token its `sub`.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The name, if there is one: of a JSON Web Token its `name`, else its `preferred_username`.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// What the credentials are good for: of a JSON Web Token the words of `scope`, or the list `scp`.
+    pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.scopes.iter().map(String::as_str)
+    }
+
+    /// Whether a scope is among them.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|own| own == scope)
+    }
+
+    /// Asks for a scope.
+    ///
+    /// # Errors
+    ///
+    /// [`InsufficientScope`], which answers 403.
+    ///
+    /// ```
+    /// use wireline::Error;
+    /// use wireline::service::user::CurrentUser;
+    ///
+    /// async fn delete_all(user: CurrentUser) -> Result<&'static str, Error> {
+    ///     user.require_scope("admin")?;
+    ///     Ok("all gone")
+    /// }
+    /// # let _ = wireline::Router::new().delete("/", delete_all);
+    /// ```
+    pub fn require_scope(&self, scope: &str) -> Result<(), InsufficientScope> {
+        self.has_scope(scope)
+            .then_some(())
+            .ok_or_else(|| InsufficientScope {
+                scope: scope.to_owned(),
+            })
+    }
+
+    /// Until when the credentials are good; `None` is for ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline
+    }
+
+    /// The value of that type that [`with_details`](Self::with_details) was given. Of a JSON Web Token it is a
+    /// `serde_json::Value` with all claims.
+    pub fn details<T: Any>(&self) -> Option<&T> {
+        self.0.details.as_ref()?.downcast_ref()
+    }
+
+    /// The user of a request, if a layer or middleware has left one.
+    pub fn of(parts: &Parts) -> Option<&Self> {
+        parts.extensions()?.get()
+    }
+}
+
+impl FromRequestParts for CurrentUser {
+    type Rejection = NoUser;
+
+    async fn from_request_parts(parts: &mut Parts) -> Result<Self, NoUser> {
+        Self::of(parts).cloned().ok_or(NoUser)
+    }
+}
+
+impl fmt::Debug for CurrentUser {
+    /// The id: the rest is for handlers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CurrentUser({:?})", self.id())
+    }
+}
+
+impl fmt::Display for NoUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("authentication is required")
+    }
+}
+
+impl std::error::Error for NoUser {}
+
+impl From<NoUser> for Error {
+    fn from(error: NoUser) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, error.to_string())
+    }
+}
+
+impl IntoResponse for NoUser {
+    /// The challenges are added by the layer that asks for authentication.
+    fn into_response(self) -> Response {
+        Error::from(self).into_response()
+    }
+}
+
+impl InsufficientScope {
+    /// That this scope is asked for. Of its octets those count that a scope may have (RFC 6749 §3.3).
+    pub fn new(scope: &str) -> Self {
+        Self {
+            scope: scope.to_owned(),
+        }
+    }
+
+    /// The scope that is asked for.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+}
+
+impl fmt::Display for InsufficientScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this takes the scope {}", self.scope)
+    }
+}
+
+impl std::error::Error for InsufficientScope {}
+
+impl From<InsufficientScope> for Error {
+    fn from(error: InsufficientScope) -> Self {
+        Self::new(StatusCode::FORBIDDEN, error.to_string())
+    }
+}
+
+impl IntoResponse for InsufficientScope {
+    fn into_response(self) -> Response {
+        let scope: String = self
+            .scope
+            .chars()
+            .filter(|character| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~'))
+            .collect();
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        Error::from(self)
+            .into_response()
+            .with_header(http::header::WWW_AUTHENTICATE, challenge)
+    }
+}

@@ -17,17 +17,32 @@
 //! # });
 //! ```
 
+mod cookies;
+mod events;
+#[cfg(feature = "form")]
+mod form;
+mod http1;
 #[cfg(feature = "http2")]
 mod http2;
 #[cfg(feature = "json")]
 mod json;
+mod multipart;
 mod reply;
+mod request;
 mod server;
+#[cfg(feature = "client")]
+mod websocket;
+mod wire;
 
+pub use self::events::TestEvent;
 #[cfg(feature = "http2")]
 pub use self::http2::FrameMeter;
-pub use self::reply::TestResponse;
+pub use self::multipart::TestMultipart;
+pub use self::reply::{TestResponse, TestStream};
+pub use self::request::TestRequest;
 pub use self::server::TestServer;
+#[cfg(feature = "client")]
+pub use self::websocket::TestWebSocket;
 
 use crate::http1::driver::Connection;
 use crate::resource::addr::ConnInfo;
@@ -36,21 +51,23 @@ use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::io::memory::{self, MemoryStream};
 use crate::resource::worker::{Phase, Worker};
-use crate::service::body::Body;
 use crate::service::handler::Service;
 use crate::service::link::Shared;
 use crate::service::link::config::Config;
 use crate::service::request::Request;
-use http::{HeaderName, HeaderValue, Method};
+use crate::test::cookies::Cookies;
+use crate::test::http1::Http1;
+use crate::test::wire::Wire;
+use http::Method;
 use std::fmt;
-use std::future::{IntoFuture, poll_fn};
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
-/// Calls a service over in-memory connections, one for each request.
+/// Calls a service over in-memory connections, one for each request; or over one connection of HTTP/2, with
+/// `http2` (feature `http2`).
+///
+/// Redirects are answers like any other: they are not followed. Cookies are forgotten, unless it is told to
+/// [keep](Self::keep_cookies) them.
 ///
 /// What the service counts and holds can be looked at, and [`connect`](Self::connect) gives a raw
 /// connection for tests of the wire itself.
@@ -58,6 +75,9 @@ pub struct TestClient {
     shared: Arc<Shared>,
     budget: Arc<Budget>,
     capacity: usize,
+    /// How requests travel.
+    wire: Box<dyn Wire>,
+    cookies: Option<Mutex<Cookies>>,
 }
 
 impl TestClient {
@@ -110,7 +130,66 @@ impl TestClient {
             shared,
             budget,
             capacity: CAPACITY,
+            wire: Box::new(Http1),
+            cookies: None,
         }
+    }
+
+    /// Keeps the cookies of responses and sends them back, as a browser does (RFC 6265 §5): by host, domain and path,
+    /// until they expire or are taken back. `Secure` ones are sent, too, as browsers do to localhost; `SameSite` and
+    /// `HttpOnly` are about pages, of which there are none. A request with a Cookie field of its own has that one alone.
+    ///
+    /// ```
+    /// use wireline::test::TestClient;
+    /// use wireline::{Request, Response, Router};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let login = async || Response::ok().with_header("set-cookie", "user=7; Path=/; HttpOnly");
+    /// let whoami = async |request: Request| {
+    ///     request.header("cookie").map_or("nobody".to_owned(), |value| value.to_str().unwrap().to_owned())
+    /// };
+    /// let routes = Router::new().post("/login", login).get("/", whoami).build().unwrap();
+    /// let client = TestClient::new(routes).keep_cookies();
+    ///
+    /// assert_eq!(client.get("/").await.text(), "nobody");
+    /// client.post("/login").await;
+    /// assert_eq!(client.get("/").await.text(), "user=7");
+    /// assert_eq!(client.cookie("user").as_deref(), Some("7"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn keep_cookies(mut self) -> Self {
+        self.cookies = Some(Mutex::default());
+        self
+    }
+
+    /// The value of a cookie that is kept, whatever its path; the newest of that name.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.with_cookies(|cookies| cookies.value(name))?
+    }
+
+    /// Keeps a cookie for every path of `localhost`, as if a response had set it.
+    ///
+    /// # Panics
+    ///
+    /// When the client does not [keep](Self::keep_cookies) cookies.
+    #[track_caller]
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        let line = format!("{name}={value}; Path=/");
+        let set = self.with_cookies(|cookies| cookies.set("localhost", "/", &line));
+        assert!(set.is_some(), "this client keeps no cookies");
+    }
+
+    /// Forgets all cookies.
+    pub fn clear_cookies(&self) {
+        self.with_cookies(|cookies| *cookies = Cookies::default());
+    }
+
+    fn with_cookies<T>(&self, look: impl FnOnce(&mut Cookies) -> T) -> Option<T> {
+        let cookies = self.cookies.as_ref()?;
+        Some(look(
+            &mut cookies.lock().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 
     /// A GET request for `target`.
@@ -143,15 +222,14 @@ impl TestClient {
         self.method(Method::DELETE, target)
     }
 
+    /// An OPTIONS request for `target`.
+    pub fn options(&self, target: &str) -> TestRequest<'_> {
+        self.method(Method::OPTIONS, target)
+    }
+
     /// A request with any method. `target` is sent as it is.
     pub fn method(&self, method: Method, target: &str) -> TestRequest<'_> {
-        TestRequest {
-            client: self,
-            method,
-            target: target.to_owned(),
-            fields: Vec::new(),
-            body: Body::empty(),
-        }
+        TestRequest::new(self, method, target)
     }
 
     /// Sends a request that was made elsewhere, its body in chunks when its length is not known.
@@ -231,132 +309,6 @@ impl fmt::Debug for TestClient {
             .field("connections", &self.connections())
             .finish_non_exhaustive()
     }
-}
-
-/// A request in the making; awaiting it sends it.
-///
-/// `Host: localhost` is added unless there is a Host, and the framing that the body needs.
-#[derive(Debug)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct TestRequest<'a> {
-    client: &'a TestClient,
-    method: Method,
-    target: String,
-    fields: Vec<(HeaderName, HeaderValue)>,
-    body: Body,
-}
-
-impl<'a> TestRequest<'a> {
-    /// Adds a field line.
-    ///
-    /// # Panics
-    ///
-    /// When the name or the value cannot stand in one.
-    #[track_caller]
-    pub fn header<N, V>(mut self, name: N, value: V) -> Self
-    where
-        N: TryInto<HeaderName>,
-        V: TryInto<HeaderValue>,
-    {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) => self.fields.push((name, value)),
-            _ => panic!("not a field line"),
-        }
-        self
-    }
-
-    /// Sets the content.
-    pub fn body(mut self, body: impl Into<Body>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// Sends the request. Content is sent without waiting for `100 Continue`, and while the response
-    /// is already being read.
-    ///
-    /// # Errors
-    ///
-    /// When the connection ends, or something that is no response comes, before the response is whole.
-    pub async fn send(self) -> io::Result<TestResponse> {
-        let (mut reader, mut writer) = tokio::io::split(self.client.connect());
-        let is_head = self.method == Method::HEAD;
-        let head = self.encode_head();
-        let chunked = self.body.len().is_none();
-        let mut response = pin!(reply::read(&mut reader, is_head));
-        let mut request = pin!(write(&mut writer, head, self.body, chunked));
-        let mut sent = false;
-        poll_fn(|cx| {
-            // A server may answer, and close, before it has read everything: its answer is what counts.
-            sent = sent || request.as_mut().poll(cx).is_ready();
-            response.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    fn encode_head(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
-        let has = |name: HeaderName| self.fields.iter().any(|(key, _)| *key == name);
-        if !has(http::header::HOST) {
-            head.extend_from_slice(b"host: localhost\r\n");
-        }
-        if !has(http::header::CONTENT_LENGTH) && !has(http::header::TRANSFER_ENCODING) {
-            match self.body.len() {
-                Some(0) => {}
-                Some(length) => {
-                    head.extend_from_slice(format!("content-length: {length}\r\n").as_bytes())
-                }
-                None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-            }
-        }
-        for (name, value) in &self.fields {
-            head.extend_from_slice(
-                &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat(),
-            );
-        }
-        head.extend_from_slice(b"\r\n");
-        head
-    }
-}
-
-impl<'a> IntoFuture for TestRequest<'a> {
-    type Output = TestResponse;
-    type IntoFuture = Pin<Box<dyn Future<Output = TestResponse> + Send + 'a>>;
-
-    /// As [`send`](TestRequest::send), for tests that expect a response: it panics when none comes.
-    fn into_future(self) -> Self::IntoFuture {
-        let line = format!("{} {}", self.method, self.target);
-        Box::pin(async move {
-            match self.send().await {
-                Ok(response) => response,
-                Err(error) => panic!("no response to {line}: {error}"),
-            }
-        })
-    }
-}
-
-/// Sends a request; how it went shows in the response.
-async fn write(
-    writer: &mut (impl AsyncWrite + Unpin),
-    head: Vec<u8>,
-    mut body: Body,
-    chunked: bool,
-) -> io::Result<()> {
-    writer.write_all(&head).await?;
-    while let Some(Ok(chunk)) = body.chunk().await {
-        if chunked {
-            writer
-                .write_all(format!("{:x}\r\n", chunk.len()).as_bytes())
-                .await?;
-            writer.write_all(&chunk).await?;
-            writer.write_all(b"\r\n").await?;
-        } else {
-            writer.write_all(&chunk).await?;
-        }
-    }
-    if chunked {
-        writer.write_all(b"0\r\n\r\n").await?;
-    }
-    Ok(())
 }
 
 /// What may be on its way in each direction.

@@ -1,5 +1,15 @@
 //! HTTP/2 with the service under test, and the meter of its frames alone.
 
+#[cfg(feature = "client")]
+mod bridge;
+mod wire;
+#[cfg(not(feature = "client"))]
+mod without_bridge;
+
+#[cfg(not(feature = "client"))]
+use self::without_bridge as bridge;
+
+use self::wire::Http2Wire;
 use crate::http2::{Connection, Meter, PREFACE};
 use crate::resource::addr::ConnInfo;
 use crate::resource::counters::Counter;
@@ -10,6 +20,28 @@ use crate::test::{CAPACITY, TestClient};
 use tokio::task::JoinHandle;
 
 impl TestClient {
+    /// Sends every request over one connection of HTTP/2, as its streams; it is opened by the first request, and anew
+    /// when the server has ended it. WebSockets are opened by extended CONNECT (RFC 8441) on the same connection.
+    ///
+    /// A request that cannot be said in HTTP/2, with a field of HTTP/1.1's connections or a target that is no URI, is
+    /// an error of the client's. [`connect`](Self::connect) still gives a connection of HTTP/1.1.
+    ///
+    /// ```
+    /// use wireline::test::TestClient;
+    /// use wireline::{Request, Router};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let version = async |request: Request| format!("{:?}", request.version());
+    /// let client = TestClient::new(Router::new().get("/", version).build().unwrap()).http2();
+    /// assert_eq!(client.get("/").await.text(), "HTTP/2.0");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.wire = Box::new(Http2Wire::default());
+        self
+    }
+
     /// A connection to the service over which HTTP/2 is spoken, as after ALPN: write the preface to it, or give
     /// it to a client of HTTP/2.
     pub fn connect_http2(&self) -> MemoryStream {

@@ -1,14 +1,10 @@
-//! What came back: a response as a client reads it.
+//! What came back: a response as a client reads it, whole or as it comes.
 
-use crate::http1::chunked::{ChunkedDecoder, Piece};
 use crate::service::headers::Headers;
-use crate::wire::limits::Limits;
-use crate::wire::number;
+use crate::test::wire::{Exchange, Piece};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use std::io;
-use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// A response that came whole.
 #[derive(Debug)]
@@ -50,120 +46,109 @@ impl TestResponse {
     }
 }
 
-/// Reads one final response and the interim ones before it.
-pub(super) async fn read(
-    reader: &mut (impl AsyncRead + Unpin),
-    is_head: bool,
-) -> io::Result<TestResponse> {
-    let mut buf = BytesMut::new();
-    let mut interim = Vec::new();
-    let (status, headers) = loop {
-        let (status, headers) = head(reader, &mut buf).await?;
-        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-            break (status, headers);
+/// A response whose head has come; its content is read as it comes. Dropping it ends the connection, or the stream
+/// of HTTP/2, as a client that goes away does.
+///
+/// What the request still has to send goes out while the response is read.
+///
+/// ```
+/// use wireline::test::TestClient;
+/// use wireline::{Body, Response, Router};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let forever = async || Response::new(Body::from_chunks(std::iter::repeat("tick;".into())));
+/// let client = TestClient::new(Router::new().get("/", forever).build().unwrap());
+///
+/// let mut response = client.get("/").stream().await.unwrap();
+/// assert_eq!(response.status, 200);
+/// let first = response.chunk().await.unwrap().unwrap();
+/// assert!(first.starts_with(b"tick;"));
+/// # });
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TestStream {
+    /// The status of the final response.
+    pub status: StatusCode,
+    /// Its header section.
+    pub headers: Headers,
+    /// The statuses of the interim responses before it.
+    pub interim: Vec<StatusCode>,
+    exchange: Exchange,
+    /// The trailer section, once everything has come.
+    trailers: Option<Headers>,
+    /// What was read of the next event.
+    pub(super) pending: BytesMut,
+}
+
+impl TestStream {
+    pub(super) async fn begin(mut exchange: Exchange) -> io::Result<Self> {
+        let head = exchange.head().await?;
+        Ok(Self {
+            status: head.status,
+            headers: head.headers,
+            interim: head.interim,
+            exchange,
+            trailers: None,
+            pending: BytesMut::new(),
+        })
+    }
+
+    /// The first value of a field, when it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Waits for the next piece of content, cut as the wire happens to cut it; `None` at the end.
+    ///
+    /// Cancel safe: a piece is either returned or still there.
+    ///
+    /// # Errors
+    ///
+    /// When the connection, or the stream, ends before the response does.
+    pub async fn chunk(&mut self) -> Option<io::Result<Bytes>> {
+        if !self.pending.is_empty() {
+            return Some(Ok(self.pending.split().freeze()));
         }
-        interim.push(status);
-    };
-    let (mut content, mut trailers) = (BytesMut::new(), Headers::new());
-    let without = is_head
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED;
-    if !without && headers.contains(TRANSFER_ENCODING) {
-        let limits = Limits {
-            chunk: u64::MAX,
-            chunk_overhead: u64::MAX,
-            ..Limits::default()
-        };
-        let mut decoder = ChunkedDecoder::new(MOST);
-        loop {
-            match decoder
-                .decode(&mut buf, &limits)
-                .map_err(io::Error::other)?
-            {
-                Some(Piece::Data(data)) => content.extend_from_slice(&data),
-                Some(Piece::End(section)) => {
-                    for line in section.iter() {
-                        let (name, value) = field(line.name(), line.value())?;
-                        trailers.append(name, value);
-                    }
-                    break;
-                }
-                None => more(reader, &mut buf).await?,
+        self.more().await
+    }
+
+    /// The next piece of content that was not read yet.
+    pub(super) async fn more(&mut self) -> Option<io::Result<Bytes>> {
+        if self.trailers.is_some() {
+            return None;
+        }
+        match self.exchange.piece().await {
+            Ok(Piece::Data(data)) => Some(Ok(data)),
+            Ok(Piece::End(trailers)) => {
+                self.trailers = Some(trailers);
+                None
             }
+            Err(error) => Some(Err(error)),
         }
-    } else if let Some(length) = headers.get(CONTENT_LENGTH).filter(|_| !without) {
-        let length =
-            number::decimal(length.as_bytes()).and_then(|length| usize::try_from(length).ok());
-        let length = length.ok_or_else(|| malformed("content-length"))?;
-        while buf.len() < length {
-            more(reader, &mut buf).await?;
-        }
-        content = buf.split_to(length);
-    } else if !without {
-        while reader.read_buf(&mut buf).await? > 0 {}
-        content = buf;
     }
-    Ok(TestResponse {
-        status,
-        headers,
-        trailers,
-        interim,
-        content: content.freeze(),
-    })
-}
 
-async fn head(
-    reader: &mut (impl AsyncRead + Unpin),
-    buf: &mut BytesMut,
-) -> io::Result<(StatusCode, Headers)> {
-    let end = loop {
-        match buf.windows(4).position(|window| window == b"\r\n\r\n") {
-            Some(end) => break end,
-            None => more(reader, buf).await?,
-        }
-    };
-    let block = buf.split_to(end + 4);
-    let mut lines = block[..end]
-        .split(|octet| *octet == b'\n')
-        .map(<[u8]>::trim_ascii);
-    let line = lines.next().unwrap_or_default();
-    let status = line
-        .strip_prefix(b"HTTP/1.1 ")
-        .and_then(|rest| StatusCode::from_bytes(rest.get(..3)?).ok());
-    let mut headers = Headers::new();
-    for line in lines {
-        let colon = line
-            .iter()
-            .position(|octet| *octet == b':')
-            .ok_or_else(|| malformed("field line"))?;
-        let (name, value) = field(&line[..colon], line[colon + 1..].trim_ascii())?;
-        headers.append(name, value);
+    /// The trailer section, once [`chunk`](Self::chunk) has said that everything came.
+    pub const fn trailers(&self) -> Option<&Headers> {
+        self.trailers.as_ref()
     }
-    Ok((status.ok_or_else(|| malformed("status line"))?, headers))
-}
 
-async fn more(reader: &mut (impl AsyncRead + Unpin), buf: &mut BytesMut) -> io::Result<()> {
-    match reader.read_buf(buf).await? {
-        0 => Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "the connection ended before the response did",
-        )),
-        _ => Ok(()),
+    /// Waits for the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Self::chunk).
+    pub async fn collect(mut self) -> io::Result<TestResponse> {
+        let mut content = BytesMut::new();
+        while let Some(data) = self.chunk().await {
+            content.extend_from_slice(&data?);
+        }
+        Ok(TestResponse {
+            status: self.status,
+            headers: self.headers,
+            trailers: self.trailers.unwrap_or_default(),
+            interim: self.interim,
+            content: content.freeze(),
+        })
     }
 }
-
-fn field(name: &[u8], value: &[u8]) -> io::Result<(HeaderName, HeaderValue)> {
-    let name = HeaderName::from_bytes(name).map_err(io::Error::other)?;
-    Ok((
-        name,
-        HeaderValue::from_bytes(value).map_err(io::Error::other)?,
-    ))
-}
-
-fn malformed(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("malformed {what}"))
-}
-
-/// The most octets of a chunked response that a test client takes.
-const MOST: u64 = 1024 * 1024 * 1024;

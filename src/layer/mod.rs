@@ -23,7 +23,6 @@ pub mod time_limit;
 pub mod trace;
 #[cfg(feature = "app")]
 pub mod trace_context;
-pub(crate) mod trace;
 mod vary;
 
 #[cfg(feature = "app")]

@@ -10,6 +10,7 @@ pub mod cors;
 pub mod error_pages;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod on_router;
 pub mod rate_limit;
 #[cfg(feature = "app")]
 pub(crate) mod request_id;
@@ -21,6 +22,7 @@ pub mod shed;
 pub mod time_limit;
 #[cfg(feature = "app")]
 pub(crate) mod trace;
+pub(crate) mod vary;
 
 #[cfg(feature = "app")]
 pub use self::request_id::RequestId;

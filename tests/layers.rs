@@ -74,6 +74,7 @@ const ROOMS: &[Room] = &[
     // It gives the socket of `ws::socket`, and reads the answer to its request with the parsers of `http1`.
     Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1", "service", "resource", "wire"]) },
     Room { floor: 3, path: "files::route",           core: OPEN, imports: UpTo(2) },
+    Room { floor: 3, path: "layer::on_router",       core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "ws::route",              core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::endpoint",        core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::extract",         core: OPEN, imports: UpTo(2) },

@@ -11,6 +11,7 @@ mod ending;
 pub mod error_pages;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod on_router;
 pub mod rate_limit;
 #[cfg(feature = "app")]
 pub mod request_id;

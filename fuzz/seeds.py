@@ -231,6 +231,42 @@ RAW = {
     "raw-nonsense": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 }
 
+# Whether names may begin with a dot, and what is behind the mount.
+PATHS = [
+    b"0css/site.css",
+    b"0css/",
+    b"0",
+    b"1.well-known/acme",
+    b"0../../etc/passwd",
+    b"0%2e%2e/%2e%2e/etc/passwd",
+    b"0..%2f..%5cetc",
+    b"0%c0%ae%c0%ae/etc/passwd",
+    b"0caf%C3%A9%20x.txt",
+    b"1a//b/./c/..",
+    b"0%00%0a%7f",
+    b"0a%",
+    b"0/etc/passwd",
+    b"1...%2e%25",
+]
+
+# The size, and fields by their letters.
+RANGES = [
+    b"\x0arbytes=0-4",
+    b"\x0arbytes=-3",
+    b"\x0arbytes=0-1,8-9, 3-",
+    b"\x0arbytes=5-4",
+    b"\0rbytes=-1",
+    b"\x0arbytes=9999999999999999999999-",
+    b"\x3frbytes=" + b"0-," * 17,
+    b'\x0arbytes=0-1\ni"v1"',
+    b"\x0arbytes=0-1\niSun, 06 Nov 1994 08:49:37 GMT",
+    b'\x0am"v0", "v1"\nnW/"v1"',
+    b"\x0an*\nm*",
+    b"\x0asSun, 06 Nov 1994 08:49:37 GMT",
+    b"\x0auSunday, 06-Nov-94 08:49:36 GMT\nsSun Nov  6 08:49:37 1994",
+    b'\x14rBYTES=0-0,2-2,4-4,6-6\nn"v2"',
+]
+
 BEFORE = [b"\0", b"\1\5plain", b"\1\4html"]
 
 
@@ -250,6 +286,8 @@ def main():
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})
+    write("file_path", {f"path-{place}": path for place, path in enumerate(PATHS)})
+    write("range", {f"range-{place}": fields for place, fields in enumerate(RANGES)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

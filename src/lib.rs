@@ -93,6 +93,10 @@ mod documents {
     #[doc = include_str!("../docs/limits.md")]
     mod limits {}
 
+    #[cfg(feature = "files")]
+    #[doc = include_str!("../docs/files.md")]
+    mod files {}
+
     #[doc = include_str!("../docs/http2.md")]
     mod http2 {}
     #[doc = include_str!("../docs/proxies.md")]

@@ -13,5 +13,8 @@ mod h2_peer;
 mod scene;
 #[path = "files/serving.rs"]
 mod serving;
+#[path = "../examples/static_site.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod static_site;
 #[path = "support/traversals.rs"]
 mod traversals;

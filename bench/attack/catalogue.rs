@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::outcome::Outcome;
 use crate::target::Options;
-use crate::{certificates, dribble, floods, stall, streams, transcript};
+use crate::{certificates, dribble, files, floods, stall, streams, transcript};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -246,5 +246,32 @@ pub(crate) const ATTACKS: &[Attack] = &[
         options: |options| options.h2c = true,
         memory: Some(64),
         run: |context| Box::pin(streams::farewells(context)),
+    },
+    Attack {
+        id: "ST-1",
+        what: "static files: traversals, encoded and not; links out of the directory; devices",
+        small: 1000,
+        full: 100_000,
+        options: |options| (options.h2c, options.files) = (true, true),
+        memory: Some(64),
+        run: |context| Box::pin(files::traversed(context)),
+    },
+    Attack {
+        id: "ST-1-race",
+        what: "static files: names that change places with links out of the directory; seconds",
+        small: 3,
+        full: 600,
+        options: |options| (options.h2c, options.files) = (true, true),
+        memory: Some(64),
+        run: |context| Box::pin(files::raced(context)),
+    },
+    Attack {
+        id: "ST-1-paths",
+        what: "static files: three encoded octets, against a model",
+        small: 200_000,
+        full: 1 << 24,
+        options: |options| options.h2c = true,
+        memory: None,
+        run: |context| Box::pin(files::enumerated(context)),
     },
 ];

@@ -15,6 +15,7 @@ mod catalogue;
 mod certificates;
 mod crowd;
 mod dribble;
+mod files;
 mod floods;
 mod frames;
 mod outcome;
@@ -184,4 +185,4 @@ async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
 const BASELINE: Duration = Duration::from_secs(1);
 
 /// No attack goes on for longer.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_secs(660);

@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) client_certificates: bool,
     /// No TLS, and HTTP/2 by prior knowledge.
     pub(crate) h2c: bool,
+    /// Static files with links out of their directory.
+    pub(crate) files: bool,
 }
 
 pub(crate) struct Target {
@@ -70,6 +72,10 @@ impl Target {
                 .arg("--tls-key")
                 .arg(folder.join("key.pem"));
         }
+        if options.files {
+            crate::files::scene(&folder)?;
+            command.arg("--files").arg(folder.join("public"));
+        }
         let mut own = None;
         if options.client_certificates {
             fs::write(folder.join("clients.pem"), authority.pem())?;
@@ -110,6 +116,11 @@ impl Target {
             client_certificates: false,
             ..self.options.clone()
         })
+    }
+
+    /// The directory of the static files.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.join("public")
     }
 
     /// What an honest client says; `None` where nothing is said over TLS.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use wireline::app::App;
 use wireline::extract::{Json, Path};
+use wireline::files::Files;
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -53,6 +54,9 @@ struct Args {
     /// The most handshakes at the same time [default: as many as connections]
     #[arg(long, value_name = "N")]
     max_handshakes: Option<usize>,
+    /// Serves the files of this directory under /files.
+    #[arg(long, value_name = "DIRECTORY")]
+    files: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -67,10 +71,14 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let router = match &args.files {
+        Some(directory) => router().files("/files", Files::new(directory)),
+        None => router(),
+    };
     let server = if args.app {
-        App::new(router()).server()?
+        App::new(router).server()?
     } else {
-        Server::new(router().build()?)
+        Server::new(router.build()?)
     };
     let server = match (&args.tls_cert, &args.tls_key) {
         // Raised, too: load tests open all their connections at once.

@@ -38,6 +38,15 @@ fn frames_find_the_server_as_it_must_be() {
     ]);
 }
 
+#[test]
+fn paths_find_no_octet_from_outside() {
+    run_all(&[
+        ("ST-1", "600"),
+        ("ST-1-race", "2"),
+        ("ST-1-paths", "100000"),
+    ]);
+}
+
 /// These take as long as their deadlines.
 #[test]
 fn streams_that_stand_still_find_the_server_as_it_must_be() {
@@ -76,5 +85,5 @@ fn what_there_is_not_is_said() {
     };
     assert_eq!(run("TL-99").status.code(), Some(2));
     let list = String::from_utf8(run("list").stdout).unwrap();
-    assert_eq!(list.lines().count(), 25, "{list}");
+    assert_eq!(list.lines().count(), 28, "{list}");
 }

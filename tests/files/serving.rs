@@ -1,6 +1,7 @@
 //! What is served: mounts, types, indexes, lists, coded files, caching.
 
 use crate::scene::{Answer, CSS, Scene, ask, ask_h1, client, get, then};
+use crate::static_site;
 use http::{HeaderValue, Method, StatusCode};
 use std::fs;
 use std::time::Duration;
@@ -493,4 +494,33 @@ async fn d21_caching_by_name() {
         value(&get(&client, "/assets/css/site.css", &[]).await),
         None
     );
+}
+
+/// `examples/static_site.rs`.
+#[tokio::test]
+async fn the_example_serves_a_site() {
+    let scene = Scene::new();
+    scene.write("404.html", "<h1>Lost</h1>");
+    scene.write("app.3f2a9c1b.js", "hashed()");
+    let client = TestClient::new(static_site::routes(&scene.root()).unwrap());
+    for (path, status, cache, content) in [
+        ("/", 200, Some("no-cache"), "<h1>Home</h1>"),
+        (
+            "/app.3f2a9c1b.js",
+            200,
+            Some("public, max-age=31536000, immutable"),
+            "hashed()",
+        ),
+        ("/lost", 404, None, "<h1>Lost</h1>"),
+        ("/.git/config", 404, None, "not found"),
+        ("/health", 200, None, "well"),
+    ] {
+        let answer = get(&client, path, &[]).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text()),
+            (status, content),
+            "{path}"
+        );
+        assert_eq!(answer.field("cache-control"), cache, "{path}");
+    }
 }

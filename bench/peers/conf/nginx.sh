@@ -1,5 +1,6 @@
 #!/bin/sh
-# nginx.sh PORT WORKERS [h2c | tls CERTIFICATE KEY]: nginx in the foreground, with a configuration and temporary files of its own.
+# nginx.sh PORT WORKERS [h2c | tls CERTIFICATE KEY]: nginx in the foreground, with a configuration and temporary files of its own. Serves the
+# directory FILES of the environment under /files.
 set -eu
 conf=$(cd "$(dirname "$0")" && pwd)
 folder=${TMPDIR:-/tmp}/wireline-bench-nginx-$1
@@ -14,5 +15,5 @@ case ${3:-} in
         tls="ssl_certificate $4; ssl_certificate_key $5; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on;"
         ;;
 esac
-sed -e "s#@WORKERS@#$2#; s#@PORT@#$1#; s#@FOLDER@#$folder#; s#@LISTEN@#$listen#; s#@TLS@#$tls#" "$conf/nginx.conf.in" >"$folder/nginx.conf"
+sed -e "s#@WORKERS@#$2#; s#@PORT@#$1#; s#@FOLDER@#$folder#; s#@LISTEN@#$listen#; s#@TLS@#$tls#; s#@FILES@#${FILES:-$folder}#" "$conf/nginx.conf.in" >"$folder/nginx.conf"
 exec "$(command -v nginx || echo /usr/sbin/nginx)" -c "$folder/nginx.conf" -p "$folder"

@@ -1,6 +1,7 @@
 //! actix-web.
 //!
-//!     actix-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo by actix-ws)
+//!     actix-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo by actix-ws), /files (actix-files, the directory FILES of the
+//!         environment)
 
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, Result, web};
 use actix_ws::Message;
@@ -34,6 +35,7 @@ async fn main() -> std::io::Result<()> {
             .route("/sink", web::post().to(sink))
             .route("/bytes/{length}", web::get().to(bytes))
             .route("/ws", web::get().to(echo))
+            .configure(files)
     })
     .workers(arguments.workers)
     .backlog(4096)
@@ -41,6 +43,13 @@ async fn main() -> std::io::Result<()> {
     .bind(arguments.address())?
     .run()
     .await
+}
+
+/// The directory FILES of the environment.
+fn files(config: &mut web::ServiceConfig) {
+    if let Some(directory) = std::env::var_os("FILES") {
+        config.service(actix_files::Files::new("/files", directory));
+    }
 }
 
 #[derive(serde::Serialize)]

@@ -1,6 +1,7 @@
 //! axum on a multi-threaded tokio runtime, as its documentation serves it.
 //!
-//!     axum-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message)
+//!     axum-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message),
+//!         /files (tower-http, the directory FILES of the environment)
 //!     axum-peer PORT 1 h2c | tls CERTIFICATE KEY      the same over HTTP/2 by prior knowledge, or over TLS, as its examples do it by hand, on a
 //!         runtime of one thread
 
@@ -23,6 +24,7 @@ use peer_secure::{TlsAcceptor, Wire, alone};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tower_http::services::ServeDir;
 
 fn main() {
     let arguments = Arguments::from_env();
@@ -72,7 +74,10 @@ type Publisher = broadcast::Sender<Bytes>;
 
 fn router() -> Router {
     let (publisher, _) = broadcast::channel::<Bytes>(1024);
+    // The directory FILES of the environment; without it there is nothing.
+    let files = ServeDir::new(std::env::var_os("FILES").unwrap_or_else(|| "/nonexistent".into()));
     Router::new()
+        .nest_service("/files", files)
         .route("/", get(|| async { "Hello, World!" }))
         .route("/plaintext", get(|| async { "Hello, World!" }))
         .route(

@@ -93,6 +93,12 @@ mod documents {
     #[doc = include_str!("../docs/limits.md")]
     mod limits {}
 
+    #[doc = include_str!("../docs/cors.md")]
+    mod cors {}
+
+    #[doc = include_str!("../docs/rate_limits.md")]
+    mod rate_limits {}
+
     #[doc = include_str!("../docs/http2.md")]
     mod http2 {}
     #[doc = include_str!("../docs/proxies.md")]

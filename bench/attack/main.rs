@@ -17,6 +17,7 @@ mod crowd;
 mod dribble;
 mod floods;
 mod frames;
+mod limits;
 mod outcome;
 mod pki;
 mod probe;

@@ -270,6 +270,23 @@ RANGES = [
 BEFORE = [b"\0", b"\1\5plain", b"\1\4html"]
 
 
+# A quota, the length of its window less one, and pairs: how much later, at what cost.
+RATES = [
+    [1, 9] + [0, 1] * 3,
+    [4, 9] + [0, 1] * 6 + [10, 1, 5, 1, 0, 1, 0, 1],
+    [4, 9] + [3, 1] * 20,
+    [10, 99] + [50, 5] * 8,
+    [10, 99, 99, 10, 1, 10, 50, 5, 50, 5],
+    [3, 6] + [1, 1] * 30,
+    [255, 0] + [0, 255, 1, 255, 1, 255],
+    [7, 255] + [255, 7, 1, 1, 254, 7],
+    [5, 10, 0, 6, 0, 5, 22, 5, 21, 5],
+    [0, 3, 0, 0, 0, 1, 4, 1],
+    [100, 36] + [1, 3] * 60,
+    [2, 1] + [1, 2, 1, 1, 1, 2, 1, 1] * 4,
+]
+
+
 def main():
     cases = [case for file in sorted((HERE / "../tests/corpus/http1").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     conversations = {case["name"]: unescape(case["bytes"]) for case in cases}
@@ -288,6 +305,7 @@ def main():
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})
     write("file_path", {f"path-{place}": path for place, path in enumerate(PATHS)})
     write("range", {f"range-{place}": fields for place, fields in enumerate(RANGES)})
+    write("rate_limit", {f"requests-{place}": bytes(octets) for place, octets in enumerate(RATES)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

@@ -96,6 +96,11 @@ mod documents {
     #[cfg(feature = "files")]
     #[doc = include_str!("../docs/files.md")]
     mod files {}
+    #[doc = include_str!("../docs/cors.md")]
+    mod cors {}
+
+    #[doc = include_str!("../docs/rate_limits.md")]
+    mod rate_limits {}
 
     #[doc = include_str!("../docs/http2.md")]
     mod http2 {}

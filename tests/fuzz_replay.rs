@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: [Target; 17] = [
+const TARGETS: [Target; 16] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -28,6 +29,7 @@ const TARGETS: [Target; 17] = [
     ("forwarded", invariants::forwarded),
     ("file_path", invariants::file_path),
     ("range", invariants::range),
+    ("rate_limit", invariants::rate_limit),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),
 ];

@@ -18,6 +18,7 @@ mod dribble;
 mod files;
 mod floods;
 mod frames;
+mod limits;
 mod outcome;
 mod pki;
 mod probe;

@@ -47,6 +47,16 @@ fn paths_find_no_octet_from_outside() {
     ]);
 }
 
+#[test]
+fn limits_and_origins_find_the_server_as_it_must_be() {
+    run_all(&[
+        ("RL-1", "2000"),
+        ("RL-3", "200000"),
+        ("RL-5", "800"),
+        ("CR-1", "1000"),
+    ]);
+}
+
 /// These take as long as their deadlines.
 #[test]
 fn streams_that_stand_still_find_the_server_as_it_must_be() {
@@ -85,5 +95,5 @@ fn what_there_is_not_is_said() {
     };
     assert_eq!(run("TL-99").status.code(), Some(2));
     let list = String::from_utf8(run("list").stdout).unwrap();
-    assert_eq!(list.lines().count(), 28, "{list}");
+    assert_eq!(list.lines().count(), 32, "{list}");
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 16] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -28,6 +28,7 @@ const TARGETS: [Target; 15] = [
     ("forwarded", invariants::forwarded),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),
+    ("traceparent", invariants::traceparent),
 ];
 
 #[test]

@@ -35,17 +35,24 @@ fn parent_by_splitting(value: &[u8]) -> Option<TraceParent> {
     let digits = |part: &str, count: usize| {
         part.len() == count && part.chars().all(|digit| "0123456789abcdef".contains(digit))
     };
-    let well_formed = digits(version, 2) && digits(trace, 32) && digits(span, 16) && digits(flags, 2);
+    let well_formed =
+        digits(version, 2) && digits(trace, 32) && digits(span, 16) && digits(flags, 2);
     let known = version == "00";
-    let fits = if known { parts.len() == 4 } else { version != "ff" && text.len() <= 512 };
+    let fits = if known {
+        parts.len() == 4
+    } else {
+        version != "ff" && text.len() <= 512
+    };
     let zero = |part: &str| part.chars().all(|digit| digit == '0');
     if !well_formed || !fits || zero(trace) || zero(span) {
         return None;
     }
     let trace_id = u128::from_str_radix(trace, 16).ok()?.to_be_bytes();
-    let number = |part: &str| part.bytes().fold(0u64, |value, digit| {
-        value << 4 | u64::from(char::from(digit).to_digit(16).unwrap_or_default())
-    });
+    let number = |part: &str| {
+        part.bytes().fold(0u64, |value, digit| {
+            value << 4 | u64::from(char::from(digit).to_digit(16).unwrap_or_default())
+        })
+    };
     Some(TraceParent {
         trace_id,
         span_id: number(span).to_be_bytes(),
@@ -60,7 +67,9 @@ fn state_by_splitting(lines: &[&[u8]]) -> Option<String> {
     }
     let joined = lines.join(&b","[..]);
     let joined: String = joined.iter().map(|octet| char::from(*octet)).collect();
-    let members = joined.split(',').map(|member| member.trim_matches([' ', '\t']));
+    let members = joined
+        .split(',')
+        .map(|member| member.trim_matches([' ', '\t']));
     let members: Vec<&str> = members.filter(|member| !member.is_empty()).collect();
     let mut keys = Vec::new();
     for member in &members {
@@ -68,7 +77,9 @@ fn state_by_splitting(lines: &[&[u8]]) -> Option<String> {
         let of = |part: &str, longest: usize| {
             (1..=longest).contains(&part.len())
                 && part.chars().all(|letter| {
-                    letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-*/".contains(letter)
+                    letter.is_ascii_lowercase()
+                        || letter.is_ascii_digit()
+                        || "_-*/".contains(letter)
                 })
         };
         let letter = |part: &str| part.starts_with(|letter: char| letter.is_ascii_lowercase());
@@ -76,7 +87,9 @@ fn state_by_splitting(lines: &[&[u8]]) -> Option<String> {
             None => of(key, 256) && letter(key),
             Some((tenant, system)) => of(tenant, 241) && of(system, 14) && letter(system),
         };
-        let visible = value.chars().all(|letter| (' '..='~').contains(&letter) && letter != '=');
+        let visible = value
+            .chars()
+            .all(|letter| (' '..='~').contains(&letter) && letter != '=');
         if !good || !visible || !(1..=256).contains(&value.len()) || value.ends_with(' ') {
             return None;
         }

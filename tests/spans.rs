@@ -2,10 +2,9 @@
 #![cfg(feature = "app")]
 
 #[path = "support/spans.rs"]
-pub mod spans;
+mod spans;
 
 use spans::seen_by;
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::Level;

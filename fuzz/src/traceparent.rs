@@ -27,7 +27,7 @@ pub fn traceparent(data: &[u8]) {
 }
 
 fn parent_by_splitting(value: &[u8]) -> Option<TraceParent> {
-    let text = std::str::from_utf8(value).ok()?;
+    let text: String = value.iter().map(|octet| char::from(*octet)).collect();
     let parts: Vec<&str> = text.split('-').collect();
     let [version, trace, span, flags, ..] = parts[..] else {
         return None;
@@ -41,7 +41,7 @@ fn parent_by_splitting(value: &[u8]) -> Option<TraceParent> {
     let fits = if known {
         parts.len() == 4
     } else {
-        version != "ff" && text.len() <= 512
+        version != "ff" && value.len() <= 512
     };
     let zero = |part: &str| part.chars().all(|digit| digit == '0');
     if !well_formed || !fits || zero(trace) || zero(span) {

@@ -134,6 +134,27 @@ FORWARDED = [
 ]
 
 
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACEPARENTS = [
+    PARENT,
+    PARENT + "\nrojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+    PARENT + "\ncongo=1 \t,\t,rojo=2\n\ntenant@system=a b",
+    PARENT + "\n" + ",".join(f"k{place}=v" for place in range(32)),
+    PARENT + "\n" + ",".join(f"k{place}=v" for place in range(33)),
+    PARENT + "\na=1," + "k" * 256 + "=" + "v" * 255 + ",b=2",
+    PARENT + "\na=1,a=2",
+    PARENT + "\n0a=1,a=",
+    PARENT + "-what-comes",
+    "cc" + PARENT[2:] + "-what-comes\na@b=c",
+    "ff" + PARENT[2:],
+    PARENT.upper(),
+    PARENT.replace("b7ad6b7169203331", "0" * 16),
+    PARENT.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32),
+    PARENT[:-1] + "2\na*_-/0=~",
+    "\na=1",
+]
+
+
 def meter(kind, flags, stream, *payload, times=1, out=False, more=0):
     """A step of fuzz/src/h2_meter.rs: a frame so many times; `stream` counts up when it is odd, `more` is what its length says beside."""
     step = (times - 1) << 2 | (2 if out else 0)
@@ -306,6 +327,7 @@ def main():
     write("file_path", {f"path-{place}": path for place, path in enumerate(PATHS)})
     write("range", {f"range-{place}": fields for place, fields in enumerate(RANGES)})
     write("rate_limit", {f"requests-{place}": bytes(octets) for place, octets in enumerate(RATES)})
+    write("traceparent", {f"traceparent-{place}": text.encode() for place, text in enumerate(TRACEPARENTS)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

@@ -25,6 +25,7 @@
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
+//! | see what it does | [`layer::access_log`], `layer::trace`, `layer::metrics`, [`layer::security_headers`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
 //! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
 //! | test in process | `test::TestClient` (feature `test`) |
@@ -34,7 +35,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
+//! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans; `layer::request_id`, `layer::trace` |
 //! | `compression` | no | `layer::compression`: responses by brotli and gzip, and decompression of requests |
 //! | `cookies` | no | `service::cookie`: cookies of requests and responses |
 //! | `cookie-secure` | no | signed and encrypted cookies, and sessions in them |
@@ -106,6 +107,10 @@ mod documents {
     mod http2 {}
     #[doc = include_str!("../docs/proxies.md")]
     mod proxies {}
+
+    #[cfg(all(feature = "app", feature = "metrics"))]
+    #[doc = include_str!("../docs/observability.md")]
+    mod observability {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

@@ -32,6 +32,7 @@ const TARGETS: [Target; 16] = [
     ("rate_limit", invariants::rate_limit),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),
+    ("traceparent", invariants::traceparent),
 ];
 
 #[test]

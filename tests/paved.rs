@@ -4,6 +4,9 @@
 use std::collections::HashSet;
 use wireline::Router;
 use wireline::app::App;
+use wireline::layer::request_id::RequestIds;
+use wireline::layer::security_headers::{Frames, SecurityHeaders};
+use wireline::layer::trace::Traces;
 use wireline::service::response::Response;
 use wireline::test::{TestClient, TestServer};
 
@@ -59,6 +62,34 @@ async fn d40_each_can_be_turned_off_and_a_router_alone_has_none() {
     }
     let alone = router().build().unwrap();
     assert_eq!(fields(TestClient::new(alone)).await, (false, false));
+}
+
+/// In place of what is paved stand layers of one's own making, in the order of their places.
+#[tokio::test]
+async fn the_layers_can_be_of_ones_own_making() {
+    let headers = SecurityHeaders::new().frames(Frames::Deny);
+    let ids = RequestIds::new().header("x-correlation-id").unwrap();
+    let app = App::new(router())
+        .security_headers(headers)
+        .request_ids(ids)
+        .traces(Traces::new().respond(true));
+    let client = TestClient::new(app.build().unwrap());
+    for path in ["/", "/nowhere"] {
+        let reply = client.get(path).await;
+        assert_eq!(reply.header("x-frame-options"), Some("DENY"));
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(reply.header("x-request-id"), None);
+        assert!(is_version_4(reply.header("x-correlation-id").unwrap()));
+        assert_eq!(reply.header("traceparent").map(str::len), Some(55));
+    }
+    let reply = client.get("/own").await;
+    assert_eq!(reply.header("x-content-type-options"), Some("mine"));
+    // A layer beside what is paved keeps the id that is there.
+    let app = App::new(router().layer(RequestIds::new()));
+    let reply = TestClient::new(app.build().unwrap()).get("/").await;
+    let ids: Vec<_> = reply.headers.get_all("x-request-id").collect();
+    assert_eq!(ids.len(), 1);
+    assert!(is_version_4(reply.header("x-request-id").unwrap()));
 }
 
 /// Limits, deadlines and budgets are on in both.

@@ -2,10 +2,9 @@
 #![cfg(feature = "app")]
 
 #[path = "support/spans.rs"]
-pub mod spans;
+mod spans;
 
 use spans::seen_by;
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::Level;
@@ -30,7 +29,7 @@ fn traced(traces: Traces) -> TestClient {
 
 /// D34: the names of both worlds; `http.route` is the pattern, and the query is nowhere. The paved path and a layer give the same.
 #[test]
-fn d40_d34_s127_a_span_for_each_request_with_the_names_of_both_worlds() {
+fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
     let (all, ()) = seen_by(async || {
         let client = TestClient::new(App::new(router()).build().unwrap());
         assert_eq!(client.get("/users/7?token=secret").await.status, 201);
@@ -74,7 +73,7 @@ fn d40_d34_s127_a_span_for_each_request_with_the_names_of_both_worlds() {
 /// The requests of a connection are inside its span, each stream of HTTP/2 in one more; a span of the caller's is around neither.
 #[cfg(feature = "http2")]
 #[test]
-fn s128_s129_requests_are_inside_their_connection() {
+fn s128_requests_are_inside_their_connection() {
     let (all, ()) = seen_by(async || {
         let client = TestClient::new(App::new(router()).build().unwrap());
         let mut stream = client.connect();

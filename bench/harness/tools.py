@@ -101,11 +101,11 @@ def _cargo(folder, *arguments):
 
 
 def servers(override=None):
-    """The tables of servers.toml. A command in `override` stands in for wireline; then there is no `--app` row."""
+    """The tables of servers.toml. A command in `override` stands in for wireline; then there are no rows for `--app` and `--layers`."""
     with open(os.path.join(BENCH, "servers.toml"), "rb") as file:
         table = tomllib.load(file)
     if override:
-        del table["wireline-app"]
+        del table["wireline-app"], table["wireline-layers"]
         table["wireline"].update(command=override, unequal="another server stands in: " + os.path.basename(override.split()[0]))
         for key in ("limited", "h2c", "tls"):
             table["wireline"].pop(key, None)

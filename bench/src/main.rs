@@ -13,6 +13,9 @@ use wireline::extract::{Json, Path};
 use wireline::files::Files;
 use wireline::layer::cors::Cors;
 use wireline::layer::rate_limit::RateLimit;
+use wireline::layer::request_id::RequestIds;
+use wireline::layer::security_headers::SecurityHeaders;
+use wireline::layer::trace::Traces;
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -39,6 +42,9 @@ struct Args {
     /// Adds what the paved path adds: request ids, security headers and spans.
     #[arg(long)]
     app: bool,
+    /// Adds the same as layers, each with settings of its own: what middleware costs.
+    #[arg(long, conflicts_with = "app")]
+    layers: bool,
     /// The most connections at the same time.
     #[arg(long, default_value_t = 20_000)]
     max_connections: usize,
@@ -80,6 +86,8 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     };
     let server = if args.app {
         App::new(router).server()?
+    } else if args.layers {
+        Server::new(layered(router)?.build()?)
     } else {
         Server::new(router.build()?)
     };
@@ -111,6 +119,15 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     Ok(())
+}
+
+/// What a public service has around its routes.
+fn layered(router: Router) -> Result<Router, Box<dyn std::error::Error>> {
+    let headers = SecurityHeaders::recommended().csp("default-src 'self'")?;
+    Ok(router
+        .layer(RequestIds::new())
+        .layer(Traces::new())
+        .layer(headers))
 }
 
 fn router() -> Router {

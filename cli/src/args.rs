@@ -73,6 +73,18 @@ pub(crate) struct Options {
     /// Listen here in plain HTTP, too, and send everybody to https at the port of the first --addr.
     #[arg(long, value_name = "HOST:PORT", value_parser = place)]
     pub(crate) redirect_http: Option<String>,
+    /// Write spans and events to stderr; RUST_LOG says which [default: info]
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    pub(crate) log: Option<String>,
+    /// Append a line for every request to this file; - is stdout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) access_log: Option<String>,
+    /// How those lines look.
+    #[arg(long, value_name = "FORMAT", default_value = "combined", value_parser = ["common", "combined", "json"])]
+    pub(crate) access_log_format: String,
+    /// Serve metrics as Prometheus's text under /metrics at this place, apart from everything else.
+    #[arg(long, value_name = "HOST:PORT", value_parser = place)]
+    pub(crate) metrics_addr: Option<String>,
 }
 
 /// Reads the command line; an error is one line.
@@ -212,6 +224,9 @@ mod tests {
             (&["--proxy-protocol", "10.0.0.0/33"], "10.0.0.0/33"),
             (&["--trusted-proxy", "localhost"], "localhost"),
             (&["--trusted-field", "via"], "via"),
+            (&["--log", "xml"], "xml"),
+            (&["--access-log-format", "csv"], "csv"),
+            (&["--metrics-addr", "9100"], "HOST:PORT"),
             (&["serve", "extra"], "extra"),
         ] {
             let line = refused(args);

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod observe;
 mod routes;
 mod serve;
 mod tls;

@@ -1,5 +1,6 @@
 //! What the server serves: a welcome page, and a few routes to try.
 
+use crate::observe::Observed;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -9,12 +10,15 @@ use wireline::server::Handle;
 use wireline::service::client_addr::ClientAddr;
 use wireline::{Body, Response, Result, Router};
 
-/// The routes. `running` is set once the server runs.
-pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError> {
+/// The routes, with what `observed` puts around them. `running` is set once the server runs.
+pub(crate) fn build(
+    running: Arc<OnceLock<Handle>>,
+    observed: &Observed,
+) -> Result<Routes, BuildError> {
     let page: Arc<str> = PAGE.replace("{version}", env!("CARGO_PKG_VERSION")).into();
     // Counted and thrown away, so no length is too much; the deadlines and the least rate still hold.
     let upload = Router::new().max_body(u64::MAX).post("/upload", upload);
-    Router::new()
+    let router = Router::new()
         .get("/", move || std::future::ready(welcome(&page)))
         .get("/health", async || Response::ok())
         .get("/ready", move || std::future::ready(ready(&running)))
@@ -23,8 +27,8 @@ pub(crate) fn build(running: Arc<OnceLock<Handle>>) -> Result<Routes, BuildError
             Response::empty().with_header(CACHE_CONTROL, "max-age=86400")
         })
         .post("/echo", echo)
-        .merge(upload)
-        .build()
+        .merge(upload);
+    observed.around(router).build()
 }
 
 /// Who the client is, as far as the server knows: address and scheme.

@@ -1,6 +1,7 @@
 //! Running the server, and what it says meanwhile.
 
 use crate::args::Options;
+use crate::observe::Observed;
 use crate::routes;
 use crate::tls;
 use std::io::{self, Write};
@@ -13,7 +14,8 @@ use wireline::service::trusted::{ForwardedField, TrustedProxies};
 /// Serves until a signal ends it; an error is one line.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let running = Arc::new(OnceLock::new());
-    let routes = routes::build(running.clone()).map_err(|error| error.to_string())?;
+    let observed = Observed::set_up(options)?;
+    let routes = routes::build(running.clone(), &observed).map_err(|error| error.to_string())?;
     let mut server = Server::new(routes).max_connections(options.max_connections);
     let tls = tls::config(options).map_err(|error| error.to_string())?;
     for place in &options.addr {
@@ -45,6 +47,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         server = server.h2c(true);
     }
     let deadline = server.config.shutdown_timeout;
+    let scraped = match &options.metrics_addr {
+        Some(place) => Some(observed.serve_metrics(place, running.clone())?),
+        None => None,
+    };
 
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
@@ -56,6 +62,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             env!("CARGO_PKG_VERSION"),
             places.join(" and ")
         ));
+        if let Some(scraped) = &scraped {
+            scraped.tell();
+        }
         let handle = handle.clone();
         tokio::spawn(async move {
             handle.stopping().await;
@@ -63,6 +72,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             told.call_once(|| tell_drain(open, deadline.as_secs()));
         });
     });
+    if let Some(scraped) = scraped {
+        scraped.stop();
+    }
+    observed.end();
     outcome.map_err(|error| error.to_string())?;
     // A drain that had nothing to wait for is over before the task above has run.
     drain_told.call_once(|| tell_drain(0, deadline.as_secs()));

@@ -50,8 +50,11 @@ struct Shared {
 
 struct Route {
     pattern: Arc<str>,
-    series: RwLock<HashMap<(usize, Option<StatusCode>), Arc<Series>>>,
+    series: RwLock<HashMap<Key, Arc<Series>>>,
 }
+
+/// The place of a method, and a status.
+type Key = (usize, Option<StatusCode>);
 
 struct Series {
     duration: Histogram,

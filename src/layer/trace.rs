@@ -62,14 +62,16 @@ use tracing::{Instrument, Level, Span};
 pub struct Traces {
     level: Level,
     skipped: Vec<Box<str>>,
-    skip_when: Option<Arc<dyn Fn(&Request) -> bool + Send + Sync>>,
-    query: Option<Arc<dyn Fn(&str) -> String + Send + Sync>>,
+    skip_when: Option<Arc<Skip>>,
+    query: Option<Arc<Redact>>,
     on_span: Option<Arc<OnSpan>>,
     continues: bool,
     responds: bool,
     failures: Arc<AtomicU64>,
 }
 
+type Skip = dyn Fn(&Request) -> bool + Send + Sync;
+type Redact = dyn Fn(&str) -> String + Send + Sync;
 type OnSpan = dyn Fn(&Span, &Request) -> Option<TraceContext> + Send + Sync;
 
 impl Traces {

@@ -3,6 +3,7 @@
 mod conversion;
 mod id;
 
+#[cfg(feature = "app")]
 pub(crate) use self::id::ForeignId;
 
 use crate::resource::addr::ConnInfo;

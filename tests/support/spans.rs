@@ -8,7 +8,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 /// What was seen while `code` ran on a runtime of its own, whose clock is paused.
-pub fn seen_by<T>(code: impl AsyncFnOnce() -> T) -> (Seen, T) {
+pub(crate) fn seen_by<T>(code: impl AsyncFnOnce() -> T) -> (Seen, T) {
     let seen = Spans::default();
     let value = tracing::subscriber::with_default(seen.clone(), || {
         tokio::runtime::Builder::new_current_thread()
@@ -24,32 +24,32 @@ pub fn seen_by<T>(code: impl AsyncFnOnce() -> T) -> (Seen, T) {
 
 /// Remembers spans with their fields, what all events say, and for each event that is not the library's whether it came inside `http.request`.
 #[derive(Clone, Default)]
-pub struct Spans(Arc<Mutex<Seen>>);
+pub(crate) struct Spans(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
-pub struct Seen {
-    pub spans: Vec<(&'static str, HashMap<&'static str, String>)>,
+pub(crate) struct Seen {
+    pub(crate) spans: Vec<(&'static str, HashMap<&'static str, String>)>,
     /// For each span the place of the one that it is inside.
-    pub parents: Vec<Option<usize>>,
+    pub(crate) parents: Vec<Option<usize>>,
     entered: Vec<usize>,
-    pub events: Vec<bool>,
+    pub(crate) events: Vec<bool>,
     /// What all events say.
-    pub said: Vec<HashMap<&'static str, String>>,
+    pub(crate) said: Vec<HashMap<&'static str, String>>,
     /// For each of those whether it came inside `http.request`, and the places of all spans that it came inside.
-    pub inside: Vec<bool>,
-    pub within: Vec<Vec<usize>>,
+    pub(crate) inside: Vec<bool>,
+    pub(crate) within: Vec<Vec<usize>>,
 }
 
 impl Seen {
     /// The places of the spans with a name.
-    pub fn named(&self, wanted: &str) -> Vec<usize> {
+    pub(crate) fn named(&self, wanted: &str) -> Vec<usize> {
         let spans = self.spans.iter().enumerate();
         let found = spans.filter(|(_, (name, _))| *name == wanted);
         found.map(|(place, _)| place).collect()
     }
 
     /// The fields of the spans `http.request`.
-    pub fn requests(&self) -> Vec<&HashMap<&'static str, String>> {
+    pub(crate) fn requests(&self) -> Vec<&HashMap<&'static str, String>> {
         let places = self.named("http.request");
         places.iter().map(|place| &self.spans[*place].1).collect()
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// An id that somebody else has given the request, in its extensions.
+#[allow(dead_code, reason = "only `RequestIds` makes them, and it is optional")]
 #[derive(Clone)]
 pub(crate) struct ForeignId(pub(crate) Arc<str>);
 

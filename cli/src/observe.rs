@@ -1,0 +1,212 @@
+//! What the server tells of itself: logs, an access log, metrics.
+
+use crate::args::Options;
+use crate::serve::say;
+use http::header::CACHE_CONTROL;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+use wireline::layer::access_log::{AccessLog, Format, LogHandle};
+use wireline::layer::metrics::{Metrics, record_engine};
+use wireline::layer::request_id::RequestIds;
+use wireline::layer::trace::Traces;
+use wireline::server::Handle;
+use wireline::{Response, Router, Server};
+
+/// What the command line asks for, set up.
+#[derive(Default)]
+pub(crate) struct Observed {
+    traces: bool,
+    access_log: Option<AccessLog>,
+    prometheus: Option<PrometheusHandle>,
+}
+
+impl Observed {
+    /// Begins to log, opens the access log, and installs the recorder of metrics.
+    pub(crate) fn set_up(options: &Options) -> Result<Self, String> {
+        if let Some(format) = &options.log {
+            begin_log(format)?;
+        }
+        let access_log = match &options.access_log {
+            Some(place) => Some(open_access_log(place, &options.access_log_format)?),
+            None => None,
+        };
+        let prometheus = match &options.metrics_addr {
+            Some(_) => Some(install_recorder()?),
+            None => None,
+        };
+        Ok(Self {
+            traces: options.log.is_some(),
+            access_log,
+            prometheus,
+        })
+    }
+
+    /// The router with what was asked for around it.
+    pub(crate) fn around(&self, mut router: Router) -> Router {
+        if self.traces || self.access_log.is_some() {
+            router = router.layer(RequestIds::new());
+        }
+        if self.traces {
+            router = router.layer(Traces::new());
+        }
+        if let Some(log) = &self.access_log {
+            router = router.layer(log.clone());
+        }
+        if self.prometheus.is_some() {
+            router = router.layer(Metrics::new());
+        }
+        router
+    }
+
+    /// Waits for the last lines of the access log, and says when some were lost.
+    pub(crate) fn end(&self) {
+        let Some(log) = self.access_log.as_ref().map(AccessLog::handle) else {
+            return;
+        };
+        end_access_log(&log);
+    }
+
+    /// Serves `/metrics` at a place of its own, on a thread of its own.
+    pub(crate) fn serve_metrics(
+        &self,
+        place: &str,
+        running: Arc<OnceLock<Handle>>,
+    ) -> Result<Scraped, String> {
+        let prometheus = self.prometheus.clone().unwrap_or_else(unused);
+        let swept = prometheus.clone();
+        let scrape = move || {
+            if let Some(handle) = running.get() {
+                let metrics = handle.metrics();
+                record_engine(|counter| metrics.get(counter));
+                #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 connections")]
+                metrics::gauge!("wireline.connections").set(metrics.connections() as f64);
+            }
+            let text = prometheus.render();
+            std::future::ready(
+                Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
+                    .with_header(CACHE_CONTROL, "no-store"),
+            )
+        };
+        let routes = Router::new().get("/metrics", scrape).build();
+        let server = Server::new(routes.map_err(|error| error.to_string())?)
+            .bind(place)
+            .workers(1)
+            .signals(false)
+            .max_connections(64);
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            let ready = sender.clone();
+            let outcome = server.run_with(move |handle| drop(ready.send(Ok(handle.clone()))));
+            if let Err(error) = outcome {
+                let _ = sender.send(Err(error.to_string()));
+            }
+        });
+        let started = receiver.recv().map_err(|error| error.to_string())?;
+        // What was measured is kept until somebody sums it up; nobody may ever ask.
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(UPKEEP);
+                swept.run_upkeep();
+            }
+        });
+        Ok(Scraped {
+            handle: started?,
+            thread,
+        })
+    }
+}
+
+/// The server of the metrics.
+pub(crate) struct Scraped {
+    handle: Handle,
+    thread: JoinHandle<()>,
+}
+
+impl Scraped {
+    /// Says where it is.
+    pub(crate) fn tell(&self) {
+        for bound in self.handle.bound() {
+            say(&format!("metrics are at {bound}/metrics"));
+        }
+    }
+
+    pub(crate) fn stop(self) {
+        self.handle.force();
+        let _ = self.thread.join();
+    }
+}
+
+/// Spans and events to stderr, as `RUST_LOG` lets them through.
+fn begin_log(format: &str) -> Result<(), String> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter)
+            .map_err(|error| format!("RUST_LOG `{filter}` is no filter: {error}"))?,
+        _ => EnvFilter::new("info"),
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    let begun = match format {
+        "json" => log.json().try_init(),
+        _ => log.try_init(),
+    };
+    begun.map_err(|error| error.to_string())
+}
+
+fn open_access_log(place: &str, format: &str) -> Result<AccessLog, String> {
+    let sink: Box<dyn Write + Send> = if place == "-" {
+        Box::new(io::stdout())
+    } else {
+        let file = File::options().append(true).create(true).open(place);
+        Box::new(file.map_err(|error| format!("the access log {place}: {error}"))?)
+    };
+    let log = AccessLog::new(sink).map_err(|error| format!("the access log: {error}"))?;
+    Ok(log.format(match format {
+        "common" => Format::Common,
+        "json" => Format::Json,
+        _ => Format::Combined,
+    }))
+}
+
+fn end_access_log(log: &LogHandle) {
+    if !log.flush(LAST_LINES) || log.dropped() > 0 {
+        eprintln!("wireline: lines of the access log were lost");
+    }
+}
+
+fn install_recorder() -> Result<PrometheusHandle, String> {
+    let prefix = |name: &str| Matcher::Prefix(name.to_owned());
+    let recorder = PrometheusBuilder::new()
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(prefix("http.server.request.duration"), &SECONDS)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(prefix("http.server.request.body"), &OCTETS)
+        })
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(prefix("http.server.response.body"), &OCTETS)
+        })
+        .map_err(|error| error.to_string())?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+    Ok(handle)
+}
+
+/// A recorder that nothing was recorded by.
+fn unused() -> PrometheusHandle {
+    PrometheusBuilder::new().build_recorder().handle()
+}
+
+/// The buckets that OpenTelemetry advises.
+const SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+const OCTETS: [f64; 7] = [0.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+const UPKEEP: Duration = Duration::from_secs(5);
+const LAST_LINES: Duration = Duration::from_secs(1);

@@ -24,6 +24,7 @@
 //! | route requests to handlers | [`Router`], [`extract`], [`handler!`] |
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
+//! | know who sends a request | [`layer::auth::Auth`], [`service::user::CurrentUser`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
 //! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
@@ -35,6 +36,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
+//! | `auth` | no | `layer::auth`: API keys and Basic, kept as digests |
 //! | `compression` | no | `layer::compression`: responses by brotli and gzip, and decompression of requests |
 //! | `cookies` | no | `service::cookie`: cookies of requests and responses |
 //! | `cookie-secure` | no | signed and encrypted cookies, and sessions in them |
@@ -97,6 +99,14 @@ mod documents {
     mod http2 {}
     #[doc = include_str!("../docs/proxies.md")]
     mod proxies {}
+
+    #[cfg(all(feature = "jwt", feature = "websocket"))]
+    #[doc = include_str!("../docs/auth.md")]
+    mod auth {}
+
+    #[cfg(feature = "cookie-secure")]
+    #[doc = include_str!("../docs/cookies.md")]
+    mod cookies {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 16] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -25,6 +25,7 @@ const TARGETS: [Target; 15] = [
     ("ws_handshake", invariants::ws_handshake),
     ("ws_codec", invariants::ws_codec),
     ("proxy_header", invariants::proxy_header),
+    ("cookies", invariants::cookies),
     ("forwarded", invariants::forwarded),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),

@@ -9,6 +9,7 @@
 mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
+mod cookies;
 mod differential;
 mod forwarded;
 mod h2_frames;
@@ -31,6 +32,7 @@ mod ws_splits;
 mod ws_talk;
 
 pub use chunked::chunked;
+pub use cookies::cookies;
 pub use differential::differential;
 pub use forwarded::forwarded;
 pub use h2_meter::h2_meter;

@@ -7,7 +7,8 @@ mod ws_peer;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use wireline::service::cookie::{
     CookieBuilder, CookieError, Cookies, Key, KeyError, PrivateCookies, SameSite, SignedCookies,
 };

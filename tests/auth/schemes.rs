@@ -1,7 +1,8 @@
 //! API keys, Basic, functions, and several schemes at once.
 
 use http::{HeaderName, StatusCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use wireline::Router;
 use wireline::layer::auth::{ApiKeys, Auth, AuthError, Basic, Bearer, Refusal, by};
 use wireline::service::request::Parts;

@@ -118,6 +118,24 @@ CODECS = [
     b"\0\x7e" + b"a" * 126 + b"\1\x7d" + b"b" * 125,
 ]
 
+# A name, a value, a path, a domain and a word for SameSite, a line each; the whole is a Cookie field, too.
+COOKIES = [
+    "session_id\n31d4\n/\n\nLax",
+    "__Host-session\nabc\n/\n\nStrict",
+    "__Host-session\nabc\n/app\nexample.com\nStrict",
+    "__Secure-id\nabc==\n/a b\n.example.com\nNone",
+    "a=1; b=2; a=3",
+    "a=1;b=2;;flag; =x; c = d e ;",
+    'quoted="a b"; json={"a":1,"b":[2]}; last',
+    "\t a \t=\t b \t;\t",
+    "=;=;=;=;==;===",
+    "caf\u00e9=cr\u00e8me; plain=1",
+    "n\nv; Domain=evil.example\n/; HttpOnly\nexample.com; Secure\nNone; Secure",
+    "n\nv\r\nset-cookie: x=y\n/",
+    "theme\n\n\n\n",
+    "; ".join(f"c{place}={place}" for place in range(60)),
+]
+
 FORWARDED = [
     "192.0.2.1",
     "203.0.113.9, 192.0.2.1:8080, [2001:db8::1]:80",
@@ -323,6 +341,7 @@ def main():
     write("chunked", {name: bytes([place % 2, 2, 3, 11]) + bodies[name] for place, name in enumerate(bodies)})
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
+    write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})
     write("file_path", {f"path-{place}": path for place, path in enumerate(PATHS)})
     write("range", {f"range-{place}": fields for place, fields in enumerate(RANGES)})

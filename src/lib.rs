@@ -24,6 +24,7 @@
 //! | route requests to handlers | [`Router`], [`extract`], [`handler!`] |
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
+//! | know who sends a request | [`layer::auth::Auth`], [`service::user::CurrentUser`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | see what it does | [`layer::access_log`], `layer::trace`, `layer::metrics`, [`layer::security_headers`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
@@ -36,6 +37,8 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans; `layer::request_id`, `layer::trace` |
+//! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
+//! | `auth` | no | `layer::auth`: API keys and Basic, kept as digests |
 //! | `compression` | no | `layer::compression`: responses by brotli and gzip, and decompression of requests |
 //! | `cookies` | no | `service::cookie`: cookies of requests and responses |
 //! | `cookie-secure` | no | signed and encrypted cookies, and sessions in them |
@@ -111,6 +114,13 @@ mod documents {
     #[cfg(all(feature = "app", feature = "metrics"))]
     #[doc = include_str!("../docs/observability.md")]
     mod observability {}
+    #[cfg(all(feature = "jwt", feature = "websocket"))]
+    #[doc = include_str!("../docs/auth.md")]
+    mod auth {}
+
+    #[cfg(feature = "cookie-secure")]
+    #[doc = include_str!("../docs/cookies.md")]
+    mod cookies {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

@@ -1,5 +1,7 @@
 //! Authentication: every route but public ones, over every protocol; tokens of every algorithm, and every trick with them.
 
+#[path = "auth/example.rs"]
+mod example;
 #[path = "support/h2_peer.rs"]
 mod h2_peer;
 #[path = "auth/jwks.rs"]

@@ -7,7 +7,8 @@ mod ws_peer;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use wireline::service::cookie::{
     CookieBuilder, CookieError, Cookies, Key, KeyError, PrivateCookies, SameSite, SignedCookies,
 };
@@ -41,16 +42,24 @@ async fn s93_cookies_are_read_from_a_request() {
         ("SESSION_ID=31d4", "None 1"),
         ("", "None 0"),
     ] {
-        assert_eq!(client.get("/").header("cookie", field).await.text(), text, "{field}");
+        assert_eq!(
+            client.get("/").header("cookie", field).await.text(),
+            text,
+            "{field}"
+        );
     }
     assert_eq!(client.get("/").await.text(), "None 0");
     // Several fields count, as HTTP/2 sends them.
-    let reply = client.get("/").header("cookie", "a=1").header("cookie", "session_id=31d4");
-    assert_eq!(reply.await.text(), "Some(\"31d4\") 2");
-    // What is no UTF-8 is left out; the rest counts.
     let reply = client
         .get("/")
-        .header("cookie", HeaderValue::from_bytes(b"bad=\xff; session_id=31d4").unwrap());
+        .header("cookie", "a=1")
+        .header("cookie", "session_id=31d4");
+    assert_eq!(reply.await.text(), "Some(\"31d4\") 2");
+    // What is no UTF-8 is left out; the rest counts.
+    let reply = client.get("/").header(
+        "cookie",
+        HeaderValue::from_bytes(b"bad=\xff; session_id=31d4").unwrap(),
+    );
     assert_eq!(reply.await.text(), "Some(\"31d4\") 1");
 }
 
@@ -61,16 +70,33 @@ async fn s96_cookies_are_an_argument_over_every_protocol() {
             cookies.get_all("a").collect::<Vec<_>>().join("+")
         })
         .websocket("/ws", async |socket: WebSocket, cookies: Cookies| {
-            socket.send(cookies.get("a").unwrap_or("none").to_owned()).await
+            socket
+                .send(cookies.get("a").unwrap_or("none").to_owned())
+                .await
         })
         .build()
         .unwrap();
     let client = TestClient::new(routes);
-    assert_eq!(client.get("/").header("cookie", "a=1; b=2; a=3").await.text(), "1+3");
+    assert_eq!(
+        client
+            .get("/")
+            .header("cookie", "a=1; b=2; a=3")
+            .await
+            .text(),
+        "1+3"
+    );
 
     let http2 = h2_peer::connect(&client).await;
-    let request = h2_peer::to("GET", "/").header("cookie", "a=1").header("cookie", "a=3");
-    assert_eq!(h2_peer::ask(&http2, request.body(Bytes::new()).unwrap()).await.unwrap().text(), "1+3");
+    let request = h2_peer::to("GET", "/")
+        .header("cookie", "a=1")
+        .header("cookie", "a=3");
+    assert_eq!(
+        h2_peer::ask(&http2, request.body(Bytes::new()).unwrap())
+            .await
+            .unwrap()
+            .text(),
+        "1+3"
+    );
 
     let (mut peer, head) = Peer::ask(&client, "/ws", "Cookie: a=7\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -80,7 +106,9 @@ async fn s96_cookies_are_an_argument_over_every_protocol() {
 #[test]
 fn hd2_ten_thousand_cookies_are_read_in_linear_time_up_to_a_ceiling() {
     let field = |count: usize| {
-        let pairs: Vec<String> = (0..count).map(|place| format!("c{place}={place}")).collect();
+        let pairs: Vec<String> = (0..count)
+            .map(|place| format!("c{place}={place}"))
+            .collect();
         pairs.join("; ").into_bytes()
     };
     let cookies = Cookies::parse(&field(10_000));
@@ -101,7 +129,10 @@ fn hd2_ten_thousand_cookies_are_read_in_linear_time_up_to_a_ceiling() {
     };
     time(1_000);
     let (short, long) = (time(1_000), time(100_000));
-    assert!(long < short.max(Duration::from_micros(50)) * 1_000, "{short:?} {long:?}");
+    assert!(
+        long < short.max(Duration::from_micros(50)) * 1_000,
+        "{short:?} {long:?}"
+    );
 }
 
 #[test]
@@ -178,7 +209,9 @@ async fn s95_each_cookie_is_a_line_of_its_own() {
     assert_eq!(lines, ["a=1", "b=2; Path=/", "c=3"]);
 
     let http2 = h2_peer::connect(&client).await;
-    let reply = h2_peer::ask(&http2, h2_peer::to("GET", "/").body(Bytes::new()).unwrap()).await.unwrap();
+    let reply = h2_peer::ask(&http2, h2_peer::to("GET", "/").body(Bytes::new()).unwrap())
+        .await
+        .unwrap();
     let lines: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
     assert_eq!(lines, ["a=1", "b=2; Path=/", "c=3"]);
 }
@@ -190,8 +223,14 @@ async fn hd1_nothing_can_be_injected() {
     let places: [(Put, CookieError); 4] = [
         (|text| CookieBuilder::new(text, "v"), CookieError::Name),
         (|text| CookieBuilder::new("n", text), CookieError::Value),
-        (|text| CookieBuilder::new("n", "v").path(text), CookieError::Path),
-        (|text| CookieBuilder::new("n", "v").domain(text), CookieError::Domain),
+        (
+            |text| CookieBuilder::new("n", "v").path(text),
+            CookieError::Path,
+        ),
+        (
+            |text| CookieBuilder::new("n", "v").domain(text),
+            CookieError::Domain,
+        ),
     ];
     let mut refused = 0;
     for (put, error) in places {
@@ -202,13 +241,21 @@ async fn hd1_nothing_can_be_injected() {
             }
             for text in ["/a{}", "/{}b", "/a{}b"] {
                 let text = text.replace("{}", &char::from(octet).to_string());
-                let text = if error == CookieError::Path { text } else { text.replace('/', "") };
+                let text = if error == CookieError::Path {
+                    text
+                } else {
+                    text.replace('/', "")
+                };
                 assert_eq!(put(&text).build().unwrap_err(), error, "{text:?}");
                 refused += 1;
             }
         }
         for text in ["/é", "/a\r\nset-cookie: b=2", "/a; Domain=evil.example"] {
-            let text = if error == CookieError::Path { text } else { &text[1..] };
+            let text = if error == CookieError::Path {
+                text
+            } else {
+                &text[1..]
+            };
             assert_eq!(put(text).build().unwrap_err(), error, "{text:?}");
         }
     }
@@ -258,7 +305,10 @@ fn hd2_prefixes_and_what_else_browsers_refuse_is_checked() {
         (new("__SECURE-a"), CookieError::SecurePrefix),
         (new("__Host-a").path("/"), CookieError::HostPrefix),
         (new("__Host-a").secure(), CookieError::HostPrefix),
-        (new("__Host-a").secure().path("/app"), CookieError::HostPrefix),
+        (
+            new("__Host-a").secure().path("/app"),
+            CookieError::HostPrefix,
+        ),
         (
             new("__host-a").secure().path("/").domain("a.example"),
             CookieError::HostPrefix,
@@ -268,7 +318,10 @@ fn hd2_prefixes_and_what_else_browsers_refuse_is_checked() {
         (new("a").same_site("Sometimes"), CookieError::SameSite),
         (new("a").path("app"), CookieError::Path),
         (new("a").path(""), CookieError::Path),
-        (CookieBuilder::new("a", "v".repeat(4096)), CookieError::TooLong),
+        (
+            CookieBuilder::new("a", "v".repeat(4096)),
+            CookieError::TooLong,
+        ),
         (new("a").path("/".repeat(1025)), CookieError::TooLong),
     ];
     for (cookie, error) in bad {
@@ -321,22 +374,37 @@ fn signed_and_private_cookies_open_for_their_key_and_name_alone() {
             let changed = String::from_utf8(changed).unwrap();
             for text in [&changed, &text[..place], &text[place + 1..]] {
                 let cookies = set("id", text);
-                assert_eq!(SignedCookies::new(cookies.clone(), ours.clone()).get("id"), None);
+                assert_eq!(
+                    SignedCookies::new(cookies.clone(), ours.clone()).get("id"),
+                    None
+                );
                 assert_eq!(PrivateCookies::new(cookies, ours.clone()).get("id"), None);
             }
         }
     }
     // One is not the other.
-    assert_eq!(PrivateCookies::new(set("id", &signed), ours.clone()).get("id"), None);
-    assert_eq!(SignedCookies::new(set("id", &private), ours.clone()).get("id"), None);
+    assert_eq!(
+        PrivateCookies::new(set("id", &signed), ours.clone()).get("id"),
+        None
+    );
+    assert_eq!(
+        SignedCookies::new(set("id", &private), ours.clone()).get("id"),
+        None
+    );
     // A planted cookie of the name before it does no harm.
     let both = Cookies::parse(format!("id=planted; id={signed}").as_bytes());
-    assert_eq!(SignedCookies::new(both, ours).get("id").as_deref(), Some("user-7"));
+    assert_eq!(
+        SignedCookies::new(both, ours).get("id").as_deref(),
+        Some("user-7")
+    );
 }
 
 #[test]
 fn a_key_that_is_missing_or_too_short_is_told_at_the_start() {
-    assert_eq!(Key::new("x".repeat(31)).unwrap_err(), KeyError::TooShort(31));
+    assert_eq!(
+        Key::new("x".repeat(31)).unwrap_err(),
+        KeyError::TooShort(31)
+    );
     assert!(Key::new("x".repeat(32)).is_ok());
     assert_eq!(
         Key::from_env("NO_SUCH_VARIABLE").unwrap_err().to_string(),
@@ -344,9 +412,14 @@ fn a_key_that_is_missing_or_too_short_is_told_at_the_start() {
     );
     let mut rotated = key("newest");
     for old in 0..8 {
-        rotated = rotated.with_old(format!("an old secret, number {old}").repeat(2)).unwrap();
+        rotated = rotated
+            .with_old(format!("an old secret, number {old}").repeat(2))
+            .unwrap();
     }
-    assert_eq!(rotated.with_old("y".repeat(32)).unwrap_err(), KeyError::TooMany);
+    assert_eq!(
+        rotated.with_old("y".repeat(32)).unwrap_err(),
+        KeyError::TooMany
+    );
     assert_eq!(format!("{:?}", key("secret")), "Key(..)");
 
     let refused = Router::new()

@@ -26,6 +26,7 @@ const TARGETS: [Target; 16] = [
     ("ws_handshake", invariants::ws_handshake),
     ("ws_codec", invariants::ws_codec),
     ("proxy_header", invariants::proxy_header),
+    ("cookies", invariants::cookies),
     ("forwarded", invariants::forwarded),
     ("file_path", invariants::file_path),
     ("range", invariants::range),

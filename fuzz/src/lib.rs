@@ -9,6 +9,7 @@
 mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
+mod cookies;
 mod differential;
 mod file_path;
 mod forwarded;
@@ -35,6 +36,7 @@ mod ws_splits;
 mod ws_talk;
 
 pub use chunked::chunked;
+pub use cookies::cookies;
 pub use differential::differential;
 pub use file_path::file_path;
 pub use forwarded::forwarded;

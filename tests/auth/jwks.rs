@@ -68,12 +68,20 @@ const UNKNOWN: &str = "the token is signed with a key that is not known here";
 
 #[test]
 fn a_file_has_keys_of_every_kind_that_is_used() {
-    let tokens = AuthConfig::verifier().jwks_file(path_of("jwks.json")).build().unwrap();
+    let tokens = AuthConfig::verifier()
+        .jwks_file(path_of("jwks.json"))
+        .build()
+        .unwrap();
     for (algorithm, token) in vectors().as_object().unwrap() {
         let verified = tokens.verify(token.as_str().unwrap()).is_ok();
         // Secrets in a set are left out.
         assert_eq!(verified, !algorithm.starts_with("HS"), "{algorithm}");
     }
+    // Where no runtime is, and the set is old, it is used as it is.
+    let old = AuthConfig::verifier()
+        .jwks_file(path_of("jwks.json"))
+        .jwks_refresh(Duration::ZERO);
+    assert!(old.build().unwrap().verify(&token("RS256")).is_ok());
     let narrow = AuthConfig::verifier()
         .jwks_file(path_of("jwks.json"))
         .algorithms([Algorithm::Es256, Algorithm::Hs256])
@@ -101,9 +109,18 @@ fn a_file_that_is_no_set_is_refused_at_the_start() {
         ("[]".to_owned(), "no list `keys`"),
         ("{\"keys\":{}}".to_owned(), "no list `keys`"),
         ("{\"keys\":[]}".to_owned(), "no key"),
-        ("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}".to_owned(), "no key"),
-        (format!("{{\"keys\":[{}]}}", [key; 65].join(",")), "more than 64 keys"),
-        (format!("{{\"keys\":[{key}]}}{}", " ".repeat(256 * 1024)), "octets"),
+        (
+            "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}".to_owned(),
+            "no key",
+        ),
+        (
+            format!("{{\"keys\":[{}]}}", [key; 65].join(",")),
+            "more than 64 keys",
+        ),
+        (
+            format!("{{\"keys\":[{key}]}}{}", " ".repeat(256 * 1024)),
+            "octets",
+        ),
     ] {
         let refused = refused(&text);
         assert!(refused.contains(why), "{refused}");
@@ -117,14 +134,24 @@ fn a_file_that_is_no_set_is_refused_at_the_start() {
 
 #[tokio::test(start_paused = true)]
 async fn a_set_is_fetched_with_the_first_token_and_again_for_a_new_key() {
-    let issuer = Issuer { delay: Duration::from_secs(1), ..Issuer::default() };
+    let issuer = Issuer {
+        delay: Duration::from_secs(1),
+        ..Issuer::default()
+    };
     issuer.publish(&["rsa"]);
     let tokens = issuer.tokens();
     assert_eq!(issuer.asked(), 0);
-    assert_eq!(tokens.verify(&token("RS256")).unwrap_err().message(), UNKNOWN);
+    assert_eq!(
+        tokens.verify(&token("RS256")).unwrap_err().message(),
+        UNKNOWN
+    );
     // Whoever comes meanwhile waits for the same fetch.
     let first = Instant::now();
-    let all = tokio::join!(told(&tokens, "RS256"), told(&tokens, "RS256"), told(&tokens, "PS512"));
+    let all = tokio::join!(
+        told(&tokens, "RS256"),
+        told(&tokens, "RS256"),
+        told(&tokens, "PS512")
+    );
     assert_eq!(all, ("user-7".into(), "user-7".into(), "user-7".into()));
     assert_eq!((issuer.asked(), first.elapsed().as_secs()), (1, 1));
 
@@ -173,19 +200,31 @@ async fn the_last_good_set_stays_when_the_next_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn without_any_set_the_answer_is_503_and_nobody_waits_for_ever() {
-    let issuer = Issuer { delay: Duration::from_secs(3600), ..Issuer::default() };
+    let issuer = Issuer {
+        delay: Duration::from_secs(3600),
+        ..Issuer::default()
+    };
     let tokens = issuer.tokens();
     let routes = Router::new()
         .layer(Auth::jwt(tokens.clone()))
         .get("/", async |user: CurrentUser| user.id().to_owned());
     let client = TestClient::new(routes.build().unwrap());
     let begun = Instant::now();
-    let reply = client.get("/").header("authorization", bearer(&token("RS256"))).await;
+    let reply = client
+        .get("/")
+        .header("authorization", bearer(&token("RS256")))
+        .await;
     assert_eq!(reply.status, 503);
-    assert_eq!(reply.text(), "authentication is not available, try again later");
+    assert_eq!(
+        reply.text(),
+        "authentication is not available, try again later"
+    );
     assert_eq!(begun.elapsed().as_secs(), 5);
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(tokens.jwks_error().as_deref(), Some("fetching it took too long"));
+    assert_eq!(
+        tokens.jwks_error().as_deref(),
+        Some("fetching it took too long")
+    );
 
     let down = Issuer::default().tokens();
     let why = down.refresh().await.unwrap_err();
@@ -204,7 +243,10 @@ async fn a_fetch_that_panics_is_over() {
         }
     };
     let tokens = AuthConfig::verifier().jwks_fetch(fetch).build().unwrap();
-    assert_eq!(told(&tokens, "RS256").await, "authentication is not available, try again later");
+    assert_eq!(
+        told(&tokens, "RS256").await,
+        "authentication is not available, try again later"
+    );
     sleep(Duration::from_secs(10)).await;
     assert_eq!(told(&tokens, "RS256").await, "user-7");
     assert_eq!(calls.load(Ordering::SeqCst), 2);

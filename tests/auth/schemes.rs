@@ -1,7 +1,8 @@
 //! API keys, Basic, functions, and several schemes at once.
 
 use http::{HeaderName, StatusCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use wireline::Router;
 use wireline::layer::auth::{ApiKeys, Auth, AuthError, Basic, Bearer, Refusal, by};
 use wireline::service::request::Parts;
@@ -43,13 +44,20 @@ async fn api_keys_say_which_client_it_is() {
         ("UHBQ5FGQH2Y4ST0NWCJ7", nobody.clone()),
         ("", nobody),
     ] {
-        assert_eq!(outcome(client.get("/").header("x-api-key", key)).await, expected, "{key}");
+        assert_eq!(
+            outcome(client.get("/").header("x-api-key", key)).await,
+            expected,
+            "{key}"
+        );
     }
     // It goes nowhere else: queries end up in logs.
     let reply = client.get(&format!("/?api_key={BILLING}")).await;
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
     assert_eq!(challenges(&reply), ["ApiKey header=\"x-api-key\""]);
-    let two = client.get("/").header("x-api-key", BILLING).header("x-api-key", BACKUP);
+    let two = client
+        .get("/")
+        .header("x-api-key", BILLING)
+        .header("x-api-key", BACKUP);
     assert_eq!(outcome(two).await.0, 401);
 
     let keys = ApiKeys::new()
@@ -61,11 +69,27 @@ async fn api_keys_say_which_client_it_is() {
     let client = serve(Auth::new(keys));
     let by_field = client.get("/").header("x-token", "a key/with=signs&+");
     assert_eq!(outcome(by_field).await.0, 200);
-    assert_eq!(outcome(client.get("/?a=b&key=a%20key/with=signs%26+")).await.0, 200);
-    assert_eq!(outcome(client.get("/?key=%ff&key=a%20key/with=signs%26+")).await.0, 401);
+    assert_eq!(
+        outcome(client.get("/?a=b&key=a%20key/with=signs%26+"))
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        outcome(client.get("/?key=%ff&key=a%20key/with=signs%26+"))
+            .await
+            .0,
+        401
+    );
 
     let short = ApiKeys::new().key("billing", "a short key").unwrap_err();
-    assert_eq!(short, AuthError::SecretTooShort { octets: 11, least: 16 });
+    assert_eq!(
+        short,
+        AuthError::SecretTooShort {
+            octets: 11,
+            least: 16
+        }
+    );
 }
 
 /// Coarse by nature: it would show a comparison that stops at the first octet of the key itself a thousand times longer.
@@ -107,7 +131,10 @@ async fn basic_asks_for_name_and_password() {
     let malformed = (401, "the credentials are malformed".to_owned());
     for (credentials, expected) in [
         (STANDARD.encode("ada:swordfish"), (200, "ada".to_owned())),
-        (STANDARD.encode("grace:pass:word é"), (200, "grace".to_owned())),
+        (
+            STANDARD.encode("grace:pass:word é"),
+            (200, "grace".to_owned()),
+        ),
         (STANDARD.encode("slow:hash"), (200, "slow".to_owned())),
         (STANDARD.encode("ada:swordfis"), wrong.clone()),
         (STANDARD.encode("ada:"), wrong.clone()),
@@ -121,15 +148,26 @@ async fn basic_asks_for_name_and_password() {
         ("YWRhOnN3b3JkZmlzaA".to_owned(), malformed.clone()),
         ("not base64!".to_owned(), malformed.clone()),
         ("A".repeat(5000), malformed.clone()),
-        (String::new(), (401, "authentication is required".to_owned())),
+        (
+            String::new(),
+            (401, "authentication is required".to_owned()),
+        ),
     ] {
-        let request = client.get("/").header("authorization", format!("basic {credentials}"));
+        let request = client
+            .get("/")
+            .header("authorization", format!("basic {credentials}"));
         assert_eq!(outcome(request).await, expected, "{credentials}");
     }
     // RFC 7617 §2, §2.1.
     let reply = client.get("/").await;
-    assert_eq!(challenges(&reply), ["Basic realm=\"the 'club'\", charset=\"UTF-8\""]);
-    let twice = client.get("/").header("authorization", "Basic YTpi").header("authorization", "Basic YTpi");
+    assert_eq!(
+        challenges(&reply),
+        ["Basic realm=\"the 'club'\", charset=\"UTF-8\""]
+    );
+    let twice = client
+        .get("/")
+        .header("authorization", "Basic YTpi")
+        .header("authorization", "Basic YTpi");
     assert_eq!(outcome(twice).await.0, 401);
 }
 
@@ -149,12 +187,19 @@ async fn several_schemes_stand_beside_each_other() {
         ("x-api-key", BILLING, "billing"),
         ("authorization", "Basic YWRhOnN3b3JkZmlzaA==", "ada"),
     ] {
-        assert_eq!(outcome(client.get("/").header(name, value)).await, (200, text.to_owned()));
+        assert_eq!(
+            outcome(client.get("/").header(name, value)).await,
+            (200, text.to_owned())
+        );
     }
     let reply = client.get("/").await;
     assert_eq!(
         challenges(&reply),
-        ["Bearer", "ApiKey header=\"x-api-key\"", "Basic realm=\"club\", charset=\"UTF-8\""]
+        [
+            "Bearer",
+            "ApiKey header=\"x-api-key\"",
+            "Basic realm=\"club\", charset=\"UTF-8\""
+        ]
     );
     // The scheme that has refused says why; credentials of another do not make good for it.
     let both = client
@@ -172,7 +217,9 @@ async fn several_schemes_stand_beside_each_other() {
 #[tokio::test(start_paused = true)]
 async fn a_function_may_look_at_the_whole_head() {
     let ticket = by(|parts: &Parts| {
-        let ticket = parts.header("x-ticket").map(|ticket| ticket.as_bytes().to_vec());
+        let ticket = parts
+            .header("x-ticket")
+            .map(|ticket| ticket.as_bytes().to_vec());
         async move {
             match ticket.as_deref() {
                 None => Ok(None),
@@ -184,6 +231,12 @@ async fn a_function_may_look_at_the_whole_head() {
     let client = serve(Auth::new(ticket));
     let ask = |ticket: &str| client.get("/").header("x-ticket", ticket);
     assert_eq!(outcome(ask("golden")).await, (200, "charlie".to_owned()));
-    assert_eq!(outcome(ask("silver")).await, (401, "not a golden ticket".to_owned()));
-    assert_eq!(outcome(client.get("/")).await, (401, "authentication is required".to_owned()));
+    assert_eq!(
+        outcome(ask("silver")).await,
+        (401, "not a golden ticket".to_owned())
+    );
+    assert_eq!(
+        outcome(client.get("/")).await,
+        (401, "authentication is required".to_owned())
+    );
 }

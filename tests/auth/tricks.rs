@@ -70,7 +70,9 @@ fn s55_tokens_are_issued_by_every_algorithm() {
             "EdDSA" => SigningKey::pem(&fixture("ed25519.pem"), algorithm),
             _ => SigningKey::pem(&fixture("rsa.pem"), algorithm),
         };
-        let tokens = AuthConfig::signed_by(key.unwrap().with_id("k1"), 60).build().unwrap();
+        let tokens = AuthConfig::signed_by(key.unwrap().with_id("k1"), 60)
+            .build()
+            .unwrap();
         let token = tokens.issue("ada").unwrap();
         assert_eq!(tokens.verify(&token).unwrap().id(), "ada", "{name}");
         // The public half alone verifies, too, whether or not it has the id.
@@ -93,7 +95,10 @@ fn a_key_that_does_not_fit_its_algorithm_is_refused_at_the_start() {
         ("jwks.json", Algorithm::Rs256),
     ] {
         let refused = VerifyKey::pem(&fixture(key), algorithm).unwrap_err();
-        assert!(matches!(refused, AuthError::Key(_)), "{key} {algorithm:?}: {refused}");
+        assert!(
+            matches!(refused, AuthError::Key(_)),
+            "{key} {algorithm:?}: {refused}"
+        );
     }
     for (key, algorithm) in [
         ("p256.pem", Algorithm::Es384),
@@ -108,7 +113,10 @@ fn a_key_that_does_not_fit_its_algorithm_is_refused_at_the_start() {
     let secret: Vec<u8> = (0..47).collect();
     assert_eq!(
         VerifyKey::secret(&secret, Algorithm::Hs384).unwrap_err(),
-        AuthError::SecretTooShort { octets: 47, least: 48 }
+        AuthError::SecretTooShort {
+            octets: 47,
+            least: 48
+        }
     );
     assert!(VerifyKey::secret(&secret, Algorithm::Rs256).is_err());
 }
@@ -121,10 +129,17 @@ fn the_examples_of_the_rfcs_are_verified() {
     let payload = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     let decode = |text: &str| {
         use base64::Engine;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()
+        base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(text)
+            .unwrap()
     };
-    let secret = decode("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow");
-    let hmac = AuthConfig::verifier().key(VerifyKey::secret(&secret, Algorithm::Hs256).unwrap()).build().unwrap();
+    let secret = decode(
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    );
+    let hmac = AuthConfig::verifier()
+        .key(VerifyKey::secret(&secret, Algorithm::Hs256).unwrap())
+        .build()
+        .unwrap();
     let set = json!({ "keys": [
         { "kty": "RSA", "alg": "RS256", "e": "AQAB", "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ" },
         { "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" },
@@ -166,7 +181,11 @@ fn the_examples_of_the_rfcs_are_verified() {
         ),
     ] {
         let told_of = |payload: &str| {
-            tokens.verify(&format!("{header}.{payload}.{signature}")).unwrap_err().message().to_owned()
+            tokens
+                .verify(&format!("{header}.{payload}.{signature}"))
+                .unwrap_err()
+                .message()
+                .to_owned()
         };
         assert_eq!(told_of(payload), told, "{header}");
         assert_eq!(told_of(&payload[4..]), "the signature is wrong", "{header}");
@@ -180,12 +199,18 @@ fn refusal(tokens: &Tokens, token: &str) -> String {
 #[test]
 fn a_public_key_is_no_secret_and_none_is_no_algorithm() {
     let public = fixture("rsa.pub.pem");
-    let key = VerifyKey::pem(&public, Algorithm::Rs256).unwrap().with_id("rsa");
+    let key = VerifyKey::pem(&public, Algorithm::Rs256)
+        .unwrap()
+        .with_id("rsa");
     let tokens = AuthConfig::verifier().key(key).build().unwrap();
     let claims = format!("{{\"sub\":\"root\",\"exp\":{}}}", now() + 60);
     // The classic: what is public, used as the secret of an HMAC, in every shape that the key has.
     let text = String::from_utf8(public.clone()).unwrap();
-    for secret in [&public[..], text.trim_end().as_bytes(), &text.replace('\n', "\r\n").into_bytes()] {
+    for secret in [
+        &public[..],
+        text.trim_end().as_bytes(),
+        &text.replace('\n', "\r\n").into_bytes(),
+    ] {
         for header in [
             json!({"alg": "HS256"}),
             json!({"alg": "HS256", "kid": "rsa"}),
@@ -197,12 +222,18 @@ fn a_public_key_is_no_secret_and_none_is_no_algorithm() {
     let ours = super::tokens();
     let good = hs256(&json!({"alg": "HS256"}), &claims, SECRET.as_bytes());
     assert_eq!(ours.verify(&good).unwrap().id(), "root");
-    for algorithm in ["none", "None", "NONE", "nOnE", "", "hs256", "HS257", "ES512", "ES256K"] {
+    for algorithm in [
+        "none", "None", "NONE", "nOnE", "", "hs256", "HS257", "ES512", "ES256K",
+    ] {
         let header = encode(json!({"alg": algorithm}).to_string());
         let signature = good.rsplit('.').next().unwrap();
         for signature in ["", signature] {
             let token = format!("{header}.{}.{signature}", encode(&claims));
-            assert_eq!(refusal(&ours, &token), "the token is malformed", "{algorithm}");
+            assert_eq!(
+                refusal(&ours, &token),
+                "the token is malformed",
+                "{algorithm}"
+            );
         }
     }
     // Another algorithm of the same family is another one, though the secret would do.
@@ -225,20 +256,34 @@ fn a_header_says_nothing_that_is_believed() {
         json!({"alg": "HS256", "kid": "' UNION SELECT 'x"}),
         json!({"alg": "HS256", "kid": "k".repeat(2000)}),
     ] {
-        assert_eq!(refusal(&ours, &sign(header.clone(), stolen)), "the signature is wrong");
+        assert_eq!(
+            refusal(&ours, &sign(header.clone(), stolen)),
+            "the signature is wrong"
+        );
         assert!(ours.verify(&sign(header, SECRET)).is_ok());
     }
     // What must be understood, and is not (RFC 7515 §4.1.11).
     for crit in [json!(["b64"]), json!(["exp"]), json!([])] {
         let header = json!({"alg": "HS256", "crit": crit, "b64": false});
-        assert_eq!(refusal(&ours, &sign(header, SECRET)), "the token asks for an extension");
+        assert_eq!(
+            refusal(&ours, &sign(header, SECRET)),
+            "the token asks for an extension"
+        );
     }
     // A key with an id is for tokens that name it, and for those that name none.
-    let named = VerifyKey::secret(SECRET.as_bytes(), Algorithm::Hs256).unwrap().with_id("a");
+    let named = VerifyKey::secret(SECRET.as_bytes(), Algorithm::Hs256)
+        .unwrap()
+        .with_id("a");
     let named = AuthConfig::verifier().key(named).build().unwrap();
-    assert!(named.verify(&sign(json!({"alg": "HS256", "kid": "a"}), SECRET)).is_ok());
+    assert!(
+        named
+            .verify(&sign(json!({"alg": "HS256", "kid": "a"}), SECRET))
+            .is_ok()
+    );
     assert!(named.verify(&sign(json!({"alg": "HS256"}), SECRET)).is_ok());
-    assert!(refusal(&named, &sign(json!({"alg": "HS256", "kid": "b"}), SECRET)).contains("not known"));
+    assert!(
+        refusal(&named, &sign(json!({"alg": "HS256", "kid": "b"}), SECRET)).contains("not known")
+    );
 }
 
 #[test]
@@ -249,7 +294,10 @@ fn claims_are_what_the_configuration_asks_for() {
         .audience("api")
         .leeway(Duration::from_secs(5));
     let strict = strict.build().unwrap();
-    let plain = AuthConfig::new(SECRET, 60).leeway(Duration::from_secs(5)).build().unwrap();
+    let plain = AuthConfig::new(SECRET, 60)
+        .leeway(Duration::from_secs(5))
+        .build()
+        .unwrap();
     let now = now();
     let base = json!({"sub": "ada", "exp": now + 60, "iss": "https://id.example", "aud": "api"});
     // The claims of `base` with these in their place; `null` takes one out.
@@ -261,7 +309,11 @@ fn claims_are_what_the_configuration_asks_for() {
                 value => claims[name] = value.clone(),
             }
         }
-        hs256(&json!({"alg": "HS256"}), &claims.to_string(), SECRET.as_bytes())
+        hs256(
+            &json!({"alg": "HS256"}),
+            &claims.to_string(),
+            SECRET.as_bytes(),
+        )
     };
     for changes in [
         json!({}),
@@ -288,8 +340,14 @@ fn claims_are_what_the_configuration_asks_for() {
         (json!({"sub": null}), lacks),
         (json!({"sub": 7}), lacks),
         (json!({"sub": ""}), "the token is for nobody"),
-        (json!({"iss": "https://evil.example"}), "the token is from another issuer"),
-        (json!({"iss": "https://id.example/"}), "the token is from another issuer"),
+        (
+            json!({"iss": "https://evil.example"}),
+            "the token is from another issuer",
+        ),
+        (
+            json!({"iss": "https://id.example/"}),
+            "the token is from another issuer",
+        ),
         (json!({"iss": null}), lacks),
         // A type that nobody expects is not as good as the right value.
         (json!({"iss": 5}), lacks),
@@ -303,12 +361,28 @@ fn claims_are_what_the_configuration_asks_for() {
         assert_eq!(refusal(&strict, &sign(changes.clone())), told, "{changes}");
     }
     // A token for somebody else is not for whoever asks for nobody (RFC 7519 §4.1.3).
-    assert_eq!(refusal(&plain, &sign(json!({}))), "the token is for another audience");
+    assert_eq!(
+        refusal(&plain, &sign(json!({}))),
+        "the token is for another audience"
+    );
     assert!(plain.verify(&sign(json!({"aud": null, "iss": 5}))).is_ok());
     // Twice the same claim: who reads the first and who reads the last would not agree.
     let twice = format!("{{\"sub\":\"ada\",\"exp\":1,\"exp\":{}}}", now + 60);
-    assert!(plain.verify(&hs256(&json!({"alg": "HS256"}), &twice, SECRET.as_bytes())).is_err());
-    for claims in ["", "null", "[]", "7", "\"sub\"", "{", "{\"sub\":\"a\"}x", &"[".repeat(3000)] {
+    assert!(
+        plain
+            .verify(&hs256(&json!({"alg": "HS256"}), &twice, SECRET.as_bytes()))
+            .is_err()
+    );
+    for claims in [
+        "",
+        "null",
+        "[]",
+        "7",
+        "\"sub\"",
+        "{",
+        "{\"sub\":\"a\"}x",
+        &"[".repeat(3000),
+    ] {
         let token = hs256(&json!({"alg": "HS256"}), claims, SECRET.as_bytes());
         assert!(plain.verify(&token).is_err(), "{claims}");
     }
@@ -352,7 +426,10 @@ async fn tokens_can_be_taken_back() {
         let good = tokens.issue_with("ada", &json!({"jti": "fresh"})).unwrap();
         let stolen = tokens.issue_with("ada", &json!({"jti": "stolen"})).unwrap();
         assert_eq!(tokens.authenticate(&good).await.unwrap().id(), "ada");
-        assert_eq!(tokens.authenticate(&stolen).await.unwrap_err(), Refusal::revoked());
+        assert_eq!(
+            tokens.authenticate(&stolen).await.unwrap_err(),
+            Refusal::revoked()
+        );
     }
 }
 

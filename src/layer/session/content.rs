@@ -181,13 +181,18 @@ impl Session {
         self.lock().record.data.keys().cloned().collect()
     }
 
+    /// The session of a request, for middleware; `None` outside [`Sessions`](crate::layer::session::Sessions).
+    pub fn of(parts: &Parts) -> Option<&Self> {
+        parts.extensions()?.get()
+    }
+
     /// A new session, which is nowhere until something is put in.
     pub(super) fn begin(limit: usize) -> Self {
         Self::make(Record::default(), None, limit, false)
     }
 
     /// A session that was kept.
-    pub(super) fn of(record: Record, id: Option<SessionId>, limit: usize) -> Self {
+    pub(super) fn kept(record: Record, id: Option<SessionId>, limit: usize) -> Self {
         Self::make(record, id, limit, true)
     }
 
@@ -254,8 +259,7 @@ impl FromRequestParts for Session {
     type Rejection = SessionError;
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, SessionError> {
-        let session = parts.extensions().and_then(|extensions| extensions.get());
-        session.cloned().ok_or(SessionError::Absent)
+        Self::of(parts).cloned().ok_or(SessionError::Absent)
     }
 }
 

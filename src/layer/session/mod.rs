@@ -228,7 +228,7 @@ impl Policy {
         };
         let Some(store) = &self.store else {
             let record = Record::read(text.as_bytes());
-            return Ok(record.map_or_else(begin, |record| Session::of(record, None, limit)));
+            return Ok(record.map_or_else(begin, |record| Session::kept(record, None, limit)));
         };
         // An id that the store does not have is not taken over: nobody gives a browser an id of his choice.
         let Some(id) = SessionId::read(&text) else {
@@ -236,7 +236,7 @@ impl Policy {
         };
         let record = store.load(&id).await?;
         let record = record.and_then(|text| Record::read(&text));
-        Ok(record.map_or_else(begin, |record| Session::of(record, Some(id), limit)))
+        Ok(record.map_or_else(begin, |record| Session::kept(record, Some(id), limit)))
     }
 
     /// What a response has to say of the session, once it is where it belongs.

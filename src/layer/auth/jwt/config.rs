@@ -203,9 +203,11 @@ impl AuthConfig {
         if !(1..=LONGEST_LIFETIME).contains(&self.lifetime) {
             return Err(AuthError::Lifetime);
         }
-        let mut terms = Validation::default();
-        terms.leeway = self.leeway.as_secs();
-        terms.validate_nbf = true;
+        let mut terms = Validation {
+            leeway: self.leeway.as_secs(),
+            validate_nbf: true,
+            ..Validation::default()
+        };
         // What is named has to be there, and to be of the right type.
         let mut required = vec!["exp", "sub"];
         if !self.issuers.is_empty() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -128,6 +129,10 @@ impl Jwks {
 
     /// Whether a fetch is under way after this.
     fn begin(self: &Arc<Self>) -> bool {
+        // A token may be verified where nothing runs; a set is not fetched then.
+        let Ok(runtime) = Handle::try_current() else {
+            return false;
+        };
         let mut fetching = self.fetching();
         if fetching.is_under_way {
             return true;
@@ -140,7 +145,7 @@ impl Jwks {
         fetching.begun = Some(Instant::now());
         drop(fetching);
         let end = End(self.clone());
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let set = &end.0;
             let outcome = match timeout(LONGEST_FETCH, (set.fetch)()).await {
                 Ok(Ok(text)) => set.take(&text),

@@ -1,7 +1,7 @@
 //! Keys, each with the algorithms that it is for.
 
 use crate::layer::auth::error::AuthError;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
 use std::fmt;
 
@@ -153,7 +153,9 @@ impl VerifyKey {
     /// for signatures.
     pub(super) fn of_set(jwk: &Jwk, allowed: &[Algorithm]) -> Option<Self> {
         let is_for_signatures = (jwk.common.public_key_use.as_ref())
-            .is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
+            .is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
+            && (jwk.common.key_operations.as_ref())
+                .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
         let fits = |algorithm: &&Algorithm| match &jwk.algorithm {
             AlgorithmParameters::RSA(_) => !matches!(
                 algorithm,

@@ -35,8 +35,10 @@ struct Inner {
 /// Whether a token was taken back.
 pub(super) enum Revoked {
     Known(Box<dyn Fn(&CurrentUser) -> bool + Send + Sync>),
-    Asked(Box<dyn Fn(CurrentUser) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>),
+    Asked(Box<dyn Fn(CurrentUser) -> Answer + Send + Sync>),
 }
+
+type Answer = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// What is known of a token without waiting.
 enum Checked {
@@ -205,9 +207,8 @@ impl Tokens {
     }
 
     fn check(&self, token: &str) -> Checked {
-        let header = match jsonwebtoken::decode_header(token) {
-            Ok(header) => header,
-            Err(_) => return Checked::Refused(Refusal::invalid("the token is malformed")),
+        let Ok(header) = jsonwebtoken::decode_header(token) else {
+            return Checked::Refused(Refusal::invalid("the token is malformed"));
         };
         if header.crit.is_some() {
             return Checked::Refused(Refusal::invalid("the token asks for an extension"));

@@ -3,7 +3,10 @@
 mod collected;
 mod error;
 mod foreign;
+mod reader;
 mod sender;
+#[cfg(feature = "stream")]
+mod stream;
 
 pub use self::error::BodyError;
 pub use self::sender::{BodySender, Closed};
@@ -255,7 +258,7 @@ impl Body {
     }
 
     /// Tells the connection how many octets are kept of its content, so that it is charged for them.
-    fn keep(&self, octets: usize) {
+    pub(crate) fn keep(&self, octets: usize) {
         if let Kind::Feed(reader, _) = &self.kind {
             reader.0.set_collected(octets);
         }
@@ -367,6 +370,12 @@ impl http_body::Body for Body {
 #[derive(Debug)]
 pub struct BodyStream {
     body: Body,
+}
+
+impl From<Body> for BodyStream {
+    fn from(body: Body) -> Self {
+        Self { body }
+    }
 }
 
 impl BodyStream {

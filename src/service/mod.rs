@@ -3,6 +3,8 @@
 //!
 //! Nothing here knows how a request came or which route it took to its handler.
 
+pub mod accept;
+pub mod attachment;
 pub mod body;
 pub mod client_addr;
 mod controller;
@@ -14,11 +16,15 @@ pub mod handler;
 pub mod headers;
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "json")]
+pub mod json_lines;
 pub mod layer;
 pub(crate) mod layered;
 pub mod link;
+pub mod media_type;
 pub mod middleware;
 pub mod problem;
+pub mod redirect;
 pub mod request;
 pub mod response;
 pub mod route;

@@ -1,6 +1,9 @@
 //! Requests.
 
 mod conversion;
+mod original;
+
+pub(crate) use self::original::Original;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::stream_end::StreamEnd;
@@ -198,8 +201,9 @@ impl Parts {
         }
     }
 
-    /// Replaces the target.
+    /// Replaces the target. Which route answers is decided before.
     pub fn set_uri(&mut self, uri: Uri) {
+        Original::keep(self);
         self.inner_mut().target = Target::Uri(Box::new(uri));
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 16] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -26,6 +26,7 @@ const TARGETS: [Target; 15] = [
     ("ws_codec", invariants::ws_codec),
     ("proxy_header", invariants::proxy_header),
     ("forwarded", invariants::forwarded),
+    ("multipart", invariants::multipart),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),
 ];

@@ -94,9 +94,10 @@ fn hd_1_no_text_makes_a_line_of_its_own() {
 }
 
 fn router() -> Router {
-    let three = || (1..4).map(|number| Event::data(number.to_string()));
     Router::new()
-        .get("/three", async move || Sse::from_stream(list(three())))
+        .get("/three", async || {
+            Sse::from_stream(list((1..4).map(|number| Event::data(number.to_string()))))
+        })
         .get("/failing", async || {
             Sse::try_from_stream(list([Ok(Event::data("1")), Err("gone wrong")]))
         })

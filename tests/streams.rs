@@ -7,6 +7,7 @@ mod h2_peer;
 use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::json;
+use std::future::ready;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -84,11 +85,11 @@ fn router(watch: &Watch, left: usize, fails: bool) -> Router {
     };
     let (reader, sized, stream) = (tap(watch), tap(watch), tap(watch));
     Router::new()
-        .get("/reader", async move || Body::from_reader(reader()))
-        .get("/sized", async move || {
-            Body::from_reader_of(sized(), 300_000)
+        .get("/reader", move || ready(Body::from_reader(reader())))
+        .get("/sized", move || {
+            ready(Body::from_reader_of(sized(), 300_000))
         })
-        .get("/stream", async move || Body::from_stream(stream()))
+        .get("/stream", move || ready(Body::from_stream(stream())))
         .post("/echo", async |chunks: BodyStream| {
             Response::new(Body::from_stream(chunks))
         })
@@ -188,7 +189,6 @@ impl Stream for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn json_lines_are_one_value_each() {
-    let unsayable = || std::collections::HashMap::from([((1, 2), 3)]);
     let router = Router::new()
         .get("/lines", async || {
             JsonLines::new((0..3).map(|at| json!({ "at": at, "text": "a\nb" })))
@@ -199,7 +199,9 @@ async fn json_lines_are_one_value_each() {
             let first = tokio::time::sleep(Duration::from_secs(1));
             JsonLines::from_stream(Slow(0, Box::pin(first)))
         })
-        .get("/failing", async move || JsonLines::new(vec![unsayable()]));
+        .get("/failing", async || {
+            JsonLines::new(vec![std::collections::HashMap::from([((1, 2), 3)])])
+        });
     let client = TestClient::new(router.build().unwrap());
     let lines = client.get("/lines").await;
     assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));

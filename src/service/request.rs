@@ -2,6 +2,7 @@
 
 mod conversion;
 mod original;
+mod query;
 
 pub(crate) use self::original::Original;
 

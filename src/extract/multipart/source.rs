@@ -27,9 +27,9 @@ struct State {
 }
 
 impl Meter {
-    /// From here on a boundary and a header section are looked for.
+    /// From here on a boundary and a header section are looked for, unless they are already: a call may be cancelled.
     pub(super) fn begin_head(&self) {
-        self.state().head = Some(0);
+        self.state().head.get_or_insert(0);
     }
 
     /// From here on it is content.
@@ -75,6 +75,8 @@ impl Meter {
 /// The content as the parser sees it.
 pub(super) struct Source {
     body: Body,
+    /// It has given everything.
+    is_over: bool,
     /// What has come and was not given yet.
     rest: Bytes,
     /// Pieces of a header section that does not end in them.
@@ -90,6 +92,7 @@ impl Source {
     pub(super) fn new(body: Body, limits: MultipartLimits, meter: Arc<Meter>) -> Self {
         Self {
             body,
+            is_over: false,
             rest: Bytes::new(),
             gathered: BytesMut::new(),
             matched: 0,
@@ -102,9 +105,13 @@ impl Source {
     /// Waits for content that was not given yet. `false` at the end.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, MultipartError>> {
         while self.rest.is_empty() {
+            if self.is_over {
+                return Poll::Ready(Ok(false));
+            }
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let Some(frame) = frame else {
-                return Poll::Ready(Ok(false));
+                self.is_over = true;
+                continue;
             };
             // Trailers say nothing about a form.
             self.rest = frame
@@ -140,6 +147,9 @@ impl Source {
         cx: &mut Context<'_>,
         state: &mut State,
     ) -> Poll<Option<Result<Bytes, MultipartError>>> {
+        if state.head.is_none() && !self.gathered.is_empty() {
+            return Poll::Ready(Some(Ok(self.gathered.split().freeze())));
+        }
         loop {
             if !ready!(self.poll_rest(cx))? {
                 state.has_ended = self.gathered.is_empty();
@@ -151,12 +161,11 @@ impl Source {
             let Some(given) = &mut state.head else {
                 // What is told of an empty line that began here hangs on the last octets alone.
                 let last = piece.len().saturating_sub(3);
-                self.has_empty_line(&piece[last..]);
-                if self.gathered.is_empty() {
-                    return Poll::Ready(Some(Ok(piece)));
+                if last > 0 {
+                    self.matched = 0;
                 }
-                self.gathered.extend_from_slice(&piece);
-                return Poll::Ready(Some(Ok(self.gathered.split().freeze())));
+                self.has_empty_line(&piece[last..]);
+                return Poll::Ready(Some(Ok(piece)));
             };
             let found = self.has_empty_line(&piece);
             let is_full = piece.len() == room;

@@ -1,4 +1,4 @@
-//! Books over REST, kept in memory: extractors for what comes in, typed errors for what goes wrong.
+//! Books over REST, kept in memory: extractors for what comes in, validation, problem details (RFC 9457) for what goes wrong.
 //!
 //! `cargo run --example rest`, then
 //!
@@ -13,10 +13,11 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wireline::extract::{Json, Path, State};
+use wireline::extract::{Json, Objections, Path, State, Valid, Validate};
+use wireline::layer::error_pages::ErrorPages;
 use wireline::router::{BuildError, Routes};
-use wireline::service::error::HttpError;
-use wireline::service::response::IntoResponse;
+use wireline::service::problem::Problem;
+use wireline::service::redirect::Created;
 use wireline::{Router, Server};
 
 #[derive(Clone, Deserialize, Serialize)]
@@ -25,26 +26,23 @@ struct Book {
     pages: u32,
 }
 
-impl Book {
-    fn checked(self) -> Result<Self, Problem> {
-        (self.pages > 0).then_some(self).ok_or(Problem::NoPages)
+/// What may stand on the shelf. A client is told everything that is wrong at once.
+impl Validate for Book {
+    fn validate(&self, objections: &mut Objections) {
+        objections.unless(!self.title.trim().is_empty(), "title", "a book has a title");
+        objections.unless(
+            self.title.len() <= 200,
+            "title",
+            "a title has at most 200 octets",
+        );
+        objections.unless(self.pages > 0, "pages", "a book has pages");
     }
 }
 
-/// What can go wrong, in the words of the application.
-enum Problem {
-    NoSuchBook(u64),
-    NoPages,
-}
-
-/// What a client is told.
-impl HttpError for Problem {
-    fn into_http(self) -> (StatusCode, String) {
-        match self {
-            Self::NoSuchBook(id) => (StatusCode::NOT_FOUND, format!("there is no book {id}")),
-            Self::NoPages => (StatusCode::UNPROCESSABLE_ENTITY, "a book has pages".into()),
-        }
-    }
+fn no_such_book(id: u64) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND)
+        .detail(format!("there is no book {id}"))
+        .with("id", id)
 }
 
 /// The books by number. A lock that is never held across an `await` may be a plain one.
@@ -66,6 +64,8 @@ pub(crate) fn routes() -> Result<Routes, BuildError> {
         .put("/books/{id}", update)
         .delete("/books/{id}", delete)
         .max_body(64 * 1024)
+        // What the extractors and the router refuse becomes a problem, too.
+        .layer(ErrorPages::new())
         .state(Shelf::default())
         .build()
 }
@@ -76,36 +76,33 @@ async fn list(State(shelf): State<Shelf>) -> Json<BTreeMap<u64, Book>> {
 
 async fn create(
     State(shelf): State<Shelf>,
-    Json(book): Json<Book>,
-) -> Result<impl IntoResponse, Problem> {
-    let book = book.checked()?;
+    Valid(Json(book)): Valid<Json<Book>>,
+) -> Created<Json<Book>> {
     let mut books = shelf.books();
     let id = books.last_key_value().map_or(1, |(id, _)| id + 1);
     books.insert(id, book.clone());
-    let location = [("location", format!("/books/{id}"))];
-    Ok((StatusCode::CREATED, location, Json(book)))
+    Created::at(format!("/books/{id}"), Json(book))
 }
 
 async fn read(State(shelf): State<Shelf>, Path(id): Path<u64>) -> Result<Json<Book>, Problem> {
     let book = shelf.books().get(&id).cloned();
-    book.map(Json).ok_or(Problem::NoSuchBook(id))
+    book.map(Json).ok_or_else(|| no_such_book(id))
 }
 
 async fn update(
     State(shelf): State<Shelf>,
     Path(id): Path<u64>,
-    Json(book): Json<Book>,
+    Valid(Json(book)): Valid<Json<Book>>,
 ) -> Result<Json<Book>, Problem> {
-    let book = book.checked()?;
     let mut books = shelf.books();
-    let place = books.get_mut(&id).ok_or(Problem::NoSuchBook(id))?;
+    let place = books.get_mut(&id).ok_or_else(|| no_such_book(id))?;
     place.clone_from(&book);
     Ok(Json(book))
 }
 
 async fn delete(State(shelf): State<Shelf>, Path(id): Path<u64>) -> Result<StatusCode, Problem> {
     let removed = shelf.books().remove(&id);
-    removed.ok_or(Problem::NoSuchBook(id))?;
+    removed.ok_or_else(|| no_such_book(id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

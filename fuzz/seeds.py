@@ -136,6 +136,28 @@ COOKIES = [
     "; ".join(f"c{place}={place}" for place in range(60)),
 ]
 
+def part(name, content, more=""):
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{content}\r\n'
+
+
+FORMS = [
+    part("a", "1") + "--b--\r\n",
+    part("a", "") + part("b", "2") + "--b--",
+    part("f", "x\r\n--a\r\n-b\r\n", '; filename="../x"') + "--b--",
+    "preamble\r\n" + part("a", "1") + "--b--\r\nepilogue",
+    part("a", "\r\n--\r\n--") + "--b--",
+    "--b--",
+    "--b\r\n\r\nx\r\n--b--",
+    part("a", "x" * 61) + "--b--",
+    "".join(part("a", str(place)) for place in range(6)) + "--b--",
+    part("n" * 300, "") + "--b--",
+    part("a", "1"),
+    "--b \t\r\nContent-Disposition:form-data;name=a\r\nContent-Type: text/plain\r\n\r\n1\r\n--b --",
+    part("a", "--c\r\nx\r\n--c--", "\r\nContent-Type: multipart/mixed; boundary=c") + "--b--",
+    part("a", "\r\n--bx") + "--b--",
+    "\r\n\r\n" * 20 + part("a", "1") + "--b--",
+    part("a", "\r\r\n--b") + "--b--",
+]
 FORWARDED = [
     "192.0.2.1",
     "203.0.113.9, 192.0.2.1:8080, [2001:db8::1]:80",
@@ -347,6 +369,7 @@ def main():
     write("range", {f"range-{place}": fields for place, fields in enumerate(RANGES)})
     write("rate_limit", {f"requests-{place}": bytes(octets) for place, octets in enumerate(RATES)})
     write("traceparent", {f"traceparent-{place}": text.encode() for place, text in enumerate(TRACEPARENTS)})
+    write("multipart", {f"multipart-{place}": bytes([1 + place * 3]) + form.encode() for place, form in enumerate(FORMS)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

@@ -59,6 +59,7 @@
 //! | `multipart` | no | `extract::Multipart` |
 //! | `native-roots` | no | it trusts the authorities that the system trusts; turns `tls` on |
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
+//! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
@@ -121,6 +122,13 @@ mod documents {
     #[cfg(feature = "cookie-secure")]
     #[doc = include_str!("../docs/cookies.md")]
     mod cookies {}
+    #[cfg(all(feature = "form", feature = "json", feature = "multipart"))]
+    #[doc = include_str!("../docs/requests.md")]
+    mod requests {}
+
+    #[cfg(all(feature = "form", feature = "json", feature = "stream"))]
+    #[doc = include_str!("../docs/responses.md")]
+    mod responses {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

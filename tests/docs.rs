@@ -18,6 +18,9 @@ mod middleware;
 #[path = "../examples/rest.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod rest;
+#[path = "../examples/sse_clock.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod sse_clock;
 #[path = "../examples/streaming.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod streaming;
@@ -27,6 +30,9 @@ mod unix_socket;
 #[path = "../examples/upgrade.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod upgrade;
+#[path = "../examples/uploads.rs"]
+#[expect(dead_code, reason = "the test has a server of its own")]
+mod uploads;
 
 const LIMITS: &str = include_str!("../docs/limits.md");
 const README: &str = include_str!("../README.md");
@@ -351,28 +357,117 @@ async fn the_rest_example_creates_reads_updates_and_deletes() {
         StatusCode::NO_CONTENT
     );
 
-    let gone = client.get("/books/1").await;
-    assert_eq!(
-        (gone.status, gone.text()),
-        (StatusCode::NOT_FOUND, "there is no book 1")
-    );
-    let unreadable = json(client.post("/books"), r#"{"title":"Emma","pages":0}"#).await;
-    assert_eq!(
-        (unreadable.status, unreadable.text()),
-        (StatusCode::UNPROCESSABLE_ENTITY, "a book has pages")
-    );
-    assert_eq!(
-        json(client.post("/books"), "{").await.status,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(
-        client.post("/books").body(emma).await.status,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE
-    );
+    // Whatever goes wrong is a problem.
+    let told = |status: StatusCode, detail: &str| {
+        let title = status.canonical_reason().unwrap();
+        let status = status.as_u16();
+        format!(r#"{{"title":"{title}","status":{status},"detail":"{detail}""#)
+    };
+    let bad = r#"{"title":" ","pages":0}"#;
+    for (answer, status, detail, more) in [
+        (
+            client.get("/books/1").await,
+            StatusCode::NOT_FOUND,
+            "there is no book 1",
+            r#","id":1}"#,
+        ),
+        (
+            json(client.post("/books"), bad).await,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "what was sent is not valid",
+            concat!(
+                r##","errors":[{"pointer":"#/title","detail":"a book has a title"},"##,
+                r##"{"pointer":"#/pages","detail":"a book has pages"}]}"##
+            ),
+        ),
+        (
+            json(client.post("/books"), "{").await,
+            StatusCode::BAD_REQUEST,
+            "invalid JSON: EOF while parsing an object at line 1 column 1",
+            "}",
+        ),
+        (
+            client.post("/books").body(emma).await,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "expected `Content-Type: application/json`",
+            "}",
+        ),
+    ] {
+        assert_eq!(answer.status, status);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(answer.text(), format!("{}{more}", told(status, detail)));
+    }
     assert_eq!(
         client.get("/books/first").await.status,
         StatusCode::BAD_REQUEST
     );
+}
+
+#[tokio::test]
+async fn the_uploads_example_keeps_pictures() {
+    let folder = std::env::temp_dir().join(format!("wireline-uploads-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let client = TestClient::new(uploads::routes(folder.clone()).unwrap());
+    let form = |kind: &str| {
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nHolidays\r\n--b\r\nContent-Disposition: form-data; \
+             name=\"picture\"; filename=\"../beach.jpg\"\r\nContent-Type: {kind}\r\n\r\nsand\r\n--b--\r\n"
+        )
+    };
+    let post = |content: String| {
+        let request = client.post("/pictures");
+        request
+            .header("content-type", "multipart/form-data; boundary=b")
+            .body(content)
+    };
+    assert_eq!(
+        post(form("image/jpeg")).await.text(),
+        "Holidays:\n- beach.jpg, 4 octets\n"
+    );
+    assert_eq!(
+        post(form("text/html")).await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let kept: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(std::fs::read(&kept[0]).unwrap(), b"sand");
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(client.get("/").await.text().contains("multipart/form-data"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_example_goes_on_where_it_was() {
+    let client = TestClient::new(sse_clock::routes().unwrap());
+    for (field, first) in [
+        ("", 0),
+        ("Last-Event-ID: 41\r\n", 42),
+        ("Last-Event-ID: x\r\n", 0),
+    ] {
+        let mut connection = client.connect();
+        let request = format!("GET /ticks HTTP/1.1\r\nHost: a\r\n{field}\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut seen = Vec::new();
+        let second = format!("id: {}\n\n", first + 1);
+        while !seen
+            .windows(second.len())
+            .any(|window| window == second.as_bytes())
+        {
+            assert!(connection.read_buf(&mut seen).await.unwrap() > 0);
+        }
+        let begin = format!("data: tick {first}\nevent: tick\nretry: 2000\nid: {first}\n\n");
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(
+            seen.contains("\r\ncontent-type: text/event-stream\r\n"),
+            "{seen}"
+        );
+        assert!(seen.contains(&begin), "{seen}");
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ const TARGETS: [Target; 16] = [
     ("file_path", invariants::file_path),
     ("range", invariants::range),
     ("rate_limit", invariants::rate_limit),
+    ("multipart", invariants::multipart),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),
     ("traceparent", invariants::traceparent),

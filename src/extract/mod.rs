@@ -1,9 +1,10 @@
 //! The arguments of handlers: each file here is one kind of value that a handler may ask a request for.
 //!
 //! ```text
-//!   Request ── Parts ── FromRequestParts ──> Path Query State Extension Headers ConnInfo Method Uri
-//!      │                                     Version MatchedPath RawQuery ClientAddr
-//!      └────── Body ──── FromRequest ──────> Json Bytes String Body, or the whole Request
+//!   Request ── Parts ── FromRequestParts ──> Path Query State Extension Headers TypedHeader ConnInfo Method
+//!      │                                     Uri OriginalUri Version MatchedPath RawQuery ClientAddr ClientIp
+//!      │                                     LastEventId
+//!      └────── Body ──── FromRequest ──────> Json Form Multipart Bytes String Body BodyStream, or the whole Request
 //! ```
 //!
 //! All arguments but the last come from the head ([`FromRequestParts`]); the last may take the content
@@ -20,7 +21,7 @@
 //!
 //! `Option<T>` is `None` when the request has no such value at all; a value that is there and malformed
 //! is still refused ([`OptionalFromRequestParts`], [`OptionalFromRequest`]). `Result<T, T::Rejection>`
-//! hands every rejection to the handler.
+//! hands every rejection to the handler. `Valid<T>` checks a value that was read.
 //!
 //! ```
 //! use wireline::extract::{Json, Path, PathRejection, State};
@@ -52,10 +53,12 @@
 //! [`Error`]: crate::service::error::Error
 
 mod body;
+mod body_stream;
 mod bytes;
 #[cfg(feature = "jwt")]
 mod claims;
 mod client_addr;
+mod client_ip;
 mod conn_info;
 mod current_user;
 mod extension;
@@ -64,6 +67,7 @@ mod form;
 mod headers;
 #[cfg(feature = "json")]
 mod json;
+mod last_event_id;
 mod matched_path;
 mod method;
 #[cfg(feature = "tracing")]
@@ -73,6 +77,7 @@ mod multipart;
 #[cfg(not(feature = "tracing"))]
 mod no_mistake;
 mod optional;
+mod original_uri;
 mod params;
 mod path;
 #[cfg(feature = "form")]
@@ -85,6 +90,7 @@ mod string;
 mod tls_info;
 mod typed_header;
 mod uri;
+mod valid;
 mod version;
 
 #[cfg(not(feature = "tracing"))]
@@ -92,15 +98,34 @@ use self::no_mistake as mistake;
 
 #[cfg(feature = "jwt")]
 pub use self::claims::{Claims, ClaimsRejection};
+pub use self::client_ip::{ClientIp, ClientIpRejection};
 pub use self::extension::{Extension, ExtensionRejection};
+#[cfg(feature = "form")]
+pub use self::form::{Form, FormRejection};
 #[cfg(feature = "json")]
 pub use self::json::{Json, JsonRejection};
+pub use self::last_event_id::{LastEventId, LastEventIdRejection};
 pub use self::matched_path::{MatchedPath, MatchedPathRejection};
+#[cfg(feature = "multipart")]
+pub use self::multipart::{
+    Field, Multipart, MultipartError, MultipartLimits, MultipartRejection, TempFile,
+};
 pub use self::optional::{OptionalFromRequest, OptionalFromRequestParts};
+pub use self::original_uri::OriginalUri;
 pub use self::path::{Path, PathRejection};
 #[cfg(feature = "form")]
 pub use self::query::{Query, QueryRejection};
 pub use self::raw_query::RawQuery;
 pub use self::state::{State, StateRejection};
 pub use self::tls_info::TlsInfoRejection;
+pub use self::typed_header::{Header, TypedHeader, TypedHeaderRejection};
 pub use self::uri::UriRejection;
+pub use self::valid::{Inner, Objections, Valid, ValidRejection, Validate};
+
+/// The fields that [`TypedHeader`] can read.
+pub mod header {
+    pub use crate::extract::typed_header::{
+        Accepts, Authorization, ContentLength, ContentType, Host, Origin, UserAgent,
+    };
+    pub use crate::service::media_type::MediaType;
+}

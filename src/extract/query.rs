@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 
 /// The query, decoded as forms are (`application/x-www-form-urlencoded`), as any type that serde can
@@ -45,7 +46,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts for Query<T> {
     type Rejection = QueryRejection;
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, QueryRejection> {
-        read(parts.query().unwrap_or_default()).map(Self)
+        read(parts.query().unwrap_or_default().as_bytes()).map(Self)
     }
 }
 
@@ -56,13 +57,17 @@ impl<T: DeserializeOwned + Send> OptionalFromRequestParts for Query<T> {
     async fn optional_from_request_parts(
         parts: &mut Parts,
     ) -> Result<Option<Self>, QueryRejection> {
-        parts.query().map(|query| read(query).map(Self)).transpose()
+        (parts.query())
+            .map(|query| read(query.as_bytes()).map(Self))
+            .transpose()
     }
 }
 
 /// The query is not what the handler takes (400).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryRejection {
+    /// What it is called: a form has fields.
+    is_field: bool,
     key: Option<String>,
     reason: String,
 }
@@ -77,27 +82,34 @@ impl QueryRejection {
     pub const fn status(&self) -> StatusCode {
         StatusCode::BAD_REQUEST
     }
+
+    /// The same about a form.
+    pub(super) fn into_field(mut self) -> Self {
+        self.is_field = true;
+        self
+    }
 }
 
 impl fmt::Display for QueryRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (one, all) = if self.is_field {
+            ("form field", "form")
+        } else {
+            ("query parameter", "query")
+        };
         match &self.key {
-            Some(key) => write!(
-                f,
-                "query parameter `{}`: {}",
-                key.escape_debug(),
-                self.reason
-            ),
-            None => write!(f, "query: {}", self.reason),
+            Some(key) => write!(f, "{one} `{}`: {}", key.escape_debug(), self.reason),
+            None => write!(f, "{all}: {}", self.reason),
         }
     }
 }
 
 rejection!(QueryRejection);
 
-fn read<T: DeserializeOwned>(query: &str) -> Result<T, QueryRejection> {
+/// Reads `application/x-www-form-urlencoded`.
+pub(super) fn read<T: DeserializeOwned>(query: &[u8]) -> Result<T, QueryRejection> {
     let (place, in_value) = (Cell::new(0), Cell::new(false));
-    let form = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+    let form = serde_html_form::Deserializer::from_bytes(query);
     T::deserialize(Watched {
         form,
         place: &place,
@@ -110,6 +122,7 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, QueryRejection> {
             None
         };
         QueryRejection {
+            is_field: false,
             key,
             reason: error.to_string(),
         }
@@ -117,15 +130,13 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, QueryRejection> {
 }
 
 /// The name of the key that came at this place, counted from 1, among the distinct ones.
-fn distinct_key(query: &str, place: usize) -> Option<String> {
-    let pairs: Vec<(String, String)> = serde_html_form::from_str(query).ok()?;
-    let mut keys: Vec<String> = Vec::new();
-    for (key, _) in pairs {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    keys.into_iter().nth(place.checked_sub(1)?)
+fn distinct_key(query: &[u8], place: usize) -> Option<String> {
+    let mut keys = HashSet::new();
+    let pairs: Vec<(String, String)> = serde_html_form::from_bytes(query).ok()?;
+    let mut distinct = pairs
+        .into_iter()
+        .filter(|(key, _)| keys.insert(key.clone()));
+    distinct.nth(place.checked_sub(1)?).map(|(key, _)| key)
 }
 
 /// The form, with an eye on which key's value is being read: its errors do not name it.

@@ -29,6 +29,10 @@ impl FromRequestParts for Uri {
 pub struct UriRejection(());
 
 impl UriRejection {
+    pub(super) const fn new() -> Self {
+        Self(())
+    }
+
     /// 400.
     pub const fn status(&self) -> StatusCode {
         StatusCode::BAD_REQUEST

@@ -3,7 +3,10 @@
 mod collected;
 mod error;
 mod foreign;
+mod reader;
 mod sender;
+#[cfg(feature = "stream")]
+mod stream;
 
 pub use self::error::BodyError;
 pub use self::sender::{BodySender, Closed};
@@ -285,7 +288,7 @@ impl Body {
     }
 
     /// Tells the connection how many octets are kept of its content, so that it is charged for them.
-    fn keep(&self, octets: usize) {
+    pub(crate) fn keep(&self, octets: usize) {
         match &self.kind {
             Kind::Feed(reader, _) => reader.0.set_collected(octets),
             Kind::Over(_, Some(feed)) => feed.set_collected(octets),
@@ -399,6 +402,12 @@ impl http_body::Body for Body {
 #[derive(Debug)]
 pub struct BodyStream {
     body: Body,
+}
+
+impl From<Body> for BodyStream {
+    fn from(body: Body) -> Self {
+        Self { body }
+    }
 }
 
 impl BodyStream {

@@ -4,6 +4,8 @@
 //! Nothing here knows how a request came or which route it took to its handler.
 
 pub mod bearer;
+pub mod accept;
+pub mod attachment;
 pub mod body;
 pub mod client_addr;
 pub mod conditional;
@@ -16,13 +18,17 @@ pub mod handler;
 pub mod headers;
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "json")]
+pub mod json_lines;
 pub mod layer;
 pub(crate) mod layered;
 pub mod link;
+pub mod media_type;
 pub mod middleware;
 pub mod problem;
 pub mod range;
 pub mod representation;
+pub mod redirect;
 pub mod request;
 pub mod response;
 pub mod route;

@@ -2,9 +2,12 @@
 
 mod conversion;
 mod id;
+mod original;
+mod query;
 
 #[cfg(feature = "app")]
 pub(crate) use self::id::ForeignId;
+pub(crate) use self::original::Original;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::stream_end::StreamEnd;
@@ -202,8 +205,9 @@ impl Parts {
         }
     }
 
-    /// Replaces the target.
+    /// Replaces the target. Which route answers is decided before.
     pub fn set_uri(&mut self, uri: Uri) {
+        Original::keep(self);
         self.inner_mut().target = Target::Uri(Box::new(uri));
     }
 

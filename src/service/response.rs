@@ -6,7 +6,7 @@ use crate::service::upgrade::{OnUpgrade, Upgraded};
 use crate::wire::paved::PavedLines;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
-use http::{Extensions, HeaderName, HeaderValue, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
@@ -301,8 +301,8 @@ impl From<Response> for http::Response<Body> {
 
 /// What a handler may return.
 ///
-/// Implemented for responses, text, octets, JSON, statuses, `(status, T)`, `(status, fields, T)`,
-/// `(fields, T)`, `Result` of two of those, and every error that is an
+/// Implemented for responses, text, octets, JSON, statuses, problems, redirects, event streams, `(status, T)`,
+/// `(status, fields, T)`, `(fields, T)` where fields are an array, a `HeaderMap` or `Headers`, `Result` of two of those, and every error that is an
 /// [`HttpError`](crate::service::error::HttpError). `()` is 202 without content (D5).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a response",
@@ -398,6 +398,28 @@ where
             .fold(self.1.into_response(), |response, (name, value)| {
                 response.with_header(name, value)
             })
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (HeaderMap, T) {
+    fn into_response(self) -> Response {
+        (Headers::from(self.0), self.1).into_response()
+    }
+}
+
+/// The fields in place of those of the same names, each with all its lines.
+impl<T: IntoResponse> IntoResponse for (Headers, T) {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        for (name, _) in self.0.iter() {
+            response.headers_mut().remove(name);
+        }
+        for (name, value) in self.0.iter() {
+            if let Ok((name, value)) = field(name, value.to_value()) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        response
     }
 }
 

@@ -24,6 +24,8 @@
 //! | route requests to handlers | [`Router`], [`extract`], [`handler!`] |
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
+//! | mark handlers where they are written | `#[get]` and its like, `Router::discover` (feature `macros`) |
+//! | serve several hosts | [`router::hosts::Hosts`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
 //! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
@@ -61,6 +63,8 @@
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "macros")]
+pub mod discover;
 pub mod extract;
 #[cfg(feature = "files")]
 pub mod files;
@@ -98,6 +102,16 @@ mod documents {
     #[doc = include_str!("../docs/proxies.md")]
     mod proxies {}
 
+    #[doc = include_str!("../docs/hosts.md")]
+    mod hosts {}
+
+    #[cfg(feature = "macros")]
+    #[doc = include_str!("../docs/macros.md")]
+    mod macros {}
+
+    #[doc = include_str!("../docs/testing.md")]
+    mod testing {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     mod tls {}
@@ -109,3 +123,5 @@ pub use self::service::body::Body;
 pub use self::service::error::{Error, Result};
 pub use self::service::request::Request;
 pub use self::service::response::Response;
+#[cfg(feature = "macros")]
+pub use wireline_macros::{delete, get, head, options, patch, post, public, put, route, websocket};

@@ -74,6 +74,8 @@ const ROOMS: &[Room] = &[
     // It gives the socket of `ws::socket`, and reads the answer to its request with the parsers of `http1`.
     Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1", "service", "resource", "wire"]) },
     Room { floor: 3, path: "ws::route",              core: OPEN, imports: UpTo(2) },
+    // What attributes leave and a router takes in; they name the features, this does not.
+    Room { floor: 3, path: "discover",               core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::endpoint",        core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::extract",         core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::service",         core: OPEN, imports: UpTo(2) },

@@ -12,6 +12,7 @@
 //! method with 405 and `Allow`.
 
 mod build;
+pub mod hosts;
 pub mod pattern;
 mod routes;
 pub mod tree;
@@ -69,6 +70,8 @@ struct RouteDef {
     handler: Arc<dyn AnyHandler>,
     /// Whether it answers extended CONNECT, too.
     tunnels: bool,
+    /// The file and line of its attribute, when it was found by one.
+    place: Option<(&'static str, u32)>,
 }
 
 macro_rules! methods {
@@ -107,6 +110,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: false,
+            place: None,
         });
         self
     }
@@ -124,6 +128,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: true,
+            place: None,
         });
         self
     }
@@ -140,6 +145,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: false,
+            place: None,
         });
         self
     }
@@ -170,6 +176,7 @@ impl Router {
             path: path.to_owned(),
             handler: erase(handler),
             tunnels: false,
+            place: None,
         });
         self
     }
@@ -258,6 +265,20 @@ impl Router {
     pub const fn redirect_trailing_slash(mut self, on: bool) -> Self {
         self.redirect_slash = on;
         self
+    }
+
+    /// Adds what `add` adds, to be named in errors by the file and line where it is written.
+    #[allow(
+        dead_code,
+        reason = "only what is found by attributes has a place, and it is optional"
+    )]
+    pub(crate) fn add_at(self, place: (&'static str, u32), add: fn(Self) -> Self) -> Self {
+        let before = self.routes.len();
+        let mut added = add(self);
+        for route in added.routes.iter_mut().skip(before) {
+            route.place = Some(place);
+        }
+        added
     }
 
     /// Makes the routes.

@@ -5,7 +5,7 @@
 
 pub mod body;
 pub mod client_addr;
-mod controller;
+pub mod controller;
 #[cfg(feature = "cookies")]
 pub mod cookie;
 pub mod error;

@@ -28,7 +28,7 @@ impl Router {
     /// A library whose only purpose is its handlers has to be named somewhere in the program, `use my_handlers as _;`
     /// is enough; the compiler leaves out crates that nobody names.
     ///
-    /// ```
+    /// ```standalone_crate
     /// use wireline::extract::Path;
     /// use wireline::{Router, get};
     ///

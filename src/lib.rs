@@ -109,6 +109,7 @@ mod documents {
     #[doc = include_str!("../docs/macros.md")]
     mod macros {}
 
+    #[cfg(feature = "test")]
     #[doc = include_str!("../docs/testing.md")]
     mod testing {}
 

@@ -82,7 +82,7 @@ struct Answer {
 
 #[tokio::test]
 async fn every_wire_gives_the_same_answers() {
-    let mut count = 0;
+    let (mut count, mut wrong) = (0, Vec::new());
     for (topic, routes, rows) in TOPICS {
         let built = || {
             routes()
@@ -96,26 +96,28 @@ async fn every_wire_gives_the_same_answers() {
         for row in *rows {
             let name = format!("{topic}: {} {} {:?}", row.method, row.target, row.headers);
             let socket = over_socket(row, &server);
-            row.check(&format!("{name} over a socket"), &socket);
-            for (wire, client) in [("HTTP/1.1", &http1), ("HTTP/2", &http2)] {
-                let answer = by_client(row, client).await;
-                assert_eq!(
-                    row.common(&answer),
-                    row.common(&socket),
-                    "{name} over {wire}"
-                );
+            if let Err(what) = row.check(&socket) {
+                wrong.push(format!("{name}: {what}"));
             }
+            let mut answers = vec![
+                ("HTTP/1.1 in memory", by_client(row, &http1).await),
+                ("HTTP/2", by_client(row, &http2).await),
+            ];
             if !row.driver {
-                let answer = by_call(row, &service).await;
-                assert_eq!(
-                    row.common(&answer),
-                    row.common(&socket),
-                    "{name} of the service"
-                );
+                answers.push(("the service", by_call(row, &service).await));
+            }
+            for (wire, answer) in answers {
+                let (answer, expected) = (row.common(&answer), row.common(&socket));
+                if answer != expected {
+                    wrong.push(format!(
+                        "{name}: {wire} gives {answer:?}, the socket {expected:?}"
+                    ));
+                }
             }
             count += 1;
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count >= 60, "saw only {count} rows");
 }
 
@@ -132,27 +134,24 @@ impl Row {
         }
     }
 
-    /// What the row says of it.
-    fn check(&self, name: &str, answer: &Answer) {
-        assert_eq!(answer.status, self.status, "{name}: {answer:?}");
+    /// Whether it is what the row says.
+    fn check(&self, answer: &Answer) -> Result<(), String> {
         let values = |wanted: &str| -> Vec<&str> {
             let fields = answer.fields.iter().filter(|(key, _)| key == wanted);
             fields.map(|(_, value)| value.as_str()).collect()
         };
-        for (field, value) in self.fields {
-            assert_eq!(values(field), [*value], "{name}: {field}");
-        }
-        for field in self.without {
-            assert_eq!(values(field), [""; 0], "{name}: {field}");
-        }
-        match self.content {
-            Content::Any => {}
-            Content::Is(text) => assert_eq!(answer.content, text, "{name}"),
-            Content::Has(part) => {
-                let text = String::from_utf8_lossy(&answer.content);
-                assert!(text.contains(part), "{name}: {part:?} in {text:?}");
-            }
-        }
+        let text = String::from_utf8_lossy(&answer.content);
+        let is_as_said = answer.status == self.status
+            && (self.fields.iter()).all(|(name, value)| values(name) == [*value])
+            && self.without.iter().all(|name| values(name).is_empty())
+            && match self.content {
+                Content::Any => true,
+                Content::Is(whole) => text == whole,
+                Content::Has(part) => text.contains(part),
+            };
+        is_as_said
+            .then_some(())
+            .ok_or_else(|| format!("{answer:?}"))
     }
 
     /// An answer without what belongs to the wire, or to the moment.
@@ -166,10 +165,16 @@ impl Row {
                 fields.push(((*name).to_owned(), "some".to_owned()));
             }
         }
+        // A driver that answers by itself has words of its own.
+        let words = if self.driver && matches!(self.content, Content::Any) {
+            Bytes::new()
+        } else {
+            answer.content.clone()
+        };
         Answer {
             status: answer.status,
             fields,
-            content: answer.content.clone(),
+            content: words,
         }
     }
 }

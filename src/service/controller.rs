@@ -110,7 +110,8 @@ with!(A B C D E F G; H);
 ///
 /// `handler!(controller, method)` is for a method with one argument: the whole
 /// [`Request`](crate::service::request::Request), or any extractor. For more of them, or none, name them:
-/// `handler!(controller, method(id, content))`.
+/// `handler!(controller, method(id, content))`. For a closure in place of a name there is
+/// [`with`](crate::service::controller::with).
 ///
 /// ```
 /// use std::sync::Arc;

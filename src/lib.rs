@@ -25,6 +25,8 @@
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
 //! | know who sends a request | [`layer::auth::Auth`], [`service::user::CurrentUser`] |
+//! | mark handlers where they are written | `#[get]` and its like, `Router::discover` (feature `macros`) |
+//! | serve several hosts | [`router::hosts::Hosts`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | see what it does | [`layer::access_log`], `layer::trace`, `layer::metrics`, [`layer::security_headers`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
@@ -66,6 +68,8 @@
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "macros")]
+pub mod discover;
 pub mod extract;
 #[cfg(feature = "files")]
 pub mod files;
@@ -129,6 +133,16 @@ mod documents {
     #[cfg(all(feature = "form", feature = "json", feature = "stream"))]
     #[doc = include_str!("../docs/responses.md")]
     mod responses {}
+    #[doc = include_str!("../docs/hosts.md")]
+    mod hosts {}
+
+    #[cfg(feature = "macros")]
+    #[doc = include_str!("../docs/macros.md")]
+    mod macros {}
+
+    #[cfg(feature = "test")]
+    #[doc = include_str!("../docs/testing.md")]
+    mod testing {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
@@ -141,3 +155,5 @@ pub use self::service::body::Body;
 pub use self::service::error::{Error, Result};
 pub use self::service::request::Request;
 pub use self::service::response::Response;
+#[cfg(feature = "macros")]
+pub use wireline_macros::{delete, get, head, options, patch, post, public, put, route, websocket};

@@ -76,6 +76,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 3, path: "files::route",           core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "layer::on_router",       core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "ws::route",              core: OPEN, imports: UpTo(2) },
+    // What attributes leave and a router takes in; they name the features, this does not.
+    Room { floor: 3, path: "discover",               core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::endpoint",        core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::extract",         core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::service",         core: OPEN, imports: UpTo(2) },

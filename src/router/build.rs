@@ -34,10 +34,17 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
+impl BuildError {
+    pub(super) const fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+}
+
 pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
     let mut build = Build {
         tree: Tree::new(),
         endpoints: Vec::new(),
+        places: Vec::new(),
         problems: Vec::new(),
     };
     let outer = Outer {
@@ -122,6 +129,8 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
 struct Build {
     tree: Tree<MethodTable>,
     endpoints: Vec<Endpoint>,
+    /// Where the routes among the endpoints are written, as far as that is known.
+    places: Vec<(usize, String)>,
     problems: Vec<String>,
 }
 
@@ -221,13 +230,18 @@ impl Build {
             (prefix, path) => format!("{prefix}{path}"),
         };
         let name = route.method.as_ref().map_or("any method", Method::as_str);
+        let place = route.place.map(|(file, line)| format!(" ({file}:{line})"));
+        let here = place.clone().unwrap_or_default();
         let pattern = match Pattern::parse(&path) {
             Ok(pattern) => pattern,
-            Err(error) => return self.problems.push(format!("{name} {path}: {error}")),
+            Err(error) => {
+                return self.problems.push(format!("{name} {path}{here}: {error}"));
+            }
         };
         let check = RouteCheck::new(&path, pattern.names(), outer.state);
         if let Err(missing) = route.handler.check(&check) {
-            self.problems.push(format!("{name} {path}: {missing}"));
+            self.problems
+                .push(format!("{name} {path}{here}: {missing}"));
         }
         let facts = Arc::new(RouteFacts {
             pattern: path.clone(),
@@ -237,6 +251,7 @@ impl Build {
             max_body: outer.max_body,
         });
         let endpoint = self.endpoints.len();
+        self.places.extend(place.map(|place| (endpoint, place)));
         self.endpoints.push(Endpoint::new(
             route.handler,
             outer.around,
@@ -246,9 +261,10 @@ impl Build {
         match self.tree.get_or_insert_with(&pattern, MethodTable::default) {
             Ok(table) => {
                 if let Some(existing) = table.set(route.method.as_ref(), endpoint) {
-                    let existing = self.endpoints[existing].pattern().to_owned();
+                    let there = self.place_of(|endpoint| endpoint == existing);
+                    let existing = self.endpoints[existing].pattern();
                     self.problems.push(format!(
-                        "{name} {path}: there is already a route for {name} {existing}"
+                        "{name} {path}{here}: there is already a route for {name} {existing}{there}"
                     ));
                 } else if route.tunnels {
                     table.set_tunnel(endpoint);
@@ -257,8 +273,25 @@ impl Build {
                     table.set_as_is();
                 }
             }
-            Err(conflict) => self.problems.push(format!("{name} {path}: {conflict}")),
+            Err(conflict) => {
+                let existing = conflict.existing();
+                let there =
+                    self.place_of(|endpoint| self.endpoints[endpoint].pattern() == existing);
+                let other = if there.is_empty() {
+                    ""
+                } else {
+                    "; the other is"
+                };
+                self.problems
+                    .push(format!("{name} {path}{here}: {conflict}{other}{there}"));
+            }
         }
+    }
+
+    /// Where the first such route is written, if that is known.
+    fn place_of(&self, is_it: impl Fn(usize) -> bool) -> &str {
+        let known = self.places.iter().find(|(endpoint, _)| is_it(*endpoint));
+        known.map_or("", |(_, place)| place)
     }
 
     fn endpoint(&mut self, endpoint: Endpoint) -> usize {

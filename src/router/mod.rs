@@ -12,6 +12,7 @@
 //! method with 405 and `Allow`.
 
 mod build;
+pub mod hosts;
 pub mod pattern;
 mod routes;
 pub mod tree;
@@ -71,6 +72,8 @@ struct RouteDef {
     tunnels: bool,
     /// Whether `/` keeps its slash under a prefix, and what its parameters capture is the handler's to judge.
     is_as_is: bool,
+    /// The file and line of its attribute, when it was found by one.
+    place: Option<(&'static str, u32)>,
 }
 
 macro_rules! methods {
@@ -110,6 +113,7 @@ impl Router {
             handler: erase(handler),
             tunnels: false,
             is_as_is: false,
+            place: None,
         });
         self
     }
@@ -146,6 +150,7 @@ impl Router {
             handler: erase(handler),
             tunnels: false,
             is_as_is: true,
+            place: None,
         });
         self
     }
@@ -163,6 +168,7 @@ impl Router {
             handler: erase(handler),
             tunnels: false,
             is_as_is: false,
+            place: None,
         });
         self
     }
@@ -194,6 +200,7 @@ impl Router {
             handler: erase(handler),
             tunnels: false,
             is_as_is: false,
+            place: None,
         });
         self
     }
@@ -282,6 +289,20 @@ impl Router {
     pub const fn redirect_trailing_slash(mut self, on: bool) -> Self {
         self.redirect_slash = on;
         self
+    }
+
+    /// Adds what `add` adds, to be named in errors by the file and line where it is written.
+    #[allow(
+        dead_code,
+        reason = "only what is found by attributes has a place, and it is optional"
+    )]
+    pub(crate) fn add_at(self, place: (&'static str, u32), add: fn(Self) -> Self) -> Self {
+        let before = self.routes.len();
+        let mut added = add(self);
+        for route in added.routes.iter_mut().skip(before) {
+            route.place = Some(place);
+        }
+        added
     }
 
     /// Makes the routes.

@@ -1,5 +1,107 @@
 //! Methods of a shared value as handlers.
 
+use crate::service::handler::{FromRequest, FromRequestParts, Handler, RouteCheck};
+use crate::service::request::Request;
+use crate::service::response::{IntoResponse, Response};
+use std::marker::PhantomData;
+
+/// A function of a shared value as a handler (S51): its first argument is a clone of `controller`, the others are
+/// extractors, up to eight.
+///
+/// The same as [`handler!`](crate::handler), where a closure says more than a name: its arguments stand there with their
+/// types, and it may do more than to call one method. A method that takes `self` as an `Arc` needs no closure.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wireline::extract::Path;
+/// use wireline::service::controller::with;
+/// use wireline::{Request, Router};
+///
+/// struct Users {
+///     names: Vec<&'static str>,
+/// }
+///
+/// impl Users {
+///     async fn name(&self, id: usize) -> Option<&'static str> {
+///         self.names.get(id).copied()
+///     }
+///
+///     async fn rename(self: Arc<Self>, Path(id): Path<usize>, request: Request) -> String {
+///         format!("{} of {id}", request.method())
+///     }
+/// }
+///
+/// let users = Arc::new(Users { names: vec!["Ada", "Grace"] });
+/// let name = async |users: Arc<Users>, Path(id): Path<usize>| users.name(id).await.unwrap_or("nobody");
+/// let routes = Router::new()
+///     .get("/users/{id}", with(users.clone(), name))
+///     .put("/users/{id}", with(users, Users::rename))
+///     .build();
+/// # routes.unwrap();
+/// ```
+pub const fn with<C, F>(controller: C, function: F) -> With<C, F> {
+    With {
+        controller,
+        function,
+    }
+}
+
+/// What [`with`] makes.
+#[derive(Clone, Copy, Debug)]
+pub struct With<C, F> {
+    controller: C,
+    function: F,
+}
+
+/// Marks the arguments of a [`With`].
+#[derive(Debug)]
+pub struct ViaController<Args>(PhantomData<fn() -> Args>);
+
+macro_rules! with {
+    ($($part:ident)* ; $($last:ident)?) => {
+        impl<Con, Fun, Fut, Res, $($part,)* $($last, Via)?> Handler<ViaController<($(Via, $last,)? $($part,)*)>> for With<Con, Fun>
+        where
+            Con: Clone + Send + Sync + 'static,
+            Fun: Fn(Con, $($part,)* $($last)?) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output = Res> + Send + 'static,
+            Res: IntoResponse + 'static,
+            $($part: FromRequestParts + 'static,)*
+            $($last: FromRequest<Via> + 'static, Via: 'static)?
+        {
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one macro for every number of arguments")]
+            async fn call(self, request: Request) -> Response {
+                let (mut parts, body) = request.into_parts();
+                $(let $part = match $part::from_request_parts(&mut parts).await {
+                    Ok(value) => value,
+                    Err(rejection) => return rejection.into_response(),
+                };)*
+                $(let $last = match $last::from_request(Request::from_parts(parts, body)).await {
+                    Ok(value) => value,
+                    Err(rejection) => return rejection.into_response(),
+                };)?
+                (self.function)(self.controller, $($part,)* $($last)?).await.into_response()
+            }
+
+            #[allow(unused_variables, reason = "a function without arguments asks nothing")]
+            fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+                $($part::check(route)?;)*
+                $($last::check(route)?;)?
+                Ok(())
+            }
+        }
+    };
+}
+
+with!(;);
+with!(; A);
+with!(A; B);
+with!(A B; C);
+with!(A B C; D);
+with!(A B C D; E);
+with!(A B C D E; F);
+with!(A B C D E F; G);
+with!(A B C D E F G; H);
+
 /// A method of a controller as a handler (S51).
 ///
 /// A controller is a value behind an `Arc`, or anything else whose clones are the same value. Its method is an
@@ -8,7 +110,8 @@
 ///
 /// `handler!(controller, method)` is for a method with one argument: the whole
 /// [`Request`](crate::service::request::Request), or any extractor. For more of them, or none, name them:
-/// `handler!(controller, method(id, content))`.
+/// `handler!(controller, method(id, content))`. For a closure in place of a name there is
+/// [`with`](crate::service::controller::with).
 ///
 /// ```
 /// use std::sync::Arc;

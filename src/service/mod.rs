@@ -10,6 +10,7 @@ pub mod body;
 pub mod client_addr;
 pub mod conditional;
 mod controller;
+pub mod controller;
 #[cfg(feature = "cookies")]
 pub mod cookie;
 pub mod error;

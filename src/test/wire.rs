@@ -21,6 +21,10 @@ pub(super) trait Wire: Send + Sync {
     ) -> Boxed<'a, io::Result<Exchange>>;
 
     /// A connection on which a WebSocket may be opened as over HTTP/1.1, whatever it becomes further on.
+    #[allow(
+        dead_code,
+        reason = "only the WebSocket client asks, and it is optional"
+    )]
     fn upgradable<'a>(&'a self, client: &'a TestClient) -> Boxed<'a, io::Result<MemoryStream>>;
 }
 

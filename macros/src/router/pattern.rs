@@ -1,0 +1,1 @@
+../../../src/router/pattern.rs

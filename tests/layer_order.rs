@@ -322,6 +322,12 @@ async fn s54_routes_are_public_by_handler_by_name_and_by_group() {
     }
     assert_eq!(client.post("/named").await.status, 401);
 
+    // A route for any method is not opened by the name of one.
+    let wide = Router::new()
+        .any("/hook", async || ())
+        .public_route(Method::GET, "/hook")
+        .build();
+    assert!(wide.is_err());
     let wrong = Router::new()
         .get("/there", async || ())
         .public_route(Method::GET, "/their")
@@ -329,7 +335,7 @@ async fn s54_routes_are_public_by_handler_by_name_and_by_group() {
         .unwrap_err();
     assert_eq!(
         wrong.problems(),
-        ["public_route: there is no route GET /their in this router"]
+        ["public_route: this router has no route GET /their of that method"]
     );
 }
 

@@ -190,7 +190,7 @@ impl Build {
         for route in router.routes {
             let named = public.len();
             public.retain(|(method, path)| {
-                *path != route.path || route.method.as_ref().is_some_and(|own| own != method)
+                *path != route.path || route.method.as_ref() != Some(method)
             });
             self.route(
                 route,
@@ -205,7 +205,7 @@ impl Build {
         }
         for (method, path) in public {
             self.problems.push(format!(
-                "public_route: there is no route {method} {path} in this router"
+                "public_route: this router has no route {method} {path} of that method"
             ));
         }
         for (prefix, group) in router.groups {
@@ -260,17 +260,19 @@ impl Build {
         ));
         match self.tree.get_or_insert_with(&pattern, MethodTable::default) {
             Ok(table) => {
-                if let Some(existing) = table.set(route.method.as_ref(), endpoint) {
+                if route.is_as_is {
+                    table.set_as_is();
+                }
+                let existing = table.set(route.method.as_ref(), endpoint);
+                if existing.is_none() && route.tunnels {
+                    table.set_tunnel(endpoint);
+                }
+                if let Some(existing) = existing {
                     let there = self.place_of(|endpoint| endpoint == existing);
                     let existing = self.endpoints[existing].pattern();
                     self.problems.push(format!(
                         "{name} {path}{here}: there is already a route for {name} {existing}{there}"
                     ));
-                } else if route.tunnels {
-                    table.set_tunnel(endpoint);
-                }
-                if route.is_as_is {
-                    table.set_as_is();
                 }
             }
             Err(conflict) => {

@@ -132,6 +132,7 @@ impl Router {
             handler: erase(handler),
             tunnels: true,
             is_as_is: false,
+            place: None,
         });
         self
     }

@@ -3,13 +3,12 @@
 //!
 //! Nothing here knows how a request came or which route it took to its handler.
 
-pub mod bearer;
 pub mod accept;
 pub mod attachment;
+pub mod bearer;
 pub mod body;
 pub mod client_addr;
 pub mod conditional;
-mod controller;
 pub mod controller;
 #[cfg(feature = "cookies")]
 pub mod cookie;
@@ -28,8 +27,8 @@ pub mod media_type;
 pub mod middleware;
 pub mod problem;
 pub mod range;
-pub mod representation;
 pub mod redirect;
+pub mod representation;
 pub mod request;
 pub mod response;
 pub mod route;

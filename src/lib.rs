@@ -98,6 +98,10 @@ mod documents {
     #[doc = include_str!("../docs/proxies.md")]
     mod proxies {}
 
+    #[cfg(feature = "compression")]
+    #[doc = include_str!("../docs/compression.md")]
+    mod compression {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     mod tls {}

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 17] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -28,6 +28,8 @@ const TARGETS: [Target; 15] = [
     ("forwarded", invariants::forwarded),
     ("h2_meter", invariants::h2_meter),
     ("h2_server", invariants::h2_server),
+    ("accept_encoding", invariants::accept_encoding),
+    ("decompress", invariants::decompress),
 ];
 
 #[test]

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod accept_encoding;
 mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
+mod decompress;
 mod differential;
 mod forwarded;
 mod h2_frames;
@@ -30,7 +32,9 @@ mod ws_splits;
 #[path = "../../tests/support/ws_talk.rs"]
 mod ws_talk;
 
+pub use accept_encoding::accept_encoding;
 pub use chunked::chunked;
+pub use decompress::decompress;
 pub use differential::differential;
 pub use forwarded::forwarded;
 pub use h2_meter::h2_meter;

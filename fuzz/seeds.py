@@ -4,11 +4,13 @@
     python3 fuzz/seeds.py
 """
 
+import gzip
 import hashlib
 import pathlib
 import re
 import shutil
 import tomllib
+import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 MOST = 48  # seeds of one target
@@ -158,6 +160,30 @@ FORMS = [
     "\r\n\r\n" * 20 + part("a", "1") + "--b--",
     part("a", "\r\r\n--b") + "--b--",
 ]
+ACCEPT_ENCODINGS = [
+    "gzip, deflate, br, zstd",
+    "gzip;q=1.0, br;q=0.9, *;q=0.1",
+    "br;q=0.5, identity;q=0.5",
+    "identity;q=0, x-gzip ; Q=0.001",
+    "*;q=0",
+    "*;q=0.5, gzip;q=0.3\nidentity;q=0.4",
+    "br;q=0, br",
+    "br;q=nonsense, gzip;q=1.001, zstd;q=0.1234",
+    ",, br;q=1. ,\tzstd;q=0.",
+    "compress;q=1, deflate",
+    "br;level=5, gzip q=1",
+    ",".join(["x"] * 63 + ["br"]),
+    ",".join(["x"] * 64 + ["br"]),
+]
+
+# Of `hello`, or a little of what is wrong, by the octet that stands for the coding.
+CODED = {
+    0: ["0b028068656c6c6f03", "0b0280", "110000", "3b", "a1"],
+    1: ["28b52ffd2005290000" + b"hello".hex(), "28b52ffd00a8030000", "28b52ffd0038" + "02001000" * 40, "28b52ffd"],
+    2: [gzip.compress(b"hello", mtime=0).hex(), gzip.compress(bytes(200_000), mtime=0).hex(), "1f8b0804000000000000020057", gzip.compress(b"", mtime=0).hex() + "00"],
+    3: [zlib.compress(b"hello").hex(), zlib.compress(bytes(70_000)).hex(), "789c", "789c010500"],
+}
+
 FORWARDED = [
     "192.0.2.1",
     "203.0.113.9, 192.0.2.1:8080, [2001:db8::1]:80",
@@ -370,6 +396,9 @@ def main():
     write("rate_limit", {f"requests-{place}": bytes(octets) for place, octets in enumerate(RATES)})
     write("traceparent", {f"traceparent-{place}": text.encode() for place, text in enumerate(TRACEPARENTS)})
     write("multipart", {f"multipart-{place}": bytes([1 + place * 3]) + form.encode() for place, form in enumerate(FORMS)})
+    write("accept_encoding", {f"accepted-{place}": bytes([12 + place % 3]) + line.encode() for place, line in enumerate(ACCEPT_ENCODINGS)})
+    coded = [(which, octets) for which, list in CODED.items() for octets in list]
+    write("decompress", {f"coded-{place}": bytes([which | 19 << 2, 0xC3]) + bytes.fromhex(octets) for place, (which, octets) in enumerate(coded)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

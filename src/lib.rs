@@ -143,6 +143,9 @@ mod documents {
     #[cfg(feature = "test")]
     #[doc = include_str!("../docs/testing.md")]
     mod testing {}
+    #[cfg(feature = "compression")]
+    #[doc = include_str!("../docs/compression.md")]
+    mod compression {}
 
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]

@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod accept_encoding;
 mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
 mod cookies;
+mod decompress;
 mod differential;
 mod file_path;
 mod forwarded;
@@ -36,8 +38,10 @@ mod ws_splits;
 #[path = "../../tests/support/ws_talk.rs"]
 mod ws_talk;
 
+pub use accept_encoding::accept_encoding;
 pub use chunked::chunked;
 pub use cookies::cookies;
+pub use decompress::decompress;
 pub use differential::differential;
 pub use file_path::file_path;
 pub use forwarded::forwarded;

@@ -59,12 +59,15 @@ impl BrotliEncoder {
             if !taken {
                 return Err(Failed);
             }
+            let gave = self.0.has_more_output();
             while self.0.has_more_output() {
                 let mut len = 0;
                 let piece = self.0.take_output(&mut len);
                 out.extend_from_slice(&piece[..len]);
             }
-            if left == 0 {
+            // Metadata are over when a call has nothing more to say of them.
+            let is_metadata = operation == Operation::BROTLI_OPERATION_EMIT_METADATA;
+            if left == 0 && !(is_metadata && gave) {
                 return Ok(());
             }
         }

@@ -168,6 +168,7 @@ fn at_once(coded: &[u8], coding: Coding, most: u64) -> Option<Vec<u8>> {
         return None;
     }
     out.truncate(step.given);
+    out.shrink_to_fit();
     Some(out)
 }
 

@@ -25,7 +25,7 @@ async fn ticks(last: Option<LastEventId>) -> Sse {
     // Whatever a client says it has seen: what is no number of ours begins anew.
     let seen = last.and_then(|LastEventId(id)| id.parse::<u32>().ok());
     let first = seen.map_or(0, |seen| seen.saturating_add(1));
-    let (mut events, sse) = Sse::channel();
+    let (events, sse) = Sse::channel();
     tokio::spawn(async move {
         for number in first.. {
             let Ok(event) = tick(number) else { return };

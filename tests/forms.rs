@@ -36,7 +36,9 @@ fn told(answer: &TestResponse) -> (u16, &str) {
 
 #[tokio::test(start_paused = true)]
 async fn s74_a_form_is_the_query_or_the_content() {
-    let search = async |Form(search): Form<Search>| tell(&search);
+    async fn search(Form(search): Form<Search>) -> String {
+        tell(&search)
+    }
     let router = Router::new()
         .get("/search", search)
         .post("/search", search)
@@ -86,11 +88,7 @@ async fn s74_a_form_is_the_query_or_the_content() {
     );
     for (content, status, text) in [
         ("page=2", 422, "form: missing field `q`"),
-        (
-            "q=a&page=x",
-            422,
-            "form field `page`: invalid digit found in string",
-        ),
+        ("q=a&page=x", 422, "form field `page`: "),
         ("q=a&q=b", 422, "form field `q`: "),
     ] {
         let answer = post("/search", content).await;
@@ -274,7 +272,9 @@ async fn s70_the_target_as_the_router_saw_it() {
         request.set_uri(Uri::from_static("/third"));
         next.run(request).await
     }
-    let show = async |OriginalUri(original): OriginalUri, uri: Uri| format!("{original} {uri}");
+    async fn show(OriginalUri(original): OriginalUri, uri: Uri) -> String {
+        format!("{original} {uri}")
+    }
     let group = Router::new().get("/{*rest}", show);
     let rewritten = Router::new().get("/{*rest}", show).middleware(rewrite);
     let router = Router::new()

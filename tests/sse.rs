@@ -136,7 +136,7 @@ async fn last_event_id() {
     for (sent, told, status) in [
         (None, "None", 400),
         (Some(&b""[..]), "None", 400),
-        (Some(b"42"), "Some(LastEventId(\"42\"))", 200),
+        (Some(&b"42"[..]), "Some(LastEventId(\"42\"))", 200),
         (Some("ü".as_bytes()), "Some(LastEventId(\"ü\"))", 200),
     ] {
         let ask = |path| {
@@ -182,7 +182,7 @@ async fn a_quiet_stream_says_that_it_is_alive() {
         let begun = Instant::now();
         let asked = async { client.get("/").await };
         let fed = async {
-            let mut sender = sender.await.unwrap();
+            let sender = sender.await.unwrap();
             sleep(Duration::from_secs(10)).await;
             sender.send(Event::data("once")).await.unwrap();
             // The time counts from what was sent last.
@@ -199,10 +199,10 @@ async fn a_quiet_stream_says_that_it_is_alive() {
 async fn a_client_that_goes_ends_its_producer() {
     for over_http2 in [false, true] {
         let (client, sender) = with_sender(Some(Duration::from_secs(15)));
-        let mut sender = if over_http2 {
+        let sender = if over_http2 {
             let mut peer = h2_peer::Peer::open(&client).await;
             peer.get(1, "/").await;
-            let mut sender = sender.await.unwrap();
+            let sender = sender.await.unwrap();
             sender.send(Event::data("hello")).await.unwrap();
             peer.next_of(h2_peer::DATA).await;
             assert!(!sender.is_closed());
@@ -214,7 +214,7 @@ async fn a_client_that_goes_ends_its_producer() {
                 .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 .await
                 .unwrap();
-            let mut sender = sender.await.unwrap();
+            let sender = sender.await.unwrap();
             sender.send(Event::data("hello")).await.unwrap();
             let mut seen = Vec::new();
             while !seen.ends_with(b"data: hello\n\n\r\n") {
@@ -244,7 +244,7 @@ async fn a_slow_client_slows_its_producer_down() {
         .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         .await
         .unwrap();
-    let mut sender = sender.await.unwrap();
+    let sender = sender.await.unwrap();
     let event = Event::data("x".repeat(10_000));
     let mut sent = 0;
     while timeout(Duration::from_secs(1), sender.send(event.clone()))

@@ -19,7 +19,7 @@ use std::fmt;
 ///
 /// async fn news(last: Option<LastEventId>) -> Result<Sse, InvalidEvent> {
 ///     let seen = last.map(|LastEventId(id)| id);
-///     let (mut events, sse) = Sse::channel();
+///     let (events, sse) = Sse::channel();
 ///     let event = Event::data(format!("after {seen:?}")).id("8")?;
 ///     tokio::spawn(async move { events.send(event).await });
 ///     Ok(sse)

@@ -39,7 +39,7 @@ use tokio::sync::mpsc;
 /// use wireline::sse::{Event, Sse};
 ///
 /// async fn clock() -> Sse {
-///     let (mut events, sse) = Sse::channel();
+///     let (events, sse) = Sse::channel();
 ///     tokio::spawn(async move {
 ///         let mut ticks = 0u64;
 ///         // `send` fails as soon as the client has gone.

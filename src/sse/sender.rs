@@ -24,7 +24,7 @@ impl SseSender {
     /// # Errors
     ///
     /// [`Closed`] when the client has gone.
-    pub async fn send(&mut self, event: Event) -> Result<(), Closed> {
+    pub async fn send(&self, event: Event) -> Result<(), Closed> {
         self.events.send(event).await.map_err(|_| Closed)
     }
 
@@ -33,7 +33,7 @@ impl SseSender {
     /// # Errors
     ///
     /// Whether the client is slow or gone; the event comes back.
-    pub fn try_send(&mut self, event: Event) -> Result<(), Refused> {
+    pub fn try_send(&self, event: Event) -> Result<(), Refused> {
         self.events.try_send(event).map_err(|error| match error {
             mpsc::error::TrySendError::Full(event) => Refused::Full(event),
             mpsc::error::TrySendError::Closed(event) => Refused::Closed(event),
@@ -43,7 +43,7 @@ impl SseSender {
     /// Waits until the client has gone.
     ///
     /// Cancel safe.
-    pub async fn closed(&mut self) {
+    pub async fn closed(&self) {
         self.events.closed().await;
     }
 

@@ -394,3 +394,33 @@ async fn forms_with_files_are_what_browsers_send() {
     }
     assert!(text.ends_with(r#"--\r\n" 0"#), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn trailers_come_behind_the_content() {
+    let sum = async || {
+        let (mut sender, body) = Body::channel();
+        tokio::spawn(async move {
+            let _ = sender.send("1;2".into()).await;
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-sum", HeaderValue::from_static("3"));
+            sender.finish_with(trailers.into());
+        });
+        Response::new(body)
+    };
+    let routes = || Router::new().get("/", sum).build().unwrap();
+    for client in [TestClient::new(routes()), TestClient::new(routes()).http2()] {
+        let response = client.get("/").header("te", "trailers").await;
+        assert_eq!(response.text(), "1;2");
+        assert!(response.trailers.get("x-sum").is_some_and(|sum| sum == "3"));
+        let mut stream = client
+            .get("/")
+            .header("te", "trailers")
+            .stream()
+            .await
+            .unwrap();
+        while stream.chunk().await.is_some() {
+            assert!(stream.trailers().is_none());
+        }
+        assert_eq!(stream.trailers().map(|section| section.len()), Some(1));
+    }
+}

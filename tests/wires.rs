@@ -21,8 +21,11 @@ use wireline::service::body::Body;
 use wireline::service::handler::Service;
 use wireline::test::{TestClient, TestRequest, TestServer};
 
-/// Every topic: its name, its routes, its rows.
-const TOPICS: &[(&str, fn() -> Router, &[Row])] = &[
+/// Its name, its routes, its rows.
+type Topic = (&'static str, fn() -> Router, &'static [Row]);
+
+/// Every topic.
+const TOPICS: &[Topic] = &[
     ("basics", basics::routes, basics::ROWS),
     ("extractors", extractors::routes, extractors::ROWS),
     ("order", order::routes, order::ROWS),

@@ -28,8 +28,10 @@ impl TestStream {
     /// use wireline::{Body, Response, Router};
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-    /// let text = ": hello\n\nevent: tick\ndata: one\ndata: two\nid: 1\n\n";
-    /// let events = async move || Response::new(Body::full(text)).with_header("content-type", "text/event-stream");
+    /// let events = async || {
+    ///     let text = ": hello\n\nevent: tick\ndata: one\ndata: two\nid: 1\n\n";
+    ///     Response::new(Body::full(text)).with_header("content-type", "text/event-stream")
+    /// };
     /// let client = TestClient::new(Router::new().get("/events", events).build().unwrap());
     ///
     /// let mut stream = client.get("/events").stream().await.unwrap();

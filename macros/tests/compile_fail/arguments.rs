@@ -1,5 +1,5 @@
 //! What stands in the parentheses.
-
+#![allow(unused)]
 use wireline::{get, public, route, websocket};
 
 #[get]

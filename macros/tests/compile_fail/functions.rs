@@ -1,5 +1,5 @@
 //! What stands below.
-
+#![allow(unused)]
 use wireline::{get, post};
 
 #[get("/plain")]

@@ -405,3 +405,52 @@ fn what_is_wrong_with_a_layer_is_told_when_the_router_is_built() {
         .unwrap_err();
     assert_eq!(wrong.problems(), ["the first", "the second", "the group's"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_hook_does_not_keep_the_layers_outside_from_the_response() {
+    struct Broken;
+    impl Layer for Broken {
+        fn after(&self, _: &mut Note, _: &mut Response) {
+            panic!("in a hook");
+        }
+    }
+    let log = Log::default();
+    let routes = Router::new()
+        .layer(Named {
+            name: "outside",
+            place: Place::RequestId,
+            log: log.clone(),
+        })
+        .layer(Broken)
+        .get("/", async || ())
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    assert_eq!(client.get("/").await.status, 500);
+    assert_eq!(log.take(), ["outside before", "outside after 500"]);
+    assert_eq!(client.count(Counter::HandlerPanics), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn redirects_to_a_slash_and_fallbacks_stand_inside_the_layers() {
+    let routes = |fallback: bool| {
+        let router = Router::new()
+            .layer(Closed)
+            .redirect_trailing_slash(true)
+            .get("/there", async || ());
+        if fallback {
+            router.fallback(public(async || "open"))
+        } else {
+            router
+        }
+    };
+    let client = TestClient::new(routes(false).build().unwrap());
+    // Whether there is such a route is for those who may know.
+    for path in ["/there/", "/nowhere/", "/there"] {
+        assert_eq!(client.get(path).await.status, 401, "{path}");
+    }
+    let client = TestClient::new(routes(true).build().unwrap());
+    assert_eq!(client.get("/nowhere").await.text(), "open");
+    assert_eq!(client.get("/there/").await.status, 308);
+    assert_eq!(client.get("/there").await.status, 401);
+}

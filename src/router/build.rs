@@ -73,9 +73,12 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
     {
         build.problems.push(format!("the fallback: {missing}"));
     }
-    let not_found = build.endpoint(plain(
-        fallback.unwrap_or_else(|| answer(StatusCode::NOT_FOUND, "not found", None)),
-    ));
+    let fallback = fallback.unwrap_or_else(|| answer(StatusCode::NOT_FOUND, "not found", None));
+    let fallback_facts = Arc::new(RouteFacts {
+        is_public: fallback.is_public(),
+        ..RouteFacts::clone(&facts)
+    });
+    let not_found = build.endpoint(Endpoint::new(fallback, &around, None, fallback_facts));
     let bad_capture = build.endpoint(plain(answer(
         StatusCode::BAD_REQUEST,
         "the path has an invalid escape or is not UTF-8",

@@ -1,7 +1,7 @@
 //! The finished routes, as a service.
 
 use crate::router::tree::{Params, Tree};
-use crate::service::handler::{Admission, AnyHandler, ResponseFuture, Service};
+use crate::service::handler::{Admission, AnyHandler, ResponseFuture, RouteCheck, Service};
 use crate::service::middleware::Chain;
 use crate::service::request::Request;
 use crate::service::response::Response;
@@ -209,7 +209,7 @@ impl Routes {
     }
 
     /// Where the same path with, or without, a slash at its end would lead.
-    fn slash_redirect(&self, request: &Request) -> Option<Response> {
+    fn slash_redirect(&self, request: &Request) -> Option<Redirect> {
         let path = request.path();
         let other = path
             .strip_suffix('/')
@@ -222,10 +222,25 @@ impl Routes {
         let location = request
             .query()
             .map_or_else(|| other.clone(), |query| format!("{other}?{query}"));
-        Some(Response::redirect(
-            &location,
-            StatusCode::PERMANENT_REDIRECT,
-        ))
+        Some(Redirect(location))
+    }
+}
+
+/// A handler that sends the client elsewhere.
+struct Redirect(String);
+
+impl AnyHandler for Redirect {
+    fn call(&self, _: Request) -> ResponseFuture {
+        let redirect = Response::redirect(&self.0, StatusCode::PERMANENT_REDIRECT);
+        Box::pin(std::future::ready(redirect))
+    }
+
+    fn check(&self, _: &RouteCheck<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_public(&self) -> bool {
+        false
     }
 }
 
@@ -258,8 +273,13 @@ impl Service for Routes {
         if self.redirect_slash
             && index == self.not_found
             && let Some(redirect) = self.slash_redirect(&request)
+            && let Some(endpoint) = self.endpoints.get(index)
         {
-            return Box::pin(std::future::ready(redirect));
+            // It stands where the 404 would: inside its layers.
+            return match &endpoint.chain {
+                None => redirect.call(request),
+                Some(chain) => Chain::call(&Arc::new(chain.to(Arc::new(redirect))), request),
+            };
         }
         let Some(endpoint) = self.endpoints.get(index) else {
             return Box::pin(std::future::ready(Response::internal_error()));

@@ -14,10 +14,11 @@ use std::task::{Context, Poll};
 
 /// A request on its way in through the layers, or its response on its way out.
 pub(crate) struct Layered {
-    chain: Arc<Chain>,
+    /// Dropped before the notes: what a layer keeps for a request outlives its handler.
+    state: State,
     /// One for each layer that has seen the request.
     notes: Vec<Note>,
-    state: State,
+    chain: Arc<Chain>,
 }
 
 enum State {
@@ -108,35 +109,29 @@ impl Layered {
                     return Poll::Ready(response.take().unwrap_or_else(Response::internal_error));
                 }
                 State::Inside(future) => {
-                    let polled = if self.chain.surrounded {
-                        let mut polled = Poll::Pending;
-                        surround(&self.chain.layers, &self.notes, &mut || {
-                            polled = future.as_mut().poll(cx);
-                        });
-                        polled
-                    } else {
-                        future.as_mut().poll(cx)
-                    };
+                    let polled = surrounded(&self.chain, &self.notes, || future.as_mut().poll(cx));
                     return match polled {
                         Poll::Ready(response) => Poll::Ready(response),
                         Poll::Pending => self.poll_instead(cx),
                     };
                 }
-                State::Waiting(request, waiting) => match waiting.poll(cx) {
-                    Poll::Pending => return self.poll_instead(cx),
-                    Poll::Ready(Ok(mut note)) => {
-                        let mut request = std::mem::take(request);
-                        if let Some(place) = self.notes.len().checked_sub(1) {
-                            self.chain.layers[place].resume(&mut request, &mut note);
-                            self.notes[place] = note;
+                State::Waiting(request, waiting) => {
+                    match surrounded(&self.chain, &self.notes, || waiting.poll(cx)) {
+                        Poll::Pending => return self.poll_instead(cx),
+                        Poll::Ready(Ok(mut note)) => {
+                            let mut request = std::mem::take(request);
+                            if let Some(place) = self.notes.len().checked_sub(1) {
+                                self.chain.layers[place].resume(&mut request, &mut note);
+                                self.notes[place] = note;
+                            }
+                            self.enter(request);
                         }
-                        self.enter(request);
+                        Poll::Ready(Err(response)) => {
+                            self.notes.pop();
+                            return Poll::Ready(response);
+                        }
                     }
-                    Poll::Ready(Err(response)) => {
-                        self.notes.pop();
-                        return Poll::Ready(response);
-                    }
-                },
+                }
             }
         }
     }
@@ -168,18 +163,34 @@ impl Future for Layered {
         // Nothing of the handler outlives its response, and a value that it captured may panic when it is dropped.
         let inside = std::mem::replace(&mut me.state, State::Answered(None));
         let dropped = guarded(|| drop(inside));
+        let mut panicked = panicked;
+        let mut tell = |payload| match &panicked {
+            None => panicked = Some(payload),
+            Some(_) => forget(payload),
+        };
+        dropped.unwrap_or_else(&mut tell);
         for (layer, note) in me.chain.layers.iter().zip(&mut me.notes).rev() {
-            layer.after(note, &mut response);
-        }
-        match (panicked, dropped) {
-            (None, Ok(())) => Poll::Ready(response),
-            (Some(payload), dropped) => {
-                dropped.unwrap_or_else(forget);
-                resume_unwind(Box::new(Panicked { payload, response }))
+            // What the layers outside have to say does not depend on this one.
+            if let Err(payload) = guarded(|| layer.after(note, &mut response)) {
+                tell(payload);
+                response = Response::internal_error();
             }
-            (None, Err(payload)) => resume_unwind(Box::new(Panicked { payload, response })),
+        }
+        match panicked {
+            None => Poll::Ready(response),
+            Some(payload) => resume_unwind(Box::new(Panicked { payload, response })),
         }
     }
+}
+
+/// Polls inside whatever the layers put around it.
+fn surrounded<T>(chain: &Chain, notes: &[Note], mut poll: impl FnMut() -> Poll<T>) -> Poll<T> {
+    if !chain.surrounded {
+        return poll();
+    }
+    let mut polled = Poll::Pending;
+    surround(&chain.layers, notes, &mut || polled = poll());
+    polled
 }
 
 /// Calls `poll` inside whatever the layers put around it, the outermost first.

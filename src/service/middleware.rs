@@ -56,6 +56,16 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    /// The same around another handler.
+    pub(crate) fn to(&self, handler: Arc<dyn AnyHandler>) -> Self {
+        Self {
+            layers: self.layers.clone(),
+            surrounded: self.surrounded,
+            middleware: self.middleware.clone(),
+            handler,
+        }
+    }
+
     /// Takes a request through the layers and the middleware to the handler.
     #[inline]
     pub(crate) fn call(chain: &Arc<Self>, request: Request) -> ResponseFuture {

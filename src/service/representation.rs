@@ -134,6 +134,7 @@ pub(crate) struct Multipart {
     pub(crate) heads: Vec<(Bytes, ByteRange)>,
     pub(crate) end: Bytes,
     /// The octets of everything together.
+    #[allow(dead_code, reason = "only files ask for it, and they are optional")]
     pub(crate) length: u64,
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub const MAX_PARAMS: usize = 16;
 
 /// The facts of one route, shared by its requests.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RouteFacts {
     /// The pattern as it was written, with the prefixes of its groups.
     pub pattern: String,

@@ -11,11 +11,15 @@ use tokio::time::{Instant, Sleep, sleep};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Whatever gives events when it is polled.
+pub(super) type Producer =
+    dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Event, Failure>>> + Send;
+
 /// Where events come from.
 pub(super) enum Source {
     Channel(mpsc::Receiver<Event>),
     #[allow(dead_code, reason = "only streams make them, and these are optional")]
-    Other(Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Event, Failure>>> + Send>),
+    Other(Box<Producer>),
 }
 
 /// The content of an event stream.

@@ -33,8 +33,7 @@ pub(super) fn is_eligible(response: &Response, length: Option<u64>, rules: &Rule
         );
     has_content
         && length.is_none_or(|length| length >= rules.least)
-        && !has(CONTENT_ENCODING)
-        && !has(CONTENT_RANGE)
+        && !(has(CONTENT_ENCODING) || has(CONTENT_RANGE))
         && !DIGESTS.iter().any(|name| headers.contains(*name))
         && !(rules.spares_secrets && has(SET_COOKIE))
         && !forbids(headers)

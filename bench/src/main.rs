@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use wireline::app::App;
 use wireline::extract::{Json, Path};
+use wireline::layer::compression::Compression;
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -53,6 +54,12 @@ struct Args {
     /// The most handshakes at the same time [default: as many as connections]
     #[arg(long, value_name = "N")]
     max_handshakes: Option<usize>,
+    /// The quality of brotli on /compressed.
+    #[arg(long, default_value_t = 4)]
+    brotli: u8,
+    /// The level of gzip on /compressed.
+    #[arg(long, default_value_t = 6)]
+    gzip: u8,
 }
 
 fn main() -> ExitCode {
@@ -68,9 +75,9 @@ fn main() -> ExitCode {
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let server = if args.app {
-        App::new(router()).server()?
+        App::new(router(args)).server()?
     } else {
-        Server::new(router().build()?)
+        Server::new(router(args).build()?)
     };
     let server = match (&args.tls_cert, &args.tls_key) {
         // Raised, too: load tests open all their connections at once.
@@ -102,8 +109,9 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn router() -> Router {
+fn router(args: &Args) -> Router {
     let large = large();
+    let compressed = large.clone();
     let style = style();
     let raised = Arc::new(Config {
         limits: Limits {
@@ -114,6 +122,12 @@ fn router() -> Router {
         queue: 64 << 20,
         ..Config::default()
     });
+    let compression = Compression::new().brotli(args.brotli).gzip(args.gzip);
+    let coded = Router::new()
+        .layer(compression)
+        .get("/compressed", move || {
+            std::future::ready(Response::bytes(compressed.clone(), JSON))
+        });
     let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
     Router::new()
         .get("/", hello)
@@ -141,6 +155,7 @@ fn router() -> Router {
             echo_messages,
         )
         .merge(unlimited)
+        .merge(coded)
 }
 
 async fn hello() -> Response {

@@ -1,6 +1,6 @@
 //! axum on a multi-threaded tokio runtime, as its documentation serves it.
 //!
-//!     axum-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message)
+//!     axum-peer PORT [WORKERS]      /, /json, /compressed, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message)
 //!     axum-peer PORT 1 h2c | tls CERTIFICATE KEY      the same over HTTP/2 by prior knowledge, or over TLS, as its examples do it by hand, on a
 //!         runtime of one thread
 
@@ -18,11 +18,12 @@ use futures_util::{SinkExt, StreamExt, stream};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use peer_common::{Arguments, FILLER, accept, listen, run};
+use peer_common::{Arguments, FILLER, accept, large as large_json, listen, run};
 use peer_secure::{TlsAcceptor, Wire, alone};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tower_http::compression::CompressionLayer;
 
 fn main() {
     let arguments = Arguments::from_env();
@@ -72,6 +73,13 @@ type Publisher = broadcast::Sender<Bytes>;
 
 fn router() -> Router {
     let (publisher, _) = broadcast::channel::<Bytes>(1024);
+    let content = Bytes::from(large_json());
+    // Its defaults: brotli 4 with a window of 4 MiB, gzip 6.
+    let compressed = get(move || {
+        let content = content.clone();
+        async { ([(header::CONTENT_TYPE, "application/json")], content) }
+    })
+    .layer(CompressionLayer::new());
     Router::new()
         .route("/", get(|| async { "Hello, World!" }))
         .route("/plaintext", get(|| async { "Hello, World!" }))
@@ -83,6 +91,7 @@ fn router() -> Router {
                 })
             }),
         )
+        .route("/compressed", compressed)
         .route("/echo", post(|body: Bytes| async move { body }))
         .route("/sink", post(sink).layer(DefaultBodyLimit::disable()))
         .route("/bytes/{length}", get(bytes))

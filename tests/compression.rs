@@ -1,5 +1,6 @@
 //! Compression of responses: what is compressed and what not, streams, threads, secrets, and the same over HTTP/2.
 
+#[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "support/coded.rs"]
 mod coded;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use wireline::app::App;
 use wireline::extract::{Json, Path};
 use wireline::files::Files;
+use wireline::layer::compression::Compression;
 use wireline::layer::cors::Cors;
 use wireline::layer::rate_limit::RateLimit;
 use wireline::layer::request_id::RequestIds;
@@ -66,6 +67,12 @@ struct Args {
     /// Serves the files of this directory under /files.
     #[arg(long, value_name = "DIRECTORY")]
     files: Option<PathBuf>,
+    /// The quality of brotli on /compressed.
+    #[arg(long, default_value_t = 4)]
+    brotli: u8,
+    /// The level of gzip on /compressed.
+    #[arg(long, default_value_t = 6)]
+    gzip: u8,
 }
 
 fn main() -> ExitCode {
@@ -81,8 +88,8 @@ fn main() -> ExitCode {
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let router = match &args.files {
-        Some(directory) => router().files("/files", Files::new(directory)),
-        None => router(),
+        Some(directory) => router(args).files("/files", Files::new(directory)),
+        None => router(args),
     };
     let server = if args.app {
         App::new(router).server()?
@@ -130,8 +137,9 @@ fn layered(router: Router) -> Result<Router, Box<dyn std::error::Error>> {
         .layer(headers))
 }
 
-fn router() -> Router {
+fn router(args: &Args) -> Router {
     let large = large();
+    let compressed = large.clone();
     let style = style();
     let raised = Arc::new(Config {
         limits: Limits {
@@ -142,6 +150,12 @@ fn router() -> Router {
         queue: 64 << 20,
         ..Config::default()
     });
+    let compression = Compression::new().brotli(args.brotli).gzip(args.gzip);
+    let coded = Router::new()
+        .layer(compression)
+        .get("/compressed", move || {
+            std::future::ready(Response::bytes(compressed.clone(), JSON))
+        });
     let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
     let hour = Duration::from_secs(3600);
     let limited = Router::new()
@@ -183,6 +197,7 @@ fn router() -> Router {
         .merge(unlimited)
         .merge(limited)
         .merge(shared)
+        .merge(coded)
 }
 
 async fn hello() -> Response {

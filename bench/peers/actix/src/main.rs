@@ -1,19 +1,34 @@
 //! actix-web.
 //!
-//!     actix-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo by actix-ws), /files (actix-files, the directory FILES of the
-//!         environment)
+//!     actix-peer PORT [WORKERS]      /, /json, /compressed, /echo, /sink, /bytes/{n}, /ws (echo by actix-ws), /files (actix-files, the directory FILES
+//!         of the environment)
 
+use actix_web::middleware::Compress;
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer, Result, web};
 use actix_ws::Message;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use peer_common::{Arguments, FILLER};
+use peer_common::{Arguments, FILLER, large};
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     let arguments = Arguments::from_env();
-    HttpServer::new(|| {
+    let content = Bytes::from(large());
+    HttpServer::new(move || {
+        let content = content.clone();
+        // Its levels are fixed: brotli 3 with a window of 4 MiB, gzip 1.
+        let compressed = web::get()
+            .to(move || {
+                let content = content.clone();
+                async move {
+                    HttpResponse::Ok()
+                        .content_type("application/json")
+                        .body(content)
+                }
+            })
+            .wrap(Compress::default());
         App::new()
+            .route("/compressed", compressed)
             .route("/", web::get().to(plaintext))
             .route("/plaintext", web::get().to(plaintext))
             .route(

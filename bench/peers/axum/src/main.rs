@@ -1,6 +1,6 @@
 //! axum on a multi-threaded tokio runtime, as its documentation serves it.
 //!
-//!     axum-peer PORT [WORKERS]      /, /json, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message),
+//!     axum-peer PORT [WORKERS]      /, /json, /compressed, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message),
 //!         /files (tower-http, the directory FILES of the environment)
 //!     axum-peer PORT 1 h2c | tls CERTIFICATE KEY      the same over HTTP/2 by prior knowledge, or over TLS, as its examples do it by hand, on a
 //!         runtime of one thread
@@ -19,11 +19,12 @@ use futures_util::{SinkExt, StreamExt, stream};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use peer_common::{Arguments, FILLER, accept, listen, run};
+use peer_common::{Arguments, FILLER, accept, large as large_json, listen, run};
 use peer_secure::{TlsAcceptor, Wire, alone};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 
 fn main() {
@@ -76,6 +77,13 @@ fn router() -> Router {
     let (publisher, _) = broadcast::channel::<Bytes>(1024);
     // The directory FILES of the environment; without it there is nothing.
     let files = ServeDir::new(std::env::var_os("FILES").unwrap_or_else(|| "/nonexistent".into()));
+    let content = Bytes::from(large_json());
+    // Its defaults: brotli 4 with a window of 4 MiB, gzip 6.
+    let compressed = get(move || {
+        let content = content.clone();
+        async { ([(header::CONTENT_TYPE, "application/json")], content) }
+    })
+    .layer(CompressionLayer::new());
     Router::new()
         .nest_service("/files", files)
         .route("/", get(|| async { "Hello, World!" }))
@@ -88,6 +96,7 @@ fn router() -> Router {
                 })
             }),
         )
+        .route("/compressed", compressed)
         .route("/echo", post(|body: Bytes| async move { body }))
         .route("/sink", post(sink).layer(DefaultBodyLimit::disable()))
         .route("/bytes/{length}", get(bytes))

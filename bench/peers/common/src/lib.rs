@@ -92,6 +92,19 @@ pub fn block_on(workers: usize, server: impl Future<Output = ()>) {
         .block_on(server);
 }
 
+/// About 100 KB of JSON that a compressor can do something with: the octets that wireline's bench-server has.
+pub fn large() -> Vec<u8> {
+    let item = |number: usize| {
+        format!(
+            r#"{{"id":{number},"name":"User number {number}","email":"user{number}@example.com","active":{},"score":{}}}"#,
+            number.is_multiple_of(2),
+            number * 37 % 1000
+        )
+    };
+    let items: Vec<String> = (0..1100).map(item).collect();
+    format!("[{}]", items.join(",")).into()
+}
+
 /// The bytes that `/bytes/{n}` repeats: one piece of 64 KiB.
 pub static FILLER: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 

@@ -23,6 +23,9 @@ pub fn content_type(path: &str) -> HeaderValue {
             HeaderValue::from_static("text/javascript; charset=utf-8")
         }
         "text/plain" => HeaderValue::from_static("text/plain; charset=utf-8"),
+        // RFC 8081.
+        "application/font-woff" => HeaderValue::from_static("font/woff"),
+        "application/font-sfnt" => HeaderValue::from_static("font/sfnt"),
         text if text.starts_with("text/") => {
             HeaderValue::try_from(format!("{text}; charset=utf-8"))
                 .unwrap_or_else(|_| HeaderValue::from_static(known))

@@ -220,7 +220,8 @@ async fn d21_indexes_and_fallbacks() {
     let scene = Scene::new();
     scene.write("404.html", "<h1>Lost</h1>");
     let home = "<h1>Home</h1>";
-    let cases: [(Files, &[(&str, u16, &str)]); 5] = [
+    type Expected = [(&'static str, u16, &'static str)];
+    let cases: [(Files, &Expected); 5] = [
         (
             scene.files().no_index(),
             &[

@@ -299,7 +299,7 @@ async fn s79_the_clients_address_and_its_chunks() {
             .and_then(|from| from.to_str().ok()?.parse::<IpAddr>().ok());
         if let Some(ip) = peer {
             let info = ConnInfo {
-                peer: PeerAddr::Tcp((ip, 1).into()),
+                peer: PeerAddr::Inet((ip, 1).into()),
                 ..ConnInfo::default()
             };
             request.extensions_mut().insert(info);

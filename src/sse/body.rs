@@ -11,15 +11,14 @@ use tokio::time::{Instant, Sleep, sleep};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whatever gives events when it is polled.
-pub(super) type Producer =
-    dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Event, Failure>>> + Send;
+/// The end of a stream, an event, or a failure, when one is there.
+type PollEvent = Poll<Option<Result<Event, Failure>>>;
 
 /// Where events come from.
 pub(super) enum Source {
     Channel(mpsc::Receiver<Event>),
     #[allow(dead_code, reason = "only streams make them, and these are optional")]
-    Other(Box<Producer>),
+    Other(Box<dyn FnMut(&mut Context<'_>) -> PollEvent + Send>),
 }
 
 /// The content of an event stream.
@@ -41,7 +40,7 @@ impl Events {
         }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Failure>>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> PollEvent {
         match &mut self.source {
             Source::Channel(events) => events.poll_recv(cx).map(|event| event.map(Ok)),
             Source::Other(poll) => poll(cx),

@@ -47,6 +47,10 @@ async fn statuses(client: &TestClient, path: &str, count: usize) -> Vec<u16> {
 }
 
 /// A request of a client at this address.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the addresses are written in this file"
+)]
 fn from(address: &str, path: &str) -> Request {
     let mut request = Request::get(path);
     let peer: IpAddr = address.parse().unwrap();

@@ -7,9 +7,10 @@ use crate::target::{Random, within};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use wireline::layer::rate_limit::{InMemoryRateLimiter, Key, Quota, QuotaLimiter, Spending};
 
 /// RL-1: with whatever addresses it says that it comes, a client has its own limit and no other's.

@@ -190,9 +190,10 @@ mod tests {
                     continue;
                 }
                 let nano = Duration::from_nanos(1);
-                let early = now + refused.reset - nano;
-                assert!(!window.clone().spend(early, cost, quota, length).allowed);
-                assert!(window.spend(early + nano, cost, quota, length).allowed);
+                let due = now + refused.reset;
+                let mut early = window;
+                assert!(!early.spend(due - nano, cost, quota, length).allowed);
+                assert!(window.spend(due, cost, quota, length).allowed);
             }
         }
         let refused = Window::default().spend(SECOND, 11, 10, SECOND);

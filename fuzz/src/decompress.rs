@@ -43,7 +43,7 @@ fn run(
 ) -> Option<(Vec<u8>, Result<(), DecodeError>)> {
     let mut decoder = Decoder::new(coding, most)?;
     let mut out = vec![0; room];
-    let (mut content, mut at) = (Vec::new(), 0);
+    let (mut content, mut at) = (Vec::new(), 0_usize);
     let mut stalls = 0;
     loop {
         let input = &coded[at..coded.len().min(at.saturating_add(piece))];

@@ -54,8 +54,8 @@ fn check((parts, end): &Outcome, (model, is_whole): &(Vec<Vec<u8>>, bool)) {
 
 /// Reads a form that comes in pieces of this size. Nothing in it waits: the content is here.
 fn read(content: &[u8], size: usize) -> Outcome {
-    let mut parts = Vec::new();
     let reading = pin!(async {
+        let mut parts = Vec::new();
         let mut request = Request::get("/");
         let headers = request.headers_mut();
         let _ = headers.try_insert("content-type", "multipart/form-data; boundary=b");
@@ -80,13 +80,12 @@ fn read(content: &[u8], size: usize) -> Outcome {
         if end.is_err() {
             assert!(form.next().await.is_err(), "an error was forgotten");
         }
-        end
+        (parts, end)
     });
-    let end = match reading.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(end) => end,
+    match reading.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
         Poll::Pending => panic!("it waits for content that is here"),
-    };
-    (parts, end)
+    }
 }
 
 /// The contents of the parts, as far as there are any, and whether the last boundary came.

@@ -44,7 +44,7 @@ fn routes(tokens: &Tokens) -> Router {
         .get(
             "/home",
             public(async |user: Option<CurrentUser>| {
-                user.map_or("stranger".to_owned(), |user| user.id().to_owned())
+                user.map_or_else(|| "stranger".to_owned(), |user| user.id().to_owned())
             }),
         )
         .get("/public-me", public(whoami))

@@ -1,30 +1,29 @@
 //! A session as it is kept: its content, and until when it is good.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What is kept of a session, as JSON.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+/// What is kept of a session, as JSON: `{"d":{..},"e":1234567890}`.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Record {
     /// When it ends, in seconds since 1970: a cookie's age is for the browser, which may keep it for longer.
-    #[serde(rename = "e")]
     pub(super) ends: u64,
-    #[serde(rename = "d")]
-    pub(super) data: BTreeMap<String, Value>,
+    pub(super) data: Map<String, Value>,
 }
 
 impl Record {
     /// A record that was written here, unless its time is over.
     pub(super) fn read(text: &[u8]) -> Option<Self> {
-        let record: Self = serde_json::from_slice(text).ok()?;
-        (record.ends > now()).then_some(record)
+        let mut record: Value = serde_json::from_slice(text).ok()?;
+        let ends = record.get("e")?.as_u64()?;
+        let Value::Object(data) = record.get_mut("d")?.take() else {
+            return None;
+        };
+        (ends > now()).then_some(Self { ends, data })
     }
 
     pub(super) fn write(&self) -> String {
-        // Keys are text and values are JSON already: there is nothing that could not be written.
-        serde_json::to_string(self).unwrap_or_default()
+        json!({ "d": self.data, "e": self.ends }).to_string()
     }
 
     /// How long it is good.

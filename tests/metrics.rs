@@ -286,7 +286,7 @@ fn f27_labels_are_bounded() {
                 2 => "get".to_owned(),
                 _ => "GET".to_owned(),
             };
-            request.set_method(method.parse().unwrap());
+            request.set_method(http::Method::from_bytes(method.as_bytes()).unwrap());
             drop(routes.call(request).await);
         }
     });

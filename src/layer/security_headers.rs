@@ -224,14 +224,13 @@ impl Layer for SecurityHeaders {
     }
 
     fn after(&self, note: &mut Note, response: &mut Response) {
-        let over_https = matches!(note, Note::Number(HTTPS));
-        let hsts = self.hsts.iter().filter(|_| over_https);
-        let hsts = hsts.map(|value| (&STRICT_TRANSPORT_SECURITY, value));
-        let fields = self.fields.iter().map(|(name, value)| (name, value));
-        for (name, value) in fields.chain(hsts) {
-            if !response.headers().contains(name) {
-                response.headers_mut().append(name.clone(), value.clone());
-            }
+        response.headers_mut().fill(&self.fields);
+        if let (Some(value), Note::Number(HTTPS)) = (&self.hsts, &*note)
+            && !response.headers().contains(STRICT_TRANSPORT_SECURITY)
+        {
+            response
+                .headers_mut()
+                .append(STRICT_TRANSPORT_SECURITY, value.clone());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The header section as handlers see it.
 
+mod fill;
 mod lines;
 mod name;
 #[cfg(feature = "app")]
@@ -241,11 +242,15 @@ impl Headers {
         if let Repr::Map(map) = &mut self.repr {
             return map.insert(name, value);
         }
-        if let Repr::List { content_type, rest } = &mut self.repr
-            && name == CONTENT_TYPE
-        {
-            rest.retain(|(key, _)| *key != name);
-            return content_type.replace(value);
+        if let Repr::List { content_type, rest } = &mut self.repr {
+            if name == CONTENT_TYPE {
+                rest.retain(|(key, _)| *key != name);
+                return content_type.replace(value);
+            }
+            if rest.iter().all(|(key, _)| *key != name) {
+                rest.push((name, value));
+                return None;
+            }
         }
         let before = if self.contains(&name) {
             self.remove(&name)

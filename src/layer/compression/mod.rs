@@ -26,11 +26,11 @@ mod eligible;
 mod encoded;
 mod encoder;
 mod gzip;
+#[cfg(not(feature = "zstd"))]
+mod no_zstd;
 mod request;
 mod response;
 mod workshop;
-#[cfg(not(feature = "zstd"))]
-mod no_zstd;
 #[cfg(feature = "zstd")]
 mod zstd;
 

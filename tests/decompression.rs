@@ -16,17 +16,20 @@ use wireline::service::body::BodyError;
 use wireline::test::{TestClient, TestResponse};
 use wireline::{Body, Error, Request, Router};
 
+fn sum(content: &[u8]) -> u64 {
+    content.iter().map(|octet| u64::from(*octet)).sum()
+}
+
 /// Says what comes of content: its length and sum; and how its request says that it is coded.
 fn routes() -> Router {
-    let sum = |content: &[u8]| content.iter().map(|octet| u64::from(*octet)).sum::<u64>();
     Router::new()
-        .post("/whole", async move |request: Request| {
+        .post("/whole", async |request: Request| {
             let fields = ["content-encoding", "content-length"];
             let coded = fields.iter().any(|name| request.header(name).is_some());
             let content = request.into_parts().1.collect().await?;
             Ok::<_, Error>(format!("{} {} {coded}", content.len(), sum(&content)))
         })
-        .post("/pieces", async move |request: Request| {
+        .post("/pieces", async |request: Request| {
             let mut body = request.into_parts().1;
             let (mut len, mut total) = (0, 0);
             while let Some(piece) = body.chunk().await {

@@ -31,14 +31,16 @@ pub(super) fn is_eligible(response: &Response, length: Option<u64>, rules: &Rule
                 | StatusCode::PARTIAL_CONTENT
                 | StatusCode::NOT_MODIFIED
         );
+    let is_left_alone = has(CONTENT_ENCODING)
+        || has(CONTENT_RANGE)
+        || DIGESTS.iter().any(|name| headers.contains(*name))
+        || (rules.spares_secrets && has(SET_COOKIE))
+        || forbids(headers)
+        || is_marked();
     has_content
         && length.is_none_or(|length| length >= rules.least)
-        && !(has(CONTENT_ENCODING) || has(CONTENT_RANGE))
-        && !DIGESTS.iter().any(|name| headers.contains(*name))
-        && !(rules.spares_secrets && has(SET_COOKIE))
-        && !forbids(headers)
         && compresses(headers, rules.event_streams)
-        && !is_marked()
+        && !is_left_alone
 }
 
 /// What a layer asks of a response.

@@ -26,12 +26,11 @@ mod eligible;
 mod encoded;
 mod encoder;
 mod gzip;
+#[cfg(not(feature = "zstd"))]
+mod no_zstd;
 mod request;
 mod response;
 mod workshop;
-#[cfg(not(feature = "zstd"))]
-#[path = "no_zstd.rs"]
-mod zstd;
 #[cfg(feature = "zstd")]
 mod zstd;
 
@@ -39,3 +38,6 @@ pub use self::decoder::{DecodeError, Decoder, Step};
 pub use self::request::Decompression;
 pub use self::response::{Compression, NoCompression};
 pub use crate::wire::coding::Coding;
+
+#[cfg(not(feature = "zstd"))]
+use self::no_zstd as zstd;

@@ -343,9 +343,8 @@ fn is_path(path: &str) -> bool {
             .all(|octet| (0x20..0x7f).contains(&octet) && octet != b';')
 }
 
-/// Labels of letters, digits and hyphens; a dot before the first is ignored by browsers, and taken.
+/// Labels of letters, digits and hyphens. One dot before the first is ignored by browsers, and was taken away by the crate.
 fn is_domain(domain: &str) -> bool {
-    let domain = domain.strip_prefix('.').unwrap_or(domain);
     domain.split('.').all(|label| {
         !label.is_empty()
             && label

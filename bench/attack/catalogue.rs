@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::outcome::Outcome;
 use crate::target::Options;
-use crate::{certificates, dribble, floods, limits, stall, streams, transcript};
+use crate::{certificates, dribble, floods, stall, streams, transcript};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -246,41 +246,5 @@ pub(crate) const ATTACKS: &[Attack] = &[
         options: |options| options.h2c = true,
         memory: Some(64),
         run: |context| Box::pin(streams::farewells(context)),
-    },
-    Attack {
-        id: "RL-1",
-        what: "addresses that a client makes up: X-Forwarded-For, Forwarded and their like, against a limit by client",
-        small: 20_000,
-        full: 100_000,
-        options: |options| options.h2c = true,
-        memory: Some(64),
-        run: |context| Box::pin(limits::spoofed(context)),
-    },
-    Attack {
-        id: "RL-3",
-        what: "keys without end for the table of rate limits, in the driver's own process",
-        small: 1_000_000,
-        full: 10_000_000,
-        options: |options| options.h2c = true,
-        memory: Some(64),
-        run: |context| Box::pin(limits::keys(context)),
-    },
-    Attack {
-        id: "RL-5",
-        what: "one client over many connections at the same time, against its limit",
-        small: 20_000,
-        full: 1_000_000,
-        options: |options| options.h2c = true,
-        memory: Some(64),
-        run: |context| Box::pin(limits::together(context)),
-    },
-    Attack {
-        id: "CR-1",
-        what: "origins that are nearly allowed ones, in requests and preflights",
-        small: 10_000,
-        full: 100_000,
-        options: |options| options.h2c = true,
-        memory: Some(64),
-        run: |context| Box::pin(limits::origins(context)),
     },
 ];

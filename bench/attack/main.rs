@@ -17,7 +17,6 @@ mod crowd;
 mod dribble;
 mod floods;
 mod frames;
-mod limits;
 mod outcome;
 mod pki;
 mod probe;

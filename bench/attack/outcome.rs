@@ -27,11 +27,6 @@ impl Outcome {
         self.facts.insert(fact, value);
     }
 
-    /// What it is now.
-    pub(crate) fn get(&self, fact: &str) -> f64 {
-        self.facts.get(fact).copied().unwrap_or_default()
-    }
-
     /// The largest that was seen.
     pub(crate) fn raise(&mut self, fact: &'static str, value: f64) {
         let most = self.facts.entry(fact).or_default();

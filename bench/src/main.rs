@@ -7,11 +7,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use wireline::app::App;
 use wireline::extract::{Json, Path};
-use wireline::layer::cors::Cors;
-use wireline::layer::rate_limit::RateLimit;
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -118,18 +115,6 @@ fn router() -> Router {
         ..Config::default()
     });
     let unlimited = Router::new().max_body(u64::MAX).post("/sink", sink);
-    let hour = Duration::from_secs(3600);
-    let limited = Router::new()
-        .layer(RateLimit::new(100, hour))
-        .get("/limited", hello);
-    let shared = Router::new()
-        .layer(
-            Cors::new()
-                .origins(["https://app.example", "https://*.partner.example"])
-                .methods(["GET", "PUT"])
-                .credentials(true),
-        )
-        .get("/shared", hello);
     Router::new()
         .get("/", hello)
         .get("/plaintext", hello)
@@ -156,8 +141,6 @@ fn router() -> Router {
             echo_messages,
         )
         .merge(unlimited)
-        .merge(limited)
-        .merge(shared)
 }
 
 async fn hello() -> Response {

@@ -1,7 +1,6 @@
 //! A form gives the parts that a naive reading of all its octets gives, never more than the limits, however it is cut.
 
 use bytes::Bytes;
-use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wireline::extract::{Multipart, MultipartError, MultipartLimits};
 use wireline::service::body::Body;
@@ -55,7 +54,7 @@ fn check((parts, end): &Outcome, (model, is_whole): &(Vec<Vec<u8>>, bool)) {
 /// Reads a form that comes in pieces of this size. Nothing in it waits: the content is here.
 fn read(content: &[u8], size: usize) -> Outcome {
     let mut parts = Vec::new();
-    let reading = pin!(async {
+    let mut reading = Box::pin(async {
         let mut request = Request::get("/");
         let headers = request.headers_mut();
         let _ = headers.try_insert("content-type", "multipart/form-data; boundary=b");
@@ -82,10 +81,14 @@ fn read(content: &[u8], size: usize) -> Outcome {
         }
         end
     });
-    let end = match reading.poll(&mut Context::from_waker(Waker::noop())) {
+    let end = match reading
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(end) => end,
         Poll::Pending => panic!("it waits for content that is here"),
     };
+    drop(reading);
     (parts, end)
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wireline::extract::LastEventId;
 use wireline::router::{BuildError, Routes};
 use wireline::sse::{Event, InvalidEvent, Sse};
-use wireline::wire::number::decimal;
+use wireline::wire::number;
 use wireline::{Response, Router, Server};
 
 /// Apart from `main`, so that a test can have them.
@@ -24,7 +24,7 @@ pub(crate) fn routes() -> Result<Routes, BuildError> {
 
 async fn ticks(last: Option<LastEventId>) -> Sse {
     // Whatever a client says it has seen: what is no number of ours begins anew.
-    let seen = last.and_then(|LastEventId(id)| u32::try_from(decimal(id.as_bytes())?).ok());
+    let seen = last.and_then(|LastEventId(id)| number::decimal(id.as_bytes()));
     let first = seen.map_or(0, |seen| seen.saturating_add(1));
     let (events, sse) = Sse::channel();
     tokio::spawn(async move {
@@ -40,7 +40,7 @@ async fn ticks(last: Option<LastEventId>) -> Sse {
     sse
 }
 
-fn tick(number: u32) -> Result<Event, InvalidEvent> {
+fn tick(number: u64) -> Result<Event, InvalidEvent> {
     Event::data(format!("tick {number}"))
         .event("tick")?
         .retry(Duration::from_secs(2))

@@ -1,4 +1,8 @@
 //! Forms, typed fields, addresses and targets as arguments (SPEC S70, S75, S79).
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what the tests themselves wrote is read back, and work is timed by the real clock"
+)]
 
 use bytes::Bytes;
 use http::{Method, Uri};

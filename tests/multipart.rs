@@ -1,4 +1,5 @@
 //! Forms with files: what comes out of them, whatever a client does to them (RESILIENCE MP-1).
+#![expect(clippy::disallowed_methods, reason = "work is timed by the real clock")]
 
 #[path = "support/h2_peer.rs"]
 mod h2_peer;

@@ -1,7 +1,6 @@
 //! A form gives the parts that a naive reading of all its octets gives, never more than the limits, however it is cut.
 
 use bytes::Bytes;
-use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wireline::extract::{Multipart, MultipartError, MultipartLimits};
 use wireline::service::body::Body;
@@ -54,8 +53,8 @@ fn check((parts, end): &Outcome, (model, is_whole): &(Vec<Vec<u8>>, bool)) {
 
 /// Reads a form that comes in pieces of this size. Nothing in it waits: the content is here.
 fn read(content: &[u8], size: usize) -> Outcome {
-    let reading = pin!(async {
-        let mut parts = Vec::new();
+    let mut parts = Vec::new();
+    let mut reading = Box::pin(async {
         let mut request = Request::get("/");
         let headers = request.headers_mut();
         let _ = headers.try_insert("content-type", "multipart/form-data; boundary=b");
@@ -80,12 +79,17 @@ fn read(content: &[u8], size: usize) -> Outcome {
         if end.is_err() {
             assert!(form.next().await.is_err(), "an error was forgotten");
         }
-        (parts, end)
+        end
     });
-    match reading.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome,
+    let end = match reading
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(end) => end,
         Poll::Pending => panic!("it waits for content that is here"),
-    }
+    };
+    drop(reading);
+    (parts, end)
 }
 
 /// The contents of the parts, as far as there are any, and whether the last boundary came.

@@ -99,12 +99,16 @@ mod documents {
     #[doc = include_str!("../docs/guide.md")]
     mod guide {}
 
+    #[doc = include_str!("../docs/layers.md")]
+    mod layers {}
+
     #[doc = include_str!("../docs/limits.md")]
     mod limits {}
 
     #[cfg(feature = "files")]
     #[doc = include_str!("../docs/files.md")]
     mod files {}
+
     #[doc = include_str!("../docs/cors.md")]
     mod cors {}
 
@@ -113,12 +117,14 @@ mod documents {
 
     #[doc = include_str!("../docs/http2.md")]
     mod http2 {}
+
     #[doc = include_str!("../docs/proxies.md")]
     mod proxies {}
 
     #[cfg(all(feature = "app", feature = "metrics"))]
     #[doc = include_str!("../docs/observability.md")]
     mod observability {}
+
     #[cfg(all(feature = "jwt", feature = "websocket"))]
     #[doc = include_str!("../docs/auth.md")]
     mod auth {}
@@ -126,6 +132,7 @@ mod documents {
     #[cfg(feature = "cookie-secure")]
     #[doc = include_str!("../docs/cookies.md")]
     mod cookies {}
+
     #[cfg(all(feature = "form", feature = "json", feature = "multipart"))]
     #[doc = include_str!("../docs/requests.md")]
     mod requests {}
@@ -133,6 +140,7 @@ mod documents {
     #[cfg(all(feature = "form", feature = "json", feature = "stream"))]
     #[doc = include_str!("../docs/responses.md")]
     mod responses {}
+
     #[doc = include_str!("../docs/hosts.md")]
     mod hosts {}
 
@@ -143,6 +151,7 @@ mod documents {
     #[cfg(feature = "test")]
     #[doc = include_str!("../docs/testing.md")]
     mod testing {}
+
     #[cfg(feature = "compression")]
     #[doc = include_str!("../docs/compression.md")]
     mod compression {}

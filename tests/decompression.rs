@@ -279,7 +279,7 @@ async fn co2_bombs_give_a_hundred_octets_for_one_and_no_more() {
         let client = client(router);
         for body in [Body::from(bomb.clone()), chunks(&bomb, 10)] {
             given.store(0, Ordering::Relaxed);
-            let begun = std::time::Instant::now();
+            let begun = tokio::time::Instant::now();
             let response = client
                 .post("/")
                 .header("content-encoding", coding)

@@ -1,10 +1,5 @@
 //! Content that comes from readers, streams and iterators: whole, in order, no more of it held than the client takes, over HTTP/1.1
 //! and HTTP/2.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "what the tests themselves wrote is read back"
-)]
-
 #[path = "support/h2_peer.rs"]
 mod h2_peer;
 

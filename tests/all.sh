@@ -16,6 +16,8 @@ stage_doc() { stage doc 150 cargo test --workspace --all-features --no-fail-fast
 stage_interop() { stage interop 440 bash tests/interop/run.sh; }
 # The quick set; all 517 cases take `bash tests/autobahn/run.sh full`.
 stage_autobahn() { stage autobahn 450 bash tests/autobahn/run.sh; }
+# The example that exports spans, against a collector of its own; OpenTelemetry's crates stay out of the library's tree.
+stage_otel() { stage otel 240 cargo test --locked --manifest-path examples/opentelemetry/Cargo.toml; }
 # axum in wireline and wireline in hyper: a workspace of its own, so that the peers' features do not reach the library.
 stage_axum() { stage axum 240 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
 
@@ -38,10 +40,10 @@ running=
 main() {
     local name
     local -a names=("$@")
-    ((${#names[@]})) || names=(tools unit doc interop autobahn axum)
+    ((${#names[@]})) || names=(tools unit doc interop autobahn axum otel)
     for name in "${names[@]}"; do
         declare -F "stage_$name" >/dev/null || {
-            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum" >&2
+            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum otel" >&2
             exit 2
         }
     done

@@ -10,6 +10,7 @@ use wireline::layer::access_log::{AccessLog, Format, LogHandle};
 use wireline::layer::request_id::RequestIds;
 use wireline::resource::addr::{ConnInfo, PeerAddr};
 use wireline::service::handler::Service;
+use wireline::service::headers::Headers;
 use wireline::service::trusted::TrustedProxies;
 use wireline::test::TestClient;
 use wireline::ws::socket::WebSocket;
@@ -84,6 +85,18 @@ fn router() -> Router {
                         break;
                     }
                 }
+            });
+            body
+        })
+        .get("/trailers", async || {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let _ = sender.send("0123456789".into()).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let mut trailers = Headers::new();
+                let _ = trailers.try_insert("x-sum", "7");
+                sender.finish_with(trailers);
             });
             body
         })
@@ -246,6 +259,34 @@ async fn a_line_comes_at_the_end_of_the_content() {
         assert!((3000.0..3100.0).contains(&took), "{took}");
     }
     assert_eq!(objects.len(), 5);
+}
+
+/// Nothing comes behind trailers, so the connection asks for nothing more.
+#[tokio::test(start_paused = true)]
+async fn content_that_ends_with_trailers_is_complete() {
+    let mut logged = Logged::new(|log| log.format(Format::Json));
+    let mut io = logged.client.connect();
+    for _ in ["HTTP/1.1", "HTTP/2"] {
+        let reply = logged.client.get("/trailers").header("te", "trailers");
+        let reply = reply.await;
+        assert_eq!(reply.text(), "0123456789");
+        assert!(reply.trailers.get("x-sum").is_some_and(|sum| sum == "7"));
+        logged.client = logged.client.http2();
+    }
+    // One that leaves before them.
+    io.write_all(b"GET /trailers HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(io);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let objects = logged.objects();
+    let lines: Vec<_> = objects
+        .iter()
+        .map(|object| (object["outcome"].as_str(), object["bytes"].as_u64()))
+        .collect();
+    let complete = (Some("complete"), Some(10));
+    assert_eq!(lines, [complete, complete, (Some("cut"), Some(10))]);
 }
 
 #[tokio::test(start_paused = true)]

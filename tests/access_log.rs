@@ -330,16 +330,24 @@ async fn what_is_upgraded_and_what_is_never_answered_has_a_line() {
     );
 }
 
-/// Whatever a client writes, a line is one line, and nothing in it is a control character.
+/// The characters of Unicode that order text themselves (UAX #9 §2).
+const TURNS: [char; 12] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
+/// Whatever a client writes, a line is one line, and nothing in it is a control character or turns the direction of text.
 #[tokio::test]
 async fn nothing_is_smuggled_into_the_log() {
+    let turns = String::from_iter(TURNS);
     for format in [Format::Common, Format::Combined, Format::Json] {
         let logged = Logged::new(|log| log.format(format).queries(true));
-        let attacks: [(&str, &[u8]); 4] = [
+        let attacks: [(&str, &[u8]); 5] = [
             ("/\"%0d%0a200\"", b"\" 200 1 \"x\" \"y"),
             ("/x?a=\"}{\"", b"\xff\xfe\xc2\x9b31m\xe2\x80\xa8"),
             ("/\\", b"a\\\" b"),
             ("/tab", b"a\tb"),
+            ("/bidi", turns.as_bytes()),
         ];
         for (target, agent) in attacks {
             let mut io = logged.client.connect();
@@ -371,11 +379,15 @@ async fn nothing_is_smuggled_into_the_log() {
         assert_eq!(lines.len(), attacks.len() + 1);
         for line in &lines {
             assert!(!line.chars().any(char::is_control), "{line:?}");
+            assert!(!line.contains(TURNS), "{line:?}");
             assert!(line.len() < 1500);
             match format {
                 Format::Json => {
                     let object: Value = serde_json::from_str(line).unwrap();
                     assert_eq!(object["status"], 404);
+                    if object["path"] == "/bidi" {
+                        assert_eq!(object["user_agent"], String::from_iter(TURNS));
+                    }
                 }
                 _ => {
                     assert!(line.is_ascii());

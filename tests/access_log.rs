@@ -323,7 +323,7 @@ async fn what_is_upgraded_and_what_is_never_answered_has_a_line() {
     assert_eq!(
         lines,
         [
-            ("/panics".into(), Value::Null, "unanswered".into()),
+            ("/panics".into(), 500.into(), "complete".into()),
             ("/hangs".into(), Value::Null, "unanswered".into()),
             ("/socket".into(), 101.into(), "upgraded".into()),
         ]

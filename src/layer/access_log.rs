@@ -34,7 +34,8 @@ use std::sync::Arc;
 /// [trusted proxies](crate::server::Server::trusted_proxies) name.
 ///
 /// A request that opens a WebSocket has its line when it is answered, with 101, over HTTP/2, too. A request whose handler
-/// never answered, because its client went away or because it panicked, has a line without a status.
+/// never answered, because its client went away, has a line without a status; one whose handler panicked has the 500 that
+/// its client got.
 ///
 /// ```no_run
 /// use wireline::Router;

@@ -3,12 +3,16 @@
 use crate::layer::request_id::{self, RequestIds};
 use crate::layer::security_headers::{self, SecurityHeaders};
 use crate::layer::trace::{Trace, Traces};
+use crate::resource::panic::guarded;
 use crate::router::{BuildError, Router, Routes};
 use crate::server::Server;
 use crate::service::handler::{Admission, ResponseFuture, Service};
 use crate::service::layer::Layer;
+use crate::service::layered::Panicked;
 use crate::service::request::Request;
 use crate::service::response::Response;
+use std::any::Any;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -153,12 +157,10 @@ impl Service for AppService {
             let trace = traces.begin(&mut request)?;
             Some(Box::new((trace, traces.clone())))
         });
-        let response = match &trace {
-            Some(trace) => trace.0.within(|| self.routes.call(request)),
-            None => self.routes.call(request),
-        };
+        let called = guarded(|| within(trace.as_deref(), || self.routes.call(request)));
         Box::pin(Paved {
-            response,
+            // A handler that panicked before there was a future is answered as one that panics later.
+            response: called.unwrap_or_else(|payload| Box::pin(Fallen(Some(payload)))),
             trace,
             id,
             nosniff: self.nosniff,
@@ -179,10 +181,15 @@ impl Future for Paved {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
         let me = &mut *self;
-        let mut response = ready!(match &me.trace {
-            Some(trace) => trace.0.within(|| me.response.as_mut().poll(cx)),
-            None => me.response.as_mut().poll(cx),
-        });
+        let polled = guarded(|| within(me.trace.as_deref(), || me.response.as_mut().poll(cx)));
+        let (mut response, panicked) = match polled {
+            Ok(response) => (ready!(response), None),
+            Err(payload) => {
+                let (payload, response) = Panicked::split(payload);
+                let response = response.unwrap_or_else(Response::internal_error);
+                (response, Some(payload))
+            }
+        };
         let paved = me.nosniff && me.id.is_some_and(|id| response.headers_mut().pave(id));
         if !paved {
             if let Some(id) = me.id {
@@ -195,6 +202,32 @@ impl Future for Paved {
         if let Some(trace) = &mut me.trace {
             trace.1.end(&mut trace.0, &mut response);
         }
-        Poll::Ready(response)
+        match panicked {
+            None => Poll::Ready(response),
+            Some(payload) => Panicked::resume(payload, response),
+        }
+    }
+}
+
+/// A panic that waits to be polled.
+struct Fallen(Option<Box<dyn Any + Send>>);
+
+impl Future for Fallen {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response> {
+        match self.0.take() {
+            Some(payload) => resume_unwind(payload),
+            None => Poll::Ready(Response::internal_error()),
+        }
+    }
+}
+
+/// Runs code inside the span of its request, if that has one.
+#[inline]
+fn within<T>(trace: Option<&(Trace, Arc<Traces>)>, code: impl FnOnce() -> T) -> T {
+    match trace {
+        Some((trace, _)) => trace.within(code),
+        None => code(),
     }
 }

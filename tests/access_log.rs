@@ -10,6 +10,7 @@ use wireline::layer::access_log::{AccessLog, Format, LogHandle};
 use wireline::layer::request_id::RequestIds;
 use wireline::resource::addr::{ConnInfo, PeerAddr};
 use wireline::service::handler::Service;
+use wireline::service::headers::Headers;
 use wireline::service::trusted::TrustedProxies;
 use wireline::test::TestClient;
 use wireline::ws::socket::WebSocket;
@@ -84,6 +85,18 @@ fn router() -> Router {
                         break;
                     }
                 }
+            });
+            body
+        })
+        .get("/trailers", async || {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let _ = sender.send("0123456789".into()).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let mut trailers = Headers::new();
+                let _ = trailers.try_insert("x-sum", "7");
+                sender.finish_with(trailers);
             });
             body
         })
@@ -248,6 +261,34 @@ async fn a_line_comes_at_the_end_of_the_content() {
     assert_eq!(objects.len(), 5);
 }
 
+/// Nothing comes behind trailers, so the connection asks for nothing more.
+#[tokio::test(start_paused = true)]
+async fn content_that_ends_with_trailers_is_complete() {
+    let mut logged = Logged::new(|log| log.format(Format::Json));
+    let mut io = logged.client.connect();
+    for _ in ["HTTP/1.1", "HTTP/2"] {
+        let reply = logged.client.get("/trailers").header("te", "trailers");
+        let reply = reply.await;
+        assert_eq!(reply.text(), "0123456789");
+        assert!(reply.trailers.get("x-sum").is_some_and(|sum| sum == "7"));
+        logged.client = logged.client.http2();
+    }
+    // One that leaves before them.
+    io.write_all(b"GET /trailers HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(io);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let objects = logged.objects();
+    let lines: Vec<_> = objects
+        .iter()
+        .map(|object| (object["outcome"].as_str(), object["bytes"].as_u64()))
+        .collect();
+    let complete = (Some("complete"), Some(10));
+    assert_eq!(lines, [complete, complete, (Some("cut"), Some(10))]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_upgraded_and_what_is_never_answered_has_a_line() {
     let logged = Logged::new(|log| log.format(Format::Json));
@@ -282,23 +323,31 @@ async fn what_is_upgraded_and_what_is_never_answered_has_a_line() {
     assert_eq!(
         lines,
         [
-            ("/panics".into(), Value::Null, "unanswered".into()),
+            ("/panics".into(), 500.into(), "complete".into()),
             ("/hangs".into(), Value::Null, "unanswered".into()),
             ("/socket".into(), 101.into(), "upgraded".into()),
         ]
     );
 }
 
-/// Whatever a client writes, a line is one line, and nothing in it is a control character.
+/// The characters of Unicode that order text themselves (UAX #9 §2).
+const TURNS: [char; 12] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
+/// Whatever a client writes, a line is one line, and nothing in it is a control character or turns the direction of text.
 #[tokio::test]
 async fn nothing_is_smuggled_into_the_log() {
+    let turns = String::from_iter(TURNS);
     for format in [Format::Common, Format::Combined, Format::Json] {
         let logged = Logged::new(|log| log.format(format).queries(true));
-        let attacks: [(&str, &[u8]); 4] = [
+        let attacks: [(&str, &[u8]); 5] = [
             ("/\"%0d%0a200\"", b"\" 200 1 \"x\" \"y"),
             ("/x?a=\"}{\"", b"\xff\xfe\xc2\x9b31m\xe2\x80\xa8"),
             ("/\\", b"a\\\" b"),
             ("/tab", b"a\tb"),
+            ("/bidi", turns.as_bytes()),
         ];
         for (target, agent) in attacks {
             let mut io = logged.client.connect();
@@ -330,11 +379,15 @@ async fn nothing_is_smuggled_into_the_log() {
         assert_eq!(lines.len(), attacks.len() + 1);
         for line in &lines {
             assert!(!line.chars().any(char::is_control), "{line:?}");
+            assert!(!line.contains(TURNS), "{line:?}");
             assert!(line.len() < 1500);
             match format {
                 Format::Json => {
                     let object: Value = serde_json::from_str(line).unwrap();
                     assert_eq!(object["status"], 404);
+                    if object["path"] == "/bidi" {
+                        assert_eq!(object["user_agent"], String::from_iter(TURNS));
+                    }
                 }
                 _ => {
                     assert!(line.is_ascii());

@@ -256,7 +256,7 @@ fn what_is_never_answered_is_counted_and_does_not_stay_active() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(all.get(ACTIVE).last(), Some(&0.0));
     });
-    for (route, status) in [("/panics", "none"), ("/hangs", "none"), ("/socket", "101")] {
+    for (route, status) in [("/panics", "500"), ("/hangs", "none"), ("/socket", "101")] {
         assert_eq!(all.of(DURATION, ("GET", route, status)).len(), 1, "{route}");
     }
 }

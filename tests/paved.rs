@@ -2,11 +2,14 @@
 #![cfg(feature = "app")]
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use wireline::Router;
 use wireline::app::App;
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::security_headers::{Frames, SecurityHeaders};
 use wireline::layer::trace::Traces;
+use wireline::resource::counters::Counter;
 use wireline::service::response::Response;
 use wireline::test::{TestClient, TestServer};
 
@@ -38,6 +41,66 @@ async fn d40_every_response_of_the_paved_path_has_an_id_and_nosniff() {
     }
     let reply = client.get("/own").await;
     assert_eq!(reply.header("x-content-type-options"), Some("mine"));
+}
+
+/// A panic is answered like anything else, wherever it happens and whatever layers are further in; it is counted once,
+/// and told with its own message.
+#[tokio::test(start_paused = true)]
+async fn d40_s121_s125_the_response_to_a_panic_has_them_too() {
+    let router = || {
+        Router::new()
+            .get("/called", || -> std::future::Ready<()> {
+                panic!("a fault")
+            })
+            .get("/polled", async || -> () { panic!("a fault") })
+            .get("/later", async || -> () {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                panic!("a fault")
+            })
+    };
+    let app = || App::new(router());
+    let layered = || app().layer(SecurityHeaders::new().frames(Frames::Deny));
+    for (app, frames) in [
+        (app(), None),
+        (app().spans(false), None),
+        (layered(), Some("DENY")),
+    ] {
+        let mut client = TestClient::new(app.build().unwrap());
+        for _ in ["HTTP/1.1", "HTTP/2"] {
+            for path in ["/called", "/polled", "/later"] {
+                let before = client.count(Counter::HandlerPanics);
+                let reply = client.get(path).await;
+                assert_eq!(reply.status, 500, "{path}");
+                assert_eq!(reply.text(), "internal server error", "{path}");
+                let id = reply.header("x-request-id");
+                assert!(id.is_some_and(is_version_4), "{path} {id:?}");
+                let nosniff: Vec<_> = reply.headers.get_all("x-content-type-options").collect();
+                assert_eq!(nosniff, ["nosniff"], "{path}");
+                assert_eq!(reply.header("x-frame-options"), frames, "{path}");
+                assert_eq!(client.count(Counter::HandlerPanics), before + 1, "{path}");
+            }
+            client = client.http2();
+        }
+    }
+}
+
+/// What is told of a panic is its own message, though the response goes through the paved path.
+#[test]
+fn d40_a_panic_is_told_with_its_message() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let router = Router::new().get("/", async || -> () { panic!("a fault") });
+    let server = App::new(router).server().unwrap();
+    let server = server.on_panic(move |message| tell.lock().unwrap().push(message.to_owned()));
+    let server = TestServer::start(server);
+    let mut client = std::net::TcpStream::connect(server.addr()).unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut client, request).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut client, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.contains("\r\nx-request-id: "), "{answer}");
+    assert_eq!(*told.lock().unwrap(), ["a fault"]);
 }
 
 #[tokio::test]

@@ -274,48 +274,70 @@ fn traceparent_in_and_out() {
         });
 }
 
-/// What goes wrong is told: 5xx, a panic, a client that went away.
+/// What goes wrong is told: 5xx, a panic, a client that went away. The paved path and a layer tell the same.
 #[test]
 fn s127_failures_are_recorded() {
-    let (all, ()) = seen_by(async || {
-        let router = Router::new()
+    let router = || {
+        Router::new()
             .get("/fails", async || http::StatusCode::BAD_GATEWAY)
             .get("/missing", async || http::StatusCode::NOT_FOUND)
             .get("/panics", async || -> () { panic!("a fault") })
-            .get("/hangs", async || std::future::pending::<()>().await);
-        let client = TestClient::new(router.layer(Traces::new()).build().unwrap());
-        for (path, status) in [("/fails", 502), ("/missing", 404), ("/panics", 500)] {
-            assert_eq!(client.get(path).await.status, status);
+            .get("/called", || -> std::future::Ready<()> {
+                panic!("a fault")
+            })
+            .get("/hangs", async || std::future::pending::<()>().await)
+    };
+    for paved in [false, true] {
+        let (all, ()) = seen_by(async || {
+            let client = if paved {
+                TestClient::new(App::new(router()).build().unwrap())
+            } else {
+                TestClient::new(router().layer(Traces::new()).build().unwrap())
+            };
+            for (path, status) in [
+                ("/fails", 502),
+                ("/missing", 404),
+                ("/panics", 500),
+                ("/called", 500),
+            ] {
+                assert_eq!(client.get(path).await.status, status);
+            }
+            let mut gone = client.connect();
+            gone.write_all(b"GET /hangs HTTP/1.1\r\nhost: a\r\n\r\n")
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(gone);
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        });
+        let requests = all.requests();
+        let said = |place: usize, name: &str| requests[place].get(name).map(String::as_str);
+        for (place, status, kind, otel) in [
+            (0, Some("502"), Some("502"), Some("ERROR")),
+            (1, Some("404"), None, None),
+            (2, Some("500"), Some("panic"), Some("ERROR")),
+            (3, Some("500"), Some("panic"), Some("ERROR")),
+            (4, None, Some("cancelled"), None),
+        ] {
+            assert_eq!(said(place, "http.response.status_code"), status, "{place}");
+            assert_eq!(said(place, "error.type"), kind, "{place}");
+            assert_eq!(said(place, "otel.status_code"), otel, "{place}");
         }
-        let mut gone = client.connect();
-        gone.write_all(b"GET /hangs HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        drop(gone);
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    });
-    let requests = all.requests();
-    let said = |place: usize, name: &str| requests[place].get(name).map(String::as_str);
-    for (place, status, kind, otel) in [
-        (0, Some("502"), Some("502"), Some("ERROR")),
-        (1, Some("404"), None, None),
-        (2, Some("500"), Some("panic"), Some("ERROR")),
-        (3, None, Some("cancelled"), None),
-    ] {
-        assert_eq!(said(place, "http.response.status_code"), status, "{place}");
-        assert_eq!(said(place, "error.type"), kind, "{place}");
-        assert_eq!(said(place, "otel.status_code"), otel, "{place}");
+        let told: Vec<_> = (all.said.iter().zip(&all.inside))
+            .filter(|(said, _)| said.contains_key("http.response.status_code"))
+            .map(|(said, inside)| (said["message"].as_str(), *inside))
+            .collect();
+        let answered_500 = ("a request was answered 500", true);
+        assert_eq!(
+            told,
+            [
+                ("a request was answered 502", true),
+                answered_500,
+                answered_500
+            ],
+            "each once, inside the request's span"
+        );
     }
-    let told: Vec<_> = all
-        .said
-        .iter()
-        .zip(&all.inside)
-        .filter(|(said, _)| said.contains_key("http.response.status_code"))
-        .collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].0["message"], "a request was answered 502");
-    assert!(*told[0].1, "inside the request's span");
 }
 
 /// A span is not entered while its handler waits: two requests that take turns do not stand in each other's.

@@ -28,13 +28,14 @@ use std::sync::Arc;
 /// it took. Lines go through a queue to a thread of their own. A sink that blocks or fails, a full disk for one, keeps
 /// nobody waiting: what does not fit into the queue of 8 MiB is dropped and counted ([`LogHandle::dropped`]).
 ///
-/// What clients send is escaped: a line stays one line, and nothing in it reaches a terminal as a control sequence. A
-/// value is cut after 1,024 octets. Queries, that of the Referer among them, are left out, because tokens travel in
-/// them; [`queries`](Self::queries) lets them in. The client is the one that
+/// What clients send is escaped: a line stays one line, and nothing in it reaches a terminal as a control sequence or
+/// turns the direction of its text. A value is cut after 1,024 octets. Queries, that of the Referer among them, are
+/// left out, because tokens travel in them; [`queries`](Self::queries) lets them in. The client is the one that
 /// [trusted proxies](crate::server::Server::trusted_proxies) name.
 ///
 /// A request that opens a WebSocket has its line when it is answered, with 101, over HTTP/2, too. A request whose handler
-/// never answered, because its client went away or because it panicked, has a line without a status.
+/// never answered, because its client went away, has a line without a status; one whose handler panicked has the 500 that
+/// its client got.
 ///
 /// ```no_run
 /// use wireline::Router;

@@ -86,6 +86,11 @@ impl<F: FnOnce(Ended) + Send> http_body::Body for Watched<F> {
             Some(Ok(frame)) => {
                 let taken = frame.data_ref().map_or(0, Bytes::len);
                 me.octets += taken as u64;
+                // Nothing comes behind trailers, and nobody asks for it.
+                if frame.is_trailers() {
+                    me.ended = true;
+                    me.tell();
+                }
             }
             Some(Err(_)) => me.tell(),
             None => {

@@ -24,8 +24,8 @@ use tokio::time::Instant;
 ///
 /// The labels are `http.request.method`, `http.route` and `http.response.status_code`. There are only so many of each,
 /// whatever clients send: a method that RFC 9110 and RFC 5789 do not name is `_OTHER`; the route is its pattern, and for
-/// what has none it is `unmatched`; and the status of a request that was never answered, because its client went away
-/// or its handler panicked, is `none`. A request that opens a WebSocket is over when it is answered.
+/// what has none it is `unmatched`; and the status of a request that was never answered, because its client went
+/// away, is `none`; a handler that panicked was answered 500. A request that opens a WebSocket is over when it is answered.
 ///
 /// A recorder that is installed after this was made measures nothing of it: install it first.
 ///

@@ -310,8 +310,10 @@ impl Trace {
             .record("http.response.status_code", status.as_u16());
         let elapsed = begun.elapsed().as_secs_f64() * 1000.0;
         self.span.record("http.latency_ms", elapsed);
-        if status.is_server_error() {
-            self.span.record("error.type", status.as_str());
+        let panicked = self.panicked.get();
+        if panicked || status.is_server_error() {
+            let kind = if panicked { "panic" } else { status.as_str() };
+            self.span.record("error.type", kind);
             self.span.record("otel.status_code", "ERROR");
         }
     }
@@ -325,7 +327,6 @@ impl Drop for Trace {
         };
         if self.panicked.get() {
             self.record_status(StatusCode::INTERNAL_SERVER_ERROR, begun);
-            self.span.record("error.type", "panic");
         } else {
             self.span.record("error.type", "cancelled");
         }

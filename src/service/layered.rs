@@ -40,6 +40,11 @@ pub(crate) struct Panicked {
 }
 
 impl Panicked {
+    /// Goes on with a panic, and says what is to be answered.
+    pub(crate) fn resume(payload: Box<dyn Any + Send>, response: Response) -> ! {
+        resume_unwind(Box::new(Self { payload, response }))
+    }
+
     /// What a handler panicked with, and the response of the layers around it, if there were any.
     pub(crate) fn split(payload: Box<dyn Any + Send>) -> (Box<dyn Any + Send>, Option<Response>) {
         match payload.downcast::<Self>() {
@@ -178,7 +183,7 @@ impl Future for Layered {
         }
         match panicked {
             None => Poll::Ready(response),
-            Some(payload) => resume_unwind(Box::new(Panicked { payload, response })),
+            Some(payload) => Panicked::resume(payload, response),
         }
     }
 }

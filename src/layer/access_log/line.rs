@@ -167,14 +167,23 @@ fn string(line: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     for character in String::from_utf8_lossy(value).chars() {
         match character {
             '"' | '\\' => drop(write!(line, "\\{character}")),
-            // Control characters of both kinds: some terminals obey those above 0x80, too.
-            character if character.is_control() => {
+            // Control characters of both kinds: some terminals obey those above 0x80, too. And what turns the direction of
+            // text, so that a line reads as it was written.
+            character if character.is_control() || turns(character) => {
                 drop(write!(line, "\\u{:04x}", u32::from(character)));
             }
             character => drop(write!(line, "{character}")),
         }
     }
     line.push(b'"');
+}
+
+/// Whether it has the property Bidi_Control (UAX #9 §2): it orders the text around it.
+const fn turns(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 fn cut(value: &[u8]) -> Vec<u8> {
@@ -283,6 +292,8 @@ mod tests {
         string(&mut line, "v", Some(value.as_bytes()));
         let text = String::from_utf8(line).unwrap();
         assert!(!text.chars().any(char::is_control));
+        assert!(!text.chars().any(turns));
+        assert!(text.contains("\\u061c") && text.contains("\\u202e") && text.contains("\\u2069"));
         assert!(text.contains("\\u001b") && text.contains("\\u009b") && text.contains("\u{e9}"));
         let mut line = Vec::new();
         string(&mut line, "v", Some(b"\xff\x1b[31m"));

@@ -134,6 +134,8 @@ pub(crate) async fn raced(context: Arc<Context>) -> Outcome {
                     match get(&mut stream, path).await {
                         Ok((200, content)) if content == b"inside" => outcome.count("found"),
                         Ok((404, content)) if !is_secret(&content) => outcome.count("missing"),
+                        // A file that gets another name each time it is read is a changed one.
+                        Ok((503, content)) if !is_secret(&content) => outcome.count("busy"),
                         other => outcome.complain(format!("{path}: {other:?}")),
                     }
                 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use std::fs::{File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -123,6 +124,8 @@ pub(super) struct State {
     changed: (i64, i64),
     /// How many names it has.
     names: u64,
+    /// Its number in its file system.
+    inode: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +151,7 @@ impl State {
             nanos: u32::try_from(facts.mtime_nsec()).unwrap_or_default(),
             changed: (facts.ctime(), facts.ctime_nsec()),
             names: facts.nlink(),
+            inode: facts.ino(),
         }
     }
 
@@ -175,8 +179,17 @@ impl State {
             || (self.changed != later.changed && self.names == later.names)
     }
 
-    /// The name of this state: time to the nanosecond, and size, so that a file that was rolled back has another.
+    /// The name of this state on this server: time to the nanosecond, and size, so that a file that was rolled back has
+    /// another; and for builds that give all files the same time what no program sets, the time of the last change and
+    /// the inode. These two as a hash, because they are nobody's business.
     pub(super) fn tag(self, suffix: &str) -> String {
+        let mut own = DefaultHasher::new();
+        (self.changed, self.inode).hash(&mut own);
+        format!("{}-{:x}{suffix}", self.shared_tag(""), own.finish())
+    }
+
+    /// The same on every server that has a file of this size and time.
+    pub(super) fn shared_tag(self, suffix: &str) -> String {
         format!(
             "{:x}.{:x}-{:x}{suffix}",
             self.seconds, self.nanos, self.size

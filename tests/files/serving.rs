@@ -120,7 +120,7 @@ async fn s118_fields_of_a_file() {
     assert_eq!(field("accept-ranges"), "bytes");
     assert_eq!(field("last-modified"), "Sat, 01 Aug 2026 12:00:00 GMT");
     assert!(
-        field("etag").starts_with('"') && field("etag").ends_with("-16\""),
+        field("etag").starts_with('"') && field("etag").contains("-16-"),
         "{answer:?}"
     );
     assert_eq!(

@@ -134,6 +134,8 @@ pub(crate) async fn raced(context: Arc<Context>) -> Outcome {
                     match get(&mut stream, path).await {
                         Ok((200, content)) if content == b"inside" => outcome.count("found"),
                         Ok((404, content)) if !is_secret(&content) => outcome.count("missing"),
+                        // A file that gets another name each time it is read is a changed one.
+                        Ok((503, content)) if !is_secret(&content) => outcome.count("busy"),
                         other => outcome.complain(format!("{path}: {other:?}")),
                     }
                 }
@@ -175,7 +177,9 @@ pub(crate) async fn enumerated(context: Arc<Context>) -> Outcome {
                 let found = resolve(&path, false);
                 let expected = std::str::from_utf8(&octets).ok().filter(|name| {
                     let is_bad = |octet: u8| octet < 0x20 || b"/\\\x7f".contains(&octet);
-                    !name.starts_with('.') && !name.bytes().any(is_bad)
+                    let is_plain =
+                        |octet: u8| octet.is_ascii_alphanumeric() || b"-._".contains(&octet);
+                    !name.bytes().any(|octet| is_bad(octet) || is_plain(octet))
                 });
                 match (&found, expected) {
                     (Some(place), Some(name)) if place.path == name && !place.is_directory => {

@@ -50,7 +50,11 @@ fn model(raw: &[u8], dotfiles: bool) -> Option<(String, bool)> {
             name.push(if *octet == b'%' {
                 let high = char::from(*rest.next()?).to_digit(16)?;
                 let low = char::from(*rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
+                let octet = u8::try_from(high * 16 + low).ok()?;
+                if octet.is_ascii_alphanumeric() || b"-._".contains(&octet) {
+                    return None;
+                }
+                octet
             } else {
                 *octet
             });

@@ -13,8 +13,7 @@ use std::task::{Context, Poll, ready};
 
 /// Pieces of a file, and what stands between them. One piece of [`CHUNK`] octets is in memory at a time.
 ///
-/// It ends with an error, and the response is cut short, when the file is shorter than it was, or another. What a
-/// file has gained is not sent.
+/// It ends with an error, and the response is cut short, when the file was changed since it was opened.
 pub(super) struct FileBody {
     disk: Disk,
     state: State,

@@ -58,7 +58,7 @@ use std::sync::Arc;
 /// # }
 /// ```
 ///
-/// GET and HEAD are answered, with `ETag` (size and time to the nanosecond), `Last-Modified`, `Accept-Ranges`, all
+/// GET and HEAD are answered, with `ETag` (of one state of one file), `Last-Modified`, `Accept-Ranges`, all
 /// preconditions and ranges. Whatever is not served has the same 404: what is not there, what leads out of the
 /// directory, what begins with a dot, what is neither file nor directory, what may not be read. A directory that has an index
 /// is redirected to itself with a slash (308).
@@ -97,6 +97,7 @@ struct Mount {
     listing: bool,
     dotfiles: bool,
     precompressed: bool,
+    shared_tags: bool,
     cache: Option<HeaderValue>,
     cache_by: Option<CacheBy>,
     types: Vec<(String, HeaderValue)>,
@@ -119,6 +120,7 @@ impl Files {
                 listing: false,
                 dotfiles: false,
                 precompressed: false,
+                shared_tags: false,
                 cache: None,
                 cache_by: None,
                 types: Vec::new(),
@@ -194,6 +196,20 @@ impl Files {
     #[must_use]
     pub fn precompressed(mut self) -> Self {
         self.mount_mut().precompressed = true;
+        self
+    }
+
+    /// Makes `ETag` of size and time alone, so that several servers behind a balancer that have the same files with the
+    /// same times have the same tags, and a client gets 304 from any of them. Off unless this is called.
+    ///
+    /// Such a tag is weak (RFC 9110 §8.8.1), because nothing in it tells two files of one size and one time from each
+    /// other: parts are not joined by it (`If-Range`), and no `If-Match` is met. It needs times that differ where the
+    /// content does, which builds that give all files one time have not; do not use it with these.
+    ///
+    /// Unless this is called the inode and the time of the last change (`ctime`) are in the tag as well.
+    #[must_use]
+    pub fn shared_tags(mut self) -> Self {
+        self.mount_mut().shared_tags = true;
         self
     }
 

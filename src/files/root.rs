@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use std::fs::{File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -119,6 +120,12 @@ pub(super) struct State {
     /// Since 1970, in seconds and nanoseconds.
     seconds: i64,
     nanos: u32,
+    /// When anything of it was changed, in the same way. No program can set it.
+    changed: (i64, i64),
+    /// How many names it has.
+    names: u64,
+    /// Its number in its file system.
+    inode: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +149,9 @@ impl State {
             size: facts.len(),
             seconds: facts.mtime(),
             nanos: u32::try_from(facts.mtime_nsec()).unwrap_or_default(),
+            changed: (facts.ctime(), facts.ctime_nsec()),
+            names: facts.nlink(),
+            inode: facts.ino(),
         }
     }
 
@@ -159,14 +169,27 @@ impl State {
     }
 
     /// Whether octets that were read after `self` was seen and before `later` may be of another content than the one
-    /// announced. What was only added to has those it had.
-    const fn is_spoilt(self, later: Self) -> bool {
-        let is_changed = self.seconds != later.seconds || self.nanos != later.nanos;
-        later.size < self.size || (is_changed && later.size <= self.size)
+    /// announced. Nothing tells what was added to from what was written anew and became longer, so both are.
+    ///
+    /// What sets the time back after a change leaves the other one, which no program sets. But a file that is replaced
+    /// by a rename or removed has a name less, which is a change of that time and of no octet.
+    fn is_spoilt(self, later: Self) -> bool {
+        let written = |state: Self| (state.size, state.seconds, state.nanos);
+        written(self) != written(later)
+            || (self.changed != later.changed && self.names == later.names)
     }
 
-    /// The name of this state: time to the nanosecond, and size, so that a file that was rolled back has another.
+    /// The name of this state on this server: time to the nanosecond, and size, so that a file that was rolled back has
+    /// another; and for builds that give all files the same time what no program sets, the time of the last change and
+    /// the inode. These two as a hash, because they are nobody's business.
     pub(super) fn tag(self, suffix: &str) -> String {
+        let mut own = DefaultHasher::new();
+        (self.changed, self.inode).hash(&mut own);
+        format!("{}-{:x}{suffix}", self.shared_tag(""), own.finish())
+    }
+
+    /// The same on every server that has a file of this size and time.
+    pub(super) fn shared_tag(self, suffix: &str) -> String {
         format!(
             "{:x}.{:x}-{:x}{suffix}",
             self.seconds, self.nanos, self.size

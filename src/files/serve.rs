@@ -179,12 +179,12 @@ impl Mount {
         };
         let modified = found.state.modified();
         let suffix = coding.map_or("", |coding| coding.suffix);
-        let tag = found.state.tag(suffix);
         // Within a tick of the file system's clock it may change again, and look the same (RFC 9110 §8.8.1).
         let is_settled = now.duration_since(modified).is_ok_and(|age| age >= TICK);
-        let tag = match is_settled {
-            true => EntityTag::strong(&tag),
-            false => EntityTag::weak(&tag),
+        let tag = match (self.shared_tags, is_settled) {
+            (true, _) => EntityTag::weak(&found.state.shared_tag(suffix)),
+            (false, false) => EntityTag::weak(&found.state.tag(suffix)),
+            (false, true) => EntityTag::strong(&found.state.tag(suffix)),
         };
         let validators = Validators::new().with_modified(modified);
         let by_path = self.cache_by.as_ref().and_then(|by| by(path));

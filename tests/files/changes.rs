@@ -1,7 +1,7 @@
 //! ST-4: files that are truncated, added to, written anew or replaced while they are sent; and large ones.
 
 use crate::h2_peer;
-use crate::scene::{CSS, Scene, client, get};
+use crate::scene::{CSS, Scene, client, get, then};
 use bytes::Bytes;
 use std::fs::{self, File};
 use std::io::Write;
@@ -42,7 +42,7 @@ async fn begin(client: &TestClient, path: &str) -> (MemoryStream, String, Vec<u8
 #[tokio::test]
 async fn d21_what_changes_while_it_is_sent() {
     type Change = fn(&Scene);
-    let changes: [(&str, Change, bool); 6] = [
+    let changes: [(&str, Change, bool); 10] = [
         (
             "truncated",
             |scene| {
@@ -66,6 +66,34 @@ async fn d21_what_changes_while_it_is_sent() {
             false,
         ),
         (
+            "written anew, longer",
+            |scene| fs::write(scene.path("large"), vec![b'!'; SIZE + 1000]).unwrap(),
+            false,
+        ),
+        (
+            "written anew in place, longer",
+            |scene| {
+                File::options()
+                    .write(true)
+                    .open(scene.path("large"))
+                    .unwrap()
+                    .write_all(&vec![b'!'; SIZE + 1000])
+                    .unwrap()
+            },
+            false,
+        ),
+        // `write` sets the time back.
+        (
+            "written anew with the same size and time",
+            |scene| scene.write("large", vec![b'!'; SIZE]),
+            false,
+        ),
+        (
+            "given another time",
+            |scene| scene.touch("large", then() + Duration::from_nanos(1)),
+            false,
+        ),
+        (
             "added to",
             |scene| {
                 File::options()
@@ -75,7 +103,7 @@ async fn d21_what_changes_while_it_is_sent() {
                     .write_all(b"more")
                     .unwrap()
             },
-            true,
+            false,
         ),
         (
             "replaced",
@@ -101,6 +129,8 @@ async fn d21_what_changes_while_it_is_sent() {
             head.contains(&format!("content-length: {SIZE}\r\n")),
             "{head}"
         );
+        // Later than what was done to it before, by the clock of the file system.
+        tokio::time::sleep(Duration::from_millis(20)).await;
         change(&scene);
         if is_whole {
             let mut rest = vec![0; SIZE - read.len()];

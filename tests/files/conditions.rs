@@ -1,7 +1,8 @@
 //! Preconditions and ranges, as tables, over both versions.
 
-use crate::scene::{Answer, Scene, ask, get, then};
+use crate::scene::{Answer, Scene, ask, client, get, then};
 use http::Method;
+use std::fs;
 use std::time::{Duration, SystemTime};
 use wireline::service::conditional::EntityTag;
 use wireline::service::representation::Representation;
@@ -252,6 +253,47 @@ fn multipart(answer: &Answer, content: &[u8], parts: &[(usize, usize)]) -> Vec<u
     }
     expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     expected
+}
+
+/// As builds make them that give all files one time.
+#[tokio::test]
+async fn d21_files_of_one_size_and_one_time_are_told_apart() {
+    let scene = Scene::new();
+    scene.write("digits.txt", "0123456789");
+    let (own, shared) = (scene.client(), client(scene.files().shared_tags()));
+    let path = "/assets/digits.txt";
+    let tag = |answer: &Answer| answer.field("etag").unwrap().to_owned();
+    let first = tag(&get(&own, path, &[]).await);
+    let both = tag(&get(&shared, path, &[]).await);
+    assert!(
+        first.starts_with('"') && both.starts_with("W/\""),
+        "{first} {both}"
+    );
+    assert_eq!(tag(&get(&own, path, &[]).await), first);
+    for is_renamed in [false, true] {
+        let before = tag(&get(&own, path, &[]).await);
+        // Later by the clock of the file system.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if is_renamed {
+            scene.write("next.txt", "abcdefghij");
+            fs::rename(scene.path("next.txt"), scene.path("digits.txt")).unwrap();
+        } else {
+            scene.write("digits.txt", "9876543210");
+        }
+        let content = ["9876543210", "abcdefghij"][usize::from(is_renamed)];
+        let answer = get(&own, path, &[("if-none-match", &before)]).await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (200, content));
+        let part = [("range", "bytes=0-1"), ("if-range", before.as_str())];
+        let answer = get(&own, path, &part).await;
+        assert_eq!((answer.status.as_u16(), answer.text()), (200, content));
+    }
+    // What another server with the same times would say.
+    let answer = get(&shared, path, &[("if-none-match", &both)]).await;
+    assert_eq!((answer.status.as_u16(), tag(&answer)), (304, both.clone()));
+    let part = [("range", "bytes=0-1"), ("if-range", both.as_str())];
+    assert_eq!(get(&shared, path, &part).await.status, 200);
+    let answer = get(&shared, path, &[("if-match", &both)]).await;
+    assert_eq!(answer.status, 412);
 }
 
 /// Size and time to the nanosecond: a file that was rolled back has another tag than the one before it.

@@ -65,10 +65,12 @@ impl BrotliEncoder {
                 let piece = self.0.take_output(&mut len);
                 out.extend_from_slice(&piece[..len]);
             }
-            // Metadata are over when a call has nothing more to say of them.
-            let is_metadata = operation == Operation::BROTLI_OPERATION_EMIT_METADATA;
-            if left == 0 && !(is_metadata && gave) {
-                return Ok(());
+            // While output waits nothing is encoded, and what it was asked to do is put off: only a call that has nothing more
+            // to say has done it.
+            if left == 0 && !gave {
+                let is_done =
+                    operation != Operation::BROTLI_OPERATION_FINISH || self.0.is_finished();
+                return if is_done { Ok(()) } else { Err(Failed) };
             }
         }
     }
@@ -129,3 +131,109 @@ impl BrotliDecoder {
 const WINDOW: u32 = 18;
 
 const LARGE_WINDOW: u8 = 0x11;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::compression::{Coding, Decoder};
+
+    /// Octets of 64 values without matches: as many literals as can be, which is what ends meta-blocks early.
+    fn literals(octets: usize) -> Vec<u8> {
+        let mut number = 7u64;
+        let mut next = || {
+            number ^= number << 13;
+            number ^= number >> 7;
+            number ^= number << 17;
+            number.to_le_bytes()[3] % 64 + 32
+        };
+        (0..octets).map(|_| next()).collect()
+    }
+
+    /// What comes out of what was written so far, and whether the coding has ended.
+    fn decoded(coded: &[u8]) -> (Vec<u8>, bool) {
+        let mut decoder = Decoder::new(Coding::Brotli, u64::MAX).unwrap();
+        let (mut content, mut at, mut out) = (Vec::new(), 0, vec![0; 1 << 16]);
+        loop {
+            let step = decoder.decode(&coded[at..], &mut out).unwrap();
+            at += step.taken;
+            content.extend_from_slice(&out[..step.given]);
+            if step.ended || step.given == 0 && at == coded.len() {
+                return (content, step.ended);
+            }
+        }
+    }
+
+    const KIB: usize = 1024;
+
+    #[test]
+    fn whatever_the_length_all_of_it_comes_out_at_every_quality() {
+        let content = literals(260 * KIB);
+        for quality in 0..=11 {
+            let blocks: &[usize] = match quality {
+                ..=3 => &[16, 32, 48, 64, 80, 128, 256],
+                4..=9 => &[16, 64, 128],
+                // They take their time.
+                10.. => &[16, 64],
+            };
+            for len in blocks
+                .iter()
+                .flat_map(|k| [k * KIB - 1, k * KIB, k * KIB + 1, k * KIB + 1700])
+            {
+                // In one piece, and as a job does it.
+                for step in [usize::MAX, 64 * KIB] {
+                    let mut encoder = BrotliEncoder::new(quality, Some(len));
+                    let (mut out, mut rest) = (Vec::new(), &content[..len]);
+                    while !rest.is_empty() {
+                        let (piece, behind) = rest.split_at(rest.len().min(step));
+                        let then = if behind.is_empty() {
+                            Then::Finish
+                        } else {
+                            Then::More
+                        };
+                        encoder.write(piece, then, &mut out).unwrap();
+                        rest = behind;
+                    }
+                    let (clear, ended) = decoded(&out);
+                    assert!(ended, "quality {quality}, {len} octets end");
+                    assert!(clear == content[..len], "quality {quality}, {len} octets");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flush_leaves_nothing_behind_at_any_quality() {
+        let content = literals(400 * KIB);
+        for quality in 0..=11 {
+            // Pieces as they are written; what stands before a flush comes out with it.
+            let pieces: &[(usize, Then)] = &[
+                (3000, Then::More),
+                (64 * KIB, Then::More),
+                (64 * KIB, Then::Flush),
+                (1, Then::Flush),
+                (0, Then::Flush),
+                (16 * KIB - 1, Then::Flush),
+                (4095, Then::More),
+                (32 * KIB, Then::Flush),
+                (48 * KIB + 1, Then::More),
+                (0, Then::Flush),
+                (100, Then::More),
+                (20 * KIB, Then::More),
+                (0, Then::Finish),
+            ];
+            let mut encoder = BrotliEncoder::new(quality, None);
+            let (mut out, mut at) = (Vec::new(), 0);
+            for (len, then) in pieces {
+                let piece = &content[at..at + len];
+                encoder.write(piece, *then, &mut out).unwrap();
+                at += len;
+                if *then != Then::More {
+                    let (clear, ended) = decoded(&out);
+                    assert_eq!(clear.len(), at, "quality {quality}");
+                    assert!(clear == content[..at], "quality {quality}");
+                    assert_eq!(ended, *then == Then::Finish);
+                }
+            }
+        }
+    }
+}

@@ -34,7 +34,8 @@ pub(super) fn is_eligible(response: &Response, length: Option<u64>, rules: &Rule
     let is_left_alone = has(CONTENT_ENCODING)
         || has(CONTENT_RANGE)
         || DIGESTS.iter().any(|name| headers.contains(*name))
-        || (rules.spares_secrets && has(SET_COOKIE))
+        // Who sets a cookie begins or goes on with a session: what is beside it may be its secret (BREACH).
+        || has(SET_COOKIE)
         || forbids(headers)
         || is_marked();
     has_content
@@ -48,6 +49,7 @@ pub(super) fn is_eligible(response: &Response, length: Option<u64>, rules: &Rule
 pub(super) struct Rules {
     pub(super) least: u64,
     pub(super) event_streams: bool,
+    /// Whether answers to requests with a secret are left alone. Responses that set a cookie are in any case.
     pub(super) spares_secrets: bool,
 }
 

@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 /// first, then zstd (feature `zstd`), then gzip (D19). See [`preferred`].
 ///
 /// Left alone are: content of less than 256 octets; images but SVG, video, audio, archives and web fonts, which are compressed already;
-/// event streams; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
+/// event streams; what sets a cookie; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
 /// without content; and what says `Cache-Control: no-transform` (RFC 9111 section 5.2.2.6) or is marked [`NoCompression`].
 ///
 /// A compressed response has `Content-Encoding`, no `Accept-Ranges`, a weak `ETag` where it had a strong one, and its
@@ -35,7 +35,8 @@ use std::sync::{Arc, OnceLock};
 /// # Secrets
 ///
 /// Whoever can put text of their own into a response beside a secret, and see how long the response is, can find the
-/// secret out, over TLS, too (BREACH). Mark such responses [`NoCompression`], or [spare all that could be](Self::spare_secrets).
+/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed, but for cookies of layers outside this one, such as those of sessions. Answers to requests with `Authorization`
+/// or `Cookie` are by default: mark those that hold a secret [`NoCompression`], or [spare them all](Self::spare_secrets).
 ///
 /// ```
 /// use wireline::layer::compression::Compression;
@@ -140,8 +141,9 @@ impl Compression {
         self
     }
 
-    /// Whether responses that set a cookie, and answers to requests with `Authorization` or `Cookie`, go out as they are.
-    /// Default no. What is the same for everybody is compressed all the same.
+    /// Whether answers to requests with `Authorization` or `Cookie` go out as they are. Default no: that would be nearly
+    /// everything that a signed-in browser asks for. Other answers are compressed all the same, and responses that set a
+    /// cookie never are.
     #[must_use]
     pub fn spare_secrets(mut self, spared: bool) -> Self {
         self.rules.spares_secrets = spared;

@@ -293,6 +293,8 @@ fn hd2_prefixes_and_what_else_browsers_refuse_is_checked() {
         new("__Secure-a").secure().domain("example.com"),
         new("__Host-a").secure().path("/"),
         new("__HostA"),
+        new("__Http-a").secure().http_only(),
+        new("__Host-Http-a").secure().http_only().path("/"),
         new("a").same_site(SameSite::None).secure(),
         new("a").domain(".example.com"),
         CookieBuilder::new("a", "v".repeat(4095)),
@@ -312,6 +314,17 @@ fn hd2_prefixes_and_what_else_browsers_refuse_is_checked() {
         (
             new("__host-a").secure().path("/").domain("a.example"),
             CookieError::HostPrefix,
+        ),
+        (new("__Http-a"), CookieError::HttpPrefix),
+        (new("__Http-a").secure(), CookieError::HttpPrefix),
+        (new("__http-a").http_only(), CookieError::HttpPrefix),
+        (
+            new("__Host-Http-a").http_only().path("/"),
+            CookieError::HostPrefix,
+        ),
+        (
+            new("__Host-HTTP-a").secure().path("/"),
+            CookieError::HttpPrefix,
         ),
         (new("a").same_site("None"), CookieError::NotSecure),
         (new("a").partitioned(), CookieError::NotSecure),

@@ -156,6 +156,29 @@ async fn the_nearest_policy_stands_in_for_the_outer_ones() {
     }
 }
 
+#[test]
+fn two_policies_of_one_router_are_refused() {
+    let policy = |name| Policy(name, Log::default());
+    let twice = || Router::new().layer(policy("one")).layer(policy("another"));
+    for router in [twice(), Router::new().nest("/group", twice())] {
+        let problems = router.build().unwrap_err();
+        assert_eq!(problems.problems().len(), 1);
+        let text = problems.to_string();
+        assert!(
+            text.contains("two of the type layer_order::Policy"),
+            "{text}"
+        );
+    }
+    // A layer that replaces nothing may stand as often as one likes.
+    let named = |name| Named {
+        name,
+        place: Place::RateLimit,
+        log: Log::default(),
+    };
+    let router = Router::new().layer(named("one")).layer(named("another"));
+    assert!(router.build().is_ok());
+}
+
 /// Answers, or waits, as the path says.
 struct Gate(Log);
 

@@ -7,7 +7,7 @@ mod ws_peer;
 
 use bytes::Bytes;
 use http::StatusCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wireline::extract::Path;
@@ -403,7 +403,6 @@ async fn a_handler_without_the_middleware_is_told_what_is_missing() {
 struct Remote {
     kept: MemoryStore,
     fails: Arc<AtomicBool>,
-    saves: Arc<AtomicUsize>,
     log: Arc<Mutex<Vec<&'static str>>>,
 }
 
@@ -426,11 +425,22 @@ impl SessionStore for Remote {
         })
     }
 
-    fn save<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, left: Duration) -> Stored<'a, ()> {
+    fn insert<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, left: Duration) -> Stored<'a, ()> {
         Box::pin(async move {
-            self.ask("save").await?;
-            self.saves.fetch_add(1, Ordering::SeqCst);
-            self.kept.save(id, session, left).await
+            self.ask("insert").await?;
+            self.kept.insert(id, session, left).await
+        })
+    }
+
+    fn update<'a>(
+        &'a self,
+        id: &'a SessionId,
+        session: Vec<u8>,
+        left: Duration,
+    ) -> Stored<'a, bool> {
+        Box::pin(async move {
+            self.ask("update").await?;
+            self.kept.update(id, session, left).await
         })
     }
 
@@ -448,11 +458,13 @@ async fn a_store_has_the_session_before_the_response_leaves() {
     let client = routes(Sessions::in_store(key(), store.clone()));
     let log = || std::mem::take(&mut *store.log.lock().unwrap());
     let ada = cookie(&client.post("/put/ada").await);
-    assert_eq!(log(), ["save"]);
+    assert_eq!(log(), ["insert"]);
     assert_eq!(client.get("/").header("cookie", &*ada).await.text(), "ada");
     assert_eq!(log(), ["load"]);
+    client.post("/put/ada").header("cookie", &*ada).await;
+    assert_eq!(log(), ["load", "update"]);
     client.post("/login/ada").header("cookie", &*ada).await;
-    assert_eq!(log(), ["load", "save", "remove"]);
+    assert_eq!(log(), ["load", "insert", "remove"]);
     client.get("/").await;
     client
         .get("/")
@@ -507,4 +519,183 @@ async fn the_store_in_memory_has_a_ceiling_and_forgets() {
     );
     client.post("/put/last").await;
     assert_eq!(store.len(), 1);
+}
+
+/// Routes that wait between the session and the response.
+fn slow(sessions: Sessions) -> TestClient {
+    async fn wait() {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    let routes = Router::new()
+        .middleware(sessions)
+        .get("/", get)
+        .get("/slow", async || wait().await)
+        .post(
+            "/put/{name}",
+            async |session: Session, Path(name): Path<String>| session.insert("user", name),
+        )
+        .post("/slow-put", async |session: Session| {
+            wait().await;
+            session.insert("user", "late")
+        })
+        .post("/logout", async |session: Session| session.destroy())
+        .post("/renew", async |session: Session| session.renew())
+        .post("/slow-logout", async |session: Session| {
+            session.destroy().unwrap();
+            wait().await;
+        })
+        .post("/logout-and-in", async |session: Session| {
+            session.destroy().unwrap();
+            session.insert("user", "eve").unwrap();
+            wait().await;
+        })
+        .post("/panics", async |session: Session| -> Result<(), Error> {
+            session.destroy()?;
+            panic!("after the logout");
+        });
+    TestClient::new(routes.build().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_was_removed_never_comes_back() {
+    let day = Duration::from_secs(24 * 3600);
+    for end in ["/logout", "/renew"] {
+        for (under_way, method) in [("/slow", "GET"), ("/slow-put", "POST")] {
+            let store = MemoryStore::default();
+            let sessions = Sessions::in_store(key(), store.clone());
+            let ada = cookie(&slow(sessions.clone().lifetime(day)).post("/put/ada").await);
+            // Past half of its time: whatever a request does, it is written again.
+            let client = slow(sessions.lifetime(day * 3));
+            let late = client.method(method.parse().unwrap(), under_way);
+            let late = late.header("cookie", &*ada);
+            let ending = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                client.post(end).header("cookie", &*ada).await
+            };
+            let (late, ended) = tokio::join!(late, ending);
+            assert!(late.status.is_success() && ended.status.is_success());
+            assert!(set(&ended).is_some(), "{end}");
+            assert_eq!(set(&late), None, "{end} {under_way}");
+            assert_eq!(store.len(), usize::from(end == "/renew"));
+            let reply = client.get("/").header("cookie", &*ada).await;
+            assert_eq!(reply.text(), "nobody, new: true", "{end} {under_way}");
+        }
+    }
+}
+
+/// No response says it, but the store knows.
+#[tokio::test(start_paused = true)]
+async fn a_logout_counts_without_a_response() {
+    for path in ["/slow-logout", "/logout-and-in", "/panics"] {
+        let store = Remote::default();
+        let client = slow(Sessions::in_store(key(), store.clone()));
+        let ada = cookie(&client.post("/put/ada").await);
+        let logout = client.post(path).header("cookie", &*ada);
+        let answer = tokio::time::timeout(Duration::from_secs(5), async { logout.await }).await;
+        assert_eq!(answer.is_ok(), path == "/panics");
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(store.kept.is_empty(), "{path}");
+        let reply = client.get("/").header("cookie", &*ada).await;
+        assert_eq!(reply.text(), "nobody, new: true", "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_shared_cache_keeps_a_session() {
+    for (place, sessions) in both() {
+        let day = Duration::from_secs(24 * 3600);
+        let site = |sessions: Sessions| {
+            let asset = async || {
+                let response = wireline::Response::text("body {}");
+                let response = response.with_header(
+                    http::header::CACHE_CONTROL,
+                    "public, max-age=31536000, immutable",
+                );
+                let targeted = http::HeaderName::from_static("cdn-cache-control");
+                response.with_header(targeted, "max-age=60")
+            };
+            let routes = Router::new().middleware(sessions).get("/app.css", asset);
+            TestClient::new(routes.build().unwrap())
+        };
+        let sessions_of_a_day = sessions.clone().lifetime(day);
+        let ada = cookie(&routes(sessions_of_a_day.clone()).post("/put/ada").await);
+        let ask = async |client: TestClient| client.get("/app.css").header("cookie", &*ada).await;
+        let reply = ask(site(sessions_of_a_day)).await;
+        assert_eq!(set(&reply), None);
+        assert_eq!(
+            reply.header("cache-control"),
+            Some("public, max-age=31536000, immutable")
+        );
+        // Past half of its time there is a cookie.
+        let reply = ask(site(sessions.lifetime(day * 3))).await;
+        assert!(set(&reply).is_some(), "{place}");
+        assert_eq!(
+            reply.header("cache-control"),
+            Some("max-age=31536000, immutable, private"),
+            "{place}"
+        );
+        assert_eq!(reply.header("cdn-cache-control"), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_new_sessions_logs_nobody_out() {
+    let store = MemoryStore::new(100);
+    let client = routes(Sessions::in_store(key(), store.clone()));
+    let mut users = Vec::new();
+    for number in 0..50 {
+        let user = cookie(&client.post(&format!("/login/{number}")).await);
+        client.get("/").header("cookie", &*user).await;
+        users.push(user);
+    }
+    for _ in 0..1000 {
+        client.post("/put/nobody").await;
+        assert!(store.len() <= 100);
+    }
+    for (number, user) in users.iter().enumerate() {
+        let reply = client.get("/").header("cookie", user.as_str()).await;
+        assert_eq!(reply.text(), number.to_string());
+    }
+    // When all were used, the one that was used the longest ago goes.
+    let store = MemoryStore::new(50);
+    let client = routes(Sessions::in_store(key(), store));
+    let mut users = Vec::new();
+    for number in 0..50 {
+        let user = cookie(&client.post(&format!("/login/{number}")).await);
+        users.push(user);
+    }
+    for user in users.iter().skip(1).chain(users.first()) {
+        client.get("/").header("cookie", user.as_str()).await;
+    }
+    client.post("/put/nobody").await;
+    for (number, user) in users.iter().enumerate() {
+        let reply = client.get("/").header("cookie", user.as_str()).await;
+        assert_eq!(reply.text() == number.to_string(), number != 1, "{number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_in_memory_has_a_ceiling_of_octets() {
+    let store = MemoryStore::new(1000).octets(300_000);
+    let client = routes(Sessions::in_store(key(), store.clone()));
+    let ada = cookie(&client.post("/login/ada").await);
+    assert_eq!(client.get("/").header("cookie", &*ada).await.text(), "ada");
+    for _ in 0..20 {
+        assert_eq!(client.post("/large/60000").await.text(), "kept");
+    }
+    assert_eq!(store.len(), 1 + 4);
+    assert_eq!(client.get("/").header("cookie", &*ada).await.text(), "ada");
+    // One that grows makes room for itself, and stays.
+    let reply = client.post("/large/65000").header("cookie", &*ada).await;
+    assert_eq!(reply.text(), "kept");
+    assert_eq!(store.len(), 1 + 3);
+    assert_eq!(
+        client.get("/").header("cookie", &*ada).await.text().len(),
+        65000
+    );
+    // Small ones count for what is kept beside them.
+    for _ in 0..1000 {
+        client.post("/put/x").await;
+    }
+    assert!((400..600).contains(&store.len()), "{}", store.len());
 }

@@ -39,6 +39,9 @@ fn routes() -> Routes {
         )
         .get("/smuggled", async || "smuggled")
         .get("/hello", async || "hello")
+        .get("/debug", async |upgrade: WebSocketUpgrade| {
+            format!("{upgrade:?}")
+        })
         .build()
         .unwrap()
 }
@@ -381,5 +384,18 @@ fn large_and_crooked_handshakes_are_cheap() {
         assert!(begun.elapsed() < Duration::from_secs(3));
         let metrics = server.handle().metrics();
         assert!(metrics.buffered() < 128 * 1024, "{}", metrics.buffered());
+    }
+}
+
+#[test]
+fn what_is_printed_of_an_upgrade_has_no_token() {
+    let server = TestServer::new(routes());
+    let fields = "Sec-WebSocket-Protocol: bearer, bearer.swordfish\r\nCookie: a=swordfish\r\nAuthorization: Bearer swordfish\r\n";
+    let (_, reply) = ask(&server, "/debug", fields);
+    assert_eq!(reply.status, 200);
+    let text = reply.text();
+    assert!(text.contains("sec-websocket-protocol"), "{text}");
+    for secret in ["swordfish", "115, 119, 111", "dGhlIHNhbXBsZSBub25jZQ"] {
+        assert!(!text.contains(secret), "{text}");
     }
 }

@@ -381,7 +381,7 @@ impl fmt::Debug for Cors {
 }
 
 /// The method that a preflight asks for; `None` when the request is none.
-pub(super) fn preflight(request: &Request) -> Option<FieldValue<'_>> {
+fn preflight(request: &Request) -> Option<FieldValue<'_>> {
     if *request.method() != Method::OPTIONS || !request.headers().contains(ORIGIN) {
         return None;
     }

@@ -180,6 +180,7 @@ impl Around {
 impl Build {
     fn router(&mut self, router: Router, outer: &Outer<'_>) {
         let around = outer.around.with(&router);
+        self.problems.extend(router.problems);
         for layer in &router.layers {
             if let Err(wrong) = layer.check() {
                 self.problems.push(wrong);

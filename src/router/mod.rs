@@ -25,6 +25,7 @@ use crate::service::layer::Layer;
 use crate::service::middleware::Middleware;
 use crate::service::route::StateMap;
 use http::Method;
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +62,8 @@ pub struct Router {
     is_public: bool,
     /// Routes that are public by name, with their methods.
     public: Vec<(Method, String)>,
+    /// What was wrong already when it was added.
+    problems: Vec<String>,
 }
 
 struct RouteDef {
@@ -231,8 +234,18 @@ impl Router {
     /// Puts a layer around every route of this router and its groups, whether added before or after. Layers sort
     /// themselves ([`Place`](crate::service::layer::Place)) and stand outside all middleware. On the outermost router
     /// it also sees what has no route.
+    ///
+    /// Of a layer that stands in for that of an outer router ([`replaces_outer`](Layer::replaces_outer)) a router has
+    /// one: [`build`](Self::build) refuses a second.
     #[must_use]
-    pub fn layer(mut self, layer: impl Layer) -> Self {
+    pub fn layer<L: Layer>(mut self, layer: L) -> Self {
+        let is_same = |other: &Arc<dyn Layer>| (**other).type_id() == TypeId::of::<L>();
+        if layer.replaces_outer() && self.layers.iter().any(is_same) {
+            self.problems.push(format!(
+                "layer: this router has two of the type {}, and only one of them could stand; put one into a group, or make one of both",
+                type_name::<L>()
+            ));
+        }
         self.layers.push(Arc::new(layer));
         self
     }

@@ -47,7 +47,8 @@ pub trait Layer: Any + Send + Sync {
         Place::Inside
     }
 
-    /// Whether it stands in for a layer of the same type of an outer router: one policy holds for a route, the nearest.
+    /// Whether it stands in for a layer of the same type of an outer router: one policy holds for a route, the nearest. Two
+    /// of the type in one router are refused when it is built.
     fn replaces_outer(&self) -> bool {
         false
     }

@@ -24,6 +24,7 @@ use crate::ws::socket::each::{Batch, Each, IntoOutcome};
 use crate::ws::socket::{IntoClose, WebSocket, WsSender};
 use http::Method;
 use std::convert::Infallible;
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 use tokio::time::Instant;
@@ -58,7 +59,6 @@ use tokio::time::Instant;
 /// let refused = Router::new().get("/greet", greet).build().unwrap_err().to_string();
 /// assert!(refused.contains("a request that opens a WebSocket has none"), "{refused}");
 /// ```
-#[derive(Debug)]
 pub struct WebSocketUpgrade {
     /// The fields that decide, copied off the head.
     fields: Vec<Field>,
@@ -397,6 +397,19 @@ where
 
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
         H::check(route)
+    }
+}
+
+impl fmt::Debug for WebSocketUpgrade {
+    /// The names of the fields: tokens come among the subprotocols, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.fields.iter().map(|(name, _)| name.escape_ascii());
+        let names: Vec<String> = names.map(|name| name.to_string()).collect();
+        f.debug_struct("WebSocketUpgrade")
+            .field("fields", &names)
+            .field("protocols", &self.protocols.len())
+            .field("is_extended", &self.is_extended)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,8 @@ use http::{HeaderName, StatusCode};
 use std::time::Duration;
 use tokio::time::Instant;
 use wireline::Router;
-use wireline::layer::auth::{ApiKeys, Auth, AuthError, Basic, Bearer, Refusal, by};
+use wireline::layer::auth::{ApiKeys, Auth, AuthError, Basic, Bearer, Refusal, Scheme, by};
+use wireline::service::handler::public;
 use wireline::service::request::Parts;
 use wireline::service::user::CurrentUser;
 use wireline::test::{TestClient, TestRequest, TestResponse};
@@ -216,18 +217,7 @@ async fn several_schemes_stand_beside_each_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_may_look_at_the_whole_head() {
-    let ticket = by(|parts: &Parts| {
-        let ticket = parts
-            .header("x-ticket")
-            .map(|ticket| ticket.as_bytes().to_vec());
-        async move {
-            match ticket.as_deref() {
-                None => Ok(None),
-                Some(b"golden") => Ok(Some(CurrentUser::new("charlie"))),
-                Some(_) => Err(Refusal::invalid("not a golden ticket")),
-            }
-        }
-    });
+    let ticket = tickets();
     let client = serve(Auth::new(ticket));
     let ask = |ticket: &str| client.get("/").header("x-ticket", ticket);
     assert_eq!(outcome(ask("golden")).await, (200, "charlie".to_owned()));
@@ -239,4 +229,55 @@ async fn a_function_may_look_at_the_whole_head() {
         outcome(client.get("/")).await,
         (401, "authentication is required".to_owned())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_finds_nothing_leaves_it_to_the_next() {
+    let people = || Basic::new("club").user("ada", "swordfish");
+    let keys = || ApiKeys::new().key("billing", BILLING).unwrap();
+    let ada = ("authorization", "Basic YWRhOnN3b3JkZmlzaA==");
+    for auth in [
+        Auth::new(tickets()).or(people()).or(keys()),
+        Auth::new(keys()).or(tickets()).or(tickets()).or(people()),
+    ] {
+        let client = serve(auth);
+        let basic = client.get("/").header(ada.0, ada.1);
+        assert_eq!(outcome(basic).await, (200, "ada".to_owned()));
+        let key = client.get("/").header("x-api-key", BILLING);
+        assert_eq!(outcome(key).await, (200, "billing".to_owned()));
+        // What it refuses is refused, and what the next one refuses, too.
+        for (ticket, status) in [("golden", 200), ("silver", 401)] {
+            let both = client.get("/").header(ada.0, ada.1);
+            assert_eq!(outcome(both.header("x-ticket", ticket)).await.0, status);
+        }
+        let wrong = client.get("/").header(ada.0, "Basic YWRhOnN3b3JkZmlzaQ==");
+        assert_eq!(outcome(wrong).await.0, 401);
+        let reply = client.get("/").await;
+        assert_eq!(reply.text(), "authentication is required");
+        assert_eq!(challenges(&reply).len(), 2);
+    }
+    let routes = Router::new().layer(Auth::new(tickets()).or(people())).get(
+        "/",
+        public(async |user: Option<CurrentUser>| {
+            user.map_or("nobody".to_owned(), |user| user.id().to_owned())
+        }),
+    );
+    let client = TestClient::new(routes.build().unwrap());
+    assert_eq!(client.get("/").await.text(), "nobody");
+    assert_eq!(client.get("/").header(ada.0, ada.1).await.text(), "ada");
+}
+
+fn tickets() -> impl Scheme {
+    by(|parts: &Parts| {
+        let ticket = parts
+            .header("x-ticket")
+            .map(|ticket| ticket.as_bytes().to_vec());
+        async move {
+            match ticket.as_deref() {
+                None => Ok(None),
+                Some(b"golden") => Ok(Some(CurrentUser::new("charlie"))),
+                Some(_) => Err(Refusal::invalid("not a golden ticket")),
+            }
+        }
+    })
 }

@@ -48,7 +48,8 @@ use std::sync::Arc;
 
 /// The layer that authenticates (S55).
 ///
-/// Of several schemes the first that finds credentials of its kind decides; one that finds none leaves it to the next. A
+/// Of several schemes the first that finds credentials of its kind decides; one that finds none, or only
+/// [`Refusal::missing`] after a while, leaves it to the next. A
 /// refusal is 401 with the challenges of all schemes (RFC 9110 §11.6.1). On a public route nobody is refused: credentials
 /// that are good give a [`CurrentUser`], others count as none.
 ///
@@ -99,14 +100,33 @@ impl Auth {
         self
     }
 
-    fn judge(&self, parts: &Parts) -> (Verdict, usize) {
+    /// What the schemes find: those that take a while to tell whether there is anything for them, and the one behind them
+    /// that can tell now. Each with its place.
+    fn judge(&self, parts: &Parts) -> (Vec<(Verifying, usize)>, Verdict, usize) {
+        let mut waiting = Vec::new();
         for (place, scheme) in self.schemes.iter().enumerate() {
             match scheme.look(parts) {
                 Verdict::Absent => {}
-                verdict => return (verdict, place),
+                Verdict::Wait(verdict) => waiting.push((verdict, place)),
+                verdict => return (waiting, verdict, place),
             }
         }
-        (Verdict::Absent, self.schemes.len())
+        (waiting, Verdict::Absent, self.schemes.len())
+    }
+
+    /// The user whom the first that found anything names; `None` for nobody on a public route.
+    fn conclude(
+        &self,
+        verdict: Verdict,
+        place: usize,
+        is_public: bool,
+    ) -> Result<Option<CurrentUser>, Response> {
+        match verdict {
+            Verdict::User(user) => Ok(Some(user)),
+            _ if is_public => Ok(None),
+            Verdict::Refused(refusal) => Err(self.refuse(&refusal, place)),
+            Verdict::Absent | Verdict::Wait(_) => Err(self.refuse(&Refusal::missing(), place)),
+        }
     }
 
     /// The answer to credentials that the scheme at `place` refuses, or to none at all.
@@ -136,25 +156,31 @@ impl Layer for Auth {
 
     fn before(&self, request: &mut Request, _: &mut Note) -> Before {
         let is_public = request.is_public();
-        match self.judge(request) {
-            (Verdict::User(user), _) => {
-                request.extensions_mut().insert(user);
-                Before::Go
-            }
-            (Verdict::Wait(waiting), place) => {
-                let this = self.clone();
-                Before::Wait(Waiting::new(async move {
-                    match waiting.await {
-                        Ok(user) => Ok(Note::any(user)),
-                        Err(_) if is_public => Ok(Note::Empty),
-                        Err(refusal) => Err(this.refuse(&refusal, place)),
-                    }
-                }))
-            }
-            _ if is_public => Before::Go,
-            (Verdict::Absent, place) => Before::Answer(self.refuse(&Refusal::missing(), place)),
-            (Verdict::Refused(refusal), place) => Before::Answer(self.refuse(&refusal, place)),
+        let (waiting, last, last_place) = self.judge(request);
+        if waiting.is_empty() {
+            return match self.conclude(last, last_place, is_public) {
+                Ok(user) => {
+                    user.map(|user| request.extensions_mut().insert(user));
+                    Before::Go
+                }
+                Err(response) => Before::Answer(response),
+            };
         }
+        let this = self.clone();
+        Before::Wait(Waiting::new(async move {
+            let (mut verdict, mut place) = (last, last_place);
+            for (waiting, at) in waiting {
+                match waiting.await {
+                    Ok(user) => verdict = Verdict::User(user),
+                    Err(refusal) if refusal.is_missing() => continue,
+                    Err(refusal) => verdict = Verdict::Refused(refusal),
+                }
+                place = at;
+                break;
+            }
+            let user = this.conclude(verdict, place, is_public)?;
+            Ok(user.map_or(Note::Empty, Note::any))
+        }))
     }
 
     fn resume(&self, request: &mut Request, note: &mut Note) {

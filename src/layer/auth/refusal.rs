@@ -81,6 +81,11 @@ impl Refusal {
         }
     }
 
+    /// Whether there were no credentials at all.
+    pub(super) const fn is_missing(&self) -> bool {
+        matches!(self.kind, Kind::Missing)
+    }
+
     /// The sentence for the client.
     pub fn message(&self) -> &str {
         &self.message

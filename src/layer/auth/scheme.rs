@@ -26,7 +26,8 @@ pub enum Verdict {
     User(CurrentUser),
     /// Credentials that are not good.
     Refused(Refusal),
-    /// It takes a while to tell.
+    /// It takes a while to tell: the user, why the credentials are not good, or [`Refusal::missing`], which is as
+    /// `Absent`. Meanwhile the schemes behind this one have had a look, too.
     Wait(Verifying),
 }
 

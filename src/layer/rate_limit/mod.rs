@@ -27,7 +27,6 @@ pub use self::memory::InMemoryRateLimiter;
 use self::fields::{Left, refusal, unavailable};
 use self::key::By;
 use self::limiter::DEFAULT_NAME;
-use crate::layer::cors::preflight;
 use crate::service::layer::{Before, Layer, Note, Place, Waiting};
 use crate::service::request::Request;
 use crate::service::response::Response;
@@ -45,7 +44,8 @@ use std::time::Duration;
 ///
 /// Requests are counted by the client's address, of IPv6 by its first 64 bits; behind a proxy tell the server
 /// [whom to trust](crate::server::Server::trusted_proxies). They are counted in memory, by this process,
-/// unless there is another [`limiter`](Self::limiter). CORS preflights are not counted.
+/// unless there is another [`limiter`](Self::limiter). A preflight that [`Cors`](crate::layer::cors::Cors)
+/// answers does not come here; where there is none, it counts like any other request.
 ///
 /// Several limits may stand around a route, and each is asked: a group's limit stands beside that of the router around
 /// it. Whoever counts for both keeps them apart by their [`name`](Self::name).
@@ -283,7 +283,7 @@ impl Layer for RateLimit {
 
     fn before(&self, request: &mut Request, note: &mut Note) -> Before {
         let is_exempt = (self.exempt.as_ref()).is_some_and(|exempt| exempt(request));
-        if is_exempt || preflight(request).is_some() {
+        if is_exempt {
             return Before::Go;
         }
         let cost = self.cost.as_ref().map_or(1, |cost| cost(request));

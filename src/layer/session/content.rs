@@ -14,7 +14,8 @@ use std::time::Duration;
 /// The session of a request: an argument of handlers, those of WebSockets among them. Clones are the same session.
 ///
 /// Values are anything that serde can write as JSON. Two requests of one browser at the same time have a session each as it
-/// was when they began, and the one that ends last is what is kept.
+/// was when they began, and the one that ends last is what is kept. In a store, one that another request has destroyed or
+/// renewed meanwhile is gone: what is changed in it then is lost, and no cookie is set.
 ///
 /// ```
 /// use wireline::layer::session::Session;
@@ -45,6 +46,8 @@ struct State {
     is_changed: bool,
     is_renewed: bool,
     is_destroyed: bool,
+    /// Whether it was destroyed at any time: what came with the request is not to be good any more.
+    is_left: bool,
     /// The response is under way.
     is_closed: bool,
     /// The most octets.
@@ -152,6 +155,9 @@ impl Session {
     /// Ends the session: the values are gone, the store forgets it, and the browser is told to. What is put in afterwards
     /// begins a new one.
     ///
+    /// The store is told when there is a response. When there will be none, because the handler panics, takes too long, or its client is
+    /// gone, the store is told all the same, after at most a moment; it has ten seconds then.
+    ///
     /// # Errors
     ///
     /// [`SessionError::Closed`].
@@ -162,6 +168,7 @@ impl Session {
         })?;
         let mut state = self.lock();
         state.is_destroyed = true;
+        state.is_left = true;
         state.is_renewed = true;
         Ok(())
     }
@@ -204,6 +211,7 @@ impl Session {
             is_changed: false,
             is_renewed: false,
             is_destroyed: false,
+            is_left: false,
             is_closed: false,
             limit,
         })))
@@ -232,6 +240,12 @@ impl Session {
             id: state.id.clone(),
             outcome,
         }
+    }
+
+    /// The id that is to be forgotten though there is no response.
+    pub(super) fn left(&self) -> Option<SessionId> {
+        let state = self.lock();
+        state.id.clone().filter(|_| state.is_left)
     }
 
     fn change(

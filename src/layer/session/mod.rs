@@ -3,7 +3,7 @@
 //! ```text
 //!   cookie ──unseal──> [ store.load ] ──> Session in the request ──> handler
 //!                                              │  changed, renewed, destroyed, or half of its time over?
-//!   Set-Cookie <──seal── [ store.save ] <──────┘
+//!   Set-Cookie <──seal── [ store.update ] <────┘
 //! ```
 //!
 //! The content is in the cookie itself, encrypted ([`Sessions::in_cookie`]), or in a [`SessionStore`], and then the cookie
@@ -13,6 +13,7 @@
 mod content;
 mod error;
 mod memory;
+mod private;
 mod record;
 mod store;
 
@@ -22,6 +23,7 @@ pub use self::memory::MemoryStore;
 pub use self::store::{SessionId, SessionStore, StoreError, Stored};
 
 use crate::layer::session::content::Outcome;
+use crate::layer::session::private::keep_private;
 use crate::layer::session::record::Record;
 use crate::service::cookie::{CookieBuilder, CookieError, Key, SameSite};
 use crate::service::error::Error;
@@ -29,11 +31,13 @@ use crate::service::handler::ResponseFuture;
 use crate::service::middleware::{Middleware, Next};
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 /// Middleware that gives every request a [`Session`].
 ///
@@ -256,16 +260,25 @@ impl Policy {
                 match &self.store {
                     None => content,
                     Some(store) => {
-                        let id = match &closed.id {
-                            Some(id) if !renew => id.clone(),
-                            _ => SessionId::random().ok_or(Fault::Random)?,
-                        };
-                        store.save(&id, content.into_bytes(), left).await?;
-                        // The old one goes last: a fault on the way leaves the browser a session that works.
-                        if let Some(old) = closed.id.as_ref().filter(|old| **old != id) {
-                            store.remove(old).await?;
+                        let content = content.into_bytes();
+                        match &closed.id {
+                            Some(id) if !renew => {
+                                // Another request has ended it meanwhile: it stays so, and the browser has been told.
+                                if !store.update(id, content, left).await? {
+                                    return Ok(None);
+                                }
+                                id.to_string()
+                            }
+                            old => {
+                                let id = SessionId::random().ok_or(Fault::Random)?;
+                                store.insert(&id, content, left).await?;
+                                // It goes last: a fault on the way leaves the browser a session that works.
+                                if let Some(old) = old {
+                                    store.remove(old).await?;
+                                }
+                                id.to_string()
+                            }
                         }
-                        id.to_string()
                     }
                 }
             }
@@ -279,16 +292,19 @@ impl Policy {
             Err(error) => return Fault::from(error).into_response(),
         };
         request.extensions_mut().insert(session.clone());
+        let unclosed = Unclosed {
+            store: self.store.clone(),
+            session,
+        };
         let mut response = next.run(request).await;
-        match self.close(&session).await {
+        let closed = self.close(&unclosed.session).await;
+        unclosed.end();
+        match closed {
             Ok(None) => {}
             Ok(Some(cookie)) => {
                 let headers = response.headers_mut();
                 headers.append(SET_COOKIE, cookie);
-                // A cache that keeps the response would hand the session to others (RFC 9111 §7.3).
-                if !headers.contains(CACHE_CONTROL) {
-                    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
-                }
+                keep_private(headers);
             }
             Err(fault) => return fault.into_response(),
         }
@@ -309,6 +325,31 @@ impl fmt::Debug for Sessions {
             .field("cookie", &self.0.name)
             .field("lifetime", &self.0.lifetime)
             .finish_non_exhaustive()
+    }
+}
+
+/// A session whose response is not there yet, and may never be.
+struct Unclosed {
+    store: Option<Arc<dyn SessionStore>>,
+    session: Session,
+}
+
+impl Unclosed {
+    /// The store knows what has become of it, or has said that it cannot.
+    fn end(mut self) {
+        self.store = None;
+    }
+}
+
+impl Drop for Unclosed {
+    /// The handler panicked, took too long, or its client is gone: what it has destroyed is forgotten all the same.
+    fn drop(&mut self) {
+        if let Some(store) = self.store.take()
+            && let Some(id) = self.session.left()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(async move { timeout(LONGEST_REMOVAL, store.remove(&id)).await });
+        }
     }
 }
 
@@ -349,6 +390,9 @@ impl IntoResponse for Fault {
 const HOST_NAME: &str = "__Host-session";
 
 const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// How long a store may take to forget a session when nobody waits for it.
+const LONGEST_REMOVAL: Duration = Duration::from_secs(10);
 
 /// Cookies of one name that are tried: each costs a decryption for every secret.
 const MOST_TRIED: usize = 4;

@@ -30,10 +30,17 @@ pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 ///         Box::pin(async move { Ok(self.0.lock().unwrap().get(id).cloned()) })
 ///     }
 ///
-///     fn save<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, _: Duration) -> Stored<'a, ()> {
+///     fn insert<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, _: Duration) -> Stored<'a, ()> {
 ///         Box::pin(async move {
 ///             self.0.lock().unwrap().insert(id.clone(), session);
 ///             Ok(())
+///         })
+///     }
+///
+///     fn update<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, _: Duration) -> Stored<'a, bool> {
+///         Box::pin(async move {
+///             let mut all = self.0.lock().unwrap();
+///             Ok(all.get_mut(id).map(|kept| *kept = session).is_some())
 ///         })
 ///     }
 ///
@@ -49,8 +56,18 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The session of an id; `None` when there is none, or when its time is over.
     fn load<'a>(&'a self, id: &'a SessionId) -> Stored<'a, Option<Vec<u8>>>;
 
-    /// Keeps a session for so long, in place of what was there.
-    fn save<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, left: Duration) -> Stored<'a, ()>;
+    /// Keeps a session for so long, under an id that was made for it.
+    fn insert<'a>(&'a self, id: &'a SessionId, session: Vec<u8>, left: Duration) -> Stored<'a, ()>;
+
+    /// Keeps a session for so long in place of what is there, and says whether anything was: under an id that there is no
+    /// more nothing is written. Looking and writing are one step (`UPDATE` with its count of rows, `SET` with `XX`): an id that was
+    /// [removed](Self::remove) by a request must not come back with another that had loaded it before.
+    fn update<'a>(
+        &'a self,
+        id: &'a SessionId,
+        session: Vec<u8>,
+        left: Duration,
+    ) -> Stored<'a, bool>;
 
     /// Forgets a session.
     fn remove<'a>(&'a self, id: &'a SessionId) -> Stored<'a, ()>;

@@ -81,6 +81,9 @@ pub enum CookieError {
     SecurePrefix,
     /// A name that begins with `__Host-` is for cookies that are `Secure`, have the path `/`, and have no domain.
     HostPrefix,
+    /// A name that begins with `__Http-` is for cookies that are `Secure` and `HttpOnly`; one with `__Host-Http-` is for
+    /// cookies that are what those of `__Host-` are, and `HttpOnly`.
+    HttpPrefix,
     /// Name and value are longer than 4,096 octets together, or path or domain is longer than 1,024: browsers refuse such
     /// a cookie, or ignore the attribute.
     TooLong,
@@ -219,6 +222,10 @@ impl CookieBuilder {
         if begins("__Host-") && (!secure || path != Some("/") || domain.is_some()) {
             return Err(CookieError::HostPrefix);
         }
+        let is_http = begins("__Http-") || begins("__Host-Http-");
+        if is_http && (!secure || cookie.http_only() != Some(true)) {
+            return Err(CookieError::HttpPrefix);
+        }
         let long =
             |attribute: Option<&str>| attribute.is_some_and(|text| text.len() > LONGEST_ATTRIBUTE);
         if name.len() + value.len() > LONGEST || long(path) || long(domain) {
@@ -314,6 +321,9 @@ impl fmt::Display for CookieError {
             Self::SecurePrefix => "a cookie whose name begins with __Secure- has to be Secure",
             Self::HostPrefix => {
                 "a cookie whose name begins with __Host- has to be Secure, with the path / and without a domain"
+            }
+            Self::HttpPrefix => {
+                "a cookie whose name begins with __Http- or __Host-Http- has to be Secure and HttpOnly"
             }
             Self::TooLong => "the cookie is too long",
         })

@@ -153,13 +153,16 @@ impl Service for AppService {
         if request.parts().route().endpoint().is_none() {
             self.routes.admit(&mut request);
         }
-        let trace = self.traces.as_ref().and_then(|traces| {
-            let trace = traces.begin(&mut request)?;
-            Some(Box::new((trace, traces.clone())))
+        let mut trace = None;
+        let called = guarded(|| {
+            trace = self.traces.as_ref().and_then(|traces| {
+                let trace = traces.begin(&mut request)?;
+                Some(Box::new((trace, traces.clone())))
+            });
+            within(trace.as_deref(), || self.routes.call(request))
         });
-        let called = guarded(|| within(trace.as_deref(), || self.routes.call(request)));
         Box::pin(Paved {
-            // A handler that panicked before there was a future is answered as one that panics later.
+            // What panicked before there was a future is answered as what panics later.
             response: called.unwrap_or_else(|payload| Box::pin(Fallen(Some(payload)))),
             trace,
             id,

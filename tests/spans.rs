@@ -12,9 +12,10 @@ use wireline::app::App;
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::trace::Traces;
 use wireline::layer::trace_context::TraceContext;
+use wireline::service::layer::{Before, Layer, Note};
 use wireline::service::response::Response;
 use wireline::test::TestClient;
-use wireline::{Body, Router};
+use wireline::{Body, Request, Router};
 
 fn router() -> Router {
     Router::new().get("/users/{id}", async || {
@@ -126,7 +127,7 @@ fn what_is_skipped_or_below_the_level_has_no_span() {
         };
         ask(Traces::new().skip("/users/7"), "/users/7").await;
         ask(Traces::new().skip("/users/{id}"), "/users/8").await;
-        let asked = |request: &wireline::Request| request.header("probe").is_none();
+        let asked = |request: &Request| request.header("probe").is_none();
         ask(Traces::new().skip_when(asked), "/users/9").await;
         assert_eq!(all_levels().len(), 5);
         for level in all_levels() {
@@ -242,8 +243,7 @@ fn traceparent_in_and_out() {
         let own = reply.header("traceparent").unwrap();
         assert!(own.contains(TRACE) && reply.text().contains(own));
         // Somebody else's spans have the last word.
-        let hook =
-            |_: &tracing::Span, _: &wireline::Request| TraceContext::new([7; 16], [9; 8], false);
+        let hook = |_: &tracing::Span, _: &Request| TraceContext::new([7; 16], [9; 8], false);
         let reply = routes(Some(Traces::new().on_span(hook))).get("/").await;
         assert!(reply.text().starts_with(&format!(
             "traceparent: 00-{}-{}-00",
@@ -338,6 +338,35 @@ fn s127_failures_are_recorded() {
             "each once, inside the request's span"
         );
     }
+}
+
+/// What panics before there is a handler: a layer further in, and what the application has to say about spans.
+#[test]
+fn s127_a_panic_before_the_handler_is_recorded_and_answered() {
+    struct Falls;
+    impl Layer for Falls {
+        fn before(&self, _: &mut Request, _: &mut Note) -> Before {
+            panic!("a fault")
+        }
+        fn after(&self, _: &mut Note, _: &mut Response) {}
+    }
+    let (all, ()) = seen_by(async || {
+        let falls = || router().layer(Falls);
+        let layered = TestClient::new(falls().layer(Traces::new()).build().unwrap());
+        assert_eq!(layered.get("/users/7").await.status, 500);
+        let hook = |_: &tracing::Span, _: &Request| panic!("a fault");
+        let hooked = App::new(router()).traces(Traces::new().on_span(hook));
+        for app in [App::new(falls()), hooked] {
+            let client = TestClient::new(app.build().unwrap());
+            let reply = client.get("/users/7").await;
+            assert_eq!(reply.status, 500);
+            assert!(reply.header("x-request-id").is_some());
+        }
+    });
+    let kinds: Vec<_> = (all.requests().iter())
+        .map(|fields| fields.get("error.type").map(String::as_str))
+        .collect();
+    assert_eq!(kinds, [Some("panic"); 3]);
 }
 
 /// A span is not entered while its handler waits: two requests that take turns do not stand in each other's.

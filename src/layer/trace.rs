@@ -320,12 +320,13 @@ impl Trace {
 }
 
 impl Drop for Trace {
-    /// The handler panicked, or was dropped because its client went away.
+    /// A hook panicked before there was a handler, or that was dropped because its client went away.
     fn drop(&mut self) {
         let Some(begun) = self.begun.take() else {
             return;
         };
-        if self.panicked.get() {
+        if std::thread::panicking() {
+            self.panicked.set(true);
             self.record_status(StatusCode::INTERNAL_SERVER_ERROR, begun);
         } else {
             self.span.record("error.type", "cancelled");

@@ -106,7 +106,13 @@ impl Layered {
                 && let State::Panicked(payload) =
                     std::mem::replace(&mut self.state, State::Answered(None))
             {
-                resume_unwind(payload);
+                // Inside the layers that have seen the request, as any other panic is.
+                let mut payload = Some(payload);
+                surround(&self.chain.layers, &self.notes, &mut || {
+                    if let Some(payload) = payload.take() {
+                        resume_unwind(payload);
+                    }
+                });
             }
             match &mut self.state {
                 State::Panicked(_) => {}

@@ -30,7 +30,8 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &str, links: bool) -> io::Result<
             Mode::empty(),
             beneath(links),
         ) {
-            // Something was renamed while a `..` in a link was followed.
+            // Something was renamed while a `..` in a link was followed, or another program has a lease on the file: that
+            // is for a client to try again, because it may take its holder a minute to give it back.
             Err(Errno::AGAIN) => {}
             Err(Errno::NOSYS | Errno::PERM) => break,
             opened => return opened.map_err(Into::into),

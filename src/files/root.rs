@@ -260,7 +260,7 @@ impl Disk {
 pub(super) enum Miss {
     /// It is not there, or nobody is to know that it is.
     Absent,
-    /// Descriptors or memory have run out for now.
+    /// Descriptors or memory have run out for now, or another program has a lease on the file.
     Busy,
     /// It was changed while it was read.
     Changed,
@@ -284,7 +284,8 @@ impl From<io::Error> for Miss {
                 | Errno::ISDIR
                 | Errno::INVAL,
             ) => Self::Absent,
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Self::Busy,
+            // AGAIN: a lease that is being given back (Samba, an NFS server), or names that move too fast.
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN) => Self::Busy,
             _ => Self::Broken,
         }
     }
@@ -313,3 +314,22 @@ async fn wait_for<T: Send + 'static>(
 
 /// The most reads and opens of a mount that wait for disks at the same time; the others wait for them.
 const MAX_WAITING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_request_may_get_is_told_from_what_has_failed() {
+        for (errno, miss) in [
+            // What an open without waiting gives while another program has a lease on the file.
+            (Errno::AGAIN, Miss::Busy),
+            (Errno::MFILE, Miss::Busy),
+            (Errno::NOENT, Miss::Absent),
+            (Errno::ACCESS, Miss::Absent),
+            (Errno::IO, Miss::Broken),
+        ] {
+            assert_eq!(Miss::from(io::Error::from(errno)), miss, "{errno}");
+        }
+    }
+}

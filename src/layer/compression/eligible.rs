@@ -33,10 +33,9 @@ pub(super) fn is_eligible(response: &Response, length: Option<u64>, rules: &Rule
         );
     has_content
         && length.is_none_or(|length| length >= rules.least)
-        && !(has(CONTENT_ENCODING) || has(CONTENT_RANGE))
-        && !DIGESTS.iter().any(|name| headers.contains(*name))
         // Who sets a cookie begins or goes on with a session: what is beside it may be its secret (BREACH).
-        && !has(SET_COOKIE)
+        && !(has(CONTENT_ENCODING) || has(CONTENT_RANGE) || has(SET_COOKIE))
+        && !DIGESTS.iter().any(|name| headers.contains(*name))
         && !forbids(headers)
         && compresses(headers, rules.event_streams)
         && !is_marked()

@@ -393,8 +393,17 @@ async fn errors_of_the_source_keep_their_meaning() {
     // The octets that come have the same limit.
     let client = client(router.max_body(5000));
     let coded = encode("gzip", &coded::noise(6000));
-    let response = client.post("/").header("content-encoding", "gzip");
-    let response = response.body(chunks(&coded, 1000)).await;
+    let request = client.post("/").header("content-encoding", "gzip");
+    let (mut sender, body) = Body::channel();
+    let feeder = async {
+        // What comes at once is refused before there is a handler.
+        for piece in coded.chunks(4000) {
+            let _ = sender.send(Bytes::copy_from_slice(piece)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        drop(sender);
+    };
+    let (response, ()) = tokio::join!(request.body(body), feeder);
     assert_eq!(response.text(), "too large");
 }
 
@@ -426,6 +435,144 @@ async fn what_is_collected_is_charged_to_its_connection() {
         }
     }
     panic!("{} octets are charged", client.buffered());
+}
+
+/// Content that comes whole with its request: what it becomes is charged as what comes as a stream.
+#[tokio::test]
+async fn co2_what_short_content_becomes_is_charged_to_its_connection() {
+    let content = records(800_000);
+    let asks = Router::new()
+        .post("/collected", async |request: Request| {
+            let content = request.into_parts().1.collect().await?;
+            std::future::pending::<()>().await;
+            Ok::<_, Error>(content.len().to_string())
+        })
+        // Nothing is kept of it but what the decoder looks back at.
+        .post("/window", async |request: Request| {
+            let mut body = request.into_parts().1;
+            for _ in 0..100 {
+                let _ = body.chunk().await;
+            }
+            std::future::pending::<()>().await;
+            "done"
+        });
+    let client = Arc::new(client(asks.max_body(4_000_000)));
+    for (path, coding, least) in [
+        ("/collected", "gzip", content.len()),
+        ("/collected", "br", content.len()),
+        ("/window", "br", 600_000),
+        ("/window", "zstd", 600_000),
+    ] {
+        let coded = encode(coding, &content);
+        assert!(
+            coded.len() < 60_000 && coded.len() * 100 > content.len(),
+            "{}",
+            coded.len()
+        );
+        for is_chunked in [false, true] {
+            let asking = client.clone();
+            let body = match is_chunked {
+                true => chunks(&coded, coded.len()),
+                false => Body::from(coded.clone()),
+            };
+            let request = tokio::spawn(async move {
+                let request = asking.post(path).header("content-encoding", coding);
+                let _ = request.body(body).send().await;
+            });
+            until(
+                || client.buffered() >= least,
+                || format!("{path} {coding} {}", client.buffered()),
+            )
+            .await;
+            request.abort();
+            until(
+                || client.buffered() < least / 4,
+                || format!("{} after", client.buffered()),
+            )
+            .await;
+        }
+        // Several over one connection of HTTP/2.
+        let (send, connection) = h2::client::handshake(client.connect_http2()).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut streams = Vec::new();
+        for _ in 0..3 {
+            let request = http::Request::post(format!("http://localhost{path}"));
+            let request = request.header("content-encoding", coding).body(()).unwrap();
+            let mut send = send.clone().ready().await.unwrap();
+            let (response, mut stream) = send.send_request(request, false).unwrap();
+            stream.send_data(coded.clone().into(), true).unwrap();
+            streams.push((response, stream));
+        }
+        until(
+            || client.buffered() >= 3 * least,
+            || format!("h2 {path} {coding} {}", client.buffered()),
+        )
+        .await;
+        drop((streams, send));
+        connection.abort();
+        until(
+            || client.buffered() < least / 4,
+            || format!("{} after", client.buffered()),
+        )
+        .await;
+    }
+}
+
+/// Waits for what comes soon.
+async fn until(is_so: impl Fn() -> bool, what: impl Fn() -> String) {
+    for _ in 0..500 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{}", what());
+}
+
+/// Records that every coding makes about fifty times shorter.
+fn records(octets: usize) -> Vec<u8> {
+    let records = coded::noise(octets / 150)
+        .chunks(2)
+        .map(|number| {
+            let filler = "the same in each of them, ".repeat(11);
+            format!(
+                "{{\"n\":{:05},\"t\":\"{filler}\"}}\n",
+                u16::from_le_bytes([number[0], number[1]])
+            )
+        })
+        .collect::<String>();
+    let mut records = records.into_bytes();
+    records.truncate(octets);
+    records
+}
+
+#[tokio::test]
+async fn a_window_of_brotli_is_no_larger_than_what_the_content_may_become() {
+    // Said to have 16 MiB, 4 MiB, 256 KiB, 64 KiB, 1 KiB: all of them fit where the content does.
+    let windows = [24, 22, 18, 16, 10].into_iter();
+    for (window, size) in
+        windows.flat_map(|window| [0, 200_000, 262_100].map(|size| (window, size)))
+    {
+        let content = json(size);
+        let sum: u64 = content.iter().map(|octet| u64::from(*octet)).sum();
+        let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, 5, window);
+        writer.write_all(&content).unwrap();
+        let coded = writer.into_inner();
+        for most in [size, 262_126, 262_127, 3_000_000] {
+            let client = client(routes().max_body(most.max(100) as u64));
+            let (first, rest) = coded.split_at(1);
+            let first = [Bytes::copy_from_slice(first), Bytes::copy_from_slice(rest)];
+            let first = Body::from_chunks(first.into_iter());
+            for body in [Body::from(coded.clone()), first] {
+                let response = post(&client, "/whole", "br", body).await;
+                assert_eq!(
+                    response.text(),
+                    format!("{size} {sum} false"),
+                    "{window} {most}"
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -566,7 +566,7 @@ async fn an_id_that_was_removed_never_comes_back() {
             let ada = cookie(&slow(sessions.clone().lifetime(day)).post("/put/ada").await);
             // Past half of its time: whatever a request does, it is written again.
             let client = slow(sessions.lifetime(day * 3));
-            let late = client.method(method.parse().unwrap(), under_way);
+            let late = client.method(http::Method::from_bytes(method.as_bytes()).unwrap(), under_way);
             let late = late.header("cookie", &*ada);
             let ending = async {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -15,7 +15,7 @@ use crate::service::feed::{Demand, Feed, FeedWriter};
 use crate::service::headers::Headers;
 use crate::service::link::config::Config;
 use crate::service::link::flow::Flow;
-use crate::service::request::Request;
+use crate::service::request::{Charge, Request};
 use crate::wire::fields::may_trail;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
@@ -122,6 +122,7 @@ impl Upload {
                     let content = join(first, content);
                     self.lent = content.len();
                     *request.body_mut() = whole(content, trailers);
+                    self.taken = Charge::of(&mut request);
                     return Taken::Whole(request);
                 }
                 Look::TooLarge => return Taken::TooLarge,
@@ -157,6 +158,7 @@ impl Upload {
                     let content = std::mem::take(&mut gather.content).freeze();
                     self.lent = content.len();
                     *request.body_mut() = whole(content, trailers);
+                    self.taken = Charge::of(&mut request);
                     return Poll::Ready(Taken::Whole(request));
                 }
                 Look::TooLarge => return Poll::Ready(Taken::TooLarge),

@@ -17,6 +17,8 @@ pub(crate) struct Feed {
     slot: Mutex<Slot>,
     /// The octets that the consumer keeps of what it took, until it has everything.
     collected: AtomicUsize,
+    /// The octets that a decoder on its way to the consumer keeps.
+    decoding: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -165,9 +167,15 @@ impl Feed {
         self.collected.store(octets, Ordering::Relaxed);
     }
 
-    /// The octets that the consumer keeps of what it took.
+    /// A decoder of the content keeps this many octets.
+    #[allow(dead_code, reason = "only decompression says so, and it is optional")]
+    pub(crate) fn set_decoding(&self, octets: usize) {
+        self.decoding.store(octets, Ordering::Relaxed);
+    }
+
+    /// The octets that the consumer keeps of what it took, and its decoder.
     pub(crate) fn collected(&self) -> usize {
-        self.collected.load(Ordering::Relaxed)
+        self.collected.load(Ordering::Relaxed) + self.decoding.load(Ordering::Relaxed)
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {

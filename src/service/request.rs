@@ -1,10 +1,12 @@
 //! Requests.
 
+mod charge;
 mod conversion;
 mod id;
 mod original;
 mod query;
 
+pub(crate) use self::charge::Charge;
 #[cfg(feature = "app")]
 pub(crate) use self::id::ForeignId;
 pub(crate) use self::original::Original;

@@ -12,7 +12,7 @@ use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Demand, Feed, FeedWriter};
 use crate::service::headers::Headers;
 use crate::service::link::Link;
-use crate::service::request::Request;
+use crate::service::request::{Charge, Request};
 use crate::wire::fields::FieldLine;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -33,7 +33,10 @@ impl Active {
         loop {
             match self.protocol.receive(&mut self.read, limits) {
                 Ok(Some(Event::Data(data))) => *request.body_mut() = self.lend(data),
-                Ok(Some(Event::EndOfMessage(_))) => return Some(request),
+                Ok(Some(Event::EndOfMessage(_))) => {
+                    self.taken = Charge::of(&mut request);
+                    return Some(request);
+                }
                 // It was all there, and content of a known length has no syntax.
                 Ok(_) => {
                     self.abort();
@@ -75,6 +78,7 @@ impl Active {
                 Ok(Some(Event::EndOfMessage(trailers))) if trailers.is_empty() => {
                     *request.body_mut() = Body::full(content.into_bytes());
                     self.lent = READ_BUFFER;
+                    self.taken = Charge::of(&mut request);
                     return self.call(request, link);
                 }
                 Ok(Some(Event::EndOfMessage(trailers))) => {
@@ -85,6 +89,7 @@ impl Active {
                     feed.end(Ok(Some(trailer_headers(&trailers))));
                     self.lent = READ_BUFFER;
                     *request.body_mut() = body;
+                    self.taken = Charge::of(&mut request);
                     return self.call(request, link);
                 }
                 Ok(_) => {
@@ -121,6 +126,7 @@ impl Active {
                     *gather.request.body_mut() =
                         Body::full(std::mem::take(&mut gather.content).freeze());
                 }
+                self.taken = Charge::of(&mut gather.request);
                 self.call(gather.request, link);
             }
             Ok(_) if self.ended => {

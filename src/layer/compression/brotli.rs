@@ -79,11 +79,19 @@ impl BrotliEncoder {
 pub(super) struct BrotliDecoder {
     state: BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     begun: bool,
+    /// The exponent of the largest window there is need for.
+    window: u8,
 }
 
 impl BrotliDecoder {
-    pub(super) fn new() -> Self {
+    /// For content of up to `most` octets: nothing can look back further.
+    pub(super) fn new(most: u64) -> Self {
+        // Sixteen octets of a window are not used (RFC 7932 section 9.1), and one more than `most` is looked for.
+        let fits = |window: &u8| (1 << window) - 16 > most;
         Self {
+            window: (LEAST_WINDOW..MOST_WINDOW)
+                .find(fits)
+                .unwrap_or(MOST_WINDOW),
             // Strict: without the large windows of up to a gigabyte that are no part of RFC 7932.
             state: BrotliState::new_strict(
                 StandardAlloc::default(),
@@ -103,7 +111,25 @@ impl BrotliDecoder {
             if first & 0x7f == LARGE_WINDOW {
                 return Err(DecodeError::TooLarge);
             }
+            if let Some(narrowed) = narrowed(*first, self.window) {
+                let begun = self.run(&[narrowed], out)?;
+                if begun.ended {
+                    return Ok(begun);
+                }
+                let mut step = self.run(&input[1..], out)?;
+                step.taken += 1;
+                return Ok(step);
+            }
         }
+        self.run(input, out)
+    }
+
+    /// The most octets that its window has.
+    pub(super) const fn window(&self) -> usize {
+        1 << self.window
+    }
+
+    fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, DecodeError> {
         let (mut left, mut taken) = (input.len(), 0);
         let (mut room, mut given) = (out.len(), 0);
         let result = BrotliDecompressStream(
@@ -131,6 +157,17 @@ impl BrotliDecoder {
 const WINDOW: u32 = 18;
 
 const LARGE_WINDOW: u8 = 0x11;
+
+/// The windows that RFC 7932 section 9.1 writes in four bits: the lowest is set, and the others are its exponent less 17.
+const LEAST_WINDOW: u8 = 18;
+const MOST_WINDOW: u8 = 24;
+
+/// The first octet of a stream with a window of no more than `most` in it, where it has more.
+fn narrowed(first: u8, most: u8) -> Option<u8> {
+    let window = 17 + (first >> 1 & 7);
+    let is_wider = first & 1 == 1 && window > most;
+    is_wider.then(|| first & 0xf0 | (most - 17) << 1 | 1)
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,11 @@
 
 use super::decoder::Decoder;
 use crate::service::body::{Body, BodyError};
-use crate::service::feed::Fed;
+use crate::service::feed::{Fed, Feed};
 use bytes::{Buf, Bytes};
 use http_body::Frame;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// Decompresses what comes from a body in slices, and no more than is asked for.
@@ -19,10 +20,12 @@ pub(super) struct Decoded {
     /// A slice was given since the event loop last had its turn.
     has_given: bool,
     is_over: bool,
+    /// By which the connection is charged for the decoder.
+    charge: Option<Arc<Feed>>,
 }
 
 impl Decoded {
-    pub(super) const fn new(source: Body, decoder: Decoder) -> Self {
+    pub(super) const fn new(source: Body, decoder: Decoder, charge: Option<Arc<Feed>>) -> Self {
         Self {
             source,
             decoder,
@@ -30,6 +33,7 @@ impl Decoded {
             has_more: false,
             has_given: false,
             is_over: false,
+            charge,
         }
     }
 
@@ -45,6 +49,7 @@ impl Decoded {
                 let mut out = vec![0; SLICE];
                 let step = self.decoder.decode(&self.pending, &mut out)?;
                 self.pending.advance(step.taken);
+                self.charge(self.decoder.held() + SLICE);
                 self.has_more = step.given == SLICE && !step.ended;
                 if step.given > 0 {
                     self.has_given = true;
@@ -66,6 +71,20 @@ impl Decoded {
                 }
             }
         }
+    }
+}
+
+impl Decoded {
+    fn charge(&self, octets: usize) {
+        if let Some(charge) = &self.charge {
+            charge.set_decoding(octets);
+        }
+    }
+}
+
+impl Drop for Decoded {
+    fn drop(&mut self) {
+        self.charge(0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::brotli::BrotliDecoder;
 use super::gzip::Inflate;
-use super::zstd::ZstdDecoder;
+use super::zstd::{self, ZstdDecoder};
 use crate::service::body::BodyError;
 use crate::wire::coding::Coding;
 use http::StatusCode;
@@ -13,8 +13,9 @@ use std::fmt;
 /// It gives at most [`most`](Self::new) octets, and once it has given 64 KiB no more than a hundred for each that it took:
 /// JSON rarely comes to twenty, and what was made to fill memory to a thousand and more.
 ///
-/// A window holds up to 32 KiB of content for gzip and deflate, 8 MiB for zstd (RFC 9659) and 16 MiB for brotli, of which
-/// memory is touched only as far as content was given. Windows beyond are refused with [`DecodeError::TooLarge`].
+/// A window holds up to 32 KiB of content for gzip and deflate, 8 MiB for zstd (RFC 9659) and 16 MiB for brotli, and for
+/// brotli no more than the power of two (256 KiB at the least) above what it may give. Memory is touched only as far as
+/// content was given. Windows beyond are refused with [`DecodeError::TooLarge`].
 ///
 /// ```
 /// use wireline::layer::compression::Decoder;
@@ -69,7 +70,7 @@ impl Decoder {
     /// A decoder that gives at most `most` octets. `None` for zstd without the feature.
     pub fn new(coding: Coding, most: u64) -> Option<Self> {
         let inner = match coding {
-            Coding::Brotli => Inner::Brotli(Box::new(BrotliDecoder::new())),
+            Coding::Brotli => Inner::Brotli(Box::new(BrotliDecoder::new(most))),
             Coding::Gzip => Inner::Inflate(Box::new(Inflate::gzip())),
             Coding::Deflate => Inner::Inflate(Box::new(Inflate::zlib())),
             Coding::Zstd => Inner::Zstd(ZstdDecoder::new()?),
@@ -136,6 +137,18 @@ impl Decoder {
         } else {
             Err(DecodeError::Truncated)
         }
+    }
+}
+
+impl Decoder {
+    /// About how many octets it keeps: what it always needs, and the part of its window that has content.
+    pub(super) fn held(&self) -> usize {
+        let (always, window) = match &self.inner {
+            Inner::Brotli(brotli) => (64 * 1024, brotli.window()),
+            Inner::Inflate(_) => (48 * 1024, 0),
+            Inner::Zstd(_) => (256 * 1024, zstd::MOST_WINDOW),
+        };
+        always + usize::try_from(self.given).map_or(window, |given| given.min(window))
     }
 }
 

@@ -6,6 +6,9 @@ use super::encoder::{Failed, Then};
 /// Whether the feature is there.
 pub(super) const IS_HERE: bool = false;
 
+/// No decoder has one.
+pub(super) const MOST_WINDOW: usize = 0;
+
 pub(super) enum ZstdEncoder {}
 
 impl ZstdEncoder {

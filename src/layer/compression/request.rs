@@ -6,7 +6,7 @@ use super::zstd;
 use crate::service::body::Body;
 use crate::service::headers::Headers;
 use crate::service::layer::{Before, Layer, Note, Place};
-use crate::service::request::Request;
+use crate::service::request::{Charge, Request};
 use crate::service::response::Response;
 use crate::wire::coding::{Coding, applied};
 use http::StatusCode;
@@ -130,12 +130,21 @@ impl Layer for Decompression {
         let limit = request.route().facts().and_then(|facts| facts.max_body);
         let most = limit.unwrap_or(self.max_body);
         let whole = request.body().as_bytes();
-        if let Some(content) = whole.and_then(|coded| at_once(coded, coding, most)) {
+        let content = whole.and_then(|coded| at_once(coded, coding, most));
+        let charge = || {
+            let extensions = request.extensions()?;
+            extensions.get().map(|Charge(feed)| feed.clone())
+        };
+        let feed = request.body().feed().or_else(charge);
+        if let Some(content) = content {
+            if let Some(feed) = feed {
+                feed.set_collected(content.len());
+            }
             *request.body_mut() = Body::full(content);
         } else if let Some(decoder) = Decoder::new(coding, most) {
             let source = request.take_body();
-            let feed = source.feed();
-            *request.body_mut() = Body::over(Decoded::new(source, decoder), feed);
+            let decoded = Decoded::new(source, decoder, feed.clone());
+            *request.body_mut() = Body::over(decoded, feed);
         } else {
             return Before::Answer(self.refuse());
         }

@@ -90,6 +90,9 @@ impl ZstdDecoder {
 /// 8 MiB, the most that RFC 9659 allows in content.
 const WINDOW: u32 = 23;
 
+/// The same in octets.
+pub(super) const MOST_WINDOW: usize = 1 << WINDOW;
+
 /// How the library says so.
 const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
 

@@ -259,7 +259,7 @@ async fn a_function_that_finds_nothing_leaves_it_to_the_next() {
     let routes = Router::new().layer(Auth::new(tickets()).or(people())).get(
         "/",
         public(async |user: Option<CurrentUser>| {
-            user.map_or("nobody".to_owned(), |user| user.id().to_owned())
+            user.map_or_else(|| "nobody".to_owned(), |user| user.id().to_owned())
         }),
     );
     let client = TestClient::new(routes.build().unwrap());

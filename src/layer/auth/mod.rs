@@ -115,6 +115,7 @@ impl Auth {
     }
 
     /// The user whom the first that found anything names; `None` for nobody on a public route.
+    #[expect(clippy::result_large_err, reason = "the response is moved once")]
     fn conclude(
         &self,
         verdict: Verdict,

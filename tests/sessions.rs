@@ -6,7 +6,7 @@ mod h2_peer;
 mod ws_peer;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -560,13 +560,13 @@ fn slow(sessions: Sessions) -> TestClient {
 async fn an_id_that_was_removed_never_comes_back() {
     let day = Duration::from_secs(24 * 3600);
     for end in ["/logout", "/renew"] {
-        for (under_way, method) in [("/slow", "GET"), ("/slow-put", "POST")] {
+        for (under_way, method) in [("/slow", Method::GET), ("/slow-put", Method::POST)] {
             let store = MemoryStore::default();
             let sessions = Sessions::in_store(key(), store.clone());
             let ada = cookie(&slow(sessions.clone().lifetime(day)).post("/put/ada").await);
             // Past half of its time: whatever a request does, it is written again.
             let client = slow(sessions.lifetime(day * 3));
-            let late = client.method(http::Method::from_bytes(method.as_bytes()).unwrap(), under_way);
+            let late = client.method(method, under_way);
             let late = late.header("cookie", &*ada);
             let ending = async {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -115,7 +115,11 @@ impl Auth {
     }
 
     /// The user whom the first that found anything names; `None` for nobody on a public route.
-    #[allow(clippy::result_large_err, reason = "a refusal is the rare outcome, and is moved once")]
+    #[allow(
+        clippy::result_large_err,
+        reason = "a refusal is the rare outcome, and is moved once"
+    )]
+    #[expect(clippy::result_large_err, reason = "the response is moved once")]
     fn conclude(
         &self,
         verdict: Verdict,

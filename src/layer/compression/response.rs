@@ -164,8 +164,8 @@ impl Compression {
     /// The most streams, and responses of more than 1 MiB, that are compressed at the same time. Default 256; what comes
     /// beyond goes out as it is.
     ///
-    /// Each holds an encoder until it ends or its client is gone: 1 MiB for brotli, 270 KiB for gzip, 4 MiB for
-    /// zstd. Responses that are here whole, up to 1 MiB, do not count: their encoders live no longer than a job.
+    /// Each holds an encoder until it ends or its client is gone: 1 MiB for brotli, 270 KiB for gzip, 1.8 MiB for
+    /// zstd at level 3 and 82 MiB at 19, which no connection is charged for. Responses that are here whole, up to 1 MiB, do not count: their encoders live no longer than a job.
     #[must_use]
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.most_streams = streams;

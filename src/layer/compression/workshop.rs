@@ -172,7 +172,7 @@ static THREADS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(cores.max(2)))
 });
 
-/// A kept encoder of gzip takes 270 KiB, one of zstd up to 4 MiB.
+/// A kept encoder of gzip takes 270 KiB, one of zstd at level 3 1.8 MiB.
 const MOST_KEPT: usize = 4;
 
 /// How much is compressed between two looks whether the client is still there.

@@ -35,8 +35,8 @@ use std::sync::{Arc, OnceLock};
 /// # Secrets
 ///
 /// Whoever can put text of their own into a response beside a secret, and see how long the response is, can find the
-/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed, but for cookies of layers outside this one, such as those of sessions. Answers to requests with `Authorization`
-/// or `Cookie` are by default: mark those that hold a secret [`NoCompression`], or [spare them all](Self::spare_secrets).
+/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed. Answers to requests with
+/// `Authorization` or `Cookie` are by default: mark those that hold a secret [`NoCompression`], or [spare them all](Self::spare_secrets).
 ///
 /// ```
 /// use wireline::layer::compression::Compression;

@@ -532,7 +532,7 @@ async fn until(is_so: impl Fn() -> bool, what: impl Fn() -> String) {
 /// Records that every coding makes about fifty times shorter.
 fn records(octets: usize) -> Vec<u8> {
     let records = coded::noise(octets / 150)
-        .chunks(2)
+        .chunks_exact(2)
         .map(|number| {
             let filler = "the same in each of them, ".repeat(11);
             format!(

@@ -157,4 +157,4 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// For each target, but for one.
-const MUTATIONS: usize = 20_000;
+const MUTATIONS: usize = 8_000;

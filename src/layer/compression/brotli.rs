@@ -225,10 +225,10 @@ mod tests {
         for quality in 0..=11 {
             let content = content_for(quality, 260 * KIB);
             let blocks: &[usize] = match quality {
-                ..=3 => &[16, 32, 48, 64, 80, 128, 256],
-                4..=9 => &[16, 64, 128],
+                ..=3 => &[16, 48, 64, 256],
+                4..=9 => &[16, 64],
                 // They take their time.
-                10.. => &[16, 64],
+                10.. => &[16],
             };
             for len in blocks
                 .iter()
@@ -257,8 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_leaves_nothing_behind_at_any_quality() {
-        for quality in 0..=11 {
+    fn a_flush_leaves_nothing_behind() {
+        // Those above take seconds, and differ from 9 in how long they look for matches.
+        for quality in 0..=9 {
             let content = content_for(quality, 400 * KIB);
             // Pieces as they are written; what stands before a flush comes out with it.
             let pieces: &[(usize, Then)] = &[

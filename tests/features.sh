@@ -4,10 +4,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# clippy ARGUMENT...
-clippy() {
-    printf 'cargo clippy --package wireline --no-default-features %s\n' "$*"
-    cargo clippy --quiet --locked --package wireline --no-default-features "$@" -- -D warnings
+# check ARGUMENT...: any warning fails. Clippy's own have been looked for with everything on.
+check() {
+    local said
+    printf 'cargo check --package wireline --no-default-features %s\n' "$*"
+    said=$(cargo check --quiet --locked --package wireline --no-default-features "$@" 2>&1) || said+=$'\nit does not compile'
+    if [ -n "$said" ]; then
+        printf '%s\n' "$said"
+        return 1
+    fi
 }
 
 features=$(cargo metadata --no-deps --format-version 1 --manifest-path Cargo.toml |
@@ -15,7 +20,7 @@ features=$(cargo metadata --no-deps --format-version 1 --manifest-path Cargo.tom
 for feature in $features; do
     # What everything together is, every other check sees.
     [ "$feature" != full ] || continue
-    clippy --lib --features "$feature"
+    check --lib --features "$feature"
 done
-clippy --lib
-clippy --examples --tests
+check --lib
+check --examples --tests

@@ -19,6 +19,6 @@ export WIRELINE_TOOLS=${WIRELINE_TOOLS:-$target/tools}
 
 export PYTHONDONTWRITEBYTECODE=1
 bash tests/autobahn/setup.sh "$WIRELINE_TOOLS/autobahn"
-cargo build --quiet --release --features full --example probe --example autobahn_client --example autobahn_h2bridge
+cargo build --quiet --release --features client,http2,tls,ws-deflate --example probe --example autobahn_client --example autobahn_h2bridge
 # The program that replaces this shell ends what it starts, also when it is stopped.
 exec python3 tests/autobahn/main.py "$WIRELINE_TOOLS/autobahn/bin/wstest" "$target/release/examples" "$target/autobahn" "$@"

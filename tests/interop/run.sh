@@ -19,6 +19,6 @@ export PATH="$WIRELINE_TOOLS/venv/bin:$WIRELINE_TOOLS/bin:$PATH:/usr/local/sbin:
 export NODE_PATH=$WIRELINE_TOOLS/node/node_modules
 
 export PYTHONDONTWRITEBYTECODE=1
-cargo build --quiet --release --features full --example probe --example autobahn_client
+cargo build --quiet --release --features client,http2,tls,ws-deflate --example probe --example autobahn_client
 # The program that replaces this shell ends what it starts, also when it is stopped.
 exec python3 tests/interop/main.py "$target/release/examples/probe" "$@"

@@ -134,7 +134,8 @@ fn layered(router: Router) -> Result<Router, Box<dyn std::error::Error>> {
     Ok(router
         .layer(RequestIds::new())
         .layer(Traces::new())
-        .layer(headers))
+        .layer(headers)
+        .layer(Cors::new().origins(["https://app.example"])))
 }
 
 fn router(args: &Args) -> Router {

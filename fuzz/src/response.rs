@@ -60,7 +60,7 @@ pub fn response(data: &[u8]) {
         close: input.flag(),
     };
     if connection
-        .send_response(head, lines(&fields), &mut stamp, &mut out)
+        .send_response(head, None, lines(&fields), &mut stamp, &mut out)
         .is_err()
     {
         assert!(status.is_informational(), "{status} was refused");
@@ -188,8 +188,13 @@ fn stamp_another(input: &mut Input<'_>, stamp: &mut Stamp) {
         close: false,
     };
     let line = FieldLine::new(&http::header::CONTENT_TYPE, &value);
-    let sent =
-        asked("GET", 1, "").send_response(head, std::iter::once(line), stamp, &mut Out::default());
+    let sent = asked("GET", 1, "").send_response(
+        head,
+        None,
+        std::iter::once(line),
+        stamp,
+        &mut Out::default(),
+    );
     assert!(sent.is_ok());
 }
 

@@ -12,6 +12,7 @@ use crate::wire::limits::Limits;
 use crate::wire::number;
 use crate::wire::out::Out;
 use crate::wire::paved::PavedLines;
+use crate::wire::shared::SharedLines;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode};
 
@@ -54,7 +55,7 @@ pub struct ResponseHead {
 ///
 /// let mut out = Out::default();
 /// let head = ResponseHead { status: http::StatusCode::OK, length: Some(2), close: false };
-/// connection.send_response(head, std::iter::empty(), &mut Stamp::default(), &mut out).unwrap();
+/// connection.send_response(head, None, std::iter::empty(), &mut Stamp::default(), &mut out).unwrap();
 /// connection.send_data("hi".into(), &mut out).unwrap();
 /// connection.send_end(std::iter::empty(), &mut out).unwrap();
 /// assert_eq!(out.to_vec(), b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nhi");
@@ -256,7 +257,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends the head of the final response. Gives the framing that its content must have.
+    /// Sends the head of the final response: the lines it shares with others, then its own. Gives the framing that its
+    /// content must have.
     ///
     /// # Errors
     ///
@@ -266,6 +268,7 @@ impl Connection {
     pub fn send_response<'a>(
         &mut self,
         head: ResponseHead,
+        shared: Option<&SharedLines>,
         fields: impl Iterator<Item = FieldLine<'a>>,
         stamp: &mut Stamp,
         out: &mut Out,
@@ -317,7 +320,7 @@ impl Connection {
             announced,
             option,
         };
-        encode::final_head(out.inline(), plan, fields, stamp);
+        encode::final_head(out.inline(), plan, shared, fields, stamp);
         self.sending = sent;
         Ok(sent)
     }

@@ -2,9 +2,10 @@
 //! as [`FieldLine`]s, which only checked types can become.
 
 use crate::http1::framing::BodyFraming;
-use crate::wire::fields::FieldLine;
+use crate::wire::fields::{FieldLine, is_of_connection};
 use crate::wire::number;
 use crate::wire::paved::PavedLines;
+use crate::wire::shared::SharedLines;
 use http::{HeaderValue, StatusCode};
 
 /// The fields that a server adds to its responses: `Server` and `Date`, already written as lines.
@@ -101,11 +102,15 @@ pub(crate) enum ConnectionOption {
 pub(crate) fn final_head<'a>(
     out: &mut Vec<u8>,
     plan: HeadPlan,
+    shared: Option<&SharedLines>,
     fields: impl Iterator<Item = FieldLine<'a>>,
     stamp: &Stamp,
 ) {
-    out.reserve(512);
+    out.reserve(512 + shared.map_or(0, |shared| shared.octets().len()));
     status_line(out, plan.status);
+    if let Some(shared) = shared {
+        out.extend_from_slice(shared.octets());
+    }
     let (mut own_server, mut own_date, mut upgrade) = (false, false, false);
     for field in fields {
         match field.name().len() {
@@ -117,10 +122,10 @@ pub(crate) fn final_head<'a>(
                 }
                 upgrade = true;
             }
-            7..=17 if is_ours(field.name()) => continue,
+            7..=17 if is_of_connection(field.name()) => continue,
             _ => {}
         }
-        push_field(out, field);
+        field.write(out);
     }
     match (plan.framing, plan.announced) {
         (BodyFraming::Length(length), _) | (_, Some(length)) => {
@@ -210,8 +215,8 @@ pub(crate) fn interim_head<'a>(
     fields: impl Iterator<Item = FieldLine<'a>>,
 ) {
     status_line(out, status);
-    for field in fields.filter(|field| !is_ours(field.name())) {
-        push_field(out, field);
+    for field in fields.filter(|field| !is_of_connection(field.name())) {
+        field.write(out);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -219,8 +224,8 @@ pub(crate) fn interim_head<'a>(
 /// Writes the last chunk and the trailer section (RFC 9112 §7.1.2).
 pub(crate) fn last_chunk<'a>(out: &mut Vec<u8>, trailers: impl Iterator<Item = FieldLine<'a>>) {
     out.extend_from_slice(b"0\r\n");
-    for field in trailers.filter(|field| !is_ours(field.name())) {
-        push_field(out, field);
+    for field in trailers.filter(|field| !is_of_connection(field.name())) {
+        field.write(out);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -237,26 +242,6 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     // RFC 9112 §4: the space stays when there is no reason phrase.
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-#[inline]
-fn push_field(out: &mut Vec<u8>, field: FieldLine<'_>) {
-    out.extend_from_slice(field.name());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(field.value());
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Fields whose value this folder decides: framing and the connection.
-fn is_ours(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"connection"
-            | b"content-length"
-            | b"transfer-encoding"
-            | b"keep-alive"
-            | b"proxy-connection"
-    )
 }
 
 /// RFC 9110 §7.8: Upgrade goes with a switch, and with 426.

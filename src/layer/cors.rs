@@ -261,9 +261,10 @@ impl Cors {
 
     /// What is to be remembered of a request's origin.
     fn judge(&self, request: &Request) -> Note {
-        let mut origins = request.headers().get_all(ORIGIN);
+        let headers = request.headers();
+        let origin = headers.get(ORIGIN);
         // A browser sends one. What comes in several is nobody's.
-        let origin = origins.next().filter(|_| origins.next().is_none());
+        let origin = origin.filter(|_| headers.get_all(ORIGIN).nth(1).is_none());
         match self.origins.verdict(origin.map(|origin| origin.as_bytes())) {
             Verdict::Any => Note::Number(ANY),
             Verdict::No => Note::Number(NOBODY),

@@ -4,11 +4,13 @@ use crate::service::headers::{InvalidField, field};
 use crate::service::layer::{Before, Layer, Note, Place};
 use crate::service::request::Request;
 use crate::service::response::Response;
+use crate::wire::shared::SharedLines;
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 use http::{HeaderName, HeaderValue};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Security headers for every response of a router (S121 to S124).
@@ -35,6 +37,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct SecurityHeaders {
     fields: Vec<(HeaderName, HeaderValue)>,
+    /// The same, written once, if that may be.
+    shared: Option<Arc<SharedLines>>,
     /// Said over https only.
     hsts: Option<HeaderValue>,
 }
@@ -52,10 +56,12 @@ pub enum Frames {
 impl SecurityHeaders {
     /// `X-Content-Type-Options: nosniff` and nothing else.
     pub fn new() -> Self {
-        Self {
-            fields: vec![(X_CONTENT_TYPE_OPTIONS, NOSNIFF)],
+        let me = Self {
+            fields: Vec::new(),
+            shared: None,
             hsts: None,
-        }
+        };
+        me.with(X_CONTENT_TYPE_OPTIONS, NOSNIFF)
     }
 
     /// What hurts no site that is one origin: `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy:
@@ -197,6 +203,7 @@ impl SecurityHeaders {
             Some((_, known)) => *known = value,
             None => self.fields.push((name, value)),
         }
+        self.shared = SharedLines::new(self.fields.clone()).map(Arc::new);
         self
     }
 }
@@ -224,7 +231,10 @@ impl Layer for SecurityHeaders {
     }
 
     fn after(&self, note: &mut Note, response: &mut Response) {
-        response.headers_mut().fill(&self.fields);
+        match &self.shared {
+            Some(lines) => response.headers_mut().fill_shared(lines),
+            None => response.headers_mut().fill(&self.fields),
+        }
         if let (Some(value), Note::Number(HTTPS)) = (&self.hsts, &*note)
             && !response.headers().contains(STRICT_TRANSPORT_SECURITY)
         {

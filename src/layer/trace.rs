@@ -260,8 +260,8 @@ impl Layer for Traces {
         true
     }
 
-    fn surrounds(&self) -> bool {
-        true
+    fn surrounds(&self, note: &Note) -> bool {
+        !matches!(note, Note::Empty)
     }
 
     fn before(&self, request: &mut Request, note: &mut Note) -> Before {

@@ -315,7 +315,6 @@ impl Endpoint {
     ) -> Self {
         let chain = (!around.is_empty()).then(|| {
             Arc::new(Chain {
-                surrounded: around.layers.iter().any(|layer| layer.surrounds()),
                 layers: around.layers.clone(),
                 middleware: around.middleware.clone(),
                 handler: handler.clone(),

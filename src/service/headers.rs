@@ -14,9 +14,11 @@ pub use self::value::FieldValue;
 
 use crate::wire::fields::Field;
 use crate::wire::paved::PavedLines;
+use crate::wire::shared::SharedLines;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
+use std::sync::Arc;
 
 /// Field lines, with the methods that users of [`http::HeaderMap`] know.
 ///
@@ -58,6 +60,8 @@ enum Repr {
     },
     List {
         content_type: Option<HeaderValue>,
+        /// What it shares with other responses. No name of these is in `rest` from before they came.
+        shared: Option<Arc<SharedLines>>,
         rest: Vec<(HeaderName, HeaderValue)>,
     },
 }
@@ -74,6 +78,7 @@ impl Default for Repr {
     fn default() -> Self {
         Self::List {
             content_type: None,
+            shared: None,
             rest: Vec::new(),
         }
     }
@@ -121,8 +126,21 @@ impl Headers {
         };
         self.repr = Repr::List {
             content_type: Some(content_type),
+            shared: None,
             rest,
         };
+    }
+
+    /// Makes the lines shared with other responses ones of its own if one of them has this name: it is about to change.
+    #[inline]
+    fn own(&mut self, name: &impl AsName) {
+        if let Repr::List { shared, rest, .. } = &mut self.repr
+            && let Some(lines) = shared
+            && find_shared(lines, name).is_some()
+        {
+            rest.splice(..0, lines.list().iter().cloned());
+            *shared = None;
+        }
     }
 
     /// The field lines of a block that a parser accepted. Both are swapped with what was here, so that
@@ -202,17 +220,23 @@ impl Headers {
                     .find(|field| name.is(field.name(block)))
                     .map(|field| FieldValue::of_block(*field, block))
             }
-            Repr::List { content_type, rest } => match content_type {
+            Repr::List {
+                content_type,
+                shared,
+                rest,
+            } => match content_type {
                 Some(value) if name.is(b"content-type") => Some(FieldValue::of(value)),
-                _ => find(rest, &name),
+                _ => (shared.as_ref())
+                    .and_then(|lines| find_shared(lines, &name))
+                    .or_else(|| find(rest, &name)),
             },
         }
     }
 
     /// All values of a field, in order.
     pub fn get_all(&self, name: impl AsName) -> impl Iterator<Item = FieldValue<'_>> {
-        self.iter()
-            .filter(move |(key, _)| name.is(key.as_bytes()))
+        self.octet_lines()
+            .filter(move |(key, _)| name.is(key))
             .map(|(_, value)| value)
     }
 
@@ -230,6 +254,7 @@ impl Headers {
                 }
                 Repr::List {
                     content_type: None,
+                    shared: None,
                     rest,
                 } if rest.is_empty() => {
                     self.repr = Repr::Type(value);
@@ -239,10 +264,14 @@ impl Headers {
             }
         }
         self.widen();
+        self.own(&name);
         if let Repr::Map(map) = &mut self.repr {
             return map.insert(name, value);
         }
-        if let Repr::List { content_type, rest } = &mut self.repr {
+        if let Repr::List {
+            content_type, rest, ..
+        } = &mut self.repr
+        {
             if name == CONTENT_TYPE {
                 rest.retain(|(key, _)| *key != name);
                 return content_type.replace(value);
@@ -305,6 +334,7 @@ impl Headers {
     pub fn remove(&mut self, name: impl AsName) -> Option<HeaderValue> {
         let first = self.get(&name).map(|value| value.to_value());
         self.widen();
+        self.own(&name);
         match &mut self.repr {
             Repr::Type(_) | Repr::Paved { .. } => {}
             Repr::Wire(wire) => {
@@ -320,7 +350,9 @@ impl Headers {
                     .cloned();
                 key.and_then(|key| map.remove(key));
             }
-            Repr::List { content_type, rest } => {
+            Repr::List {
+                content_type, rest, ..
+            } => {
                 if name.is(b"content-type") {
                     *content_type = None;
                 }
@@ -332,6 +364,13 @@ impl Headers {
 
     /// All field lines, names in lower case. Lines of one name keep their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, FieldValue<'_>)> {
+        self.octet_lines()
+            .map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
+    }
+
+    fn octet_lines(&self) -> impl Iterator<Item = (&[u8], FieldValue<'_>)> {
+        type Listed = [(HeaderName, HeaderValue)];
+        let (none, mut also): (&Listed, &Listed) = (&[], &[]);
         let (block, fields, map, first, list) = match &self.repr {
             Repr::Wire(wire) => (
                 Some(wire.block.as_slice()),
@@ -340,8 +379,8 @@ impl Headers {
                 None,
                 wire.added.as_slice(),
             ),
-            Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, [].as_slice()),
-            Repr::Type(value) => (None, [].as_slice(), None, Some(value), [].as_slice()),
+            Repr::Map(map) => (None, [].as_slice(), Some(&**map), None, none),
+            Repr::Type(value) => (None, [].as_slice(), None, Some(value), none),
             Repr::Paved {
                 content_type,
                 lines,
@@ -350,40 +389,54 @@ impl Headers {
                 PavedLines::fields(),
                 None,
                 Some(content_type),
-                [].as_slice(),
+                none,
             ),
-            Repr::List { content_type, rest } => (
-                None,
-                [].as_slice(),
-                None,
-                content_type.as_ref(),
-                rest.as_slice(),
-            ),
+            Repr::List {
+                content_type,
+                shared,
+                rest,
+            } => {
+                also = shared.as_ref().map_or(none, |lines| lines.list());
+                (
+                    None,
+                    [].as_slice(),
+                    None,
+                    content_type.as_ref(),
+                    rest.as_slice(),
+                )
+            }
         };
         let wire = block.into_iter().flat_map(move |block| {
-            fields.iter().map(move |field| {
-                (
-                    std::str::from_utf8(field.name(block)).unwrap_or_default(),
-                    FieldValue::of_block(*field, block),
-                )
-            })
+            fields
+                .iter()
+                .map(move |field| (field.name(block), FieldValue::of_block(*field, block)))
         });
         let map = map
             .into_iter()
             .flatten()
-            .map(|(name, value)| (name.as_str(), FieldValue::of(value)));
+            .map(|(name, value)| (name.as_str().as_bytes(), FieldValue::of(value)));
         let first = first
             .into_iter()
             .map(|value| (CONTENT_TYPE_NAME, FieldValue::of(value)));
-        let list = list
+        let list = also
             .iter()
-            .map(|(name, value)| (name.as_str(), FieldValue::of(value)));
+            .chain(list)
+            .map(|(name, value)| (name.as_str().as_bytes(), FieldValue::of(value)));
         wire.chain(map).chain(first).chain(list)
     }
 
-    /// The field lines for an encoder.
+    /// The lines that it shares with other responses, for an encoder.
     #[inline]
-    pub(crate) fn lines(&self) -> Lines<'_> {
+    pub(crate) fn shared(&self) -> Option<&SharedLines> {
+        match &self.repr {
+            Repr::List { shared, .. } => shared.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// All other field lines, for an encoder.
+    #[inline]
+    pub(crate) fn own_lines(&self) -> Lines<'_> {
         match &self.repr {
             Repr::Wire(wire) => Lines::Wire(&wire.block, wire.fields.iter(), wire.added.iter()),
             Repr::Map(map) => Lines::Map(map.iter()),
@@ -396,7 +449,9 @@ impl Headers {
                 lines.octets(),
                 PavedLines::fields().iter(),
             ),
-            Repr::List { content_type, rest } => Lines::List(content_type.as_ref(), rest.iter()),
+            Repr::List {
+                content_type, rest, ..
+            } => Lines::List(content_type.as_ref(), rest.iter()),
         }
     }
 
@@ -407,7 +462,14 @@ impl Headers {
             Repr::Map(map) => map.len(),
             Repr::Type(_) => 1,
             Repr::Paved { .. } => 1 + PavedLines::fields().len(),
-            Repr::List { content_type, rest } => usize::from(content_type.is_some()) + rest.len(),
+            Repr::List {
+                content_type,
+                shared,
+                rest,
+            } => {
+                let shared = shared.as_ref().map_or(0, |lines| lines.list().len());
+                usize::from(content_type.is_some()) + shared + rest.len()
+            }
         }
     }
 
@@ -476,9 +538,16 @@ impl From<Headers> for HeaderMap {
                 }
                 wire.added
             }
-            Repr::List { content_type, rest } => {
+            Repr::List {
+                content_type,
+                shared,
+                rest,
+            } => {
                 if let Some(content_type) = content_type {
                     map.append(CONTENT_TYPE, content_type);
+                }
+                for (name, value) in shared.iter().flat_map(|lines| lines.list()) {
+                    map.append(name, value.clone());
                 }
                 rest
             }
@@ -502,10 +571,19 @@ fn find<'a>(list: &'a [(HeaderName, HeaderValue)], name: &impl AsName) -> Option
         .map(|(_, value)| FieldValue::of(value))
 }
 
+#[inline]
+fn find_shared<'a>(lines: &'a SharedLines, name: &impl AsName) -> Option<FieldValue<'a>> {
+    if lines.may_have(name.name_len()) {
+        find(lines.list(), name)
+    } else {
+        None
+    }
+}
+
 /// A recycled block larger than this is given up: it came from an unusual head.
 const KEPT_BLOCK: usize = 2048;
 
-const CONTENT_TYPE_NAME: &str = "content-type";
+const CONTENT_TYPE_NAME: &[u8] = b"content-type";
 
 #[cfg(test)]
 mod tests;

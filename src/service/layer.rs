@@ -62,8 +62,9 @@ pub trait Layer: Any + Send + Sync {
         Ok(())
     }
 
-    /// Whether [`within`](Self::within) does anything.
-    fn surrounds(&self) -> bool {
+    /// Whether [`within`](Self::within) does anything for the request with this note.
+    fn surrounds(&self, note: &Note) -> bool {
+        let _ = note;
         false
     }
 

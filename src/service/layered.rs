@@ -86,7 +86,7 @@ impl Layered {
             }
         }
         let next = Next::new(self.chain.clone());
-        if self.chain.surrounded {
+        if is_surrounded(&self.chain, &self.notes) {
             let mut arguments = Some((next, request));
             let mut begun = None;
             surround(&self.chain.layers, &self.notes, &mut || {
@@ -194,9 +194,15 @@ impl Future for Layered {
     }
 }
 
+/// Whether a layer that has seen the request surrounds each poll.
+fn is_surrounded(chain: &Chain, notes: &[Note]) -> bool {
+    let mut seen = chain.layers.iter().zip(notes);
+    seen.any(|(layer, note)| layer.surrounds(note))
+}
+
 /// Polls inside whatever the layers put around it.
 fn surrounded<T>(chain: &Chain, notes: &[Note], mut poll: impl FnMut() -> Poll<T>) -> Poll<T> {
-    if !chain.surrounded {
+    if !is_surrounded(chain, notes) {
         return poll();
     }
     let mut polled = Poll::Pending;
@@ -208,7 +214,7 @@ fn surrounded<T>(chain: &Chain, notes: &[Note], mut poll: impl FnMut() -> Poll<T
 fn surround(layers: &[Arc<dyn Layer>], notes: &[Note], poll: &mut dyn FnMut()) {
     match (layers, notes) {
         ([layer, layers @ ..], [note, notes @ ..]) => {
-            if layer.surrounds() {
+            if layer.surrounds(note) {
                 layer.within(note, &mut || surround(layers, notes, poll));
             } else {
                 surround(layers, notes, poll);

@@ -49,8 +49,6 @@ pub struct Next {
 /// What stands around a handler, in order, and the handler.
 pub(crate) struct Chain {
     pub(crate) layers: Vec<Arc<dyn Layer>>,
-    /// Whether a layer surrounds each poll.
-    pub(crate) surrounded: bool,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) handler: Arc<dyn AnyHandler>,
 }
@@ -60,7 +58,6 @@ impl Chain {
     pub(crate) fn to(&self, handler: Arc<dyn AnyHandler>) -> Self {
         Self {
             layers: self.layers.clone(),
-            surrounded: self.surrounded,
             middleware: self.middleware.clone(),
             handler,
         }

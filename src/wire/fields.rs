@@ -172,6 +172,33 @@ impl<'a> FieldLine<'a> {
     pub const fn value(self) -> &'a [u8] {
         self.value
     }
+
+    /// Writes the line, with its CRLF.
+    #[inline]
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(self.value);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Whether whoever writes a head decides on a field of this name, in lower case: framing, the connection, what a server
+/// adds by itself, and the type of the content.
+pub(crate) fn is_of_head(name: &[u8]) -> bool {
+    is_of_connection(name) || matches!(name, b"content-type" | b"date" | b"server" | b"upgrade")
+}
+
+/// Whether a field of this name, in lower case, is about framing or the connection: nobody but the encoder writes it (D43).
+pub(crate) fn is_of_connection(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"connection"
+            | b"content-length"
+            | b"transfer-encoding"
+            | b"keep-alive"
+            | b"proxy-connection"
+    )
 }
 
 /// Whether a field of this name, in lower case, may stand in a trailer section. Those that would change framing,

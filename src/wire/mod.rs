@@ -23,5 +23,6 @@ pub mod out;
 )]
 pub(crate) mod paved;
 pub mod proxy;
+pub mod shared;
 pub mod target;
 pub mod trace_context;

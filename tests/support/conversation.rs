@@ -137,7 +137,13 @@ impl Conversation {
             close,
         };
         self.connection
-            .send_response(head, std::iter::empty(), &mut Stamp::default(), &mut out)
+            .send_response(
+                head,
+                None,
+                std::iter::empty(),
+                &mut Stamp::default(),
+                &mut out,
+            )
             .expect("one answer for each message");
         self.connection
             .send_end(std::iter::empty(), &mut out)

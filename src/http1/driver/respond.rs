@@ -20,6 +20,7 @@ use crate::service::link::stamp::Cached;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use crate::wire::fields::FieldLine;
+use crate::wire::shared::SharedLines;
 use crate::wire::{grammar, number};
 use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Method, StatusCode};
@@ -177,7 +178,7 @@ impl Active {
             length,
             close,
         };
-        match self.send_head(head, headers.lines(), link) {
+        match self.send_head(head, headers.shared(), headers.own_lines(), link) {
             Ok(BodyFraming::Empty) => {
                 self.touched |= upgrade.is_some();
                 self.upgrade = upgrade;
@@ -244,7 +245,7 @@ impl Active {
             Ok(Poll::Ready(Some(Ok(Fed::Trailers(trailers))))) => {
                 self.sending = None;
                 self.protocol
-                    .send_end(trailers.lines(), &mut self.out)
+                    .send_end(trailers.own_lines(), &mut self.out)
                     .is_ok()
             }
             Ok(Poll::Ready(None)) => {
@@ -305,7 +306,7 @@ impl Active {
             (status == StatusCode::SERVICE_UNAVAILABLE)
                 .then(|| FieldLine::new(&RETRY_AFTER, &retry)),
         ];
-        let framing = self.send_head(head, lines.into_iter().flatten(), link);
+        let framing = self.send_head(head, None, lines.into_iter().flatten(), link);
         if framing.is_ok_and(|framing| framing != BodyFraming::Empty) {
             let _ = self
                 .protocol
@@ -379,11 +380,12 @@ impl Active {
     fn send_head<'a>(
         &mut self,
         head: ResponseHead,
+        shared: Option<&SharedLines>,
         lines: impl Iterator<Item = FieldLine<'a>>,
         link: &Link,
     ) -> Result<BodyFraming, ()> {
         let framing = with_stamp(link, |stamp| {
-            (self.protocol).send_response(head, lines, stamp, &mut self.out)
+            (self.protocol).send_response(head, shared, lines, stamp, &mut self.out)
         });
         if framing.is_ok() {
             link.shared.worker.counters.add(Counter::Responses);

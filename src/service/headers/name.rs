@@ -7,12 +7,20 @@ use std::fmt;
 pub trait AsName: sealed::Sealed {
     #[doc(hidden)]
     fn is(&self, lower: &[u8]) -> bool;
+
+    #[doc(hidden)]
+    fn name_len(&self) -> usize;
 }
 
 impl AsName for &str {
     #[inline]
     fn is(&self, lower: &[u8]) -> bool {
         lower.eq_ignore_ascii_case(self.as_bytes())
+    }
+
+    #[inline]
+    fn name_len(&self) -> usize {
+        str::len(self)
     }
 }
 
@@ -21,12 +29,22 @@ impl AsName for HeaderName {
     fn is(&self, lower: &[u8]) -> bool {
         self.as_str().as_bytes() == lower
     }
+
+    #[inline]
+    fn name_len(&self) -> usize {
+        self.as_str().len()
+    }
 }
 
 impl<T: AsName> AsName for &T {
     #[inline]
     fn is(&self, lower: &[u8]) -> bool {
         (**self).is(lower)
+    }
+
+    #[inline]
+    fn name_len(&self) -> usize {
+        (**self).name_len()
     }
 }
 

@@ -66,7 +66,7 @@ fn reading() {
             .map(|value| value.as_bytes().to_vec())
             .collect();
         assert_eq!(all, [b"x", b"y"]);
-        assert_eq!(headers.lines().count(), 4);
+        assert_eq!(headers.own_lines().count(), 4);
         assert_eq!(
             headers.get("host").map(|value| value.to_value()),
             Some(HeaderValue::from_static("a"))

@@ -77,6 +77,8 @@ pub mod http1;
 #[cfg(feature = "http2")]
 pub mod http2;
 pub mod layer;
+#[cfg(feature = "relay")]
+pub mod relay;
 pub mod resource;
 pub mod router;
 pub mod server;

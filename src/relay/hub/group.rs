@@ -1,0 +1,296 @@
+//! The members that one task serves: an inbox that every publisher pushes to, and the places of the subscribers.
+
+use super::lock;
+use super::message::{Entry, Member, Message};
+use super::seats::Seats;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+/// Members that one task serves: the connections of a worker, or an equal share of all.
+///
+/// A publisher pushes once to each group, whatever the number of its members, and wakes its task only if that has nothing
+/// to do. What waits here is bounded; what there is no room for is told to the subscribers as missed.
+pub struct Group<M: Message> {
+    inbox: Mutex<Inbox<M>>,
+    /// By epoch, which is one channel's alone.
+    places: Mutex<HashMap<u64, Seats<M>>>,
+}
+
+struct Inbox<M> {
+    queue: VecDeque<Item<M>>,
+    octets: usize,
+    most: usize,
+    /// Up to which offset messages of a channel were given up.
+    lost: Vec<(u64, u64)>,
+    /// The task has not seen yet that there is something, or is at it.
+    is_armed: bool,
+    is_closed: bool,
+    waker: Option<Waker>,
+}
+
+struct Item<M> {
+    epoch: u64,
+    entry: Entry<M>,
+}
+
+impl<M: Message> Group<M> {
+    /// A group without members, with room for 16 MiB in its inbox.
+    pub fn new() -> Arc<Self> {
+        Self::with_room(ROOM)
+    }
+
+    /// A group whose inbox holds up to `octets`, each message with 64 besides its own.
+    pub fn with_room(octets: usize) -> Arc<Self> {
+        Arc::new(Self {
+            inbox: Mutex::new(Inbox {
+                queue: VecDeque::new(),
+                octets: 0,
+                most: octets,
+                lost: Vec::new(),
+                is_armed: false,
+                is_closed: false,
+                waker: None,
+            }),
+            places: Mutex::default(),
+        })
+    }
+
+    /// Takes nothing any more, and ends its [`Drain`]: its task has ended, or is to end.
+    pub fn close(&self) {
+        let mut inbox = lock(&self.inbox);
+        inbox.is_closed = true;
+        inbox.queue = VecDeque::new();
+        let waker = inbox.waker.take();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The octets that wait.
+    pub fn waiting(&self) -> usize {
+        lock(&self.inbox).octets
+    }
+
+    /// Takes a message; gives whom to wake.
+    pub(super) fn push(&self, epoch: u64, entry: Entry<M>) -> Option<Waker> {
+        let mut inbox = lock(&self.inbox);
+        if inbox.is_closed {
+            return None;
+        }
+        inbox.push(Item { epoch, entry });
+        if std::mem::replace(&mut inbox.is_armed, true) {
+            None
+        } else {
+            inbox.waker.take()
+        }
+    }
+
+    pub(super) fn sit(&self, epoch: u64, member: Arc<dyn Member<M>>, key: u32, last: u64) -> u32 {
+        let mut places = lock(&self.places);
+        let seats = places.entry(epoch).or_insert_with(Seats::new);
+        seats.sit(member, key, last)
+    }
+
+    pub(super) fn leave(&self, epoch: u64, seat: u32) -> Option<Arc<dyn Member<M>>> {
+        let mut places = lock(&self.places);
+        let seats = places.get_mut(&epoch)?;
+        let member = seats.leave(seat);
+        if seats.is_empty() {
+            places.remove(&epoch);
+            if places.capacity() > 64 && places.len() < places.capacity() / 8 {
+                let wanted = places.len() * 2;
+                places.shrink_to(wanted);
+            }
+        }
+        member
+    }
+}
+
+impl<M: Message> fmt::Debug for Group<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("waiting", &self.waiting())
+            .field("channels", &lock(&self.places).len())
+            .finish()
+    }
+}
+
+impl<M: Message> Inbox<M> {
+    fn push(&mut self, item: Item<M>) {
+        self.octets += item.weight();
+        self.queue.push_back(item);
+        while self.octets > self.most {
+            let Some(oldest) = self.queue.pop_front() else {
+                return;
+            };
+            self.octets -= oldest.weight();
+            let (epoch, offset) = (oldest.epoch, oldest.entry.offset);
+            match self.lost.iter_mut().find(|(known, _)| *known == epoch) {
+                Some((_, last)) => *last = offset,
+                None => self.lost.push((epoch, offset)),
+            }
+        }
+    }
+}
+
+impl<M: Message> Item<M> {
+    fn weight(&self) -> usize {
+        self.entry.message.octets() + OVERHEAD
+    }
+}
+
+/// What the task of a group does: it takes what is in the inbox, joins neighbours of one topic, and delivers.
+pub struct Drain<M: Message> {
+    group: Arc<Group<M>>,
+    taken: VecDeque<Item<M>>,
+    run: Option<Run<M>>,
+    /// Goes round.
+    entries: Vec<Entry<M>>,
+}
+
+/// What is being delivered, and to whom next.
+struct Run<M: Message> {
+    epoch: u64,
+    whole: M::Run,
+    has_exceptions: bool,
+    at: usize,
+}
+
+impl<M: Message> Drain<M> {
+    /// For the one task of this group.
+    pub const fn new(group: Arc<Group<M>>) -> Self {
+        Self {
+            group,
+            taken: VecDeque::new(),
+            run: None,
+            entries: Vec::new(),
+        }
+    }
+
+    /// Delivers what there is, to `most` subscribers before others have their turn: then it wakes the task again. Ready
+    /// when the group was closed.
+    pub fn poll(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<()> {
+        let mut left = most.max(1);
+        loop {
+            if self.run.is_none() {
+                match self.poll_run(cx) {
+                    Poll::Ready(true) => {}
+                    Poll::Ready(false) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            left = self.deliver(left);
+            if left == 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Delivers the run to up to `most` subscribers; gives how many more may have their turn.
+    fn deliver(&mut self, most: usize) -> usize {
+        let Some(run) = &mut self.run else {
+            return most;
+        };
+        let mut places = lock(&self.group.places);
+        let (done, next) = match places.get_mut(&run.epoch) {
+            Some(seats) => {
+                seats.deliver(run.at, most, &self.entries, &run.whole, run.has_exceptions)
+            }
+            None => (0, None),
+        };
+        drop(places);
+        match next {
+            Some(next) => run.at = next,
+            None => {
+                self.run = None;
+                self.entries.clear();
+            }
+        }
+        // A run that nobody wants any more counts as well: there may be many.
+        most.saturating_sub(done.max(1))
+    }
+
+    /// Takes the next run; `false` when the group was closed.
+    fn poll_run(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        if self.taken.is_empty() {
+            let mut inbox = lock(&self.group.inbox);
+            if inbox.is_closed {
+                return Poll::Ready(false);
+            }
+            let lost = std::mem::take(&mut inbox.lost);
+            if inbox.queue.is_empty() && lost.is_empty() {
+                inbox.is_armed = false;
+                match &mut inbox.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                return Poll::Pending;
+            }
+            std::mem::swap(&mut inbox.queue, &mut self.taken);
+            inbox.octets = 0;
+            if inbox.queue.capacity() > KEPT {
+                inbox.queue = VecDeque::new();
+            }
+            drop(inbox);
+            let mut places = lock(&self.group.places);
+            for (epoch, last) in lost {
+                if let Some(seats) = places.get_mut(&epoch) {
+                    seats.lose(last);
+                }
+            }
+        }
+        let Some(first) = self.taken.front() else {
+            return Poll::Ready(true);
+        };
+        let (epoch, mut octets) = (first.epoch, 0);
+        let mut has_exceptions = false;
+        while let Some(item) = self.taken.front() {
+            let len = item.entry.message.octets();
+            if item.epoch != epoch || (octets > 0 && octets + len > RUN) {
+                break;
+            }
+            octets += len;
+            if let Some(item) = self.taken.pop_front() {
+                has_exceptions |= item.entry.except != 0;
+                self.entries.push(item.entry);
+            }
+        }
+        self.run = Some(Run {
+            epoch,
+            whole: M::run(&self.entries),
+            has_exceptions,
+            at: 0,
+        });
+        Poll::Ready(true)
+    }
+}
+
+impl<M: Message> Drop for Drain<M> {
+    fn drop(&mut self) {
+        self.group.close();
+    }
+}
+
+impl<M: Message> fmt::Debug for Drain<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an item costs beside its message.
+const OVERHEAD: usize = 64;
+
+/// The octets that an inbox holds.
+const ROOM: usize = 16 << 20;
+
+/// The octets that are joined.
+const RUN: usize = 16 << 10;
+
+/// The longest queue whose memory goes round.
+const KEPT: usize = 1024;

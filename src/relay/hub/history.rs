@@ -1,0 +1,171 @@
+//! What is kept of a topic, and what somebody gets of it who comes back.
+
+use super::Held;
+use super::message::{Entry, Message};
+use std::collections::VecDeque;
+
+/// How much is kept of a topic: the newest messages, as long as all three bounds hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How many messages.
+    pub messages: usize,
+    /// How many octets, each message with 64 besides its own.
+    pub octets: usize,
+    /// For how many milliseconds.
+    pub age: u64,
+}
+
+impl Retention {
+    /// Nothing is kept.
+    pub const NOTHING: Self = Self {
+        messages: 0,
+        octets: 0,
+        age: 0,
+    };
+
+    /// Whether anything is kept.
+    pub const fn is_some(&self) -> bool {
+        self.messages > 0 && self.octets > 0 && self.age > 0
+    }
+}
+
+/// What somebody who subscribes wants of what came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Nothing.
+    Live,
+    /// All that came after this offset of this epoch.
+    Since {
+        /// The epoch.
+        epoch: u64,
+        /// The offset of the last message that it has; 0 for none.
+        offset: u64,
+    },
+    /// The newest messages, this many at most: 1 is the last value.
+    Newest(usize),
+}
+
+/// What somebody gets of what came before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered<M> {
+    /// The epoch of the topic; 0 when there is none.
+    pub epoch: u64,
+    /// The offset of the last message that was published before; 0 for none.
+    pub offset: u64,
+    /// Whether nothing is missing of what was asked for with [`Resume::Since`]; `true` for anything else.
+    pub complete: bool,
+    /// The messages, oldest first.
+    pub entries: Vec<Entry<M>>,
+}
+
+impl<M> Recovered<M> {
+    /// Of a topic that is not there.
+    pub(super) fn of_nothing(resume: Resume) -> Self {
+        Self {
+            epoch: 0,
+            offset: 0,
+            complete: !matches!(resume, Resume::Since { .. }),
+            entries: Vec::new(),
+        }
+    }
+}
+
+/// The newest messages of a channel.
+#[derive(Debug)]
+pub(super) struct History<M> {
+    retention: Retention,
+    entries: VecDeque<Entry<M>>,
+    octets: usize,
+}
+
+impl<M: Message> History<M> {
+    pub(super) const fn new(retention: Retention) -> Self {
+        Self {
+            retention,
+            entries: VecDeque::new(),
+            octets: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Keeps a message, and gives up what there is no room for any more.
+    pub(super) fn push(&mut self, entry: &Entry<M>, held: &Held) {
+        if !self.retention.is_some() {
+            return;
+        }
+        let weight = weight(entry);
+        if held.is_full() {
+            let before = self.octets;
+            while before - self.octets < weight {
+                if !self.pop(held) {
+                    return;
+                }
+            }
+        }
+        self.entries.push_back(entry.clone());
+        self.octets += weight;
+        held.add(weight);
+        while self.entries.len() > self.retention.messages || self.octets > self.retention.octets {
+            self.pop(held);
+        }
+    }
+
+    /// Gives up what is too old.
+    pub(super) fn expire(&mut self, now: u64, held: &Held) {
+        let oldest = now.saturating_sub(self.retention.age);
+        while self.entries.front().is_some_and(|entry| entry.at < oldest) {
+            self.pop(held);
+        }
+    }
+
+    /// What somebody gets who wants that, of a channel whose last message had this offset.
+    pub(super) fn recover(&self, resume: Resume, epoch: u64, last: u64) -> Recovered<M> {
+        let (skipped, complete) = match resume {
+            Resume::Live => (self.entries.len(), true),
+            Resume::Newest(count) => (self.entries.len().saturating_sub(count), true),
+            Resume::Since { epoch: of, offset } if of == epoch && offset <= last => {
+                let have = self
+                    .entries
+                    .iter()
+                    .take_while(|entry| entry.offset <= offset);
+                let skipped = have.count();
+                let next = self
+                    .entries
+                    .get(skipped)
+                    .map_or(last + 1, |entry| entry.offset);
+                (skipped, next == offset + 1)
+            }
+            // Another life of the topic: what is kept of this one is all news.
+            Resume::Since { .. } => (0, false),
+        };
+        Recovered {
+            epoch,
+            offset: last,
+            complete,
+            entries: self.entries.iter().skip(skipped).cloned().collect(),
+        }
+    }
+
+    fn pop(&mut self, held: &Held) -> bool {
+        let Some(entry) = self.entries.pop_front() else {
+            return false;
+        };
+        let weight = weight(&entry);
+        self.octets -= weight;
+        held.sub(weight);
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+        true
+    }
+}
+
+fn weight<M: Message>(entry: &Entry<M>) -> usize {
+    entry.message.octets() + OVERHEAD
+}
+
+/// What an entry costs beside its message.
+const OVERHEAD: usize = 64;

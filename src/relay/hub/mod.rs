@@ -1,0 +1,543 @@
+//! The registry of topics, and the way of a message from whoever publishes it to everybody who subscribes.
+//!
+//! ```text
+//!   publish --> shard: the topic's next offset, its history --> the inbox of each group --> one wake for each group
+//!   group   --> runs: neighbours of one topic, joined once  --> its subscribers, one after the other
+//! ```
+//!
+//! Nothing here knows a socket, a clock or a runtime: [`Hub`] is generic over the [`Message`], a [`Member`] is whoever
+//! takes deliveries, and a [`Group`] is the members that one task serves, as a rule those of a worker. So a publication
+//! costs the shard's lock for as long as it takes to push to one inbox for each group, however many subscribers there
+//! are, and the order in which a topic's lock was taken is the order in which each subscriber gets its messages.
+//!
+//! Loss is never silent. Every message of a topic has an offset, and a subscriber is told with each delivery how many
+//! before it did not come.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use std::sync::{Arc, Mutex};
+//! use wireline::relay::hub::{Delivery, Drain, Group, Hub, HubConfig, Member, Resume, Topic};
+//!
+//! #[derive(Default)]
+//! struct Log(Mutex<Vec<Bytes>>);
+//!
+//! impl Member<Bytes> for Log {
+//!     fn id(&self) -> u64 {
+//!         1
+//!     }
+//!
+//!     fn deliver(&self, _: u32, delivery: &Delivery<'_, Bytes>) {
+//!         self.0.lock().unwrap().extend(delivery.entries().map(|entry| entry.message.clone()));
+//!     }
+//! }
+//!
+//! let hub = Hub::new(HubConfig::default());
+//! let (group, log) = (Group::new(), Arc::new(Log::default()));
+//! let topic = Topic::new("room:1").unwrap();
+//! hub.subscribe(&topic, &group, log.clone(), 0, Resume::Live, 0);
+//! hub.publish(&topic, Bytes::from("hello"), None, 0);
+//!
+//! // A task does this whenever it is woken.
+//! let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+//! let _ = Drain::new(group).poll(&mut context, 1_000);
+//! assert_eq!(*log.0.lock().unwrap(), ["hello"]);
+//! ```
+
+mod channel;
+mod group;
+mod history;
+mod message;
+mod presence;
+mod seats;
+mod topic;
+
+pub use self::group::{Drain, Group};
+pub use self::history::{Recovered, Resume, Retention};
+pub use self::message::{Delivery, Entry, Member, Message};
+pub use self::presence::{Change, Present};
+pub use self::topic::{InvalidTopic, Topic};
+
+use self::channel::Channel;
+use self::presence::Presence;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// Topics in shards.
+///
+/// Times are milliseconds since any moment that stays the same. No method waits, but for the lock of a shard, which is
+/// never held for longer than it takes to push to one inbox for each group.
+pub struct Hub<M: Message> {
+    shards: Box<[Mutex<Shard<M>>]>,
+    hasher: RandomState,
+    retention: Box<Retain>,
+    /// The epoch of the next topic.
+    epochs: AtomicU64,
+    held: Held,
+}
+
+type Shard<M> = HashMap<Topic, Record<M>>;
+type Retain = dyn Fn(&Topic) -> Retention + Send + Sync;
+
+/// What is known of a topic. It is there for as long as there is a subscriber, a message to keep, or somebody present.
+struct Record<M: Message> {
+    messages: Channel<M>,
+    presence: Option<Box<Presence<M>>>,
+}
+
+/// The octets that all histories hold, and the most that they may.
+pub(crate) struct Held {
+    octets: AtomicUsize,
+    most: usize,
+}
+
+/// How a hub is made.
+pub struct HubConfig {
+    /// How many locks the topics are spread over; 64 unless said otherwise.
+    pub shards: usize,
+    /// The octets that all histories together may hold: 64 MiB unless said otherwise. Above it a topic keeps nothing new
+    /// before it has given up as much of its own.
+    pub history: usize,
+    /// Where epochs begin. With a random number nobody takes the offsets of an earlier process for those of this one;
+    /// 1 unless said otherwise.
+    pub epoch: u64,
+    /// What is kept of a topic; nothing unless said otherwise. Asked without a lock when there is no such topic yet.
+    pub retention: Box<dyn Fn(&Topic) -> Retention + Send + Sync>,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            shards: 64,
+            history: 64 << 20,
+            epoch: 1,
+            retention: Box::new(|_| Retention::NOTHING),
+        }
+    }
+}
+
+impl fmt::Debug for HubConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubConfig")
+            .field("shards", &self.shards)
+            .field("history", &self.history)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place among the subscribers of a topic. It is held until [`Hub::unsubscribe`] takes it back.
+#[derive(Debug)]
+#[must_use = "it is held until it is given to `Hub::unsubscribe`"]
+pub struct Subscription<M: Message> {
+    topic: Topic,
+    epoch: u64,
+    group: Arc<Group<M>>,
+    seat: u32,
+    to: To,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    Messages,
+    Presence,
+}
+
+impl<M: Message> Subscription<M> {
+    /// The topic.
+    pub const fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// What tells this life of the topic from others: offsets mean nothing in another.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// What became of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The epoch of the topic; 0 when nobody subscribes and nothing is kept, so that there is no topic.
+    pub epoch: u64,
+    /// The offset of the message, 1 for the first of an epoch; 0 when there is no topic.
+    pub offset: u64,
+    /// How many subscribers it is on its way to. Whom it does not reach is told so.
+    pub subscribers: usize,
+}
+
+impl<M: Message> Hub<M> {
+    /// A hub without topics.
+    pub fn new(config: HubConfig) -> Self {
+        let shards = config.shards.max(1);
+        Self {
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            retention: config.retention,
+            epochs: AtomicU64::new(config.epoch.max(1)),
+            held: Held {
+                octets: AtomicUsize::new(0),
+                most: config.history,
+            },
+        }
+    }
+
+    /// Subscribes a member of a group to a topic: it gets every message from now on, in order, each once, with `key`.
+    ///
+    /// Gives the subscription, and what it asked for of what was published before: between both nothing is missing and
+    /// nothing is double. A member that subscribes twice gets everything twice.
+    pub fn subscribe(
+        &self,
+        topic: &Topic,
+        group: &Arc<Group<M>>,
+        member: Arc<dyn Member<M>>,
+        key: u32,
+        resume: Resume,
+        now: u64,
+    ) -> (Subscription<M>, Recovered<M>) {
+        self.with_record(topic, |record| {
+            record.messages.expire(now, &self.held);
+            let recovered = record.messages.recover(resume);
+            let seat = record.messages.sit(group, member, key);
+            let subscription = Subscription {
+                topic: topic.clone(),
+                epoch: record.messages.epoch(),
+                group: group.clone(),
+                seat,
+                to: To::Messages,
+            };
+            (subscription, recovered)
+        })
+    }
+
+    /// Subscribes a member to who is present: gives everybody who is now, then every change comes as a message with `key`,
+    /// as [`track`](Self::track) and [`untrack`](Self::untrack) make them.
+    pub fn watch(
+        &self,
+        topic: &Topic,
+        group: &Arc<Group<M>>,
+        member: Arc<dyn Member<M>>,
+        key: u32,
+    ) -> (Subscription<M>, Vec<Present>) {
+        let epoch = self.next_epoch();
+        self.with_record(topic, |record| {
+            let presence = record.presence(epoch);
+            let seat = presence.changes.sit(group, member, key);
+            let subscription = Subscription {
+                topic: topic.clone(),
+                epoch: presence.changes.epoch(),
+                group: group.clone(),
+                seat,
+                to: To::Presence,
+            };
+            (subscription, presence.list())
+        })
+    }
+
+    /// Ends a subscription: after this nothing comes for it. A topic that nothing holds any more is forgotten.
+    pub fn unsubscribe(&self, subscription: Subscription<M>) {
+        let Subscription {
+            topic,
+            epoch,
+            group,
+            seat,
+            to,
+        } = subscription;
+        let member = self.change(&topic, |record| {
+            let channel = match to {
+                To::Messages => Some(&mut record.messages),
+                To::Presence => record
+                    .presence
+                    .as_mut()
+                    .map(|presence| &mut presence.changes),
+            };
+            let channel = channel.filter(|channel| channel.epoch() == epoch);
+            channel.and_then(|channel| channel.leave(&group, seat))
+        });
+        // Here no lock is held: it may be the last of a connection, which has more to give back.
+        drop(member);
+    }
+
+    /// Publishes a message to everybody who subscribes to the topic but the member `except`.
+    ///
+    /// Whoever asks later for what came before gets it as well if he has another id: an id is one connection's.
+    pub fn publish(&self, topic: &Topic, message: M, except: Option<u64>, now: u64) -> Published {
+        let mut wakes = Vec::new();
+        let publish = |record: &mut Record<M>| {
+            let channel = &mut record.messages;
+            channel.expire(now, &self.held);
+            channel.publish(message, except, now, &self.held, &mut wakes)
+        };
+        let published = match self.change(topic, publish) {
+            Ok(published) => published,
+            Err(publish) if (self.retention)(topic).is_some() => self.with_record(topic, publish),
+            Err(_) => Published {
+                epoch: 0,
+                offset: 0,
+                subscribers: 0,
+            },
+        };
+        wakes.into_iter().for_each(Waker::wake);
+        published
+    }
+
+    /// What is kept of a topic, without a subscription.
+    pub fn history(&self, topic: &Topic, resume: Resume, now: u64) -> Recovered<M> {
+        let recovered = self.change(topic, |record| {
+            record.messages.expire(now, &self.held);
+            record.messages.recover(resume)
+        });
+        recovered.unwrap_or_else(|_| Recovered::of_nothing(resume))
+    }
+
+    /// Says that a member is present in a topic, under a name that may be several members' (a user with several devices),
+    /// with what others should know of it. A second call for the same member changes what they know.
+    ///
+    /// `message` makes of the change what those get who [`watch`](Self::watch); it is called when there are any, under the
+    /// lock of the topic's shard: it must not call the hub.
+    pub fn track(
+        &self,
+        topic: &Topic,
+        present: Present,
+        now: u64,
+        message: impl FnOnce(&Change) -> M,
+    ) {
+        let mut wakes = Vec::new();
+        let epoch = self.next_epoch();
+        self.with_record(topic, |record| {
+            let presence = record.presence(epoch);
+            let change = presence.track(present);
+            presence.tell(&change, message, now, &self.held, &mut wakes);
+        });
+        wakes.into_iter().for_each(Waker::wake);
+    }
+
+    /// Says that a member is no longer present. `false` when it was not.
+    pub fn untrack(
+        &self,
+        topic: &Topic,
+        member: u64,
+        now: u64,
+        message: impl FnOnce(&Change) -> M,
+    ) -> bool {
+        let mut wakes = Vec::new();
+        let was_present = self.change(topic, |record| {
+            let Some(presence) = &mut record.presence else {
+                return false;
+            };
+            let Some(change) = presence.untrack(member) else {
+                return false;
+            };
+            presence.tell(&change, message, now, &self.held, &mut wakes);
+            true
+        });
+        let was_present = was_present.unwrap_or(false);
+        wakes.into_iter().for_each(Waker::wake);
+        was_present
+    }
+
+    /// Who is present, by member.
+    pub fn present(&self, topic: &Topic) -> Vec<Present> {
+        self.presence(topic, Presence::list)
+    }
+
+    /// How many members are present.
+    pub fn present_count(&self, topic: &Topic) -> usize {
+        self.presence(topic, Presence::len)
+    }
+
+    /// How many names are present: a user with several devices counts once.
+    pub fn present_names(&self, topic: &Topic) -> usize {
+        self.presence(topic, Presence::names)
+    }
+
+    /// How many subscribe to a topic.
+    pub fn subscribers(&self, topic: &Topic) -> usize {
+        let shard = self.shard(topic);
+        shard.get(topic).map_or(0, |record| record.messages.len())
+    }
+
+    /// How many topics there are.
+    pub fn len(&self) -> usize {
+        let shards = self.shards.iter();
+        shards.map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether there is no topic.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Up to `most` topics with the number of their subscribers, those with most of them first.
+    pub fn largest(&self, most: usize) -> Vec<(Topic, usize)> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            all.extend(
+                shard
+                    .iter()
+                    .map(|(topic, record)| (topic.clone(), record.messages.len())),
+            );
+            // What cannot be among them is given up shard by shard: a million topics are not listed for ten.
+            if all.len() > most.saturating_mul(2) {
+                shorten(&mut all, most);
+            }
+        }
+        shorten(&mut all, most);
+        all
+    }
+
+    /// The octets that all histories hold.
+    pub fn held(&self) -> usize {
+        self.held.octets.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what has become too old, and the topics that nothing holds any more. Call it every few seconds: a topic that
+    /// is published to, or subscribed to, looks after itself.
+    pub fn sweep(&self, now: u64) {
+        for shard in &self.shards {
+            lock(shard).retain(|_, record| {
+                record.messages.expire(now, &self.held);
+                !record.is_idle()
+            });
+        }
+    }
+
+    /// Runs `code` with the record of a topic, which is made if there is none.
+    fn with_record<T>(&self, topic: &Topic, code: impl FnOnce(&mut Record<M>) -> T) -> T {
+        let mut shard = self.shard(topic);
+        if !shard.contains_key(topic) {
+            drop(shard);
+            let retention = (self.retention)(topic);
+            let epoch = self.next_epoch();
+            shard = self.shard(topic);
+            shard
+                .entry(topic.clone())
+                .or_insert_with(|| Record::new(epoch, retention));
+        }
+        match self.change_in(&mut shard, topic, code) {
+            Ok(done) => done,
+            Err(_) => unreachable!("made above, under the same lock"),
+        }
+    }
+
+    /// Runs `code` with the record of a topic if there is one, and gives it back if there is none; forgets the record when
+    /// nothing holds it any more.
+    fn change<T, F>(&self, topic: &Topic, code: F) -> Result<T, F>
+    where
+        F: FnOnce(&mut Record<M>) -> T,
+    {
+        self.change_in(&mut self.shard(topic), topic, code)
+    }
+
+    fn change_in<T, F>(&self, shard: &mut Shard<M>, topic: &Topic, code: F) -> Result<T, F>
+    where
+        F: FnOnce(&mut Record<M>) -> T,
+    {
+        let Some(record) = shard.get_mut(topic) else {
+            return Err(code);
+        };
+        let done = code(record);
+        if record.is_idle() {
+            shard.remove(topic);
+            if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
+                shard.shrink_to(shard.len() * 2);
+            }
+        }
+        Ok(done)
+    }
+
+    fn presence<T: Default>(&self, topic: &Topic, read: impl FnOnce(&Presence<M>) -> T) -> T {
+        let shard = self.shard(topic);
+        let presence = shard
+            .get(topic)
+            .and_then(|record| record.presence.as_deref());
+        presence.map(read).unwrap_or_default()
+    }
+
+    fn shard(&self, topic: &Topic) -> MutexGuard<'_, Shard<M>> {
+        let place = self.hasher.hash_one(topic.as_str());
+        let count = self.shards.len() as u64;
+        let place = usize::try_from(place % count).unwrap_or_default();
+        lock(&self.shards[place])
+    }
+
+    fn next_epoch(&self) -> u64 {
+        self.epochs.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl<M: Message> Drop for Hub<M> {
+    fn drop(&mut self) {
+        debug_assert!(
+            self.held() < usize::MAX / 2,
+            "more was given back than taken"
+        );
+    }
+}
+
+impl<M: Message> fmt::Debug for Hub<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("topics", &self.len())
+            .field("held", &self.held())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Message> Record<M> {
+    fn new(epoch: u64, retention: Retention) -> Self {
+        Self {
+            messages: Channel::new(epoch, retention),
+            presence: None,
+        }
+    }
+
+    fn presence(&mut self, epoch: u64) -> &mut Presence<M> {
+        self.presence
+            .get_or_insert_with(|| Box::new(Presence::new(epoch)))
+    }
+
+    /// Whether nothing holds the topic any more; gives up a presence that nothing holds.
+    fn is_idle(&mut self) -> bool {
+        if self
+            .presence
+            .as_ref()
+            .is_some_and(|presence| presence.is_idle())
+        {
+            self.presence = None;
+        }
+        self.presence.is_none() && self.messages.is_idle()
+    }
+}
+
+impl Held {
+    pub(crate) fn add(&self, octets: usize) {
+        self.octets.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, octets: usize) {
+        self.octets.fetch_sub(octets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.octets.load(Ordering::Relaxed) > self.most
+    }
+}
+
+fn shorten(all: &mut Vec<(Topic, usize)>, most: usize) {
+    all.sort_unstable_by(|(a, of_a), (b, of_b)| {
+        of_b.cmp(of_a).then_with(|| a.as_str().cmp(b.as_str()))
+    });
+    all.truncate(most);
+}
+
+/// A panic of somebody's closure leaves a shard as it was before or after the call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

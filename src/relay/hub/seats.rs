@@ -1,0 +1,112 @@
+//! The subscribers of a channel in one group, each at a place that stays its own.
+
+use super::message::{Delivery, Entry, Member, Message};
+use std::sync::Arc;
+
+/// Places that are taken and free.
+pub(super) struct Seats<M: Message> {
+    places: Vec<Option<Seat<M>>>,
+    free: Vec<u32>,
+}
+
+struct Seat<M: Message> {
+    member: Arc<dyn Member<M>>,
+    key: u32,
+    /// The last offset that was delivered, or told to be missing.
+    last: u64,
+}
+
+impl<M: Message> Seats<M> {
+    pub(super) const fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// Takes a place for a member that gets what comes after `last`.
+    pub(super) fn sit(&mut self, member: Arc<dyn Member<M>>, key: u32, last: u64) -> u32 {
+        let seat = Some(Seat { member, key, last });
+        if let Some(place) = self.free.pop()
+            && let Some(found) = self.places.get_mut(place as usize)
+        {
+            *found = seat;
+            return place;
+        }
+        self.places.push(seat);
+        u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Frees a place; gives who had it.
+    pub(super) fn leave(&mut self, place: u32) -> Option<Arc<dyn Member<M>>> {
+        let seat = self.places.get_mut(place as usize)?.take()?;
+        self.free.push(place);
+        Some(seat.member)
+    }
+
+    /// Whether no place is taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
+    /// Delivers to up to `most` places from the place `at` on; gives how many that were, and the next place, `None` after
+    /// the last one.
+    pub(super) fn deliver(
+        &mut self,
+        at: usize,
+        most: usize,
+        entries: &[Entry<M>],
+        whole: &M::Run,
+        has_exceptions: bool,
+    ) -> (usize, Option<usize>) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return (0, None);
+        };
+        let (first, last) = (first.offset, last.offset);
+        let end = at.saturating_add(most);
+        for seat in self.places.iter_mut().take(end).skip(at).flatten() {
+            if seat.last >= last {
+                continue;
+            }
+            let id = seat.member.id();
+            let is_new = seat.last < first;
+            let skipped = if is_new {
+                0
+            } else {
+                // Who subscribed in the midst of the run.
+                entries.partition_point(|entry| entry.offset <= seat.last)
+            };
+            let is_whole =
+                is_new && !(has_exceptions && entries.iter().any(|entry| entry.except == id));
+            let delivery = Delivery {
+                missed: if is_new { first - seat.last - 1 } else { 0 },
+                member: id,
+                entries: &entries[skipped..],
+                whole: is_whole.then_some(whole),
+            };
+            seat.last = last;
+            seat.member.deliver(seat.key, &delivery);
+        }
+        let count = self.places.len();
+        (
+            end.min(count).saturating_sub(at),
+            (end < count).then_some(end),
+        )
+    }
+
+    /// Tells everybody who has not had them that all up to this offset are lost.
+    pub(super) fn lose(&mut self, last: u64) {
+        for seat in self.places.iter_mut().flatten() {
+            if seat.last < last {
+                let delivery = Delivery {
+                    missed: last - seat.last,
+                    member: seat.member.id(),
+                    entries: &[],
+                    whole: None,
+                };
+                seat.last = last;
+                seat.member.deliver(seat.key, &delivery);
+            }
+        }
+    }
+}

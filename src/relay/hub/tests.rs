@@ -1,0 +1,453 @@
+use super::*;
+use bytes::Bytes;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll, Wake};
+
+/// What came, by key: how many were missed before it, its offset, and the message.
+#[derive(Default)]
+struct Log {
+    id: u64,
+    came: Mutex<Vec<(u32, u64, u64, Bytes)>>,
+    /// What was missed after the last that came.
+    missed: Mutex<HashMap<u32, u64>>,
+}
+
+impl Log {
+    fn new(id: u64) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            ..Self::default()
+        })
+    }
+
+    fn texts(&self, key: u32) -> Vec<String> {
+        let came = lock(&self.came);
+        let came = came.iter().filter(|(of, ..)| *of == key);
+        came.map(|(.., message)| String::from_utf8(message.to_vec()).unwrap())
+            .collect()
+    }
+}
+
+impl Member<Bytes> for Log {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn deliver(&self, key: u32, delivery: &Delivery<'_, Bytes>) {
+        let mut missed = lock(&self.missed);
+        let missed = missed.entry(key).or_insert(0);
+        *missed += delivery.missed;
+        let mut joined = Vec::new();
+        for entry in delivery.entries() {
+            joined.extend_from_slice(&entry.message);
+            let came = (
+                key,
+                std::mem::take(missed),
+                entry.offset,
+                entry.message.clone(),
+            );
+            lock(&self.came).push(came);
+        }
+        assert!(delivery.whole().is_none_or(|whole| **whole == *joined));
+    }
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+fn hub(retention: Retention) -> Hub<Bytes> {
+    Hub::new(HubConfig {
+        retention: Box::new(move |_| retention),
+        ..HubConfig::default()
+    })
+}
+
+/// Polls, a few deliveries at a time, until the task would rest.
+fn drain(drain: &mut Drain<Bytes>) {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    while drain.poll(&mut Context::from_waker(&waker), 3).is_pending() {
+        if !woken.0.swap(false, Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+const SOME: Retention = Retention {
+    messages: 3,
+    octets: 1000,
+    age: 100,
+};
+
+#[test]
+fn subscribers_get_what_is_published_after_they_came() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::new();
+    let (a, b) = (Log::new(1), Log::new(2));
+    let room = topic("room");
+    assert_eq!(hub.publish(&room, "nobody".into(), None, 0).subscribers, 0);
+    assert!(hub.is_empty());
+    let (first, _) = hub.subscribe(&room, &group, a.clone(), 7, Resume::Live, 0);
+    assert_eq!(hub.publish(&room, "one".into(), None, 0).offset, 1);
+    // It subscribes while the first message still waits in the inbox.
+    let (second, _) = hub.subscribe(&room, &group, b.clone(), 8, Resume::Live, 0);
+    assert_eq!(hub.publish(&room, "two".into(), None, 0).subscribers, 2);
+    hub.publish(&room, "but b".into(), Some(2), 0);
+    let mut task = Drain::new(group);
+    drain(&mut task);
+    assert_eq!(a.texts(7), ["one", "two", "but b"]);
+    assert_eq!(b.texts(8), ["two"]);
+    hub.unsubscribe(first);
+    hub.publish(&room, "three".into(), None, 0);
+    drain(&mut task);
+    assert_eq!(a.texts(7).len(), 3);
+    assert_eq!(b.texts(8), ["two", "three"]);
+    hub.unsubscribe(second);
+    assert!(hub.is_empty());
+}
+
+#[test]
+fn who_comes_back_gets_what_is_missing_or_is_told() {
+    let hub = hub(SOME);
+    let room = topic("room");
+    for (text, at) in [("1", 0), ("2", 10), ("3", 20)] {
+        hub.publish(&room, text.into(), None, at);
+    }
+    let texts = |resume, now| {
+        let recovered = hub.history(&room, resume, now);
+        let entries = recovered.entries.iter();
+        let texts: Vec<_> = entries.map(|entry| entry.message.clone()).collect();
+        (recovered.complete, texts)
+    };
+    let epoch = hub.history(&room, Resume::Live, 20).epoch;
+    let since = |offset| Resume::Since { epoch, offset };
+    assert_eq!(
+        texts(since(0), 20),
+        (true, vec!["1".into(), "2".into(), "3".into()])
+    );
+    assert_eq!(texts(since(2), 20), (true, vec!["3".into()]));
+    assert_eq!(texts(since(3), 20), (true, vec![]));
+    assert_eq!(texts(since(4), 20).0, false);
+    assert_eq!(texts(Resume::Newest(1), 20), (true, vec!["3".into()]));
+    hub.publish(&room, "4".into(), None, 30);
+    assert_eq!(
+        texts(since(0), 30),
+        (false, vec!["2".into(), "3".into(), "4".into()])
+    );
+    let elsewhere = Resume::Since {
+        epoch: epoch + 1,
+        offset: 4,
+    };
+    assert_eq!(texts(elsewhere, 30).0, false);
+    // By age.
+    assert_eq!(texts(since(2), 111), (true, vec!["3".into(), "4".into()]));
+    assert_eq!(texts(since(2), 125), (false, vec!["4".into()]));
+    assert_eq!(texts(since(4), 129), (true, vec![]));
+    assert_eq!(hub.len(), 1);
+    hub.sweep(131);
+    assert_eq!((hub.len(), hub.held()), (0, 0));
+    // Another life has another epoch.
+    assert_eq!(texts(since(4), 131).0, false);
+    hub.publish(&room, "5".into(), None, 140);
+    assert!(hub.history(&room, Resume::Live, 140).epoch > epoch);
+}
+
+#[test]
+fn all_histories_together_are_bounded() {
+    let hub = Hub::new(HubConfig {
+        history: 10_000,
+        retention: Box::new(|_| Retention {
+            messages: 50,
+            octets: 5_000,
+            age: 1_000,
+        }),
+        ..HubConfig::default()
+    });
+    for number in 0..1_000 {
+        let topic = topic(&format!("t{}", number % 100));
+        hub.publish(&topic, Bytes::from(vec![b'x'; 100]), None, 0);
+        assert!(hub.held() <= 10_000 + 164, "{}", hub.held());
+    }
+    hub.sweep(2_000);
+    assert_eq!((hub.len(), hub.held()), (0, 0));
+}
+
+#[test]
+fn topics_that_nobody_holds_are_forgotten() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::new();
+    let member = Log::new(1);
+    for number in 0..50_000 {
+        let topic = topic(&format!("topic:{number}"));
+        let (subscription, _) = hub.subscribe(&topic, &group, member.clone(), 0, Resume::Live, 0);
+        if number % 100 != 0 {
+            hub.publish(&topic, "x".into(), None, 0);
+        }
+        hub.unsubscribe(subscription);
+    }
+    assert!(hub.is_empty());
+    assert!(format!("{group:?}").contains("channels: 0"));
+    assert!(hub.shards.iter().all(|shard| lock(shard).capacity() < 200));
+    assert_eq!(Arc::strong_count(&member), 1);
+}
+
+#[test]
+fn a_full_inbox_gives_up_the_oldest_and_says_so() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::with_room(1_000);
+    let (a, b) = (Log::new(1), Log::new(2));
+    let (one, other) = (topic("one"), topic("other"));
+    let (_held, _) = hub.subscribe(&one, &group, a.clone(), 0, Resume::Live, 0);
+    let (_held, _) = hub.subscribe(&other, &group, b.clone(), 0, Resume::Live, 0);
+    hub.publish(&other, "gone".into(), None, 0);
+    for number in 1..=40 {
+        hub.publish(&one, format!("{number:036}").into(), None, 0);
+    }
+    assert!(group.waiting() <= 1_000);
+    let mut task = Drain::new(group);
+    drain(&mut task);
+    let came = lock(&a.came);
+    assert_eq!(came.len(), 10);
+    assert_eq!((came[0].1, came[0].2), (30, 31));
+    assert!(came[1..].iter().all(|(_, missed, ..)| *missed == 0));
+    // What was the last of its topic is told as well.
+    assert_eq!(lock(&b.missed)[&0], 1);
+}
+
+#[test]
+fn presence_counts_members_and_names_and_tells_who_watches() {
+    let hub = hub(Retention::NOTHING);
+    let (group, watcher) = (Group::new(), Log::new(9));
+    let room = topic("room");
+    let present = |member, name: Option<&str>| Present {
+        member,
+        name: name.map(Into::into),
+        meta: "{}".into(),
+    };
+    let told = |change: &Change| match change {
+        Change::Joined { present, is_first } => format!("+{}{is_first}", present.member).into(),
+        Change::Updated(present) => format!("={}", present.member).into(),
+        Change::Left { present, is_last } => format!("-{}{is_last}", present.member).into(),
+    };
+    hub.track(&room, present(1, Some("ann")), 0, told);
+    let (watch, before) = hub.watch(&room, &group, watcher.clone(), 5);
+    assert_eq!(before, [present(1, Some("ann"))]);
+    hub.track(&room, present(2, Some("ann")), 0, told);
+    hub.track(&room, present(2, Some("ann")), 0, told);
+    hub.track(&room, present(3, None), 0, told);
+    assert_eq!((hub.present_count(&room), hub.present_names(&room)), (3, 2));
+    assert!(hub.untrack(&room, 1, 0, told));
+    assert!(!hub.untrack(&room, 1, 0, told));
+    hub.track(&room, present(2, Some("bob")), 0, told);
+    assert!(hub.untrack(&room, 2, 0, told));
+    drain(&mut Drain::new(group));
+    assert_eq!(
+        watcher.texts(5),
+        ["+2false", "=2", "+3true", "-1false", "+2true", "-2true"]
+    );
+    assert_eq!(hub.present(&room), [present(3, None)]);
+    hub.unsubscribe(watch);
+    assert!(hub.untrack(&room, 3, 0, told));
+    assert!(hub.is_empty());
+}
+
+#[test]
+fn a_closed_group_takes_nothing() {
+    let hub = hub(Retention::NOTHING);
+    let (group, room) = (Group::new(), topic("room"));
+    let (subscription, _) = hub.subscribe(&room, &group, Log::new(1), 0, Resume::Live, 0);
+    drop(Drain::new(group.clone()));
+    hub.publish(&room, "x".into(), None, 0);
+    assert_eq!(group.waiting(), 0);
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(Drain::new(group).poll(&mut context, 1), Poll::Ready(()));
+    hub.unsubscribe(subscription);
+    assert!(hub.is_empty());
+}
+
+#[test]
+fn the_largest_topics_come_first() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::new();
+    let mut held = Vec::new();
+    for number in 0_u64..200 {
+        for member in 0..=(number % 7) {
+            let topic = topic(&format!("t{number:03}"));
+            held.push(
+                hub.subscribe(&topic, &group, Log::new(member + 1), 0, Resume::Live, 0)
+                    .0,
+            );
+        }
+    }
+    let largest = hub.largest(3);
+    let names: Vec<_> = largest
+        .iter()
+        .map(|(topic, count)| (topic.as_str(), *count))
+        .collect();
+    assert_eq!(names, [("t006", 7), ("t013", 7), ("t020", 7)]);
+}
+
+/// Random operations beside a plain map: what a subscription gets is what was published while it was held, in order, each
+/// once; while the tasks are behind it is a beginning of that.
+#[test]
+fn operations_agree_with_a_plain_map() {
+    for seed in 1..=60 {
+        let mut random = Random(seed);
+        let hub = hub(if seed % 2 == 0 {
+            SOME
+        } else {
+            Retention::NOTHING
+        });
+        let groups: Vec<_> = (0..3).map(|_| Group::new()).collect();
+        let mut tasks: Vec<_> = groups.iter().cloned().map(Drain::new).collect();
+        let members: Vec<_> = (1..=6).map(Log::new).collect();
+        let topics: Vec<_> = (0..4).map(|number| topic(&format!("t{number}"))).collect();
+        // By key: the subscription while it is held, and what is to come.
+        let mut live: Vec<(u32, Subscription<Bytes>, usize)> = Vec::new();
+        let mut expected: HashMap<u32, (usize, Vec<String>)> = HashMap::new();
+        let mut next = 0;
+        for step in 0..400 {
+            let topic = &topics[random.below(4)];
+            match random.below(10) {
+                0..=2 => {
+                    let who = random.below(6);
+                    let (held, _) = hub.subscribe(
+                        topic,
+                        &groups[who % 3],
+                        members[who].clone(),
+                        next,
+                        Resume::Live,
+                        step,
+                    );
+                    live.push((next, held, who));
+                    expected.insert(next, (who, Vec::new()));
+                    next += 1;
+                }
+                3 if !live.is_empty() => {
+                    let (.., held, _) = live.swap_remove(random.below(live.len()));
+                    hub.unsubscribe(held);
+                }
+                4 => {
+                    let task = &mut tasks[random.below(3)];
+                    let _ = task.poll(&mut Context::from_waker(Waker::noop()), 1 + random.below(3));
+                }
+                _ => {
+                    let except = random.below(9) as u64;
+                    let text = format!("{step}");
+                    let published = hub.publish(
+                        topic,
+                        text.clone().into(),
+                        (except > 0).then_some(except),
+                        step,
+                    );
+                    let subscribed = live.iter().filter(|(_, held, _)| held.topic() == topic);
+                    assert_eq!(published.subscribers, subscribed.clone().count());
+                    for (key, _, who) in subscribed {
+                        if members[*who].id != except {
+                            expected.get_mut(key).unwrap().1.push(text.clone());
+                        }
+                    }
+                }
+            }
+        }
+        let is_live = |key: u32| live.iter().any(|(of, ..)| *of == key);
+        tasks.iter_mut().for_each(drain);
+        for (key, (who, texts)) in &expected {
+            let came = members[*who].texts(*key);
+            if is_live(*key) {
+                assert_eq!(came, *texts, "seed {seed}, key {key}");
+            } else {
+                assert_eq!(came, texts[..came.len()], "seed {seed}, key {key}");
+            }
+            assert_eq!(
+                lock(&members[*who].missed).get(key).copied().unwrap_or(0),
+                0
+            );
+        }
+        for (_, held, _) in live {
+            hub.unsubscribe(held);
+        }
+        hub.sweep(10_000);
+        assert_eq!((hub.len(), hub.held()), (0, 0), "seed {seed}");
+    }
+}
+
+/// Publishers and tasks in threads of their own, with an inbox that is too small: each subscriber sees rising offsets, and
+/// every gap is told with its exact length.
+#[test]
+fn every_gap_is_told_whatever_the_threads_do() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::with_room(4_000);
+    let members: Vec<_> = (1..=4).map(Log::new).collect();
+    let topics: Vec<_> = (0..2).map(|number| topic(&format!("t{number}"))).collect();
+    let mut held = Vec::new();
+    for member in &members {
+        for (key, topic) in (0..).zip(&topics) {
+            held.push(
+                hub.subscribe(topic, &group, member.clone(), key, Resume::Live, 0)
+                    .0,
+            );
+        }
+    }
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut task = Drain::new(group.clone());
+            let mut context = Context::from_waker(Waker::noop());
+            while !ended.load(Ordering::Acquire) {
+                let _ = task.poll(&mut context, 5);
+                std::thread::yield_now();
+            }
+            for _ in 0..1_000 {
+                let _ = task.poll(&mut context, 1_000);
+            }
+        });
+        let publishers: Vec<_> = (0..4)
+            .map(|publisher| {
+                let (hub, topics) = (&hub, &topics);
+                scope.spawn(move || {
+                    for number in 0..2_000 {
+                        hub.publish(&topics[number % 2], format!("{publisher}").into(), None, 0);
+                    }
+                })
+            })
+            .collect();
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
+        ended.store(true, Ordering::Release);
+    });
+    for member in &members {
+        for key in 0..2 {
+            let mut last = 0;
+            for (_, missed, offset, _) in lock(&member.came).iter().filter(|(of, ..)| *of == key) {
+                assert_eq!(last + missed + 1, *offset);
+                last = *offset;
+            }
+            assert_eq!(last + lock(&member.missed)[&key], 4_000);
+        }
+    }
+}
+
+/// Numbers that repeat (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap() % bound
+    }
+}

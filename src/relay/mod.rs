@@ -1,0 +1,3 @@
+//! Topics: what is published to one reaches everybody who subscribes to it, in order.
+
+pub mod hub;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use wireline::app::App;
-use wireline::extract::{Json, Path};
+use wireline::extract::{Json, Path, State};
 use wireline::files::Files;
 use wireline::layer::compression::Compression;
 use wireline::layer::cors::Cors;
@@ -17,6 +17,8 @@ use wireline::layer::rate_limit::RateLimit;
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::security_headers::SecurityHeaders;
 use wireline::layer::trace::Traces;
+use wireline::relay::endpoint::{Relay, Terms};
+use wireline::relay::hub::{InvalidTopic, Resume, Topic};
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -25,6 +27,7 @@ use wireline::service::response::Response;
 use wireline::ws::connection::Lent;
 use wireline::ws::deflate;
 use wireline::ws::limits::Limits;
+use wireline::ws::prepared::Prepared;
 use wireline::ws::socket::config::Config;
 use wireline::ws::socket::{SocketError, WebSocket};
 
@@ -87,9 +90,10 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let router = router(args).merge(fan()?);
     let router = match &args.files {
-        Some(directory) => router(args).files("/files", Files::new(directory)),
-        None => router(args),
+        Some(directory) => router.files("/files", Files::new(directory)),
+        None => router,
     };
     let server = if args.app {
         App::new(router).server()?
@@ -262,6 +266,43 @@ async fn echo_messages(mut socket: WebSocket) -> Result<(), SocketError> {
                 _ => Ok(()),
             };
             sent.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+        })
+        .await
+}
+
+/// What `/sub` and `/pub` share.
+#[derive(Clone)]
+struct Fan {
+    relay: Relay,
+    terms: Arc<Terms>,
+    news: Topic,
+}
+
+/// `/sub` gets what comes on `/pub`, in order.
+fn fan() -> Result<Router, InvalidTopic> {
+    let fan = Fan {
+        relay: Relay::default(),
+        terms: Arc::default(),
+        news: Topic::new("news")?,
+    };
+    let routes = Router::new().websocket("/sub", subscribe);
+    Ok(routes.websocket("/pub", publish).state(fan))
+}
+
+async fn subscribe(socket: WebSocket, State(fan): State<Fan>) {
+    let outlet = fan.relay.outlet(&socket, fan.terms);
+    let (subscription, _) = outlet.subscribe(&fan.news, 0, Resume::Live);
+    outlet.serve(socket, async |_| {}).await;
+    outlet.unsubscribe(subscription);
+}
+
+async fn publish(mut socket: WebSocket, State(fan): State<Fan>) -> Result<(), SocketError> {
+    socket
+        .each(|lent, _| {
+            if let Lent::Binary(octets) = lent {
+                fan.relay.publish(&fan.news, Prepared::binary(octets));
+            }
+            ControlFlow::Continue(())
         })
         .await
 }

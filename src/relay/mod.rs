@@ -1,3 +1,4 @@
 //! Topics: what is published to one reaches everybody who subscribes to it, in order.
 
+pub mod endpoint;
 pub mod hub;

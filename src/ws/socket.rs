@@ -17,6 +17,8 @@
 mod backlog;
 pub mod config;
 mod core;
+#[cfg(feature = "relay")]
+pub(crate) mod deliver;
 mod drive;
 pub mod each;
 mod ending;

@@ -69,6 +69,11 @@ impl<M: Message> Group<M> {
         }
     }
 
+    /// Whether it takes nothing any more.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.inbox).is_closed
+    }
+
     /// The octets that wait.
     pub fn waiting(&self) -> usize {
         lock(&self.inbox).octets

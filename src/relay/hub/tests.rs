@@ -137,7 +137,7 @@ fn who_comes_back_gets_what_is_missing_or_is_told() {
     );
     assert_eq!(texts(since(2), 20), (true, vec!["3".into()]));
     assert_eq!(texts(since(3), 20), (true, vec![]));
-    assert_eq!(texts(since(4), 20).0, false);
+    assert!(!texts(since(4), 20).0);
     assert_eq!(texts(Resume::Newest(1), 20), (true, vec!["3".into()]));
     hub.publish(&room, "4".into(), None, 30);
     assert_eq!(
@@ -148,7 +148,7 @@ fn who_comes_back_gets_what_is_missing_or_is_told() {
         epoch: epoch + 1,
         offset: 4,
     };
-    assert_eq!(texts(elsewhere, 30).0, false);
+    assert!(!texts(elsewhere, 30).0);
     // By age.
     assert_eq!(texts(since(2), 111), (true, vec!["3".into(), "4".into()]));
     assert_eq!(texts(since(2), 125), (false, vec!["4".into()]));
@@ -157,7 +157,7 @@ fn who_comes_back_gets_what_is_missing_or_is_told() {
     hub.sweep(131);
     assert_eq!((hub.len(), hub.held()), (0, 0));
     // Another life has another epoch.
-    assert_eq!(texts(since(4), 131).0, false);
+    assert!(!texts(since(4), 131).0);
     hub.publish(&room, "5".into(), None, 140);
     assert!(hub.history(&room, Resume::Live, 140).epoch > epoch);
 }

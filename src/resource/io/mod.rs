@@ -113,6 +113,17 @@ impl Io {
             tried => Poll::Ready(tried),
         }
     }
+
+    /// Writes what a socket takes at once; nobody is woken when it takes more. 0 when it takes nothing, has an error to tell,
+    /// or is not a plain socket.
+    pub(crate) fn write_at_once(&self, octets: &[u8]) -> usize {
+        let written = match self {
+            Self::Tcp(io) => io.try_write(octets),
+            Self::Unix(io) => io.try_write(octets),
+            Self::Dyn(_) => Ok(0),
+        };
+        written.unwrap_or(0)
+    }
 }
 
 #[allow(clippy::inline_always, reason = "measured, as above")]

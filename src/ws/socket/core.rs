@@ -260,6 +260,12 @@ impl Core {
         self.live.as_deref_mut()
     }
 
+    /// The protocol, when it is here, and the transport.
+    #[cfg(feature = "relay")]
+    pub(super) fn live_and_io(&mut self) -> Option<(&mut Live, &Io)> {
+        Some((self.live.as_deref_mut()?, &self.io))
+    }
+
     /// Whether the next message has to be read first: the buffer is empty and the peer may still send.
     pub(super) fn is_dry(&self) -> bool {
         self.live

@@ -30,7 +30,8 @@ use std::time::Duration;
 /// the deadline, too.
 ///
 /// `max_in_flight` of [`ServerConfig`](crate::server::config::ServerConfig) is the ceiling of a whole server,
-/// without a queue. This one is for a group, such as the routes that need a database; where groups lie in each other, all their ceilings hold.
+/// without a queue. This one is for a group, such as the routes that need a database; where groups lie in each other,
+/// all their ceilings hold.
 ///
 /// ```
 /// use std::time::Duration;

@@ -107,6 +107,10 @@ mod documents {
     #[doc = include_str!("../docs/guide.md")]
     mod guide {}
 
+    #[cfg(all(feature = "json", feature = "websocket"))]
+    #[doc = include_str!("../docs/websockets.md")]
+    mod websockets {}
+
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// Routes with what every public service wants around them: a request id in `X-Request-ID`,
-/// `X-Content-Type-Options: nosniff`, and a span for each request (D40). Each can be turned off, and each can be had as
+/// `X-Content-Type-Options: nosniff`, and a span for each request. Each can be turned off, and each can be had as
 /// a layer of one's own making in its place.
 ///
 /// Limits, deadlines and budgets do not depend on it: [`Server`] has them on by itself.

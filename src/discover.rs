@@ -19,7 +19,7 @@ pub use inventory;
 
 impl Router {
     /// Adds every handler of the program that is marked with an attribute: [`get`](macro@crate::get),
-    /// [`websocket`](macro@crate::websocket) and their like, in whatever crate it is written (S53).
+    /// [`websocket`](macro@crate::websocket) and their like, in whatever crate it is written.
     ///
     /// The order is that of their paths and methods. Two for one method and path are an error of
     /// [`build`](Self::build), which says where both are written. They belong to this router: its layers, state and

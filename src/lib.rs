@@ -24,12 +24,21 @@
 //! | route requests to handlers | [`Router`], [`extract`], [`handler!`] |
 //! | answer | [`Response`], [`IntoResponse`](service::response::IntoResponse), [`Error`] |
 //! | read and write bodies as streams | [`Body`] |
+//! | serve files | `Router::files`, `files::Files` (feature `files`) |
+//! | take uploads | `extract::Multipart` (feature `multipart`), [`Body`] |
+//! | send server-sent events | [`sse::Sse`], [`sse::Event`] |
+//! | set and read cookies | `service::cookie::Cookies` (feature `cookies`) |
+//! | keep sessions | `layer::session::Sessions` (feature `cookie-secure`) |
+//! | let pages of other origins in | [`layer::cors::Cors`] |
+//! | compress | `layer::compression::Compression` (feature `compression`) |
+//! | limit rates, load and time | [`layer::rate_limit::RateLimit`], [`layer::shed::LoadShed`], [`layer::time_limit::TimeLimit`] |
 //! | know who sends a request | [`layer::auth::Auth`], [`service::user::CurrentUser`] |
 //! | mark handlers where they are written | `#[get]` and its like, `Router::discover` (feature `macros`) |
 //! | serve several hosts | [`router::hosts::Hosts`] |
 //! | put code around handlers | [`Router::middleware`], [`Next`](service::middleware::Next), [`app::App`] |
 //! | see what it does | [`layer::access_log`], `layer::trace`, `layer::metrics`, [`layer::security_headers`] |
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
+//! | speak TLS | `Server::bind_tls`, `server::TlsConfig` (feature `tls`) |
 //! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
 //! | test in process | `test::TestClient` (feature `test`) |
 //! | drive the protocol yourself | [`http1::connection::Connection`], `ws::connection::Connection`, which do no I/O |
@@ -39,14 +48,13 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans; `layer::request_id`, `layer::trace` |
-//! | `app` | yes | [`app::App`]: request ids, `nosniff`, spans |
 //! | `auth` | no | `layer::auth`: API keys and Basic, kept as digests |
 //! | `compression` | no | `layer::compression`: responses by brotli and gzip, and decompression of requests |
 //! | `cookies` | no | `service::cookie`: cookies of requests and responses |
 //! | `cookie-secure` | no | signed and encrypted cookies, and sessions in them |
 //! | `files` | no | `files`: static files |
 //! | `form` | yes | [`extract::Query`], [`extract::Form`] |
-//! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know (`http2` in the configuration) |
+//! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know ([`Server::h2c`]) |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
 //! | `simd` | yes | heads are scanned, and UTF-8 is checked, by vector instructions; without it the same in plain code |
@@ -59,7 +67,7 @@
 //! | `macros` | no | `#[get]` and its like, and `Router::discover`, which finds what they mark |
 //! | `metrics` | no | `layer::metrics`: counters and histograms of requests through the `metrics` facade |
 //! | `multipart` | no | `extract::Multipart` |
-//! | `native-roots` | no | it trusts the authorities that the system trusts; turns `tls` on |
+//! | `native-roots` | no | the WebSocket client trusts the system's authorities; turns `tls` on |
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
 //! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
@@ -100,6 +108,10 @@ mod documents {
 
     #[doc = include_str!("../docs/guide.md")]
     mod guide {}
+
+    #[cfg(all(feature = "json", feature = "websocket"))]
+    #[doc = include_str!("../docs/websockets.md")]
+    mod websockets {}
 
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}

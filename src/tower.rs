@@ -288,7 +288,7 @@ fn sendable(response: Response, method: &Method) -> http::Response<Body> {
             .into();
     }
     let mut response = http::Response::from(response);
-    // D43: a length that the content tells itself wins over the handler's, where there is content.
+    // A length that the content tells itself wins over the handler's, where there is content.
     let tells = response.body().len().is_some();
     let announces = (*method == Method::HEAD || response.status() == StatusCode::NOT_MODIFIED)
         && response.body().is_empty();
@@ -375,7 +375,7 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The limit of wireline's own server (S37).
+/// The limit of wireline's own server.
 const DEFAULT_MAX_BODY: u64 = 10 * 1024 * 1024;
 
 /// The name of the parameter that takes the rest of the path, unlikely to be one of the prefix's.

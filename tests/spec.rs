@@ -35,9 +35,6 @@ const WANTED: &[(char, RangeInclusive<u32>)] = &[
     ('D', 40..=44),
 ];
 
-/// How many steps there are.
-const STEPS: u32 = 10;
-
 fn rows() -> Vec<Row> {
     let table: Table = toml::from_str(include_str!("spec.toml")).unwrap();
     table.row
@@ -105,9 +102,11 @@ fn every_row_has_a_proof_that_exists() {
             }
         }
         if let Some(later) = &row.later
-            && !(1..=STEPS).any(|step| later.starts_with(&format!("step {step}: ")))
+            && later
+                .strip_prefix("not built: ")
+                .is_none_or(|what| what.trim().is_empty())
         {
-            fault(format!("{later:?} names no step"));
+            fault(format!("{later:?} does not say what is not built"));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

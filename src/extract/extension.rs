@@ -9,7 +9,7 @@ use std::any::type_name;
 use std::convert::Infallible;
 use std::fmt;
 
-/// A clone of a value by its type (S72): what middleware left in the request's extensions, else what a
+/// A clone of a value by its type: what middleware left in the request's extensions, else what a
 /// router was given with `.extension(..)`. The value of `.extension(Arc<T>)` is an `Extension<Arc<T>>`.
 ///
 /// Whether middleware will have left one is not known when the router is built: 500 when it did not.

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::fmt;
 
-/// JSON content as any type that serde can read (S76); as a response, any type that it can write.
+/// JSON content as any type that serde can read; as a response, any type that it can write.
 ///
 /// The request must say that it is JSON: `Content-Type: application/json`, or a type that ends in `+json`
 /// (RFC 6839 §3.1). That is also what keeps a foreign page's form from being read as JSON.

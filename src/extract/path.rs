@@ -10,7 +10,7 @@ use serde::de::{self, DeserializeOwned};
 use std::any::type_name;
 use std::fmt;
 
-/// The parameters of the path, percent-decoded, as any type that serde can read (S73).
+/// The parameters of the path, percent-decoded, as any type that serde can read.
 ///
 /// | `T` | takes |
 /// |---|---|

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 /// The query, decoded as forms are (`application/x-www-form-urlencoded`), as any type that serde can
-/// read (S74).
+/// read.
 ///
 /// Fields of type `Option` may be missing, and an empty text is `None` for numbers and `bool`; a key that
 /// is repeated fills a `Vec`, and is a 400 where there is room for one value. `HashMap<String, String>`

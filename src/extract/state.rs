@@ -9,7 +9,7 @@ use std::any::type_name;
 use std::convert::Infallible;
 use std::fmt;
 
-/// A clone of what a router was given with `.state(..)` (S72): a pool, a configuration, a counter.
+/// A clone of what a router was given with `.state(..)`: a pool, a configuration, a counter.
 ///
 /// The type finds it: each type has one value a router, and a group's own wins over its outer router's.
 /// A type that nobody gave is an error when the router is built, not when a request comes.

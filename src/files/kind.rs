@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-/// The content type of a file (S118): of text with its charset, of what nobody knows `application/octet-stream`.
+/// The content type of a file: of text with its charset, of what nobody knows `application/octet-stream`.
 ///
 /// ```
 /// use wireline::files::content_type;

@@ -1,4 +1,4 @@
-//! Static files, from a directory and from nowhere else (S117-S120, D21).
+//! Static files, from a directory and from nowhere else.
 //!
 //! ```text
 //!   GET /assets/css/site.css

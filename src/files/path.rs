@@ -15,7 +15,7 @@ pub struct Place<'a> {
 
 /// Reads what is left of a request's path behind the mount, without a slash at its beginning.
 ///
-/// It is split at `/` first, and each segment is percent-decoded once (D44). `None`, which the client sees as 404, when
+/// It is split at `/` first, and each segment is percent-decoded once. `None`, which the client sees as 404, when
 /// a segment
 ///
 /// - is empty, `.` or `..`;

@@ -4,7 +4,7 @@ use crate::files::Files;
 use crate::router::Router;
 
 impl Router {
-    /// Serves files under a path (S117): `/assets/css/site.css` is `css/site.css` in the directory, `/assets` redirects
+    /// Serves files under a path: `/assets/css/site.css` is `css/site.css` in the directory, `/assets` redirects
     /// to `/assets/`. A router may have several, and routes of its own beside them, which go first.
     ///
     /// Other methods than GET, HEAD and OPTIONS get 405 with `Allow`. A directory that is not there is told by

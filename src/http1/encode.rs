@@ -97,7 +97,7 @@ pub(crate) enum ConnectionOption {
 }
 
 /// Writes the head of a final response. Fields that belong to the connection are ours: those of the
-/// caller are left out (D43); a `Date` or `Server` of the caller takes the place of ours.
+/// caller are left out; a `Date` or `Server` of the caller takes the place of ours.
 #[inline]
 pub(crate) fn final_head<'a>(
     out: &mut Vec<u8>,

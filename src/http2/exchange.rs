@@ -46,7 +46,7 @@ pub(super) struct Turn<'a> {
     pub(super) is_free: bool,
     /// The octets of content that did not ask.
     pub(super) given: Cell<usize>,
-    /// A handler wants the connection to end (D43).
+    /// A handler wants the connection to end.
     pub(super) leaves: Cell<bool>,
 }
 
@@ -275,7 +275,7 @@ impl Exchange {
         if status.is_informational() {
             return self.invalid(turn);
         }
-        // D43: a handler's Content-Length counts where the content does not tell its own length.
+        // A handler's Content-Length counts where the content does not tell its own length.
         let mut length = body.len();
         if length.is_none()
             || ((self.is_head || status == StatusCode::NOT_MODIFIED) && body.is_empty())

@@ -53,7 +53,7 @@ pub(super) fn any(
     finish(status, fields)
 }
 
-/// Whether the handler wants the connection to end after this response (D43).
+/// Whether the handler wants the connection to end after this response.
 pub(super) fn says_close(headers: &Headers) -> bool {
     headers
         .get_all(CONNECTION)
@@ -115,7 +115,7 @@ fn stamp(fields: &mut HeaderMap, link: &Link) {
     });
 }
 
-/// Removes what belongs to a connection of HTTP/1.1 (RFC 9113 §8.2.2), and the framing, which is ours (D43).
+/// Removes what belongs to a connection of HTTP/1.1 (RFC 9113 §8.2.2), and the framing, which is ours.
 fn drop_connection_fields(fields: &mut HeaderMap) {
     if !fields.keys().any(|name| is_ours(name.as_str())) {
         return;

@@ -1,5 +1,5 @@
-//! An id for each request (S125): a random UUID, from a buffer of random octets that each thread fills a kibibyte at a
-//! time, or what a trusted proxy says (D23).
+//! An id for each request: a random UUID, from a buffer of random octets that each thread fills a kibibyte at a
+//! time, or what a trusted proxy says.
 
 use crate::resource::addr::ConnInfo;
 use crate::service::error::HttpError;
@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Gives every request an id and says it in the response, in `X-Request-ID` (S125).
+/// Gives every request an id and says it in the response, in `X-Request-ID`.
 ///
 /// Handlers get it as a [`RequestId`], the span of the request and the access log have it, and a handler of a WebSocket
 /// finds it in its request. It is the outermost layer, so that every answer has one, whoever gives it. On the paved path
@@ -56,8 +56,8 @@ impl RequestIds {
         Ok(self)
     }
 
-    /// Whether the id that a [trusted proxy](crate::server::Server::trusted_proxies) sends in the same field is taken
-    /// (D23). Off by default. Only the connection's own peer counts, and only an id of 1 to 128 letters, digits and
+    /// Whether the id that a [trusted proxy](crate::server::Server::trusted_proxies) sends in the same field is taken.
+    /// Off by default. Only the connection's own peer counts, and only an id of 1 to 128 letters, digits and
     /// `-_.~+/=:@` in a field that stands there once; else there is a new one. A client that nobody trusts cannot
     /// choose what stands in the log.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Fields that tell browsers what they must not do with a response (S121 to S124).
+//! Fields that tell browsers what they must not do with a response.
 
 use crate::service::headers::{InvalidField, field};
 use crate::service::layer::{Before, Layer, Note, Place};
@@ -13,10 +13,10 @@ use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Security headers for every response of a router (S121 to S124).
+/// Security headers for every response of a router.
 ///
 /// `X-Content-Type-Options: nosniff` is always among them; everything else is there when it was asked for. A field
-/// that the handler has set stays as the handler set it (S124). In place of a layer of the same type of an outer
+/// that the handler has set stays as the handler set it. In place of a layer of the same type of an outer
 /// router the nearest one counts, so that a group can have a policy of its own.
 ///
 /// ```
@@ -123,7 +123,7 @@ impl SecurityHeaders {
         self.custom(PERMISSIONS_POLICY, policy)
     }
 
-    /// `X-XSS-Protection` (D22). The filter that it speaks to has been removed from browsers, and while it was there
+    /// `X-XSS-Protection`. The filter that it speaks to has been removed from browsers, and while it was there
     /// `1; mode=block` could be turned against a page: `0` is what to say today, with a policy in
     /// [`csp`](Self::csp).
     ///
@@ -180,7 +180,7 @@ impl SecurityHeaders {
         self
     }
 
-    /// Any other field (S122), in place of what this had under that name.
+    /// Any other field, in place of what this had under that name.
     ///
     /// # Errors
     ///

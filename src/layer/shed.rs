@@ -29,8 +29,9 @@ use std::time::Duration;
 /// everybody wait for as long as the queue is. When the queue is full the oldest has to go; whoever has waited as long as
 /// the deadline, too.
 ///
-/// `Server::max_in_flight` is the ceiling of a whole server, without a queue. This one is for a group, such as the routes
-/// that need a database; where groups lie in each other, all their ceilings hold.
+/// `max_in_flight` of [`ServerConfig`](crate::server::config::ServerConfig) is the ceiling of a whole server,
+/// without a queue. This one is for a group, such as the routes that need a database; where groups lie in each other,
+/// all their ceilings hold.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A span for each request, `http.request` (S127), with the field names of both worlds (D34), inside that of its
-//! connection, `http.connection`, and over HTTP/2 that of its stream, `h2.stream` (S128).
+//! A span for each request, `http.request`, with the field names of both worlds, inside that of its
+//! connection, `http.connection`, and over HTTP/2 that of its stream, `h2.stream`.
 //!
 //! ```text
 //!   http.connection  peer.addr
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, Span};
 
-/// Makes a span `http.request` for every request (S127 to S129), with its place in a trace (W3C Trace Context).
+/// Makes a span `http.request` for every request, with its place in a trace (W3C Trace Context).
 ///
 /// | field | |
 /// |---|---|

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Precedence is literal, then parameter, then rest. Paths are matched raw, split at `/`; captures are
-//! percent-decoded once (D44). HEAD is answered from GET, OPTIONS from the method table, an unknown
+//! percent-decoded once. HEAD is answered from GET, OPTIONS from the method table, an unknown
 //! method with 405 and `Allow`.
 
 mod build;
@@ -177,7 +177,7 @@ impl Router {
         self
     }
 
-    /// Adds a handler for a route in one string, method first: `":get/users/:id"` (S45).
+    /// Adds a handler for a route in one string, method first: `":get/users/:id"`.
     ///
     /// ```
     /// # use wireline::router::Router;
@@ -257,7 +257,7 @@ impl Router {
         self
     }
 
-    /// Opens one route by its method and its pattern as this router has it (S54); [`build`](Self::build) tells when
+    /// Opens one route by its method and its pattern as this router has it; [`build`](Self::build) tells when
     /// there is no such route.
     #[must_use]
     pub fn public_route(mut self, method: Method, path: &str) -> Self {
@@ -279,7 +279,7 @@ impl Router {
     }
 
     /// Limits the content of requests to these routes, in octets. It wins over the server's limit and
-    /// over an outer router's, also when it is larger (S40).
+    /// over an outer router's, also when it is larger.
     #[must_use]
     pub const fn max_body(mut self, octets: u64) -> Self {
         self.max_body = Some(octets);

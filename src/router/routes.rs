@@ -196,7 +196,7 @@ impl Routes {
                 self.not_found
             };
         };
-        // D44: a capture that cannot be decoded is refused before any handler sees it.
+        // A capture that cannot be decoded is refused before any handler sees it.
         let undecodable = |capture: &[u8]| capture.contains(&b'%') && decode(capture).is_none();
         if !params.is_empty()
             && !leaf.value().is_as_is

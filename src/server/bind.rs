@@ -29,7 +29,7 @@ pub enum Bind {
     Invalid(String),
 }
 
-/// What names a place to listen at (S3): `"127.0.0.1:8000"`, `"localhost:8000"`, `":8000"`,
+/// What names a place to listen at: `"127.0.0.1:8000"`, `"localhost:8000"`, `":8000"`,
 /// `"unix:/run/app.sock"`, `"systemd"`, a [`SocketAddr`], `([127, 0, 0, 1], 8000)`, a path, or an open
 /// listener.
 pub trait IntoBind {

@@ -32,7 +32,7 @@ pub struct ServerConfig {
     pub backlog: u32,
 }
 
-/// What happens to a connection beyond the limit (D4).
+/// What happens to a connection beyond the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Full {

@@ -118,7 +118,7 @@ impl Server {
         self
     }
 
-    /// The most connections at the same time (S134). Default 1,024.
+    /// The most connections at the same time. Default 1,024.
     #[must_use]
     pub const fn max_connections(mut self, count: usize) -> Self {
         self.config.max_connections = count;
@@ -148,14 +148,14 @@ impl Server {
         self
     }
 
-    /// The most octets of content of a request, where its route does not say otherwise (S38). Default 10 MiB.
+    /// The most octets of content of a request, where its route does not say otherwise. Default 10 MiB.
     #[must_use]
     pub const fn max_body(mut self, octets: u64) -> Self {
         self.connection.max_body = octets;
         self
     }
 
-    /// Whether plain ports speak HTTP/2, too, with clients that begin with its preface (prior knowledge; D27).
+    /// Whether plain ports speak HTTP/2, too, with clients that begin with its preface (prior knowledge).
     /// Off unless it is told; it counts with feature `http2` alone. Over TLS the client chooses by ALPN.
     ///
     /// ```
@@ -222,7 +222,7 @@ impl Server {
         self
     }
 
-    /// Listens at one place and serves until a signal ends it (S1).
+    /// Listens at one place and serves until a signal ends it.
     ///
     /// # Errors
     ///
@@ -231,7 +231,7 @@ impl Server {
         self.listen_with(place, async |_| ()).await
     }
 
-    /// As [`listen`](Self::listen); `ready` runs once the server accepts connections (S2).
+    /// As [`listen`](Self::listen); `ready` runs once the server accepts connections.
     ///
     /// # Errors
     ///

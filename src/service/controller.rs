@@ -5,7 +5,7 @@ use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
 use std::marker::PhantomData;
 
-/// A function of a shared value as a handler (S51): its first argument is a clone of `controller`, the others are
+/// A function of a shared value as a handler: its first argument is a clone of `controller`, the others are
 /// extractors, up to eight.
 ///
 /// The same as [`handler!`](crate::handler), where a closure says more than a name: its arguments stand there with their
@@ -102,7 +102,7 @@ with!(A B C D E; F);
 with!(A B C D E F; G);
 with!(A B C D E F G; H);
 
-/// A method of a controller as a handler (S51).
+/// A method of a controller as a handler.
 ///
 /// A controller is a value behind an `Arc`, or anything else whose clones are the same value. Its method is an
 /// `async fn` with `&self` whose other arguments are extractors, as those of any

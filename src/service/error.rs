@@ -100,7 +100,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// Errors of an application that know their status and message (S87). Whatever implements this may be
+/// Errors of an application that know their status and message. Whatever implements this may be
 /// returned by a handler, bare or in a `Result`, and becomes an [`Error`] by
 /// `.map_err(`[`Error::from_http`]`)`: an application that wants `?` writes its own `From`.
 ///

@@ -246,7 +246,7 @@ pub trait Handler<Args>: Clone + Send + Sync + 'static {
     }
 }
 
-/// Opens the route of a handler to everybody where a layer asks for authentication (S54).
+/// Opens the route of a handler to everybody where a layer asks for authentication.
 ///
 /// ```
 /// use wireline::Router;

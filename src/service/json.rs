@@ -38,7 +38,7 @@ impl Request {
     }
 }
 
-/// JSON that a client sent and that is not what was expected is the client's fault (S35).
+/// JSON that a client sent and that is not what was expected is the client's fault.
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("invalid JSON: {error}")).with_source(error)

@@ -8,7 +8,7 @@ use crate::service::response::{IntoResponse, Response};
 use std::fmt;
 use std::sync::Arc;
 
-/// A function that sees a request before its handler and the response after it (S61 to S65).
+/// A function that sees a request before its handler and the response after it.
 ///
 /// It may change the request, answer without calling [`Next::run`], or change the response.
 ///

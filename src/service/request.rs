@@ -302,7 +302,7 @@ impl Parts {
             .insert(ConnectProtocol(protocol.into()));
     }
 
-    /// A string that middleware left under a key (S66).
+    /// A string that middleware left under a key.
     pub fn extension(&self, key: &str) -> Option<&str> {
         self.extensions()?
             .get::<StringMap>()?
@@ -312,7 +312,7 @@ impl Parts {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Leaves a string under a key, in place of what was there (S66, S67). Costs nothing when unused.
+    /// Leaves a string under a key, in place of what was there. Costs nothing when unused.
     pub fn set_extension(&mut self, key: impl Into<String>, value: impl Into<String>) {
         let (key, value) = (key.into(), value.into());
         let map = self.extensions_mut().get_or_insert_default::<StringMap>();
@@ -344,7 +344,7 @@ impl Parts {
         left.or_else(|| self.inner().connection.as_ref()?.tls())
     }
 
-    /// Waits until the client has closed its side or is gone (D32). Over HTTP/2 that is the end of the request's own
+    /// Waits until the client has closed its side or is gone. Over HTTP/2 that is the end of the request's own
     /// stream: a reset, the end of the response, or the connection's. A request that was made in process has no
     /// client: it waits forever.
     ///

@@ -303,7 +303,7 @@ impl From<Response> for http::Response<Body> {
 ///
 /// Implemented for responses, text, octets, JSON, statuses, problems, redirects, event streams, `(status, T)`,
 /// `(status, fields, T)`, `(fields, T)` where fields are an array, a `HeaderMap` or `Headers`, `Result` of two of those, and every error that is an
-/// [`HttpError`](crate::service::error::HttpError). `()` is 202 without content (D5).
+/// [`HttpError`](crate::service::error::HttpError). `()` is 202 without content.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a response",
     note = "a handler may return text, `Json<T>`, a `StatusCode`, `(StatusCode, T)`, a `Response`, or a `Result` of those"

@@ -135,7 +135,7 @@ impl fmt::Debug for StateMap {
     }
 }
 
-/// Decodes percent-encoded octets once (D44). `None` for an invalid escape and for octets that are no UTF-8.
+/// Decodes percent-encoded octets once. `None` for an invalid escape and for octets that are no UTF-8.
 ///
 /// ```
 /// use wireline::service::route::decode;

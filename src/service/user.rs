@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The user whom [`Auth`](crate::layer::auth::Auth), or middleware of your own, has authenticated (S77): an argument of handlers.
+/// The user whom [`Auth`](crate::layer::auth::Auth), or middleware of your own, has authenticated: an argument of handlers.
 ///
 /// A WebSocket keeps the user it was opened by; when the user's deadline passes, it is closed with 4401. Without a user the
 /// answer is 401; `Option<CurrentUser>` is for public routes. Cloning is cheap.

@@ -189,7 +189,7 @@ pub(crate) fn is_of_head(name: &[u8]) -> bool {
     is_of_connection(name) || matches!(name, b"content-type" | b"date" | b"server" | b"upgrade")
 }
 
-/// Whether a field of this name, in lower case, is about framing or the connection: nobody but the encoder writes it (D43).
+/// Whether a field of this name, in lower case, is about framing or the connection: nobody but the encoder writes it.
 pub(crate) fn is_of_connection(name: &[u8]) -> bool {
     matches!(
         name,

@@ -86,7 +86,7 @@ pub(crate) fn parse(
     parse_rare(block, start, end, question, method)
 }
 
-/// A target that begins with `/`. `//host/x` in origin-form is a path, never an authority (D37).
+/// A target that begins with `/`. `//host/x` in origin-form is a path, never an authority.
 #[inline]
 pub(crate) fn origin(start: usize, end: usize, question: Option<usize>) -> Option<RequestTarget> {
     with_path(start, start, end, question, TargetForm::Origin, None)

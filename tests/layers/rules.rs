@@ -39,6 +39,7 @@ impl Tree {
             imports_come_from_the_owner,
             cores_do_no_input_or_output,
             features_stand_on_modules_and_imports,
+            documentation_names_no_rows,
             files_are_short,
         ];
         let mut violations = Vec::new();
@@ -178,6 +179,14 @@ fn features_stand_on_modules_and_imports(file: &Source) -> Vec<(usize, String)> 
         }
     }
     violations
+}
+
+fn documentation_names_no_rows(file: &Source) -> Vec<(usize, String)> {
+    let what = "the number of a row; `tests/spec.toml` says which test proves it";
+    file.row_codes
+        .iter()
+        .map(|line| (*line, what.to_owned()))
+        .collect()
 }
 
 fn files_are_short(file: &Source) -> Vec<(usize, String)> {

@@ -19,6 +19,8 @@ pub(crate) struct Source {
     pub(crate) double_supers: Vec<usize>,
     /// Line numbers of `use ...::*`.
     pub(crate) globs: Vec<usize>,
+    /// Line numbers of documentation that names a row of a specification, as in `(S117, D21)`.
+    pub(crate) row_codes: Vec<usize>,
     /// Modules that this file declares under `#[cfg(test)]` and that live in files of their own.
     pub(crate) test_modules: Vec<Vec<String>>,
 }
@@ -48,10 +50,45 @@ impl Source {
             references: resolver.references,
             double_supers: resolver.double_supers,
             globs: resolver.globs,
+            row_codes: row_codes(text),
             tokens,
             test_modules,
         }
     }
+}
+
+/// The lines of documentation in which a list before a closing parenthesis has a letter and a number as its whole item.
+fn row_codes(text: &str) -> Vec<usize> {
+    let is_code = |item: &str| {
+        let number = item
+            .trim()
+            .strip_prefix(['S', 'D', 'F'])
+            .unwrap_or_default();
+        (1..=3).contains(&number.len()) && number.bytes().all(|octet| octet.is_ascii_digit())
+    };
+    let names_a_row = |line: &str| {
+        let mut pieces: Vec<&str> = line.split(')').collect();
+        pieces.pop();
+        pieces.into_iter().any(|piece| {
+            let list = piece
+                .rsplit('(')
+                .next()
+                .unwrap_or_default()
+                .replace(" to ", ",");
+            list.split([',', ';', '-']).any(is_code)
+        })
+    };
+    let documentation = text.lines().enumerate().filter_map(|(at, line)| {
+        let line = line.trim_start();
+        let words = line
+            .strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"))?;
+        Some((at + 1, words))
+    });
+    documentation
+        .filter(|(_, words)| names_a_row(words))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// Follows every path of a file to the module it names.

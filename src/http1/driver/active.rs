@@ -344,7 +344,7 @@ impl Active {
         }
     }
 
-    /// The peer has closed its side (RFC 9112 §9.5, D32).
+    /// The peer has closed its side (RFC 9112 §9.5).
     pub(crate) fn peer_closed(&mut self, link: &Link) {
         self.touched = true;
         self.ended = true;

@@ -147,7 +147,7 @@ impl Active {
             }) {
                 close = true;
             }
-            // D43: a handler's Content-Length counts where the content does not tell its own length.
+            // A handler's Content-Length counts where the content does not tell its own length.
             if length.is_none()
                 || ((is_head || status == StatusCode::NOT_MODIFIED) && body.is_empty())
             {

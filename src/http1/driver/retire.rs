@@ -1,4 +1,4 @@
-//! Connections that have had their time, or their number of requests (D41).
+//! Connections that have had their time, or their number of requests.
 
 use crate::http1::driver::active::Active;
 use crate::http1::state::Life;

@@ -11,7 +11,7 @@ use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use std::fmt;
 
-/// Tokens in `Authorization: Bearer <token>`, and where else a browser can put one (D15).
+/// Tokens in `Authorization: Bearer <token>`, and where else a browser can put one.
 ///
 /// A request that opens a WebSocket may bring it as a subprotocol `bearer.<token>` or as a parameter `token` of the query,
 /// as [`Token`](crate::ws::route::token::Token) says; no other request may. A [`cookie`](Self::cookie) is looked at only when it

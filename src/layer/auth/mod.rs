@@ -8,9 +8,9 @@
 //!                └─ 401 with a challenge of each scheme; 403 where more is asked than the credentials give
 //! ```
 //!
-//! Authentication is on for every route of the router that has the layer, and for paths that have no route (D14). Routes are
+//! Authentication is on for every route of the router that has the layer, and for paths that have no route. Routes are
 //! opened one by one: [`public`](crate::service::handler::public), [`Router::public_route`](crate::router::Router::public_route),
-//! [`Router::public`](crate::router::Router::public). It is the same on HTTP/1.1, on HTTP/2, and before a WebSocket is opened (S163), and
+//! [`Router::public`](crate::router::Router::public). It is the same on HTTP/1.1, on HTTP/2, and before a WebSocket is opened, and
 //! it stands inside CORS and the rate limit by address ([`Place`]).
 
 #[cfg(feature = "auth")]
@@ -46,7 +46,7 @@ use http::{HeaderValue, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 
-/// The layer that authenticates (S55).
+/// The layer that authenticates.
 ///
 /// Of several schemes the first that finds credentials of its kind decides; one that finds none, or only
 /// [`Refusal::missing`] after a while, leaves it to the next. A

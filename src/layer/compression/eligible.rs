@@ -102,7 +102,7 @@ fn forbids(headers: &Headers) -> bool {
         .any(|directive| directive.eq_ignore_ascii_case(b"no-transform"))
 }
 
-/// Whether content of that type becomes smaller (S107). What says nothing of its type may.
+/// Whether content of that type becomes smaller. What says nothing of its type may.
 fn compresses(headers: &Headers, event_streams: bool) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else {
         return true;

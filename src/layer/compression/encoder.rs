@@ -37,7 +37,7 @@ pub(super) struct Effort {
 
 impl Effort {
     /// How much content is compressed in less than 100 microseconds, with an encoder made for it: what may run on the
-    /// event loop (D35).
+    /// event loop.
     ///
     /// Measured in microseconds on a core at 2.x GHz, JSON and noise, with a new encoder each time:
     ///

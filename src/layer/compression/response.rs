@@ -14,10 +14,10 @@ use http::{Method, StatusCode};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Compresses responses in a coding that the client accepts (S104 to S109).
+/// Compresses responses in a coding that the client accepts.
 ///
 /// Off unless a router is given one. The client's `Accept-Encoding` decides by its weights; at equal ones brotli comes
-/// first, then zstd (feature `zstd`), then gzip (D19). See [`preferred`].
+/// first, then zstd (feature `zstd`), then gzip. See [`preferred`].
 ///
 /// Left alone are: content of less than 256 octets; images but SVG, video, audio, archives and web fonts, which are compressed already;
 /// event streams; what sets a cookie; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 /// is answered with the fields that GET has, but for a length that only compressing would tell.
 ///
 /// Content that is here whole and takes less than 100 microseconds, [a few KiB](Self::brotli), is compressed at once; if that
-/// makes it no smaller it goes out as it was. Longer content is compressed on a thread for what blocks (D35), a stream piece by
+/// makes it no smaller it goes out as it was. Longer content is compressed on a thread for what blocks, a stream piece by
 /// piece as the client takes it, and flushed whenever its writer pauses: nothing that was written waits for more. All jobs
 /// of a process together run on as many threads as there are cores, and a job whose client is gone stops.
 ///
@@ -127,14 +127,14 @@ impl Compression {
         self
     }
 
-    /// The fewest octets of content that are compressed, where its length is known (S106). Default 256; 0 counts as 1.
+    /// The fewest octets of content that are compressed, where its length is known. Default 256; 0 counts as 1.
     #[must_use]
     pub fn min_size(mut self, octets: u64) -> Self {
         self.rules.least = octets.max(1);
         self
     }
 
-    /// Whether `text/event-stream` is compressed, too. Default no (D20): some clients and proxies hold compressed events back.
+    /// Whether `text/event-stream` is compressed, too. Default no: some clients and proxies hold compressed events back.
     #[must_use]
     pub fn event_streams(mut self, compressed: bool) -> Self {
         self.rules.event_streams = compressed;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A limiter that says yes or no (S113).
+/// A limiter that says yes or no.
 ///
 /// It is the smaller of two traits: whatever implements it is a [`QuotaLimiter`], too, of which only less is known.
 ///

@@ -36,7 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So many requests of one client in so long a time (S110), and 429 for more (S111).
+/// So many requests of one client in so long a time, and 429 for more.
 ///
 /// The window slides: what was spent in the one before counts as far as that still overlaps the time that ends now. In no
 /// span `t` more is allowed than the quota and what it gives in `t`, however many requests come at once. What is refused
@@ -125,7 +125,7 @@ impl RateLimit {
         }
     }
 
-    /// The same with another quota; whoever counts stays, so the order of the two does not matter (S114).
+    /// The same with another quota; whoever counts stays, so the order of the two does not matter.
     #[must_use]
     pub const fn quota(mut self, max_requests: u32, window: Duration) -> Self {
         self.policy.quota.max_requests = max_requests;

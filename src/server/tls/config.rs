@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Certificates, keys and limits of a listener's TLS (S15 to S20): given to
+/// Certificates, keys and limits of a listener's TLS: given to
 /// [`Server::bind_tls`](crate::server::Server::bind_tls).
 ///
 /// TLS 1.3 and 1.2, with the cipher suites and groups that rustls considers safe; sessions are resumed; which
@@ -59,7 +59,7 @@ pub(super) enum Source {
 }
 
 impl TlsConfig {
-    /// A certificate chain and its private key from PEM files (S16). The chain begins with the server's own
+    /// A certificate chain and its private key from PEM files. The chain begins with the server's own
     /// certificate.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl TlsConfig {
         })
     }
 
-    /// The same from octets of PEM (S19).
+    /// The same from octets of PEM.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl TlsConfig {
     }
 
     /// A certificate made now for `name`, a host name or an address, that no client trusts by itself: for
-    /// development (S20). One for `localhost` is for 127.0.0.1 and ::1, too.
+    /// development. One for `localhost` is for 127.0.0.1 and ::1, too.
     ///
     /// ```
     /// # use wireline::server::TlsConfig;
@@ -108,7 +108,7 @@ impl TlsConfig {
         Self::from_pem_bytes(certificate, key)
     }
 
-    /// A configuration of rustls, for whatever else it can do (S17). ALPN is set here all the same, and early
+    /// A configuration of rustls, for whatever else it can do. ALPN is set here all the same, and early
     /// data is turned off, because it can be replayed. Nothing of it is checked or watched.
     pub fn from_config(config: ServerConfig) -> Self {
         let mut config = config;

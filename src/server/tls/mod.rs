@@ -73,7 +73,7 @@ impl Server {
         self.bind_with(place, open)
     }
 
-    /// Listens at one place with TLS and serves until a signal ends it (S15).
+    /// Listens at one place with TLS and serves until a signal ends it.
     ///
     /// # Errors
     ///

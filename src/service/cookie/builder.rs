@@ -8,7 +8,7 @@ use http::HeaderValue;
 use std::fmt;
 use std::time::Duration;
 
-/// A cookie in the making (S94).
+/// A cookie in the making.
 ///
 /// [`build`](Self::build) checks it; [`Response::set_cookie`] takes it built, or as it is, and then one that is not right
 /// makes the response a 500.

@@ -25,7 +25,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::ops::Range;
 
-/// The cookies of a request (S93, S96): an argument of handlers, those of WebSockets among them, and what
+/// The cookies of a request: an argument of handlers, those of WebSockets among them, and what
 /// [`Parts::cookies`] gives.
 ///
 /// All Cookie fields count, in order: HTTP/2 may bring each cookie in a field of its own (RFC 9113 §8.2.3). What is no
@@ -125,7 +125,7 @@ impl Cookies {
 }
 
 impl Parts {
-    /// The cookies of the request (S93). They are read anew each time: keep what you got.
+    /// The cookies of the request. They are read anew each time: keep what you got.
     ///
     /// ```
     /// use wireline::Request;

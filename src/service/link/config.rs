@@ -42,10 +42,10 @@ pub struct Config {
     /// The longest wait between two requests. Default 60 s.
     pub idle_timeout: Duration,
     /// How old a connection may become: the first response to a request that comes later says
-    /// `Connection: close` (D41). Each connection gets between 90 % and all of it, so that those that were
+    /// `Connection: close`. Each connection gets between 90 % and all of it, so that those that were
     /// opened at once do not come back at once. Default `None`: no limit.
     pub max_age: Option<Duration>,
-    /// The most requests of one connection: the response to the last one says `Connection: close` (D41).
+    /// The most requests of one connection: the response to the last one says `Connection: close`.
     /// Default `None`: no limit.
     pub max_requests: Option<u32>,
     /// The longest time without the client taking a single octet of a response. Default 30 s.
@@ -55,7 +55,7 @@ pub struct Config {
     pub min_rate: u64,
     /// How long a rate may be below the least. Default 5 s.
     pub rate_grace: Duration,
-    /// How long a handler may go on after the client has closed its side (D32). Default 2 s.
+    /// How long a handler may go on after the client has closed its side. Default 2 s.
     pub closed_grace: Duration,
     /// How long a connection is kept after its last response, for the client to read it. Default 2 s.
     pub linger: Duration,

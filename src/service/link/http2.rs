@@ -19,7 +19,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Http2 {
     /// Whether plain ports speak HTTP/2, too, with clients that begin with its preface (prior knowledge, RFC
-    /// 9113 §3.3; D27). Default no. Over TLS the client chooses by ALPN, whatever this says.
+    /// 9113 §3.3). Default no. Over TLS the client chooses by ALPN, whatever this says.
     pub prior_knowledge: bool,
     /// Streams that a client may have open at the same time; the next is refused with REFUSED_STREAM. Default 100.
     pub max_streams: u32,

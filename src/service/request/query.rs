@@ -4,7 +4,7 @@ use crate::service::request::Parts;
 use crate::wire::number::hex_digit;
 
 impl Parts {
-    /// The first value of this name in the query, decoded as forms are (S70): `+` is a space, `%` without two digits stands for
+    /// The first value of this name in the query, decoded as forms are: `+` is a space, `%` without two digits stands for
     /// itself, octets that are no UTF-8 become U+FFFD. A name without `=` has an empty value.
     ///
     /// ```

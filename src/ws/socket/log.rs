@@ -1,4 +1,4 @@
-//! What becomes of WebSockets goes to the log (S131); so do errors of their handlers: nobody else is told what was
+//! What becomes of WebSockets goes to the log; so do errors of their handlers: nobody else is told what was
 //! behind them.
 
 use crate::service::error::Error;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Which tokens are good, and how they are issued (S55). [`build`](Self::build) makes [`Tokens`] of it.
+/// Which tokens are good, and how they are issued. [`build`](Self::build) makes [`Tokens`] of it.
 ///
 /// A token has to have `exp` and `sub`; `nbf` counts when it is there. Without an [`audience`](Self::audience) a token that names one
 /// is refused: it is for somebody else (RFC 7519 §4.1.3). With one, and with an [`issuer`](Self::issuer), a token has to name them.

@@ -23,7 +23,7 @@ use crate::layer::auth::bearer::Bearer;
 use crate::layer::auth::{Auth, AuthError};
 
 impl Auth {
-    /// Authenticates by JSON Web Tokens (S55): every route needs one, but public ones.
+    /// Authenticates by JSON Web Tokens: every route needs one, but public ones.
     ///
     /// ```
     /// use wireline::extract::State;

@@ -43,6 +43,27 @@ async fn d40_every_response_of_the_paved_path_has_an_id_and_nosniff() {
     assert_eq!(reply.header("x-content-type-options"), Some("mine"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn d40_s121_s125_what_the_server_refuses_has_them_too() {
+    let service = || {
+        let router = router().post("/", async |content: String| content);
+        App::new(router.max_body(3)).build().unwrap()
+    };
+    for client in [
+        TestClient::new(service()),
+        TestClient::new(service()).http2(),
+    ] {
+        let reply = client.post("/").body("four").await;
+        assert_eq!(reply.status, 413);
+        assert!(reply.text().starts_with("content too large"));
+        assert!(is_version_4(reply.header("x-request-id").unwrap()));
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    }
+    let client = TestClient::new(service());
+    let reply = client.post("/").body("four").await;
+    assert_eq!(reply.header("connection"), Some("close"));
+}
+
 /// A panic is answered like anything else, wherever it happens and whatever layers are further in; it is counted once,
 /// and told with its own message.
 #[tokio::test(start_paused = true)]

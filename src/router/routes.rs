@@ -9,7 +9,7 @@ use crate::service::route::{RouteFacts, decode};
 use crate::wire::fields::Span;
 use http::{HeaderValue, Method, StatusCode};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What [`Router::build`](crate::router::Router::build) makes: it answers requests.
 ///
@@ -244,6 +244,31 @@ impl AnyHandler for Redirect {
     }
 }
 
+/// A handler that has its response already.
+pub(super) struct Answer(Mutex<Option<Response>>);
+
+impl Answer {
+    pub(super) fn new(response: Response) -> Self {
+        Self(Mutex::new(Some(response)))
+    }
+}
+
+impl AnyHandler for Answer {
+    fn call(&self, _: Request) -> ResponseFuture {
+        let response = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let response = response.unwrap_or_else(Response::internal_error);
+        Box::pin(std::future::ready(response))
+    }
+
+    fn check(&self, _: &RouteCheck<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_public(&self) -> bool {
+        false
+    }
+}
+
 impl Service for Routes {
     #[inline]
     fn admit(&self, request: &mut Request) -> Admission {
@@ -287,6 +312,22 @@ impl Service for Routes {
         match &endpoint.chain {
             None => endpoint.handler.call(request),
             Some(chain) => Chain::call(chain, request),
+        }
+    }
+
+    fn refuse(&self, mut request: Request, response: Response) -> ResponseFuture {
+        if request.parts().route().endpoint().is_none() {
+            self.admit(&mut request);
+        }
+        let index = request.parts().route().endpoint().unwrap_or(self.not_found);
+        let endpoint = self.endpoints.get(index);
+        match endpoint.and_then(|endpoint| endpoint.chain.as_ref()) {
+            None => Box::pin(std::future::ready(response)),
+            Some(chain) => {
+                let status = response.status();
+                let chain = chain.refusing(status, Arc::new(Answer::new(response)));
+                Chain::call(&Arc::new(chain), request)
+            }
         }
     }
 }

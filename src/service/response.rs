@@ -102,6 +102,11 @@ impl Response {
         Self::text("internal server error").with_status(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// What a server answers on its own account.
+    pub(crate) fn refusal(status: StatusCode, text: &str) -> Self {
+        Self::text(format!("{text}\n")).with_status(status)
+    }
+
     /// 101: `on_upgrade` runs with the connection once the answer is on the wire (RFC 9110 §7.8). The
     /// server waits for it in a drain, and its connection permit is held until it ends.
     ///

@@ -209,6 +209,8 @@ pub enum Place {
     RateLimit,
     /// Users are authenticated.
     Auth,
+    /// It is asked what they may do.
+    Scope,
     /// Rates are limited by user.
     UserRateLimit,
     /// Sessions.

@@ -13,9 +13,10 @@ use wireline::layer::request_id::RequestIds;
 use wireline::layer::trace::Traces;
 use wireline::layer::trace_context::TraceContext;
 use wireline::service::layer::{Before, Layer, Note};
+use wireline::service::problem::Problem;
 use wireline::service::response::Response;
 use wireline::test::TestClient;
-use wireline::{Body, Request, Router};
+use wireline::{Body, Error, Request, Router};
 
 fn router() -> Router {
     Router::new().get("/users/{id}", async || {
@@ -281,6 +282,12 @@ fn s127_failures_are_recorded() {
         Router::new()
             .get("/fails", async || http::StatusCode::BAD_GATEWAY)
             .get("/missing", async || http::StatusCode::NOT_FOUND)
+            .get("/says", async || {
+                Err::<(), _>(Error::internal("the disk is full"))
+            })
+            .get("/problem", async || {
+                Err::<(), _>(Problem::from(Error::internal("the disk is slow")))
+            })
             .get("/panics", async || -> () { panic!("a fault") })
             .get("/called", || -> std::future::Ready<()> {
                 panic!("a fault")
@@ -299,6 +306,8 @@ fn s127_failures_are_recorded() {
                 ("/missing", 404),
                 ("/panics", 500),
                 ("/called", 500),
+                ("/says", 500),
+                ("/problem", 500),
             ] {
                 assert_eq!(client.get(path).await.status, status);
             }
@@ -317,7 +326,8 @@ fn s127_failures_are_recorded() {
             (1, Some("404"), None, None),
             (2, Some("500"), Some("panic"), Some("ERROR")),
             (3, Some("500"), Some("panic"), Some("ERROR")),
-            (4, None, Some("cancelled"), None),
+            (4, Some("500"), Some("500"), Some("ERROR")),
+            (6, None, Some("cancelled"), None),
         ] {
             assert_eq!(said(place, "http.response.status_code"), status, "{place}");
             assert_eq!(said(place, "error.type"), kind, "{place}");
@@ -325,17 +335,22 @@ fn s127_failures_are_recorded() {
         }
         let told: Vec<_> = (all.said.iter().zip(&all.inside))
             .filter(|(said, _)| said.contains_key("http.response.status_code"))
-            .map(|(said, inside)| (said["message"].as_str(), *inside))
+            .map(|(said, inside)| {
+                let error = said.get("error").map(String::as_str);
+                (said["message"].as_str(), error, *inside)
+            })
             .collect();
-        let answered_500 = ("a request was answered 500", true);
+        let answered_500 = |error| ("a request was answered 500", error, true);
         assert_eq!(
             told,
             [
-                ("a request was answered 502", true),
-                answered_500,
-                answered_500
+                ("a request was answered 502", None, true),
+                answered_500(None),
+                answered_500(None),
+                answered_500(Some("the disk is full")),
+                answered_500(Some("the disk is slow")),
             ],
-            "each once, inside the request's span"
+            "each once, inside the request's span, and why"
         );
     }
 }
@@ -481,7 +496,7 @@ fn the_tokens_of_a_socket_are_nowhere() {
             )
             .websocket("/panics", async |_: WebSocket| -> () { panic!("a fault") })
             .websocket("/fails", async |_: WebSocket, _: Token| {
-                Err::<(), _>(wireline::Error::internal("the disk is full"))
+                Err::<(), _>(Error::internal("the disk is full"))
             })
             .websocket("/forbids", async |_: WebSocket, _: Token| {
                 Err::<(), _>((http::StatusCode::FORBIDDEN, "members only"))

@@ -44,7 +44,8 @@ use tracing::{Instrument, Level, Span};
 ///
 /// The span is entered whenever the handler is polled, and its future holds no guard across an `.await`. What a handler
 /// of a WebSocket, or whatever else runs after an upgrade, does is inside it, too. An answer with a 5xx is an event at
-/// level ERROR in it, at most 100 of them in a second. When no subscriber listens it costs a few instructions.
+/// level ERROR in it, with the source of the handler's [`Error`](crate::service::error::Error) as `error`, at most 100 of
+/// them in a second. When no subscriber listens it costs a few instructions.
 ///
 /// ```
 /// use wireline::Router;
@@ -220,7 +221,7 @@ impl Traces {
             if response.status().is_server_error() {
                 trace
                     .span
-                    .in_scope(|| tell_failure(&self.failures, response.status()));
+                    .in_scope(|| tell_failure(&self.failures, response));
             }
             response.map_upgrade(|on_upgrade| inside(&trace.span, on_upgrade));
         }

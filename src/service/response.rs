@@ -34,7 +34,11 @@ struct Rare {
     extensions: Extensions,
     upgrade: Option<OnUpgrade>,
     invalid: Option<InvalidField>,
+    /// Why a handler failed; for logs alone.
+    source: Option<Source>,
 }
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 impl Response {
     /// 200 with this body and no fields.
@@ -219,6 +223,29 @@ impl Response {
     #[inline]
     pub fn invalid(&self) -> Option<InvalidField> {
         self.rare.as_ref().and_then(|rare| rare.invalid)
+    }
+
+    /// The same response with a reason for the log, which no client sees: [`Traces`](crate::layer::trace::Traces) writes
+    /// that of a 5xx. What a handler fails with as an [`Error`](crate::service::error::Error) leaves its source here.
+    ///
+    /// ```
+    /// use wireline::Response;
+    ///
+    /// let response = Response::internal_error().with_source("the disk is full");
+    /// assert_eq!(response.source().unwrap().to_string(), "the disk is full");
+    /// ```
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.rare_mut().source = Some(source.into());
+        self
+    }
+
+    /// Why the handler failed, if it said so.
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.rare.as_ref()?.source.as_deref()
     }
 
     /// Puts something in the place of what runs after an upgrade, when there is any.

@@ -2,7 +2,9 @@
 
 use crate::layer::trace_context::{Hex, TraceContext};
 use crate::service::request::Request;
-use http::{StatusCode, Version};
+use crate::service::response::Response;
+use http::Version;
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Empty, display};
@@ -62,7 +64,7 @@ pub(super) fn record_context(span: &Span, context: &TraceContext) {
 /// One event at level ERROR, inside the request's span. Whoever can make a server fail must not fill its log: further
 /// ones of the same second are left out.
 #[cold]
-pub(super) fn tell_failure(told: &AtomicU64, status: StatusCode) {
+pub(super) fn tell_failure(told: &AtomicU64, response: &Response) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let second = now.map_or(0, |since| since.as_secs()) & 0xffff_ffff;
     let count = told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
@@ -80,9 +82,11 @@ pub(super) fn tell_failure(told: &AtomicU64, status: StatusCode) {
         0
     };
     if earlier < MOST_FAILURES {
-        let status = status.as_u16();
+        let status = response.status().as_u16();
+        let source = response.source().map(|source| source as &dyn Error);
         tracing::error!(
             http.response.status_code = status,
+            error = source,
             "a request was answered {status}"
         );
     }
@@ -122,7 +126,7 @@ mod tests {
         let (count, told) = (Count::default(), AtomicU64::new(0));
         tracing::subscriber::with_default(count.clone(), || {
             for _ in 0..10_000 {
-                tell_failure(&told, StatusCode::SERVICE_UNAVAILABLE);
+                tell_failure(&told, &Response::internal_error());
             }
         });
         // The loop may reach into a second one.

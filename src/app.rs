@@ -209,6 +209,7 @@ impl Future for Paved {
                 (response, Some(payload))
             }
         };
+        response.settle();
         let paved = me.nosniff && me.id.is_some_and(|id| response.headers_mut().pave(id));
         if !paved {
             if let Some(id) = me.id {

@@ -271,6 +271,9 @@ impl Exchange {
         if response.invalid().is_some() {
             return self.invalid(turn);
         }
+        if response.replaces_invalid() {
+            turn.count(Counter::InvalidResponses);
+        }
         let (status, headers, body, upgrade) = response.into_sendable();
         if response::says_close(&headers) {
             turn.leaves.set(true);

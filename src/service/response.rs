@@ -34,6 +34,8 @@ struct Rare {
     extensions: Extensions,
     upgrade: Option<OnUpgrade>,
     invalid: Option<InvalidField>,
+    /// It stands in the place of one that could not be sent.
+    replaces_invalid: bool,
     /// Why a handler failed; for logs alone.
     source: Option<Source>,
 }
@@ -184,7 +186,7 @@ impl Response {
 
     /// The same response with a field, in place of what the field had.
     ///
-    /// A name or a value that cannot stand in a field line makes the response a 500 when it is sent, and
+    /// A name or a value that cannot stand in a field line makes the response a 500 before any layer sees it, and
     /// counts as an invalid response; [`Headers::try_insert`] tells at once.
     #[must_use]
     pub fn with_header<N, V>(mut self, name: N, value: V) -> Self
@@ -246,6 +248,27 @@ impl Response {
     /// Why the handler failed, if it said so.
     pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.rare.as_ref()?.source.as_deref()
+    }
+
+    /// Puts a 500 in the place of a response that cannot be sent, so that the layers see what the client gets.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if self.rare.is_some() {
+            self.settle_rare();
+        }
+    }
+
+    #[cold]
+    fn settle_rare(&mut self) {
+        if let Some(invalid) = self.invalid() {
+            *self = Self::internal_error().with_source(invalid);
+            self.rare_mut().replaces_invalid = true;
+        }
+    }
+
+    /// Whether it stands in the place of one that could not be sent; whoever sends it counts that.
+    pub(crate) fn replaces_invalid(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.replaces_invalid)
     }
 
     /// Puts something in the place of what runs after an upgrade, when there is any.

@@ -136,6 +136,9 @@ impl Active {
                 link,
             );
         }
+        if response.replaces_invalid() {
+            counters.add(Counter::InvalidResponses);
+        }
         let (mut status, headers, mut body, upgrade) = response.into_sendable();
         let is_head = *self.protocol.head().method() == Method::HEAD;
         let mut length = body.len();

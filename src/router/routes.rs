@@ -1,5 +1,6 @@
 //! The finished routes, as a service.
 
+use crate::router::build::GroupEnd;
 use crate::router::tree::{Params, Tree};
 use crate::service::handler::{Admission, AnyHandler, ResponseFuture, RouteCheck, Service};
 use crate::service::middleware::Chain;
@@ -25,11 +26,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// ```
 pub struct Routes {
     tree: Tree<MethodTable>,
+    /// For what has no route.
+    groups: Tree<GroupEnd>,
     endpoints: Vec<Endpoint>,
     not_found: usize,
     bad_capture: usize,
     server_options: usize,
-    redirect_slash: bool,
 }
 
 /// One handler with what stands around it.
@@ -39,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) chain: Option<Arc<Chain>>,
     pub(super) max_body: Option<u64>,
     pub(super) facts: Arc<RouteFacts>,
+    /// Whether a slash more or less may lead elsewhere.
+    pub(super) redirects: bool,
 }
 
 impl Endpoint {
@@ -163,19 +167,19 @@ impl MethodTable {
 impl Routes {
     pub(super) const fn new(
         tree: Tree<MethodTable>,
+        groups: Tree<GroupEnd>,
         endpoints: Vec<Endpoint>,
         not_found: usize,
         bad_capture: usize,
         server_options: usize,
-        redirect_slash: bool,
     ) -> Self {
         Self {
             tree,
+            groups,
             endpoints,
             not_found,
             bad_capture,
             server_options,
-            redirect_slash,
         }
     }
 
@@ -193,7 +197,7 @@ impl Routes {
             return if asterisk {
                 self.server_options
             } else {
-                self.not_found
+                self.nowhere(path, params)
             };
         };
         // D44: a capture that cannot be decoded is refused before any handler sees it.
@@ -206,6 +210,19 @@ impl Routes {
             return self.bad_capture;
         }
         leaf.value().find(request.method())
+    }
+
+    /// What answers for a path that has no route: the nearest group's end, or that of all.
+    fn nowhere(&self, path: &[u8], params: &mut Params) -> usize {
+        if self.groups.is_empty() {
+            return self.not_found;
+        }
+        let end = self
+            .groups
+            .find(path, params)
+            .map(|leaf| leaf.value().endpoint);
+        params.clear();
+        end.unwrap_or(self.not_found)
     }
 
     /// Where the same path with, or without, a slash at its end would lead.
@@ -295,10 +312,11 @@ impl Service for Routes {
             self.admit(&mut request);
         }
         let index = request.parts().route().endpoint().unwrap_or(self.not_found);
-        if self.redirect_slash
-            && index == self.not_found
+        let Some(endpoint) = self.endpoints.get(index) else {
+            return Box::pin(std::future::ready(Response::internal_error()));
+        };
+        if endpoint.redirects
             && let Some(redirect) = self.slash_redirect(&request)
-            && let Some(endpoint) = self.endpoints.get(index)
         {
             // It stands where the 404 would: inside its layers.
             return match &endpoint.chain {
@@ -306,9 +324,6 @@ impl Service for Routes {
                 Some(chain) => Chain::call(&Arc::new(chain.to(Arc::new(redirect))), request),
             };
         }
-        let Some(endpoint) = self.endpoints.get(index) else {
-            return Box::pin(std::future::ready(Response::internal_error()));
-        };
         match &endpoint.chain {
             None => endpoint.handler.call(request),
             Some(chain) => Chain::call(chain, request),

@@ -355,6 +355,38 @@ fn s127_failures_are_recorded() {
     }
 }
 
+/// A limiter that fails is told of, with the reason, inside the request's span.
+#[test]
+fn d16_a_limiter_that_fails_is_told() {
+    use wireline::layer::rate_limit::{
+        Key, LimiterFailed, OnFailure, Quota, QuotaLimiter, RateLimit, Spending,
+    };
+
+    struct Away;
+
+    impl QuotaLimiter for Away {
+        fn spend(&self, _: &Key, _: u32, _: &Quota) -> Spending {
+            Spending::Later(Box::pin(async {
+                Err(LimiterFailed::new("nobody is there"))
+            }))
+        }
+    }
+
+    let limit = || RateLimit::new(1, Duration::from_secs(60)).limiter(Away);
+    let (all, ()) = seen_by(async || {
+        for (what, status) in [(OnFailure::Allow, 201), (OnFailure::Refuse, 503)] {
+            let limit = limit().on_failure(what, Duration::from_secs(1));
+            let client = TestClient::new(App::new(router().layer(limit)).build().unwrap());
+            assert_eq!(client.get("/users/7").await.status, status);
+        }
+    });
+    let told: Vec<_> = (all.said.iter().zip(&all.inside))
+        .filter_map(|(said, inside)| Some((said.get("limit")?, said.get("error")?, *inside)))
+        .collect();
+    let reason = "the rate limiter failed: nobody is there".to_owned();
+    assert_eq!(told, [(&"default".to_owned(), &reason, true); 2]);
+}
+
 /// What panics before there is a handler: a layer further in, and what the application has to say about spans.
 #[test]
 fn s127_a_panic_before_the_handler_is_recorded_and_answered() {

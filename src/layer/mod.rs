@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod auth;
+mod ceiling;
 #[cfg(feature = "compression")]
 pub mod compression;
 pub mod cors;

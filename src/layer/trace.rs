@@ -11,6 +11,7 @@
 mod span;
 
 use self::span::{begin_span, tell_failure};
+use crate::layer::ceiling::Ceiling;
 use crate::layer::request_id::RequestId;
 use crate::layer::trace_context::{TRACEPARENT, TraceContext};
 use crate::service::layer::{Before, Layer, Note, Place};
@@ -21,7 +22,6 @@ use http::StatusCode;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, Span};
@@ -68,7 +68,7 @@ pub struct Traces {
     on_span: Option<Arc<OnSpan>>,
     continues: bool,
     responds: bool,
-    failures: Arc<AtomicU64>,
+    failures: Arc<Ceiling>,
 }
 
 type Skip = dyn Fn(&Request) -> bool + Send + Sync;

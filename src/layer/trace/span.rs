@@ -1,12 +1,11 @@
 //! The spans themselves, with their fields, and the event of a failure.
 
+use crate::layer::ceiling::Ceiling;
 use crate::layer::trace_context::{Hex, TraceContext};
 use crate::service::request::Request;
 use crate::service::response::Response;
 use http::Version;
 use std::error::Error;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
@@ -61,27 +60,10 @@ pub(super) fn record_context(span: &Span, context: &TraceContext) {
     span.record("span_id", display(Hex(&context.span_id())));
 }
 
-/// One event at level ERROR, inside the request's span. Whoever can make a server fail must not fill its log: further
-/// ones of the same second are left out.
+/// One event at level ERROR, inside the request's span; of many in a second the first are told.
 #[cold]
-pub(super) fn tell_failure(told: &AtomicU64, response: &Response) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let second = now.map_or(0, |since| since.as_secs()) & 0xffff_ffff;
-    let count = told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
-        Some(if before >> 32 == second {
-            before.saturating_add(1)
-        } else {
-            second << 32 | 1
-        })
-    });
-    // What stood there before, so the first of a second sees another second.
-    let before = count.unwrap_or_default();
-    let earlier = if before >> 32 == second {
-        before & 0xffff_ffff
-    } else {
-        0
-    };
-    if earlier < MOST_FAILURES {
+pub(super) fn tell_failure(told: &Ceiling, response: &Response) {
+    if told.allows(MOST_FAILURES) {
         let status = response.status().as_u16();
         let source = response.source().map(|source| source as &dyn Error);
         tracing::error!(
@@ -99,6 +81,7 @@ const MOST_FAILURES: u64 = 100;
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
@@ -123,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_failures_is_not_a_flood_in_the_log() {
-        let (count, told) = (Count::default(), AtomicU64::new(0));
+        let (count, told) = (Count::default(), Ceiling::default());
         tracing::subscriber::with_default(count.clone(), || {
             for _ in 0..10_000 {
                 tell_failure(&told, &Response::internal_error());

@@ -54,6 +54,8 @@ fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
             ("http.request.method", "GET"),
             ("http.route", "/users/{id}"),
             ("url.path", "/users/7"),
+            ("url.scheme", "http"),
+            ("otel.name", "GET /users/{id}"),
             ("http.status_code", "201"),
             ("http.response.status_code", "201"),
             ("otel.kind", "server"),
@@ -66,10 +68,35 @@ fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
         assert_eq!(fields["http.latency_ms"], "0.0");
         assert!(!format!("{fields:?}").contains("secret"));
         // Nothing but those.
-        assert_eq!(fields.len(), 11, "{fields:?}");
+        assert_eq!(fields.len(), 13, "{fields:?}");
     }
     // The handler's own event is inside it, where there is one.
     assert_eq!(all.events, [true, true, true, false, false]);
+}
+
+/// What clients make up stands in no field that has few values.
+#[test]
+fn d34_other_methods_and_paths_without_a_route() {
+    let (all, ()) = seen_by(async || {
+        let client = traced(Traces::new());
+        let brew = http::Method::from_bytes(b"BREW").unwrap();
+        assert_eq!(client.method(brew, "/users/7").await.status, 405);
+        assert_eq!(client.get("/nowhere").await.status, 404);
+    });
+    let requests = all.requests();
+    let said = |place: usize, name: &str| requests[place].get(name).map(String::as_str);
+    for (place, name, value) in [
+        (0, "http.request.method", Some("_OTHER")),
+        (0, "http.request.method_original", Some("BREW")),
+        (0, "http.route", Some("/users/{id}")),
+        (0, "otel.name", Some("HTTP /users/{id}")),
+        (1, "http.request.method", Some("GET")),
+        (1, "http.request.method_original", None),
+        (1, "http.route", None),
+        (1, "otel.name", Some("GET")),
+    ] {
+        assert_eq!(said(place, name), value, "{place} {name}");
+    }
 }
 
 /// The requests of a connection are inside its span, each stream of HTTP/2 in one more; a span of the caller's is around neither.

@@ -10,6 +10,8 @@ pub mod compression;
 pub mod cors;
 mod ending;
 pub mod error_pages;
+#[cfg(any(feature = "app", feature = "metrics"))]
+mod methods;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod on_router;

@@ -30,8 +30,11 @@ use tracing::{Instrument, Level, Span};
 ///
 /// | field | |
 /// |---|---|
-/// | `http.method`, `http.request.method` | the method |
-/// | `http.route` | the pattern of the route, `/users/{id}`; empty where there is none |
+/// | `http.method` | the method |
+/// | `http.request.method` | the method, or `_OTHER` for one that RFC 9110 and RFC 5789 do not name |
+/// | `http.request.method_original` | the method, where that is `_OTHER` |
+/// | `http.route` | the pattern of the route, `/users/{id}`; nothing where there is none |
+/// | `url.scheme` | `http` or `https`, as the client used it |
 /// | `url.path` | the path as it came |
 /// | `url.query` | with [`query`](Self::query) alone: tokens travel in queries |
 /// | `http.request_id` | the id, where requests have one |
@@ -40,7 +43,7 @@ use tracing::{Instrument, Level, Span};
 /// | `http.latency_ms` | milliseconds until then, as a fraction |
 /// | `error.type` | the status when it is a 5xx; `panic`, or `cancelled` when the client went away before the answer |
 /// | `otel.kind`, `otel.status_code` | what `tracing-opentelemetry` looks for: `server`; `ERROR` for a 5xx |
-/// | `otel.name` | nothing, for [`on_span`](Self::on_span) to record: the name that the span is exported under |
+/// | `otel.name` | the name that the span is exported under: `GET /users/{id}`, and the method alone where there is no route; [`on_span`](Self::on_span) may record another |
 ///
 /// The span is entered whenever the handler is polled, and its future holds no guard across an `.await`. What a handler
 /// of a WebSocket, or whatever else runs after an upgrade, does is inside it, too. An answer with a 5xx is an event at
@@ -130,7 +133,7 @@ impl Traces {
         self
     }
 
-    /// Calls this with every span before it is entered: to record `otel.name`, or to tell OpenTelemetry who called
+    /// Calls this with every span before it is entered: to record another `otel.name`, or to tell OpenTelemetry who called
     /// ([`TraceContext::of_caller`]). What it gives back stands in the place of the [`TraceContext`] that the request
     /// would have had.
     #[must_use]

@@ -1,11 +1,13 @@
 //! The spans themselves, with their fields, and the event of a failure.
 
 use crate::layer::ceiling::Ceiling;
+use crate::layer::methods::{METHODS, OTHER, method_place};
 use crate::layer::trace_context::{Hex, TraceContext};
 use crate::service::request::Request;
 use crate::service::response::Response;
 use http::Version;
 use std::error::Error;
+use std::fmt;
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
@@ -31,13 +33,17 @@ pub(super) fn begin_span(level: Level, request: &Request) -> Span {
     if connection.is_some() && parts.version() == Version::HTTP_2 {
         around = around.in_scope(|| at_level!(level, "h2.stream"));
     }
+    let method = method_place(parts.method());
+    let route = (parts.matched_pattern()).filter(|pattern| !pattern.is_empty());
     around.in_scope(|| {
         at_level!(
             level,
             "http.request",
             http.method = parts.method().as_str(),
-            http.request.method = parts.method().as_str(),
-            http.route = parts.matched_pattern().unwrap_or_default(),
+            http.request.method = METHODS[method],
+            http.request.method_original = (method == OTHER).then(|| parts.method().as_str()),
+            http.route = route,
+            url.scheme = request.client().scheme(),
             // The query stays out: tokens travel in it.
             url.path = parts.path(),
             url.query = Empty,
@@ -49,10 +55,28 @@ pub(super) fn begin_span(level: Level, request: &Request) -> Span {
             http.latency_ms = Empty,
             error.type = Empty,
             otel.kind = "server",
-            otel.name = Empty,
+            otel.name = display(Name(method, route)),
             otel.status_code = Empty,
         )
     })
+}
+
+/// What a span is called where it is exported: the method, which is `HTTP` when it is no known one, and the route.
+struct Name<'a>(usize, Option<&'a str>);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(method, route) = self;
+        f.write_str(if *method == OTHER {
+            "HTTP"
+        } else {
+            METHODS[*method]
+        })?;
+        match route {
+            Some(route) => write!(f, " {route}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(super) fn record_context(span: &Span, context: &TraceContext) {

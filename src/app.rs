@@ -148,7 +148,23 @@ impl Service for AppService {
         self.routes.admit(request)
     }
 
-    fn call(&self, mut request: Request) -> ResponseFuture {
+    fn call(&self, request: Request) -> ResponseFuture {
+        self.pave(request, |request| self.routes.call(request))
+    }
+
+    fn refuse(&self, request: Request, response: Response) -> ResponseFuture {
+        self.pave(request, |request| self.routes.refuse(request, response))
+    }
+}
+
+impl AppService {
+    /// The paved path around what answers.
+    #[inline]
+    fn pave(
+        &self,
+        mut request: Request,
+        answer: impl FnOnce(Request) -> ResponseFuture,
+    ) -> ResponseFuture {
         let id = self.request_id.then(|| request_id::give(&mut request));
         if request.parts().route().endpoint().is_none() {
             self.routes.admit(&mut request);
@@ -159,7 +175,7 @@ impl Service for AppService {
                 let trace = traces.begin(&mut request)?;
                 Some(Box::new((trace, traces.clone())))
             });
-            within(trace.as_deref(), || self.routes.call(request))
+            within(trace.as_deref(), || answer(request))
         });
         Box::pin(Paved {
             // What panicked before there was a future is answered as what panics later.
@@ -193,6 +209,7 @@ impl Future for Paved {
                 (response, Some(payload))
             }
         };
+        response.settle();
         let paved = me.nosniff && me.id.is_some_and(|id| response.headers_mut().pave(id));
         if !paved {
             if let Some(id) = me.id {

@@ -262,7 +262,9 @@ where
         if body.size_hint().lower() > limit {
             let response =
                 Response::text("content too large").with_status(StatusCode::PAYLOAD_TOO_LARGE);
-            return Box::pin(std::future::ready(Ok(response.into())));
+            *request.body_mut() = Body::failed(BodyError::TooLarge);
+            let response = self.service.refuse(request, response);
+            return Box::pin(async move { Ok(sendable(response.await, &method)) });
         }
         if !body.is_end_stream() {
             *request.body_mut() = Body::from_http_body(Limited {

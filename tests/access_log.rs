@@ -100,6 +100,8 @@ fn router() -> Router {
             });
             body
         })
+        .post("/users/{id}", async |name: String| name)
+        .max_body(8)
         .get("/hangs", async || std::future::pending::<()>().await)
         .get("/panics", async || -> () { panic!("a fault") })
         .websocket(
@@ -144,6 +146,19 @@ async fn the_common_and_the_combined_format() {
             format!(" \"GET /users/7?[redacted] HTTP/1.1\" 200 3{end}")
         );
     }
+}
+
+#[tokio::test]
+async fn s125_what_the_server_refuses_has_its_line() {
+    let logged = Logged::new(|log| log.format(Format::Json));
+    let reply = logged.client.post("/users/7").body("Ada Lovelace").await;
+    assert_eq!(reply.status, 413);
+    let objects = logged.objects();
+    assert_eq!(objects.len(), 1);
+    let line = objects[0].as_object().unwrap();
+    assert_eq!(line["status"], 413);
+    assert_eq!(line["route"], "/users/{id}");
+    assert_eq!(line["request_id"], reply.header("x-request-id").unwrap());
 }
 
 #[tokio::test]

@@ -535,6 +535,27 @@ async fn s68_nothing_is_said_of_what_opens_a_socket() {
     assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
 }
 
+/// What the server refuses by itself is readable for the page that asked, and rates are limited.
+#[tokio::test(start_paused = true)]
+async fn s99_content_that_the_server_refuses() {
+    let routes = || {
+        Router::new()
+            .layer(Cors::new().origins([APP]))
+            .layer(RateLimit::new(2, Duration::from_secs(60)))
+            .post("/", async |content: String| content)
+            .max_body(3)
+            .build()
+            .unwrap()
+    };
+    for client in [TestClient::new(routes()), TestClient::new(routes()).http2()] {
+        for status in [413, 413, 429] {
+            let answer = client.post("/").header("origin", APP).body("four").await;
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn s22_the_same_over_http2() {
     let routes = || {

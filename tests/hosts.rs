@@ -4,9 +4,10 @@ use http::Method;
 use wireline::router::hosts::Hosts;
 use wireline::service::handler::Service;
 use wireline::service::handler::service_fn;
+use wireline::service::layer::{Before, Layer, Note};
 use wireline::test::TestClient;
 use wireline::ws::socket::WebSocket;
-use wireline::{Request, Router};
+use wireline::{Request, Response, Router};
 
 fn named(name: &'static str) -> Router {
     Router::new()
@@ -156,6 +157,41 @@ async fn hd3_a_loopback_service_answers_to_its_own_names_alone() {
             let refused = client.websocket("/ws").header("host", host).refusal().await;
             assert_eq!(refused.status, 421, "{host}");
         }
+    }
+}
+
+/// Layers around all hosts see what no host is there for, what the server refuses, and the routes of the hosts.
+#[tokio::test(start_paused = true)]
+async fn layers_around_all_hosts() {
+    struct Marks;
+
+    impl Layer for Marks {
+        fn before(&self, request: &mut Request, note: &mut Note) -> Before {
+            let route = request.matched_pattern().unwrap_or("none").to_owned();
+            *note = Note::any(route);
+            Before::Go
+        }
+
+        fn after(&self, note: &mut Note, response: &mut Response) {
+            let route = note.get::<String>().map_or("", |route| route.as_str());
+            let _ = response.headers_mut().try_insert("x-route", route);
+        }
+    }
+
+    let client = TestClient::new(hosts().layer(Marks).build().unwrap());
+    for (method, host, status, route) in [
+        (Method::GET, "example.com", 200, "/"),
+        (Method::GET, "nobody.example", 421, "none"),
+        (Method::POST, "api.example.com", 413, "/"),
+        (Method::GET, "service.example.com", 200, "none"),
+    ] {
+        let mut request = client.method(method.clone(), "/").header("host", host);
+        if method == Method::POST {
+            request = request.body("four");
+        }
+        let answer = request.await;
+        assert_eq!(answer.status, status, "{host}");
+        assert_eq!(answer.header("x-route"), Some(route), "{host}");
     }
 }
 

@@ -454,6 +454,124 @@ async fn a_panic_in_a_hook_does_not_keep_the_layers_outside_from_the_response() 
     assert_eq!(client.count(Counter::HandlerPanics), 1);
 }
 
+/// Nobody learns from outside which paths a closed group has, and what is refused there is readable where the group is.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_route_in_a_group_passes_its_layers() {
+    struct Closed(&'static str);
+
+    impl Layer for Closed {
+        fn place(&self) -> Place {
+            Place::Auth
+        }
+
+        fn before(&self, request: &mut Request, _: &mut Note) -> Before {
+            if request.is_public() {
+                return Before::Go;
+            }
+            let answer = Response::text(self.0).with_status(StatusCode::UNAUTHORIZED);
+            Before::Answer(answer)
+        }
+    }
+
+    struct Marks;
+
+    impl Layer for Marks {
+        fn after(&self, _: &mut Note, response: &mut Response) {
+            let _ = response.headers_mut().try_insert("x-marked", "yes");
+        }
+    }
+
+    let inner = Router::new().get("/deep", async || "deep");
+    let closed = Router::new()
+        .layer(Closed("closed"))
+        .get("/known", async || "known")
+        .nest("/inner", inner);
+    let marked = Router::new()
+        .layer(Marks)
+        .get("/known", async || "known")
+        .get("/slash/", async || "slash")
+        .redirect_trailing_slash(true);
+    let own = Router::new()
+        .layer(Closed("own"))
+        .get("/known", async || "known")
+        .fallback(public(async |request: Request| {
+            format!("nothing at {}", request.path())
+        }));
+    let tenant = Router::new()
+        .layer(Closed("tenant"))
+        .get("/", async || "tenant");
+    let routes = Router::new()
+        .nest("/closed", closed)
+        .nest("/marked", marked)
+        .nest("/own", own)
+        .nest("/t/{tenant}", tenant)
+        .get("/closed/but/open", async || "open")
+        .fallback(async || (StatusCode::NOT_FOUND, "outer"))
+        .build()
+        .unwrap();
+    let client = TestClient::new(routes);
+    for (path, status, text) in [
+        ("/closed", 401, "closed"),
+        ("/closed/", 401, "closed"),
+        ("/closed/known", 401, "closed"),
+        ("/closed/unknown", 401, "closed"),
+        ("/closed/known/more", 401, "closed"),
+        ("/closed/inner/unknown", 401, "closed"),
+        ("/closed/but/open", 200, "open"),
+        ("/closedness", 404, "outer"),
+        ("/marked/unknown", 404, "outer"),
+        ("/own/unknown", 200, "nothing at /own/unknown"),
+        ("/own/known", 401, "own"),
+        ("/t/7/unknown", 401, "tenant"),
+        ("/t", 404, "outer"),
+        ("/unknown", 404, "outer"),
+    ] {
+        let answer = client.get(path).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text()),
+            (status, text),
+            "{path}"
+        );
+        let is_marked = answer.header("x-marked").is_some();
+        assert_eq!(is_marked, path.starts_with("/marked"), "{path}");
+    }
+    let redirect = client.get("/marked/slash").await;
+    assert_eq!(redirect.status, 308);
+    assert_eq!(redirect.header("location"), Some("/marked/slash/"));
+    assert_eq!(client.get("/closed/known/").await.status, 401);
+}
+
+#[test]
+fn what_a_group_cannot_say_is_refused() {
+    let group = || Router::new().get("/a", async || "a");
+    let ends = || group().fallback(async || "end");
+    for (router, problem) in [
+        (Router::new().merge(ends()), "fallback: "),
+        (Router::new().nest("/", ends()), "fallback: "),
+        (
+            Router::new().merge(group().redirect_trailing_slash(true)),
+            "redirect_trailing_slash: ",
+        ),
+        (
+            Router::new()
+                .nest("/x", ends())
+                .nest("/x", Router::new().fallback(async || "end")),
+            "/x: ",
+        ),
+    ] {
+        let wrong = router.build().unwrap_err();
+        assert_eq!(wrong.problems().len(), 1, "{wrong}");
+        assert!(wrong.problems()[0].starts_with(problem), "{wrong}");
+    }
+    assert!(
+        Router::new()
+            .nest("/x", ends())
+            .nest("/x", Router::new())
+            .build()
+            .is_ok()
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn redirects_to_a_slash_and_fallbacks_stand_inside_the_layers() {
     let routes = |fallback: bool| {

@@ -43,8 +43,13 @@ impl Recorded {
 
     fn of(&self, name: &str, labels: (&str, &str, &str)) -> Vec<f64> {
         let (method, route, status) = labels;
+        let error = match status {
+            "none" => "error.type=cancelled ".to_owned(),
+            status if status.starts_with('5') => format!("error.type={status} "),
+            _ => String::new(),
+        };
         self.get(&format!(
-            "{name} http.request.method={method} http.response.status_code={status} http.route={route}"
+            "{name} {error}http.request.method={method} http.response.status_code={status} http.route={route} url.scheme=http"
         ))
     }
 }
@@ -149,7 +154,7 @@ fn router() -> Router {
 }
 
 const DURATION: &str = "http.server.request.duration";
-const ACTIVE: &str = "http.server.active_requests http.request.method=GET";
+const ACTIVE: &str = "http.server.active_requests http.request.method=GET url.scheme=http";
 const REQUEST: &str = "http.server.request.body.size";
 const RESPONSE: &str = "http.server.response.body.size";
 

@@ -10,6 +10,7 @@ use wireline::layer::request_id::RequestIds;
 use wireline::layer::security_headers::{Frames, SecurityHeaders};
 use wireline::layer::trace::Traces;
 use wireline::resource::counters::Counter;
+use wireline::service::layer::{Layer, Note};
 use wireline::service::response::Response;
 use wireline::test::{TestClient, TestServer};
 
@@ -41,6 +42,70 @@ async fn d40_every_response_of_the_paved_path_has_an_id_and_nosniff() {
     }
     let reply = client.get("/own").await;
     assert_eq!(reply.header("x-content-type-options"), Some("mine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn d40_s121_s125_what_the_server_refuses_has_them_too() {
+    let service = || {
+        let router = router().post("/", async |content: String| content);
+        App::new(router.max_body(3)).build().unwrap()
+    };
+    for client in [
+        TestClient::new(service()),
+        TestClient::new(service()).http2(),
+    ] {
+        let reply = client.post("/").body("four").await;
+        assert_eq!(reply.status, 413);
+        assert!(reply.text().starts_with("content too large"));
+        assert!(is_version_4(reply.header("x-request-id").unwrap()));
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    }
+    let client = TestClient::new(service());
+    let reply = client.post("/").body("four").await;
+    assert_eq!(reply.header("connection"), Some("close"));
+}
+
+/// What cannot be sent is a 500 for everybody who looks at responses, and is counted once.
+#[tokio::test(start_paused = true)]
+async fn s125_an_invalid_response_is_a_500_with_all_fields() {
+    struct Sees(Arc<Mutex<Vec<u16>>>);
+
+    impl Layer for Sees {
+        fn after(&self, _: &mut Note, response: &mut Response) {
+            self.0.lock().unwrap().push(response.status().as_u16());
+        }
+    }
+
+    struct Spoils;
+
+    impl Layer for Spoils {
+        fn after(&self, _: &mut Note, response: &mut Response) {
+            *response = std::mem::take(response).with_header("x-late", "a\r\nb");
+        }
+    }
+
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let invalid = || {
+        let handler = async || Response::text("x").with_header("x-split", "a\r\nb");
+        Router::new().get("/", handler).layer(Sees(seen.clone()))
+    };
+    let late = Router::new()
+        .get("/", async || "hello")
+        .layer(Sees(seen.clone()))
+        .layer(Spoils);
+    for router in [invalid(), late] {
+        let client = TestClient::new(App::new(router).build().unwrap());
+        let reply = client.get("/").await;
+        assert_eq!(reply.status, 500);
+        assert!(is_version_4(reply.header("x-request-id").unwrap()));
+        assert_eq!(client.count(Counter::InvalidResponses), 1);
+    }
+    assert_eq!(*seen.lock().unwrap(), [500, 500]);
+    let client = TestClient::new(App::new(invalid()).build().unwrap()).http2();
+    let reply = client.get("/").await;
+    assert_eq!(reply.status, 500);
+    assert!(reply.header("x-request-id").is_some());
+    assert_eq!(client.count(Counter::InvalidResponses), 1);
 }
 
 /// A panic is answered like anything else, wherever it happens and whatever layers are further in; it is counted once,

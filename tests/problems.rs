@@ -2,14 +2,19 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use std::time::Duration;
 use wireline::extract::{Json, Objections, Path, Query, Valid, Validate};
+use wireline::layer::auth::{Auth, Bearer, Refusal};
 use wireline::layer::error_pages::ErrorPages;
+use wireline::layer::rate_limit::RateLimit;
+use wireline::layer::time_limit::TimeLimit;
 use wireline::service::attachment::Attachment;
 use wireline::service::body::BodyError;
 use wireline::service::error::Error;
 use wireline::service::headers::Headers;
 use wireline::service::problem::Problem;
 use wireline::service::redirect::{Created, Redirect};
+use wireline::service::user::CurrentUser;
 use wireline::test::{TestClient, TestResponse};
 use wireline::{Body, Response, Router};
 
@@ -224,6 +229,52 @@ async fn pages_for_people_and_problems_for_programs() {
         client.get("/json").await.header("allow"),
         Some("POST, OPTIONS")
     );
+}
+
+/// What layers refuse, what the server refuses, and a panic: a program gets a problem of each.
+#[tokio::test(start_paused = true)]
+async fn what_layers_refuse_has_its_problem_too() {
+    let user = Bearer::by(async |_: String| Err::<CurrentUser, _>(Refusal::invalid("unknown")));
+    let router = || {
+        Router::new()
+            .get("/panics", async || -> () { panic!("a fault") })
+            .get("/called", || -> std::future::Ready<()> {
+                panic!("a fault")
+            })
+            .get("/sleeps", async || std::future::pending::<()>().await)
+            .post("/", async |content: String| content)
+            .max_body(3)
+            .layer(ErrorPages::new())
+            .layer(TimeLimit::new(Duration::from_secs(1)))
+    };
+    let open = client(router());
+    let closed = client(router().layer(Auth::new(user)));
+    let counted = client(router().layer(RateLimit::new(1, Duration::from_secs(60))));
+    assert_eq!(counted.post("/").body("one").await.status, 200);
+    for (answer, status, detail) in [
+        (open.get("/panics").await, 500, None),
+        (open.get("/called").await, 500, None),
+        (open.get("/sleeps").await, 503, Some("")),
+        (
+            open.post("/").body("four").await,
+            413,
+            Some("content too large"),
+        ),
+        (closed.post("/").await, 401, Some("")),
+        (counted.post("/").await, 429, Some("")),
+    ] {
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("content-type"), PROBLEM, "{status}");
+        let told = value(&answer);
+        assert_eq!(told["status"], status);
+        let told = told["detail"].as_str();
+        match detail {
+            None => assert_eq!(told, None),
+            Some(detail) => assert!(told.unwrap_or_default().starts_with(detail), "{told:?}"),
+        }
+    }
+    assert!(closed.get("/").await.header("www-authenticate").is_some());
+    assert!(counted.get("/").await.header("retry-after").is_some());
 }
 
 #[derive(serde::Deserialize)]

@@ -557,10 +557,12 @@ async fn d16_a_limiter_that_fails_lets_pass_or_closes() {
             let limit = RateLimit::new(1, MINUTE)
                 .limiter(Away(hangs))
                 .on_failure(what, SECOND);
+            let kept = limit.clone();
             let client = TestClient::new(routes(limit));
             let begun = Instant::now();
             let answer = client.get("/").await;
             assert_eq!(answer.status, expected);
+            assert_eq!(kept.failures(), 1);
             assert_eq!(answer.header("retry-after").is_some(), expected == 503);
             assert_eq!(begun.elapsed(), if hangs { SECOND } else { Duration::ZERO });
         }

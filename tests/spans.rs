@@ -13,9 +13,10 @@ use wireline::layer::request_id::RequestIds;
 use wireline::layer::trace::Traces;
 use wireline::layer::trace_context::TraceContext;
 use wireline::service::layer::{Before, Layer, Note};
+use wireline::service::problem::Problem;
 use wireline::service::response::Response;
 use wireline::test::TestClient;
-use wireline::{Body, Request, Router};
+use wireline::{Body, Error, Request, Router};
 
 fn router() -> Router {
     Router::new().get("/users/{id}", async || {
@@ -53,6 +54,8 @@ fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
             ("http.request.method", "GET"),
             ("http.route", "/users/{id}"),
             ("url.path", "/users/7"),
+            ("url.scheme", "http"),
+            ("otel.name", "GET /users/{id}"),
             ("http.status_code", "201"),
             ("http.response.status_code", "201"),
             ("otel.kind", "server"),
@@ -65,10 +68,35 @@ fn d40_d34_a_span_for_each_request_with_the_names_of_both_worlds() {
         assert_eq!(fields["http.latency_ms"], "0.0");
         assert!(!format!("{fields:?}").contains("secret"));
         // Nothing but those.
-        assert_eq!(fields.len(), 11, "{fields:?}");
+        assert_eq!(fields.len(), 13, "{fields:?}");
     }
     // The handler's own event is inside it, where there is one.
     assert_eq!(all.events, [true, true, true, false, false]);
+}
+
+/// What clients make up stands in no field that has few values.
+#[test]
+fn d34_other_methods_and_paths_without_a_route() {
+    let (all, ()) = seen_by(async || {
+        let client = traced(Traces::new());
+        let brew = http::Method::from_bytes(b"BREW").unwrap();
+        assert_eq!(client.method(brew, "/users/7").await.status, 405);
+        assert_eq!(client.get("/nowhere").await.status, 404);
+    });
+    let requests = all.requests();
+    let said = |place: usize, name: &str| requests[place].get(name).map(String::as_str);
+    for (place, name, value) in [
+        (0, "http.request.method", Some("_OTHER")),
+        (0, "http.request.method_original", Some("BREW")),
+        (0, "http.route", Some("/users/{id}")),
+        (0, "otel.name", Some("HTTP /users/{id}")),
+        (1, "http.request.method", Some("GET")),
+        (1, "http.request.method_original", None),
+        (1, "http.route", None),
+        (1, "otel.name", Some("GET")),
+    ] {
+        assert_eq!(said(place, name), value, "{place} {name}");
+    }
 }
 
 /// The requests of a connection are inside its span, each stream of HTTP/2 in one more; a span of the caller's is around neither.
@@ -281,6 +309,12 @@ fn s127_failures_are_recorded() {
         Router::new()
             .get("/fails", async || http::StatusCode::BAD_GATEWAY)
             .get("/missing", async || http::StatusCode::NOT_FOUND)
+            .get("/says", async || {
+                Err::<(), _>(Error::internal("the disk is full"))
+            })
+            .get("/problem", async || {
+                Err::<(), _>(Problem::from(Error::internal("the disk is slow")))
+            })
             .get("/panics", async || -> () { panic!("a fault") })
             .get("/called", || -> std::future::Ready<()> {
                 panic!("a fault")
@@ -299,6 +333,8 @@ fn s127_failures_are_recorded() {
                 ("/missing", 404),
                 ("/panics", 500),
                 ("/called", 500),
+                ("/says", 500),
+                ("/problem", 500),
             ] {
                 assert_eq!(client.get(path).await.status, status);
             }
@@ -317,7 +353,8 @@ fn s127_failures_are_recorded() {
             (1, Some("404"), None, None),
             (2, Some("500"), Some("panic"), Some("ERROR")),
             (3, Some("500"), Some("panic"), Some("ERROR")),
-            (4, None, Some("cancelled"), None),
+            (4, Some("500"), Some("500"), Some("ERROR")),
+            (6, None, Some("cancelled"), None),
         ] {
             assert_eq!(said(place, "http.response.status_code"), status, "{place}");
             assert_eq!(said(place, "error.type"), kind, "{place}");
@@ -325,19 +362,56 @@ fn s127_failures_are_recorded() {
         }
         let told: Vec<_> = (all.said.iter().zip(&all.inside))
             .filter(|(said, _)| said.contains_key("http.response.status_code"))
-            .map(|(said, inside)| (said["message"].as_str(), *inside))
+            .map(|(said, inside)| {
+                let error = said.get("error").map(String::as_str);
+                (said["message"].as_str(), error, *inside)
+            })
             .collect();
-        let answered_500 = ("a request was answered 500", true);
+        let answered_500 = |error| ("a request was answered 500", error, true);
         assert_eq!(
             told,
             [
-                ("a request was answered 502", true),
-                answered_500,
-                answered_500
+                ("a request was answered 502", None, true),
+                answered_500(None),
+                answered_500(None),
+                answered_500(Some("the disk is full")),
+                answered_500(Some("the disk is slow")),
             ],
-            "each once, inside the request's span"
+            "each once, inside the request's span, and why"
         );
     }
+}
+
+/// A limiter that fails is told of, with the reason, inside the request's span.
+#[test]
+fn d16_a_limiter_that_fails_is_told() {
+    use wireline::layer::rate_limit::{
+        Key, LimiterFailed, OnFailure, Quota, QuotaLimiter, RateLimit, Spending,
+    };
+
+    struct Away;
+
+    impl QuotaLimiter for Away {
+        fn spend(&self, _: &Key, _: u32, _: &Quota) -> Spending {
+            Spending::Later(Box::pin(async {
+                Err(LimiterFailed::new("nobody is there"))
+            }))
+        }
+    }
+
+    let limit = || RateLimit::new(1, Duration::from_secs(60)).limiter(Away);
+    let (all, ()) = seen_by(async || {
+        for (what, status) in [(OnFailure::Allow, 201), (OnFailure::Refuse, 503)] {
+            let limit = limit().on_failure(what, Duration::from_secs(1));
+            let client = TestClient::new(App::new(router().layer(limit)).build().unwrap());
+            assert_eq!(client.get("/users/7").await.status, status);
+        }
+    });
+    let told: Vec<_> = (all.said.iter().zip(&all.inside))
+        .filter_map(|(said, inside)| Some((said.get("limit")?, said.get("error")?, *inside)))
+        .collect();
+    let reason = "the rate limiter failed: nobody is there".to_owned();
+    assert_eq!(told, [(&"default".to_owned(), &reason, true); 2]);
 }
 
 /// What panics before there is a handler: a layer further in, and what the application has to say about spans.
@@ -481,7 +555,7 @@ fn the_tokens_of_a_socket_are_nowhere() {
             )
             .websocket("/panics", async |_: WebSocket| -> () { panic!("a fault") })
             .websocket("/fails", async |_: WebSocket, _: Token| {
-                Err::<(), _>(wireline::Error::internal("the disk is full"))
+                Err::<(), _>(Error::internal("the disk is full"))
             })
             .websocket("/forbids", async |_: WebSocket, _: Token| {
                 Err::<(), _>((http::StatusCode::FORBIDDEN, "members only"))

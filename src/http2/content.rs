@@ -57,7 +57,7 @@ pub(super) struct Gather {
 pub(super) enum Taken {
     Whole(Request),
     Part(Box<Gather>),
-    TooLarge,
+    TooLarge(Request),
     /// The client is gone, or has reset the stream.
     Cut,
 }
@@ -125,7 +125,7 @@ impl Upload {
                     self.taken = Charge::of(&mut request);
                     return Taken::Whole(request);
                 }
-                Look::TooLarge => return Taken::TooLarge,
+                Look::TooLarge => return Taken::TooLarge(request),
                 Look::Cut => return Taken::Cut,
                 Look::Nothing if self.length.is_none() => {
                     return self.stream(request, join(first, content));
@@ -161,7 +161,7 @@ impl Upload {
                     self.taken = Charge::of(&mut request);
                     return Poll::Ready(Taken::Whole(request));
                 }
-                Look::TooLarge => return Poll::Ready(Taken::TooLarge),
+                Look::TooLarge => return Poll::Ready(Taken::TooLarge(gather.take())),
                 Look::Cut => return Poll::Ready(Taken::Cut),
                 Look::Nothing => {
                     self.input.wait(turn.now());
@@ -341,6 +341,12 @@ impl Upload {
 }
 
 impl Gather {
+    /// The request, without what came of its content.
+    pub(super) fn take(&mut self) -> Request {
+        self.content = BytesMut::new();
+        std::mem::take(&mut self.request)
+    }
+
     pub(super) fn held(&self) -> usize {
         self.content.capacity()
     }

@@ -12,7 +12,7 @@ use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::panic::guarded;
 use crate::resource::stream_end::StreamGuard;
-use crate::service::body::Body;
+use crate::service::body::{Body, BodyError};
 use crate::service::handler::ResponseFuture;
 use crate::service::headers::Headers;
 use crate::service::layered::Panicked;
@@ -205,13 +205,13 @@ impl Exchange {
         let most = admission.max_body.unwrap_or(shared.config.max_body);
         if facts.length.is_some_and(|length| length > most) {
             self.upload.set_source(recv);
-            return self.refuse_content(turn);
+            return self.refuse_content(cx, request, turn);
         }
         self.upload.begin(recv, facts, most, turn.now());
         match self.upload.take_what_came(cx, request, turn) {
             Taken::Whole(request) => self.call(cx, request, turn),
             Taken::Part(gather) => State::Gathering(gather),
-            Taken::TooLarge => self.refuse_content(turn),
+            Taken::TooLarge(request) => self.refuse_content(cx, request, turn),
             Taken::Cut => {
                 turn.count(Counter::IncompleteRequests);
                 State::Done
@@ -228,8 +228,18 @@ impl Exchange {
         turn: &Turn<'_>,
     ) -> State {
         let service = &turn.link.shared.service;
+        self.run(cx, || service.call(request), turn)
+    }
+
+    #[inline]
+    fn run(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce() -> ResponseFuture,
+        turn: &Turn<'_>,
+    ) -> State {
         let called = guarded(|| {
-            let mut handler = service.call(request);
+            let mut handler = call();
             match handler.as_mut().poll(cx) {
                 Poll::Ready(response) => Ok(response),
                 Poll::Pending => Err(handler),
@@ -260,6 +270,9 @@ impl Exchange {
     fn answer_unusual(&mut self, response: Response, turn: &Turn<'_>) -> State {
         if response.invalid().is_some() {
             return self.invalid(turn);
+        }
+        if response.replaces_invalid() {
+            turn.count(Counter::InvalidResponses);
         }
         let (status, headers, body, upgrade) = response.into_sendable();
         if response::says_close(&headers) {
@@ -365,9 +378,50 @@ impl Exchange {
         self.send_whole(head, content, turn)
     }
 
-    pub(super) fn refuse_content(&mut self, turn: &Turn<'_>) -> State {
+    /// Answers a request whose content is too large, through the layers of its route.
+    #[cold]
+    pub(super) fn refuse_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: Request,
+        turn: &Turn<'_>,
+    ) -> State {
         turn.count(Counter::RefusedContentTooLarge);
-        self.answer(StatusCode::PAYLOAD_TOO_LARGE, "content too large", turn)
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        self.refuse(
+            cx,
+            request,
+            BodyError::TooLarge,
+            (status, "content too large"),
+            turn,
+        )
+    }
+
+    /// Answers a request whose content did not come in time, through the layers of its route.
+    #[cold]
+    pub(super) fn refuse_late(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: Request,
+        turn: &Turn<'_>,
+    ) -> State {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        let text = "the content did not come in time";
+        self.refuse(cx, request, BodyError::Timeout, (status, text), turn)
+    }
+
+    fn refuse(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut request: Request,
+        error: BodyError,
+        (status, text): (StatusCode, &'static str),
+        turn: &Turn<'_>,
+    ) -> State {
+        *request.body_mut() = Body::failed(error);
+        let service = &turn.link.shared.service;
+        let response = Response::refusal(status, text);
+        self.run(cx, || service.refuse(request, response), turn)
     }
 
     /// A handler panicked: this request fails, nothing else does.

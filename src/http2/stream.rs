@@ -9,7 +9,6 @@ use crate::resource::panic::guarded;
 use crate::resource::worker::ticks;
 use crate::service::body::BodyError;
 use h2::Reason;
-use http::StatusCode;
 use std::task::{Context, Poll};
 
 /// An exchange and its state.
@@ -68,7 +67,9 @@ impl Stream {
                 State::Gathering(gather) => match exchange.upload.poll_gather(cx, gather, turn) {
                     Poll::Pending => return Some(Waits::Wake),
                     Poll::Ready(Taken::Whole(request)) => exchange.call(cx, request, turn),
-                    Poll::Ready(Taken::TooLarge) => exchange.refuse_content(turn),
+                    Poll::Ready(Taken::TooLarge(request)) => {
+                        exchange.refuse_content(cx, request, turn)
+                    }
                     Poll::Ready(_) => {
                         turn.count(Counter::IncompleteRequests);
                         State::Done
@@ -191,12 +192,11 @@ impl Stream {
         if self.exchange.upload.is_overdue(now, config) {
             turn.count(Counter::BodyTimeouts);
             self.exchange.upload.cut(BodyError::Timeout);
-            if let State::Gathering(_) = self.state {
-                self.state = self.exchange.answer(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the content did not come in time",
-                    turn,
-                );
+            if let State::Gathering(gather) = &mut self.state {
+                let request = gather.take();
+                let waker = self.handle.waker();
+                let cx = &mut Context::from_waker(&waker);
+                self.state = self.exchange.refuse_late(cx, request, turn);
             }
             return true;
         }

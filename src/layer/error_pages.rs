@@ -11,17 +11,17 @@ use std::fmt;
 
 /// Makes of plain errors (4xx and 5xx) what their client reads best.
 ///
-/// The router's 404 and 405, rejections of extractors, errors that handlers return: they come as plain text or
-/// without content. This layer turns them into `application/problem+json` (RFC 9457) for clients that take JSON, and, where
+/// The router's 404 and 405, rejections of extractors, errors that handlers return, what layers further in refuse (401,
+/// 403, 415, 429, 503), the 500 of a handler that panicked: they come as plain text or without content. This layer turns them into `application/problem+json` (RFC 9457) for clients that take JSON, and, where
 /// there is one, into a page of yours for the others. All fields stay (`Allow`, `WWW-Authenticate`, `Retry-After`, cookies), but
 /// those of the content that is replaced. An error with another content type, a problem or a page of the handler's own, stays as it is; so
-/// does one with more than 8 KiB, and one that is streamed.
+/// does one with more than 8 KiB, one that is streamed, and one that was compressed.
 ///
 /// A client takes JSON when its `Accept` gives `application/problem+json` or `application/json` a weight, and none of
 /// `text/html` is greater; where there is a page, it has to be less.
 ///
-/// It stands inside all other built-in layers ([`Place::ErrorPages`]): their own refusals stay as they are, and so does what is refused
-/// before there is a request: malformed heads, timeouts, panics of handlers.
+/// It stands inside CORS and outside of every layer that refuses requests ([`Place::ErrorPages`]). What is refused before there is a
+/// request stays as it is: a malformed head, one that does not come in time.
 ///
 /// ```
 /// use http::StatusCode;
@@ -200,6 +200,7 @@ fn plain(response: &Response) -> Option<&str> {
     std::str::from_utf8(text)
         .ok()
         .filter(|text| text.len() <= LONGEST)
+        .map(str::trim_ascii_end)
 }
 
 /// Gives the response the content of another, and its fields; the status stays.

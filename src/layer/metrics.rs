@@ -1,6 +1,7 @@
 //! Counters and histograms of requests, through the `metrics` facade.
 
 use crate::layer::ending::on_end;
+use crate::layer::methods::{METHODS, method_place};
 use crate::resource::counters::Counter;
 use crate::service::layer::{Before, Layer, Note, Place};
 use crate::service::request::Request;
@@ -17,12 +18,13 @@ use tokio::time::Instant;
 ///
 /// | metric | labels | |
 /// |---|---|---|
-/// | `http.server.request.duration` | method, route, status | histogram of seconds, from the head of the request to the end of the response's content; its count is that of requests |
-/// | `http.server.active_requests` | method | gauge of requests that are not yet over |
-/// | `http.server.request.body.size` | method, route, status | histogram of octets; without the requests whose length nobody knows beforehand |
-/// | `http.server.response.body.size` | method, route, status | histogram of octets of content that were sent |
+/// | `http.server.request.duration` | method, scheme, route, status, error | histogram of seconds, from the head of the request to the end of the response's content; its count is that of requests |
+/// | `http.server.active_requests` | method, scheme | gauge of requests that are not yet over |
+/// | `http.server.request.body.size` | method, scheme, route, status, error | histogram of octets; without the requests whose length nobody knows beforehand |
+/// | `http.server.response.body.size` | method, scheme, route, status, error | histogram of octets of content that were sent |
 ///
-/// The labels are `http.request.method`, `http.route` and `http.response.status_code`. There are only so many of each,
+/// The labels are `http.request.method`, `url.scheme`, `http.route`, `http.response.status_code` and, of what went wrong,
+/// `error.type`: the status when it is a 5xx, `cancelled` when there was none. There are only so many of each,
 /// whatever clients send: a method that RFC 9110 and RFC 5789 do not name is `_OTHER`; the route is its pattern, and for
 /// what has none it is `unmatched`; and the status of a request that was never answered, because its client went
 /// away, is `none`; a handler that panicked was answered 500. A request that opens a WebSocket is over when it is answered.
@@ -43,7 +45,8 @@ pub struct Metrics {
 
 #[derive(Default)]
 struct Shared {
-    active: [OnceLock<Gauge>; METHODS.len()],
+    /// By scheme and method.
+    active: [[OnceLock<Gauge>; METHODS.len()]; SCHEMES.len()],
     /// By pattern; there are as many as the routers have, and one.
     routes: RwLock<HashMap<Box<str>, Arc<Route>>>,
 }
@@ -53,8 +56,8 @@ struct Route {
     series: RwLock<HashMap<Key, Arc<Series>>>,
 }
 
-/// The place of a method, and a status.
-type Key = (usize, Option<StatusCode>);
+/// The places of a method and a scheme, and a status.
+type Key = (usize, usize, Option<StatusCode>);
 
 struct Series {
     duration: Histogram,
@@ -91,12 +94,14 @@ impl Layer for Metrics {
 
     fn before(&self, request: &mut Request, note: &mut Note) -> Before {
         let method = method_place(request.method());
-        let active = self.shared.active(method);
+        let scheme = usize::from(request.client().is_https());
+        let active = self.shared.active(method, scheme);
         active.increment(1.0);
         *note = Note::any(Running {
             route: self.shared.route(request.matched_pattern()),
             active,
             method,
+            scheme,
             is_head: *request.method() == Method::HEAD,
             begun: Instant::now(),
             octets: request.body().len(),
@@ -119,9 +124,10 @@ impl Layer for Metrics {
 }
 
 impl Shared {
-    fn active(&self, method: usize) -> Gauge {
-        let gauge = self.active[method]
-            .get_or_init(|| metrics::gauge!(ACTIVE, "http.request.method" => METHODS[method]));
+    fn active(&self, method: usize, scheme: usize) -> Gauge {
+        let gauge = self.active[scheme][method].get_or_init(|| {
+            metrics::gauge!(ACTIVE, "http.request.method" => METHODS[method], "url.scheme" => SCHEMES[scheme])
+        });
         gauge.clone()
     }
 
@@ -146,8 +152,8 @@ impl Shared {
 }
 
 impl Route {
-    fn series(&self, method: usize, status: Option<StatusCode>) -> Arc<Series> {
-        let key = (method, status);
+    fn series(&self, key: Key) -> Arc<Series> {
+        let (method, scheme, status) = key;
         let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(series) = known.get(&key) {
             return series.clone();
@@ -155,16 +161,24 @@ impl Route {
         drop(known);
         let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
         let series = known.entry(key).or_insert_with(|| {
+            let error = match status {
+                None => Some(SharedString::const_str("cancelled")),
+                Some(status) if status.is_server_error() => Some(status.as_str().to_owned().into()),
+                Some(_) => None,
+            };
             let status = status.map_or_else(
                 || SharedString::const_str("none"),
                 |status| status.as_str().to_owned().into(),
             );
             let labels = || {
-                vec![
+                let mut labels = vec![
                     Label::from_static_parts("http.request.method", METHODS[method]),
+                    Label::from_static_parts("url.scheme", SCHEMES[scheme]),
                     Label::new("http.route", self.pattern.clone()),
                     Label::new("http.response.status_code", status.clone()),
-                ]
+                ];
+                labels.extend(error.clone().map(|error| Label::new("error.type", error)));
+                labels
             };
             Arc::new(Series {
                 duration: metrics::histogram!(DURATION, labels()),
@@ -181,6 +195,7 @@ struct Running {
     route: Arc<Route>,
     active: Gauge,
     method: usize,
+    scheme: usize,
     is_head: bool,
     begun: Instant,
     /// Of the request's content.
@@ -194,7 +209,7 @@ impl Running {
             return;
         }
         self.active.decrement(1.0);
-        let series = self.route.series(self.method, status);
+        let series = self.route.series((self.method, self.scheme, status));
         series.duration.record(self.begun.elapsed());
         #[expect(
             clippy::cast_precision_loss,
@@ -237,15 +252,7 @@ pub fn record_engine(count: impl Fn(Counter) -> u64) {
     }
 }
 
-/// The place of a method in [`METHODS`].
-fn method_place(method: &Method) -> usize {
-    let known = METHODS.iter().position(|name| *name == method.as_str());
-    known.unwrap_or(METHODS.len() - 1)
-}
-
-const METHODS: [&str; 10] = [
-    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE", "_OTHER",
-];
+const SCHEMES: [&str; 2] = ["http", "https"];
 /// No pattern: those begin with a slash.
 const UNMATCHED: &str = "unmatched";
 

@@ -4,11 +4,14 @@
 
 pub mod access_log;
 pub mod auth;
+mod ceiling;
 #[cfg(feature = "compression")]
 pub mod compression;
 pub mod cors;
 mod ending;
 pub mod error_pages;
+#[cfg(any(feature = "app", feature = "metrics"))]
+mod methods;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod on_router;

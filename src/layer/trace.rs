@@ -11,6 +11,7 @@
 mod span;
 
 use self::span::{begin_span, tell_failure};
+use crate::layer::ceiling::Ceiling;
 use crate::layer::request_id::RequestId;
 use crate::layer::trace_context::{TRACEPARENT, TraceContext};
 use crate::service::layer::{Before, Layer, Note, Place};
@@ -21,7 +22,6 @@ use http::StatusCode;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, Span};
@@ -30,8 +30,11 @@ use tracing::{Instrument, Level, Span};
 ///
 /// | field | |
 /// |---|---|
-/// | `http.method`, `http.request.method` | the method |
-/// | `http.route` | the pattern of the route, `/users/{id}`; empty where there is none |
+/// | `http.method` | the method |
+/// | `http.request.method` | the method, or `_OTHER` for one that RFC 9110 and RFC 5789 do not name |
+/// | `http.request.method_original` | the method, where that is `_OTHER` |
+/// | `http.route` | the pattern of the route, `/users/{id}`; nothing where there is none |
+/// | `url.scheme` | `http` or `https`, as the client used it |
 /// | `url.path` | the path as it came |
 /// | `url.query` | with [`query`](Self::query) alone: tokens travel in queries |
 /// | `http.request_id` | the id, where requests have one |
@@ -40,11 +43,12 @@ use tracing::{Instrument, Level, Span};
 /// | `http.latency_ms` | milliseconds until then, as a fraction |
 /// | `error.type` | the status when it is a 5xx; `panic`, or `cancelled` when the client went away before the answer |
 /// | `otel.kind`, `otel.status_code` | what `tracing-opentelemetry` looks for: `server`; `ERROR` for a 5xx |
-/// | `otel.name` | nothing, for [`on_span`](Self::on_span) to record: the name that the span is exported under |
+/// | `otel.name` | the name that the span is exported under: `GET /users/{id}`, and the method alone where there is no route; [`on_span`](Self::on_span) may record another |
 ///
 /// The span is entered whenever the handler is polled, and its future holds no guard across an `.await`. What a handler
 /// of a WebSocket, or whatever else runs after an upgrade, does is inside it, too. An answer with a 5xx is an event at
-/// level ERROR in it, at most 100 of them in a second. When no subscriber listens it costs a few instructions.
+/// level ERROR in it, with the source of the handler's [`Error`](crate::service::error::Error) as `error`, at most 100 of
+/// them in a second. When no subscriber listens it costs a few instructions.
 ///
 /// ```
 /// use wireline::Router;
@@ -67,7 +71,7 @@ pub struct Traces {
     on_span: Option<Arc<OnSpan>>,
     continues: bool,
     responds: bool,
-    failures: Arc<AtomicU64>,
+    failures: Arc<Ceiling>,
 }
 
 type Skip = dyn Fn(&Request) -> bool + Send + Sync;
@@ -129,7 +133,7 @@ impl Traces {
         self
     }
 
-    /// Calls this with every span before it is entered: to record `otel.name`, or to tell OpenTelemetry who called
+    /// Calls this with every span before it is entered: to record another `otel.name`, or to tell OpenTelemetry who called
     /// ([`TraceContext::of_caller`]). What it gives back stands in the place of the [`TraceContext`] that the request
     /// would have had.
     #[must_use]
@@ -220,7 +224,7 @@ impl Traces {
             if response.status().is_server_error() {
                 trace
                     .span
-                    .in_scope(|| tell_failure(&self.failures, response.status()));
+                    .in_scope(|| tell_failure(&self.failures, response));
             }
             response.map_upgrade(|on_upgrade| inside(&trace.span, on_upgrade));
         }

@@ -40,24 +40,29 @@ impl BuildError {
     }
 }
 
-pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
+pub(super) fn build(mut router: Router) -> Result<Routes, BuildError> {
     let mut build = Build {
         tree: Tree::new(),
+        groups: Tree::new(),
         endpoints: Vec::new(),
         places: Vec::new(),
         problems: Vec::new(),
     };
-    let outer = Outer {
-        prefix: "",
-        around: &Around::default(),
-        state: &StateMap::default(),
-        max_body: None,
-        is_public: false,
-    };
-    let (fallback, redirect_slash) = (router.fallback.clone(), router.redirect_slash);
+    let (fallback, redirect_slash) = (router.fallback.take(), router.redirect_slash);
     let around = Around::default().with(&router);
     let state = router.state.clone();
-    build.router(router, &outer);
+    build.router(
+        router,
+        &Outer {
+            prefix: "",
+            around: &Around::default(),
+            state: &StateMap::default(),
+            max_body: None,
+            is_public: false,
+            fallback: fallback.as_ref(),
+            redirects: redirect_slash,
+        },
+    );
 
     // What has no route still passes the outermost middleware.
     let facts = Arc::new(RouteFacts {
@@ -73,12 +78,15 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
     {
         build.problems.push(format!("the fallback: {missing}"));
     }
-    let fallback = fallback.unwrap_or_else(|| answer(StatusCode::NOT_FOUND, "not found", None));
+    let fallback = fallback.unwrap_or_else(not_found_answer);
     let fallback_facts = Arc::new(RouteFacts {
         is_public: fallback.is_public(),
         ..RouteFacts::clone(&facts)
     });
-    let not_found = build.endpoint(Endpoint::new(fallback, &around, None, fallback_facts));
+    let not_found = build.endpoint(Endpoint {
+        redirects: redirect_slash,
+        ..Endpoint::new(fallback, &around, None, fallback_facts)
+    });
     let bad_capture = build.endpoint(plain(answer(
         StatusCode::BAD_REQUEST,
         "the path has an invalid escape or is not UTF-8",
@@ -116,11 +124,11 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
     if build.problems.is_empty() {
         Ok(Routes::new(
             build.tree,
+            build.groups,
             build.endpoints,
             not_found,
             bad_capture,
             server_options,
-            redirect_slash,
         ))
     } else {
         Err(BuildError {
@@ -131,10 +139,20 @@ pub(super) fn build(router: Router) -> Result<Routes, BuildError> {
 
 struct Build {
     tree: Tree<MethodTable>,
+    /// What answers for the paths of groups that have no route.
+    groups: Tree<GroupEnd>,
     endpoints: Vec<Endpoint>,
     /// Where the routes among the endpoints are written, as far as that is known.
     places: Vec<(usize, String)>,
     problems: Vec<String>,
+}
+
+/// What answers for the paths of a group that have no route.
+#[derive(Clone, Copy)]
+pub(super) struct GroupEnd {
+    pub(super) endpoint: usize,
+    /// The group said so itself, and did not only add layers.
+    is_own: bool,
 }
 
 /// What a router inherits.
@@ -144,6 +162,9 @@ struct Outer<'a> {
     state: &'a StateMap,
     max_body: Option<u64>,
     is_public: bool,
+    /// The nearest there is.
+    fallback: Option<&'a Arc<dyn AnyHandler>>,
+    redirects: bool,
 }
 
 /// What stands around the handlers of a router.
@@ -204,6 +225,7 @@ impl Build {
                     state: &state,
                     max_body,
                     is_public: is_public || public.len() < named,
+                    ..*outer
                 },
             );
         }
@@ -212,18 +234,92 @@ impl Build {
                 "public_route: this router has no route {method} {path} of that method"
             ));
         }
-        for (prefix, group) in router.groups {
-            let prefix = format!("{}{}", outer.prefix, prefix.trim_end_matches('/'));
-            self.router(
-                group,
-                &Outer {
-                    prefix: &prefix,
-                    around: &around,
-                    state: &state,
-                    max_body,
-                    is_public,
-                },
-            );
+        for (prefix, mut group) in router.groups {
+            let nested = prefix.trim_end_matches('/');
+            let prefix = format!("{}{nested}", outer.prefix);
+            let own = group.fallback.take();
+            let fallback = own.as_ref().or(outer.fallback);
+            let redirects = outer.redirects || group.redirect_slash;
+            let outer = Outer {
+                prefix: &prefix,
+                around: &around,
+                state: &state,
+                max_body,
+                is_public,
+                fallback,
+                redirects,
+            };
+            if nested.is_empty() {
+                for (name, is_set) in [
+                    ("fallback", own.is_some()),
+                    ("redirect_trailing_slash", group.redirect_slash),
+                ] {
+                    if is_set {
+                        self.problems.push(format!(
+                            "{name}: a router without a prefix has no paths of its own; nest it, or say it on the router around it"
+                        ));
+                    }
+                }
+            } else {
+                self.group_end(&group, own.is_some(), &outer);
+            }
+            self.router(group, &outer);
+        }
+    }
+
+    /// What has no route in a group still passes its layers and middleware.
+    fn group_end(&mut self, group: &Router, has_fallback: bool, outer: &Outer<'_>) {
+        let is_own = has_fallback || group.redirect_slash;
+        if !is_own && group.layers.is_empty() && group.middleware.is_empty() {
+            return;
+        }
+        let prefix = outer.prefix;
+        let mut state = group.state.clone();
+        state.inherit(outer.state);
+        let max_body = group.max_body.or(outer.max_body);
+        let is_public = outer.is_public || group.is_public;
+        let handler = outer.fallback.cloned().unwrap_or_else(not_found_answer);
+        let facts = RouteFacts {
+            pattern: String::new(),
+            names: Vec::new(),
+            state,
+            is_public: handler.is_public() || (has_fallback && is_public),
+            max_body,
+        };
+        if has_fallback
+            && let Err(missing) = handler.check(&RouteCheck::new("fallback", &[], &facts.state))
+        {
+            self.problems
+                .push(format!("the fallback of {prefix}: {missing}"));
+        }
+        let around = outer.around.with(group);
+        let end = GroupEnd {
+            endpoint: self.endpoint(Endpoint {
+                redirects: outer.redirects,
+                ..Endpoint::new(handler, &around, max_body, Arc::new(facts))
+            }),
+            is_own,
+        };
+        for path in [
+            prefix.to_owned(),
+            format!("{prefix}/"),
+            format!("{prefix}/{REST}"),
+        ] {
+            // What is wrong with a prefix is said of its routes.
+            let Ok(pattern) = Pattern::parse(&path) else {
+                continue;
+            };
+            match self.groups.get_or_insert_with(&pattern, || end) {
+                Ok(there) if there.endpoint == end.endpoint => {}
+                Ok(there) if is_own && !there.is_own => *there = end,
+                Ok(_) | Err(_) if !is_own => {}
+                Ok(_) | Err(_) => {
+                    self.problems.push(format!(
+                        "{prefix}: another group of this prefix has a fallback, too"
+                    ));
+                    return;
+                }
+            }
         }
     }
 
@@ -325,8 +421,16 @@ impl Endpoint {
             chain,
             max_body,
             facts,
+            redirects: false,
         }
     }
+}
+
+/// The rest of the path of a group, under a name that no prefix has.
+const REST: &str = "{*the_rest_of_this_group}";
+
+fn not_found_answer() -> Arc<dyn AnyHandler> {
+    answer(StatusCode::NOT_FOUND, "not found", None)
 }
 
 /// A handler that always says the same.

@@ -1,15 +1,18 @@
 //! One server for several names: each host has routes of its own.
 
 use crate::router::{BuildError, Router};
-use crate::service::handler::{Admission, ResponseFuture, Service};
+use crate::service::handler::{Admission, AnyHandler, ResponseFuture, RouteCheck, Service};
+use crate::service::layer::Layer;
+use crate::service::middleware::Chain;
 use crate::service::request::Request;
 use crate::service::response::Response;
 use crate::wire::grammar;
 use http::StatusCode;
+use std::any::{TypeId, type_name};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Services by the host that a request is for (RFC 9110 §7.2): the authority of its target, else Host.
 ///
@@ -23,7 +26,8 @@ use std::sync::Arc;
 /// `xn--bcher-kva.example`.
 ///
 /// A host that is not here gets what [`otherwise`](Self::otherwise) says; without that it is refused with 421
-/// (Misdirected Request, RFC 9110 §15.5.20); no router, layer or handler sees it. Such a list of hosts is what
+/// (Misdirected Request, RFC 9110 §15.5.20); no router or handler sees it, and no layer but those that stand
+/// [around all hosts](Self::layer). Such a list of hosts is what
 /// keeps a page elsewhere from talking to a server on the same machine by a name of its own that leads there (DNS
 /// rebinding): see [`loopback`](Self::loopback).
 ///
@@ -49,6 +53,7 @@ use std::sync::Arc;
 pub struct Hosts {
     entries: Vec<Entry>,
     otherwise: Option<Source>,
+    layers: Vec<Arc<dyn Layer>>,
     problems: Vec<String>,
 }
 
@@ -72,6 +77,7 @@ impl Hosts {
         Self {
             entries: Vec::new(),
             otherwise: None,
+            layers: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -123,6 +129,35 @@ impl Hosts {
         self
     }
 
+    /// Puts a layer around all hosts, and around the refusal of those that are not here: so that a 421 has an id, a line
+    /// in the log and its place in the metrics. Layers sort themselves, as those of a router do. What a host's router has
+    /// stands inside, also where it is of the same type.
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::layer::request_id::RequestIds;
+    /// use wireline::router::hosts::Hosts;
+    /// use wireline::test::TestClient;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let hosts = Hosts::loopback(Router::new()).layer(RequestIds::new()).build().unwrap();
+    /// let answer = TestClient::new(hosts).get("/").header("host", "evil.example").await;
+    /// assert_eq!(answer.status, 421);
+    /// assert!(answer.header("x-request-id").is_some());
+    /// # });
+    /// ```
+    pub fn layer<L: Layer>(mut self, layer: L) -> Self {
+        let is_same = |other: &Arc<dyn Layer>| (**other).type_id() == TypeId::of::<L>();
+        if layer.replaces_outer() && self.layers.iter().any(is_same) {
+            let name = type_name::<L>();
+            self.problems.push(format!(
+                "layer: there are two of the type {name}, and only one of them could stand"
+            ));
+        }
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
     fn entry<'a>(mut self, names: impl IntoIterator<Item = &'a str>, source: Source) -> Self {
         let names = names.into_iter().map(str::to_owned).collect();
         self.entries.push(Entry { names, source });
@@ -136,7 +171,7 @@ impl Hosts {
     /// [`BuildError`] lists everything that is wrong: what is no host, two services for one host, and what is wrong
     /// with each router, the host before it.
     pub fn build(self) -> Result<HostRoutes, BuildError> {
-        let mut routes = HostRoutes {
+        let mut routes = Table {
             services: Vec::new(),
             exact: HashMap::new(),
             under: HashMap::new(),
@@ -170,8 +205,19 @@ impl Hosts {
         if let Some(source) = self.otherwise {
             routes.otherwise = service(source, "every other", &mut problems);
         }
+        let mut layers = self.layers;
+        problems.extend(layers.iter().filter_map(|layer| layer.check().err()));
+        layers.sort_by_key(|layer| layer.place());
         if problems.is_empty() {
-            Ok(routes)
+            let hosts = Arc::new(routes);
+            let chain = (!layers.is_empty()).then(|| {
+                Arc::new(Chain {
+                    layers,
+                    middleware: Vec::new(),
+                    handler: Arc::new(Inside(hosts.clone(), Mutex::default())),
+                })
+            });
+            Ok(HostRoutes { hosts, chain })
         } else {
             Err(BuildError::new(problems))
         }
@@ -187,6 +233,13 @@ impl fmt::Debug for Hosts {
 
 /// What [`Hosts::build`] makes: it answers requests.
 pub struct HostRoutes {
+    hosts: Arc<Table>,
+    /// The layers around all of them, if there are any.
+    chain: Option<Arc<Chain>>,
+}
+
+/// The services by their hosts.
+struct Table {
     services: Vec<Arc<dyn Service>>,
     exact: HashMap<Box<str>, usize>,
     /// By what follows `*.`.
@@ -194,7 +247,7 @@ pub struct HostRoutes {
     otherwise: Option<Arc<dyn Service>>,
 }
 
-impl HostRoutes {
+impl Table {
     /// The service for the host of this request.
     fn find(&self, request: &Request) -> Option<&Arc<dyn Service>> {
         let found = request.host().and_then(|host| self.index(host));
@@ -234,7 +287,7 @@ impl HostRoutes {
     }
 }
 
-impl Service for HostRoutes {
+impl Table {
     fn admit(&self, request: &mut Request) -> Admission {
         match self.find(request) {
             Some(service) => service.clone().admit(request),
@@ -252,12 +305,81 @@ impl Service for HostRoutes {
             }
         }
     }
+
+    fn refuse(&self, request: Request, response: Response) -> ResponseFuture {
+        match self.find(&request) {
+            Some(service) => service.clone().refuse(request, response),
+            None => Box::pin(std::future::ready(response)),
+        }
+    }
+}
+
+/// All hosts, inside the layers around them; perhaps with the answer to a request that is refused.
+struct Inside(Arc<Table>, Mutex<Option<Response>>);
+
+impl AnyHandler for Inside {
+    fn call(&self, request: Request) -> ResponseFuture {
+        let refusal = self.1.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match refusal {
+            None => self.0.call(request),
+            Some(response) => self.0.refuse(request, response),
+        }
+    }
+
+    fn check(&self, _: &RouteCheck<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_public(&self) -> bool {
+        false
+    }
+}
+
+impl HostRoutes {
+    /// Layers may ask for the route.
+    fn route(&self, request: &mut Request) {
+        if request.parts().route().endpoint().is_none() {
+            self.hosts.admit(request);
+        }
+    }
+}
+
+impl Service for HostRoutes {
+    fn admit(&self, request: &mut Request) -> Admission {
+        self.hosts.admit(request)
+    }
+
+    fn call(&self, mut request: Request) -> ResponseFuture {
+        match &self.chain {
+            None => self.hosts.call(request),
+            Some(chain) => {
+                self.route(&mut request);
+                Chain::call(chain, request)
+            }
+        }
+    }
+
+    fn refuse(&self, mut request: Request, response: Response) -> ResponseFuture {
+        match &self.chain {
+            None => self.hosts.refuse(request, response),
+            Some(chain) => {
+                self.route(&mut request);
+                let status = response.status();
+                let refused = Inside(self.hosts.clone(), Mutex::new(Some(response)));
+                Chain::call(
+                    &Arc::new(chain.refusing(status, Arc::new(refused))),
+                    request,
+                )
+            }
+        }
+    }
 }
 
 impl fmt::Debug for HostRoutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<String> = self.exact.keys().map(|name| name.to_string()).collect();
-        names.extend(self.under.keys().map(|name| format!("*.{name}")));
+        let Table { exact, under, .. } = &*self.hosts;
+        let mut names: Vec<String> = exact.keys().map(|name| name.to_string()).collect();
+        names.extend(under.keys().map(|name| format!("*.{name}")));
         names.sort();
         f.debug_list().entries(names).finish()
     }

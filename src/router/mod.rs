@@ -224,7 +224,8 @@ impl Router {
     }
 
     /// Puts middleware around every route of this router and its groups, whether added before or after.
-    /// The first added is the outermost. On the outermost router it also sees what has no route.
+    /// The first added is the outermost. It also sees what has no route: on the outermost router all of it, on a nested one
+    /// what is under its prefix.
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(Arc::new(middleware));
@@ -232,8 +233,8 @@ impl Router {
     }
 
     /// Puts a layer around every route of this router and its groups, whether added before or after. Layers sort
-    /// themselves ([`Place`](crate::service::layer::Place)) and stand outside all middleware. On the outermost router
-    /// it also sees what has no route.
+    /// themselves ([`Place`](crate::service::layer::Place)) and stand outside all middleware. They also see what has no
+    /// route: on the outermost router all of it, on a nested one what is under its prefix.
     ///
     /// Of a layer that stands in for that of an outer router ([`replaces_outer`](Layer::replaces_outer)) a router has
     /// one: [`build`](Self::build) refuses a second.
@@ -286,7 +287,23 @@ impl Router {
         self
     }
 
-    /// Answers what has no route, in place of 404. Counts on the outermost router.
+    /// Answers what has no route, in place of 404; in a router that is nested, what has none under its prefix. Where a
+    /// nested router has none of its own, the one around it answers, inside the layers and the middleware of the nested
+    /// one. A router that is merged has no paths of its own: there, [`build`](Self::build) refuses it.
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::test::TestClient;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let api = Router::new().get("/users", async || "all").fallback(async || "no such resource");
+    /// let routes = Router::new().nest("/api", api).fallback(async || "no such page").build().unwrap();
+    /// let client = TestClient::new(routes);
+    ///
+    /// assert_eq!(client.get("/api/cats").await.text(), "no such resource");
+    /// assert_eq!(client.get("/cats").await.text(), "no such page");
+    /// # });
+    /// ```
     #[must_use]
     pub fn fallback<H, Args>(mut self, handler: H) -> Self
     where
@@ -298,7 +315,8 @@ impl Router {
     }
 
     /// Redirects (308) a path that has no route to the same path with, or without, a slash at its end,
-    /// when that has one. Off by default: a trailing slash is another path. Counts on the outermost router.
+    /// when that has one. Off by default: a trailing slash is another path. In a router that is nested it counts for what is
+    /// under its prefix; one that is merged is refused it.
     #[must_use]
     pub const fn redirect_trailing_slash(mut self, on: bool) -> Self {
         self.redirect_slash = on;

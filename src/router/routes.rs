@@ -1,5 +1,6 @@
 //! The finished routes, as a service.
 
+use crate::router::build::GroupEnd;
 use crate::router::tree::{Params, Tree};
 use crate::service::handler::{Admission, AnyHandler, ResponseFuture, RouteCheck, Service};
 use crate::service::middleware::Chain;
@@ -9,7 +10,7 @@ use crate::service::route::{RouteFacts, decode};
 use crate::wire::fields::Span;
 use http::{HeaderValue, Method, StatusCode};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What [`Router::build`](crate::router::Router::build) makes: it answers requests.
 ///
@@ -25,11 +26,12 @@ use std::sync::Arc;
 /// ```
 pub struct Routes {
     tree: Tree<MethodTable>,
+    /// For what has no route.
+    groups: Tree<GroupEnd>,
     endpoints: Vec<Endpoint>,
     not_found: usize,
     bad_capture: usize,
     server_options: usize,
-    redirect_slash: bool,
 }
 
 /// One handler with what stands around it.
@@ -39,6 +41,8 @@ pub(super) struct Endpoint {
     pub(super) chain: Option<Arc<Chain>>,
     pub(super) max_body: Option<u64>,
     pub(super) facts: Arc<RouteFacts>,
+    /// Whether a slash more or less may lead elsewhere.
+    pub(super) redirects: bool,
 }
 
 impl Endpoint {
@@ -163,19 +167,19 @@ impl MethodTable {
 impl Routes {
     pub(super) const fn new(
         tree: Tree<MethodTable>,
+        groups: Tree<GroupEnd>,
         endpoints: Vec<Endpoint>,
         not_found: usize,
         bad_capture: usize,
         server_options: usize,
-        redirect_slash: bool,
     ) -> Self {
         Self {
             tree,
+            groups,
             endpoints,
             not_found,
             bad_capture,
             server_options,
-            redirect_slash,
         }
     }
 
@@ -193,7 +197,7 @@ impl Routes {
             return if asterisk {
                 self.server_options
             } else {
-                self.not_found
+                self.nowhere(path, params)
             };
         };
         // A capture that cannot be decoded is refused before any handler sees it.
@@ -206,6 +210,19 @@ impl Routes {
             return self.bad_capture;
         }
         leaf.value().find(request.method())
+    }
+
+    /// What answers for a path that has no route: the nearest group's end, or that of all.
+    fn nowhere(&self, path: &[u8], params: &mut Params) -> usize {
+        if self.groups.is_empty() {
+            return self.not_found;
+        }
+        let end = self
+            .groups
+            .find(path, params)
+            .map(|leaf| leaf.value().endpoint);
+        params.clear();
+        end.unwrap_or(self.not_found)
     }
 
     /// Where the same path with, or without, a slash at its end would lead.
@@ -244,6 +261,31 @@ impl AnyHandler for Redirect {
     }
 }
 
+/// A handler that has its response already.
+pub(super) struct Answer(Mutex<Option<Response>>);
+
+impl Answer {
+    pub(super) fn new(response: Response) -> Self {
+        Self(Mutex::new(Some(response)))
+    }
+}
+
+impl AnyHandler for Answer {
+    fn call(&self, _: Request) -> ResponseFuture {
+        let response = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let response = response.unwrap_or_else(Response::internal_error);
+        Box::pin(std::future::ready(response))
+    }
+
+    fn check(&self, _: &RouteCheck<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_public(&self) -> bool {
+        false
+    }
+}
+
 impl Service for Routes {
     #[inline]
     fn admit(&self, request: &mut Request) -> Admission {
@@ -270,10 +312,11 @@ impl Service for Routes {
             self.admit(&mut request);
         }
         let index = request.parts().route().endpoint().unwrap_or(self.not_found);
-        if self.redirect_slash
-            && index == self.not_found
+        let Some(endpoint) = self.endpoints.get(index) else {
+            return Box::pin(std::future::ready(Response::internal_error()));
+        };
+        if endpoint.redirects
             && let Some(redirect) = self.slash_redirect(&request)
-            && let Some(endpoint) = self.endpoints.get(index)
         {
             // It stands where the 404 would: inside its layers.
             return match &endpoint.chain {
@@ -281,12 +324,25 @@ impl Service for Routes {
                 Some(chain) => Chain::call(&Arc::new(chain.to(Arc::new(redirect))), request),
             };
         }
-        let Some(endpoint) = self.endpoints.get(index) else {
-            return Box::pin(std::future::ready(Response::internal_error()));
-        };
         match &endpoint.chain {
             None => endpoint.handler.call(request),
             Some(chain) => Chain::call(chain, request),
+        }
+    }
+
+    fn refuse(&self, mut request: Request, response: Response) -> ResponseFuture {
+        if request.parts().route().endpoint().is_none() {
+            self.admit(&mut request);
+        }
+        let index = request.parts().route().endpoint().unwrap_or(self.not_found);
+        let endpoint = self.endpoints.get(index);
+        match endpoint.and_then(|endpoint| endpoint.chain.as_ref()) {
+            None => Box::pin(std::future::ready(response)),
+            Some(chain) => {
+                let status = response.status();
+                let chain = chain.refusing(status, Arc::new(Answer::new(response)));
+                Chain::call(&Arc::new(chain), request)
+            }
         }
     }
 }

@@ -120,7 +120,7 @@ impl Handle {
         *self.inner.stage.borrow() == Phase::Running
     }
 
-    /// Waits until a drain has begun.
+    /// Waits until a drain has begun: what goes on without an end of its own, an event stream for one, is to end then.
     ///
     /// Cancel safe.
     pub async fn stopping(&self) {

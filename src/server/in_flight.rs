@@ -50,7 +50,7 @@ impl Service for InFlight {
             let response = Response::text("too many requests at the same time\n")
                 .with_status(StatusCode::SERVICE_UNAVAILABLE)
                 .with_header(RETRY_AFTER, HeaderValue::from_static("1"));
-            return Box::pin(std::future::ready(response));
+            return self.service.refuse(request, response);
         };
         let answer = self.service.call(request);
         Box::pin(async move {
@@ -58,6 +58,10 @@ impl Service for InFlight {
             drop(place);
             response
         })
+    }
+
+    fn refuse(&self, request: Request, response: Response) -> ResponseFuture {
+        self.service.refuse(request, response)
     }
 }
 
@@ -82,6 +86,46 @@ mod tests {
             Poll::Ready(response) => Some(response.status()),
             Poll::Pending => None,
         }
+    }
+
+    #[test]
+    fn a_refusal_has_the_layers_outside_of_where_load_is_shed() {
+        use crate::router::Router;
+        use crate::service::layer::{Before, Layer, Note, Place};
+
+        struct Marks(Place, &'static str);
+
+        impl Layer for Marks {
+            fn place(&self) -> Place {
+                self.0
+            }
+
+            fn before(&self, _: &mut Request, _: &mut Note) -> Before {
+                Before::Go
+            }
+
+            fn after(&self, _: &mut Note, response: &mut Response) {
+                let _ = response.headers_mut().try_insert(self.1, "seen");
+            }
+        }
+
+        let routes = Router::new()
+            .layer(Marks(Place::Cors, "x-cors"))
+            .layer(Marks(Place::Auth, "x-auth"))
+            .get("/park", || std::future::pending::<()>())
+            .build()
+            .unwrap();
+        let limited = InFlight::new(Arc::new(routes), 1, Arc::default());
+        let mut parked = limited.call(Request::get("/park"));
+        assert_eq!(poll(&mut parked), None);
+        let mut refused = limited.call(Request::get("/park"));
+        let polled = Pin::new(&mut refused).poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(response) = polled else {
+            panic!("it waits");
+        };
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains("x-cors"));
+        assert!(!response.headers().contains("x-auth"));
     }
 
     #[test]

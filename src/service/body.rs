@@ -115,6 +115,13 @@ impl Body {
         )
     }
 
+    /// Content that cannot be read.
+    pub(crate) fn failed(error: BodyError) -> Self {
+        let (feed, body) = Self::fed(None);
+        feed.end(Err(error));
+        body
+    }
+
     /// What a layer makes of other content while it is taken. Whoever collects it is charged as a reader of `feed` is,
     /// which is that of the [other content](Self::feed).
     #[allow(

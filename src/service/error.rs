@@ -9,7 +9,8 @@ use std::fmt;
 
 /// What a handler gives back with `?` when it cannot answer.
 ///
-/// The client gets the status and the message; a source stays on this side.
+/// The client gets the status and the message. A source stays on this side: the response carries it to the layers
+/// ([`Response::source`]), and `Traces` writes that of a 5xx to the log.
 ///
 /// ```
 /// use wireline::service::error::Error;
@@ -61,6 +62,11 @@ impl Error {
         self
     }
 
+    /// Its source, which it has no longer.
+    pub(crate) fn take_source(&mut self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+        self.source.take()
+    }
+
     /// The status.
     pub const fn status(&self) -> StatusCode {
         self.status
@@ -96,7 +102,11 @@ impl std::error::Error for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        Response::text(self.message.into_owned()).with_status(self.status)
+        let response = Response::text(self.message.into_owned()).with_status(self.status);
+        match self.source {
+            Some(source) => response.with_source(source),
+            None => response,
+        }
     }
 }
 

@@ -29,6 +29,28 @@ pub trait Service: Send + Sync + 'static {
 
     /// Answers.
     fn call(&self, request: Request) -> ResponseFuture;
+
+    /// Takes the answer to a request that the server refuses by itself, content beyond the limit for one, past
+    /// whatever stands around the handlers: it gets the fields of CORS and an id, is logged and counted. No handler
+    /// runs, and the content of the request is an error. Without such layers, as by default, the response is ready
+    /// as it is.
+    ///
+    /// ```
+    /// use wireline::service::handler::Service;
+    /// use wireline::{Request, Response, Router};
+    /// use wireline::layer::request_id::RequestIds;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let routes = Router::new().layer(RequestIds::new()).get("/", async || "hello").build().unwrap();
+    /// let refusal = Response::text("no room").with_status(http::StatusCode::SERVICE_UNAVAILABLE);
+    /// let response = routes.refuse(Request::get("/"), refusal).await;
+    /// assert!(response.headers().contains("x-request-id"));
+    /// # });
+    /// ```
+    fn refuse(&self, request: Request, response: Response) -> ResponseFuture {
+        drop(request);
+        Box::pin(std::future::ready(response))
+    }
 }
 
 impl<S: Service + ?Sized> Service for Arc<S> {
@@ -38,6 +60,10 @@ impl<S: Service + ?Sized> Service for Arc<S> {
 
     fn call(&self, request: Request) -> ResponseFuture {
         (**self).call(request)
+    }
+
+    fn refuse(&self, request: Request, response: Response) -> ResponseFuture {
+        (**self).refuse(request, response)
     }
 }
 

@@ -203,12 +203,16 @@ pub enum Place {
     Headers,
     /// CORS, which answers preflights: nothing further in sees them.
     Cors,
+    /// Error pages: what is refused further in has them, too.
+    ErrorPages,
     /// Load is shed.
     Shed,
     /// Rates are limited, by what is known before anyone is authenticated.
     RateLimit,
     /// Users are authenticated.
     Auth,
+    /// It is asked what they may do.
+    Scope,
     /// Rates are limited by user.
     UserRateLimit,
     /// Sessions.
@@ -217,8 +221,6 @@ pub enum Place {
     TimeLimit,
     /// Responses are compressed, requests decompressed.
     Compression,
-    /// Error pages.
-    ErrorPages,
     /// Everything else.
     Inside,
 }

@@ -180,12 +180,15 @@ impl Future for Layered {
             Some(_) => forget(payload),
         };
         dropped.unwrap_or_else(&mut tell);
+        // Those that count and log see what the client gets.
+        response.settle();
         for (layer, note) in me.chain.layers.iter().zip(&mut me.notes).rev() {
             // What the layers outside have to say does not depend on this one.
             if let Err(payload) = guarded(|| layer.after(note, &mut response)) {
                 tell(payload);
                 response = Response::internal_error();
             }
+            response.settle();
         }
         match panicked {
             None => Poll::Ready(response),

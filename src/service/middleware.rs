@@ -1,10 +1,11 @@
 //! Code around handlers: `async fn(request, next)`.
 
 use crate::service::handler::{AnyHandler, ResponseFuture};
-use crate::service::layer::Layer;
+use crate::service::layer::{Layer, Place};
 use crate::service::layered::Layered;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
+use http::StatusCode;
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +62,17 @@ impl Chain {
             middleware: self.middleware.clone(),
             handler,
         }
+    }
+
+    /// What a refusal of the server's own with this status passes on its way to `handler`. What is refused for want
+    /// of room stands where load is shed: nothing is asked that may wait or that has to work.
+    pub(crate) fn refusing(&self, status: StatusCode, handler: Arc<dyn AnyHandler>) -> Self {
+        let mut chain = self.to(handler);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            chain.layers.retain(|layer| layer.place() < Place::Shed);
+            chain.middleware.clear();
+        }
+        chain
     }
 
     /// Takes a request through the layers and the middleware to the handler.

@@ -11,6 +11,7 @@ use crate::service::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// What went wrong, as `application/problem+json` (RFC 9457).
 ///
@@ -32,7 +33,8 @@ use std::fmt;
 /// # let _ = wireline::Router::new().post("/pay", pay).build().unwrap();
 /// ```
 ///
-/// What stands in it reaches the client: of an error of the server's own, `?` takes the usual phrase only.
+/// What stands in it reaches the client: of an error of the server's own, `?` takes the usual phrase only. The error's source
+/// goes to the log ([`Response::source`]), and does not count when problems are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     status: StatusCode,
@@ -41,6 +43,17 @@ pub struct Problem {
     detail: Option<Cow<'static, str>>,
     instance: Option<Cow<'static, str>>,
     members: Vec<(Cow<'static, str>, Member)>,
+    source: Option<Reason>,
+}
+
+/// What an error of the server's own was made of, for the log. It is no part of what the client is told.
+#[derive(Clone, Debug)]
+struct Reason(Arc<dyn std::error::Error + Send + Sync>);
+
+impl PartialEq for Reason {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Problem {
@@ -53,6 +66,7 @@ impl Problem {
             detail: None,
             instance: None,
             members: Vec::new(),
+            source: None,
         }
     }
 
@@ -136,16 +150,21 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        Response::typed(PROBLEM, self.to_json().into()).with_status(self.status)
+        let response = Response::typed(PROBLEM, self.to_json().into()).with_status(self.status);
+        match self.source {
+            Some(Reason(source)) => response.with_source(source),
+            None => response,
+        }
     }
 }
 
 /// The message becomes the detail, unless it only says what the status says.
 impl<E: Into<Error>> From<E> for Problem {
     fn from(error: E) -> Self {
-        let error = error.into();
+        let mut error = error.into();
         let phrase = error.status().canonical_reason().unwrap_or_default();
-        let problem = Self::new(error.status());
+        let mut problem = Self::new(error.status());
+        problem.source = error.take_source().map(|source| Reason(source.into()));
         if error.message().is_empty() || error.message().eq_ignore_ascii_case(phrase) {
             return problem;
         }

@@ -34,7 +34,13 @@ struct Rare {
     extensions: Extensions,
     upgrade: Option<OnUpgrade>,
     invalid: Option<InvalidField>,
+    /// It stands in the place of one that could not be sent.
+    replaces_invalid: bool,
+    /// Why a handler failed; for logs alone.
+    source: Option<Source>,
 }
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 impl Response {
     /// 200 with this body and no fields.
@@ -100,6 +106,11 @@ impl Response {
     /// 500 with the usual phrase.
     pub fn internal_error() -> Self {
         Self::text("internal server error").with_status(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What a server answers on its own account.
+    pub(crate) fn refusal(status: StatusCode, text: &str) -> Self {
+        Self::text(format!("{text}\n")).with_status(status)
     }
 
     /// 101: `on_upgrade` runs with the connection once the answer is on the wire (RFC 9110 §7.8). The
@@ -175,7 +186,7 @@ impl Response {
 
     /// The same response with a field, in place of what the field had.
     ///
-    /// A name or a value that cannot stand in a field line makes the response a 500 when it is sent, and
+    /// A name or a value that cannot stand in a field line makes the response a 500 before any layer sees it, and
     /// counts as an invalid response; [`Headers::try_insert`] tells at once.
     #[must_use]
     pub fn with_header<N, V>(mut self, name: N, value: V) -> Self
@@ -214,6 +225,50 @@ impl Response {
     #[inline]
     pub fn invalid(&self) -> Option<InvalidField> {
         self.rare.as_ref().and_then(|rare| rare.invalid)
+    }
+
+    /// The same response with a reason for the log, which no client sees: [`Traces`](crate::layer::trace::Traces) writes
+    /// that of a 5xx. What a handler fails with as an [`Error`](crate::service::error::Error) leaves its source here.
+    ///
+    /// ```
+    /// use wireline::Response;
+    ///
+    /// let response = Response::internal_error().with_source("the disk is full");
+    /// assert_eq!(response.source().unwrap().to_string(), "the disk is full");
+    /// ```
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.rare_mut().source = Some(source.into());
+        self
+    }
+
+    /// Why the handler failed, if it said so.
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.rare.as_ref()?.source.as_deref()
+    }
+
+    /// Puts a 500 in the place of a response that cannot be sent, so that the layers see what the client gets.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if self.rare.is_some() {
+            self.settle_rare();
+        }
+    }
+
+    #[cold]
+    fn settle_rare(&mut self) {
+        if let Some(invalid) = self.invalid() {
+            *self = Self::internal_error().with_source(invalid);
+            self.rare_mut().replaces_invalid = true;
+        }
+    }
+
+    /// Whether it stands in the place of one that could not be sent; whoever sends it counts that.
+    pub(crate) fn replaces_invalid(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.replaces_invalid)
     }
 
     /// Puts something in the place of what runs after an upgrade, when there is any.

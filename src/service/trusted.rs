@@ -3,6 +3,7 @@
 use crate::resource::addr::PeerAddr;
 use crate::service::handler::{Admission, ResponseFuture, Service};
 use crate::service::request::Request;
+use crate::service::response::Response;
 use crate::wire::ip::Network;
 use std::fmt;
 use std::net::IpAddr;
@@ -152,6 +153,11 @@ impl<S: Service> Service for Trusting<S> {
     fn call(&self, mut request: Request) -> ResponseFuture {
         request.set_trusted(self.proxies.clone());
         self.service.call(request)
+    }
+
+    fn refuse(&self, mut request: Request, response: Response) -> ResponseFuture {
+        request.set_trusted(self.proxies.clone());
+        self.service.refuse(request, response)
     }
 }
 

@@ -6,6 +6,9 @@
 //!      └── returns Sse <────────────┘      keep-alive comment when nothing was sent for 15 s
 //! ```
 //!
+//! A stream holds the drain of its server up until `shutdown_timeout`, unless whoever feeds it ends it when the drain
+//! begins: [`Handle::stopping`](crate::server::Handle::stopping) waits for that.
+//!
 //! The connection is the client's to open again: it does so by itself after `retry`, and says in `Last-Event-ID` what it has
 //! seen last ([`LastEventId`](crate::extract::LastEventId)).
 

@@ -61,6 +61,36 @@ fn routes(tokens: &Tokens) -> Router {
         .nest("/admin", admin)
 }
 
+/// Who it is comes first, whatever the order in which the layers are added.
+#[tokio::test(start_paused = true)]
+async fn a_scope_is_asked_for_behind_authentication() {
+    let tokens = tokens();
+    let auth = || Auth::jwt(tokens.clone());
+    let scope = || RequireScope::new("admin");
+    let plain = || Router::new().get("/", whoami);
+    let client = |router: Router| TestClient::new(router.build().unwrap());
+    let admin = tokens
+        .issue_for(&CurrentUser::new("7").with_scopes(["admin"]))
+        .unwrap();
+    let guest = tokens.issue("guest").unwrap();
+    for (place, client) in [
+        client(plain().layer(auth()).layer(scope())),
+        client(plain().layer(scope()).layer(auth())),
+        client(Router::new().layer(scope()).merge(plain().layer(auth()))),
+        client(Router::new().layer(auth()).merge(plain().layer(scope()))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (token, status) in [(&admin, 200), (&guest, 403)] {
+            let bearer = format!("Bearer {token}");
+            let answer = client.get("/").header("authorization", &*bearer).await;
+            assert_eq!(answer.status, status, "{place}");
+        }
+        assert_eq!(client.get("/").await.status, 401, "{place}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn s55_every_route_needs_a_token_that_login_gives() {
     let tokens = tokens();

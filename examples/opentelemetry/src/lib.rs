@@ -53,9 +53,6 @@ pub fn export_to(endpoint: &str) -> SdkTracerProvider {
 /// Spans as OpenTelemetry wants them.
 pub fn traces() -> Traces {
     Traces::new().skip("/health").on_span(|span, request| {
-        let route = request.matched_pattern().unwrap_or_default();
-        let name = format!("{} {route}", request.method());
-        span.record("otel.name", name.trim_end());
         // Without a caller each request is a trace of its own, and not part of its connection's.
         let _ = span.set_parent(caller(request).unwrap_or_default());
         own_context(span)

@@ -85,6 +85,7 @@ fn s130_a_collector_gets_the_spans_in_the_callers_trace() {
     for (name, value) in [
         ("http.request.method", "GET"),
         ("http.route", "/books/{id}"),
+        ("url.scheme", "http"),
         ("url.path", "/books/7"),
         ("http.response.status_code", "200"),
     ] {

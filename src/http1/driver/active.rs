@@ -311,7 +311,7 @@ impl Active {
             .protocol
             .limit_body(admission.max_body.unwrap_or(config.max_body))
         {
-            self.refuse(error, link);
+            self.refuse_request(request, error, link);
             return None;
         }
         if let BodyFraming::Length(length) = framing
@@ -488,16 +488,6 @@ impl Active {
     /// Whether a handler or a response body is what is waited for.
     pub(super) fn is_answering(&self) -> bool {
         self.handler.is_some() || self.sending.is_some()
-    }
-
-    /// Whether content is being read before the handler runs.
-    pub(super) fn is_gathering(&self) -> bool {
-        self.gather.is_some()
-    }
-
-    /// Forgets a request whose handler has not run.
-    pub(super) fn drop_gathered(&mut self) {
-        self.gather = None;
     }
 }
 

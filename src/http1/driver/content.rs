@@ -43,7 +43,7 @@ impl Active {
                     return None;
                 }
                 Err(error) => {
-                    self.refuse(error, link);
+                    self.refuse_request(request, error, link);
                     return None;
                 }
             }
@@ -99,7 +99,7 @@ impl Active {
                     }
                     return;
                 }
-                Err(error) => return self.refuse(error, link),
+                Err(error) => return self.refuse_request(request, error, link),
             }
         }
     }
@@ -135,8 +135,8 @@ impl Active {
             }
             Ok(_) => return Some(Need::Content),
             Err(error) => {
-                self.gather = None;
-                self.refuse(error, link);
+                let gather = self.gather.take()?;
+                self.refuse_request(gather.request, error, link);
             }
         }
         None

@@ -9,7 +9,7 @@ use crate::http1::state::{RequestHalf, ResponseHalf};
 use crate::resource::counters::Counter;
 use crate::resource::io::Transport;
 use crate::resource::worker::{Phase, ticks};
-use crate::service::body::BodyError;
+use crate::service::body::{Body, BodyError};
 use crate::service::link::Link;
 use crate::service::link::flow::{Flow, TICKS_A_SECOND};
 use http::StatusCode;
@@ -249,12 +249,12 @@ impl Active {
     fn time_out_content(&mut self, link: &Link) {
         self.protocol.give_up();
         self.read.clear();
-        if self.is_gathering() {
-            self.drop_gathered();
-            self.respond_plain(
+        if let Some(mut gather) = self.gather.take() {
+            *gather.request.body_mut() = Body::failed(BodyError::Timeout);
+            self.refuse_with(
+                gather.request,
                 StatusCode::REQUEST_TIMEOUT,
                 "the content did not come in time",
-                true,
                 link,
             );
         } else if let Some(feed) = self.feed.take() {

@@ -10,7 +10,7 @@ use crate::http1::state::{RequestHalf, ResponseHalf};
 use crate::resource::counters::Counter;
 use crate::resource::panic::guarded;
 use crate::resource::worker::Phase;
-use crate::service::body::Body;
+use crate::service::body::{Body, BodyError};
 use crate::service::feed::Fed;
 use crate::service::headers::Headers;
 use crate::service::layered::Panicked;
@@ -135,6 +135,9 @@ impl Active {
                 false,
                 link,
             );
+        }
+        if response.replaces_invalid() {
+            counters.add(Counter::InvalidResponses);
         }
         let (mut status, headers, mut body, upgrade) = response.into_sendable();
         let is_head = *self.protocol.head().method() == Method::HEAD;
@@ -274,6 +277,38 @@ impl Active {
         match error.status() {
             Some(status) => self.respond_plain(status, error.reason(), true, link),
             None => self.abort = true,
+        }
+    }
+
+    /// Answers a request whose content is refused, through the layers of its route. Nothing after it is interpreted.
+    #[cold]
+    pub(super) fn refuse_request(&mut self, mut request: Request, error: Error, link: &Link) {
+        let Some(status) = error.status() else {
+            return self.refuse(error, link);
+        };
+        self.touched = true;
+        link.shared.worker.counters.add(counter_of(error));
+        self.read.clear();
+        let reason = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
+            status => BodyError::Malformed(status, error.reason()),
+        };
+        *request.body_mut() = Body::failed(reason);
+        self.refuse_with(request, status, error.reason(), link);
+    }
+
+    /// Lets the layers of a request see an answer on the server's own account.
+    pub(super) fn refuse_with(
+        &mut self,
+        request: Request,
+        status: StatusCode,
+        text: &'static str,
+        link: &Link,
+    ) {
+        let response = Response::refusal(status, text);
+        match guarded(|| link.shared.service.refuse(request, response)) {
+            Ok(handler) => self.handler = Some(handler),
+            Err(payload) => self.panicked(payload, link),
         }
     }
 

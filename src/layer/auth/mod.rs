@@ -226,7 +226,7 @@ impl fmt::Debug for Auth {
 }
 
 /// A layer that asks for a scope, of a group of routes: 403 for users without it, 401 for nobody. Public routes are left
-/// out. It belongs inside [`Auth`]: in the same router behind it, or in a group.
+/// out. It stands inside [`Auth`] wherever that is ([`Place::Scope`]): in the same router, in one around it or in a group.
 ///
 /// ```
 /// use wireline::Router;
@@ -247,7 +247,7 @@ impl RequireScope {
 
 impl Layer for RequireScope {
     fn place(&self) -> Place {
-        Place::Auth
+        Place::Scope
     }
 
     fn before(&self, request: &mut Request, _: &mut Note) -> Before {

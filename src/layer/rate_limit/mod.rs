@@ -18,7 +18,14 @@ mod fields;
 mod key;
 mod limiter;
 mod memory;
+#[cfg(not(feature = "tracing"))]
+mod no_tell;
+#[cfg(feature = "tracing")]
+mod tell;
 pub mod window;
+
+#[cfg(not(feature = "tracing"))]
+use self::no_tell as tell;
 
 pub use self::key::Key;
 pub use self::limiter::{LimiterFailed, Quota, QuotaLimiter, RateLimiter, Spending, Verdict};
@@ -27,6 +34,7 @@ pub use self::memory::InMemoryRateLimiter;
 use self::fields::{Left, refusal, unavailable};
 use self::key::By;
 use self::limiter::DEFAULT_NAME;
+use crate::layer::ceiling::Ceiling;
 use crate::service::layer::{Before, Layer, Note, Place, Waiting};
 use crate::service::request::Request;
 use crate::service::response::Response;
@@ -34,6 +42,7 @@ use http::HeaderName;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// So many requests of one client in so long a time, and 429 for more.
@@ -77,11 +86,19 @@ pub struct RateLimit {
     cost: Option<Ask<u32>>,
     exempt: Option<Ask<bool>>,
     timeout: Duration,
+    failures: Arc<Failures>,
     problem: Option<&'static str>,
 }
 
 /// Something that is found out about a request.
 type Ask<T> = Arc<dyn Fn(&Request) -> T + Send + Sync>;
+
+/// How often a limiter gave no verdict, and how often that was told.
+#[derive(Default)]
+struct Failures {
+    count: AtomicU64,
+    told: Ceiling,
+}
 
 /// What is done with a verdict.
 #[derive(Clone)]
@@ -121,6 +138,7 @@ impl RateLimit {
             cost: None,
             exempt: None,
             timeout: TIMEOUT,
+            failures: Arc::default(),
             problem: None,
         }
     }
@@ -222,12 +240,40 @@ impl RateLimit {
     }
 
     /// What becomes of requests when the limiter fails, or does not say anything in `timeout`: they pass, unless this
-    /// says otherwise. It has 1 s by default.
+    /// says otherwise. It has 1 s by default. Each such request counts ([`failures`](Self::failures)), and is an event at
+    /// level WARN, at most 100 of them in a second.
     #[must_use]
     pub const fn on_failure(mut self, what: OnFailure, timeout: Duration) -> Self {
         self.policy.on_failure = what;
         self.timeout = timeout;
         self
+    }
+
+    /// For how many requests the limiter gave no verdict: it failed, or took too long. Clones count together, so that
+    /// one that is kept tells of the one that stands around the routes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wireline::Router;
+    /// use wireline::layer::rate_limit::RateLimit;
+    ///
+    /// let limit = RateLimit::new(100, Duration::from_secs(60));
+    /// let routes = Router::new().layer(limit.clone()).get("/", async || "hello").build();
+    /// assert_eq!(limit.failures(), 0);
+    /// # let _ = routes;
+    /// ```
+    pub fn failures(&self) -> u64 {
+        self.failures.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Failures {
+    #[cold]
+    fn add(&self, policy: &Policy, error: &dyn fmt::Display) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        if self.told.allows(MOST_TOLD) {
+            tell::failure(&policy.quota.name, policy.on_failure, error);
+        }
     }
 }
 
@@ -298,9 +344,19 @@ impl Layer for RateLimit {
             },
             Spending::Later(verdict) => {
                 let verdict = tokio::time::timeout(self.timeout, verdict);
-                let policy = self.policy.clone();
+                let (policy, failures) = (self.policy.clone(), self.failures.clone());
                 Before::Wait(Waiting::new(async move {
-                    let verdict = verdict.await.ok().and_then(Result::ok);
+                    let verdict = match verdict.await {
+                        Ok(Ok(verdict)) => Some(verdict),
+                        Ok(Err(failed)) => {
+                            failures.add(&policy, &failed);
+                            None
+                        }
+                        Err(late) => {
+                            failures.add(&policy, &late);
+                            None
+                        }
+                    };
                     policy.conclude(verdict)
                 }))
             }
@@ -322,6 +378,8 @@ impl fmt::Debug for RateLimit {
     }
 }
 
+/// Failures that are told in a second.
+const MOST_TOLD: u64 = 100;
 const TIMEOUT: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);

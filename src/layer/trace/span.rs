@@ -1,10 +1,13 @@
 //! The spans themselves, with their fields, and the event of a failure.
 
+use crate::layer::ceiling::Ceiling;
+use crate::layer::methods::{METHODS, OTHER, method_place};
 use crate::layer::trace_context::{Hex, TraceContext};
 use crate::service::request::Request;
-use http::{StatusCode, Version};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::service::response::Response;
+use http::Version;
+use std::error::Error;
+use std::fmt;
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
@@ -30,13 +33,17 @@ pub(super) fn begin_span(level: Level, request: &Request) -> Span {
     if connection.is_some() && parts.version() == Version::HTTP_2 {
         around = around.in_scope(|| at_level!(level, "h2.stream"));
     }
+    let method = method_place(parts.method());
+    let route = (parts.matched_pattern()).filter(|pattern| !pattern.is_empty());
     around.in_scope(|| {
         at_level!(
             level,
             "http.request",
             http.method = parts.method().as_str(),
-            http.request.method = parts.method().as_str(),
-            http.route = parts.matched_pattern().unwrap_or_default(),
+            http.request.method = METHODS[method],
+            http.request.method_original = (method == OTHER).then(|| parts.method().as_str()),
+            http.route = route,
+            url.scheme = request.client().scheme(),
             // The query stays out: tokens travel in it.
             url.path = parts.path(),
             url.query = Empty,
@@ -48,10 +55,28 @@ pub(super) fn begin_span(level: Level, request: &Request) -> Span {
             http.latency_ms = Empty,
             error.type = Empty,
             otel.kind = "server",
-            otel.name = Empty,
+            otel.name = display(Name(method, route)),
             otel.status_code = Empty,
         )
     })
+}
+
+/// What a span is called where it is exported: the method, which is `HTTP` when it is no known one, and the route.
+struct Name<'a>(usize, Option<&'a str>);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(method, route) = self;
+        f.write_str(if *method == OTHER {
+            "HTTP"
+        } else {
+            METHODS[*method]
+        })?;
+        match route {
+            Some(route) => write!(f, " {route}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(super) fn record_context(span: &Span, context: &TraceContext) {
@@ -59,30 +84,15 @@ pub(super) fn record_context(span: &Span, context: &TraceContext) {
     span.record("span_id", display(Hex(&context.span_id())));
 }
 
-/// One event at level ERROR, inside the request's span. Whoever can make a server fail must not fill its log: further
-/// ones of the same second are left out.
+/// One event at level ERROR, inside the request's span; of many in a second the first are told.
 #[cold]
-pub(super) fn tell_failure(told: &AtomicU64, status: StatusCode) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let second = now.map_or(0, |since| since.as_secs()) & 0xffff_ffff;
-    let count = told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
-        Some(if before >> 32 == second {
-            before.saturating_add(1)
-        } else {
-            second << 32 | 1
-        })
-    });
-    // What stood there before, so the first of a second sees another second.
-    let before = count.unwrap_or_default();
-    let earlier = if before >> 32 == second {
-        before & 0xffff_ffff
-    } else {
-        0
-    };
-    if earlier < MOST_FAILURES {
-        let status = status.as_u16();
+pub(super) fn tell_failure(told: &Ceiling, response: &Response) {
+    if told.allows(MOST_FAILURES) {
+        let status = response.status().as_u16();
+        let source = response.source().map(|source| source as &dyn Error);
         tracing::error!(
             http.response.status_code = status,
+            error = source,
             "a request was answered {status}"
         );
     }
@@ -95,6 +105,7 @@ const MOST_FAILURES: u64 = 100;
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
@@ -119,10 +130,10 @@ mod tests {
 
     #[test]
     fn a_flood_of_failures_is_not_a_flood_in_the_log() {
-        let (count, told) = (Count::default(), AtomicU64::new(0));
+        let (count, told) = (Count::default(), Ceiling::default());
         tracing::subscriber::with_default(count.clone(), || {
             for _ in 0..10_000 {
-                tell_failure(&told, StatusCode::SERVICE_UNAVAILABLE);
+                tell_failure(&told, &Response::internal_error());
             }
         });
         // The loop may reach into a second one.

@@ -50,7 +50,7 @@ fn text() -> Vec<u8> {
 
 async fn events(last: Option<LastEventId>) -> Result<Sse, Error> {
     let (sender, sse) = Sse::channel();
-    let seen = last.map_or("nothing".to_owned(), |LastEventId(id)| id);
+    let seen = last.map_or_else(|| "nothing".to_owned(), |LastEventId(id)| id);
     let ticked = Event::data("one\ntwo").event("tick")?.id("8")?;
     for event in [Event::data(seen), ticked] {
         assert!(sender.try_send(event).is_ok());

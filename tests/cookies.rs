@@ -64,7 +64,7 @@ async fn s93_cookies_are_read_from_a_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s96_cookies_are_an_argument_over_every_protocol() {
+async fn s75_s96_cookies_are_an_argument_over_every_protocol() {
     let routes = Router::new()
         .get("/", async |cookies: Cookies| {
             cookies.get_all("a").collect::<Vec<_>>().join("+")

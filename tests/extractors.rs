@@ -116,7 +116,7 @@ async fn s70_s71_the_request_itself() {
 }
 
 #[tokio::test]
-async fn s72_state_is_shared_and_a_groups_own_wins() {
+async fn s57_s72_state_is_shared_and_a_groups_own_wins() {
     #[derive(Clone)]
     struct Name(&'static str);
 
@@ -175,7 +175,7 @@ fn s72_state_that_nobody_gave_fails_the_build() {
 }
 
 #[tokio::test]
-async fn s72_extensions_come_from_middleware_then_from_the_router() {
+async fn s57_s72_extensions_come_from_middleware_then_from_the_router() {
     #[derive(Clone)]
     struct User(String);
 

@@ -9,6 +9,8 @@ mod conditions;
 mod escapes;
 #[path = "support/h2_peer.rs"]
 mod h2_peer;
+#[path = "support/outside.rs"]
+mod outside;
 #[path = "files/scene.rs"]
 mod scene;
 #[path = "files/serving.rs"]

@@ -142,6 +142,41 @@ async fn f38_what_is_left_is_told_of_each_limit() {
     );
 }
 
+/// Where a key stands follows from a hash with a seed of the limiter's own: keys that push one another out of one limiter do not out of
+/// another, so that nobody can choose them.
+#[test]
+fn rl6_which_keys_share_a_place_differs_from_limiter_to_limiter() {
+    const KEYS: usize = 3000;
+    let quota = Quota {
+        name: "flood".into(),
+        max_requests: 1,
+        window: MINUTE,
+    };
+    let keys: Vec<Key> = (0..KEYS)
+        .map(|number| Key::text(number.to_string()))
+        .collect();
+    // Not as many as there are places; but where more belong to a bucket than it holds, some go.
+    let forgotten = || {
+        let limiter = InMemoryRateLimiter::with_capacity(4096);
+        let spend = |key: &Key| match limiter.spend(key, 1, &quota) {
+            Spending::Now(verdict) => verdict.allowed,
+            Spending::Later(_) => panic!("it waits for nobody"),
+        };
+        assert!(keys.iter().all(spend));
+        keys.iter().map(spend).collect::<Vec<_>>()
+    };
+    let (one, other) = (forgotten(), forgotten());
+    let count = |all: &[bool]| all.iter().filter(|is_forgotten| **is_forgotten).count();
+    assert!(
+        (KEYS / 50..KEYS / 2).contains(&count(&one)),
+        "{}",
+        count(&one)
+    );
+    let differ = one.iter().zip(&other).filter(|(one, other)| one != other);
+    // As many as chance has it, or nearly.
+    assert!(differ.count() > count(&one) / 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn d17_rl2_a_client_is_an_address_or_a_64() {
     let routes = routes(RateLimit::new(1, MINUTE));

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use std::collections::HashSet;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wireline::layer::cors::Cors;
+use wireline::layer::rate_limit::RateLimit;
 use wireline::layer::request_id::{NoRequestId, RequestId, RequestIds};
 use wireline::resource::addr::{ConnInfo, PeerAddr};
 use wireline::service::handler::Service;
@@ -31,7 +34,7 @@ fn is_version_4(id: &str) -> bool {
 }
 
 #[tokio::test]
-async fn s125_every_response_says_the_id_that_its_handler_saw() {
+async fn s75_s125_every_response_says_the_id_that_its_handler_saw() {
     let routes = router().layer(RequestIds::new()).build().unwrap();
     let client = TestClient::new(routes);
     let mut ids = HashSet::new();
@@ -79,6 +82,28 @@ async fn s125_a_handler_of_a_websocket_has_it_too() {
         2,
         "in the head and in the message: {answer}"
     );
+}
+
+#[tokio::test]
+async fn s126_cors_exposes_the_id_of_what_went_well_and_of_what_was_refused() {
+    const APP: &str = "https://app.example";
+    let routes = router()
+        .layer(RequestIds::new())
+        .layer(Cors::new().origins([APP]).expose_headers(["x-request-id"]))
+        .layer(RateLimit::new(1, Duration::from_secs(3600)));
+    let client = TestClient::new(routes.build().unwrap());
+    let mut ids = HashSet::new();
+    for status in [200, 429] {
+        let reply = client.get("/").header("origin", APP).await;
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.header("access-control-allow-origin"), Some(APP));
+        assert_eq!(
+            reply.header("access-control-expose-headers"),
+            Some("x-request-id")
+        );
+        let id = reply.header("x-request-id").unwrap();
+        assert!(is_version_4(id) && ids.insert(id.to_owned()));
+    }
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ fn d34_other_methods_and_paths_without_a_route() {
 /// The requests of a connection are inside its span, each stream of HTTP/2 in one more; a span of the caller's is around neither.
 #[cfg(feature = "http2")]
 #[test]
-fn s128_requests_are_inside_their_connection() {
+fn s128_s129_requests_are_inside_their_connection() {
     let (all, ()) = seen_by(async || {
         let client = TestClient::new(App::new(router()).build().unwrap());
         let mut stream = client.connect();

@@ -35,6 +35,21 @@ const WANTED: &[(char, RangeInclusive<u32>)] = &[
     ('D', 40..=44),
 ];
 
+/// The rows whose ids are in the names of their tests.
+const NAMED: &[(char, RangeInclusive<u32>)] = &[
+    ('S', 52..=57),
+    ('S', 59..=59),
+    ('S', 61..=83),
+    ('S', 93..=131),
+    ('S', 163..=163),
+    ('D', 5..=5),
+    ('D', 14..=23),
+    ('D', 28..=28),
+    ('D', 33..=35),
+    ('D', 40..=40),
+    ('D', 43..=44),
+];
+
 fn rows() -> Vec<Row> {
     let table: Table = toml::from_str(include_str!("spec.toml")).unwrap();
     table.row
@@ -60,6 +75,31 @@ fn every_row_is_there_once() {
         ids, wanted,
         "in another order, or with rows that are not on the list"
     );
+}
+
+#[test]
+fn a_row_is_in_the_name_of_a_test() {
+    let mut seen = 0;
+    let mut faults = Vec::new();
+    for row in rows() {
+        let (kind, number) = row.id.split_at(1);
+        let is_wanted = NAMED.iter().any(|(known, numbers)| {
+            kind.starts_with(*known) && numbers.clone().any(|one| one.to_string() == number)
+        });
+        // What has no test is there later.
+        if !is_wanted || row.tests.is_empty() {
+            continue;
+        }
+        seen += 1;
+        let id = row.id.to_ascii_lowercase();
+        let names = row.tests.iter().filter_map(|proof| proof.split_once("::"));
+        let mut words = names.flat_map(|(_, name)| name.split('_'));
+        if !words.any(|word| word == id) {
+            faults.push(format!("{}: none of its tests names it", row.id));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(seen >= 80, "saw only {seen} rows");
 }
 
 #[test]

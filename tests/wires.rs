@@ -1,14 +1,23 @@
 //! One table of requests, and one answer to each: over HTTP/1.1 and a socket, over HTTP/1.1 in memory, over HTTP/2, and
 //! from the service itself, without a driver.
 //!
-//! Each topic is a file under `wires/` with its routes and its rows, and a line in [`TOPICS`]. A row says what it sends
+//! Each topic is a file under `wires/` with its routes and its rows, and a test here. A row says what it sends
 //! and what must come back. Beyond that all wires have to agree: the status, the whole header section but for what
 //! belongs to the wire, and the content.
 
 #[path = "wires/basics.rs"]
 mod basics;
+#[path = "support/coded.rs"]
+#[expect(dead_code, reason = "each test takes what it needs")]
+mod coded;
+#[path = "wires/content.rs"]
+mod content;
+#[path = "wires/cookies.rs"]
+mod cookies;
 #[path = "wires/extractors.rs"]
 mod extractors;
+#[path = "wires/layers.rs"]
+mod layers;
 #[path = "wires/order.rs"]
 mod order;
 
@@ -21,16 +30,6 @@ use wireline::service::body::Body;
 use wireline::service::handler::Service;
 use wireline::test::{TestClient, TestRequest, TestServer};
 
-/// Its name, its routes, its rows.
-type Topic = (&'static str, fn() -> Router, &'static [Row]);
-
-/// Every topic.
-const TOPICS: &[Topic] = &[
-    ("basics", basics::routes, basics::ROWS),
-    ("extractors", extractors::routes, extractors::ROWS),
-    ("order", order::routes, order::ROWS),
-];
-
 /// A request and what must come of it.
 pub(crate) struct Row {
     pub(crate) method: &'static str,
@@ -38,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// The content, with its length said before.
     pub(crate) body: &'static str,
+    /// What that is put into before it is sent.
+    pub(crate) coding: Option<&'static str>,
     /// The content in place of that, in pieces whose number nobody knows before.
     pub(crate) pieces: &'static [&'static str],
     pub(crate) status: u16,
@@ -50,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) content: Content,
     /// Whether it is the driver that makes it so: the service alone is not asked.
     pub(crate) driver: bool,
+    /// Whether it brings the cookie that the answer before has set.
+    pub(crate) with_cookie: bool,
 }
 
 /// What content must come.
@@ -57,6 +60,10 @@ pub(crate) enum Content {
     Any,
     Is(&'static str),
     Has(&'static str),
+    /// These in this order, and between them what differs from response to response.
+    Parts(&'static [&'static str]),
+    /// In a coding, and shorter for it.
+    Coded(&'static str, fn() -> Vec<u8>),
 }
 
 /// What most rows are: `Row { target: "/", content: Content::Is("hello"), ..ROW }`.
@@ -65,6 +72,7 @@ pub(crate) const ROW: Row = Row {
     target: "/",
     headers: &[],
     body: "",
+    coding: None,
     pieces: &[],
     status: 200,
     fields: &[],
@@ -72,6 +80,7 @@ pub(crate) const ROW: Row = Row {
     varies: &[],
     content: Content::Any,
     driver: false,
+    with_cookie: false,
 };
 
 /// What came.
@@ -84,50 +93,107 @@ struct Answer {
 }
 
 #[tokio::test]
-async fn every_wire_gives_the_same_answers() {
-    let (mut count, mut wrong) = (0, Vec::new());
-    for (topic, routes, rows) in TOPICS {
-        let built = || {
-            routes()
-                .build()
-                .unwrap_or_else(|problems| panic!("{topic}: {problems}"))
-        };
-        let server = TestServer::new(built());
-        let http1 = TestClient::new(built());
-        let http2 = TestClient::new(built()).http2();
-        let service = built();
-        for row in *rows {
-            let name = format!("{topic}: {} {} {:?}", row.method, row.target, row.headers);
-            let socket = over_socket(row, &server);
-            if let Err(what) = row.check(&socket) {
-                wrong.push(format!("{name}: {what}"));
+async fn routes_and_content_are_the_same_on_every_wire() {
+    compare(basics::routes, basics::ROWS).await;
+}
+
+#[tokio::test]
+async fn s51_extractors_are_the_same_on_every_wire() {
+    compare(extractors::routes, extractors::ROWS).await;
+}
+
+#[tokio::test]
+async fn s69_middleware_is_the_same_on_every_wire() {
+    compare(order::routes, order::ROWS).await;
+}
+
+#[tokio::test]
+async fn s69_layers_are_the_same_on_every_wire() {
+    compare(layers::routes, layers::ROWS).await;
+}
+
+#[tokio::test]
+async fn s69_cookies_and_sessions_are_the_same_on_every_wire() {
+    compare(cookies::routes, cookies::ROWS).await;
+}
+
+#[tokio::test]
+async fn s69_codings_files_and_streams_are_the_same_on_every_wire() {
+    compare(content::routes, content::ROWS).await;
+}
+
+async fn compare(routes: fn() -> Router, rows: &[Row]) {
+    let mut wrong = Vec::new();
+    let built = || {
+        routes()
+            .build()
+            .unwrap_or_else(|problems| panic!("{problems}"))
+    };
+    let server = TestServer::new(built());
+    let http1 = TestClient::new(built());
+    let http2 = TestClient::new(built()).http2();
+    let service = built();
+    let mut before: [Option<Answer>; 4] = Default::default();
+    for row in rows {
+        let name = format!("{} {} {:?}", row.method, row.target, row.headers);
+        let headers = before.each_ref().map(|before| row.headers(before.as_ref()));
+        let socket = over_socket(row, &headers[0], &server);
+        if let Err(what) = row.check(&socket) {
+            wrong.push(format!("{name}: {what}"));
+        }
+        let expected = row.common(&socket);
+        before = [
+            Some(socket),
+            Some(by_client(row, &headers[1], &http1).await),
+            Some(by_client(row, &headers[2], &http2).await),
+            match row.driver {
+                true => None,
+                false => Some(by_call(row, &headers[3], &service).await),
+            },
+        ];
+        for (wire, answer) in WIRES.iter().zip(&before).skip(1) {
+            let Some(answer) = answer else { continue };
+            if let Err(what) = row.check_content(answer) {
+                wrong.push(format!("{name}: {wire}: {what}"));
             }
-            let mut answers = vec![
-                ("HTTP/1.1 in memory", by_client(row, &http1).await),
-                ("HTTP/2", by_client(row, &http2).await),
-            ];
-            if !row.driver {
-                answers.push(("the service", by_call(row, &service).await));
+            let answer = row.common(answer);
+            if answer != expected {
+                wrong.push(format!(
+                    "{name}: {wire} gives {answer:?}, {} {expected:?}",
+                    WIRES[0]
+                ));
             }
-            for (wire, answer) in answers {
-                let (answer, expected) = (row.common(&answer), row.common(&socket));
-                if answer != expected {
-                    wrong.push(format!(
-                        "{name}: {wire} gives {answer:?}, the socket {expected:?}"
-                    ));
-                }
-            }
-            count += 1;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(count >= 60, "saw only {count} rows");
 }
 
 impl Row {
+    /// What is sent beside the content.
+    fn headers(&self, before: Option<&Answer>) -> Vec<(&'static str, String)> {
+        let headers = self.headers.iter();
+        let mut headers: Vec<_> = headers
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        if self.with_cookie {
+            let fields = before.map(|before| &before.fields[..]).unwrap_or_default();
+            let set = fields.iter().find(|(name, _)| name == "set-cookie");
+            let pair = set.and_then(|(_, value)| value.split(';').next());
+            headers.push(("cookie", pair.unwrap_or_default().to_owned()));
+        }
+        headers
+    }
+
+    fn octets(&self) -> Vec<u8> {
+        match self.coding {
+            Some(coding) => coded::encode(coding, self.body.as_bytes()),
+            None => self.body.into(),
+        }
+    }
+
     fn content(&self) -> Body {
         if self.pieces.is_empty() {
-            Body::full(self.body)
+            Body::full(self.octets())
         } else {
             Body::from_chunks(
                 self.pieces
@@ -143,15 +209,31 @@ impl Row {
             let fields = answer.fields.iter().filter(|(key, _)| key == wanted);
             fields.map(|(_, value)| value.as_str()).collect()
         };
-        let text = String::from_utf8_lossy(&answer.content);
         let is_as_said = answer.status == self.status
             && (self.fields.iter()).all(|(name, value)| values(name) == [*value])
             && self.without.iter().all(|name| values(name).is_empty())
-            && match self.content {
-                Content::Any => true,
-                Content::Is(whole) => text == whole,
-                Content::Has(part) => text.contains(part),
-            };
+            && self.varies.iter().all(|name| !values(name).is_empty());
+        if !is_as_said {
+            return Err(format!("{answer:?}"));
+        }
+        self.check_content(answer)
+    }
+
+    fn check_content(&self, answer: &Answer) -> Result<(), String> {
+        let text = String::from_utf8_lossy(&answer.content);
+        let is_as_said = match self.content {
+            Content::Any => true,
+            Content::Is(whole) => text == whole,
+            Content::Has(part) => text.contains(part),
+            Content::Parts(parts) => (parts.iter())
+                .try_fold(&*text, |rest, part| Some(rest.split_once(part)?.1))
+                .is_some(),
+            Content::Coded(coding, content) => {
+                let content = content();
+                coded::decode(coding, &answer.content) == content
+                    && answer.content.len() < content.len()
+            }
+        };
         is_as_said
             .then_some(())
             .ok_or_else(|| format!("{answer:?}"))
@@ -168,11 +250,11 @@ impl Row {
                 fields.push(((*name).to_owned(), "some".to_owned()));
             }
         }
-        // A driver that answers by itself has words of its own.
-        let words = if self.driver && matches!(self.content, Content::Any) {
-            Bytes::new()
-        } else {
-            answer.content.clone()
+        let words = match self.content {
+            Content::Parts(_) => Bytes::new(),
+            // A driver that answers by itself has words of its own.
+            Content::Any if self.driver => Bytes::new(),
+            _ => answer.content.clone(),
         };
         Answer {
             status: answer.status,
@@ -183,7 +265,7 @@ impl Row {
 }
 
 /// HTTP/1.1 written by hand, read by another parser.
-fn over_socket(row: &Row, server: &TestServer) -> Answer {
+fn over_socket(row: &Row, headers: &[(&str, String)], server: &TestServer) -> Answer {
     let mut request = format!(
         "{} {} HTTP/1.1\r\nconnection: close\r\n",
         row.method, row.target
@@ -191,28 +273,25 @@ fn over_socket(row: &Row, server: &TestServer) -> Answer {
     if !row.headers.iter().any(|(name, _)| *name == "host") {
         request.push_str("host: localhost\r\n");
     }
-    for (name, value) in row.headers {
+    for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
+    let mut request = request.into_bytes();
+    let octets = row.octets();
     if !row.pieces.is_empty() {
-        request.push_str("transfer-encoding: chunked\r\n\r\n");
+        request.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
         for piece in row.pieces {
-            request.push_str(&format!("{:x}\r\n{piece}\r\n", piece.len()));
+            request.extend_from_slice(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes());
         }
-        request.push_str("0\r\n\r\n");
-    } else if row.body.is_empty() {
-        request.push_str("\r\n");
+        request.extend_from_slice(b"0\r\n\r\n");
+    } else if octets.is_empty() {
+        request.extend_from_slice(b"\r\n");
     } else {
-        request.push_str(&format!(
-            "content-length: {}\r\n\r\n{}",
-            row.body.len(),
-            row.body
-        ));
+        request.extend_from_slice(format!("content-length: {}\r\n\r\n", octets.len()).as_bytes());
+        request.extend_from_slice(&octets);
     }
     let mut stream = TcpStream::connect(server.addr()).expect("a connection");
-    stream
-        .write_all(request.as_bytes())
-        .expect("a request that is taken");
+    stream.write_all(&request).expect("a request that is taken");
     let mut received = Vec::new();
     stream
         .read_to_end(&mut received)
@@ -257,13 +336,14 @@ fn unchunked(mut octets: &[u8]) -> Vec<u8> {
     }
 }
 
-async fn by_client(row: &Row, client: &TestClient) -> Answer {
+async fn by_client(row: &Row, headers: &[(&'static str, String)], client: &TestClient) -> Answer {
     let method = Method::from_bytes(row.method.as_bytes()).expect("a method");
     let request = client.method(method, row.target).body(row.content());
-    let headers = row.headers.iter();
-    let request = headers.fold(request, |request: TestRequest<'_>, (name, value)| {
-        request.header(*name, *value)
-    });
+    let request = headers
+        .iter()
+        .fold(request, |request: TestRequest<'_>, (name, value)| {
+            request.header(*name, value.as_str())
+        });
     let response = request.await;
     let fields = response.headers.iter();
     Answer {
@@ -278,14 +358,14 @@ async fn by_client(row: &Row, client: &TestClient) -> Answer {
     }
 }
 
-async fn by_call(row: &Row, service: &impl Service) -> Answer {
+async fn by_call(row: &Row, headers: &[(&'static str, String)], service: &impl Service) -> Answer {
     let mut request = http::Request::builder().method(row.method).uri(row.target);
     let fields = request.headers_mut().expect("a request");
     fields.insert("host", HeaderValue::from_static("localhost"));
-    for (name, value) in row.headers {
+    for (name, value) in headers {
         fields.insert(
             HeaderName::from_static(name),
-            HeaderValue::from_static(value),
+            HeaderValue::from_str(value).expect("a value"),
         );
     }
     let request = request.body(row.content()).expect("a request");
@@ -312,6 +392,8 @@ fn sorted(fields: impl Iterator<Item = (String, String)>) -> Vec<(String, String
     fields.sort();
     fields
 }
+
+const WIRES: [&str; 4] = ["the socket", "HTTP/1.1 in memory", "HTTP/2", "the service"];
 
 /// How content is framed, and when and over what it came.
 const OF_THE_WIRE: &[&str] = &[

@@ -89,7 +89,7 @@ async fn the_heartbeat_example_measures_and_gives_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_limited_example_takes_ten_a_minute() {
+async fn s116_the_rate_limited_example_takes_ten_a_minute() {
     let client = TestClient::new(ws_rate_limited::routes().unwrap());
     let mut peer = Peer::open(&client, "/greet").await;
     for at in 0..12 {

@@ -522,7 +522,7 @@ async fn middleware_stands_before_a_socket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn eight_arguments_stand_beside_a_socket() {
+async fn s56_s82_eight_arguments_stand_beside_a_socket() {
     #[derive(Deserialize)]
     struct Page {
         page: u8,

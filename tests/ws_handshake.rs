@@ -75,7 +75,7 @@ fn assert_speaks(socket: &mut Socket) {
 }
 
 #[test]
-fn origins_that_may_and_may_not() {
+fn d33_origins_that_may_and_may_not() {
     let server = TestServer::new(routes());
     // The default looks at cookies, the lists do not.
     let all = ["/", "/own", "/list", "/any"];

@@ -51,22 +51,28 @@ fn shows(place: &Arc<Mutex<Option<WsSender>>>) -> impl WebSocketHandler<()> + us
     }
 }
 
+/// A server with such a queue, a peer that reads through a pipe of so many octets, and the half that sends to it.
+async fn queued(queue: usize, overflow: Overflow, pipe: usize) -> (TestClient, Peer, WsSender) {
+    let config = Config {
+        queue,
+        overflow,
+        ..Config::default()
+    };
+    let place = Arc::default();
+    let client = serve(config, shows(&place));
+    let peer = Peer::open_narrow(&client, "/", pipe).await;
+    pass(0.5).await;
+    let sender = shown(&place);
+    (client, peer, sender)
+}
+
 fn shown(place: &Arc<Mutex<Option<WsSender>>>) -> WsSender {
     place.lock().unwrap().take().expect("the handler has run")
 }
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_oldest_keeps_to_the_bound_and_to_the_newest() {
-    let config = Config {
-        queue: 10_000,
-        overflow: Overflow::DropOldest,
-        ..Config::default()
-    };
-    let place = Arc::default();
-    let client = serve(config, shows(&place));
-    let mut peer = Peer::open_narrow(&client, "/", 1024).await;
-    pass(0.5).await;
-    let sender = shown(&place);
+    let (client, mut peer, sender) = queued(10_000, Overflow::DropOldest, 1024).await;
     let mut longest = 0;
     for number in 0..1000_u16 {
         let mut payload = vec![0; 1000];
@@ -110,16 +116,7 @@ async fn what_was_framed_before_obeys_each_policy() {
         Overflow::DropNewest,
         Overflow::Close,
     ] {
-        let config = Config {
-            queue: 10_000,
-            overflow,
-            ..Config::default()
-        };
-        let place = Arc::default();
-        let client = serve(config, shows(&place));
-        let _peer = Peer::open_narrow(&client, "/", 1024).await;
-        pass(0.5).await;
-        let sender = shown(&place);
+        let (_client, _peer, sender) = queued(10_000, overflow, 1024).await;
         let news = Prepared::binary(&[0; 1000]);
         let sent: Vec<_> = (0..20).map(|_| sender.try_send_prepared(&news)).collect();
         let queued = |sent: &Result<Sent, _>| matches!(sent, Ok(Sent::Queued));
@@ -160,16 +157,7 @@ impl Drop for Counted {
 
 #[tokio::test(start_paused = true)]
 async fn futures_that_are_gone_leave_nothing_behind() {
-    let config = Config {
-        queue: 1000,
-        overflow: Overflow::Wait,
-        ..Config::default()
-    };
-    let place = Arc::default();
-    let client = serve(config, shows(&place));
-    let _peer = Peer::open_narrow(&client, "/", 256).await;
-    pass(0.5).await;
-    let sender = shown(&place);
+    let (_client, _peer, sender) = queued(1000, Overflow::Wait, 256).await;
     while sender.try_send(vec![0; 500]).is_ok() {}
     let left = Arc::new(AtomicUsize::new(0));
     for _ in 0..100 {
@@ -193,16 +181,7 @@ async fn futures_that_are_gone_leave_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_room_goes_on_before_all_is_written() {
-    let config = Config {
-        queue: 100_000,
-        overflow: Overflow::Wait,
-        ..Config::default()
-    };
-    let place = Arc::default();
-    let client = serve(config, shows(&place));
-    let mut peer = Peer::open_narrow(&client, "/", 1024).await;
-    pass(0.5).await;
-    let sender = shown(&place);
+    let (_client, mut peer, sender) = queued(100_000, Overflow::Wait, 1024).await;
     while sender.try_send(vec![0; 10_000]).is_ok() {}
     let waits = sender.clone();
     let waiting = tokio::spawn(async move { waits.send(vec![1; 20_000]).await });

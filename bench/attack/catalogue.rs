@@ -267,11 +267,11 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
     Attack {
         id: "ST-1-paths",
-        what: "static files: three encoded octets, against a model",
+        what: "static files: three encoded octets, against a model and against the system",
         small: 200_000,
         full: 1 << 24,
-        options: |options| options.h2c = true,
-        memory: None,
+        options: |options| (options.h2c, options.files) = (true, true),
+        memory: Some(64),
         run: |context| Box::pin(files::enumerated(context)),
     },
     Attack {

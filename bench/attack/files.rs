@@ -4,58 +4,28 @@ use crate::Context;
 use crate::crowd;
 use crate::outcome::Outcome;
 use crate::target::within;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{fs, io};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use wireline::files::path::resolve;
 
+#[path = "../../tests/support/outside.rs"]
+mod outside;
 #[path = "../../tests/support/traversals.rs"]
 mod traversals;
 
+use self::outside::{Swaps, Three, is_secret};
+
 /// Makes the directory that is served, with links out of it, and what must stay outside.
 pub(crate) fn scene(folder: &Path) -> io::Result<()> {
-    for name in [
-        "outside",
-        "public/css",
-        "public/.git",
-        "public/empty",
-        "public/swap",
-    ] {
-        fs::create_dir_all(folder.join(name))?;
-    }
-    fs::write(folder.join("outside/secret.txt"), SECRET)?;
-    for (path, content) in [
-        ("css/site.css", "inside"),
-        ("css/.hidden", SECRET),
-        (".git/config", SECRET),
-        ("swap/secret.txt", "inside"),
-        ("swapped.txt", "inside"),
-    ] {
-        fs::write(folder.join("public").join(path), content)?;
-    }
-    for (target, link) in [
-        ("../outside", "out"),
-        ("../outside/secret.txt", "out-file"),
-        ("..", "out-by-parent"),
-        ("../..", "css/up-and-out"),
-        ("/etc/passwd", "absolute"),
-        ("/etc", "absolute-folder"),
-        ("/proc/self/root", "proc"),
-        ("/proc/self/fd/0", "self-fd"),
-        ("loop", "loop"),
-        ("/dev/zero", "device"),
-        ("../outside", "link"),
-        ("../outside/secret.txt", "link.txt"),
-    ] {
-        symlink(target, folder.join("public").join(link))?;
-    }
-    Ok(())
+    outside::lay_out(folder)?;
+    let root = folder.join("public");
+    fs::write(root.join("css/site.css"), "inside")?;
+    outside::link_out(&root)
 }
 
 /// Each of the list, again and again; every answer has to be 404.
@@ -99,22 +69,10 @@ pub(crate) async fn traversed(context: Arc<Context>) -> Outcome {
 /// A file and a directory that change places with links out of the root, for as many seconds as the count says.
 pub(crate) async fn raced(context: Arc<Context>) -> Outcome {
     let end = Instant::now() + Duration::from_secs(context.count as u64);
-    let (stop, root) = (Arc::new(AtomicBool::new(false)), context.target.files());
-    let stopped = stop.clone();
-    let swaps = thread::spawn(move || {
-        let swap = |one: &str, other: &str| {
-            let _ = fs::rename(root.join(one), root.join("spare"));
-            let _ = fs::rename(root.join(other), root.join(one));
-            let _ = fs::rename(root.join("spare"), root.join(other));
-        };
-        let mut count = 0u64;
-        while !stopped.load(Ordering::Relaxed) {
-            swap("swap", "link");
-            swap("swapped.txt", "link.txt");
-            count += 1;
-        }
-        count
-    });
+    let swaps = match Swaps::begin(context.target.files()) {
+        Ok(swaps) => swaps,
+        Err(error) => return Outcome::failed(error.to_string()),
+    };
     let mut clients = tokio::task::JoinSet::new();
     for number in 0..CLIENTS {
         let context = context.clone();
@@ -125,14 +83,11 @@ pub(crate) async fn raced(context: Arc<Context>) -> Outcome {
                 Err(error) => return Outcome::failed(error.to_string()),
             };
             while Instant::now() < end {
-                for path in [
-                    "swap/secret.txt",
-                    "swapped.txt",
-                    "link/secret.txt",
-                    "link.txt",
-                ] {
+                for path in Swaps::PATHS {
                     match get(&mut stream, path).await {
-                        Ok((200, content)) if content == b"inside" => outcome.count("found"),
+                        Ok((200, content)) if content == Swaps::INSIDE.as_bytes() => {
+                            outcome.count("found")
+                        }
                         Ok((404, content)) if !is_secret(&content) => outcome.count("missing"),
                         // A file that gets another name each time it is read is a changed one.
                         Ok((503, content)) if !is_secret(&content) => outcome.count("busy"),
@@ -150,8 +105,7 @@ pub(crate) async fn raced(context: Arc<Context>) -> Outcome {
             Err(error) => outcome.complain(error.to_string()),
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    let swaps = swaps.join().unwrap_or_default();
+    let swaps = swaps.end();
     outcome.set("swaps", swaps as f64);
     if swaps == 0 {
         outcome.complain("nothing was swapped");
@@ -160,28 +114,19 @@ pub(crate) async fn raced(context: Arc<Context>) -> Outcome {
 }
 
 /// Paths of three octets, each of them percent-encoded, in both cases: what the resolver makes of them, and what a plain reading
-/// does. With the full count all 16,777,216.
+/// does. With the full count all 16,777,216. Those that name files, and one in a thousand of the others, are then asked of a
+/// directory that has such files, and links by such names to secrets.
 pub(crate) async fn enumerated(context: Arc<Context>) -> Outcome {
-    let count = context.count.clamp(1, ALL);
+    let (count, root) = (context.count.clamp(1, Three::ALL), context.target.files());
     let walked = tokio::task::spawn_blocking(move || {
         let mut outcome = Outcome::default();
-        let (mut given, mut refused) = (0u64, 0u64);
-        for number in (0..ALL).step_by(ALL.div_ceil(count)) {
-            let octets = [16, 8, 0].map(|shift| (number >> shift & 0xff) as u8);
-            for digits in [b"0123456789ABCDEF", b"0123456789abcdef"] {
-                let mut path = [b'%'; 9];
-                for (place, octet) in octets.iter().enumerate() {
-                    path[3 * place + 1] = digits[usize::from(octet >> 4)];
-                    path[3 * place + 2] = digits[usize::from(octet & 15)];
-                }
-                let found = resolve(&path, false);
-                let expected = std::str::from_utf8(&octets).ok().filter(|name| {
-                    let is_bad = |octet: u8| octet < 0x20 || b"/\\\x7f".contains(&octet);
-                    let is_plain =
-                        |octet: u8| octet.is_ascii_alphanumeric() || b"-._".contains(&octet);
-                    !name.bytes().any(|octet| is_bad(octet) || is_plain(octet))
-                });
-                match (&found, expected) {
+        let (mut given, mut refused, mut asked) = (0u64, 0u64, Three::STEPS.to_vec());
+        let (root, mut turn) = (root.canonicalize()?, 0);
+        let all = (0..Three::ALL).step_by(Three::ALL.div_ceil(count));
+        for (number, three) in all.map(Three::new).enumerate() {
+            let expected = three.name();
+            for path in three.encoded() {
+                match (&resolve(&path, false), expected) {
                     (Some(place), Some(name)) if place.path == name && !place.is_directory => {
                         given += 1
                     }
@@ -189,14 +134,69 @@ pub(crate) async fn enumerated(context: Arc<Context>) -> Outcome {
                     other => outcome.complain(format!("{}: {other:?}", path.escape_ascii())),
                 }
             }
+            if expected.is_some() {
+                three.plant(&root, turn)?;
+                turn += 1;
+            }
+            if expected.is_some() || number % STRIDE == 0 {
+                asked.push(three);
+            }
         }
         outcome.set("given", given as f64);
         outcome.set("refused", refused as f64);
-        outcome
+        io::Result::Ok((outcome, root, asked))
     });
-    walked
-        .await
-        .unwrap_or_else(|error| Outcome::failed(error.to_string()))
+    let (mut outcome, root, asked) = match walked.await {
+        Ok(Ok(walked)) => walked,
+        Ok(Err(error)) => return Outcome::failed(error.to_string()),
+        Err(error) => return Outcome::failed(error.to_string()),
+    };
+    let (root, asked) = (Arc::new(root), Arc::new(asked));
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..CLIENTS {
+        let (context, root, asked) = (context.clone(), root.clone(), asked.clone());
+        clients.spawn(async move {
+            let mut outcome = Outcome::default();
+            let mine = asked.iter().skip(number).step_by(CLIENTS);
+            if let Err(error) = ask_all(&context, number, &root, mine, &mut outcome).await {
+                outcome.complain(error.to_string());
+            }
+            outcome
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        match client {
+            Ok(client) => outcome.add(client),
+            Err(error) => outcome.complain(error.to_string()),
+        }
+    }
+    if outcome.get("found") < 1.0 {
+        outcome.complain("no file was found");
+    }
+    outcome
+}
+
+/// On one connection.
+async fn ask_all(
+    context: &Context,
+    number: usize,
+    root: &Path,
+    asked: impl Iterator<Item = &Three>,
+    outcome: &mut Outcome,
+) -> io::Result<()> {
+    let mut stream = context.target.connect_from(number).await?;
+    for three in asked {
+        let mut answers = Vec::new();
+        for path in three.paths() {
+            answers.push(get(&mut stream, &path).await?);
+            outcome.count("asked");
+        }
+        match three.judge(root, &answers) {
+            Ok(found) => outcome.set("found", outcome.get("found") + found as f64),
+            Err(what) => outcome.complain(what),
+        }
+    }
+    Ok(())
 }
 
 async fn once(context: &Context, path: &str) -> io::Result<(u16, Vec<u8>)> {
@@ -235,15 +235,8 @@ async fn get(stream: &mut TcpStream, path: &str) -> io::Result<(u16, Vec<u8>)> {
     .await
 }
 
-fn is_secret(content: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(content);
-    text.contains(SECRET) || text.contains("root:")
-}
-
-const SECRET: &str = "SECRET-OUTSIDE";
-
-/// Of the race.
+/// That ask at the same time.
 const CLIENTS: usize = 4;
 
-/// All octets, three times.
-const ALL: usize = 1 << 24;
+/// How many of the paths that name nothing are looked at for one that is asked for.
+const STRIDE: usize = 997;

@@ -15,26 +15,7 @@ use wireline::layer::rate_limit::{InMemoryRateLimiter, Key, Quota, QuotaLimiter,
 
 /// RL-1: with whatever addresses it says that it comes, a client has its own limit and no other's.
 pub(crate) async fn spoofed(context: Arc<Context>) -> Outcome {
-    let mut outcome = crowd::spend(&context, |context, number| async move {
-        let (mut outcome, mut random) = (Outcome::default(), Random::new(context.seed, number));
-        let mut sent = 0;
-        let talked = async {
-            // All from one address.
-            let mut stream = context.target.connect_from(0).await?;
-            for _ in 0..A_CONNECTION {
-                let field = invented(&mut random);
-                let answer = ask(&mut stream, "GET", "/limited", &field).await?;
-                outcome.count(counted(&answer)?);
-                sent += 1;
-            }
-            io::Result::Ok(())
-        };
-        if let Err(error) = talked.await {
-            outcome.complain(format!("{number}: {error}"));
-        }
-        (outcome, sent)
-    })
-    .await;
+    let mut outcome = insisted(&context, invented).await;
     // Each connection's count was added up.
     hundred(&mut outcome);
     let other = async {
@@ -51,12 +32,20 @@ pub(crate) async fn spoofed(context: Arc<Context>) -> Outcome {
 
 /// RL-5: however many connections ask at once, a client is allowed its quota.
 pub(crate) async fn together(context: Arc<Context>) -> Outcome {
-    let mut outcome = crowd::spend(&context, |context, number| async move {
-        let (mut outcome, mut sent) = (Outcome::default(), 0);
+    let mut outcome = insisted(&context, |_| String::new()).await;
+    hundred(&mut outcome);
+    outcome
+}
+
+/// Connections that all come from one address and ask for what is limited, with a field in each request.
+async fn insisted(context: &Arc<Context>, field: fn(&mut Random) -> String) -> Outcome {
+    crowd::spend(context, move |context, number| async move {
+        let (mut outcome, mut random) = (Outcome::default(), Random::new(context.seed, number));
+        let mut sent = 0;
         let talked = async {
             let mut stream = context.target.connect_from(0).await?;
             for _ in 0..A_CONNECTION {
-                let answer = ask(&mut stream, "GET", "/limited", "").await?;
+                let answer = ask(&mut stream, "GET", "/limited", &field(&mut random)).await?;
                 outcome.count(counted(&answer)?);
                 sent += 1;
             }
@@ -67,9 +56,7 @@ pub(crate) async fn together(context: Arc<Context>) -> Outcome {
         }
         (outcome, sent)
     })
-    .await;
-    hundred(&mut outcome);
-    outcome
+    .await
 }
 
 /// RL-3: the table has a ceiling, and no key waits for it to grow. In this process, where both can be looked at; three times,

@@ -74,10 +74,25 @@ async fn s44_s45_methods_and_their_answers() {
         ask(&routes, Method::OPTIONS, "/x").await.0,
         StatusCode::NO_CONTENT
     );
-    assert_eq!(
-        ask(&routes, Method::OPTIONS, "/y").await.0,
-        StatusCode::NOT_FOUND
-    );
+}
+
+#[tokio::test]
+async fn s59_what_is_not_there_is_a_404() {
+    let routes = Router::new()
+        .get("/x", async || "get")
+        .nest("/group", Router::new().get("/x", async || "in it"))
+        .build()
+        .expect("valid");
+    for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
+        for path in ["/", "/y", "/x/y", "/X", "/group", "/group/y"] {
+            let (status, content) = ask(&routes, method.clone(), path).await;
+            assert_eq!(
+                (status, &*content),
+                (StatusCode::NOT_FOUND, "not found"),
+                "{method} {path}"
+            );
+        }
+    }
 }
 
 #[test]

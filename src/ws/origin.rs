@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_and_port_decide() {
+    fn d33_host_and_port_decide() {
         for (origin, host, own) in [
             ("http://good.com", "good.com", true),
             ("https://good.com", "good.com", true),

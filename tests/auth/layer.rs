@@ -91,6 +91,18 @@ async fn a_scope_is_asked_for_behind_authentication() {
     }
 }
 
+/// The status, the content and the challenge.
+async fn with_token(client: &TestClient, path: &str, token: &str) -> (u16, String, String) {
+    let request = client.get(path).header("authorization", bearer(token));
+    let reply = request.await;
+    let challenge = reply.header("www-authenticate").unwrap_or_default();
+    (
+        reply.status.as_u16(),
+        reply.text().to_owned(),
+        challenge.to_owned(),
+    )
+}
+
 #[tokio::test(start_paused = true)]
 async fn s55_every_route_needs_a_token_that_login_gives() {
     let tokens = tokens();
@@ -226,17 +238,7 @@ async fn a_refusal_says_why_as_rfc_6750_has_it() {
 async fn s77_the_user_has_id_name_scopes_and_claims() {
     let tokens = tokens();
     let client = TestClient::new(routes(&tokens).build().unwrap());
-    let get = async |path: &str, token: &str| {
-        let reply = client
-            .get(path)
-            .header("authorization", bearer(token))
-            .await;
-        let challenge = reply
-            .header("www-authenticate")
-            .unwrap_or_default()
-            .to_owned();
-        (reply.status.as_u16(), reply.text().to_owned(), challenge)
-    };
+    let get = async |path: &str, token: &str| with_token(&client, path, token).await;
     let ada = CurrentUser::new("7")
         .with_name("Ada")
         .with_scopes(["read", "admin"]);
@@ -295,17 +297,7 @@ async fn a_group_may_have_an_authentication_of_its_own() {
         );
     let tokens = tokens();
     let client = TestClient::new(routes(&tokens).nest("/cave", cave).build().unwrap());
-    let get = async |path: &str, token: &str| {
-        let reply = client
-            .get(path)
-            .header("authorization", bearer(token))
-            .await;
-        let challenge = reply
-            .header("www-authenticate")
-            .unwrap_or_default()
-            .to_owned();
-        (reply.status.as_u16(), reply.text().to_owned(), challenge)
-    };
+    let get = async |path: &str, token: &str| with_token(&client, path, token).await;
     assert_eq!(get("/cave", "open-sesame").await.1, "ali -");
     assert_eq!(get("/me", "open-sesame").await.0, 401);
     assert_eq!(get("/cave", &tokens.issue("ada").unwrap()).await.0, 401);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use wireline::resource::counters::Counter;
 use wireline::resource::io::Io;
 use wireline::resource::io::memory;
+use wireline::test::TestClient;
 
 /// RESILIENCE SL-4: ten seconds after accept, without a word.
 #[tokio::test(start_paused = true)]
@@ -67,34 +68,29 @@ async fn a_head_that_ends_in_time_is_served() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_a_minute() {
     let (client, _) = client();
-    let mut io = client.connect();
-    for wait in [0.0, 5.0, 59.0, 59.0] {
-        pass(wait).await;
-        send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        assert!(response(&mut io).await.ends_with("at once"));
-    }
-    let watch = Watch::start();
-    assert_eq!(rest(&mut io).await, "");
-    watch.assert(60.0..=60.6);
-    pass(0.1).await;
-    assert_only(&client, &[Counter::IdleTimeouts]);
+    idle(&client, &[0.0, 5.0, 59.0, 59.0], 60.0).await;
 }
 
 /// S133: what the server is told instead of a minute.
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_the_next_request_is_what_the_server_is_told() {
     let (client, _) = client_with(|config| config.idle_timeout = Duration::from_secs(2));
+    idle(&client, &[0.0, 1.8], 2.0).await;
+}
+
+/// A request after each of these waits, and then none.
+async fn idle(client: &TestClient, waits: &[f64], limit: f64) {
     let mut io = client.connect();
-    for wait in [0.0, 1.8] {
-        pass(wait).await;
+    for wait in waits {
+        pass(*wait).await;
         send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(response(&mut io).await.ends_with("at once"));
     }
     let watch = Watch::start();
     assert_eq!(rest(&mut io).await, "");
-    watch.assert(2.0..=2.6);
+    watch.assert(limit..=limit + 0.6);
     pass(0.1).await;
-    assert_only(&client, &[Counter::IdleTimeouts]);
+    assert_only(client, &[Counter::IdleTimeouts]);
 }
 
 /// The head deadline of a later request begins with its first octet, not with the wait before it.

@@ -1,14 +1,12 @@
 //! ST-1: what leads out of the directory, or to what is no file, is not there.
 
 use crate::h2_peer;
-use crate::scene::{SECRET, Scene, ask_h1, client, get};
+use crate::outside::{Swaps, Three, is_secret};
+use crate::scene::{Scene, ask_h1, client, get};
 use crate::traversals::traversals;
 use bytes::Bytes;
 use http::Method;
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use wireline::Router;
@@ -54,10 +52,7 @@ async fn s119_traversals_give_one_404_and_no_octet_from_outside() {
                     reply.status == 404 || target.len() > 4000,
                     "{target}: {reply:?}"
                 );
-                assert!(
-                    !reply.text().contains(SECRET) && !reply.text().contains("root:"),
-                    "{target}"
-                );
+                assert!(!is_secret(&reply.content), "{target}");
                 over_h2 += 1;
             }
         }
@@ -88,7 +83,7 @@ async fn s119_a_mount_that_shows_much_shows_nothing_from_outside() {
             let answer = ask_h1(&client, method, &format!("/assets/{path}"), &[]).await;
             let text = String::from_utf8_lossy(&answer.content);
             assert!(
-                !text.contains(SECRET) && !text.contains("root:") && !text.contains("secret.txt"),
+                !is_secret(&answer.content) && !text.contains("secret.txt"),
                 "{path}: {text}"
             );
         }
@@ -113,41 +108,16 @@ async fn s119_devices_are_not_there() {
 async fn s119_links_swapped_while_files_are_opened() {
     let scene = Scene::new();
     scene.set_traps();
-    fs::create_dir(scene.path("swap")).unwrap();
-    scene.write("swap/secret.txt", "inside");
-    scene.write("swapped.txt", "inside");
-    symlink("../outside", scene.path("link")).unwrap();
-    symlink("../outside/secret.txt", scene.path("link.txt")).unwrap();
-    let (stop, root) = (Arc::new(AtomicBool::new(false)), scene.root());
-    let stopped = stop.clone();
-    let swaps = std::thread::spawn(move || {
-        let swap = |one: &str, other: &str| {
-            let _ = fs::rename(root.join(one), root.join("spare"));
-            let _ = fs::rename(root.join(other), root.join(one));
-            let _ = fs::rename(root.join("spare"), root.join(other));
-        };
-        let mut count = 0u64;
-        while !stopped.load(Ordering::Relaxed) {
-            swap("swap", "link");
-            swap("swapped.txt", "link.txt");
-            count += 1;
-        }
-        count
-    });
+    let swaps = Swaps::begin(scene.root()).unwrap();
     let client = scene.client();
     let begun = Instant::now();
     let (mut found, mut missing, mut busy) = (0, 0, 0);
     while begun.elapsed() < Duration::from_millis(1500) {
-        for path in [
-            "/assets/swap/secret.txt",
-            "/assets/swapped.txt",
-            "/assets/link/secret.txt",
-            "/assets/link.txt",
-        ] {
-            let answer = ask_h1(&client, Method::GET, path, &[]).await;
+        for path in Swaps::PATHS {
+            let answer = ask_h1(&client, Method::GET, &format!("/assets/{path}"), &[]).await;
             match answer.status.as_u16() {
                 200 => {
-                    assert_eq!(answer.text(), "inside");
+                    assert_eq!(answer.text(), Swaps::INSIDE);
                     found += 1;
                 }
                 404 => missing += 1,
@@ -157,8 +127,7 @@ async fn s119_links_swapped_while_files_are_opened() {
             }
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    let swaps = swaps.join().unwrap();
+    let swaps = swaps.end();
     assert!(
         found > 20 && missing > 20 && found > busy && swaps > 100,
         "{found} found, {missing} missing, {busy} busy, {swaps} swaps"
@@ -208,17 +177,16 @@ async fn s119_an_escape_that_nothing_needs_leads_past_no_route() {
 #[test]
 fn s119_encoded_octets_against_a_model() {
     let mut given = 0;
-    for number in (0..1u32 << 24).step_by(251) {
-        let octets = [(number >> 16) as u8, (number >> 8) as u8, number as u8];
+    for three in (0..Three::ALL).step_by(251).map(Three::new) {
+        let expected = three.name();
         for dotfiles in [false, true] {
-            let expected = model(&octets);
-            let [a, b, c] = octets;
-            for path in [
-                format!("%{a:02X}%{b:02X}%{c:02X}"),
-                format!("%{a:02x}%{b:02x}%{c:02x}"),
-            ] {
-                let found = resolve(path.as_bytes(), dotfiles);
-                assert_eq!(found.as_ref().map(|place| &*place.path), expected, "{path}");
+            for path in three.encoded() {
+                let found = resolve(&path, dotfiles);
+                assert_eq!(
+                    found.as_ref().map(|place| &*place.path),
+                    expected,
+                    "{three:?}"
+                );
                 assert!(found.is_none_or(|place| !place.is_directory));
             }
             given += usize::from(expected.is_some());
@@ -227,12 +195,26 @@ fn s119_encoded_octets_against_a_model() {
     assert!(given > 1500, "only {given} were paths");
 }
 
-/// One name, or nothing. A dot is none of the octets that may be escaped.
-fn model(octets: &[u8; 3]) -> Option<&str> {
-    let name = std::str::from_utf8(octets).ok()?;
-    let is_plain = name
-        .chars()
-        .all(|character| !character.is_ascii_control() && !"/\\-._".contains(character));
-    let is_needless = name.bytes().any(|octet| octet.is_ascii_alphanumeric());
-    (is_plain && !is_needless).then_some(name)
+/// A smaller sample, asked of a directory that has such names, and links by such names to what is outside.
+#[tokio::test]
+async fn s119_encoded_octets_against_the_system() {
+    let scene = Scene::new();
+    let root = scene.root().canonicalize().unwrap();
+    let every = |step| (0..Three::ALL).step_by(step).map(Three::new);
+    let names: Vec<Three> = every(499).filter(|three| three.name().is_some()).collect();
+    for (turn, three) in names.iter().enumerate() {
+        three.plant(&root, turn).unwrap();
+    }
+    let client = scene.client();
+    let (mut asked, mut found) = (0, 0);
+    for three in every(29_989).chain(names).chain(Three::STEPS) {
+        let mut answers = Vec::new();
+        for path in three.paths() {
+            let answer = ask_h1(&client, Method::GET, &format!("/assets/{path}"), &[]).await;
+            answers.push((answer.status.as_u16(), answer.content.to_vec()));
+        }
+        found += three.judge(&root, &answers).unwrap();
+        asked += answers.len();
+    }
+    assert!(asked > 3000 && found > 150, "{asked} asked, {found} found");
 }

@@ -13,10 +13,7 @@ use wireline::Router;
 use wireline::files::Files;
 use wireline::test::TestClient;
 
-use crate::h2_peer;
-
-/// What no response may have in it.
-pub(crate) const SECRET: &str = "SECRET-OUTSIDE";
+use crate::{h2_peer, outside};
 
 pub(crate) const CSS: &str = "body { color: teal; }\n";
 
@@ -36,21 +33,11 @@ impl Scene {
         let folder =
             std::env::temp_dir().join(format!("wireline-files-{}-{number}", std::process::id()));
         let scene = Self { folder };
-        for folder in [
-            "outside",
-            "public/css",
-            "public/.git",
-            "public/empty",
-            "public/docs",
-        ] {
-            fs::create_dir_all(scene.folder.join(folder)).unwrap();
-        }
-        fs::write(scene.folder.join("outside/secret.txt"), SECRET).unwrap();
+        outside::lay_out(&scene.folder).unwrap();
+        fs::create_dir(scene.path("docs")).unwrap();
         for (path, content) in [
             ("index.html", "<h1>Home</h1>"),
             ("css/site.css", CSS),
-            ("css/.hidden", SECRET),
-            (".git/config", SECRET),
             ("docs/index.html", "<h1>Docs</h1>"),
             ("docs/a b.txt", "spaced"),
             ("digits.txt", "0123456789"),
@@ -83,24 +70,9 @@ impl Scene {
 
     /// Adds links, FIFOs and the like.
     pub(crate) fn set_traps(&self) {
-        for (target, link) in [
-            ("../outside", "out"),
-            ("../outside/secret.txt", "out-file"),
-            ("out", "out-twice"),
-            ("..", "out-by-parent"),
-            ("../..", "css/up-and-out"),
-            ("/etc/passwd", "absolute"),
-            ("/etc", "absolute-folder"),
-            ("/proc/self/root", "proc"),
-            ("/proc/self/fd/0", "self-fd"),
-            ("loop", "loop"),
-            ("nowhere", "dangling"),
-            ("/dev/zero", "device"),
-            ("css/site.css", "inside.css"),
-            ("css", "styles"),
-        ] {
-            symlink(target, self.path(link)).unwrap();
-        }
+        outside::link_out(&self.root()).unwrap();
+        symlink("css/site.css", self.path("inside.css")).unwrap();
+        symlink("css", self.path("styles")).unwrap();
         assert!(
             Command::new("mkfifo")
                 .arg(self.path("fifo"))

@@ -164,7 +164,7 @@ fn a_field_that_would_split_the_response_is_a_500() {
 
 /// Decision D43: framing is ours, whatever a handler says.
 #[test]
-fn framing_fields_of_a_handler_are_replaced() {
+fn d43_framing_fields_of_a_handler_are_replaced() {
     let served = serve();
     let mut socket = served.connect();
     let reply = socket.get("/framing");

@@ -1,11 +1,8 @@
 //! The corpus of headers, `tests/corpus/proxy/*.toml`.
 
-use crate::corpus::unescape;
+use crate::corpus::{tables, unescape};
 use bytes::BytesMut;
-use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
-use toml::{Table, Value};
+use toml::Value;
 use wireline::wire::proxy::{ProxyDecoder, ProxyError, ProxyHeader};
 
 struct Case {
@@ -16,28 +13,24 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/proxy");
-    let (mut cases, mut names) = (Vec::new(), HashSet::new());
-    for file in ["version_1.toml", "version_2.toml"] {
-        let table: Table = toml::from_str(&fs::read_to_string(folder.join(file)).unwrap()).unwrap();
-        for value in table["case"].as_array().unwrap() {
-            let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let cases: Vec<Case> = (tables("proxy").iter())
+        .map(|table| {
+            let text = |key: &str| table.get(key).and_then(Value::as_str);
             let name = text("name").unwrap().to_owned();
             let outcomes = [
                 text("gives").map(str::to_owned),
                 text("error").map(|error| format!("error: {error}")),
-                value.get("incomplete").map(|_| "incomplete".to_owned()),
+                table.get("incomplete").map(|_| "incomplete".to_owned()),
             ];
             let outcome: Vec<String> = outcomes.into_iter().flatten().collect();
             assert!(outcome.len() == 1 && text("spec").is_some(), "{name}");
-            assert!(names.insert(name.clone()), "{name} is there twice");
-            cases.push(Case {
+            Case {
                 bytes: unescape(text("bytes").unwrap(), &name),
                 outcome: outcome[0].clone(),
                 name,
-            });
-        }
-    }
+            }
+        })
+        .collect();
     assert!(cases.len() >= 90, "only {} cases", cases.len());
     cases
 }

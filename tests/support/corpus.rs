@@ -44,12 +44,19 @@ pub(crate) enum Ending {
 }
 
 /// Every case of every file, in order.
+pub(crate) fn cases() -> Vec<Case> {
+    tables("http1").iter().map(case).collect()
+}
+
+/// The cases of `tests/corpus/<kind>/*.toml`, in order, each with a `name` of its own.
 ///
 /// # Panics
 ///
 /// When a file does not have the form that it must have: a case that cannot be read would not be run.
-pub(crate) fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/http1");
+pub(crate) fn tables(kind: &str) -> Vec<Table> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus")
+        .join(kind);
     let mut files: Vec<_> = fs::read_dir(&folder)
         .expect("the folder of the corpus")
         .map(|entry| entry.expect("an entry").path())
@@ -66,13 +73,13 @@ pub(crate) fn cases() -> Vec<Case> {
             toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert!(table.len() == 1, "{}: nothing but cases", file.display());
         for value in table["case"].as_array().expect("a list of cases") {
-            let case = case(value.as_table().expect("a case"));
+            let case = value.as_table().expect("a case");
+            let name = case["name"].as_str().expect("a name");
             assert!(
-                names.insert(case.name.clone()),
-                "{}: there are two of this name",
-                case.name
+                names.insert(name.to_owned()),
+                "{name}: there are two of this name"
             );
-            cases.push(case);
+            cases.push(case.clone());
         }
     }
     cases

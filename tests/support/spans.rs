@@ -18,13 +18,19 @@ pub(crate) fn seen_by<T>(code: impl AsyncFnOnce() -> T) -> (Seen, T) {
             .unwrap()
             .block_on(code())
     });
-    let seen = std::mem::take(&mut *seen.0.lock().unwrap());
-    (seen, value)
+    (seen.take(), value)
 }
 
 /// Remembers spans with their fields, what all events say, and for each event that is not the library's whether it came inside `http.request`.
 #[derive(Clone, Default)]
 pub(crate) struct Spans(Arc<Mutex<Seen>>);
+
+impl Spans {
+    /// What was seen so far.
+    pub(crate) fn take(&self) -> Seen {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Seen {

@@ -12,10 +12,7 @@
 //! `hex` and `sends` are hexadecimal with spaces anywhere and `{N*HEX}` for repetitions; events have the
 //! escapes of the HTTP corpus.
 
-use crate::corpus::unescape;
-use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
+use crate::corpus::{tables, unescape};
 use toml::{Table, Value};
 use wireline::wire::number;
 use wireline::ws::connection::Connection;
@@ -86,38 +83,8 @@ impl Case {
 }
 
 /// Every case of every file, in order.
-///
-/// # Panics
-///
-/// When a file does not have the form that it must have: a case that cannot be read would not be run.
 pub(crate) fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/ws");
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .expect("the folder of the corpus")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "toml")
-    });
-    files.sort();
-    let (mut cases, mut names) = (Vec::new(), HashSet::new());
-    for file in files {
-        let text = fs::read_to_string(&file).expect("a readable file");
-        let table: Table =
-            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert!(table.len() == 1, "{}: nothing but cases", file.display());
-        for value in table["case"].as_array().expect("a list of cases") {
-            let case = case(value.as_table().expect("a case"));
-            assert!(
-                names.insert(case.name.clone()),
-                "{}: there are two of this name",
-                case.name
-            );
-            cases.push(case);
-        }
-    }
-    cases
+    tables("ws").iter().map(case).collect()
 }
 
 fn case(table: &Table) -> Case {

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn in_no_span_of_the_window_there_are_more() {
+    async fn s116_in_no_span_of_the_window_there_are_more() {
         let second = Duration::from_secs(1);
         let mut limiter = RateLimit {
             messages: 3,

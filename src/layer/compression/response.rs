@@ -99,7 +99,7 @@ impl Compression {
         self.settled()
     }
 
-    /// The quality of brotli, 0 to 11; a higher one counts as 11. Default 4, with a window of 256 KiB.
+    /// The quality of brotli, 0 to 11; a higher one counts as 11. Default 4, with a window of 256 KiB, or of the power of two that holds the content.
     ///
     /// Up to quality 4 responses of at most 4 KiB are compressed on the event loop, at 5 of 2 KiB, up to 9 of 512 octets, and
     /// above none. 100 KB of JSON come to 16.1 KB in 1.0 ms at 4, and to 15.3 KB in 2.0 ms at 5.
@@ -164,7 +164,7 @@ impl Compression {
     /// The most streams, and responses of more than 1 MiB, that are compressed at the same time. Default 256; what comes
     /// beyond goes out as it is.
     ///
-    /// Each holds an encoder until it ends or its client is gone: 1 MiB for brotli, 270 KiB for gzip, 1.8 MiB for
+    /// Each holds an encoder until it ends or its client is gone: 2 MiB for brotli, 270 KiB for gzip, 1.8 MiB for
     /// zstd at level 3 and 82 MiB at 19, which no connection is charged for. Responses that are here whole, up to 1 MiB, do not count: their encoders live no longer than a job.
     #[must_use]
     pub fn max_streams(mut self, streams: usize) -> Self {

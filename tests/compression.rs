@@ -546,6 +546,27 @@ async fn co1_what_may_hold_a_secret_tells_nothing_by_its_length() {
         assert_eq!(encoding(&response), None, "{name}");
         assert_eq!(response.header("vary"), Some("Accept-Encoding"));
     }
+    // Without being asked for, and where nobody has said otherwise.
+    for (layer, authorized, cookie) in [
+        (Compression::new(), None, Some("br")),
+        (Compression::new().authorized(true), Some("br"), Some("br")),
+        (
+            Compression::new().authorized(true).spare_secrets(true),
+            None,
+            None,
+        ),
+    ] {
+        let client = client(layer, page());
+        for (name, value, coding) in [
+            ("authorization", "Bearer x", authorized),
+            ("cookie", "a=b", cookie),
+        ] {
+            let request = client.get("/x").header("accept-encoding", "br");
+            let response = request.header(name, value).await;
+            assert_eq!(encoding(&response), coding, "{name}");
+            assert_eq!(response.header("vary"), Some("Accept-Encoding"));
+        }
+    }
     // What sets a cookie is left alone without being asked for, short or long.
     for times in [100, 10_000] {
         let setting = move || Response::text("text ".repeat(times)).set_cookie("a=b");

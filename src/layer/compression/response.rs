@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 /// first, then zstd (feature `zstd`), then gzip (D19). See [`preferred`].
 ///
 /// Left alone are: content of less than 256 octets; images but SVG, video, audio, archives and web fonts, which are compressed already;
-/// event streams; what sets a cookie; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
+/// event streams; what sets a cookie, and what answers a request with `Authorization`; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
 /// without content; and what says `Cache-Control: no-transform` (RFC 9111 section 5.2.2.6) or is marked [`NoCompression`].
 ///
 /// A compressed response has `Content-Encoding`, no `Accept-Ranges`, a weak `ETag` where it had a strong one, and its
@@ -35,8 +35,9 @@ use std::sync::{Arc, OnceLock};
 /// # Secrets
 ///
 /// Whoever can put text of their own into a response beside a secret, and see how long the response is, can find the
-/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed. Answers to requests with
-/// `Authorization` or `Cookie` are by default: mark those that hold a secret [`NoCompression`], or [spare them all](Self::spare_secrets).
+/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed, one to a request with
+/// `Authorization` only where you [say so](Self::authorized). Answers to requests with `Cookie` are by default: mark those that hold a
+/// secret [`NoCompression`], or [spare them all](Self::spare_secrets).
 ///
 /// ```
 /// use wireline::layer::compression::Compression;
@@ -74,6 +75,7 @@ impl Compression {
             rules: Rules {
                 least: 256,
                 event_streams: false,
+                authorized: false,
                 spares_secrets: false,
             },
             padding: 0,
@@ -141,9 +143,29 @@ impl Compression {
         self
     }
 
-    /// Whether answers to requests with `Authorization` or `Cookie` go out as they are. Default no: that would be nearly
-    /// everything that a signed-in browser asks for. Other answers are compressed all the same, and responses that set a
-    /// cookie never are.
+    /// Whether answers to requests with `Authorization` are compressed. Default no: they hold what only one client may see.
+    ///
+    /// Say yes where no response has both a secret and text that somebody else chooses, as an API that gives its clients
+    /// their own data mostly has not.
+    ///
+    /// ```
+    /// use wireline::layer::compression::Compression;
+    /// use wireline::Router;
+    ///
+    /// let api = Router::new()
+    ///     .layer(Compression::new().authorized(true))
+    ///     .get("/orders", async || "[]");
+    /// # api.build().unwrap();
+    /// ```
+    #[must_use]
+    pub fn authorized(mut self, compressed: bool) -> Self {
+        self.rules.authorized = compressed;
+        self
+    }
+
+    /// Whether answers to requests with `Cookie` go out as they are, too, and those to requests with `Authorization` whatever
+    /// [`authorized`](Self::authorized) says. Default no: that would be nearly everything that a signed-in browser asks for.
+    /// Other answers are compressed all the same, and responses that set a cookie never are.
     #[must_use]
     pub fn spare_secrets(mut self, spared: bool) -> Self {
         self.rules.spares_secrets = spared;
@@ -255,7 +277,7 @@ impl Layer for Compression {
         let headers = request.headers();
         let lines = headers.get_all("accept-encoding");
         let wanted = preferred(lines.map(|line| line.as_bytes()), &self.offered);
-        let is_spared = self.rules.spares_secrets && eligible::has_secrets(headers);
+        let is_spared = eligible::is_spared(headers, &self.rules);
         let wanted = wanted.map_or(0, |coding| 1 + coding as u64);
         let is_head = *request.method() == Method::HEAD;
         *note = Note::Number(

@@ -259,6 +259,7 @@ where
             .admit(&mut request)
             .max_body
             .unwrap_or(self.max_body);
+        request.parts_mut().route_mut().set_max_body(limit);
         if body.size_hint().lower() > limit {
             let response =
                 Response::text("content too large").with_status(StatusCode::PAYLOAD_TOO_LARGE);

@@ -1,12 +1,13 @@
-//! The coding that is chosen is the one that a slow reading of RFC 9110 section 12.5.3 chooses.
+//! The codings that are chosen are those, in the order, that a slow reading of RFC 9110 section 12.5.3 chooses.
 
-use wireline::wire::coding::{Coding, MOST_MEMBERS, preferred};
+use std::cmp::Reverse;
+use wireline::wire::coding::{Coding, MOST_MEMBERS, preferred, ranked};
 
 /// Input: the lines of an `Accept-Encoding`, with an octet before them that says what is offered.
 ///
 /// # Panics
 ///
-/// When another coding is chosen than the model chooses.
+/// When other codings are chosen, or in another order, than the model chooses.
 pub fn accept_encoding(data: &[u8]) {
     let Some((first, text)) = data.split_first() else {
         return;
@@ -15,11 +16,14 @@ pub fn accept_encoding(data: &[u8]) {
     offered.rotate_left(usize::from(*first) % 3);
     offered.truncate(usize::from(*first >> 2) % 4);
     let lines: Vec<&[u8]> = text.split(|octet| *octet == b'\n').collect();
+    let wanted = model(&lines, &offered);
     let chosen = preferred(lines.iter().copied(), &offered);
-    assert_eq!(chosen, model(&lines, &offered), "{}", text.escape_ascii());
+    assert_eq!(chosen, wanted.first().copied(), "{}", text.escape_ascii());
+    let chosen = ranked(lines.iter().copied(), &offered);
+    assert_eq!(chosen, wanted, "{}", text.escape_ascii());
 }
 
-fn model(lines: &[&[u8]], offered: &[Coding]) -> Option<Coding> {
+fn model(lines: &[&[u8]], offered: &[Coding]) -> Vec<Coding> {
     let members: Vec<Vec<u8>> = lines
         .iter()
         .flat_map(|line| line.split(|octet| *octet == b','))
@@ -27,7 +31,7 @@ fn model(lines: &[&[u8]], offered: &[Coding]) -> Option<Coding> {
         .filter(|member| !member.is_empty())
         .collect();
     if members.len() > MOST_MEMBERS {
-        return None;
+        return Vec::new();
     }
     // The names with their weights, as they were said.
     let mut said: Vec<(String, u32)> = Vec::new();
@@ -54,17 +58,13 @@ fn model(lines: &[&[u8]], offered: &[Coding]) -> Option<Coding> {
             .map(|(_, weight)| *weight)
     };
     let identity = of("identity").unwrap_or(0);
-    let weights = offered
+    let mut wanted: Vec<(u32, Coding)> = offered
         .iter()
-        .map(|coding| (*coding, of(coding.name()).unwrap_or(0)));
-    let most = weights.clone().map(|(_, weight)| weight).max()?;
-    if most == 0 || most < identity {
-        return None;
-    }
-    weights
-        .filter(|(_, weight)| *weight == most)
-        .map(|(coding, _)| coding)
-        .next()
+        .map(|coding| (of(coding.name()).unwrap_or(0), *coding))
+        .filter(|(weight, _)| *weight > 0 && *weight >= identity)
+        .collect();
+    wanted.sort_by_key(|(weight, _)| Reverse(*weight));
+    wanted.into_iter().map(|(_, coding)| coding).collect()
 }
 
 /// A weight that is written as RFC 9110 section 12.4.2 has it: every one there is, by name.

@@ -92,6 +92,8 @@ struct Mount {
     problems: Vec<String>,
     /// Whether another route tells the problems.
     is_told: bool,
+    /// The one file that answers everything.
+    only: Option<String>,
     index: Option<String>,
     fallback: Option<(String, StatusCode)>,
     listing: bool,
@@ -115,6 +117,7 @@ impl Files {
                 root: Root::new(directory.as_ref()).map(Arc::new),
                 problems: Vec::new(),
                 is_told: false,
+                only: None,
                 index: Some("index.html".to_owned()),
                 fallback: None,
                 listing: false,
@@ -126,6 +129,30 @@ impl Files {
                 types: Vec::new(),
             }),
         }
+    }
+
+    /// One file of the directory, whatever path was asked for: the handler of a route for that file.
+    ///
+    /// `path` is that of the file in the directory, with `/` between names and without escapes. Conditions, ranges and
+    /// [`precompressed`](Self::precompressed) siblings are as for all files; where the file is missing the answer is 404. A path
+    /// that no file can have is told by [`Router::build`](crate::router::Router::build).
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::files::Files;
+    ///
+    /// # std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    /// let routes = Router::new()
+    ///     .get("/manual", Files::new("docs").only("guide.md"))
+    ///     .build();
+    /// # routes.unwrap();
+    /// ```
+    #[must_use]
+    pub fn only(mut self, path: &str) -> Self {
+        let is_path = path::is_path(path, true);
+        self.check("only", path, is_path);
+        self.mount_mut().only = Some(path.to_owned());
+        self
     }
 
     /// The file that stands for its directory: `index.html` unless another is named here.

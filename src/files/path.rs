@@ -92,6 +92,13 @@ fn has_needless_escape(segment: &[u8]) -> bool {
     })
 }
 
+/// Whether names with a slash between each two of them, without escapes, may be the path of a file that is served.
+pub(super) fn is_path(path: &str, dotfiles: bool) -> bool {
+    path.len() <= MAX_PATH
+        && path.split('/').count() <= MAX_SEGMENTS
+        && path.split('/').all(|name| is_name(name, dotfiles))
+}
+
 /// Whether a name may be that of a file or a directory that is served.
 pub(super) fn is_name(name: &str, dotfiles: bool) -> bool {
     let is_dotted = match name.as_bytes() {

@@ -3,8 +3,8 @@
 use crate::files::body::{CHUNK, FileBody};
 use crate::files::kind;
 use crate::files::listing;
-use crate::files::path::resolve;
-use crate::files::precompressed::{Coding, accepted};
+use crate::files::path::{is_path, resolve};
+use crate::files::precompressed::{accepted, suffix};
 use crate::files::root::{Found, Kind, Miss, Root};
 use crate::files::{Files, Mount};
 use crate::service::body::Body;
@@ -13,6 +13,7 @@ use crate::service::handler::{Handler, RouteCheck};
 use crate::service::representation::{Extent, Facts};
 use crate::service::request::{Parts, Request};
 use crate::service::response::Response;
+use crate::wire::coding::Coding;
 use http::header::{ALLOW, RETRY_AFTER, VARY};
 use http::{HeaderValue, Method, StatusCode};
 use std::convert::Infallible;
@@ -25,28 +26,8 @@ pub struct ViaFiles(Infallible);
 impl Handler<ViaFiles> for Files {
     async fn call(self, request: Request) -> Response {
         let (parts, _body) = request.into_parts();
-        let now = SystemTime::now();
-        let mut served = self.mount.serve(&parts, now).await;
-        for _ in 0..RETRIES {
-            if !matches!(served, Err(Miss::Changed)) {
-                break;
-            }
-            served = self.mount.serve(&parts, SystemTime::now()).await;
-        }
-        match served {
-            Ok(response) => response,
-            Err(Miss::Absent) => {
-                let response = Response::text("not found").with_status(StatusCode::NOT_FOUND);
-                if self.mount.precompressed {
-                    return response.with_header(VARY, ACCEPT_ENCODING);
-                }
-                response
-            }
-            Err(Miss::Busy | Miss::Changed) => Response::text("the server is busy")
-                .with_status(StatusCode::SERVICE_UNAVAILABLE)
-                .with_header(RETRY_AFTER, HeaderValue::from_static("1")),
-            Err(Miss::Broken) => Response::internal_error(),
-        }
+        let mount = &*self.mount;
+        mount.respond(&parts, mount.only.as_deref()).await
     }
 
     fn check(_: &RouteCheck<'_>) -> Result<(), String> {
@@ -65,6 +46,39 @@ impl Handler<ViaFiles> for Files {
 }
 
 impl Files {
+    /// The response with one file, for a handler that has decided that the client may have it, or which.
+    ///
+    /// `path` is that of the file in the directory, with `/` between names and without escapes; it may come from the client,
+    /// for what would lead out of the directory is not there. Conditions, ranges, [`precompressed`](Self::precompressed) siblings
+    /// and fields are as for all files. What is missing, a directory and, unless [`dotfiles`](Self::dotfiles) is set, a name
+    /// that begins with a dot are 404; a method other than GET and HEAD is 405.
+    ///
+    /// Nothing but a router tells when it is built that the directory is not there: here every response is 500 then.
+    ///
+    /// ```
+    /// use wireline::extract::{Path, State};
+    /// use wireline::files::Files;
+    /// use wireline::{Request, Response, Router};
+    /// use http::StatusCode;
+    ///
+    /// async fn report(State(reports): State<Files>, Path(number): Path<u32>, request: Request) -> Response {
+    ///     if request.header("authorization").is_none() {
+    ///         return Response::text("who are you?").with_status(StatusCode::UNAUTHORIZED);
+    ///     }
+    ///     reports.send(&request, &format!("{number}.pdf")).await
+    /// }
+    ///
+    /// # std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    /// let routes = Router::new()
+    ///     .get("/reports/{number}", report)
+    ///     .state(Files::new("docs"))
+    ///     .build();
+    /// # routes.unwrap();
+    /// ```
+    pub async fn send(&self, request: &Parts, path: &str) -> Response {
+        self.mount.respond(request, Some(path)).await
+    }
+
     /// The same, on a route that leaves it to another to tell what is wrong.
     pub(super) fn told(&self) -> Self {
         let mut told = self.clone();
@@ -74,8 +88,64 @@ impl Files {
 }
 
 impl Mount {
-    async fn serve(&self, parts: &Parts, now: SystemTime) -> Result<Response, Miss> {
+    /// The response, for what a request's path names or for one file. What is changed while it is read is read anew.
+    async fn respond(&self, parts: &Parts, only: Option<&str>) -> Response {
+        let mut served = self.answer(parts, only).await;
+        for _ in 0..RETRIES {
+            if !matches!(served, Err(Miss::Changed)) {
+                break;
+            }
+            served = self.answer(parts, only).await;
+        }
+        match served {
+            Ok(response) => response,
+            Err(Miss::Absent) => {
+                let response = Response::text("not found").with_status(StatusCode::NOT_FOUND);
+                if self.precompressed {
+                    return response.with_header(VARY, ACCEPT_ENCODING);
+                }
+                response
+            }
+            Err(Miss::Busy | Miss::Changed) => Response::text("the server is busy")
+                .with_status(StatusCode::SERVICE_UNAVAILABLE)
+                .with_header(RETRY_AFTER, HeaderValue::from_static("1")),
+            Err(Miss::Broken) => Response::internal_error(),
+        }
+    }
+
+    async fn answer(&self, parts: &Parts, only: Option<&str>) -> Result<Response, Miss> {
         let root = self.root.as_deref().map_err(|_| Miss::Broken)?;
+        let now = SystemTime::now();
+        match only {
+            Some(path) => self.one(root, parts, path, now).await,
+            None => self.serve(root, parts, now).await,
+        }
+    }
+
+    /// One file, whatever the request's path.
+    async fn one(
+        &self,
+        root: &Root,
+        parts: &Parts,
+        path: &str,
+        now: SystemTime,
+    ) -> Result<Response, Miss> {
+        // What the mount itself names may begin with a dot.
+        let dotfiles = self.dotfiles || self.only.as_deref() == Some(path);
+        if !is_path(path, dotfiles) {
+            return Err(Miss::Absent);
+        }
+        let found = root.open(path, now).await?;
+        if found.state.kind != Kind::File {
+            return Err(Miss::Absent);
+        }
+        if !matches!(*parts.method(), Method::GET | Method::HEAD) {
+            return Ok(refused());
+        }
+        self.file(root, parts, path, found, now).await
+    }
+
+    async fn serve(&self, root: &Root, parts: &Parts, now: SystemTime) -> Result<Response, Miss> {
         let reads = matches!(*parts.method(), Method::GET | Method::HEAD);
         let asked = asked(parts);
         let place = resolve(asked, self.dotfiles).ok_or(Miss::Absent)?;
@@ -178,7 +248,7 @@ impl Mount {
             (found, None)
         };
         let modified = found.state.modified();
-        let suffix = coding.map_or("", |coding| coding.suffix);
+        let suffix = coding.map_or("", suffix);
         // Within a tick of the file system's clock it may change again, and look the same (RFC 9110 §8.8.1).
         let is_settled = now.duration_since(modified).is_ok_and(|age| age >= TICK);
         let tag = match (self.shared_tags, is_settled) {
@@ -196,7 +266,7 @@ impl Mount {
                 None => validators,
             },
             cache_control: by_path.or_else(|| self.cache.clone()),
-            encoding: coding.map(|coding| HeaderValue::from_static(coding.name)),
+            encoding: coding.map(|coding| HeaderValue::from_static(coding.name())),
             varies: self.precompressed,
         };
         let (response, extent) = facts.answer(parts, now);
@@ -255,7 +325,7 @@ async fn beside(
     now: SystemTime,
 ) -> Result<(Found, Option<Coding>), Miss> {
     for coding in accepted(parts.headers()) {
-        match root.open(&format!("{path}{}", coding.suffix), now).await {
+        match root.open(&format!("{path}{}", suffix(coding)), now).await {
             Ok(coded)
                 if coded.state.kind == Kind::File
                     && coded.state.modified() >= found.state.modified() =>

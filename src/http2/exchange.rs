@@ -203,6 +203,7 @@ impl Exchange {
             }
         };
         let most = admission.max_body.unwrap_or(shared.config.max_body);
+        request.parts_mut().route_mut().set_max_body(most);
         if facts.length.is_some_and(|length| length > most) {
             self.upload.set_source(recv);
             return self.refuse_content(cx, request, turn);

@@ -33,6 +33,8 @@ pub(crate) struct RouteInfo {
     endpoint: usize,
     spans: [Span; MAX_PARAMS],
     len: usize,
+    /// The most octets of content that whoever reads it from the wire lets through.
+    max_body: Option<u64>,
 }
 
 impl RouteInfo {
@@ -57,6 +59,19 @@ impl RouteInfo {
     pub(crate) fn clear(&mut self) {
         self.facts = None;
         self.len = 0;
+        self.max_body = None;
+    }
+
+    /// Says how many octets of content may come: the route's limit, or else the server's.
+    #[inline]
+    pub(crate) const fn set_max_body(&mut self, octets: u64) {
+        self.max_body = Some(octets);
+    }
+
+    /// See [`set_max_body`](Self::set_max_body); `None` for a request that did not come over a connection.
+    #[allow(dead_code, reason = "only decompression asks, and it is optional")]
+    pub(crate) const fn max_body(&self) -> Option<u64> {
+        self.max_body
     }
 
     pub(crate) fn facts(&self) -> Option<&RouteFacts> {

@@ -1,6 +1,7 @@
 //! Content codings, and which of them a client wants (RFC 9110 sections 8.4 and 12.5.3).
 
 use crate::wire::grammar::{is_token, list};
+use std::cmp::Reverse;
 
 /// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,27 +75,40 @@ pub fn preferred<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
     offered: &[Coding],
 ) -> Option<Coding> {
-    let mut weights = Weights::default();
-    let members = lines.into_iter().flat_map(list);
-    for (count, member) in members.enumerate() {
-        if count == MOST_MEMBERS {
-            return None;
-        }
-        weights.add(member);
-    }
-    let mut best = None;
-    // What is not said of `identity` ranks below everything that is.
-    let mut most = weights
-        .identity
-        .or(weights.any)
-        .map_or(1, |weight| weight.max(1));
+    let weights = Weights::read(lines)?;
+    let (mut best, mut most) = (None, weights.least());
     for coding in offered {
         let weight = weights.of(*coding);
-        if weight > most || (weight == most && weight > 0 && best.is_none()) {
+        if weight > most || (weight == most && best.is_none()) {
             (best, most) = (Some(*coding), weight);
         }
     }
     best
+}
+
+/// The offered codings that a client likes at least as well as none, the one that it wants most first; empty is no coding
+/// at all.
+///
+/// Reads as [`preferred`] does, which gives the first of them.
+///
+/// ```
+/// use wireline::wire::coding::{Coding::{Brotli, Gzip, Zstd}, ranked};
+///
+/// let ranked = |line: &'static str| ranked([line.as_bytes()], &[Brotli, Zstd, Gzip]);
+/// assert_eq!(ranked("gzip, br;q=0.8, deflate"), [Gzip, Brotli]);
+/// assert_eq!(ranked("br;q=0.5, zstd, identity"), [Zstd]);
+/// ```
+pub fn ranked<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Coding]) -> Vec<Coding> {
+    let Some(weights) = Weights::read(lines) else {
+        return Vec::new();
+    };
+    let least = weights.least();
+    let mut wanted: Vec<Coding> = (offered.iter().copied())
+        .filter(|coding| weights.of(*coding) >= least)
+        .collect();
+    // A stable sort: of equals the one that is offered first.
+    wanted.sort_by_key(|coding| Reverse(weights.of(*coding)));
+    wanted
 }
 
 /// The most members that an `Accept-Encoding` may have.
@@ -109,6 +123,24 @@ struct Weights {
 }
 
 impl Weights {
+    /// `None` for a field of too many members.
+    fn read<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut weights = Self::default();
+        let members = lines.into_iter().flat_map(list);
+        for (count, member) in members.enumerate() {
+            if count == MOST_MEMBERS {
+                return None;
+            }
+            weights.add(member);
+        }
+        Some(weights)
+    }
+
+    /// What a coding has to have to be liked as well as none. What is not said of `identity` ranks below everything that is.
+    fn least(&self) -> u16 {
+        self.identity.or(self.any).map_or(1, |weight| weight.max(1))
+    }
+
     fn add(&mut self, member: &[u8]) {
         let (name, weight) = match member.iter().position(|octet| *octet == b';') {
             None => (member, Some(1000)),
@@ -231,6 +263,29 @@ mod tests {
         assert_eq!(preferred(lines, &ALL), Some(Gzip));
         assert_eq!(preferred([&b"br, gzip"[..]], &[Gzip, Brotli]), Some(Gzip));
         assert_eq!(preferred([&b"*"[..]], &[]), None);
+    }
+
+    #[test]
+    fn ranked_codings_begin_with_the_preferred_one() {
+        for (line, wanted) in [
+            ("gzip, deflate, br, zstd", &ALL[..]),
+            ("gzip;q=1.0, br;q=0.5", &[Gzip, Brotli]),
+            ("*", &ALL),
+            ("*;q=0.1, br;q=0", &[Zstd, Gzip]),
+            ("identity, gzip;q=0.5", &[]),
+            ("identity;q=0.5, gzip;q=0.5, br;q=0.4", &[Gzip]),
+            ("gzip;q=0", &[]),
+            ("X-GZIP", &[Gzip]),
+            ("br;q=0, br, gzip;q=0.1", &[Gzip]),
+            ("br;q=1.001, zstd;q=2, gzip;q=0.001", &[Gzip]),
+            ("", &[]),
+        ] {
+            assert_eq!(ranked([line.as_bytes()], &ALL), wanted, "{line}");
+            let first = preferred([line.as_bytes()], &ALL);
+            assert_eq!(first, wanted.first().copied(), "{line}");
+        }
+        let many = [vec!["x"; MOST_MEMBERS].join(","), "br".to_owned()].join(",");
+        assert_eq!(ranked([many.as_bytes()], &ALL), []);
     }
 
     #[test]

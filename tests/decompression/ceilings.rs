@@ -1,11 +1,12 @@
 //! How much content becomes: the limit of its route, bombs, windows, the budget of its connection.
 
 use crate::coded::{self, encode, json};
-use crate::{CODINGS, chunks, client, post, routes};
+use crate::{CODINGS, chunks, client, post, routes, sum};
 use bytes::Bytes;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use wireline::http1::driver::config::Config;
 use wireline::layer::compression::Decompression;
 use wireline::test::TestClient;
 use wireline::{Body, Error, Request, Router};
@@ -36,6 +37,80 @@ async fn content_stays_within_the_limit_of_its_route() {
         413
     );
     assert_eq!(post(&client, "/group/whole", "br", coded).await.status, 200);
+}
+
+#[tokio::test]
+async fn content_stays_within_the_limit_of_the_server() {
+    let client = |most, layer: Decompression| {
+        let mut config = Config::default();
+        config.max_body = most;
+        let routes = routes().layer(layer).build().unwrap();
+        TestClient::with_config(routes, config)
+    };
+    let small = json(100_000);
+    for coding in CODINGS {
+        for path in ["/whole", "/pieces"] {
+            for (less, status) in [(1, 413), (0, 200)] {
+                let client = client(small.len() as u64 - less, Decompression::new());
+                let response = post(&client, path, coding, encode(coding, &small)).await;
+                assert_eq!(response.status.as_u16(), status, "{coding} {path} {less}");
+            }
+        }
+    }
+    // More than the default, stored as it is.
+    let stored = flate2::Compression::none();
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), stored);
+    writer.write_all(&vec![b'x'; 11 << 20]).unwrap();
+    let large = writer.finish().unwrap();
+    let client_of_12 = client(12 << 20, Decompression::new());
+    let response = post(&client_of_12, "/whole", "gzip", large).await;
+    assert_eq!(response.status, 200);
+    // The layer's own goes first.
+    let client = client(50_000, Decompression::new().max_body(100_000));
+    let response = post(&client, "/whole", "br", encode("br", &small)).await;
+    assert_eq!(response.status, 200);
+}
+
+#[tokio::test]
+async fn members_and_frames_that_follow_each_other_are_one_content() {
+    let client = client(routes().max_body(200_000));
+    let expected = |content: &[u8]| format!("{} {} false", content.len(), sum(content));
+    for coding in ["gzip", "zstd"] {
+        for sizes in [&[200, 300][..], &[60_000, 0, 1, 70_000], &[0; 50]] {
+            let parts: Vec<_> = sizes.iter().map(|size| json(*size)).collect();
+            let coded: Vec<_> = parts.iter().flat_map(|part| encode(coding, part)).collect();
+            for body in [
+                Body::from(coded.clone()),
+                chunks(&coded, 7),
+                chunks(&coded, 1000),
+            ] {
+                let response = post(&client, "/whole", coding, body).await;
+                assert_eq!(response.status, 200, "{coding} {sizes:?}");
+                assert_eq!(
+                    response.text(),
+                    expected(&parts.concat()),
+                    "{coding} {sizes:?}"
+                );
+            }
+        }
+        // The limits hold for all of them.
+        let coded = encode(coding, &json(60_000)).repeat(4);
+        assert_eq!(post(&client, "/whole", coding, coded).await.status, 413);
+        let many = encode(coding, b"").repeat(200);
+        assert_eq!(post(&client, "/whole", coding, many).await.status, 413);
+    }
+    // A frame that is passed over (RFC 8878 section 3.1.2).
+    let skipped = [
+        &[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..],
+        &encode("zstd", b"abc"),
+    ];
+    let response = post(&client, "/whole", "zstd", skipped.concat()).await;
+    assert_eq!(response.text(), expected(b"abc"));
+    // Neither format has members.
+    for coding in ["br", "deflate"] {
+        let twice = encode(coding, &json(200)).repeat(2);
+        assert_eq!(post(&client, "/whole", coding, twice).await.status, 400);
+    }
 }
 
 /// Ten gigabytes of zeros, in a few octets for each 64 KiB.

@@ -1,14 +1,14 @@
 //! What is served: mounts, types, indexes, lists, coded files, caching.
 
-use crate::scene::{Answer, CSS, Scene, ask, ask_h1, client, get, then};
+use crate::scene::{Answer, CSS, SECRET, Scene, ask, ask_h1, client, get, then};
 use crate::static_site;
 use http::{HeaderValue, Method, StatusCode};
 use std::fs;
 use std::time::Duration;
-use wireline::Router;
 use wireline::files::Files;
 use wireline::service::handler::service_fn;
 use wireline::test::TestClient;
+use wireline::{Request, Response, Router};
 
 #[tokio::test]
 async fn s117_several_mounts_beside_routes() {
@@ -497,6 +497,96 @@ async fn d21_caching_by_name() {
     );
 }
 
+/// A route for one file, and a handler that sends what it has chosen.
+#[tokio::test]
+async fn one_file_answers_a_route_or_is_sent_by_a_handler() {
+    let scene = Scene::new();
+    scene.set_traps();
+    scene.write("css/site.css.gz", "in gzip");
+    let files = scene.files().precompressed().cache_control("no-cache");
+    let sender = files.clone();
+    let router = Router::new()
+        .get("/style", files.clone().only("css/site.css"))
+        .get("/hidden", files.clone().only(".git/config"))
+        .get("/missing", files.clone().only("missing"))
+        .any("/send/{*path}", move |request: Request| {
+            let files = sender.clone();
+            async move {
+                if request.header("authorization").is_none() {
+                    return Response::text("who?").with_status(StatusCode::UNAUTHORIZED);
+                }
+                let path = request.param("path").unwrap_or_default().into_owned();
+                files.send(&request, &path).await
+            }
+        });
+    let client = TestClient::new(router.build().unwrap());
+    let allowed = ("authorization", "Bearer x");
+    for path in ["/style", "/send/css/site.css"] {
+        let answer = get(&client, path, &[allowed]).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text()),
+            (200, CSS),
+            "{path}"
+        );
+        for (name, value) in [
+            ("content-type", "text/css; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            ("accept-ranges", "bytes"),
+            ("vary", "accept-encoding"),
+        ] {
+            assert_eq!(answer.field(name), Some(value), "{path} {name}");
+        }
+        let tag = answer.field("etag").unwrap().to_owned();
+        for (field, status, content) in [
+            (("if-none-match", tag.as_str()), 304, ""),
+            (
+                ("if-match", "\"other\""),
+                412,
+                "the precondition is not met",
+            ),
+            (("range", "bytes=0-3"), 206, &CSS[..4]),
+            (("accept-encoding", "gzip"), 200, "in gzip"),
+        ] {
+            let answer = get(&client, path, &[allowed, field]).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.text()),
+                (status, content),
+                "{field:?}"
+            );
+        }
+    }
+    assert_eq!(get(&client, "/send/css/site.css", &[]).await.status, 401);
+    // A file that the mount names itself may begin with a dot; what a client names may not.
+    assert_eq!(get(&client, "/hidden", &[]).await.text(), SECRET);
+    for path in [
+        "/missing",
+        "/send/missing",
+        "/send/css",
+        "/send/.git/config",
+        "/send/css/.hidden",
+        "/send/out/secret.txt",
+        "/send/out-file",
+        "/send/..%2foutside/secret.txt",
+        "/send/css%2f..%2f..%2foutside%2fsecret.txt",
+        "/send/css%5csite.css",
+        "/send/digits.txt%00",
+    ] {
+        let answer = get(&client, path, &[allowed]).await;
+        assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+        assert!(!answer.text().contains(SECRET), "{path}");
+    }
+    let answer = client
+        .post("/send/digits.txt")
+        .header(allowed.0, allowed.1)
+        .await;
+    assert_eq!(answer.status, 405);
+    // A path that no file can have is told when the router is built.
+    for path in ["", "/etc/passwd", "../outside/secret.txt", "a//b", "a/"] {
+        let routes = Router::new().get("/", scene.files().only(path)).build();
+        assert!(routes.is_err(), "{path}");
+    }
+}
+
 /// `examples/static_site.rs`.
 #[tokio::test]
 async fn the_example_serves_a_site() {
@@ -524,4 +614,16 @@ async fn the_example_serves_a_site() {
         );
         assert_eq!(answer.field("cache-control"), cache, "{path}");
     }
+    // A compressed file is sent as it lies there; what has none is compressed.
+    let text = "a line of a long text\n".repeat(100);
+    scene.write("long.txt", &text);
+    scene.write("site.css", &text);
+    scene.write("site.css.br", "in brotli");
+    let accept = [("accept-encoding", "br, gzip")];
+    let beside = get(&client, "/site.css", &accept).await;
+    let field = beside.field("content-encoding");
+    assert_eq!((field, beside.text()), (Some("br"), "in brotli"));
+    let made = get(&client, "/long.txt", &accept).await;
+    assert_eq!(made.field("content-encoding"), Some("br"));
+    assert!(made.content.len() < text.len() / 4);
 }

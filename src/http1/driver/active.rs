@@ -307,10 +307,9 @@ impl Active {
                 return None;
             }
         };
-        if let Err(error) = self
-            .protocol
-            .limit_body(admission.max_body.unwrap_or(config.max_body))
-        {
+        let most = admission.max_body.unwrap_or(config.max_body);
+        request.parts_mut().route_mut().set_max_body(most);
+        if let Err(error) = self.protocol.limit_body(most) {
             self.refuse_request(request, error, link);
             return None;
         }

@@ -1,25 +1,43 @@
 //! `br` (RFC 7932), with nothing but safe code behind it.
 
+use super::blocks::Blocks;
 use super::decoder::{DecodeError, Step};
 use super::encoder::{Failed, Then};
 use brotli::enc::StandardAlloc;
 use brotli::enc::encode::{
-    BrotliEncoderOperation as Operation, BrotliEncoderParameter as Parameter,
-    BrotliEncoderStateStruct,
+    BrotliEncoderDestroyInstance, BrotliEncoderOperation as Operation,
+    BrotliEncoderParameter as Parameter, BrotliEncoderStateStruct,
 };
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
-pub(super) struct BrotliEncoder(BrotliEncoderStateStruct<StandardAlloc>);
+pub(super) struct BrotliEncoder {
+    state: BrotliEncoderStateStruct<Blocks>,
+    quality: u8,
+}
 
 impl BrotliEncoder {
-    /// `size` is that of the whole content, when it is known.
-    pub(super) fn new(quality: u8, size: Option<usize>) -> Self {
-        let mut state = BrotliEncoderStateStruct::new(StandardAlloc::default());
-        state.set_parameter(Parameter::BROTLI_PARAM_QUALITY, quality.into());
-        state.set_parameter(Parameter::BROTLI_PARAM_LGWIN, WINDOW);
-        let size = size.map_or(0, |size| u32::try_from(size).unwrap_or(u32::MAX));
-        state.set_parameter(Parameter::BROTLI_PARAM_SIZE_HINT, size);
-        Self(state)
+    pub(super) fn new(quality: u8) -> Self {
+        Self {
+            state: begun(quality, Blocks::default()),
+            quality,
+        }
+    }
+
+    /// Makes it ready for other content. Its large blocks it uses again.
+    pub(super) fn reset(&mut self) {
+        BrotliEncoderDestroyInstance(&mut self.state);
+        let blocks = std::mem::take(&mut self.state.m8);
+        self.state = begun(self.quality, blocks);
+    }
+
+    /// How much content there will be, before any of it.
+    pub(super) fn expect(&mut self, size: usize) {
+        let hint = u32::try_from(size).unwrap_or(u32::MAX);
+        let window = window(self.quality, size);
+        self.state
+            .set_parameter(Parameter::BROTLI_PARAM_SIZE_HINT, hint);
+        self.state
+            .set_parameter(Parameter::BROTLI_PARAM_LGWIN, window);
     }
 
     /// Adds octets that a decoder passes over: a block of metadata.
@@ -45,7 +63,7 @@ impl BrotliEncoder {
     fn run(&mut self, operation: Operation, input: &[u8], out: &mut Vec<u8>) -> Result<(), Failed> {
         let (mut left, mut at) = (input.len(), 0);
         loop {
-            let taken = self.0.compress_stream(
+            let taken = self.state.compress_stream(
                 operation,
                 &mut left,
                 input,
@@ -59,21 +77,36 @@ impl BrotliEncoder {
             if !taken {
                 return Err(Failed);
             }
-            let gave = self.0.has_more_output();
-            while self.0.has_more_output() {
+            let gave = self.state.has_more_output();
+            while self.state.has_more_output() {
                 let mut len = 0;
-                let piece = self.0.take_output(&mut len);
+                let piece = self.state.take_output(&mut len);
                 out.extend_from_slice(&piece[..len]);
             }
             // While output waits nothing is encoded, and what it was asked to do is put off: only a call that has nothing more
             // to say has done it.
             if left == 0 && !gave {
                 let is_done =
-                    operation != Operation::BROTLI_OPERATION_FINISH || self.0.is_finished();
+                    operation != Operation::BROTLI_OPERATION_FINISH || self.state.is_finished();
                 return if is_done { Ok(()) } else { Err(Failed) };
             }
         }
     }
+}
+
+fn begun(quality: u8, blocks: Blocks) -> BrotliEncoderStateStruct<Blocks> {
+    let mut state = BrotliEncoderStateStruct::new(blocks);
+    state.set_parameter(Parameter::BROTLI_PARAM_QUALITY, quality.into());
+    state.set_parameter(Parameter::BROTLI_PARAM_LGWIN, WINDOW);
+    state
+}
+
+/// The exponent of the window for content of that size: all of it can be looked back at, or [`WINDOW`].
+fn window(quality: u8, size: usize) -> u32 {
+    let least = if quality < 5 { 10 } else { LEAST_SEARCHED };
+    // Sixteen octets of a window are not used (RFC 7932 section 9.1).
+    let fits = |window: &u32| (1 << window) - 16 >= size;
+    (least..WINDOW).find(fits).unwrap_or(WINDOW)
 }
 
 pub(super) struct BrotliDecoder {
@@ -153,8 +186,11 @@ impl BrotliDecoder {
     }
 }
 
-/// 256 KiB. A larger one takes memory, a smaller one than 128 KiB another way of searching, which is ten times slower.
+/// 256 KiB. A larger one takes memory.
 const WINDOW: u32 = 18;
+
+/// 128 KiB. From quality 5 on a smaller one takes another way of searching, which is ten times slower.
+const LEAST_SEARCHED: u32 = 17;
 
 const LARGE_WINDOW: u8 = 0x11;
 
@@ -172,7 +208,7 @@ fn narrowed(first: u8, most: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::compression::{Coding, Decoder};
+    use crate::layer::compression::{Coding, Decoder, blocks};
 
     /// Octets of 64 values without matches: as many literals as can be, which is what ends meta-blocks early.
     fn literals(octets: usize) -> Vec<u8> {
@@ -236,7 +272,8 @@ mod tests {
             {
                 // In one piece, and as a job does it.
                 for step in [usize::MAX, 64 * KIB] {
-                    let mut encoder = BrotliEncoder::new(quality, Some(len));
+                    let mut encoder = BrotliEncoder::new(quality);
+                    encoder.expect(len);
                     let (mut out, mut rest) = (Vec::new(), &content[..len]);
                     while !rest.is_empty() {
                         let (piece, behind) = rest.split_at(rest.len().min(step));
@@ -253,6 +290,83 @@ mod tests {
                     assert!(clear == content[..len], "quality {quality}, {len} octets");
                 }
             }
+        }
+    }
+
+    /// All of the content, as a job does it.
+    fn encoded(encoder: &mut BrotliEncoder, content: &[u8]) -> Vec<u8> {
+        encoder.expect(content.len());
+        let mut out = Vec::new();
+        for piece in content.chunks(64 * KIB) {
+            encoder.write(piece, Then::More, &mut out).unwrap();
+        }
+        encoder.write(&[], Then::Finish, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn an_encoder_that_is_used_again_gives_what_a_new_one_gives() {
+        for quality in [0, 1, 2, 3, 4, 5, 7, 9, 10] {
+            let content = content_for(quality, 130 * KIB);
+            let mut again = BrotliEncoder::new(quality);
+            for len in [
+                1,
+                700,
+                4096,
+                100_000,
+                130 * KIB,
+                5000,
+                64 * KIB,
+                1000,
+                100_000,
+            ] {
+                // Other content each time.
+                let content = &content[(130 * KIB - len) / 2..][..len];
+                let new = encoded(&mut BrotliEncoder::new(quality), content);
+                assert!(encoded(&mut again, content) == new, "{quality}, {len}");
+                assert!(decoded(&new).0 == content, "{quality}, {len}");
+                again.reset();
+                assert!(again.state.m8.kept() <= blocks::MOST, "{quality}, {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_response_takes_the_blocks_of_the_first() {
+        let content = literals(100_000);
+        let mut encoder = BrotliEncoder::new(4);
+        let mut after = || {
+            encoded(&mut encoder, &content);
+            encoder.reset();
+            (encoder.state.m8.kept(), encoder.state.m8.places())
+        };
+        let first = after();
+        // Its table alone has half a mebibyte, its commands as much.
+        assert!(
+            first.0 > KIB * KIB && first.0 <= blocks::MOST,
+            "{}",
+            first.0
+        );
+        assert!(first.1.len() >= 4, "{first:?}");
+        for _ in 0..3 {
+            assert_eq!(after(), first);
+        }
+    }
+
+    #[test]
+    fn a_window_is_no_larger_than_its_content() {
+        for (quality, size, exponent) in [
+            (4, 0, 10),
+            (4, 1008, 10),
+            (4, 1009, 11),
+            (4, 100_000, 17),
+            (4, 131_056, 17),
+            (4, 131_057, 18),
+            (4, usize::MAX, 18),
+            (5, 1000, 17),
+            (11, 200_000, 18),
+        ] {
+            assert_eq!(window(quality, size), exponent, "{quality}, {size}");
         }
     }
 
@@ -277,7 +391,7 @@ mod tests {
                 (20 * KIB, Then::More),
                 (0, Then::Finish),
             ];
-            let mut encoder = BrotliEncoder::new(quality, None);
+            let mut encoder = BrotliEncoder::new(quality);
             let (mut out, mut at) = (Vec::new(), 0);
             for (len, then) in pieces {
                 let piece = &content[at..at + len];

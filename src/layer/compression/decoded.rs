@@ -51,8 +51,9 @@ impl Decoded {
                 self.pending.advance(step.taken);
                 self.charge(self.decoder.held() + SLICE);
                 self.has_more = step.given == SLICE && !step.ended;
+                // One member may follow the other and give nothing.
+                self.has_given = step.given > 0 || step.ended;
                 if step.given > 0 {
-                    self.has_given = true;
                     out.truncate(step.given);
                     return Poll::Ready(Some(Ok(Fed::Chunk(out.into()))));
                 }

@@ -34,6 +34,8 @@ pub struct Decoder {
     taken: u64,
     given: u64,
     has_ended: bool,
+    /// How many members or frames have ended.
+    members: u64,
 }
 
 enum Inner {
@@ -49,14 +51,16 @@ pub struct Step {
     pub taken: usize,
     /// The octets that were put into the output.
     pub given: usize,
-    /// Whether the coding has ended.
+    /// Whether the coding has ended. What follows is another member of gzip (RFC 1952 section 2.2) or another frame of zstd
+    /// (RFC 8878 section 3), or nothing.
     pub ended: bool,
 }
 
 /// Why there is no more content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
-    /// There would be more than there may be: of content, for each octet of input, or of the window.
+    /// There would be more than there may be: of content, for each octet of input, of the window, or of members of less
+    /// than 128 octets, of which there may be a hundred.
     TooLarge,
     /// It is not what it says it is.
     Malformed,
@@ -81,6 +85,7 @@ impl Decoder {
             taken: 0,
             given: 0,
             has_ended: false,
+            members: 0,
         })
     }
 
@@ -97,11 +102,10 @@ impl Decoder {
                 given: 0,
                 ended: true,
             };
-            return if input.is_empty() {
-                Ok(nothing)
-            } else {
-                Err(DecodeError::Trailing)
+            let Some(first) = input.first() else {
+                return Ok(nothing);
             };
+            self.go_on(*first)?;
         }
         // One more than there may be, to see that there is more.
         let left = usize::try_from(self.most - self.given).unwrap_or(usize::MAX);
@@ -119,11 +123,28 @@ impl Decoder {
         }
         self.given = given;
         self.has_ended = step.ended;
+        self.members += u64::from(step.ended);
         let is_stuck = step.taken == 0 && step.given == 0 && !step.ended;
         if is_stuck && !input.is_empty() && !out.is_empty() {
             return Err(DecodeError::Malformed);
         }
         Ok(step)
+    }
+
+    /// Begins with another member of gzip, or frame of zstd, if an octet is the first of one.
+    fn go_on(&mut self, first: u8) -> Result<(), DecodeError> {
+        match (&mut self.inner, first) {
+            // Another one is set up for each, which takes longer than so few octets should.
+            _ if self.members > FREE_MEMBERS && self.taken / self.members < LEAST_MEMBER => {
+                return Err(DecodeError::TooLarge);
+            }
+            (Inner::Inflate(inflate), 0x1f) if inflate.is_gzip() => **inflate = Inflate::gzip(),
+            // It begins anew by itself. The others are frames to be passed over.
+            (Inner::Zstd(_), 0x28 | 0x50..=0x5f) => {}
+            _ => return Err(DecodeError::Trailing),
+        }
+        self.has_ended = false;
+        Ok(())
     }
 
     /// Whether everything has come.
@@ -195,3 +216,9 @@ const FREE: u64 = 64 * 1024;
 
 /// The most octets that are given for one that was taken.
 const RATIO: u64 = 100;
+
+/// Up to here the length of members does not matter.
+const FREE_MEMBERS: u64 = 100;
+
+/// The fewest octets that members have on average.
+const LEAST_MEMBER: u64 = 128;

@@ -49,7 +49,9 @@ pub(super) fn is_eligible(response: &Response, length: Option<u64>, rules: &Rule
 pub(super) struct Rules {
     pub(super) least: u64,
     pub(super) event_streams: bool,
-    /// Whether answers to requests with a secret are left alone. Responses that set a cookie are in any case.
+    /// Whether answers to requests with `Authorization` are compressed.
+    pub(super) authorized: bool,
+    /// Whether answers to requests with any secret are left alone. Responses that set a cookie are in any case.
     pub(super) spares_secrets: bool,
 }
 
@@ -132,9 +134,11 @@ fn compresses(headers: &Headers, event_streams: bool) -> bool {
     !is_packed
 }
 
-/// Whether a request shows who its client is.
-pub(super) fn has_secrets(headers: &Headers) -> bool {
-    headers.contains(AUTHORIZATION) || headers.contains(COOKIE)
+/// Whether a request shows who its client is, so that its answer is left alone.
+pub(super) fn is_spared(headers: &Headers, rules: &Rules) -> bool {
+    let spares_authorized = rules.spares_secrets || !rules.authorized;
+    spares_authorized && headers.contains(AUTHORIZATION)
+        || rules.spares_secrets && headers.contains(COOKIE)
 }
 
 /// What is compressed already.

@@ -71,10 +71,10 @@ impl Effort {
 }
 
 impl Encoder {
-    /// `None` when there is none for the coding. `size` is that of the whole content, when it is known.
-    pub(super) fn new(coding: Coding, effort: Effort, size: Option<usize>) -> Option<Self> {
+    /// `None` when there is none for the coding.
+    pub(super) fn new(coding: Coding, effort: Effort) -> Option<Self> {
         Some(match coding {
-            Coding::Brotli => Self::Brotli(Box::new(BrotliEncoder::new(effort.brotli, size))),
+            Coding::Brotli => Self::Brotli(Box::new(BrotliEncoder::new(effort.brotli))),
             Coding::Gzip => Self::Gzip(Box::new(GzipEncoder::new(effort.gzip))),
             Coding::Zstd => Self::Zstd(Box::new(ZstdEncoder::new(effort.zstd)?)),
             Coding::Deflate => return None,
@@ -89,10 +89,13 @@ impl Encoder {
         }
     }
 
-    /// Whether it is ready for other content now; one of brotli never is.
+    /// Whether it is ready for other content now.
     pub(super) fn reset(&mut self) -> bool {
         match self {
-            Self::Brotli(_) => false,
+            Self::Brotli(brotli) => {
+                brotli.reset();
+                true
+            }
             Self::Gzip(gzip) => {
                 gzip.reset();
                 true
@@ -103,8 +106,10 @@ impl Encoder {
 
     /// Tells a fresh one how much content there will be.
     pub(super) fn expect(&mut self, size: Option<usize>) {
-        if let (Self::Zstd(zstd), Some(size)) = (self, size) {
-            zstd.expect(size);
+        match (self, size) {
+            (Self::Brotli(brotli), Some(size)) => brotli.expect(size),
+            (Self::Zstd(zstd), Some(size)) => zstd.expect(size),
+            _ => {}
         }
     }
 

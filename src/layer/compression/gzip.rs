@@ -80,27 +80,41 @@ impl GzipEncoder {
     }
 }
 
-pub(super) struct Inflate(Decompress);
+pub(super) struct Inflate {
+    inner: Decompress,
+    is_gzip: bool,
+}
 
 impl Inflate {
     pub(super) fn gzip() -> Self {
-        Self(Decompress::new_gzip(WINDOW))
+        Self {
+            inner: Decompress::new_gzip(WINDOW),
+            is_gzip: true,
+        }
     }
 
     pub(super) fn zlib() -> Self {
-        Self(Decompress::new(true))
+        Self {
+            inner: Decompress::new(true),
+            is_gzip: false,
+        }
+    }
+
+    /// Whether another member may follow the one that has ended.
+    pub(super) const fn is_gzip(&self) -> bool {
+        self.is_gzip
     }
 
     pub(super) fn decode(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, DecodeError> {
-        let before = (self.0.total_in(), self.0.total_out());
+        let before = (self.inner.total_in(), self.inner.total_out());
         let status = self
-            .0
+            .inner
             .decompress(input, out, FlushDecompress::None)
             .map_err(|_| DecodeError::Malformed)?;
         let moved = |now: u64, before| usize::try_from(now - before).unwrap_or_default();
         Ok(Step {
-            taken: moved(self.0.total_in(), before.0),
-            given: moved(self.0.total_out(), before.1),
+            taken: moved(self.inner.total_in(), before.0),
+            given: moved(self.inner.total_out(), before.1),
             ended: status == Status::StreamEnd,
         })
     }

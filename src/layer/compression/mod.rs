@@ -19,6 +19,7 @@
 //!
 //! Both bodies work when they are polled, and keep one piece at the most: backpressure reaches whoever writes.
 
+mod blocks;
 mod brotli;
 mod decoded;
 mod decoder;

@@ -18,10 +18,10 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
 /// brotli, zstd (feature `zstd`), gzip and deflate (the zlib format); anything else, and more than one, is 415
 /// with an `Accept-Encoding` that says what is taken (RFC 9110 section 15.5.16).
 ///
-/// Content is decoded in slices of 16 KiB while it is read, and never becomes more than the body limit of its route, or of the
-/// [layer](Self::max_body), nor, past 64 KiB, more than a hundred times what came: then reading it fails
+/// Content is decoded in slices of 16 KiB while it is read, and never becomes more than the body limit of its route, else of the
+/// [layer](Self::max_body), else of the server, nor, past 64 KiB, more than a hundred times what came: then reading it fails
 /// with [`TooLarge`](crate::service::body::BodyError::TooLarge) (413). Malformed content, content that is cut short and
-/// anything behind its end are 400. Content that is short enough is decoded before the handler runs. The route's limit holds for the octets that come, too.
+/// anything behind its end are 400. Several members of gzip, and frames of zstd, are one content. Content that is short enough is decoded before the handler runs. The route's limit holds for the octets that come, too.
 /// `Content-Encoding` and `Content-Length` are removed.
 ///
 /// ```
@@ -38,7 +38,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
 #[derive(Debug)]
 pub struct Decompression {
     taken: Vec<Coding>,
-    max_body: u64,
+    max_body: Option<u64>,
 }
 
 impl Decompression {
@@ -56,7 +56,7 @@ impl Decompression {
     pub const fn off() -> Self {
         Self {
             taken: Vec::new(),
-            max_body: 0,
+            max_body: None,
         }
     }
 
@@ -70,10 +70,10 @@ impl Decompression {
     }
 
     /// The most octets that content becomes on routes whose routers have no [limit](crate::router::Router::max_body) of their
-    /// own. Default 10 MiB, as that of the server for the octets that come.
+    /// own. Default: as many as the server lets through of what comes, [`Server::max_body`](crate::Server::max_body), 10 MiB.
     #[must_use]
     pub fn max_body(mut self, octets: u64) -> Self {
-        self.max_body = octets;
+        self.max_body = Some(octets);
         self
     }
 
@@ -81,8 +81,16 @@ impl Decompression {
         taken.retain(|coding| *coding != Coding::Zstd || zstd::IS_HERE);
         Self {
             taken,
-            max_body: MOST,
+            max_body: None,
         }
+    }
+
+    /// The most octets that the content of a request becomes: the route's limit, the layer's, the server's, the first that
+    /// there is.
+    fn most(&self, request: &Request) -> u64 {
+        let route = request.route();
+        let own = route.facts().and_then(|facts| facts.max_body);
+        own.or(self.max_body).or(route.max_body()).unwrap_or(MOST)
     }
 
     fn refuse(&self) -> Response {
@@ -127,8 +135,7 @@ impl Layer for Decompression {
         if request.body().is_empty() {
             return Before::Go;
         }
-        let limit = request.route().facts().and_then(|facts| facts.max_body);
-        let most = limit.unwrap_or(self.max_body);
+        let most = self.most(request);
         let whole = request.body().as_bytes();
         let content = whole.and_then(|coded| at_once(coded, coding, most));
         let charge = || {
@@ -181,5 +188,5 @@ fn at_once(coded: &[u8], coding: Coding, most: u64) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The server's own limit for the content of requests.
+/// A server's default for the content of requests, for those that did not come over a connection.
 const MOST: u64 = 10 * 1024 * 1024;

@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 /// first, then zstd (feature `zstd`), then gzip. See [`preferred`].
 ///
 /// Left alone are: content of less than 256 octets; images but SVG, video, audio, archives and web fonts, which are compressed already;
-/// event streams; what sets a cookie; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
+/// event streams; what sets a cookie, and what answers a request with `Authorization`; what has a `Content-Encoding` or a digest of its content; 206 and whatever has a `Content-Range`; answers
 /// without content; and what says `Cache-Control: no-transform` (RFC 9111 section 5.2.2.6) or is marked [`NoCompression`].
 ///
 /// A compressed response has `Content-Encoding`, no `Accept-Ranges`, a weak `ETag` where it had a strong one, and its
@@ -35,8 +35,9 @@ use std::sync::{Arc, OnceLock};
 /// # Secrets
 ///
 /// Whoever can put text of their own into a response beside a secret, and see how long the response is, can find the
-/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed. Answers to requests with
-/// `Authorization` or `Cookie` are by default: mark those that hold a secret [`NoCompression`], or [spare them all](Self::spare_secrets).
+/// secret out, over TLS, too (BREACH). A response that sets a cookie is never compressed, one to a request with
+/// `Authorization` only where you [say so](Self::authorized). Answers to requests with `Cookie` are by default: mark those that hold a
+/// secret [`NoCompression`], or [spare them all](Self::spare_secrets).
 ///
 /// ```
 /// use wireline::layer::compression::Compression;
@@ -74,6 +75,7 @@ impl Compression {
             rules: Rules {
                 least: 256,
                 event_streams: false,
+                authorized: false,
                 spares_secrets: false,
             },
             padding: 0,
@@ -99,7 +101,7 @@ impl Compression {
         self.settled()
     }
 
-    /// The quality of brotli, 0 to 11; a higher one counts as 11. Default 4, with a window of 256 KiB.
+    /// The quality of brotli, 0 to 11; a higher one counts as 11. Default 4, with a window of 256 KiB, or of the power of two that holds the content.
     ///
     /// Up to quality 4 responses of at most 4 KiB are compressed on the event loop, at 5 of 2 KiB, up to 9 of 512 octets, and
     /// above none. 100 KB of JSON come to 16.1 KB in 1.0 ms at 4, and to 15.3 KB in 2.0 ms at 5.
@@ -141,9 +143,29 @@ impl Compression {
         self
     }
 
-    /// Whether answers to requests with `Authorization` or `Cookie` go out as they are. Default no: that would be nearly
-    /// everything that a signed-in browser asks for. Other answers are compressed all the same, and responses that set a
-    /// cookie never are.
+    /// Whether answers to requests with `Authorization` are compressed. Default no: they hold what only one client may see.
+    ///
+    /// Say yes where no response has both a secret and text that somebody else chooses, as an API that gives its clients
+    /// their own data mostly has not.
+    ///
+    /// ```
+    /// use wireline::layer::compression::Compression;
+    /// use wireline::Router;
+    ///
+    /// let api = Router::new()
+    ///     .layer(Compression::new().authorized(true))
+    ///     .get("/orders", async || "[]");
+    /// # api.build().unwrap();
+    /// ```
+    #[must_use]
+    pub fn authorized(mut self, compressed: bool) -> Self {
+        self.rules.authorized = compressed;
+        self
+    }
+
+    /// Whether answers to requests with `Cookie` go out as they are, too, and those to requests with `Authorization` whatever
+    /// [`authorized`](Self::authorized) says. Default no: that would be nearly everything that a signed-in browser asks for.
+    /// Other answers are compressed all the same, and responses that set a cookie never are.
     #[must_use]
     pub fn spare_secrets(mut self, spared: bool) -> Self {
         self.rules.spares_secrets = spared;
@@ -164,7 +186,7 @@ impl Compression {
     /// The most streams, and responses of more than 1 MiB, that are compressed at the same time. Default 256; what comes
     /// beyond goes out as it is.
     ///
-    /// Each holds an encoder until it ends or its client is gone: 1 MiB for brotli, 270 KiB for gzip, 1.8 MiB for
+    /// Each holds an encoder until it ends or its client is gone: 2 MiB for brotli, 270 KiB for gzip, 1.8 MiB for
     /// zstd at level 3 and 82 MiB at 19, which no connection is charged for. Responses that are here whole, up to 1 MiB, do not count: their encoders live no longer than a job.
     #[must_use]
     pub fn max_streams(mut self, streams: usize) -> Self {
@@ -255,7 +277,7 @@ impl Layer for Compression {
         let headers = request.headers();
         let lines = headers.get_all("accept-encoding");
         let wanted = preferred(lines.map(|line| line.as_bytes()), &self.offered);
-        let is_spared = self.rules.spares_secrets && eligible::has_secrets(headers);
+        let is_spared = eligible::is_spared(headers, &self.rules);
         let wanted = wanted.map_or(0, |coding| 1 + coding as u64);
         let is_head = *request.method() == Method::HEAD;
         *note = Note::Number(

@@ -53,10 +53,10 @@ impl Workshop {
     ) -> Result<Encoder, Failed> {
         let kept = {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let place = kept.iter().position(|one| one.coding() == coding);
-            place.map(|place| kept.swap_remove(place))
+            let place = kept.iter().rposition(|one| one.coding() == coding);
+            place.map(|place| kept.remove(place))
         };
-        let made = || Encoder::new(coding, self.effort, size);
+        let made = || Encoder::new(coding, self.effort);
         let mut encoder = kept.or_else(made).ok_or(Failed)?;
         encoder.expect(size);
         if self.padding > 0 {
@@ -65,13 +65,15 @@ impl Workshop {
         Ok(encoder)
     }
 
-    /// Keeps it for the next, unless there are enough.
+    /// Keeps it for the next. Where there are enough the one goes that nobody has wanted for longest.
     pub(super) fn give_back(&self, mut encoder: Encoder) {
         if encoder.reset() {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() < MOST_KEPT {
-                kept.push(encoder);
-            }
+            let is_full = kept.len() >= *MOST_KEPT;
+            let oldest = is_full.then(|| kept.remove(0));
+            kept.push(encoder);
+            drop(kept);
+            drop(oldest);
         }
     }
 
@@ -167,13 +169,16 @@ fn random_up_to(most: u16) -> u16 {
     u16::try_from(random).unwrap_or(most)
 }
 
-static THREADS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(Semaphore::new(cores.max(2)))
-});
+static THREADS: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(cores().max(2))));
 
-/// A kept encoder of gzip takes 270 KiB, one of zstd at level 3 1.8 MiB.
-const MOST_KEPT: usize = 4;
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// As many as jobs run at the same time, at least four. A kept encoder of gzip takes 270 KiB, one of zstd at level 3 1.8 MiB,
+/// one of brotli up to 3 MiB.
+static MOST_KEPT: LazyLock<usize> = LazyLock::new(|| cores().max(4));
 
 /// How much is compressed between two looks whether the client is still there.
 const STEP: usize = 64 * 1024;

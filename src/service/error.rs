@@ -3,7 +3,8 @@
 use crate::service::body::BodyError;
 use crate::service::headers::InvalidField;
 use crate::service::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -27,6 +28,8 @@ pub struct Error {
     status: StatusCode,
     message: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What its response says in `WWW-Authenticate`.
+    challenge: Option<Box<HeaderValue>>,
 }
 
 /// What handlers return.
@@ -39,6 +42,7 @@ impl Error {
             status,
             message: message.into(),
             source: None,
+            challenge: None,
         }
     }
 
@@ -48,6 +52,7 @@ impl Error {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             message: "internal server error".into(),
             source: Some(source.into()),
+            challenge: None,
         }
     }
 
@@ -58,6 +63,12 @@ impl Error {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same error with a challenge for the client (RFC 9110 §11.6.1).
+    pub(super) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(Box::new(challenge));
         self
     }
 
@@ -96,7 +107,11 @@ impl std::error::Error for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        Response::text(self.message.into_owned()).with_status(self.status)
+        let response = Response::text(self.message.into_owned()).with_status(self.status);
+        match self.challenge {
+            Some(challenge) => response.with_header(WWW_AUTHENTICATE, *challenge),
+            None => response,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::service::error::Error;
 use crate::service::handler::FromRequestParts;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl CurrentUser {
     ///
     /// # Errors
     ///
-    /// [`InsufficientScope`], which answers 403.
+    /// [`InsufficientScope`], which answers 403 with a challenge, by itself and as an [`Error`].
     ///
     /// ```
     /// use wireline::Error;
@@ -228,21 +228,21 @@ impl fmt::Display for InsufficientScope {
 impl std::error::Error for InsufficientScope {}
 
 impl From<InsufficientScope> for Error {
+    /// With the challenge.
     fn from(error: InsufficientScope) -> Self {
-        Self::new(StatusCode::FORBIDDEN, error.to_string())
+        let plain = |character: &char| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~');
+        let scope: String = error.scope.chars().filter(plain).collect();
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        let refusal = Self::new(StatusCode::FORBIDDEN, error.to_string());
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => refusal.with_challenge(challenge),
+            Err(_) => refusal,
+        }
     }
 }
 
 impl IntoResponse for InsufficientScope {
     fn into_response(self) -> Response {
-        let scope: String = self
-            .scope
-            .chars()
-            .filter(|character| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~'))
-            .collect();
-        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-        Error::from(self)
-            .into_response()
-            .with_header(http::header::WWW_AUTHENTICATE, challenge)
+        Error::from(self).into_response()
     }
 }

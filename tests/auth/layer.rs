@@ -215,7 +215,10 @@ async fn s77_the_user_has_id_name_scopes_and_claims() {
     assert_eq!(get("/admin", &ada).await.1, "7 Ada");
     let (status, text, challenge) = get("/write", &ada).await;
     assert_eq!((status, &*text), (403, "this takes the scope write"));
-    assert_eq!(challenge, "");
+    assert_eq!(
+        challenge,
+        "Bearer error=\"insufficient_scope\", scope=\"write\""
+    );
 
     let plain = tokens.issue("8").unwrap();
     let (status, _, challenge) = get("/admin", &plain).await;

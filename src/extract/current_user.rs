@@ -1,6 +1,6 @@
 //! Who sends the request, on routes that are open to everybody.
 
-use crate::extract::optional::OptionalFromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use crate::service::user::CurrentUser;
 use std::convert::Infallible;

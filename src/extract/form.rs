@@ -1,11 +1,11 @@
 //! Forms, from the query or from content.
 
-use crate::extract::optional::OptionalFromRequest;
 use crate::extract::query::{QueryRejection, read};
 use crate::service::body::BodyError;
 use crate::service::error::Error;
 use crate::service::handler::FromRequest;
 use crate::service::media_type::MediaType;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
 use http::{Method, StatusCode};

@@ -76,7 +76,6 @@ mod mistake;
 mod multipart;
 #[cfg(not(feature = "tracing"))]
 mod no_mistake;
-mod optional;
 mod original_uri;
 mod params;
 mod path;
@@ -110,7 +109,6 @@ pub use self::matched_path::{MatchedPath, MatchedPathRejection};
 pub use self::multipart::{
     Field, Multipart, MultipartError, MultipartLimits, MultipartRejection, TempFile,
 };
-pub use self::optional::{OptionalFromRequest, OptionalFromRequestParts};
 pub use self::original_uri::OriginalUri;
 pub use self::path::{Path, PathRejection};
 #[cfg(feature = "form")]
@@ -121,6 +119,7 @@ pub use self::tls_info::TlsInfoRejection;
 pub use self::typed_header::{Header, TypedHeader, TypedHeaderRejection};
 pub use self::uri::UriRejection;
 pub use self::valid::{Inner, Objections, Valid, ValidRejection, Validate};
+pub use crate::service::optional::{OptionalFromRequest, OptionalFromRequestParts};
 
 /// The fields that [`TypedHeader`] can read.
 pub mod header {

@@ -21,9 +21,9 @@ pub use self::limits::MultipartLimits;
 
 use self::disposition::Disposition;
 use self::source::{Meter, Source};
-use crate::extract::optional::OptionalFromRequest;
 use crate::service::handler::FromRequest;
 use crate::service::media_type::MediaType;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::{Parts, Request};
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};

@@ -4,8 +4,8 @@ mod inner;
 
 pub use self::inner::Inner;
 
-use crate::extract::optional::{OptionalFromRequest, OptionalFromRequestParts};
 use crate::service::handler::{FromRequest, FromRequestParts, RouteCheck, ViaRequest};
+use crate::service::optional::{OptionalFromRequest, OptionalFromRequestParts};
 use crate::service::problem::{Member, Problem};
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};

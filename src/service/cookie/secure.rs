@@ -3,9 +3,11 @@
 use crate::service::cookie::{Cookie, CookieBuilder, CookieError, Cookies};
 use crate::service::error::Error;
 use crate::service::handler::{FromRequestParts, RouteCheck};
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
 use cookie::CookieJar;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -186,6 +188,17 @@ macro_rules! jar {
             fn check(route: &RouteCheck<'_>) -> Result<(), String> {
                 let key = route.state.get::<Key>();
                 key.map(|_| ()).ok_or_else(|| NoKey.to_string())
+            }
+        }
+
+        /// `None` where no router of the route has a [`Key`] in its state.
+        impl OptionalFromRequestParts for $jar {
+            type Rejection = Infallible;
+
+            async fn optional_from_request_parts(
+                parts: &mut Parts,
+            ) -> Result<Option<Self>, Infallible> {
+                Ok(Self::from_request_parts(parts).await.ok())
             }
         }
     };

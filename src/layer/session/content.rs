@@ -279,7 +279,8 @@ impl FromRequestParts for Session {
     }
 }
 
-/// `None` where no [`Sessions`](crate::layer::session::Sessions) stand around the route.
+/// `None` where no [`Sessions`](crate::layer::session::Sessions) stand around the route, and for requests that they
+/// [exempt](crate::layer::session::Sessions::exempt).
 impl OptionalFromRequestParts for Session {
     type Rejection = Infallible;
 

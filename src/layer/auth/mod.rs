@@ -159,6 +159,10 @@ impl Layer for Auth {
         true
     }
 
+    fn check(&self) -> Result<(), String> {
+        self.schemes.iter().try_for_each(|scheme| scheme.check())
+    }
+
     fn before(&self, request: &mut Request, _: &mut Note) -> Before {
         let is_public = request.is_public();
         let (waiting, last, last_place) = self.judge(request);

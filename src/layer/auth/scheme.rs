@@ -15,6 +15,15 @@ pub trait Scheme: Send + Sync + 'static {
     /// What stands in `WWW-Authenticate`, when a request had no good credentials (RFC 9110 §11.6.1); with the refusal when
     /// those of this scheme were refused. `None` leaves it out.
     fn challenge(&self, refusal: Option<&Refusal>) -> Option<String>;
+
+    /// Looks, when the router is built, whether it can do what it was told: `build` lists what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, for the person who starts the server.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// What a [`Scheme`] found.

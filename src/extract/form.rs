@@ -19,7 +19,8 @@ use std::fmt;
 /// [`Query`](crate::extract::Query) reads, with 422 in place of 400 where content is not what `T` expects. A form with
 /// files is [`Multipart`](https://docs.rs/wireline/latest/wireline/extract/struct.Multipart.html).
 ///
-/// A form may come from any page in the world, with the cookies of its user: whoever trusts cookies checks `Origin`.
+/// A form may come from any page in the world, with the cookies of its user: whoever trusts cookies puts the layer
+/// [`SameOrigin`](https://docs.rs/wireline/latest/wireline/layer/cross_site/struct.SameOrigin.html) around it.
 ///
 /// ```
 /// use wireline::extract::Form;

@@ -7,6 +7,7 @@ pub mod auth;
 #[cfg(feature = "compression")]
 pub mod compression;
 pub mod cors;
+pub mod cross_site;
 mod ending;
 pub mod error_pages;
 #[cfg(feature = "metrics")]

@@ -203,6 +203,8 @@ pub enum Place {
     Headers,
     /// CORS, which answers preflights: nothing further in sees them.
     Cors,
+    /// What pages of other sites send is refused.
+    CrossSite,
     /// Load is shed.
     Shed,
     /// Rates are limited, by what is known before anyone is authenticated.

@@ -169,7 +169,9 @@ impl Layer for Auth {
         if waiting.is_empty() {
             return match self.conclude(last, last_place, is_public) {
                 Ok(user) => {
-                    user.map(|user| request.extensions_mut().insert(user));
+                    if let Some(user) = user {
+                        user.put_into(request);
+                    }
                     Before::Go
                 }
                 Err(response) => Before::Answer(response),
@@ -194,7 +196,7 @@ impl Layer for Auth {
 
     fn resume(&self, request: &mut Request, note: &mut Note) {
         if let Some(user) = note.get::<CurrentUser>() {
-            request.extensions_mut().insert(user.clone());
+            user.clone().put_into(request);
         }
     }
 

@@ -119,7 +119,15 @@ pub use self::tls_info::TlsInfoRejection;
 pub use self::typed_header::{Header, TypedHeader, TypedHeaderRejection};
 pub use self::uri::UriRejection;
 pub use self::valid::{Inner, Objections, Valid, ValidRejection, Validate};
+pub use crate::resource::addr::ConnInfo;
+pub use crate::resource::tls_info::TlsInfo;
+pub use crate::service::body::BodyStream;
+pub use crate::service::client_addr::ClientAddr;
+#[cfg(feature = "cookies")]
+pub use crate::service::cookie::Cookies;
+pub use crate::service::headers::Headers;
 pub use crate::service::optional::{OptionalFromRequest, OptionalFromRequestParts};
+pub use crate::service::user::CurrentUser;
 
 /// The fields that [`TypedHeader`] can read.
 pub mod header {

@@ -83,6 +83,7 @@ impl Multipart {
     /// # Errors
     ///
     /// Content that is malformed, that passes a limit, or that does not come. After an error there is nothing but errors.
+    #[doc(alias = "next_field")]
     pub async fn next(&mut self) -> Result<Option<Field<'_>>, MultipartError> {
         while self.chunk().await?.is_some() {}
         self.meter.begin_head();

@@ -45,6 +45,7 @@ pub struct SecurityHeaders {
 
 /// Who may show a page in a frame (RFC 7034). A `frame-ancestors` in the policy of [`SecurityHeaders::csp`] says the
 /// same in more detail, and browsers that know it look at that alone.
+#[doc(alias = "FrameOptions")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
     /// Nobody: `DENY`.

@@ -34,7 +34,26 @@ pub struct Bearer {
     origins: Vec<String>,
 }
 
-/// Who a token is for.
+/// Who a token is for. [`Tokens`](https://docs.rs/wireline/latest/wireline/layer/auth/struct.Tokens.html) is one; what has to ask
+/// somebody gives back [`Verdict::Wait`], or is a function for [`Bearer::by`].
+///
+/// ```
+/// use wireline::layer::auth::{Auth, Bearer, Refusal, Verdict, VerifyToken};
+/// use wireline::service::user::CurrentUser;
+///
+/// struct Sesame;
+///
+/// impl VerifyToken for Sesame {
+///     fn verify(&self, token: &str) -> Verdict {
+///         match token {
+///             "open-sesame" => Verdict::User(CurrentUser::new("ali")),
+///             _ => Verdict::Refused(Refusal::invalid("nobody has this token")),
+///         }
+///     }
+/// }
+/// let auth = Auth::new(Bearer::new(Sesame));
+/// # let _ = auth;
+/// ```
 pub trait VerifyToken: Send + Sync + 'static {
     /// Judges a token, which has the octets that RFC 6750 §2.1 allows and at most 8 KiB.
     fn verify(&self, token: &str) -> Verdict;

@@ -20,6 +20,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// JSON Web Tokens under one configuration: what an [`AuthConfig`](crate::layer::auth::AuthConfig) builds. Cloning is cheap; put one
 /// into the state for the handlers that issue.
+///
+/// ```
+/// use wireline::layer::auth::{AuthConfig, AuthError};
+///
+/// let tokens = AuthConfig::new("an example: thirty-two octets or more", 3600).build()?;
+/// let token = tokens.issue("user-7")?;
+/// assert_eq!(tokens.verify(&token).unwrap().id(), "user-7");
+/// assert!(tokens.verify("something else").is_err());
+/// # Ok::<(), AuthError>(())
+/// ```
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 

@@ -7,14 +7,17 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::layer::access_log::{AccessLog, Format, LogHandle};
+use wireline::layer::auth::{Auth, Bearer, Refusal};
 use wireline::layer::request_id::RequestIds;
 use wireline::resource::addr::{ConnInfo, PeerAddr};
-use wireline::service::handler::Service;
+use wireline::service::handler::{Service, public};
 use wireline::service::headers::Headers;
+use wireline::service::middleware::Next;
 use wireline::service::trusted::TrustedProxies;
+use wireline::service::user::CurrentUser;
 use wireline::test::TestClient;
 use wireline::ws::socket::WebSocket;
-use wireline::{Body, Request, Router};
+use wireline::{Body, Request, Response, Router};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -175,6 +178,8 @@ async fn json_says_everything_and_queries_are_let_in_when_asked_for() {
     let id = reply.header("x-request-id").unwrap();
     for (name, value) in [
         ("client", Value::from("memory")),
+        ("user", Value::Null),
+        ("host", "localhost".into()),
         ("method", "GET".into()),
         ("path", "/users/7".into()),
         ("query", "page=2".into()),
@@ -190,7 +195,7 @@ async fn json_says_everything_and_queries_are_let_in_when_asked_for() {
         assert_eq!(first[name], value, "{name}");
     }
     assert!(first["duration_ms"].is_number() && first["time"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(first.len(), 14);
+    assert_eq!(first.len(), 16);
     assert_eq!(
         (&objects[1]["status"], &objects[1]["route"]),
         (&404.into(), &Value::Null)
@@ -213,6 +218,108 @@ async fn a_query_is_left_out_unless_asked_for_and_what_is_skipped_has_no_line() 
     assert_eq!(
         (&objects[0]["query"], &objects[0]["referer"]),
         (&"[redacted]".into(), &"/a".into())
+    );
+}
+
+#[tokio::test]
+async fn d15_tokens_are_never_written() {
+    for format in [Format::Common, Format::Combined, Format::Json] {
+        let logged = Logged::new(|log| log.format(format).queries(true).redact("key"));
+        let query = "page=2&token=secret&Access_Token=secret&key=secret&%6bey=secret";
+        let referer = format!("https://a.example/?{query}#access_token=secret");
+        let request = logged.client.get(&format!("/users/7?{query}"));
+        request.header("referer", referer).await;
+        let lines = logged.lines();
+        assert!(lines[0].contains("page=2&token=[redacted]&"), "{lines:?}");
+        assert!(!lines[0].contains("secret"), "{lines:?}");
+    }
+}
+
+/// Whoever authenticates stands further in than the log.
+#[tokio::test(start_paused = true)]
+async fn the_user_has_a_place_in_the_line() {
+    async fn by_field(mut request: Request, next: Next) -> Response {
+        let user = CurrentUser::new("in the extensions");
+        match request.path() {
+            "/put" => CurrentUser::new("put \"into\"").put_into(&mut request),
+            "/insert" | "/taken" => drop(request.extensions_mut().insert(user)),
+            _ => {}
+        }
+        next.run(request).await
+    }
+    let users = Auth::new(Bearer::by(async |token: String| match token.as_str() {
+        "nobody" => Err(Refusal::invalid("nobody has this token")),
+        id => Ok(CurrentUser::new(id)),
+    }));
+    for (format, none) in [(Format::Common, "-"), (Format::Json, "null")] {
+        let written = Written::default();
+        let log = AccessLog::new(written.clone()).unwrap().format(format);
+        let handle = log.handle();
+        let closed = Router::new()
+            .layer(users.clone())
+            .get("/closed", async || "open")
+            .get("/public", public(async || "open"))
+            .get("/scope", async |user: CurrentUser| user.require_scope("x"))
+            .get("/panics", async || -> () { panic!("a fault") });
+        let routes = Router::new()
+            .layer(log)
+            .middleware(by_field)
+            .get("/put", async || ())
+            .get("/insert", async || ())
+            .get("/taken", async |_: CurrentUser| ())
+            .merge(closed);
+        let client = TestClient::new(routes.build().unwrap());
+        let mut expected = Vec::new();
+        for (path, token, status, common, json) in [
+            ("/closed", "ada", 200, "ada", "\"ada\""),
+            ("/closed", "nobody", 401, "-", none),
+            ("/public", "nobody", 200, "-", none),
+            ("/public", "eve", 200, "eve", "\"eve\""),
+            ("/scope", "ada", 403, "ada", "\"ada\""),
+            ("/panics", "ada", 500, "ada", "\"ada\""),
+            (
+                "/put",
+                "",
+                202,
+                "put\\x20\\\"into\\\"",
+                "\"put \\\"into\\\"\"",
+            ),
+            ("/insert", "", 202, "-", none),
+            (
+                "/taken",
+                "",
+                202,
+                "in\\x20the\\x20extensions",
+                "\"in the extensions\"",
+            ),
+        ] {
+            let request = client
+                .get(path)
+                .header("authorization", format!("Bearer {token}"));
+            assert_eq!(request.await.status, status, "{path} {token}");
+            expected.push(match format {
+                Format::Json => format!(",\"user\":{json},"),
+                _ => format!("memory - {common} ["),
+            });
+        }
+        assert!(handle.flush(Duration::from_secs(10)));
+        let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written.lines().count(), expected.len());
+        for (line, expected) in written.lines().zip(expected) {
+            assert!(line.contains(&expected), "{expected} {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_function_skips_has_no_line() {
+    let logged = Logged::new(|log| log.skip_when(|request| request.header("quiet").is_some()));
+    logged.client.get("/health").header("quiet", "1").await;
+    logged.client.get("/users/7").await;
+    let lines = logged.lines();
+    assert!(
+        lines.len() == 1 && lines[0].contains("/users/7"),
+        "{lines:?}"
     );
 }
 

@@ -8,6 +8,8 @@ mod h2_peer;
 mod jwks;
 #[path = "auth/layer.rs"]
 mod layer;
+#[path = "auth/optional.rs"]
+mod optional;
 #[path = "auth/schemes.rs"]
 mod schemes;
 #[path = "auth/sockets.rs"]

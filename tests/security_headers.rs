@@ -136,7 +136,22 @@ async fn a_group_has_a_policy_of_its_own_and_a_refused_upgrade_has_it() {
 /// RFC 6797 §7.2: over plain HTTP it must not be said.
 #[tokio::test]
 async fn hsts_is_said_over_https_alone() {
-    let headers = SecurityHeaders::new().hsts(Duration::from_secs(31_536_000), true);
+    let year = Duration::from_secs(31_536_000);
+    for (headers, said) in [
+        (
+            SecurityHeaders::new().hsts(year, true),
+            "max-age=31536000; includeSubDomains",
+        ),
+        (
+            SecurityHeaders::new().hsts_preload(),
+            "max-age=63072000; includeSubDomains; preload",
+        ),
+    ] {
+        is_said_over_https_alone(headers, said).await;
+    }
+}
+
+async fn is_said_over_https_alone(headers: SecurityHeaders, said: &str) {
     let routes = router().layer(headers).build().unwrap();
     let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
     let service = proxies.around(routes);
@@ -161,7 +176,7 @@ async fn hsts_is_said_over_https_alone() {
                 .unwrap();
         }
     };
-    let said = Some("max-age=31536000; includeSubDomains".to_owned());
+    let said = Some(said.to_owned());
     assert_eq!(ask(&|_| ()).await, None);
     let over_tls = |request: &mut Request| {
         let tls = TlsInfo::new(TlsVersion::Tls13, "TLS13_AES_128_GCM_SHA256");

@@ -11,13 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wireline::extract::Path;
+use wireline::layer::auth::RequireScope;
 use wireline::layer::session::{
     MemoryStore, Session, SessionError, SessionId, SessionStore, Sessions, Stored,
 };
 use wireline::service::cookie::{CookieError, Key, SameSite};
+use wireline::service::middleware::Next;
+use wireline::service::user::CurrentUser;
 use wireline::test::{TestClient, TestResponse};
 use wireline::ws::socket::WebSocket;
-use wireline::{Error, Router};
+use wireline::{Error, Request, Response, Router};
 use ws_peer::Peer;
 
 fn key() -> Key {
@@ -483,8 +486,54 @@ async fn a_store_has_the_session_before_the_response_leaves() {
         let reply = request.await;
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(reply.text(), "sessions are not available, try again later");
+        assert_eq!(reply.header("retry-after"), Some("5"));
         assert_eq!(set(&reply), None);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_exempt_does_without_the_store() {
+    let store = Remote::default();
+    let sessions = Sessions::in_store(key(), store.clone());
+    let client = routes(sessions.exempt(|request| request.path() == "/plain"));
+    let ada = cookie(&client.post("/put/ada").await);
+    store.log.lock().unwrap().clear();
+    store.fails.store(true, Ordering::SeqCst);
+    let reply = client.get("/plain").header("cookie", &*ada).await;
+    assert_eq!((reply.status, reply.text()), (StatusCode::OK, "plain"));
+    assert!(store.log.lock().unwrap().is_empty());
+    assert_eq!(client.get("/").header("cookie", &*ada).await.status, 503);
+
+    let sessions = Sessions::in_cookie(key()).exempt(|request| request.path() == "/");
+    let maybe = async |session: Option<Session>| session.is_some().to_string();
+    let router = Router::new().middleware(sessions).get("/maybe", maybe);
+    let client = TestClient::new(router.get("/", maybe).get("/asks", get).build().unwrap());
+    assert_eq!(client.get("/").await.text(), "false");
+    assert_eq!(client.get("/maybe").await.text(), "true");
+}
+
+/// Layers stand outside all middleware: what they ask for has to be asked in the handler.
+#[tokio::test(start_paused = true)]
+async fn layers_do_not_see_the_user_of_a_session() {
+    async fn by_session(mut request: Request, next: Next) -> Response {
+        let user = CurrentUser::new("ada").with_scopes(["admin"]);
+        request.extensions_mut().insert(user);
+        next.run(request).await
+    }
+    let closed = Router::new()
+        .layer(RequireScope::new("admin"))
+        .get("/closed", async || "open");
+    let routes = Router::new()
+        .middleware(Sessions::in_cookie(key()))
+        .middleware(by_session)
+        .get("/asks", async |user: CurrentUser| -> Result<&str, Error> {
+            user.require_scope("admin")?;
+            Ok("open")
+        })
+        .merge(closed);
+    let client = TestClient::new(routes.build().unwrap());
+    assert_eq!(client.get("/closed").await.status, 401);
+    assert_eq!(client.get("/asks").await.text(), "open");
 }
 
 #[tokio::test(start_paused = true)]
@@ -606,7 +655,7 @@ async fn no_shared_cache_keeps_a_session() {
         let day = Duration::from_secs(24 * 3600);
         let site = |sessions: Sessions| {
             let asset = async || {
-                let response = wireline::Response::text("body {}");
+                let response = Response::text("body {}");
                 let response = response.with_header(
                     http::header::CACHE_CONTROL,
                     "public, max-age=31536000, immutable",

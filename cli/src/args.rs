@@ -76,7 +76,7 @@ pub(crate) struct Options {
     /// Write spans and events to stderr; RUST_LOG says which [default: info]
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
     pub(crate) log: Option<String>,
-    /// Append a line for every request to this file; - is stdout.
+    /// Append a line for every request to this file, which is opened again on SIGHUP; - is stdout.
     #[arg(long, value_name = "FILE")]
     pub(crate) access_log: Option<String>,
     /// How those lines look.

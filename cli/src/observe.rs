@@ -6,9 +6,12 @@ use http::header::CACHE_CONTROL;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wireline::layer::access_log::{AccessLog, Format, LogHandle};
 use wireline::layer::metrics::{Metrics, record_engine};
@@ -163,7 +166,7 @@ fn open_access_log(place: &str, format: &str) -> Result<AccessLog, String> {
     let sink: Box<dyn Write + Send> = if place == "-" {
         Box::new(io::stdout())
     } else {
-        let file = File::options().append(true).create(true).open(place);
+        let file = Reopened::open(place);
         Box::new(file.map_err(|error| format!("the access log {place}: {error}"))?)
     };
     let log = AccessLog::new(sink).map_err(|error| format!("the access log: {error}"))?;
@@ -172,6 +175,67 @@ fn open_access_log(place: &str, format: &str) -> Result<AccessLog, String> {
         "json" => Format::Json,
         _ => Format::Combined,
     }))
+}
+
+/// A file that is opened anew after SIGHUP, before the next line: whoever rotates logs has renamed it.
+struct Reopened {
+    path: PathBuf,
+    file: File,
+    hung_up: Arc<AtomicBool>,
+}
+
+impl Reopened {
+    fn open(path: &str) -> io::Result<Self> {
+        let path = PathBuf::from(path);
+        Ok(Self {
+            file: append_to(&path)?,
+            path,
+            hung_up: watch_hangup()?,
+        })
+    }
+}
+
+impl Write for Reopened {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.hung_up.swap(false, Ordering::Relaxed) {
+            match append_to(&self.path) {
+                Ok(file) => self.file = file,
+                Err(error) => eprintln!(
+                    "wireline: the access log {} cannot be opened again: {error}",
+                    self.path.display()
+                ),
+            }
+        }
+        self.file.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    File::options().append(true).create(true).open(path)
+}
+
+/// Tells of SIGHUP, on a thread of its own. Without it the signal would end the process.
+fn watch_hangup() -> io::Result<Arc<AtomicBool>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
+    let hung_up = Arc::new(AtomicBool::new(false));
+    let told = hung_up.clone();
+    std::thread::Builder::new()
+        .name("wireline-sighup".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                while hangup.recv().await.is_some() {
+                    told.store(true, Ordering::Relaxed);
+                }
+            });
+        })?;
+    Ok(hung_up)
 }
 
 fn end_access_log(log: &LogHandle) {

@@ -2,6 +2,7 @@
 
 use crate::service::body::BodyError;
 use crate::service::handler::FromRequest;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::Request;
 use bytes::Bytes;
 
@@ -24,5 +25,15 @@ impl FromRequest for Bytes {
 
     async fn from_request(request: Request) -> Result<Self, BodyError> {
         request.into_parts().1.collect().await
+    }
+}
+
+/// `None` for a request without content, whatever its fields say.
+impl OptionalFromRequest for Bytes {
+    type Rejection = BodyError;
+
+    async fn optional_from_request(request: Request) -> Result<Option<Self>, BodyError> {
+        let content = Self::from_request(request).await?;
+        Ok((!content.is_empty()).then_some(content))
     }
 }

@@ -2,16 +2,18 @@
 
 use crate::extract::rejection::rejection;
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use crate::service::user::CurrentUser;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::fmt;
 
 /// All claims of the request's JSON Web Token, as a type that serde can read. The token was verified by
 /// [`Auth`](crate::layer::auth::Auth).
 ///
-/// Without a user the answer is 401; with claims of another shape it is 403, for the token is good, but not for this.
+/// Without a user the answer is 401, and `Option<Claims<T>>` is `None`, for public routes; with claims of another shape it is 403, for the token is good, but not for this.
 ///
 /// ```
 /// use wireline::Router;
@@ -37,6 +39,21 @@ impl<T: DeserializeOwned + Send> FromRequestParts for Claims<T> {
         let user = CurrentUser::of(parts).ok_or(ClaimsRejection::NoUser)?;
         user.claims_as()
             .map(Self)
+            .map_err(|_| ClaimsRejection::Claims)
+    }
+}
+
+/// `None` for a request without a user, and for a user who came without a token: by an API key, for one. Claims of another shape are
+/// 403 all the same.
+impl<T: DeserializeOwned + Send> OptionalFromRequestParts for Claims<T> {
+    type Rejection = ClaimsRejection;
+
+    async fn optional_from_request_parts(
+        parts: &mut Parts,
+    ) -> Result<Option<Self>, ClaimsRejection> {
+        let user = CurrentUser::of(parts).filter(|user| user.details::<Value>().is_some());
+        user.map(|user| user.claims_as().map(Self))
+            .transpose()
             .map_err(|_| ClaimsRejection::Claims)
     }
 }

@@ -1,6 +1,7 @@
 //! Who sends the request, on routes that are open to everybody.
 
-use crate::extract::optional::OptionalFromRequestParts;
+use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use crate::service::user::CurrentUser;
 use std::convert::Infallible;
@@ -10,6 +11,6 @@ impl OptionalFromRequestParts for CurrentUser {
     type Rejection = Infallible;
 
     async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, Infallible> {
-        Ok(Self::of(parts).cloned())
+        Ok(Self::from_request_parts(parts).await.ok())
     }
 }

@@ -1,11 +1,11 @@
 //! Forms, from the query or from content.
 
-use crate::extract::optional::OptionalFromRequest;
 use crate::extract::query::{QueryRejection, read};
 use crate::service::body::BodyError;
 use crate::service::error::Error;
 use crate::service::handler::FromRequest;
 use crate::service::media_type::MediaType;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
@@ -19,7 +19,8 @@ use std::fmt;
 /// [`Query`](crate::extract::Query) reads, with 422 in place of 400 where content is not what `T` expects. A form with
 /// files is [`Multipart`](https://docs.rs/wireline/latest/wireline/extract/struct.Multipart.html).
 ///
-/// A form may come from any page in the world, with the cookies of its user: whoever trusts cookies checks `Origin`.
+/// A form may come from any page in the world, with the cookies of its user: whoever trusts cookies puts the layer
+/// [`SameOrigin`](https://docs.rs/wireline/latest/wireline/layer/cross_site/struct.SameOrigin.html) around it.
 ///
 /// ```
 /// use wireline::extract::Form;

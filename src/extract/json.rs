@@ -1,9 +1,9 @@
 //! JSON content, in and out.
 
-use crate::extract::optional::OptionalFromRequest;
 use crate::service::body::BodyError;
 use crate::service::error::Error;
 use crate::service::handler::FromRequest;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
 use http::StatusCode;

@@ -1,8 +1,8 @@
 //! Where a client of an event stream wants to go on.
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::rejection::rejection;
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::StatusCode;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The pattern that the path matched.
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::rejection::rejection;
 use crate::service::handler::{FromRequestParts, RouteCheck};
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::StatusCode;
 use std::convert::Infallible;

@@ -76,7 +76,6 @@ mod mistake;
 mod multipart;
 #[cfg(not(feature = "tracing"))]
 mod no_mistake;
-mod optional;
 mod original_uri;
 mod params;
 mod path;
@@ -110,7 +109,6 @@ pub use self::matched_path::{MatchedPath, MatchedPathRejection};
 pub use self::multipart::{
     Field, Multipart, MultipartError, MultipartLimits, MultipartRejection, TempFile,
 };
-pub use self::optional::{OptionalFromRequest, OptionalFromRequestParts};
 pub use self::original_uri::OriginalUri;
 pub use self::path::{Path, PathRejection};
 #[cfg(feature = "form")]
@@ -121,6 +119,15 @@ pub use self::tls_info::TlsInfoRejection;
 pub use self::typed_header::{Header, TypedHeader, TypedHeaderRejection};
 pub use self::uri::UriRejection;
 pub use self::valid::{Inner, Objections, Valid, ValidRejection, Validate};
+pub use crate::resource::addr::ConnInfo;
+pub use crate::resource::tls_info::TlsInfo;
+pub use crate::service::body::BodyStream;
+pub use crate::service::client_addr::ClientAddr;
+#[cfg(feature = "cookies")]
+pub use crate::service::cookie::Cookies;
+pub use crate::service::headers::Headers;
+pub use crate::service::optional::{OptionalFromRequest, OptionalFromRequestParts};
+pub use crate::service::user::CurrentUser;
 
 /// The fields that [`TypedHeader`] can read.
 pub mod header {

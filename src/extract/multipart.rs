@@ -21,9 +21,9 @@ pub use self::limits::MultipartLimits;
 
 use self::disposition::Disposition;
 use self::source::{Meter, Source};
-use crate::extract::optional::OptionalFromRequest;
 use crate::service::handler::FromRequest;
 use crate::service::media_type::MediaType;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::{Parts, Request};
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -83,6 +83,7 @@ impl Multipart {
     /// # Errors
     ///
     /// Content that is malformed, that passes a limit, or that does not come. After an error there is nothing but errors.
+    #[doc(alias = "next_field")]
     pub async fn next(&mut self) -> Result<Option<Field<'_>>, MultipartError> {
         while self.chunk().await?.is_some() {}
         self.meter.begin_head();

@@ -1,9 +1,9 @@
 //! The parameters of the path.
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::params::{Param, Params};
 use crate::extract::rejection::rejection;
 use crate::service::handler::{FromRequestParts, RouteCheck};
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::StatusCode;
 use serde::de::{self, DeserializeOwned};

@@ -1,8 +1,8 @@
 //! The query.
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::rejection::rejection;
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::StatusCode;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};

@@ -1,8 +1,8 @@
 //! State of the application.
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::rejection::rejection;
 use crate::service::handler::{FromRequestParts, RouteCheck};
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::StatusCode;
 use std::any::type_name;

@@ -2,6 +2,7 @@
 
 use crate::service::body::BodyError;
 use crate::service::handler::FromRequest;
+use crate::service::optional::OptionalFromRequest;
 use crate::service::request::Request;
 use bytes::Bytes;
 use http::StatusCode;
@@ -25,5 +26,15 @@ impl FromRequest for String {
         let content = Bytes::from_request(request).await?;
         Self::from_utf8(content.into())
             .map_err(|_| BodyError::Malformed(StatusCode::BAD_REQUEST, "the content is not UTF-8"))
+    }
+}
+
+/// `None` for a request without content, whatever its fields say.
+impl OptionalFromRequest for String {
+    type Rejection = BodyError;
+
+    async fn optional_from_request(request: Request) -> Result<Option<Self>, BodyError> {
+        let content = Self::from_request(request).await?;
+        Ok((!content.is_empty()).then_some(content))
     }
 }

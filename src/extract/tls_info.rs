@@ -1,9 +1,9 @@
 //! What the TLS handshake of the request's connection has found out.
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::rejection::rejection;
 use crate::resource::tls_info::TlsInfo;
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::StatusCode;
 use std::convert::Infallible;

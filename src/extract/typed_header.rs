@@ -6,10 +6,10 @@ pub use self::types::{
     Accepts, Authorization, ContentLength, ContentType, Host, Origin, UserAgent,
 };
 
-use crate::extract::optional::OptionalFromRequestParts;
 use crate::extract::rejection::rejection;
 use crate::service::handler::FromRequestParts;
 use crate::service::headers::FieldValue;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::{HeaderName, StatusCode};
 use std::fmt;

@@ -2,8 +2,10 @@
 
 use crate::extract::rejection::rejection;
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use http::{StatusCode, Uri};
+use std::convert::Infallible;
 use std::fmt;
 
 /// The request target as the `http` crate's type: path and query, with scheme and authority when the
@@ -24,7 +26,16 @@ impl FromRequestParts for Uri {
     }
 }
 
-/// The server takes a few targets that the `http` crate does not, such as a path with `"` in it.
+/// `None` for a target that the `http` crate does not take.
+impl OptionalFromRequestParts for Uri {
+    type Rejection = Infallible;
+
+    async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, Infallible> {
+        Ok(parts.to_uri())
+    }
+}
+
+/// The server takes a few targets that the `http` crate does not, such as a path with `<` in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UriRejection(());
 

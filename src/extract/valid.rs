@@ -4,8 +4,8 @@ mod inner;
 
 pub use self::inner::Inner;
 
-use crate::extract::optional::{OptionalFromRequest, OptionalFromRequestParts};
 use crate::service::handler::{FromRequest, FromRequestParts, RouteCheck, ViaRequest};
+use crate::service::optional::{OptionalFromRequest, OptionalFromRequestParts};
 use crate::service::problem::{Member, Problem};
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
@@ -46,13 +46,54 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Valid<E>(pub E);
 
-/// A value that knows what may stand in it.
+/// A value that knows what may stand in it: what [`Valid`] asks.
+///
+/// ```
+/// use wireline::extract::{Objections, Validate};
+///
+/// struct Address {
+///     city: String,
+/// }
+///
+/// struct Guest {
+///     name: String,
+///     address: Address,
+/// }
+///
+/// impl Validate for Address {
+///     fn validate(&self, objections: &mut Objections) {
+///         objections.unless(!self.city.is_empty(), "city", "a city has a name");
+///     }
+/// }
+///
+/// impl Validate for Guest {
+///     fn validate(&self, objections: &mut Objections) {
+///         objections.unless(self.name.len() <= 100, "name", "a name has 100 octets at the most");
+///         objections.inside("address", &self.address);
+///     }
+/// }
+/// ```
 pub trait Validate {
     /// Says everything that is wrong with it.
     fn validate(&self, objections: &mut Objections);
 }
 
-/// What is wrong with a value, field by field.
+/// What is wrong with a value, field by field. The client gets all of it: 422 with problem details (RFC 9457).
+///
+/// ```
+/// use wireline::extract::Objections;
+/// use wireline::service::problem::Problem;
+///
+/// let mut objections = Objections::default();
+/// objections.unless(3 < 2, "to", "a stay ends after it has begun");
+/// objections.add("guests", "there are 2 beds");
+/// assert_eq!(objections.iter().next(), Some(("/to", "a stay ends after it has begun")));
+/// assert_eq!(objections.iter().count(), 2);
+/// // By hand, where a handler finds out itself:
+/// let problem = Problem::from(objections);
+/// # let _ = problem;
+/// ```
+#[doc(alias = "ValidationErrors")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Objections {
     found: Vec<(String, Cow<'static, str>)>,

@@ -7,6 +7,7 @@
 //! ```
 
 mod line;
+mod redact;
 mod writer;
 
 pub use self::writer::LogHandle;
@@ -31,7 +32,9 @@ use std::sync::Arc;
 /// What clients send is escaped: a line stays one line, and nothing in it reaches a terminal as a control sequence or
 /// turns the direction of its text. A value is cut after 1,024 octets. Queries, that of the Referer among them, are
 /// left out, because tokens travel in them; [`queries`](Self::queries) lets them in. The client is the one that
-/// [trusted proxies](crate::server::Server::trusted_proxies) name.
+/// [trusted proxies](crate::server::Server::trusted_proxies) name. The user is the id of the
+/// [`CurrentUser`](crate::service::user::CurrentUser), where there is one: the one that [`Auth`](crate::layer::auth::Auth) has
+/// found, that [`put_into`](crate::service::user::CurrentUser::put_into) was told, or that a handler took as an argument.
 ///
 /// A request that opens a WebSocket has its line when it is answered, with 101, over HTTP/2, too. A request whose handler
 /// never answered, because its client went away, has a line without a status; one whose handler panicked has the 500 that
@@ -57,20 +60,27 @@ pub struct AccessLog {
 struct Settings {
     format: Format,
     queries: bool,
+    /// Parameters whose values are left out, beside those that always are.
+    redacted: Vec<Box<str>>,
     skipped: Vec<Box<str>>,
+    skip_when: Option<SkipWhen>,
 }
+
+/// Whether a request has no line.
+type SkipWhen = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// `127.0.0.1 - - [22/Nov/2026:04:17:30 +0000] "GET /users/7 HTTP/1.1" 200 42`: the Common Log Format.
+    /// `127.0.0.1 - ada [22/Nov/2026:04:17:30 +0000] "GET /users/7 HTTP/1.1" 200 42`: the Common Log Format. It has no host: where one
+    /// server has several, take `Json`, or a log for each.
     Common,
     /// The same with the Referer and the User-Agent at its end, both in quotes.
     #[default]
     Combined,
-    /// An object of JSON with `time`, `client`, `method`, `path`, `query` (where it is let in), `protocol`, `route`, `status`,
-    /// `bytes`, `duration_ms`, `outcome`, `request_id`, `referer` and `user_agent`.
+    /// An object of JSON with `time`, `client`, `user`, `method`, `host`, `path`, `query` (where there is one), `protocol`, `route`,
+    /// `status`, `bytes`, `duration_ms`, `outcome`, `request_id`, `referer` and `user_agent`.
     ///
     /// `time` is when the request's head had come. `outcome` is `complete`; `cut` when the content ended early;
     /// `upgraded`; or `unanswered`, and then `status` is `null`.
@@ -99,10 +109,28 @@ impl AccessLog {
         self
     }
 
-    /// Whether queries are written as they came. Off by default.
+    /// Whether queries are written, that of the Referer among them. Off by default. Parameters `token` and `access_token` have
+    /// `[redacted]` for a value all the same, and those of [`redact`](Self::redact).
     #[must_use]
     pub fn queries(mut self, on: bool) -> Self {
         Arc::make_mut(&mut self.settings).queries = on;
+        self
+    }
+
+    /// Another parameter of queries whose value is never written: the one of
+    /// [`ApiKeys::query`](https://docs.rs/wireline/latest/wireline/layer/auth/struct.ApiKeys.html#method.query), for one. Names
+    /// have no case here.
+    ///
+    /// ```
+    /// use wireline::layer::access_log::AccessLog;
+    ///
+    /// let log = AccessLog::new(std::io::stdout())?.queries(true).redact("key").redact("signature");
+    /// # let _ = log;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn redact(mut self, name: &str) -> Self {
+        Arc::make_mut(&mut self.settings).redacted.push(name.into());
         self
     }
 
@@ -110,6 +138,21 @@ impl AccessLog {
     #[must_use]
     pub fn skip(mut self, path: &str) -> Self {
         Arc::make_mut(&mut self.settings).skipped.push(path.into());
+        self
+    }
+
+    /// Writes nothing for requests of which this says so.
+    ///
+    /// ```
+    /// use wireline::layer::access_log::AccessLog;
+    ///
+    /// let log = AccessLog::new(std::io::stdout())?.skip_when(|request| request.path().starts_with("/static/"));
+    /// # let _ = log;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn skip_when(mut self, skip: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.settings).skip_when = Some(Arc::new(skip));
         self
     }
 
@@ -121,8 +164,9 @@ impl AccessLog {
     fn skips(&self, request: &Request) -> bool {
         let skipped = &self.settings.skipped;
         let named = |path: &str| skipped.iter().any(|skipped| **skipped == *path);
-        !skipped.is_empty()
-            && (named(request.path()) || request.matched_pattern().is_some_and(named))
+        let is_named = !skipped.is_empty()
+            && (named(request.path()) || request.matched_pattern().is_some_and(named));
+        is_named || (self.settings.skip_when.as_ref()).is_some_and(|skip| skip(request))
     }
 }
 
@@ -144,7 +188,7 @@ impl Layer for AccessLog {
     fn before(&self, request: &mut Request, note: &mut Note) -> Before {
         if !self.skips(request) {
             *note = Note::any(Pending {
-                record: Record::of(request, self.settings.queries),
+                record: Record::of(request, &self.settings),
                 is_head: *request.method() == Method::HEAD,
                 log: Some(self.clone()),
             });
@@ -188,3 +232,5 @@ impl Drop for Pending {
         self.write(None, 0, false);
     }
 }
+
+const REDACTED: &[u8] = b"[redacted]";

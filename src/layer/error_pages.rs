@@ -62,6 +62,7 @@ impl ErrorPages {
     }
 
     /// A page for every other status of 4xx and 5xx.
+    #[doc(alias = "fallback")]
     #[must_use]
     pub fn other<R: IntoResponse>(
         mut self,

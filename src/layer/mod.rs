@@ -8,6 +8,7 @@ mod ceiling;
 #[cfg(feature = "compression")]
 pub mod compression;
 pub mod cors;
+pub mod cross_site;
 mod ending;
 pub mod error_pages;
 #[cfg(any(feature = "app", feature = "metrics"))]

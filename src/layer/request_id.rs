@@ -133,6 +133,18 @@ impl Layer for RequestIds {
 ///
 /// On the paved path ([`App`](crate::app::App)), and where [`RequestIds`] stands, every request has one. As an argument
 /// of a handler elsewhere it is a 500; `Option<RequestId>` is `None` there.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::layer::RequestId;
+/// use wireline::layer::request_id::RequestIds;
+///
+/// async fn complain(id: RequestId) -> String {
+///     format!("tell the support that it was request {id}")
+/// }
+/// let routes = Router::new().layer(RequestIds::new()).get("/complaints", complain).build();
+/// assert!(routes.is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(Kind);
 

@@ -45,6 +45,7 @@ pub struct SecurityHeaders {
 
 /// Who may show a page in a frame (RFC 7034). A `frame-ancestors` in the policy of [`SecurityHeaders::csp`] says the
 /// same in more detail, and browsers that know it look at that alone.
+#[doc(alias = "FrameOptions")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
     /// Nobody: `DENY`.
@@ -180,6 +181,24 @@ impl SecurityHeaders {
         self
     }
 
+    /// `Strict-Transport-Security: max-age=63072000; includeSubDomains; preload`: [`hsts`](Self::hsts) for two years and every host
+    /// below this one, and the consent to be on the [list](https://hstspreload.org) that browsers bring with them.
+    ///
+    /// A domain leaves that list months after it asked to, and browsers of that time never learn of it: say it once all hosts of the
+    /// domain have been under `hsts` for a while.
+    ///
+    /// ```
+    /// use wireline::layer::security_headers::SecurityHeaders;
+    ///
+    /// let headers = SecurityHeaders::recommended().hsts_preload();
+    /// # let _ = headers;
+    /// ```
+    #[must_use]
+    pub fn hsts_preload(mut self) -> Self {
+        self.hsts = Some(PRELOAD);
+        self
+    }
+
     /// Any other field, in place of what this had under that name.
     ///
     /// # Errors
@@ -256,6 +275,8 @@ pub(crate) fn apply(response: &mut Response) {
 }
 
 const HTTPS: u64 = 1;
+const PRELOAD: HeaderValue =
+    HeaderValue::from_static("max-age=63072000; includeSubDomains; preload");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

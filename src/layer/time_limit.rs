@@ -41,6 +41,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// # Errors
 ///
 /// [`Router::build`](crate::router::Router::build) refuses a limit of no time, and a status that is no error.
+#[doc(alias = "timeout")]
 #[derive(Clone, Debug)]
 pub struct TimeLimit {
     limit: Duration,

@@ -120,6 +120,7 @@ impl Hosts {
     }
 
     /// A router for every other host, and for requests without one.
+    #[doc(alias = "fallback")]
     pub fn otherwise(mut self, router: Router) -> Self {
         if self.otherwise.is_some() {
             self.problems

@@ -3,7 +3,8 @@
 use crate::service::body::BodyError;
 use crate::service::headers::InvalidField;
 use crate::service::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub struct Error {
     status: StatusCode,
     message: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What its response says in `WWW-Authenticate`.
+    challenge: Option<Box<HeaderValue>>,
 }
 
 /// What handlers return.
@@ -40,6 +43,7 @@ impl Error {
             status,
             message: message.into(),
             source: None,
+            challenge: None,
         }
     }
 
@@ -49,6 +53,7 @@ impl Error {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             message: "internal server error".into(),
             source: Some(source.into()),
+            challenge: None,
         }
     }
 
@@ -65,6 +70,12 @@ impl Error {
     /// Its source, which it has no longer.
     pub(crate) fn take_source(&mut self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
         self.source.take()
+    }
+
+    /// The same error with a challenge for the client (RFC 9110 §11.6.1).
+    pub(super) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(Box::new(challenge));
+        self
     }
 
     /// The status.
@@ -102,7 +113,10 @@ impl std::error::Error for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let response = Response::text(self.message.into_owned()).with_status(self.status);
+        let mut response = Response::text(self.message.into_owned()).with_status(self.status);
+        if let Some(challenge) = self.challenge {
+            response = response.with_header(WWW_AUTHENTICATE, *challenge);
+        }
         match self.source {
             Some(source) => response.with_source(source),
             None => response,

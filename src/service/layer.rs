@@ -205,6 +205,8 @@ pub enum Place {
     Cors,
     /// Error pages: what is refused further in has them, too.
     ErrorPages,
+    /// What pages of other sites send is refused.
+    CrossSite,
     /// Load is shed.
     Shed,
     /// Rates are limited, by what is known before anyone is authenticated.

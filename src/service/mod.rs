@@ -25,6 +25,7 @@ pub(crate) mod layered;
 pub mod link;
 pub mod media_type;
 pub mod middleware;
+pub mod optional;
 pub mod problem;
 pub mod range;
 pub mod redirect;

@@ -7,10 +7,10 @@ use crate::service::error::Error;
 use crate::service::handler::FromRequestParts;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{Extensions, HeaderValue, StatusCode};
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,14 +33,14 @@ use tokio::time::Instant;
 /// assert!(Router::new().get("/me", whoami).get("/", home).build().is_ok());
 /// ```
 ///
-/// Middleware that authenticates by itself leaves one in the extensions of the request:
+/// Middleware that authenticates by itself leaves one in the request:
 ///
 /// ```
 /// use wireline::service::user::CurrentUser;
 /// use wireline::service::{middleware::Next, request::Request, response::Response};
 ///
 /// async fn by_certificate(mut request: Request, next: Next) -> Response {
-///     request.extensions_mut().insert(CurrentUser::new("the holder of the certificate"));
+///     CurrentUser::new("the holder of the certificate").put_into(&mut request);
 ///     next.run(request).await
 /// }
 /// # let _ = wireline::Router::new().middleware(by_certificate);
@@ -132,7 +132,7 @@ impl CurrentUser {
     ///
     /// # Errors
     ///
-    /// [`InsufficientScope`], which answers 403.
+    /// [`InsufficientScope`], which answers 403 with a challenge, by itself and as an [`Error`].
     ///
     /// ```
     /// use wireline::Error;
@@ -163,6 +163,29 @@ impl CurrentUser {
         self.0.details.as_ref()?.downcast_ref()
     }
 
+    /// Leaves the user in a request: for handlers, for what stands further in, and for the
+    /// [access log](crate::layer::access_log::AccessLog), which stands outside and does not see what only lies in the extensions.
+    ///
+    /// ```
+    /// use wireline::Request;
+    /// use wireline::service::user::CurrentUser;
+    ///
+    /// let mut request = Request::get("/");
+    /// CurrentUser::new("ada").put_into(&mut request);
+    /// assert_eq!(CurrentUser::of(&request).map(CurrentUser::id), Some("ada"));
+    /// ```
+    pub fn put_into(self, parts: &mut Parts) {
+        self.note(parts);
+        parts.extensions_mut().insert(self);
+    }
+
+    /// Tells whoever wants to know outside.
+    fn note(&self, parts: &Parts) {
+        if let Some(slot) = parts.extensions().and_then(Extensions::get::<UserSlot>) {
+            *slot.lock() = Some(self.clone());
+        }
+    }
+
     /// The user of a request, if a layer or middleware has left one.
     pub fn of(parts: &Parts) -> Option<&Self> {
         parts.extensions()?.get()
@@ -173,7 +196,30 @@ impl FromRequestParts for CurrentUser {
     type Rejection = NoUser;
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, NoUser> {
-        Self::of(parts).cloned().ok_or(NoUser)
+        let user = Self::of(parts).cloned().ok_or(NoUser)?;
+        user.note(parts);
+        Ok(user)
+    }
+}
+
+/// Where a layer that stands outside of authentication learns who it was. Clones are the same place.
+#[derive(Clone, Default)]
+pub(crate) struct UserSlot(Arc<Mutex<Option<CurrentUser>>>);
+
+impl UserSlot {
+    /// That of a request.
+    pub(crate) fn of(parts: &mut Parts) -> Self {
+        let slot: &mut Self = parts.extensions_mut().get_or_insert_default();
+        slot.clone()
+    }
+
+    /// The user who was found since.
+    pub(crate) fn get(&self) -> Option<CurrentUser> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<CurrentUser>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -228,21 +274,21 @@ impl fmt::Display for InsufficientScope {
 impl std::error::Error for InsufficientScope {}
 
 impl From<InsufficientScope> for Error {
+    /// With the challenge.
     fn from(error: InsufficientScope) -> Self {
-        Self::new(StatusCode::FORBIDDEN, error.to_string())
+        let plain = |character: &char| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~');
+        let scope: String = error.scope.chars().filter(plain).collect();
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        let refusal = Self::new(StatusCode::FORBIDDEN, error.to_string());
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => refusal.with_challenge(challenge),
+            Err(_) => refusal,
+        }
     }
 }
 
 impl IntoResponse for InsufficientScope {
     fn into_response(self) -> Response {
-        let scope: String = self
-            .scope
-            .chars()
-            .filter(|character| matches!(character, ' ' | '!' | '#'..='[' | ']'..='~'))
-            .collect();
-        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-        Error::from(self)
-            .into_response()
-            .with_header(http::header::WWW_AUTHENTICATE, challenge)
+        Error::from(self).into_response()
     }
 }

@@ -6,8 +6,10 @@ pub mod messages;
 pub mod token;
 
 use crate::router::Router;
+use crate::service::bearer::opens_websocket;
 use crate::service::error::Error;
 use crate::service::handler::{FromRequestParts, Handler, RouteCheck};
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
 use crate::service::user::CurrentUser;
@@ -47,7 +49,7 @@ use tokio::time::Instant;
 /// ```
 ///
 /// An argument that takes the body beside it is refused when the router is built: there is no content. Beside
-/// `Result<WebSocketUpgrade, _>`, for a handler that also answers other requests, there may be.
+/// `Option<WebSocketUpgrade>` or `Result<WebSocketUpgrade, _>`, for a handler that also answers other requests, there may be.
 ///
 /// ```
 /// use wireline::ws::route::WebSocketUpgrade;
@@ -206,6 +208,19 @@ impl FromRequestParts for WebSocketUpgrade {
     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
         route.set_empty(Some("a request that opens a WebSocket has none"));
         Ok(())
+    }
+}
+
+/// `None` for a request that opens no WebSocket: one handler answers both kinds. An opening handshake that is malformed is
+/// refused all the same.
+impl OptionalFromRequestParts for WebSocketUpgrade {
+    type Rejection = Refusal;
+
+    async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, Refusal> {
+        if !opens_websocket(parts) {
+            return Ok(None);
+        }
+        Self::from_request_parts(parts).await.map(Some)
     }
 }
 

@@ -215,6 +215,7 @@ async fn without_any_set_the_answer_is_503_and_nobody_waits_for_ever() {
         .header("authorization", bearer(&token("RS256")))
         .await;
     assert_eq!(reply.status, 503);
+    assert_eq!(reply.header("retry-after"), Some("5"));
     assert_eq!(
         reply.text(),
         "authentication is not available, try again later"

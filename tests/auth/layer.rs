@@ -9,6 +9,7 @@ use wireline::extract::{Claims, State};
 use wireline::layer::auth::{
     Auth, AuthConfig, AuthError, Bearer, Refusal, RequireScope, Scheme, Tokens, Verdict,
 };
+use wireline::layer::rate_limit::RateLimit;
 use wireline::service::handler::public;
 use wireline::service::user::CurrentUser;
 use wireline::test::TestClient;
@@ -247,7 +248,10 @@ async fn s77_the_user_has_id_name_scopes_and_claims() {
     assert_eq!(get("/admin", &ada).await.1, "7 Ada");
     let (status, text, challenge) = get("/write", &ada).await;
     assert_eq!((status, &*text), (403, "this takes the scope write"));
-    assert_eq!(challenge, "");
+    assert_eq!(
+        challenge,
+        "Bearer error=\"insufficient_scope\", scope=\"write\""
+    );
 
     let plain = tokens.issue("8").unwrap();
     let (status, _, challenge) = get("/admin", &plain).await;
@@ -314,6 +318,30 @@ async fn a_group_may_have_an_authentication_of_its_own() {
     );
     assert_eq!(get("/cave/door", "open-sesame").await.1, "true");
     assert_eq!(get("/cave/door", "simsim").await.1, "false");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f38_a_rate_limit_counts_the_users_of_this_layer() {
+    let tokens = tokens();
+    let minute = Duration::from_secs(60);
+    let routes = Router::new()
+        // The order in which they are given does not matter.
+        .layer(RateLimit::new(2, minute).by_current_user())
+        .layer(Auth::jwt(tokens.clone()))
+        .get("/me", whoami)
+        .get("/health", public(async || "fine"));
+    let client = TestClient::new(routes.build().unwrap());
+    let tokens = ["ada", "eve"].map(|id| bearer(&tokens.issue(id).unwrap()));
+    let mut statuses = Vec::new();
+    for user in [0, 0, 0, 1, 1, 1] {
+        let reply = client.get("/me").header("authorization", &tokens[user]);
+        statuses.push(reply.await.status.as_u16());
+    }
+    assert_eq!(statuses, [200, 200, 429, 200, 200, 429]);
+    // Whoever is nobody is counted by address, apart from both.
+    for status in [200, 200, 429] {
+        assert_eq!(client.get("/health").await.status, status);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! API keys, Basic, functions, and several schemes at once.
 
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use std::time::Duration;
 use tokio::time::Instant;
 use wireline::Router;
@@ -64,7 +64,7 @@ async fn api_keys_say_which_client_it_is() {
     let keys = ApiKeys::new()
         .key("billing", "a key/with=signs&+")
         .unwrap()
-        .header(HeaderName::from_static("x-token"))
+        .header("x-token")
         .query("key");
     assert!(!format!("{keys:?}").contains("signs"));
     let client = serve(Auth::new(keys));
@@ -280,4 +280,27 @@ fn tickets() -> impl Scheme {
             }
         }
     })
+}
+
+#[test]
+fn what_no_client_can_send_is_refused_when_the_router_is_built() {
+    let basic = |name: &str, password: &str| Auth::new(Basic::new("a room").user(name, password));
+    for (auth, problem) in [
+        (basic("ada", ""), "the password of \"ada\" is empty"),
+        (basic("a:da", "secret"), "a name has no colon"),
+        (basic("ada", "se\ncret"), "neither has control characters"),
+        (
+            Auth::new(Basic::new("a room").verify(async |_, _| None))
+                .or(ApiKeys::new().header("x y")),
+            "no such name",
+        ),
+    ] {
+        let built = Router::new().layer(auth).get("/", async || ()).build();
+        let problems = built.unwrap_err().to_string();
+        assert!(problems.contains(problem), "{problems}");
+    }
+    let good = Router::new()
+        .layer(basic("", "secret"))
+        .get("/", async || ());
+    assert!(good.build().is_ok());
 }

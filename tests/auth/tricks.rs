@@ -2,6 +2,8 @@
 
 use super::{SECRET, encode, fixture, hs256, now, tokens, vectors};
 use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use wireline::layer::auth::jwt::{Algorithm, SigningKey, VerifyKey};
 use wireline::layer::auth::{AuthConfig, AuthError, Refusal, Tokens};
@@ -430,6 +432,37 @@ async fn tokens_can_be_taken_back() {
             tokens.authenticate(&stolen).await.unwrap_err(),
             Refusal::revoked()
         );
+    }
+}
+
+/// The sample of `docs/auth.md`.
+#[test]
+fn s55_a_token_that_was_issued_has_an_id_by_which_it_is_taken_back() {
+    let revoked: Arc<RwLock<HashSet<String>>> = Arc::default();
+    let config = AuthConfig::new(SECRET, 3600).revoked({
+        let revoked = revoked.clone();
+        move |user| {
+            let is_revoked = |jti: &str| revoked.read().is_ok_and(|revoked| revoked.contains(jti));
+            user.claims()["jti"].as_str().is_none_or(is_revoked)
+        }
+    });
+    let tokens = config.build().unwrap();
+    let (token, other) = (tokens.issue("ada").unwrap(), tokens.issue("ada").unwrap());
+    let user = tokens.verify(&token).unwrap();
+    let id = user.claims()["jti"].as_str().unwrap().to_owned();
+    assert_eq!(id.len(), 22);
+    revoked.write().unwrap().insert(id);
+    assert_eq!(tokens.verify(&token).unwrap_err(), Refusal::revoked());
+    assert!(tokens.verify(&other).is_ok(), "each has an id of its own");
+    // One that is given stays; none at all, or null, is none.
+    for (given, stays) in [
+        (json!({"jti": "7"}), true),
+        (json!({"jti": null}), false),
+        (json!({}), false),
+    ] {
+        let token = tokens.issue_with("ada", &given).unwrap();
+        let user = tokens.verify(&token).unwrap();
+        assert_eq!(user.claims()["jti"] == "7", stays, "{given}");
     }
 }
 

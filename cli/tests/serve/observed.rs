@@ -2,7 +2,7 @@
 
 use crate::server::{Answer, Server, assert_refused};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn metrics_are_served_at_a_place_of_their_own() {
@@ -36,6 +36,42 @@ fn metrics_are_served_at_a_place_of_their_own() {
     let answer = server.ask("GET /metrics HTTP/1.1", b"");
     assert_eq!(answer.status(), "404");
     server.stop();
+}
+
+/// Whoever rotates logs renames the file and sends SIGHUP.
+#[test]
+fn the_access_log_is_opened_again_on_sighup() {
+    let file = std::env::temp_dir().join(format!("wireline-rotated-{}.log", std::process::id()));
+    let renamed = file.with_extension("log.1");
+    let path = file.to_str().unwrap();
+    let server = Server::start(&["--addr", "127.0.0.1:0", "--access-log", path]);
+    server.ask("GET /before HTTP/1.1", b"");
+    let written = |file: &std::path::Path, what: &str| {
+        let until = Instant::now() + Duration::from_secs(10);
+        while !std::fs::read_to_string(file).is_ok_and(|lines| lines.contains(what)) {
+            assert!(
+                Instant::now() < until,
+                "{what} is not in {}",
+                file.display()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    written(&file, "/before");
+    std::fs::rename(&file, &renamed).unwrap();
+    server.signal("-HUP");
+    // The signal is on its way for a moment.
+    std::thread::sleep(Duration::from_millis(300));
+    server.ask("GET /after HTTP/1.1", b"");
+    written(&file, "/after");
+    let before = std::fs::read_to_string(&renamed).unwrap();
+    assert!(
+        before.contains("/before") && !before.contains("/after"),
+        "{before}"
+    );
+    server.stop();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(&renamed).unwrap();
 }
 
 #[test]

@@ -9,6 +9,25 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 /// A file that is removed when this is dropped, unless it was kept.
+///
+/// ```
+/// use wireline::Error;
+/// use wireline::Router;
+/// use wireline::extract::Multipart;
+///
+/// async fn upload(mut form: Multipart) -> Result<String, Error> {
+///     let mut octets = 0;
+///     while let Some(mut part) = form.next().await? {
+///         let file = part.save_temp("/srv/uploads").await?;
+///         octets += file.len();
+///         if !file.is_empty() {
+///             file.persist("/srv/uploads/latest").await?;
+///         }
+///     }
+///     Ok(format!("{octets} octets"))
+/// }
+/// assert!(Router::new().post("/upload", upload).build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct TempFile {
     path: PathBuf,

@@ -162,6 +162,7 @@ impl Header for Origin {
 }
 
 /// `Accept` (RFC 9110 §12.5.1), with its weights.
+#[doc(alias = "Accept")]
 #[derive(Clone, Debug)]
 pub struct Accepts(Headers);
 

@@ -1,7 +1,9 @@
 //! The lines themselves.
 
-use super::Format;
+use super::redact::redacted;
+use super::{Format, REDACTED, Settings};
 use crate::service::request::Request;
+use crate::service::user::{CurrentUser, UserSlot};
 use crate::wire::number::push_decimal;
 use http::{Method, StatusCode, Version};
 use std::io::Write;
@@ -13,7 +15,10 @@ pub(super) struct Record {
     at: SystemTime,
     begun: Instant,
     client: String,
+    /// Whoever authenticates stands further in.
+    user: UserSlot,
     method: Method,
+    host: Option<Vec<u8>>,
     path: Vec<u8>,
     /// `None` without a query; `Some(None)` with one that is left out.
     query: Option<Option<Vec<u8>>>,
@@ -25,24 +30,29 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn of(request: &Request, queries: bool) -> Self {
+    pub(super) fn of(request: &mut Request, settings: &Settings) -> Self {
+        let user = UserSlot::of(request);
         let value = |name: &str| Some(cut(request.header(name)?.as_bytes()));
+        let clean = |value: &[u8]| redacted(value, &settings.redacted);
         let without_query = |value: Vec<u8>| {
             let end = value.iter().position(|octet| matches!(octet, b'?' | b'#'));
             match end {
-                Some(end) if !queries => value[..end].to_vec(),
-                _ => value,
+                None => value,
+                Some(end) if !settings.queries => value[..end].to_vec(),
+                Some(_) => clean(&value),
             }
         };
         Self {
             at: SystemTime::now(),
             begun: Instant::now(),
             client: request.client().to_string(),
+            user,
+            host: request.host().map(|host| cut(host.as_bytes())),
             method: request.method().clone(),
             path: cut(request.path().as_bytes()),
             query: request
                 .query()
-                .map(|query| queries.then(|| cut(query.as_bytes()))),
+                .map(|query| settings.queries.then(|| clean(cut_slice(query.as_bytes())))),
             version: request.version(),
             route: request
                 .matched_pattern()
@@ -83,9 +93,26 @@ impl Record {
         let time = Civil::of(self.at);
         escape(line, self.client.as_bytes());
         let month = MONTHS[usize::from(time.month) - 1];
+        line.extend_from_slice(b" - ");
+        let user = self.user.get();
+        match user.as_ref().map(CurrentUser::id) {
+            Some(id) if !id.is_empty() => {
+                // A blank would end it.
+                for (place, word) in cut_slice(id.as_bytes())
+                    .split(|octet| *octet == b' ')
+                    .enumerate()
+                {
+                    if place > 0 {
+                        line.extend_from_slice(b"\\x20");
+                    }
+                    escape(line, word);
+                }
+            }
+            _ => line.push(b'-'),
+        }
         let _ = write!(
             line,
-            " - - [{:02}/{month}/{:04}:{:02}:{:02}:{:02} +0000] \"",
+            " [{:02}/{month}/{:04}:{:02}:{:02}:{:02} +0000] \"",
             time.day, time.year, time.hour, time.minute, time.second
         );
         escape(line, cut_slice(self.method.as_str().as_bytes()));
@@ -116,7 +143,11 @@ impl Record {
         );
         string(line, "client", Some(self.client.as_bytes()));
         let method = cut_slice(self.method.as_str().as_bytes());
+        let user = self.user.get();
+        let user = user.as_ref().map(|user| cut_slice(user.id().as_bytes()));
+        string(line, "user", user);
         string(line, "method", Some(method));
+        string(line, "host", self.host.as_deref());
         string(line, "path", Some(&self.path));
         if let Some(query) = &self.query {
             string(line, "query", Some(query.as_deref().unwrap_or(REDACTED)));
@@ -248,7 +279,6 @@ const fn days_of(year: u64) -> u64 {
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
-const REDACTED: &[u8] = b"[redacted]";
 /// Of each value that a client sends.
 const LONGEST: usize = 1024;
 

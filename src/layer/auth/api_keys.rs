@@ -28,6 +28,8 @@ pub struct ApiKeys {
     field: HeaderName,
     parameter: Option<String>,
     keys: Vec<(Digest, CurrentUser)>,
+    /// Whether the field was given a name that no field has.
+    is_misnamed: bool,
 }
 
 impl ApiKeys {
@@ -37,6 +39,7 @@ impl ApiKeys {
             field: HeaderName::from_static("x-api-key"),
             parameter: None,
             keys: Vec::new(),
+            is_misnamed: false,
         }
     }
 
@@ -65,14 +68,19 @@ impl ApiKeys {
         Ok(self)
     }
 
-    /// The field that the key stands in, in place of `X-API-Key`.
+    /// The field that the key stands in, in place of `X-API-Key`. [`Router::build`](crate::router::Router::build) refuses a
+    /// name that no field has.
     #[must_use]
-    pub fn header(mut self, name: HeaderName) -> Self {
-        self.field = name;
+    pub fn header<N: TryInto<HeaderName>>(mut self, name: N) -> Self {
+        match name.try_into() {
+            Ok(name) => self.field = name,
+            Err(_) => self.is_misnamed = true,
+        }
         self
     }
 
-    /// Takes the key from a parameter of the query, too, where the field is absent. Off by default: queries end up in logs.
+    /// Takes the key from a parameter of the query, too, where the field is absent. Off by default: queries end up in logs. Give the
+    /// name to [`AccessLog::redact`](crate::layer::access_log::AccessLog::redact) as well where that log has queries.
     #[must_use]
     pub fn query(mut self, name: &str) -> Self {
         self.parameter = Some(name.to_owned());
@@ -123,6 +131,13 @@ impl Scheme for ApiKeys {
     /// There is no registered scheme; this one says where the key goes.
     fn challenge(&self, _: Option<&Refusal>) -> Option<String> {
         Some(format!("ApiKey header=\"{}\"", self.field))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.is_misnamed {
+            return Err("API keys: the field that they stand in has no such name".to_owned());
+        }
+        Ok(())
     }
 }
 

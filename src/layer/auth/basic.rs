@@ -28,6 +28,7 @@ pub struct Basic {
     realm: String,
     users: Vec<(Digest, CurrentUser)>,
     verify: Option<Box<Verify>>,
+    problem: Option<String>,
 }
 
 /// A function of a name and a password.
@@ -40,12 +41,24 @@ impl Basic {
             realm: quotable(realm),
             users: Vec::new(),
             verify: None,
+            problem: None,
         }
     }
 
     /// Adds a user, whose name is the id and the name of the [`CurrentUser`].
+    ///
+    /// [`Router::build`](crate::router::Router::build) refuses an empty password, as of a variable that was not set; a name with a colon,
+    /// which ends it on the wire; and control characters in either.
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
+        let is_plain = |text: &str| !text.chars().any(char::is_control);
+        if password.is_empty() {
+            self.problem = Some(format!("the password of {name:?} is empty"));
+        } else if name.contains(':') || !is_plain(name) || !is_plain(password) {
+            self.problem = Some(format!(
+                "nobody can send the name or the password of {name:?}: a name has no colon, and neither has control characters"
+            ));
+        }
         self.users.push((
             Digest::of(&[name.as_bytes(), password.as_bytes()]),
             CurrentUser::new(name).with_name(name),
@@ -100,6 +113,10 @@ impl Scheme for Basic {
 
     fn challenge(&self, _: Option<&Refusal>) -> Option<String> {
         Some(format!("Basic realm=\"{}\", charset=\"UTF-8\"", self.realm))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        (self.problem.as_ref()).map_or(Ok(()), |what| Err(format!("basic authentication: {what}")))
     }
 }
 

@@ -2,13 +2,12 @@
 
 use crate::layer::auth::refusal::{Refusal, quotable};
 use crate::layer::auth::scheme::{Scheme, Verdict, Verifying};
+use crate::layer::cross_site::{is_foreign, is_safe};
 use crate::service::bearer::{authorization, of_upgrade, opens_websocket, token};
 use crate::service::request::Parts;
 use crate::service::user::CurrentUser;
 use crate::wire::cookie::pairs;
-use crate::wire::origin::is_own;
-use http::Method;
-use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use http::header::{AUTHORIZATION, COOKIE};
 use std::fmt;
 
 /// Tokens in `Authorization: Bearer <token>`, and where else a browser can put one.
@@ -35,7 +34,26 @@ pub struct Bearer {
     origins: Vec<String>,
 }
 
-/// Who a token is for.
+/// Who a token is for. [`Tokens`](https://docs.rs/wireline/latest/wireline/layer/auth/struct.Tokens.html) is one; what has to ask
+/// somebody gives back [`Verdict::Wait`], or is a function for [`Bearer::by`].
+///
+/// ```
+/// use wireline::layer::auth::{Auth, Bearer, Refusal, Verdict, VerifyToken};
+/// use wireline::service::user::CurrentUser;
+///
+/// struct Sesame;
+///
+/// impl VerifyToken for Sesame {
+///     fn verify(&self, token: &str) -> Verdict {
+///         match token {
+///             "open-sesame" => Verdict::User(CurrentUser::new("ali")),
+///             _ => Verdict::Refused(Refusal::invalid("nobody has this token")),
+///         }
+///     }
+/// }
+/// let auth = Auth::new(Bearer::new(Sesame));
+/// # let _ = auth;
+/// ```
 pub trait VerifyToken: Send + Sync + 'static {
     /// Judges a token, which has the octets that RFC 6750 §2.1 allows and at most 8 KiB.
     fn verify(&self, token: &str) -> Verdict;
@@ -83,9 +101,9 @@ impl Bearer {
     /// Takes the token from a cookie, too, where the request has it nowhere else.
     ///
     /// A browser sends cookies whatever page asks for it. So with the cookie alone, a request that opens a WebSocket, and one
-    /// whose method is not safe (RFC 9110 §9.2.1), are 403 when they come from a foreign page: when Origin is neither the host's own
-    /// nor one of [`origins`](Self::origins), or, without Origin, when `Sec-Fetch-Site` says so. Set the cookie with
-    /// `SameSite` all the same.
+    /// whose method is not safe (RFC 9110 §9.2.1), are 403 when they come from a foreign page, as
+    /// [`SameOrigin`](crate::layer::cross_site::SameOrigin) finds out: when `Sec-Fetch-Site` says so, or, without that field, when
+    /// Origin is not the host's own; unless Origin is one of [`origins`](Self::origins). Set the cookie with `SameSite` all the same.
     #[must_use]
     pub fn cookie(mut self, name: &str) -> Self {
         self.cookie = Some(name.to_owned());
@@ -108,20 +126,6 @@ impl Bearer {
                 .map(|(_, value)| value)
         })
     }
-
-    fn is_foreign(&self, parts: &Parts) -> bool {
-        let origin = parts.headers().get(ORIGIN);
-        match origin.map(|origin| origin.as_bytes()) {
-            Some(origin) => {
-                let is_listed = |listed: &String| listed.as_bytes().eq_ignore_ascii_case(origin);
-                !is_own(origin, parts.host().map(str::as_bytes))
-                    && !self.origins.iter().any(is_listed)
-            }
-            None => parts
-                .header("sec-fetch-site")
-                .is_some_and(|site| site == "cross-site" || site == "same-site"),
-        }
-    }
 }
 
 impl Scheme for Bearer {
@@ -135,8 +139,8 @@ impl Scheme for Bearer {
         let Some(found) = explicit.or_else(|| self.cookie_of(parts)) else {
             return Verdict::Absent;
         };
-        let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(parts.method());
-        if explicit.is_none() && (opens || !is_safe) && self.is_foreign(parts) {
+        let is_asked = opens || !is_safe(parts.method());
+        if explicit.is_none() && is_asked && is_foreign(parts, &self.origins) {
             return Verdict::Refused(Refusal::forbidden(
                 "a page of another site may not use the cookie",
             ));

@@ -29,6 +29,8 @@ pub enum AuthError {
     Leeway,
     /// The claims of a token are no JSON object, or cannot be written.
     Claims(String),
+    /// The system has no randomness for the id of a token.
+    NoRandomness,
 }
 
 impl fmt::Display for AuthError {
@@ -46,6 +48,7 @@ impl fmt::Display for AuthError {
                 f.write_str("tokens live for a second at the least, and for 400 days at the most")
             }
             Self::Leeway => f.write_str("the leeway of tokens is ten minutes at the most"),
+            Self::NoRandomness => f.write_str("the system has no randomness for the id of a token"),
             Self::Claims(why) => write!(f, "the claims of the token cannot be used: {why}"),
         }
     }

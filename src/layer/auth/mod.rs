@@ -159,13 +159,19 @@ impl Layer for Auth {
         true
     }
 
+    fn check(&self) -> Result<(), String> {
+        self.schemes.iter().try_for_each(|scheme| scheme.check())
+    }
+
     fn before(&self, request: &mut Request, _: &mut Note) -> Before {
         let is_public = request.is_public();
         let (waiting, last, last_place) = self.judge(request);
         if waiting.is_empty() {
             return match self.conclude(last, last_place, is_public) {
                 Ok(user) => {
-                    user.map(|user| request.extensions_mut().insert(user));
+                    if let Some(user) = user {
+                        user.put_into(request);
+                    }
                     Before::Go
                 }
                 Err(response) => Before::Answer(response),
@@ -190,7 +196,7 @@ impl Layer for Auth {
 
     fn resume(&self, request: &mut Request, note: &mut Note) {
         if let Some(user) = note.get::<CurrentUser>() {
-            request.extensions_mut().insert(user.clone());
+            user.clone().put_into(request);
         }
     }
 

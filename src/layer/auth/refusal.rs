@@ -2,7 +2,8 @@
 
 use crate::service::error::Error;
 use crate::service::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -64,7 +65,7 @@ impl Refusal {
         }
     }
 
-    /// Whether they are good cannot be told now (503).
+    /// Whether they are good cannot be told now (503): the client is told to try again in 5 s.
     pub const fn unavailable() -> Self {
         Self {
             kind: Kind::Unavailable,
@@ -93,7 +94,11 @@ impl Refusal {
 
     /// The response without a challenge.
     pub(super) fn answer(&self) -> Response {
-        Response::text(self.message.clone()).with_status(self.status())
+        let response = Response::text(self.message.clone()).with_status(self.status());
+        match self.kind {
+            Kind::Unavailable => response.with_header(RETRY_AFTER, HeaderValue::from_static("5")),
+            _ => response,
+        }
     }
 
     /// The challenge of a bearer token (RFC 6750 §3): what was wrong is said only to who had a token.

@@ -8,6 +8,30 @@ use std::pin::Pin;
 
 /// A way to authenticate, for [`Auth`](crate::layer::auth::Auth). It sees the head of each request, before any content is read
 /// by a handler.
+///
+/// ```
+/// use wireline::layer::auth::{Auth, Refusal, Scheme, Verdict};
+/// use wireline::service::request::Parts;
+/// use wireline::service::user::CurrentUser;
+///
+/// struct Ticket;
+///
+/// impl Scheme for Ticket {
+///     fn look(&self, parts: &Parts) -> Verdict {
+///         match parts.header("x-ticket").map(|ticket| ticket.as_bytes()) {
+///             None => Verdict::Absent,
+///             Some(b"golden") => Verdict::User(CurrentUser::new("charlie")),
+///             Some(_) => Verdict::Refused(Refusal::invalid("not a golden ticket")),
+///         }
+///     }
+///
+///     fn challenge(&self, _: Option<&Refusal>) -> Option<String> {
+///         Some("Ticket".to_owned())
+///     }
+/// }
+/// let auth = Auth::new(Ticket);
+/// # let _ = auth;
+/// ```
 pub trait Scheme: Send + Sync + 'static {
     /// Looks for its credentials, and judges them.
     fn look(&self, parts: &Parts) -> Verdict;
@@ -15,6 +39,15 @@ pub trait Scheme: Send + Sync + 'static {
     /// What stands in `WWW-Authenticate`, when a request had no good credentials (RFC 9110 §11.6.1); with the refusal when
     /// those of this scheme were refused. `None` leaves it out.
     fn challenge(&self, refusal: Option<&Refusal>) -> Option<String>;
+
+    /// Looks, when the router is built, whether it can do what it was told: `build` lists what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, for the person who starts the server.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// What a [`Scheme`] found.

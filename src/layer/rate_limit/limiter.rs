@@ -56,6 +56,29 @@ impl<L: RateLimiter + ?Sized> RateLimiter for Arc<L> {
 }
 
 /// A limiter that knows what a request costs, how much is left and for how long, that may fail, and that need not wait.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::layer::rate_limit::{InMemoryRateLimiter, Key, Quota, QuotaLimiter, RateLimit, Spending, Verdict};
+///
+/// /// Asks nobody about the office; others are counted in memory.
+/// struct ButTheOffice(InMemoryRateLimiter);
+///
+/// impl QuotaLimiter for ButTheOffice {
+///     fn spend(&self, key: &Key, cost: u32, quota: &Quota) -> Spending {
+///         if key.to_string() == "203.0.113.7" {
+///             return Spending::Now(Verdict { allowed: true, remaining: None, reset: None });
+///         }
+///         self.0.spend(key, cost, quota)
+///     }
+/// }
+///
+/// let limiter = ButTheOffice(InMemoryRateLimiter::new());
+/// let limit = RateLimit::new(100, Duration::from_secs(60)).limiter(limiter);
+/// # let _ = limit;
+/// ```
+///
+/// One that asks another process gives back [`Spending::Later`] with a future, which ends in [`LimiterFailed`] when nobody answers.
 pub trait QuotaLimiter: Send + Sync + 'static {
     /// Spends `cost` of the key's quota, if that much is left. What is refused must not count.
     fn spend(&self, key: &Key, cost: u32, quota: &Quota) -> Spending;

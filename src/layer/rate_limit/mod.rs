@@ -38,6 +38,7 @@ use crate::layer::ceiling::Ceiling;
 use crate::service::layer::{Before, Layer, Note, Place, Waiting};
 use crate::service::request::Request;
 use crate::service::response::Response;
+use crate::service::user::CurrentUser;
 use http::HeaderName;
 use std::borrow::Cow;
 use std::fmt;
@@ -179,8 +180,38 @@ impl RateLimit {
         self
     }
 
-    /// Counts by user, once users are authenticated: what the function finds, a user's id for one, which a layer further
-    /// out has left in the request. Requests without a user are counted by client.
+    /// Counts by the id of the [`CurrentUser`], once [`Auth`](crate::layer::auth::Auth) has found out who it is. Requests
+    /// without a user, on public routes for one, are counted by client.
+    ///
+    /// Middleware stands inside all layers: a user whom middleware has left in the request, that of a session for one, is not there
+    /// yet.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wireline::layer::auth::{Auth, Bearer, Refusal};
+    /// use wireline::layer::rate_limit::RateLimit;
+    /// use wireline::service::user::CurrentUser;
+    /// use wireline::Router;
+    ///
+    /// let bearer = Bearer::by(async |token: String| match token.as_str() {
+    ///     "open-sesame" => Ok(CurrentUser::new("ali")),
+    ///     _ => Err(Refusal::invalid("nobody has this token")),
+    /// });
+    /// let routes = Router::new()
+    ///     .layer(Auth::new(bearer))
+    ///     .layer(RateLimit::new(1000, Duration::from_secs(3600)).by_current_user())
+    ///     .get("/", async || "hello")
+    ///     .build();
+    /// assert!(routes.is_ok());
+    /// ```
+    #[must_use]
+    pub fn by_current_user(self) -> Self {
+        self.by_user(|request| Some(CurrentUser::of(request)?.id().to_owned()))
+    }
+
+    /// Counts by user, once users are authenticated: what the function finds, which a layer at [`Place::Auth`] has left in the
+    /// request; [`by_current_user`](Self::by_current_user) finds the user of [`Auth`](crate::layer::auth::Auth). Requests
+    /// without a user are counted by client.
     #[must_use]
     pub fn by_user<F>(mut self, user: F) -> Self
     where

@@ -4,9 +4,11 @@ use crate::layer::session::error::SessionError;
 use crate::layer::session::record::Record;
 use crate::layer::session::store::SessionId;
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -274,6 +276,16 @@ impl FromRequestParts for Session {
 
     async fn from_request_parts(parts: &mut Parts) -> Result<Self, SessionError> {
         Self::of(parts).cloned().ok_or(SessionError::Absent)
+    }
+}
+
+/// `None` where no [`Sessions`](crate::layer::session::Sessions) stand around the route, and for requests that they
+/// [exempt](crate::layer::session::Sessions::exempt).
+impl OptionalFromRequestParts for Session {
+    type Rejection = Infallible;
+
+    async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, Infallible> {
+        Ok(Self::of(parts).cloned())
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// There is no `Sessions` around the route.
+    /// There is no `Sessions` around the route, or it exempts the request.
     Absent,
     /// A value is of another type, or does not become JSON.
     Value(String),
@@ -27,7 +27,7 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Absent => f.write_str(
-                "the handler takes a `Session`, but no router around it has the middleware `Sessions`",
+                "the handler takes a `Session`, but no router around it has the middleware `Sessions`, or that exempts the request",
             ),
             Self::Value(why) => write!(f, "a value of the session is not what it should be: {why}"),
             Self::TooLarge { octets, most } => {

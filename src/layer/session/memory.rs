@@ -14,6 +14,18 @@ use tokio::time::Instant;
 /// take room until the next one is saved. When there is no room for one more, those are forgotten first that nobody ever came
 /// back with, the oldest first: whoever makes sessions and keeps no cookie pushes out his own. Then those that were used
 /// the longest ago.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::layer::session::{MemoryStore, Sessions};
+/// use wireline::service::cookie::{Key, KeyError};
+///
+/// let store = MemoryStore::new(50_000).octets(256 * 1024 * 1024);
+/// let key = Key::new("an example: thirty-two octets or more")?;
+/// let routes = Router::new().middleware(Sessions::in_store(key, store.clone())).build();
+/// assert!(routes.is_ok() && store.is_empty());
+/// # Ok::<(), KeyError>(())
+/// ```
 #[derive(Clone)]
 pub struct MemoryStore {
     sessions: Arc<Mutex<Kept>>,

@@ -31,7 +31,7 @@ use crate::service::handler::ResponseFuture;
 use crate::service::middleware::{Middleware, Next};
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,13 @@ use tokio::time::timeout;
 /// last ([`lifetime`](Self::lifetime), [`fixed`](Self::fixed)).
 ///
 /// It reads the session before the handler runs, also before a WebSocket is opened, and writes it when there is a response: what a
-/// handler changes later, in a stream or in a WebSocket, is an error.
+/// handler changes later, in a stream or in a WebSocket, is an error. Every request with the cookie asks the store, and is 503 when the
+/// store fails: leave out those that need no session with [`exempt`](Self::exempt).
+///
+/// It is middleware, and so it stands inside all layers: [`Auth`](crate::layer::auth::Auth),
+/// [`RequireScope`](crate::layer::auth::RequireScope) and
+/// [`RateLimit::by_current_user`](crate::layer::rate_limit::RateLimit::by_current_user) run before there is a session and do not see its
+/// user. Ask for scopes in the handler, with [`require_scope`](crate::service::user::CurrentUser::require_scope).
 ///
 /// ```
 /// use wireline::layer::session::{Session, SessionError, Sessions};
@@ -75,7 +81,11 @@ struct Policy {
     is_secure: bool,
     lifetime: Duration,
     slides: bool,
+    exempt: Option<Exempt>,
 }
+
+/// Whether a request has no session.
+type Exempt = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 impl Sessions {
     /// Sessions whose content is in the cookie, encrypted with this key: nothing is kept here.
@@ -112,6 +122,24 @@ impl Sessions {
     #[must_use]
     pub fn fixed(self) -> Self {
         self.with(|policy| policy.slides = false)
+    }
+
+    /// Requests of which the function says so have no session: their cookie is not opened and the store is not asked, so that they
+    /// are answered while it is away. `Option<Session>` is `None` there, and `Session` is 500.
+    ///
+    /// ```
+    /// use wireline::layer::session::{MemoryStore, Sessions};
+    /// use wireline::service::cookie::{Key, KeyError};
+    ///
+    /// let key = Key::new("an example: thirty-two octets or more")?;
+    /// let sessions = Sessions::in_store(key, MemoryStore::default())
+    ///     .exempt(|request| request.path() == "/health" || request.path().starts_with("/static/"));
+    /// # let _ = sessions;
+    /// # Ok::<(), KeyError>(())
+    /// ```
+    #[must_use]
+    pub fn exempt(self, exempt: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|policy| policy.exempt = Some(Arc::new(exempt)))
     }
 
     /// The cookie's name, in place of `__Host-session`.
@@ -173,6 +201,7 @@ impl Sessions {
             is_secure: true,
             lifetime: Duration::from_secs(14 * 24 * 3600),
             slides: true,
+            exempt: None,
         }))
     }
 
@@ -314,6 +343,10 @@ impl Policy {
 
 impl Middleware for Sessions {
     fn handle(&self, request: Request, next: Next) -> ResponseFuture {
+        let is_exempt = (self.0.exempt.as_ref()).is_some_and(|exempt| exempt(&request));
+        if is_exempt {
+            return Box::pin(next.run(request));
+        }
         let policy = self.0.clone();
         Box::pin(async move { policy.run(request, next).await })
     }
@@ -380,7 +413,8 @@ impl IntoResponse for Fault {
                 "sessions are not available, try again later",
             )
             .with_source(error)
-            .into_response(),
+            .into_response()
+            .with_header(RETRY_AFTER, HeaderValue::from_static("5")),
             Self::Cookie(error) => error.into_response(),
             Self::Random => Response::internal_error(),
         }

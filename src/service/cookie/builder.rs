@@ -44,6 +44,14 @@ pub struct CookieBuilder {
 pub struct Cookie(String);
 
 /// Whether a cookie goes with requests from pages of other sites.
+///
+/// ```
+/// use wireline::service::cookie::{CookieBuilder, CookieError, SameSite};
+///
+/// let cookie = CookieBuilder::new("theme", "dark").path("/").same_site(SameSite::Strict).build()?;
+/// assert_eq!(cookie.to_string(), "theme=dark; SameSite=Strict; Path=/");
+/// # Ok::<(), CookieError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SameSite {
     /// It never does.

@@ -3,9 +3,11 @@
 use crate::service::cookie::{Cookie, CookieBuilder, CookieError, Cookies};
 use crate::service::error::Error;
 use crate::service::handler::{FromRequestParts, RouteCheck};
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
 use cookie::CookieJar;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -188,6 +190,17 @@ macro_rules! jar {
                 key.map(|_| ()).ok_or_else(|| NoKey.to_string())
             }
         }
+
+        /// `None` where no router of the route has a [`Key`] in its state.
+        impl OptionalFromRequestParts for $jar {
+            type Rejection = Infallible;
+
+            async fn optional_from_request_parts(
+                parts: &mut Parts,
+            ) -> Result<Option<Self>, Infallible> {
+                Ok(Self::from_request_parts(parts).await.ok())
+            }
+        }
     };
 }
 
@@ -223,7 +236,21 @@ jar!(
     |key, name, value| key.seal(name, value),
     "The cookies of a request that this site has encrypted (AES-256-GCM, with the name as associated data): the client can neither read nor make nor change one. An
 argument of handlers, with the [`Key`] in the state of a router; without it the router is not built. As [`SignedCookies`],
-and the value may be any text: it is base64 when it leaves, a third longer and 38 octets."
+and the value may be any text: it is base64 when it leaves, a third longer and 38 octets.
+
+```
+use wireline::service::cookie::{CookieBuilder, CookieError, Key, PrivateCookies};
+use wireline::{Response, Router};
+
+async fn cart(jar: PrivateCookies) -> Result<Response, CookieError> {
+    let cart = jar.get(\"cart\").unwrap_or_default() + \"one more; \";
+    let cookie = jar.seal(CookieBuilder::new(\"cart\", cart.as_str()).path(\"/\").http_only().secure())?;
+    Ok(Response::text(cart).set_cookie(cookie))
+}
+
+let router = Router::new().get(\"/cart\", cart).state(Key::random().unwrap());
+assert!(router.build().is_ok());
+```"
 );
 
 /// No router of the route has a [`Key`] in its state: 500.

@@ -2,6 +2,7 @@
 
 use crate::service::bearer::{authorization, of_upgrade, token};
 use crate::service::handler::FromRequestParts;
+use crate::service::optional::OptionalFromRequestParts;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
 use std::fmt;
@@ -41,6 +42,18 @@ impl FromRequestParts for Token {
             .and_then(token)
             .map(|token| Self(token.to_owned()))
             .ok_or(NoToken)
+    }
+}
+
+/// `None` for a request that has a token in none of these places. What stands there and cannot be a token is 401.
+impl OptionalFromRequestParts for Token {
+    type Rejection = NoToken;
+
+    async fn optional_from_request_parts(parts: &mut Parts) -> Result<Option<Self>, NoToken> {
+        let found = authorization(parts, "Bearer").or_else(|| of_upgrade(parts));
+        found
+            .map(|found| token(found).map(|token| Self(token.to_owned())))
+            .map_or(Ok(None), |token| token.map(Some).ok_or(NoToken))
     }
 }
 

@@ -99,6 +99,18 @@ pub struct VerifyKey {
 }
 
 /// A key that tokens are signed with, for one algorithm.
+///
+/// ```
+/// use wireline::layer::auth::jwt::{Algorithm, SigningKey};
+/// use wireline::layer::auth::{AuthConfig, AuthError, Tokens};
+///
+/// /// `openssl genpkey -algorithm ed25519` makes such a key.
+/// fn tokens(pem: &[u8]) -> Result<Tokens, AuthError> {
+///     let key = SigningKey::pem(pem, Algorithm::EdDsa)?.with_id("2026-11");
+///     AuthConfig::signed_by(key, 3600).build()
+/// }
+/// assert!(tokens(b"no key at all").is_err());
+/// ```
 #[derive(Clone)]
 pub struct SigningKey {
     pub(super) id: Option<String>,

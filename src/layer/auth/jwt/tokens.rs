@@ -7,6 +7,8 @@ use crate::layer::auth::jwt::key::{Ready, SigningKey};
 use crate::layer::auth::refusal::Refusal;
 use crate::layer::auth::scheme::{Verdict, Verifying};
 use crate::service::user::CurrentUser;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Header;
 use jsonwebtoken::errors::ErrorKind;
 use serde::Serialize;
@@ -18,6 +20,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// JSON Web Tokens under one configuration: what an [`AuthConfig`](crate::layer::auth::AuthConfig) builds. Cloning is cheap; put one
 /// into the state for the handlers that issue.
+///
+/// ```
+/// use wireline::layer::auth::{AuthConfig, AuthError};
+///
+/// let tokens = AuthConfig::new("an example: thirty-two octets or more", 3600).build()?;
+/// let token = tokens.issue("user-7")?;
+/// assert_eq!(tokens.verify(&token).unwrap().id(), "user-7");
+/// assert!(tokens.verify("something else").is_err());
+/// # Ok::<(), AuthError>(())
+/// ```
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 
@@ -77,11 +89,12 @@ impl Tokens {
 
     /// A token for the user of this id, which lives as long as the configuration says.
     ///
-    /// It says `sub`, `iat`, `exp`, and `iss` and `aud` where they are configured.
+    /// It says `sub`, `iat`, `exp`, a random `jti` by which it can be [taken back](crate::layer::auth::AuthConfig::revoked), and `iss`
+    /// and `aud` where they are configured.
     ///
     /// # Errors
     ///
-    /// [`AuthError::NoSigningKey`] when somebody else issues the tokens.
+    /// [`AuthError::NoSigningKey`] when somebody else issues the tokens, [`AuthError::NoRandomness`] when the system has none.
     pub fn issue(&self, id: &str) -> Result<String, AuthError> {
         self.issue_with(id, &Map::new())
     }
@@ -114,7 +127,8 @@ impl Tokens {
         self.issue_with(user.id(), &claims)
     }
 
-    /// A token with claims of yours. What [`issue`](Self::issue) says wins over them.
+    /// A token with claims of yours. What [`issue`](Self::issue) says wins over them, but for a `jti`, which is yours where you
+    /// give one.
     ///
     /// # Errors
     ///
@@ -135,6 +149,9 @@ impl Tokens {
         }
         if let Some(audience) = &self.0.audience {
             claims.insert("aud".to_owned(), audience.as_str().into());
+        }
+        if claims.get("jti").is_none_or(Value::is_null) {
+            claims.insert("jti".to_owned(), random_id()?.into());
         }
         let mut header = Header::new(key.algorithm.inner());
         header.kid.clone_from(&key.id);
@@ -336,6 +353,13 @@ impl fmt::Debug for Tokens {
             .field("lifetime", &self.0.lifetime)
             .finish_non_exhaustive()
     }
+}
+
+/// The id of a token: 128 bits that no other token has (RFC 7519 §4.1.7), as 22 characters.
+fn random_id() -> Result<String, AuthError> {
+    let mut octets = [0; 16];
+    getrandom::fill(&mut octets).map_err(|_| AuthError::NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(octets))
 }
 
 fn unknown_key() -> Refusal {

@@ -112,7 +112,7 @@ mod tests {
         let routes = Router::new()
             .layer(Marks(Place::Cors, "x-cors"))
             .layer(Marks(Place::Auth, "x-auth"))
-            .get("/park", || std::future::pending::<()>())
+            .get("/park", std::future::pending::<()>)
             .build()
             .unwrap();
         let limited = InFlight::new(Arc::new(routes), 1, Arc::default());

@@ -1,6 +1,7 @@
 //! What is served: mounts, types, indexes, lists, coded files, caching.
 
-use crate::scene::{Answer, CSS, SECRET, Scene, ask, ask_h1, client, get, then};
+use crate::outside::SECRET;
+use crate::scene::{Answer, CSS, Scene, ask, ask_h1, client, get, then};
 use crate::static_site;
 use http::{HeaderValue, Method, StatusCode};
 use std::fs;

@@ -90,7 +90,9 @@ impl Decompression {
     fn most(&self, request: &Request) -> u64 {
         let route = request.route();
         let own = route.facts().and_then(|facts| facts.max_body);
-        own.or(self.max_body).or(route.max_body()).unwrap_or(MOST)
+        own.or(self.max_body)
+            .or_else(|| route.max_body())
+            .unwrap_or(MOST)
     }
 
     fn refuse(&self) -> Response {

@@ -469,7 +469,7 @@ mod tests {
             ),
             (
                 r#"{"type":"subscribe","topic":"a","offset":-1}"#,
-                "invalid message: invalid value: integer `-1`, expected u64 at line 1 column 44",
+                "invalid message: invalid value: integer `-1`, expected u64 at line 1 column 43",
             ),
         ] {
             assert_eq!(read(text).unwrap_err().to_string(), told);

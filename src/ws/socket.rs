@@ -17,8 +17,6 @@
 mod backlog;
 pub mod config;
 mod core;
-#[cfg(feature = "relay")]
-pub(crate) mod deliver;
 mod drive;
 pub mod each;
 mod ending;
@@ -62,6 +60,8 @@ use std::task::{Context, Poll};
 
 #[cfg(not(feature = "tracing"))]
 use self::no_log as log;
+#[cfg(feature = "relay")]
+pub(crate) use core::deliver::Delivered;
 pub use ending::IntoClose;
 pub use parts::Parts;
 pub use receiver::WsReceiver;

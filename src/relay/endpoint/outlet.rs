@@ -6,8 +6,7 @@ use crate::relay::hub::{Delivery, Group, Member, Recovered, Resume, Subscription
 use crate::ws::close::CloseCode;
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
-use crate::ws::socket::deliver::Delivered;
-use crate::ws::socket::{WebSocket, WsSender};
+use crate::ws::socket::{Delivered, WebSocket, WsSender};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

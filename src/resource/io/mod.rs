@@ -116,6 +116,7 @@ impl Io {
 
     /// Writes what a socket takes at once; nobody is woken when it takes more. 0 when it takes nothing, has an error to tell,
     /// or is not a plain socket.
+    #[allow(dead_code, reason = "only the relay does that, and it is optional")]
     pub(crate) fn write_at_once(&self, octets: &[u8]) -> usize {
         let written = match self {
             Self::Tcp(io) => io.try_write(octets),

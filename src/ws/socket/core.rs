@@ -1,5 +1,7 @@
 //! What the halves of a socket share: the transport, the protocol and the queues, behind one lock.
 
+#[cfg(feature = "relay")]
+pub(super) mod deliver;
 mod rare;
 mod time;
 
@@ -258,12 +260,6 @@ impl Core {
     /// The protocol, when it is here.
     pub(super) fn live(&mut self) -> Option<&mut Live> {
         self.live.as_deref_mut()
-    }
-
-    /// The protocol, when it is here, and the transport.
-    #[cfg(feature = "relay")]
-    pub(super) fn live_and_io(&mut self) -> Option<(&mut Live, &Io)> {
-        Some((self.live.as_deref_mut()?, &self.io))
     }
 
     /// Whether the next message has to be read first: the buffer is empty and the peer may still send.

@@ -56,14 +56,14 @@ impl Core {
             return Delivered::Full;
         }
         let is_idle = !self.has_work();
-        let Some((live, io)) = self.live_and_io() else {
+        let Some(live) = self.live.as_deref_mut() else {
             return Delivered::Full;
         };
         if live.waiting() >= most {
             return Delivered::Full;
         }
         let written = if at_once && is_idle {
-            io.write_at_once(frames)
+            self.io.write_at_once(frames)
         } else {
             0
         };

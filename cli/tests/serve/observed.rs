@@ -24,9 +24,9 @@ fn metrics_are_served_at_a_place_of_their_own() {
     );
     let text = String::from_utf8(answer.content).unwrap();
     for line in [
-        "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"/health\",http_response_status_code=\"200\"} 2",
-        "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"unmatched\",http_response_status_code=\"404\"} 1",
-        "http_server_active_requests{http_request_method=\"GET\"} 0",
+        "http_server_request_duration_seconds_count{http_request_method=\"GET\",url_scheme=\"http\",http_route=\"/health\",http_response_status_code=\"200\"} 2",
+        "http_server_request_duration_seconds_count{http_request_method=\"GET\",url_scheme=\"http\",http_route=\"unmatched\",http_response_status_code=\"404\"} 1",
+        "http_server_active_requests{http_request_method=\"GET\",url_scheme=\"http\"} 0",
         "wireline_requests_total 3",
         "# TYPE http_server_request_duration_seconds histogram",
     ] {

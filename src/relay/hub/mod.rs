@@ -407,20 +407,20 @@ impl<M: Message> Hub<M> {
 
     /// Runs `code` with the record of a topic, which is made if there is none.
     fn with_record<T>(&self, topic: &Topic, code: impl FnOnce(&mut Record<M>) -> T) -> T {
+        let code = match self.change(topic, code) {
+            Ok(done) => return done,
+            Err(code) => code,
+        };
+        let retention = (self.retention)(topic);
+        let epoch = self.next_epoch();
         let mut shard = self.shard(topic);
-        if !shard.contains_key(topic) {
-            drop(shard);
-            let retention = (self.retention)(topic);
-            let epoch = self.next_epoch();
-            shard = self.shard(topic);
-            shard
-                .entry(topic.clone())
-                .or_insert_with(|| Record::new(epoch, retention));
-        }
-        match self.change_in(&mut shard, topic, code) {
-            Ok(done) => done,
-            Err(_) => unreachable!("made above, under the same lock"),
-        }
+        // Somebody may have been faster.
+        let record = shard
+            .entry(topic.clone())
+            .or_insert_with(|| Record::new(epoch, retention));
+        let done = code(record);
+        forget_idle(&mut shard, topic);
+        done
     }
 
     /// Runs `code` with the record of a topic if there is one, and gives it back if there is none; forgets the record when
@@ -429,23 +429,12 @@ impl<M: Message> Hub<M> {
     where
         F: FnOnce(&mut Record<M>) -> T,
     {
-        self.change_in(&mut self.shard(topic), topic, code)
-    }
-
-    fn change_in<T, F>(&self, shard: &mut Shard<M>, topic: &Topic, code: F) -> Result<T, F>
-    where
-        F: FnOnce(&mut Record<M>) -> T,
-    {
+        let mut shard = self.shard(topic);
         let Some(record) = shard.get_mut(topic) else {
             return Err(code);
         };
         let done = code(record);
-        if record.is_idle() {
-            shard.remove(topic);
-            if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
-                shard.shrink_to(shard.len() * 2);
-            }
-        }
+        forget_idle(&mut shard, topic);
         Ok(done)
     }
 
@@ -466,15 +455,6 @@ impl<M: Message> Hub<M> {
 
     fn next_epoch(&self) -> u64 {
         self.epochs.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-impl<M: Message> Drop for Hub<M> {
-    fn drop(&mut self) {
-        debug_assert!(
-            self.held() < usize::MAX / 2,
-            "more was given back than taken"
-        );
     }
 }
 
@@ -524,6 +504,16 @@ impl Held {
 
     pub(crate) fn is_full(&self) -> bool {
         self.octets.load(Ordering::Relaxed) > self.most
+    }
+}
+
+/// Forgets a topic that nothing holds any more.
+fn forget_idle<M: Message>(shard: &mut Shard<M>, topic: &Topic) {
+    if shard.get_mut(topic).is_some_and(Record::is_idle) {
+        shard.remove(topic);
+        if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
+            shard.shrink_to(shard.len() * 2);
+        }
     }
 }
 

@@ -183,4 +183,6 @@ pub use self::service::error::{Error, Result};
 pub use self::service::request::Request;
 pub use self::service::response::Response;
 #[cfg(feature = "macros")]
-pub use wireline_macros::{delete, get, head, options, patch, post, public, put, route, websocket};
+pub use wireline_macros::{
+    delete, get, head, options, patch, post, public, put, relay, route, websocket,
+};

@@ -9,6 +9,8 @@
 //! ```
 
 pub mod api;
+#[cfg(feature = "macros")]
+pub mod discover;
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;
@@ -16,6 +18,6 @@ pub mod route;
 
 pub use self::api::RelayApi;
 pub use self::endpoint::{
-    Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Stats,
-    Unmatched, Whom,
+    Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
+    Stats, Unmatched, Whom,
 };

@@ -1,6 +1,6 @@
 //! What a session does when it is woken.
 
-use super::subscribe::{Joining, present_state};
+use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
 use crate::relay::endpoint::outlet::{COUNTS, Command, Gap, Outlet};
 use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
@@ -52,6 +52,14 @@ impl Current {
         }
     }
 
+    /// What is registered for it, which is to be given back when it is not done.
+    pub(super) fn into_joining(self) -> Option<Joining> {
+        match self.doing {
+            Doing::Join(joining) => Some(*joining),
+            _ => None,
+        }
+    }
+
     /// Runs it to its end, when nobody waits for it.
     pub(super) async fn run(mut self) {
         let _ = poll_fn(|cx| self.poll(cx)).await;
@@ -100,6 +108,10 @@ impl Recovery {
 
     pub(super) const fn key(&self) -> u32 {
         self.key
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 
@@ -191,7 +203,7 @@ impl Session {
                         rewind: Some(0),
                         ..Wants::default()
                     };
-                    self.subscribe(topic, wants, None);
+                    self.subscribe(topic, wants, None, By::Server);
                 }
             }
             Incoming::Command(Command::Unsubscribe(topic)) => {

@@ -558,17 +558,23 @@ async fn while_nothing_comes_there_are_comments() {
 // Who decides.
 
 #[derive(Clone, Default)]
-struct Slow(Arc<AtomicU64>);
+struct Slow(Arc<AtomicU64>, Arc<AtomicU64>);
 
-/// `room:no` is refused, `room:slow...` after as many seconds as the state says, and the others are let in.
+/// `room:no` is refused, `room:slow...` after as many seconds as the state says, and the others are let in. Who leaves is counted.
 async fn room(event: RelayEvent, _: Relay, State(slow): State<Slow>) -> Result<(), Error> {
-    if let RelayEvent::Join { topic, .. } = event {
-        if topic.as_str().starts_with("room:slow") {
-            sleep(Duration::from_secs(slow.0.load(Ordering::Relaxed))).await;
+    match event {
+        RelayEvent::Join { topic, .. } => {
+            if topic.as_str().starts_with("room:slow") {
+                sleep(Duration::from_secs(slow.0.load(Ordering::Relaxed))).await;
+            }
+            if topic.as_str().ends_with("no") {
+                return Err(Error::new(http::StatusCode::FORBIDDEN, "not for you"));
+            }
         }
-        if topic.as_str().ends_with("no") {
-            return Err(Error::new(http::StatusCode::FORBIDDEN, "not for you"));
+        RelayEvent::Leave { .. } => {
+            slow.1.fetch_add(1, Ordering::Relaxed);
         }
+        _ => {}
     }
     Ok(())
 }
@@ -630,7 +636,7 @@ async fn when_no_topic_is_let_in_the_answer_says_why() {
 
 #[tokio::test]
 async fn topics_that_are_refused_beside_others_are_errors_in_the_stream() {
-    let (_, relay, client) = guarded();
+    let (slow, relay, client) = guarded();
     let mut events = Events::open(
         &client,
         "/sse?topic=room:no&topic=vip:1&topic=room:1&token=open-sesame",
@@ -662,6 +668,12 @@ async fn topics_that_are_refused_beside_others_are_errors_in_the_stream() {
     let (cursor, messages) = poll(&client, "/poll?topic=room:no&topic=room:1").await;
     assert!(cursor.starts_with("room:1 "), "{cursor}");
     assert_eq!(messages, [refused]);
+    // The handler is told of each that has left: the poll, and then the stream.
+    let left = || slow.1.load(Ordering::Relaxed);
+    until(|| left() == 1).await;
+    drop(events);
+    until(|| left() == 2).await;
+    assert_eq!(relay.stats().subscriptions, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -919,8 +931,10 @@ fn event(reader: &mut BufReader<TcpStream>) -> Option<(Value, Option<String>)> {
             data = Some(serde_json::from_str(text).unwrap());
         } else if let Some(text) = line.strip_prefix("id: ") {
             id = Some(text.to_owned());
-        } else if line.is_empty() && data.is_some() {
-            return Some((data.unwrap(), id));
+        } else if line.is_empty()
+            && let Some(data) = data.take()
+        {
+            return Some((data, id));
         }
     }
 }
@@ -975,7 +989,7 @@ fn a_connection_that_breaks_is_taken_up_again_and_a_stop_ends_it() {
     for payload in 4..=5 {
         assert_eq!(event(&mut reader).unwrap().0, push("a", json!(payload)));
     }
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     server.handle().stop();
     assert_eq!(event(&mut reader).unwrap().0["code"], 1001);
     assert_eq!(event(&mut reader), None);

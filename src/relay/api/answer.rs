@@ -22,9 +22,8 @@ impl Answer {
     /// # Errors
     ///
     /// When it does not become JSON.
-    pub(super) fn json<T: Serialize>(value: &T) -> Result<Self, Problem> {
-        let content =
-            serde_json::to_vec(value).map_err(|error| Problem::from(Error::internal(error)))?;
+    pub(super) fn json<T: Serialize>(value: &T) -> Result<Self, Error> {
+        let content = serde_json::to_vec(value).map_err(Error::internal)?;
         Ok(Self {
             status: StatusCode::OK,
             content: content.into(),
@@ -32,8 +31,10 @@ impl Answer {
     }
 }
 
-impl From<Problem> for Answer {
-    fn from(problem: Problem) -> Self {
+/// Problem details.
+impl From<Error> for Answer {
+    fn from(error: Error) -> Self {
+        let problem = Problem::from(error);
         Self {
             status: problem.status(),
             content: problem.to_json().into(),
@@ -55,8 +56,8 @@ impl IntoResponse for Answer {
 }
 
 /// A request that is wrong: 400.
-pub(super) fn wrong(detail: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST).detail(detail)
+pub(super) fn wrong(detail: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(StatusCode::BAD_REQUEST, detail)
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

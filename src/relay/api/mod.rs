@@ -20,7 +20,7 @@ use crate::layer::auth::Auth;
 use crate::layer::error_pages::ErrorPages;
 use crate::relay::endpoint::Relay;
 use crate::router::Router;
-use crate::service::problem::Problem;
+use crate::service::error::Error;
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
 use crate::service::user::CurrentUser;
@@ -170,11 +170,11 @@ impl Api {
         let (parts, body) = request.into_parts();
         let key = match key_of(&parts) {
             Ok(key) => key,
-            Err(problem) => return Answer::from(problem).into_response(),
+            Err(error) => return Answer::from(error).into_response(),
         };
         let content = match body.collect().await {
             Ok(content) => content,
-            Err(error) => return Answer::from(Problem::from(error)).into_response(),
+            Err(error) => return Answer::from(Error::from(error)).into_response(),
         };
         let act = || self.done::<T>(&content);
         let answer = match key {
@@ -183,10 +183,8 @@ impl Api {
         };
         answer
             .unwrap_or_else(|OtherContent| {
-                let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY);
-                problem
-                    .detail("this Idempotency-Key came with other content")
-                    .into()
+                let detail = "this Idempotency-Key came with other content";
+                Error::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into()
             })
             .into_response()
     }
@@ -201,7 +199,7 @@ impl Api {
 }
 
 /// What tells a request from others that are not its repetitions: each program's keys are its own, for each path.
-fn key_of(parts: &Parts) -> Result<Option<String>, Problem> {
+fn key_of(parts: &Parts) -> Result<Option<String>, Error> {
     let mut fields = parts.headers().get_all(IDEMPOTENCY_KEY);
     let Some(field) = fields.next() else {
         return Ok(None);

@@ -3,7 +3,7 @@
 use super::answer::{Answer, wrong};
 use crate::relay::endpoint::{Connection, PresenceEntry, Relay};
 use crate::relay::hub::{Entry, Resume, Topic};
-use crate::service::problem::Problem;
+use crate::service::error::Error;
 use crate::service::request::Parts;
 use crate::wire::number::decimal;
 use crate::ws::prepared::Prepared;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-pub(super) type Read = fn(&Relay, &Parts) -> Result<Answer, Problem>;
+pub(super) type Read = fn(&Relay, &Parts) -> Result<Answer, Error>;
 
 /// `GET /presence?topic=`
-pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Problem> {
+pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Presence<'a> {
         topic: &'a str,
@@ -36,7 +36,7 @@ pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Problem> 
 }
 
 /// `GET /history?topic=&limit=&epoch=&offset=`
-pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Problem> {
+pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct History<'a> {
         epoch: u64,
@@ -122,7 +122,7 @@ fn oldest(entries: &[Entry<Prepared>], limit: usize) -> &[Entry<Prepared>] {
 }
 
 /// `GET /topics?limit=`
-pub(super) fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Problem> {
+pub(super) fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Topics<'a> {
         count: usize,
@@ -145,7 +145,7 @@ pub(super) fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Problem> {
 }
 
 /// `GET /connections?limit=`
-pub(super) fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Problem> {
+pub(super) fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Connections {
         count: u64,
@@ -158,23 +158,23 @@ pub(super) fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Proble
 }
 
 /// `GET /stats`
-pub(super) fn stats(relay: &Relay, _: &Parts) -> Result<Answer, Problem> {
+pub(super) fn stats(relay: &Relay, _: &Parts) -> Result<Answer, Error> {
     Answer::json(&relay.stats())
 }
 
-fn topic(parts: &Parts) -> Result<Topic, Problem> {
+fn topic(parts: &Parts) -> Result<Topic, Error> {
     let name = parts
         .query_value("topic")
         .ok_or_else(|| wrong("there is no topic"))?;
     Topic::new(&name).map_err(|error| wrong(error.to_string()))
 }
 
-fn limit(parts: &Parts) -> Result<usize, Problem> {
+fn limit(parts: &Parts) -> Result<usize, Error> {
     let limit = number(parts, "limit")?.map(usize::try_from);
     Ok(limit.map_or(USUAL, |limit| limit.map_or(MOST, |limit| limit.min(MOST))))
 }
 
-fn number(parts: &Parts, name: &'static str) -> Result<Option<u64>, Problem> {
+fn number(parts: &Parts, name: &'static str) -> Result<Option<u64>, Error> {
     let value = parts.query_value(name);
     let number = value.map(|value| {
         decimal(value.as_bytes()).ok_or_else(|| wrong(format!("{name} is no number")))

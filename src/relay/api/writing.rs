@@ -3,7 +3,7 @@
 use super::answer::{Answer, wrong};
 use crate::relay::endpoint::{Payload, PushError, Relay, Whom};
 use crate::relay::hub::{InvalidTopic, Published, Topic};
-use crate::service::problem::Problem;
+use crate::service::error::Error;
 use crate::ws::close::{CloseCode, LONGEST_REASON};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The content of a request, which says what is to be done.
 pub(super) trait Act: DeserializeOwned + Send + 'static {
     /// Does it.
-    fn act(self, relay: Relay) -> impl Future<Output = Result<Answer, Problem>> + Send;
+    fn act(self, relay: Relay) -> impl Future<Output = Result<Answer, Error>> + Send;
 }
 
 /// `POST /publish`
@@ -34,7 +34,7 @@ struct Done {
 }
 
 impl Act for Publish {
-    async fn act(self, relay: Relay) -> Result<Answer, Problem> {
+    async fn act(self, relay: Relay) -> Result<Answer, Error> {
         fits(&self.event, &self.payload)?;
         let topic = named(&self.topic)?;
         let published = match self.except {
@@ -68,7 +68,7 @@ pub(super) struct Broadcast {
 }
 
 impl Act for Broadcast {
-    async fn act(self, relay: Relay) -> Result<Answer, Problem> {
+    async fn act(self, relay: Relay) -> Result<Answer, Error> {
         #[derive(Serialize)]
         struct Results {
             results: Vec<DoneIn>,
@@ -85,7 +85,7 @@ impl Act for Broadcast {
             return Err(wrong(format!("there are more than {MOST_TOPICS} topics")));
         }
         // All or none: a wrong name is found before anything is published.
-        let topics: Result<Vec<Topic>, Problem> =
+        let topics: Result<Vec<Topic>, Error> =
             self.topics.iter().map(|topic| named(topic)).collect();
         let mut results = Vec::new();
         for (topic, name) in topics?.into_iter().zip(self.topics) {
@@ -115,7 +115,7 @@ pub(super) struct PushToUser {
 }
 
 impl Act for PushToUser {
-    async fn act(self, relay: Relay) -> Result<Answer, Problem> {
+    async fn act(self, relay: Relay) -> Result<Answer, Error> {
         fits(&self.event, &self.payload)?;
         let topic = named(&self.topic)?;
         let pushed = relay
@@ -134,7 +134,7 @@ pub(super) struct Subscribe {
 }
 
 impl Act for Subscribe {
-    async fn act(self, relay: Relay) -> Result<Answer, Problem> {
+    async fn act(self, relay: Relay) -> Result<Answer, Error> {
         let topic = named(&self.topic)?;
         let whom = whom(self.conn_id, self.user.as_deref())?;
         reached(relay.subscribe(whom, topic).map_err(nameless)?)
@@ -150,7 +150,7 @@ pub(super) struct Unsubscribe {
 }
 
 impl Act for Unsubscribe {
-    async fn act(self, relay: Relay) -> Result<Answer, Problem> {
+    async fn act(self, relay: Relay) -> Result<Answer, Error> {
         let topic = named(&self.topic)?;
         let whom = whom(self.conn_id, self.user.as_deref())?;
         reached(relay.unsubscribe(whom, topic).map_err(nameless)?)
@@ -168,7 +168,7 @@ pub(super) struct Disconnect {
 }
 
 impl Act for Disconnect {
-    async fn act(self, relay: Relay) -> Result<Answer, Problem> {
+    async fn act(self, relay: Relay) -> Result<Answer, Error> {
         let whom = whom(self.conn_id, self.user.as_deref())?;
         let code = self.code.unwrap_or(DISCONNECTED);
         let code = CloseCode::new(code).filter(|code| CODES.contains(&code.get()));
@@ -183,7 +183,7 @@ impl Act for Disconnect {
 }
 
 /// How many connections it was done to.
-fn reached(connections: usize) -> Result<Answer, Problem> {
+fn reached(connections: usize) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Reached {
         connections: usize,
@@ -191,27 +191,27 @@ fn reached(connections: usize) -> Result<Answer, Problem> {
     Answer::json(&Reached { connections })
 }
 
-fn fits(event: &str, payload: &Payload) -> Result<(), Problem> {
+fn fits(event: &str, payload: &Payload) -> Result<(), Error> {
     if event.len() + payload.get().len() <= LONGEST {
         return Ok(());
     }
-    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE);
-    Err(problem.detail(format!("event and payload have more than {LONGEST} octets")))
+    let detail = format!("event and payload have more than {LONGEST} octets");
+    Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
 }
 
-fn named(topic: &str) -> Result<Topic, Problem> {
+fn named(topic: &str) -> Result<Topic, Error> {
     Topic::new(topic).map_err(nameless)
 }
 
-fn nameless(error: InvalidTopic) -> Problem {
+fn nameless(error: InvalidTopic) -> Error {
     wrong(error.to_string())
 }
 
-fn refused(error: PushError) -> Problem {
+fn refused(error: PushError) -> Error {
     wrong(error.to_string())
 }
 
-fn whom(conn_id: Option<u64>, user: Option<&str>) -> Result<Whom<'_>, Problem> {
+fn whom(conn_id: Option<u64>, user: Option<&str>) -> Result<Whom<'_>, Error> {
     match (conn_id, user) {
         (Some(conn_id), None) => Ok(Whom::Connection(conn_id)),
         (None, Some(user)) => Ok(Whom::User(user)),

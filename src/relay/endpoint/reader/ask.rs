@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use crate::relay::endpoint::Relay;
 use crate::relay::hub::Topic;
-use crate::service::problem::Problem;
+use crate::service::error::Error;
 use crate::service::request::Parts;
 use crate::wire::number::decimal;
 use http::StatusCode;
@@ -44,7 +44,7 @@ impl Ask {
     /// # Errors
     ///
     /// What is wrong with it, for the client: 400.
-    pub(super) fn of(parts: &Parts, relay: &Relay) -> Result<Self, Problem> {
+    pub(super) fn of(parts: &Parts, relay: &Relay) -> Result<Self, Error> {
         let (mut topics, mut tokens) = (Vec::new(), Vec::new());
         let (mut said, mut rewind, mut presence, mut wait) = (None, None, false, WAIT);
         for (name, value) in parts.query_pairs() {
@@ -128,12 +128,12 @@ impl Ask {
     }
 }
 
-fn number(name: &str, value: &str) -> Result<u64, Problem> {
+fn number(name: &str, value: &str) -> Result<u64, Error> {
     decimal(value.as_bytes()).ok_or_else(|| refuse(format!("{name} is no number")))
 }
 
-fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST).detail(detail)
+fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(StatusCode::BAD_REQUEST, detail)
 }
 
 /// How long a long poll waits that does not say.

@@ -3,6 +3,7 @@
 use super::{Reader, Step, farewell};
 use crate::relay::endpoint::Relay;
 use crate::relay::endpoint::reader::ask::Ask;
+use crate::service::problem::Problem;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
 use crate::ws::close::CloseFrame;
@@ -19,7 +20,7 @@ pub(crate) async fn long_poll(relay: Relay, parts: Parts) -> Response {
     let begun = Instant::now();
     let ask = match Ask::of(&parts, &relay) {
         Ok(ask) => ask.without_presence(),
-        Err(problem) => return problem.into_response(),
+        Err(error) => return Problem::from(error).into_response(),
     };
     let until = begun + ask.wait;
     let mut reader = match Reader::open(&relay, ask, parts).await {

@@ -104,7 +104,7 @@ impl Reader {
     /// # Errors
     ///
     /// When none is let in: 403.
-    async fn open(relay: &Relay, ask: Ask, parts: Parts) -> Result<Self, Problem> {
+    async fn open(relay: &Relay, ask: Ask, parts: Parts) -> Result<Self, Box<Problem>> {
         let user = CurrentUser::of(&parts).cloned();
         let deadline = user.as_ref().and_then(CurrentUser::deadline);
         let outlet = relay.line(None, relay.inner.terms.clone());
@@ -144,9 +144,8 @@ impl Reader {
         let _ = timeout(OPENING, answered).await;
         match reader.refusal.take() {
             Some((code, message)) if reader.is_refused() => {
-                Err(Problem::new(StatusCode::FORBIDDEN)
-                    .detail(message)
-                    .with("code", code))
+                let problem = Problem::new(StatusCode::FORBIDDEN).detail(message);
+                Err(Box::new(problem.with("code", code)))
             }
             _ => Ok(reader),
         }

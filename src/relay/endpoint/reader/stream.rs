@@ -3,6 +3,7 @@
 use super::{Reader, Step, farewell};
 use crate::relay::endpoint::Relay;
 use crate::relay::endpoint::reader::ask::Ask;
+use crate::service::problem::Problem;
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
 use crate::sse::{Event, Sse};
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 pub(crate) async fn stream(relay: Relay, parts: Parts) -> Response {
     let ask = match Ask::of(&parts, &relay) {
         Ok(ask) => ask,
-        Err(problem) => return problem.into_response(),
+        Err(error) => return Problem::from(error).into_response(),
     };
     match Reader::open(&relay, ask, parts).await {
         Ok(reader) => {

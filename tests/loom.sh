@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export RUSTFLAGS="--cfg wireline_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom"
-# Without optimisation the same takes ten times as long.
-export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0
+export CARGO_PROFILE_DEV_DEBUG=0
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 exec timeout 580 cargo test --locked --lib --features relay -- relay::hub::interleavings "$@"

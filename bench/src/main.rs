@@ -17,8 +17,9 @@ use wireline::layer::rate_limit::RateLimit;
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::security_headers::SecurityHeaders;
 use wireline::layer::trace::Traces;
-use wireline::relay::endpoint::{Relay, Terms};
+use wireline::relay::endpoint::Terms;
 use wireline::relay::hub::{InvalidTopic, Resume, Topic};
+use wireline::relay::{Relay, RelayConfig};
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -33,7 +34,7 @@ use wireline::ws::socket::{SocketError, WebSocket};
 
 /// Serves what the load tests ask for, through the router, with every default protection on.
 ///
-/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink, messages and the send queue of /ws up to 64 MiB.
+/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink, no rate of messages on /relay, messages and the send queue of /ws up to 64 MiB.
 #[derive(Parser)]
 #[command(name = "bench-server", version)]
 struct Args {
@@ -90,7 +91,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let router = router(args).merge(fan()?);
+    // Load tests say more than clients may.
+    let relay = RelayConfig::default()
+        .with_path("/relay")
+        .message_rate(None)
+        .octet_rate(None);
+    let router = router(args).merge(fan()?).with_relay(relay);
     let router = match &args.files {
         Some(directory) => router.files("/files", Files::new(directory)),
         None => router,

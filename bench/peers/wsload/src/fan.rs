@@ -62,9 +62,11 @@ pub fn run(fan: &Fan) {
             }
         })
         .collect();
-    let mut publisher = fan
+    let publisher = fan
         .speaks
         .publisher(fan.port, fan.subscribers, fan.topics > 1);
+    let mut publisher =
+        publisher.unwrap_or_else(|| or_die(subscribers[0].stream.try_clone(), "publisher"));
     let window = fan.window.max(1);
     // The messages in their order, each to its topic, over and over: what is written begins anywhere in the first round.
     let messages: Vec<Vec<u8>> = (0..topics)

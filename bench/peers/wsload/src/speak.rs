@@ -15,7 +15,7 @@ pub enum Speaks {
     Plain { sub: String, publish: String },
     /// Socket.IO 5 over a WebSocket of Engine.IO 4: the query names the topic, the event `pub` is a publication.
     SocketIo,
-    /// The relay's JSON (docs/relay_protocol.md) at this path.
+    /// The relay's JSON (docs/relay_protocol.md) at this path: a subscriber publishes, and gets what it publishes.
     Relay { path: String },
 }
 
@@ -45,8 +45,7 @@ impl Speaks {
             }
             Self::Relay { path } => {
                 let (mut stream, rest) = upgrade(port, path, at, false, receive);
-                let name = name(topic);
-                let text = format!(r#"{{"type":"subscribe","topic":"{name}"}}"#);
+                let text = format!(r#"{{"type":"subscribe","topic":"{TOPIC}"}}"#);
                 or_die(stream.write_all(&encode(1, text.as_bytes())), "subscribe");
                 answered(&mut stream, &rest, b'{', "subscribe");
                 (stream, Walk::default())
@@ -54,8 +53,8 @@ impl Speaks {
         }
     }
 
-    /// Whoever publishes, to any topic if there are `many`.
-    pub fn publisher(&self, port: u16, at: usize, many: bool) -> TcpStream {
+    /// Whoever publishes, to any topic if there are `many`; `None` where a subscriber does.
+    pub fn publisher(&self, port: u16, at: usize, many: bool) -> Option<TcpStream> {
         match self {
             Self::Plain { publish, .. } => {
                 let path = if many {
@@ -63,14 +62,14 @@ impl Speaks {
                 } else {
                     publish.clone()
                 };
-                handshake(port, &path, at, false).0
+                Some(handshake(port, &path, at, false).0)
             }
             Self::SocketIo => {
                 let role = if many { "&role=pubs" } else { "&role=pub" };
-                engine(port, at, role, None)
+                Some(engine(port, at, role, None))
             }
-            // Whoever says something subscribes to it, as a rule; a server that asks for that has a path for others.
-            Self::Relay { path } => handshake(port, &format!("{path}/pub"), at, false).0,
+            Self::Relay { .. } if many => die("the relay has one topic here"),
+            Self::Relay { .. } => None,
         }
     }
 
@@ -83,18 +82,13 @@ impl Speaks {
             Self::Plain { .. } => (2, payload.into()),
             Self::SocketIo => (1, format!(r#"42["pub","{payload}"]"#).into()),
             Self::Relay { .. } => {
-                let name = name(topic);
                 let text = format!(
-                    r#"{{"type":"message","topic":"{name}","event":"e","payload":"{payload}"}}"#
+                    r#"{{"type":"message","topic":"{TOPIC}","event":"e","payload":"{payload}"}}"#
                 );
                 (1, text.into())
             }
         }
     }
-}
-
-fn name(topic: Option<usize>) -> String {
-    topic.map_or_else(|| "news".to_owned(), |topic| format!("t:{topic}"))
 }
 
 /// An Engine.IO connection whose Socket.IO handshake is over: the server's `0{...}`, our `40`, its `40{...}`.
@@ -120,6 +114,9 @@ fn answered(stream: &mut TcpStream, rest: &[u8], first: u8, doing: &str) {
         seen += walk.feed(&piece[..length]);
     }
 }
+
+/// The topic of the relay.
+const TOPIC: &str = "news";
 
 /// The receive buffer of who never reads.
 const DEAF: usize = 4096;

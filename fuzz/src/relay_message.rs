@@ -69,17 +69,25 @@ fn fields<'a>(asked: &'a Asked<'a>) -> Vec<(&'static str, Value, Option<&'a RawV
                 plain("epoch", (*epoch).into());
                 plain("offset", (*offset).into());
             }
-            rewind.map(|rewind| plain("rewind", rewind.into()));
+            if let Some(rewind) = rewind {
+                plain("rewind", (*rewind).into());
+            }
             if *presence {
                 plain("presence", true.into());
             }
-            token.as_ref().map(|token| plain("token", (**token).into()));
-            join.map(|join| plain("join", join.into()));
+            if let Some(token) = token {
+                plain("token", (**token).into());
+            }
+            if let Some(join) = join {
+                plain("join", (*join).into());
+            }
         }
         Request::Unsubscribe { topic, join } => {
             plain("type", "unsubscribe".into());
             plain("topic", topic.as_str().into());
-            join.map(|join| plain("join", join.into()));
+            if let Some(join) = join {
+                plain("join", (*join).into());
+            }
         }
         Request::Message {
             topic,
@@ -105,7 +113,9 @@ fn fields<'a>(asked: &'a Asked<'a>) -> Vec<(&'static str, Value, Option<&'a RawV
             plain("type", "call".into());
             plain("method", (**method).into());
             raw.push(("payload", *payload));
-            deadline.map(|deadline| plain("deadline", deadline.into()));
+            if let Some(deadline) = deadline {
+                plain("deadline", (*deadline).into());
+            }
         }
         Request::Cancel => plain("type", "cancel".into()),
         Request::Batch { delay } => {
@@ -184,10 +194,12 @@ fn comes_back(asked: &Asked<'_>) {
                 expected["offset"] = 7.into();
                 expected["recovered"] = true.into();
             }
-            wants
-                .payload
-                .map(|payload| expected["reply"] = parsed(payload));
-            wants.join.map(|join| expected["join"] = join.into());
+            if let Some(payload) = wants.payload {
+                expected["reply"] = parsed(payload);
+            }
+            if let Some(join) = wants.join {
+                expected["join"] = join.into();
+            }
             same(&subscribed, reference, expected);
         }
         Request::Unsubscribe { topic, join } => {
@@ -197,7 +209,9 @@ fn comes_back(asked: &Asked<'_>) {
                 reason: None,
             };
             let mut expected = json!({"type": "unsubscribed", "topic": topic.as_str()});
-            join.map(|join| expected["join"] = join.into());
+            if let Some(join) = join {
+                expected["join"] = (*join).into();
+            }
             same(&unsubscribed, reference, expected);
         }
         Request::Message {

@@ -7,12 +7,14 @@
 //!   route      the endpoint in a router, the relay as an argument of handlers
 //! ```
 
+#[cfg(feature = "macros")]
+pub mod discover;
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;
 pub mod route;
 
 pub use self::endpoint::{
-    Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Stats,
-    Unmatched, Whom,
+    Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
+    Stats, Unmatched, Whom,
 };

@@ -399,6 +399,10 @@ impl<M: Message> Hub<M> {
     /// Forgets what has become too old, and the topics that nothing holds any more. Call it every few seconds: a topic that
     /// is published to, or subscribed to, looks after itself.
     pub fn sweep(&self, now: u64) {
+        if self.held() == 0 {
+            // Only what is kept becomes too old.
+            return;
+        }
         for shard in &self.shards {
             lock(shard).retain(|_, record| {
                 record.messages.expire(now, &self.held);

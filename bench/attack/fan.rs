@@ -20,10 +20,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// have missed, or are closed. The server holds at most 160 MiB more than before the first message, and 32 MiB more
 /// when it is over.
 pub(crate) async fn deaf_subscribers(context: Arc<Context>) -> Outcome {
-    // Five minutes of the catalogue's 10,000; six seconds of messages that are larger, so that they, too, are more than
-    // the kernel holds for somebody who does not read.
-    let messages = (context.count * 3 / 10).clamp(60, 3_000) as u64;
-    let size = if messages == 3_000 { 1024 } else { 64 << 10 };
+    // Five minutes for the catalogue's 10,000. Fewer have less time and larger messages: 4 MiB for each, so that they, too,
+    // are more than the kernel holds for somebody who does not read.
+    let messages = (context.count * 3 / 10).clamp(60, 3_000);
+    let size = match messages {
+        3_000 => 1024,
+        fewer => (4 << 20) / fewer,
+    };
+    let messages = messages as u64;
     let plan = Arc::new(Plan {
         addr: context.target.addr,
         messages,

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn it_reads_what_it_writes() {
-        let text = "a 81 12;news:1 18446744073709551615 0";
+        let text = "a 81 12;news:1 9999999999999999999 0";
         let mut cursor = Cursor::new(topics(&["a", "other", "news:1"]), Some(text)).unwrap();
         assert_eq!(cursor.text(), text);
         cursor.add(0, 3);
@@ -122,7 +122,7 @@ mod tests {
         );
         assert_eq!(
             cursor.text(),
-            "a 81 15;other 1 7;news:1 18446744073709551615 0"
+            "a 81 15;other 1 7;news:1 9999999999999999999 0"
         );
         assert_eq!(
             Cursor::new(topics(&["a"]), Some(text)).unwrap().text(),

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built.
+#
+#     bash clients/js/test.sh
+#
+# The last line is `N passed, N failed`; the exit status is 0 only without a failure.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+passed=0
+failed=0
+
+# run NAME COMMAND...: one run of node's tests, whose counts are added up.
+run() {
+    local name=$1 log status=0 pass fail skip
+    shift
+    log=$(mktemp)
+    printf '==> %s\n' "$name"
+    timeout --kill-after=5 80 "$@" >"$log" 2>&1 </dev/null || status=$?
+    pass=$(sed -n 's/^# pass //p' "$log")
+    fail=$(sed -n 's/^# fail //p' "$log")
+    skip=$(($(sed -n 's/^# skipped //p' "$log") + $(sed -n 's/^# todo //p' "$log") + $(sed -n 's/^# cancelled //p' "$log")))
+    sed -n 's/^# \(.* with gzip\)$/    \1/p' "$log"
+    # A run that broke off, and tests that were left out, are failures.
+    if ((status != 0 && ${fail:-0} == 0)); then fail=1; fi
+    fail=$((${fail:-1} + skip))
+    if ((fail > 0)); then grep -v '^ok ' "$log" || true; fi
+    printf '<== %s: %s passed, %s failed\n' "$name" "${pass:-0}" "$fail"
+    passed=$((passed + ${pass:-0}))
+    failed=$((failed + fail))
+    rm -f "$log"
+}
+
+npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+npm run --silent build
+
+export NODE_NO_WARNINGS=1
+tap=(node --test --test-reporter=tap)
+run package "${tap[@]}" test/package.test.js
+run source "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
+run built env WIRELINE_CLIENT=../dist/wireline-client.min.js "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
+
+printf '%s passed, %s failed\n' "$passed" "$failed"
+((failed == 0 && passed > 0))

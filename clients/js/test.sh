@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built.
+# Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built; then with the real
+# server, in Node and in Chromium.
 #
 #     bash clients/js/test.sh
 #
+# The server is the example relay_js, built by cargo with all features unless the environment variable RELAY_JS names it. Without that build it takes a minute.
 # The last line is `N passed, N failed`; the exit status is 0 only without a failure.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -31,6 +33,13 @@ run() {
     rm -f "$log"
 }
 
+if [ -z "${RELAY_JS:-}" ]; then
+    cargo build --quiet --locked --manifest-path ../../Cargo.toml --all-features --example relay_js
+    target=${CARGO_TARGET_DIR:-../../target}
+    RELAY_JS=$(cd "$target" && pwd)/debug/examples/relay_js
+fi
+export RELAY_JS
+
 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 npm run --silent build
 
@@ -39,6 +48,8 @@ tap=(node --test --test-reporter=tap)
 run package "${tap[@]}" test/package.test.js
 run source "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
 run built env WIRELINE_CLIENT=../dist/wireline-client.min.js "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
+run server "${tap[@]}" test/real.test.js
+run chromium "${tap[@]}" test/chromium.test.js
 
 printf '%s passed, %s failed\n' "$passed" "$failed"
 ((failed == 0 && passed > 0))

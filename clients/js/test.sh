@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built; then with the real
-# server, in Node and in Chromium.
+# server, in Node and in Chromium; and there the page of the console. With the environment variable WIRELINE that is the page of this program.
 #
 #     bash clients/js/test.sh
 #
@@ -50,6 +50,7 @@ run source "${tap[@]}" test/messages.test.js test/connections.test.js test/token
 run built env WIRELINE_CLIENT=../dist/wireline-client.min.js "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
 run server "${tap[@]}" test/real.test.js
 run chromium "${tap[@]}" test/chromium.test.js
+run console "${tap[@]}" test/console.test.js
 
 printf '%s passed, %s failed\n' "$passed" "$failed"
 ((failed == 0 && passed > 0))

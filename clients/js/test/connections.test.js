@@ -331,6 +331,21 @@ test('what the server chose for a connection ends with it', async (t) => {
   await relayIsHere(relay, next);
 });
 
+test('what was asked on a lost connection leaves its place', async (t) => {
+  const world = still(t);
+  await settle();
+  world.socket().onopen();
+  for (let at = 0; at < 1024; at++) world.relay.subscribe(`room:${at}`).unsubscribe();
+  await assert.rejects(world.relay.hello(), { code: 'too_many' });
+  world.socket().onclose({ code: 1006, reason: '' });
+  world.pass(1000);
+  await settle();
+  world.socket().onopen();
+  const hello = world.relay.hello();
+  world.socket().say({ type: 'hello', conn_id: 7, ref: world.socket().sent.at(-1).ref });
+  assert.equal((await hello).conn_id, 7);
+});
+
 test('messages without a connection are refused, and those that wait for an answer fail with it', async (t) => {
   const { server, relay, peer } = await pair(t, { backoff: 1000, longest: 1000 });
   const sent = [relay.send('room:1', 'say'), relay.call('sum', [1]), relay.hello()];

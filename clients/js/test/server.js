@@ -1,14 +1,17 @@
-// The real server, test/server.rs: the program that the environment variable RELAY_JS names.
+// The real server: the program that the environment variable RELAY_JS names is test/server.rs.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { within } from './support.js';
 
-export async function start(t) {
-  const program = process.env.RELAY_JS;
+const SCRIPT = fileURLToPath(new URL('../dist/wireline-client.min.js', import.meta.url));
+
+/** Starts it with more words, or another program; gives its address. */
+export async function start(t, words = [], program = process.env.RELAY_JS) {
   if (!program) throw new Error('RELAY_JS names no program: bash clients/js/test.sh builds it');
-  const child = spawn(program, ['127.0.0.1:0', fileURLToPath(new URL('../dist/wireline-client.min.js', import.meta.url))], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const own = program === process.env.RELAY_JS;
+  const child = spawn(program, own ? ['127.0.0.1:0', SCRIPT, ...words] : words, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const ended = once(child, 'exit');
   t.after(async () => {
@@ -20,7 +23,7 @@ export async function start(t) {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (data) => {
         output = (output + data).slice(-65_536);
-        const found = output.match(/listening on (\S+)/);
+        const found = output.match(/listening on (?:http:\/\/)?(\S+)/);
         if (found) resolve(found[1]);
       });
     }

@@ -1,16 +1,18 @@
 //! The server that the JavaScript client is tested against: `relay_js HOST:PORT SCRIPT` prints `listening on ADDR` and serves the relay at
-//! `/ws`, an empty page at `/`, and SCRIPT, a file, at `/client.js`.
+//! `/ws`, an empty page at `/`, and SCRIPT, a file, at `/client.js`. With `CONSOLE POLICY` behind that it serves CONSOLE, the page of the
+//! program's console, at `/console` with that Content-Security-Policy, and what the page asks for under `/api`.
 //!
 //! Who connects with `?token=ann` is signed in as `ann`, and with `?token=ann:2` for two seconds; the same words are tokens for `vip:*`. In `room:*` everybody is
 //! present, and a message goes to all of its topic, or with the event `others` to all but its sender. The method `control` does what a program would.
 
 use http::StatusCode;
+use http::header::CONTENT_SECURITY_POLICY;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error as StdError;
 use std::future::ready;
 use std::time::Duration;
-use wireline::extract::Json;
+use wireline::extract::{Json, Query};
 use wireline::relay::hub::Retention;
 use wireline::relay::{Relay, RelayCall, RelayConfig, RelayEvent};
 use wireline::server::Server;
@@ -26,6 +28,10 @@ fn main() -> Result<(), Box<dyn StdError>> {
         return Err("usage: relay_js HOST:PORT SCRIPT".into());
     };
     let script = std::fs::read_to_string(script)?;
+    let console = match (words.next(), words.next()) {
+        (Some(page), Some(policy)) => Some((std::fs::read_to_string(page)?, policy)),
+        _ => None,
+    };
     let config = RelayConfig::default()
         .channel("room:*", room)
         .channel("refused:*", async |_: RelayEvent, _: Relay| {
@@ -46,7 +52,11 @@ fn main() -> Result<(), Box<dyn StdError>> {
                 age: 60_000,
             },
         });
-    let routes = Router::new()
+    let mut router = Router::new();
+    if let Some((page, policy)) = console {
+        router = router.merge(console_routes(page, policy));
+    }
+    let routes = router
         .get("/", async || {
             Response::html("<!doctype html><title>A page</title><link rel=icon href=data:,>")
         })
@@ -63,6 +73,65 @@ fn main() -> Result<(), Box<dyn StdError>> {
         }
     })?;
     Ok(())
+}
+
+fn console_routes(page: String, policy: String) -> Router {
+    let page = page
+        .replace("{version}", env!("CARGO_PKG_VERSION"))
+        .replace("{ws}", "/ws");
+    Router::new()
+        .get("/console", move || {
+            let response = Response::html(page.clone());
+            ready(response.with_header(CONTENT_SECURITY_POLICY, policy.as_str()))
+        })
+        .get("/api/stats", async |relay: Relay| Json(relay.stats()))
+        .get("/api/topics", async |relay: Relay| {
+            let largest = relay.hub().largest(200);
+            let topics: Vec<Value> = largest
+                .iter()
+                .map(|(topic, count)| json!({"topic": topic.as_str(), "subscribers": count}))
+                .collect();
+            Json(json!({"count": relay.hub().len(), "topics": topics}))
+        })
+        .get("/api/connections", async |relay: Relay| {
+            let connections = relay.connections(200);
+            let connections: Vec<Value> = connections
+                .iter()
+                .map(|one| {
+                    json!({"conn_id": one.conn_id, "user": one.user,
+                        "subscriptions": one.subscriptions, "waiting": one.waiting})
+                })
+                .collect();
+            Json(json!({"count": relay.stats().connections, "connections": connections}))
+        })
+        .get(
+            "/api/presence",
+            async |relay: Relay, Query(asked): Query<Asked>| {
+                let topic = asked.topic.as_str();
+                Json(json!({"topic": topic, "count": relay.presence_count(topic),
+                    "users": relay.presence_users(topic), "members": relay.presence(topic), "more": false}))
+            },
+        )
+        .post("/api/publish", publish)
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    topic: String,
+}
+
+#[derive(Deserialize)]
+struct Publish {
+    topic: String,
+    event: String,
+    payload: Value,
+}
+
+async fn publish(relay: Relay, Json(asked): Json<Publish>) -> Result<Json<Value>, Error> {
+    let pushed = relay.push(asked.topic.as_str(), &asked.event, &asked.payload);
+    let pushed = pushed.await.map_err(Error::internal)?;
+    Ok(Json(json!({"epoch": pushed.epoch, "offset": pushed.offset,
+        "subscribers": pushed.subscribers})))
 }
 
 /// `ann`, or `ann:2` for two seconds.

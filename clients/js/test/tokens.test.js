@@ -201,3 +201,17 @@ test('what is asked after an unsubscription is not said any more', async (t) => 
   peer.say({ type: 'hello', conn_id: 1, ref });
   await hello;
 });
+
+test('a token that cannot be had any more is nobody\'s loss after an unsubscription', async (t) => {
+  const { relay, peer } = await pair(t);
+  let fail;
+  const room = relay.subscribe('room:1', { token: () => new Promise((_, reject) => (fail = reject)) });
+  const errors = [];
+  room.on('error', (error) => errors.push(error));
+  await settle();
+  room.unsubscribe();
+  fail(new Error('late'));
+  await peer.next({ type: 'unsubscribe' });
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.deepEqual([errors, peer.unread], [[], 0]);
+});

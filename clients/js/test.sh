@@ -7,6 +7,8 @@
 # The server is the example relay_js, built by cargo with all features unless the environment variable RELAY_JS names it. Without that build it takes a minute.
 # The last line is `N passed, N failed`; the exit status is 0 only without a failure.
 set -euo pipefail
+# Where cargo builds, from where this was called.
+[ -z "${CARGO_TARGET_DIR:-}" ] || export CARGO_TARGET_DIR=$(realpath -m "$CARGO_TARGET_DIR")
 cd "$(dirname "$0")"
 
 passed=0
@@ -34,9 +36,9 @@ run() {
 }
 
 if [ -z "${RELAY_JS:-}" ]; then
-    cargo build --quiet --locked --manifest-path ../../Cargo.toml --all-features --example relay_js
-    target=${CARGO_TARGET_DIR:-../../target}
-    RELAY_JS=$(cd "$target" && pwd)/debug/examples/relay_js
+    # As the tests of the workspace are built, so that nothing is compiled twice.
+    cargo build --quiet --locked --manifest-path ../../Cargo.toml --workspace --all-features --example relay_js
+    RELAY_JS=$(realpath "${CARGO_TARGET_DIR:-../../target}/debug/examples/relay_js")
 fi
 export RELAY_JS
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -63,11 +63,17 @@ test('its name leads to the source and to the built file, with the same things i
   assert.deepEqual(Object.keys(await import('wireline-client/min')).sort(), names);
 });
 
-test('its types say what it does', () => {
-  execFileSync(process.execPath, [here('node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom', '--module', 'nodenext', '--types', '', here('test/types.ts')], {
-    cwd: here('.'),
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+test('its types say what it does, and the example of the README keeps to them', () => {
+  const example = here('test/readme.example.ts');
+  const [, code] = readFileSync(here('README.md'), 'utf8').match(/```js\n([^]*?)```/);
+  assert.ok(code.split('\n').length <= 21, 'the example is longer than 20 lines');
+  writeFileSync(example, code);
+  try {
+    const options = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom', '--module', 'nodenext', '--types', ''];
+    execFileSync(process.execPath, [here('node_modules/typescript/bin/tsc'), ...options, here('test/types.ts'), example], { cwd: here('.'), stdio: ['ignore', 'inherit', 'inherit'] });
+  } finally {
+    rmSync(example);
+  }
 });
 
 test('every option, event and error of the types stands in the README', () => {

@@ -731,6 +731,56 @@ async fn nothing_reaches_a_client_before_it_is_let_in_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn who_is_let_in_after_it_has_gone_leaves_again() {
+    let (gate, server) = gated_server();
+    let client = server.connect().await;
+    client.say(json!({"type":"subscribe","topic":"g:1"})).await;
+    until(|| gate.1.take() == ["join"]).await;
+    drop(client);
+    until(|| server.relay.stats().connections == 0).await;
+    gate.0.notify_one();
+    until(|| gate.1.take() == ["leave"]).await;
+    assert!(server.relay.hub().is_empty());
+    assert_eq!(server.relay.stats().subscriptions, 0);
+}
+
+#[tokio::test]
+async fn a_connection_whose_task_is_dropped_gives_everything_back_and_its_handlers_are_told() {
+    let gate = Gate::default();
+    let relay = Relay::new(RelayConfig::default().channel("g:*", gated).presence("*"));
+    let routes = Router::new()
+        .relay(&relay)
+        .state(gate.clone())
+        .build()
+        .unwrap();
+    let server = wireline::Server::new(routes)
+        .signals(false)
+        .bind("127.0.0.1:0")
+        .start()
+        .unwrap();
+    let url = format!("{}/ws", server.handle().bound()[0]).replace("http", "ws");
+    let mut client = Client(wireline::ws::client::connect(&url).await.unwrap());
+    client.say(json!({"type":"subscribe","topic":"g:1"})).await;
+    gate.0.notify_one();
+    assert_eq!(client.hear().await["type"], "subscribed");
+    client.subscribe("other").await;
+    // A second join is never decided.
+    client.say(json!({"type":"subscribe","topic":"g:2"})).await;
+    until(|| gate.1.0.lock().unwrap().len() == 2).await;
+    assert_eq!(relay.hub().len(), 3);
+    server.handle().stop();
+    server.handle().force();
+    server.wait().await;
+    until(|| relay.hub().is_empty()).await;
+    until(|| gate.1.0.lock().unwrap().len() == 3).await;
+    assert_eq!(gate.1.take(), ["join", "join", "leave"]);
+    assert_eq!(
+        (relay.stats().connections, relay.stats().subscriptions),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
 async fn messages_of_a_client_are_handled_in_order_and_those_it_sent_before_it_left_as_well() {
     let (gate, server) = gated_server();
     let mut client = server.connect().await;
@@ -983,6 +1033,18 @@ async fn a_topic_may_want_a_token_which_ends_and_is_refreshed() {
             (&json!("error"), &json!(code))
         );
     }
+    let id = client.ask(json!({"type":"hello"})).await["conn_id"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(server.relay.subscribe(id, "vip:9").unwrap(), 1);
+    assert_eq!(
+        client.hear().await["type"],
+        "subscribed",
+        "the server needs no token"
+    );
+    client
+        .ask(json!({"type":"unsubscribe","topic":"vip:9"}))
+        .await;
     let subscribed = client.ask(asked(Some("vip:* 400"))).await;
     assert_eq!(
         (&subscribed["type"], &subscribed["ttl"]),

@@ -7,6 +7,8 @@
 //!   route      the endpoint in a router, the relay as an argument of handlers
 //! ```
 
+#[cfg(feature = "macros")]
+pub mod discover;
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;

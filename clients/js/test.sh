@@ -46,7 +46,8 @@ npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 npm run --silent build
 
 export NODE_NO_WARNINGS=1
-tap=(node --test --test-reporter=tap)
+# No test waits longer than so many milliseconds.
+tap=(node --test --test-reporter=tap --test-timeout=60000)
 run package "${tap[@]}" test/package.test.js
 run source "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
 run built env WIRELINE_CLIENT=../dist/wireline-client.min.js "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js

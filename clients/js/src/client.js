@@ -138,7 +138,6 @@ export class RelayClient extends Emitter {
     this.#expired = false;
     this.state = 'open';
     if (link.stream) {
-      for (const subscription of this.#topics.values()) subscription.begin();
       this.#probe();
     } else {
       this.#streams = false;
@@ -431,6 +430,9 @@ export class RelayClient extends Emitter {
     answered?.(message);
     if (type === 'push') {
       this.emit(type, message);
+    } else if (type === 'disconnect' && this.#link.stream) {
+      // Where a socket has a Close frame.
+      this.#down(this.#link, message.code, message.reason);
     } else if (type === 'subscribed' && !this.#topics.has(topic) && ref === undefined && join === undefined) {
       subscription = new Subscription(this, topic);
       this.#topics.set(topic, subscription);

@@ -69,22 +69,17 @@ export class Subscription extends Emitter {
     }
   }
 
-  /** The server has it. */
-  begin(reply) {
-    this.live = true;
-    this.#settle.resolve(reply);
-  }
-
   /** A message of the server about this topic. */
   receive(message) {
     const { type } = message;
     if (type === 'subscribed') {
       const { epoch, offset, recovered, reply, ttl } = message;
       const lost = this.resumes && recovered === false;
+      this.live = true;
       this.resumes = false;
       this.epoch = epoch ?? this.epoch;
       this.offset = offset ?? this.offset;
-      this.begin(reply);
+      this.#settle.resolve(reply);
       this.emit(type, { epoch, offset, recovered, reply, ttl });
       if (lost) this.emit('unrecovered');
     } else if (!this.live) {

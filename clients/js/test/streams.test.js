@@ -11,17 +11,14 @@ async function refused(t, options = {}) {
   return { server, relay: client(t, server, { sse: undefined, ...options }) };
 }
 
-/** Answers a request for a stream, and writes events. */
-function answer({ response }) {
+/** Answers a request for a stream: all its topics are subscribed to. What it gives writes events. */
+function answer({ url, response }, fields = { reply: 'welcome' }) {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   response.flushHeaders();
   const ended = new Promise((resolve) => response.on('close', resolve));
-  return {
-    ended,
-    raw: (text) => response.write(text),
-    say: (message, id) => response.write(`data: ${JSON.stringify(message)}\n${id ? `id: ${id}\n` : ''}\n`),
-    end: () => response.end(),
-  };
+  const say = (message, id) => response.write(`data: ${JSON.stringify(message)}\n${id ? `id: ${id}\n` : ''}\n`);
+  for (const topic of url.searchParams.getAll('topic')) say({ type: 'subscribed', topic, ...fields });
+  return { ended, say, raw: (text) => response.write(text), end: () => response.end() };
 }
 
 const push = (payload, topic = 'room:1') => ({ type: 'push', topic, event: 'say', payload });
@@ -42,7 +39,7 @@ test('a stream takes over when no WebSocket can be opened, and goes on where it 
   const opened = event(relay, 'open');
   const stream = answer(first);
   assert.deepEqual(await opened, { transport: 'sse' });
-  await within(Promise.all([room.ready, news.ready]), 'both subscriptions');
+  assert.deepEqual(await within(Promise.all([room.ready, news.ready]), 'both subscriptions'), ['welcome', 'welcome']);
   const seen = [];
   room.on('say', (payload) => seen.push(payload));
   const told = event(room, 'subscribed');
@@ -64,7 +61,7 @@ test('a stream takes over when no WebSocket can be opened, and goes on where it 
   assert.equal(again.url.searchParams.get('cursor'), 'room:1 81 14;news 7 3');
   assert.equal(again.url.searchParams.get('rewind'), null);
   const gap = event(room, 'unrecovered');
-  answer(again).say({ type: 'subscribed', topic: 'room:1', epoch: 82, offset: 0, recovered: false }, 'room:1 82 0;news 7 3');
+  answer(again, { epoch: 82, offset: 0, recovered: false });
   await gap;
   assert.deepEqual([room.epoch, room.offset], [82, 0]);
 });
@@ -225,6 +222,23 @@ test('an event without an end is not gathered for ever', async (t) => {
   const { code } = await event(relay, 'close');
   assert.equal(code, 1009);
   await within(stream.ended, 'the end of the stream');
+});
+
+test('a stream ends with the code that a socket would have', async (t) => {
+  for (const [code, state] of [
+    [4000, 'waiting'],
+    [4500, 'closed'],
+  ]) {
+    const { server, relay } = await refused(t);
+    const room = relay.subscribe('room:1');
+    const stream = answer(await server.request());
+    await room.ready;
+    const end = event(relay, 'close');
+    stream.say({ type: 'disconnect', code, reason: 'as you wish' }, 'room:1 1 0');
+    const { wait, ...told } = await end;
+    assert.deepEqual([told, relay.state, wait === undefined], [{ code, reason: 'as you wish' }, state, state === 'closed']);
+    relay.close();
+  }
 });
 
 test('closing ends the stream', async (t) => {

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use wireline::extract::{Json, State};
 use wireline::relay::hub::Retention;
-use wireline::relay::{Rate, Relay, RelayCall, RelayConfig, RelayEvent, Unmatched};
+use wireline::relay::{Overflow, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Unmatched};
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request, response::Response};
 use wireline::test::TestClient;
@@ -173,6 +173,48 @@ async fn plain_messages_have_their_plain_answers() {
         assert_eq!(client.text().await, heard);
     }
     assert_eq!(server.relay.hub().len(), 0);
+}
+
+#[tokio::test]
+async fn s166_s182_the_endpoint_is_where_it_is_told_and_public_if_it_is_told() {
+    use wireline::layer::auth::{Auth, Bearer, Refusal};
+    let nobody = || {
+        Auth::new(Bearer::by(async |_| {
+            Err::<CurrentUser, _>(Refusal::invalid("nobody is let in"))
+        }))
+    };
+    for (config, path, status) in [
+        (RelayConfig::default(), "/ws", 401),
+        (RelayConfig::default().public(), "/ws", 101),
+        (
+            RelayConfig::default().public().with_path("/realtime"),
+            "/realtime",
+            101,
+        ),
+        (
+            RelayConfig::default().with_path("/realtime"),
+            "/realtime",
+            401,
+        ),
+    ] {
+        let routes = Router::new()
+            .with_relay(config)
+            .layer(nobody())
+            .build()
+            .unwrap();
+        let client = TestClient::new(routes);
+        if status == 101 {
+            client.websocket(path).await;
+        }
+        let answer = client
+            .get(path)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -435,6 +477,46 @@ async fn a_slow_client_is_told_how_much_it_missed() {
     let stats = server.relay.stats();
     assert_eq!(stats.dropped, missed);
     assert!(stats.lagged > 0);
+}
+
+#[tokio::test]
+async fn what_happens_to_a_slow_client_can_be_chosen() {
+    let long = "x".repeat(16 << 10);
+    for (config, code) in [
+        (
+            RelayConfig::default()
+                .overflow(Overflow::Close)
+                .with_topic_capacity(4),
+            1013,
+        ),
+        (RelayConfig::default().max_waiting(100_000), 1013),
+        (
+            RelayConfig::default()
+                .max_waiting(100_000)
+                .waiting_overflow(Overflow::DropOldest),
+            0,
+        ),
+    ] {
+        let server = serve(config);
+        let mut slow = server.connect().await;
+        slow.subscribe("a").await;
+        for number in 0..100 {
+            server.relay.push("a", "e", &(number, &long)).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        if code == 0 {
+            let mut counted = 0;
+            while counted < 100 {
+                let heard = slow.hear().await;
+                counted += heard["missed"].as_u64().unwrap_or(1);
+            }
+            assert_eq!(counted, 100);
+            assert!(server.relay.stats().dropped > 0);
+        } else {
+            assert_eq!(slow.closed().await, code);
+            assert_eq!(server.relay.stats().closed_slow, 1);
+        }
+    }
 }
 
 // Presence.

@@ -261,4 +261,41 @@ export const scenarios = {
     await next(room, 'subscribed');
     same([asked, (await relay.hello()).user], [[false, true], 'ann']);
   },
+
+  async 'event streams alone: what is pushed, what was missed, who is present'({ open, same, next, up }) {
+    const [reader, program] = [open({ WebSocket: null, backoff: 300, longest: 300 }), open()];
+    const opened = next(reader, 'open');
+    const room = reader.subscribe('room:streamed', { presence: true });
+    const other = reader.subscribe('news:streamed', { rewind: 2 });
+    same(await opened, { transport: 'sse' });
+    await Promise.all([room.ready, other.ready, up(program)]);
+    const seen = [];
+    let unrecovered = 0;
+    for (const each of [room, other]) {
+      each.on('pushed', (payload) => seen.push(payload));
+      each.on('unrecovered', () => unrecovered++);
+    }
+    const wanted = [];
+    const push = (topic, count) => program.call('control', { do: 'push', topic, payloads: Array.from({ length: count }, () => wanted.push(wanted.length) - 1) });
+    const all = async () => {
+      while (seen.length < wanted.length) await Promise.race([next(room, 'pushed'), next(other, 'pushed')]);
+      same(seen, wanted);
+    };
+    await push('room:streamed', 3);
+    await all();
+    const present = next(room, 'presence');
+    const guest = program.subscribe('room:streamed', { payload: 'guest' });
+    await guest.ready;
+    same((await present).members.some(({ meta }) => meta === 'guest'), true);
+    await push('news:streamed', 2);
+    await all();
+    // Another topic is another stream, which takes up where the first one stopped.
+    const third = reader.subscribe('news:third');
+    await push('room:streamed', 2);
+    await third.ready;
+    await all();
+    same([unrecovered, Number.isSafeInteger(room.epoch), room.offset > 0], [0, true, true]);
+    same(await reader.call('sum', [1]).catch(({ code }) => code), 'read_only');
+    same(await open({ WebSocket: null }).subscribe('vip:streamed', { token: 'ann' }).ready.then(() => 'let in'), 'let in');
+  },
 };

@@ -1,6 +1,6 @@
 //! The server that the JavaScript client is tested against: `relay_js HOST:PORT SCRIPT` prints `listening on ADDR` and serves the relay at
-//! `/ws`, an empty page at `/`, and SCRIPT, a file, at `/client.js`. With `CONSOLE POLICY` behind that it serves CONSOLE, the page of the
-//! program's console, at `/console` with that Content-Security-Policy, and what the page asks for under `/api`.
+//! `/ws`, `/sse` and `/api`, an empty page at `/`, and SCRIPT, a file, at `/client.js`. With `CONSOLE POLICY` behind that it serves CONSOLE,
+//! the page of the program's console, at `/console` with that Content-Security-Policy.
 //!
 //! Who connects with `?token=ann` is signed in as `ann`, and with `?token=ann:2` for two seconds; the same words are tokens for `vip:*`. In `room:*` everybody is
 //! present, and a message goes to all of its topic, or with the event `others` to all but its sender. The method `control` does what a program would.
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use std::error::Error as StdError;
 use std::future::ready;
 use std::time::Duration;
-use wireline::extract::{Json, Query};
+use wireline::extract::Json;
 use wireline::relay::hub::Retention;
-use wireline::relay::{Relay, RelayCall, RelayConfig, RelayEvent};
+use wireline::relay::{Relay, RelayApi, RelayCall, RelayConfig, RelayEvent};
 use wireline::server::Server;
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request};
@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
         })
         .call("control", control)
         .presence("room:*")
+        .sse("/sse")
         .tokens_by("vip:*", async |token| sign_in(&token))
         .retention(|topic| match topic.as_str().starts_with("fleeting:") {
             true => Retention::NOTHING,
@@ -52,7 +53,8 @@ fn main() -> Result<(), Box<dyn StdError>> {
                 age: 60_000,
             },
         });
-    let mut router = Router::new();
+    let relay = Relay::new(config);
+    let mut router = Router::new().nest("/api", RelayApi::new(&relay).router());
     if let Some((page, policy)) = console {
         router = router.merge(console_routes(page, policy));
     }
@@ -63,7 +65,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
         .get("/client.js", move || {
             ready(Response::text(script.clone()).with_content_type("text/javascript"))
         })
-        .with_relay(config)
+        .relay(&relay)
         .middleware(who)
         .build()?;
     Server::new(routes).bind(&*place).run_with(|handle| {
@@ -79,59 +81,10 @@ fn console_routes(page: String, policy: String) -> Router {
     let page = page
         .replace("{version}", env!("CARGO_PKG_VERSION"))
         .replace("{ws}", "/ws");
-    Router::new()
-        .get("/console", move || {
-            let response = Response::html(page.clone());
-            ready(response.with_header(CONTENT_SECURITY_POLICY, policy.as_str()))
-        })
-        .get("/api/stats", async |relay: Relay| Json(relay.stats()))
-        .get("/api/topics", async |relay: Relay| {
-            let largest = relay.hub().largest(200);
-            let topics: Vec<Value> = largest
-                .iter()
-                .map(|(topic, count)| json!({"topic": topic.as_str(), "subscribers": count}))
-                .collect();
-            Json(json!({"count": relay.hub().len(), "topics": topics}))
-        })
-        .get("/api/connections", async |relay: Relay| {
-            let connections = relay.connections(200);
-            let connections: Vec<Value> = connections
-                .iter()
-                .map(|one| {
-                    json!({"conn_id": one.conn_id, "user": one.user,
-                        "subscriptions": one.subscriptions, "waiting": one.waiting})
-                })
-                .collect();
-            Json(json!({"count": relay.stats().connections, "connections": connections}))
-        })
-        .get(
-            "/api/presence",
-            async |relay: Relay, Query(asked): Query<Asked>| {
-                let topic = asked.topic.as_str();
-                Json(json!({"topic": topic, "count": relay.presence_count(topic),
-                    "users": relay.presence_users(topic), "members": relay.presence(topic), "more": false}))
-            },
-        )
-        .post("/api/publish", publish)
-}
-
-#[derive(Deserialize)]
-struct Asked {
-    topic: String,
-}
-
-#[derive(Deserialize)]
-struct Publish {
-    topic: String,
-    event: String,
-    payload: Value,
-}
-
-async fn publish(relay: Relay, Json(asked): Json<Publish>) -> Result<Json<Value>, Error> {
-    let pushed = relay.push(asked.topic.as_str(), &asked.event, &asked.payload);
-    let pushed = pushed.await.map_err(Error::internal)?;
-    Ok(Json(json!({"epoch": pushed.epoch, "offset": pushed.offset,
-        "subscribers": pushed.subscribers})))
+    Router::new().get("/console", move || {
+        let response = Response::html(page.clone());
+        ready(response.with_header(CONTENT_SECURITY_POLICY, policy.as_str()))
+    })
 }
 
 /// `ann`, or `ann:2` for two seconds.

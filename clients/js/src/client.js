@@ -283,15 +283,18 @@ export class RelayClient extends Emitter {
     const resumes = (subscription.resumes = recover && epoch !== undefined);
     const message = { type: 'subscribe', topic, ref: ++this.#refs, join, payload, presence, token, ...(resumes ? { epoch, offset } : { rewind }) };
     this.#write(message.ref, JSON.stringify(message), (answer) => {
-      if (answer.type !== 'error' || join !== subscription.join) return;
-      const error = refusal(answer);
-      subscription.emit('error', error);
-      if (error.code === 'rate_limited' || this.#renews(subscription, error.code)) this.#askAgain(subscription);
-      else this.#drop(subscription, error);
+      if (answer.type === 'error' && join === subscription.join) this.#refuse(subscription, answer);
     });
   }
 
-  #renews = ({ options }, code) => typeof options?.token === 'function' && /token/.test(code);
+  /** The server does not have it, or has it no longer. */
+  #refuse(subscription, message) {
+    const { type, code } = message;
+    const error = refusal(message);
+    if (type === 'error') subscription.emit(type, error);
+    if (code === 'rate_limited' || (typeof subscription.options?.token === 'function' && /token/.test(code))) this.#askAgain(subscription);
+    else this.#drop(subscription, error);
+  }
 
   #askAgain(subscription) {
     const now = Date.now();
@@ -437,11 +440,11 @@ export class RelayClient extends Emitter {
       subscription = new Subscription(this, topic);
       this.#topics.set(topic, subscription);
       this.emit('subscription', subscription);
+    } else if (subscription && ref === undefined && (type === 'unsubscribed' || (type === 'error' && this.#link.stream && !subscription.live))) {
+      // A stream says so of a topic that it has not.
+      this.#refuse(subscription, message);
     } else if (type === 'error' && ref === undefined) {
       (subscription ?? this).emit(type, refusal(message));
-    } else if (type === 'unsubscribed' && subscription && ref === undefined) {
-      if (this.#renews(subscription, message.code)) this.#askAgain(subscription);
-      else this.#drop(subscription, refusal(message));
     }
     subscription?.receive(message);
     if (type === 'subscribed' && subscription) {

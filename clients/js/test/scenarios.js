@@ -296,6 +296,7 @@ export const scenarios = {
     await all();
     same([unrecovered, Number.isSafeInteger(room.epoch), room.offset > 0], [0, true, true]);
     same(await reader.call('sum', [1]).catch(({ code }) => code), 'read_only');
+    same(await reader.subscribe('refused:streamed').ready.catch(({ code }) => code), 'join_rejected');
     same(await open({ WebSocket: null }).subscribe('vip:streamed', { token: 'ann' }).ready.then(() => 'let in'), 'let in');
   },
 };

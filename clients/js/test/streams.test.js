@@ -224,6 +224,26 @@ test('an event without an end is not gathered for ever', async (t) => {
   await within(stream.ended, 'the end of the stream');
 });
 
+test('a topic that a stream has not is over, or asked for again with a new token', async (t) => {
+  const { server, relay } = await refused(t);
+  let made = 0;
+  const rooms = [relay.subscribe('a'), relay.subscribe('b'), relay.subscribe('c', { token: () => `token ${++made}` })];
+  const errors = [];
+  for (const room of rooms) room.on('error', ({ code }) => errors.push([room.topic, code]));
+  const { response, url } = await server.request();
+  assert.deepEqual(url.searchParams.getAll('token'), ['token 1']);
+  const stream = answer({ url: new URL('http://server/sse?topic=a'), response });
+  await rooms[0].ready;
+  stream.say({ type: 'error', topic: 'b', code: 'join_rejected', message: 'join rejected: no' });
+  await assert.rejects(rooms[1].ready, { code: 'join_rejected' });
+  stream.say({ type: 'error', topic: 'c', code: 'token_expired', message: 'token expired' });
+  const again = await server.request();
+  assert.deepEqual([...again.url.searchParams].flat(), ['topic', 'a', 'topic', 'c', 'token', 'token 2']);
+  answer(again);
+  await rooms[2].ready;
+  assert.deepEqual([errors, rooms.map(({ ended }) => ended)], [[['b', 'join_rejected'], ['c', 'token_expired']], [false, true, false]]);
+});
+
 test('a stream ends with the code that a socket would have', async (t) => {
   for (const [code, state] of [
     [4000, 'waiting'],

@@ -62,6 +62,7 @@ impl Driver {
 
     /// Runs until the client has ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.unpark();
         for _ in 0..TURNS {
             let mut moved = self.join_tasks(cx);
             moved |= self.receive(cx);
@@ -92,6 +93,8 @@ impl Driver {
             if let Some(at) = turn.timeout {
                 self.timer.as_mut().reset(Instant::from_std(at));
                 if self.timer.as_mut().poll(cx).is_ready() {
+                    // Timers count in milliseconds: it may be a moment early.
+                    self.tell(|state, now| state.core.handle_timeout(now.max(at)));
                     continue;
                 }
             }
@@ -252,7 +255,14 @@ impl Driver {
         self.closing.spawn(async move {
             // It may be closing already.
             let _ = socket.sender.close(CloseCode::NORMAL);
-            let answered = async { while socket.receiver.recv().await.is_some() {} };
+            let answered = async {
+                while let Some(Ok(message)) = socket.receiver.recv().await {
+                    if message.is_close() {
+                        return;
+                    }
+                }
+            };
+            // The socket's own task waits for the end of the transport.
             let _ = timeout(CLOSING, answered).await;
         });
     }

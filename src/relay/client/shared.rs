@@ -81,6 +81,11 @@ impl Shared {
         is_same
     }
 
+    /// The task runs: it need not be woken, least of all by itself.
+    pub(crate) fn unpark(&self) {
+        self.lock().task = None;
+    }
+
     /// The next thing that is left for the task.
     pub(crate) fn next_action(&self) -> Option<Action> {
         self.lock().todo.pop_front()

@@ -451,7 +451,11 @@ async fn closing_is_clean() {
         "{:?}",
         begun.elapsed()
     );
-    assert!(matches!(asking.await.unwrap(), Err(RequestError::Ended)));
+    // It was sent: whether it took effect is not known.
+    assert!(matches!(
+        asking.await.unwrap(),
+        Err(RequestError::Disconnected)
+    ));
     assert_eq!(watching.await.unwrap(), Ended::Local);
     assert_eq!(next(&mut room).await, "end");
     drop(room);

@@ -69,7 +69,11 @@ impl Place {
 
     /// Cuts every connection, in the middle of whatever is being said.
     fn cut(&self) {
-        self.cables.lock().unwrap().drain(..).for_each(|cable| cable.abort());
+        self.cables
+            .lock()
+            .unwrap()
+            .drain(..)
+            .for_each(|cable| cable.abort());
     }
 }
 
@@ -94,7 +98,11 @@ async fn nothing_is_lost_and_nothing_doubled_when_cables_are_cut() {
         readers.push(tokio::spawn(async move {
             let (mut seen, mut resumed) = (0, 0);
             while seen < PUSHES {
-                match timeout(Duration::from_secs(60), news.next()).await.unwrap().unwrap() {
+                match timeout(Duration::from_secs(60), news.next())
+                    .await
+                    .unwrap()
+                    .unwrap()
+                {
                     Event::Push(push) => {
                         seen += 1;
                         assert_eq!(push.json::<u64>().unwrap(), seen);
@@ -142,13 +150,17 @@ async fn what_is_not_kept_any_more_is_said() {
     for number in 7..10 {
         assert_eq!(next(&mut news).await, format!("n {number}"));
     }
-    let mut late = client.subscribe_with("late", SubscribeOptions::new().rewind(2)).unwrap();
+    let mut late = client
+        .subscribe_with("late", SubscribeOptions::new().rewind(2))
+        .unwrap();
     assert_eq!(next(&mut late).await, "subscribed true false");
     drop(late);
     for number in 1..4 {
         place.relay.push("late", "n", &number).await.unwrap();
     }
-    let mut late = client.subscribe_with("late", SubscribeOptions::new().rewind(2)).unwrap();
+    let mut late = client
+        .subscribe_with("late", SubscribeOptions::new().rewind(2))
+        .unwrap();
     assert!(next(&mut late).await.starts_with("subscribed"));
     assert_eq!(next(&mut late).await, "n 2");
     assert_eq!(next(&mut late).await, "n 3");
@@ -168,7 +180,10 @@ async fn messages_calls_and_their_refusals() {
     let client = place.client().await;
     let mut room = client.subscribe("room:1").unwrap();
     assert_eq!(next(&mut room).await, "subscribed true false");
-    client.send("room:1", "say", &HashMap::from([("text", "hi")])).await.unwrap();
+    client
+        .send("room:1", "say", &HashMap::from([("text", "hi")]))
+        .await
+        .unwrap();
     assert_eq!(next(&mut room).await, r#"say {"text":"hi"}"#);
     let refused = client.send("room:2", "say", &1).await;
     assert!(
@@ -177,9 +192,14 @@ async fn messages_calls_and_their_refusals() {
     );
 
     let second = Duration::from_secs(1);
-    assert_eq!(client.call::<i64>("sum", &[1, 2, 3], second).await.unwrap(), 6);
+    assert_eq!(
+        client.call::<i64>("sum", &[1, 2, 3], second).await.unwrap(),
+        6
+    );
     let begun = Instant::now();
-    let refused = client.call::<i64>("never", &1, Duration::from_millis(200)).await;
+    let refused = client
+        .call::<i64>("never", &1, Duration::from_millis(200))
+        .await;
     assert!(
         matches!(&refused, Err(RequestError::Refused(refusal)) if refusal.code == "deadline_exceeded"),
         "{refused:?}"
@@ -239,7 +259,9 @@ async fn who_is_present_is_known_over_reconnections() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(Duration::from_secs(30), settled).await.expect("both are there again");
+    timeout(Duration::from_secs(30), settled)
+        .await
+        .expect("both are there again");
     drop(bobs);
     timeout(Duration::from_secs(30), async {
         while room.members().len() != 1 {
@@ -282,7 +304,10 @@ async fn tokens_are_renewed_and_expired_ones_replaced() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let tokens = judged.lock().unwrap().clone();
-    assert!(tokens.len() >= 3 && tokens[..2] == ["t0", "t1"], "{tokens:?}");
+    assert!(
+        tokens.len() >= 3 && tokens[..2] == ["t0", "t1"],
+        "{tokens:?}"
+    );
 
     let mut without = client.subscribe("vip:2").unwrap();
     assert!(next(&mut without).await.starts_with("error token_required"));
@@ -305,23 +330,40 @@ async fn the_server_decides() {
     let client = place.client().await;
     let conn_id = client.hello().await.unwrap().conn_id;
     let mut direct = client.direct().unwrap();
-    place.relay.subscribe(Whom::Connection(conn_id), "news").unwrap();
-    assert!(matches!(direct.next().await, Some(Event::Subscribed(begun)) if begun.topic.as_str() == "news"));
+    place
+        .relay
+        .subscribe(Whom::Connection(conn_id), "news")
+        .unwrap();
+    assert!(
+        matches!(direct.next().await, Some(Event::Subscribed(begun)) if begun.topic.as_str() == "news")
+    );
     place.relay.push("news", "n", &1).await.unwrap();
     assert!(matches!(direct.next().await, Some(Event::Push(push)) if push.payload.get() == "1"));
 
     let mut room = client.subscribe("room").unwrap();
     assert_eq!(next(&mut room).await, "subscribed true false");
-    place.relay.unsubscribe(Whom::Connection(conn_id), "room").unwrap();
+    place
+        .relay
+        .unsubscribe(Whom::Connection(conn_id), "room")
+        .unwrap();
     assert_eq!(next(&mut room).await, "unsubscribed server");
     assert_eq!(next(&mut room).await, "end");
 
     for (code, comes_back) in [(4000, true), (4500, false)] {
         let conn_id = client.hello().await.unwrap().conn_id;
         let code = CloseCode::new(code).unwrap();
-        assert_eq!(place.relay.disconnect(Whom::Connection(conn_id), code, "as asked"), 1);
+        assert_eq!(
+            place
+                .relay
+                .disconnect(Whom::Connection(conn_id), code, "as asked"),
+            1
+        );
         let status = client.changed(&Status::Connected).await;
-        assert_eq!(matches!(status, Status::Ended(_)), !comes_back, "{status:?}");
+        assert_eq!(
+            matches!(status, Status::Ended(_)),
+            !comes_back,
+            "{status:?}"
+        );
         if comes_back {
             client.hello().await.unwrap();
         }
@@ -331,12 +373,21 @@ async fn the_server_decides() {
 #[tokio::test]
 async fn batches_are_as_good_as_single_messages() {
     let place = Place::new(kept(1000));
-    let client = place.builder().batch(Duration::from_millis(20)).connect().await.unwrap();
+    let client = place
+        .builder()
+        .batch(Duration::from_millis(20))
+        .connect()
+        .await
+        .unwrap();
     let mut news = client.subscribe("news").unwrap();
     assert_eq!(next(&mut news).await, "subscribed true false");
     for round in 0..3 {
         for number in 0..100 {
-            place.relay.push("news", "n", &(round * 100 + number)).await.unwrap();
+            place
+                .relay
+                .push("news", "n", &(round * 100 + number))
+                .await
+                .unwrap();
         }
         if round == 1 {
             place.cut();

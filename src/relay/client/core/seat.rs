@@ -140,11 +140,12 @@ impl Seat {
     }
 }
 
-/// Four fifths of a token's life, but half a minute before its end is early enough; a second at the least, and a day at
+/// Four fifths of a token's life, but half a minute before its end is early enough; half a second at the least, and a day at
 /// the most.
 fn renewal_wait(ttl: u64) -> Duration {
-    let early = (ttl / 5).min(30);
-    Duration::from_secs((ttl - early).clamp(1, 86_400))
+    let life = Duration::from_secs(ttl.min(2 * 86_400));
+    let early = (life / 5).min(Duration::from_secs(30));
+    (life - early).clamp(Duration::from_millis(500), Duration::from_secs(86_400))
 }
 
 #[cfg(test)]
@@ -153,16 +154,16 @@ mod tests {
 
     #[test]
     fn tokens_are_renewed_before_they_end() {
-        for (ttl, seconds) in [
-            (0, 1),
-            (1, 1),
-            (5, 4),
-            (60, 48),
-            (150, 120),
-            (3600, 3570),
-            (u64::MAX, 86_400),
+        for (ttl, millis) in [
+            (0, 500),
+            (1, 800),
+            (3, 2400),
+            (60, 48_000),
+            (150, 120_000),
+            (3600, 3_570_000),
+            (u64::MAX, 86_400_000),
         ] {
-            assert_eq!(renewal_wait(ttl), Duration::from_secs(seconds), "{ttl}");
+            assert_eq!(renewal_wait(ttl), Duration::from_millis(millis), "{ttl}");
         }
     }
 }

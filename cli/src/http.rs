@@ -4,7 +4,7 @@ use crate::client::{Failure, REFUSED, UNREACHABLE, WRONG, one_line};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ impl<'a> Address<'a> {
 
     /// Tries every address of the host.
     fn connect(&self) -> std::io::Result<TcpStream> {
-        let mut last = std::io::ErrorKind::NotFound.into();
+        let mut last = ErrorKind::NotFound.into();
         for address in (self.host, self.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, LIMIT) {
                 Ok(stream) => {
@@ -139,15 +139,44 @@ fn exchange(
     stream.write_all(head.as_bytes())?;
     stream.write_all(content)?;
     stream.flush()?;
-    match stream.take(LONGEST).read_to_end(answer) {
-        // A server that goes without closing TLS has said what it had to say, or the answer is not whole, which shows.
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(std::io::Error::new(
-            std::io::ErrorKind::TimedOut,
-            "no answer in time",
-        )),
-        outcome => outcome.map(drop),
+    let mut part = [0; 4096];
+    while !is_enough(answer) {
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&part[..count]),
+            // A server that goes without closing TLS has said what it had to say, or the answer is not whole, which shows.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(std::io::Error::new(
+                    ErrorKind::TimedOut,
+                    "no answer in time",
+                ));
+            }
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
+}
+
+/// Whether there is nothing to wait for: the answer is whole, too long, or none of HTTP.
+fn is_enough(answer: &[u8]) -> bool {
+    let shown = answer.len().min(HTTP.len());
+    if answer.len() >= LONGEST || answer[..shown] != HTTP.as_bytes()[..shown] {
+        return true;
+    }
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return false;
+    };
+    let length = content_length(&String::from_utf8_lossy(&answer[..end]));
+    length.is_some_and(|length| length <= (answer.len() - end - 4) as u64)
+}
+
+fn content_length(head: &str) -> Option<u64> {
+    head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| number::decimal(value.trim().as_bytes()))?
+    })
 }
 
 /// Reads an answer of HTTP/1: the status, and the content up to its length, or the end.
@@ -159,16 +188,12 @@ fn read(url: &str, answer: &[u8]) -> Result<String, Failure> {
         Failure::new(UNREACHABLE, line)
     };
     let status = text
-        .strip_prefix("HTTP/1.")
+        .strip_prefix(HTTP)
         .and_then(|rest| rest.get(2..5))
         .and_then(|status| number::decimal(status.as_bytes()))
         .ok_or_else(no_http)?;
     let (head, content) = text.split_once("\r\n\r\n").ok_or_else(no_http)?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| number::decimal(value.trim().as_bytes()))?
-    });
+    let length = content_length(head);
     if length.is_some_and(|length| length > content.len() as u64) {
         let line = format!("{url}: the connection ended in the middle of the answer");
         return Err(Failure::new(UNREACHABLE, line));
@@ -217,7 +242,10 @@ fn trusting(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The longest answer that is read.
-const LONGEST: u64 = 1024 * 1024;
+const LONGEST: usize = 1024 * 1024;
+
+/// How every answer begins.
+const HTTP: &str = "HTTP/1.";
 
 /// How much of a refusal is shown.
 const SHOWN: usize = 300;

@@ -276,7 +276,7 @@ fn the_bench_counts_everything() {
         ("doubled", 0),
         ("reordered", 0),
         ("foreign", 0),
-        ("publishers", 3),
+        ("publishers", 2),
     ] {
         assert_eq!(report[name], expected, "{name}: {report}");
     }

@@ -40,6 +40,7 @@
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
 //! | speak TLS | `Server::bind_tls`, `server::TlsConfig` (feature `tls`) |
 //! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
+//! | push to everybody who subscribes | `relay::Relay`, `Router::with_relay` (feature `relay`) |
 //! | test in process | `test::TestClient` (feature `test`) |
 //! | drive the protocol yourself | [`http1::connection::Connection`], `ws::connection::Connection`, which do no I/O |
 //!
@@ -71,7 +72,7 @@
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
 //! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
-//! | `relay` | no | topics with presence, history and resume: [`relay`] |
+//! | `relay` | no | topics with presence, history and resume: `relay` |
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
@@ -113,6 +114,10 @@ mod documents {
     #[cfg(all(feature = "json", feature = "websocket"))]
     #[doc = include_str!("../docs/websockets.md")]
     mod websockets {}
+
+    #[cfg(all(feature = "relay", feature = "test"))]
+    #[doc = include_str!("../docs/relay.md")]
+    mod relay {}
 
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}

@@ -17,6 +17,6 @@ pub mod protocol;
 pub mod route;
 
 pub use self::endpoint::{
-    Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Stats,
-    Unmatched, Whom,
+    Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
+    Stats, Unmatched, Whom,
 };

@@ -626,3 +626,35 @@ async fn the_server_sends_what_nobody_asked_for() {
     );
     begin(&mut script).await;
 }
+
+#[test]
+fn a_runtime_that_ends_leaves_nobody_waiting() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let (client, mut room, _script, _served) = first.block_on(async {
+        let mut script = Script::new();
+        let (client, served) = connected(&mut script).await;
+        let room = client.subscribe("a").unwrap();
+        (client, room, script, served)
+    });
+    let second = runtime();
+    let asking = client.clone();
+    let asking = second.spawn(async move { asking.send("a", "e", &1).await });
+    second.block_on(tokio::task::yield_now());
+    drop(first);
+    second.block_on(async {
+        let limit = Duration::from_secs(20);
+        let asked = timeout(limit, asking).await.expect("an answer").unwrap();
+        assert!(
+            matches!(asked, Err(RequestError::Ended | RequestError::Disconnected)),
+            "{asked:?}"
+        );
+        assert_eq!(next(&mut room).await, "end");
+        timeout(limit, client.close()).await.expect("an end");
+    });
+}

@@ -12,7 +12,7 @@ use wireline::wire::number;
 pub(crate) enum Invocation {
     Serve(Box<Options>),
     /// One of the commands that talk to a relay.
-    Client(Command),
+    Client(Box<Command>),
     /// Help or the version.
     Print(String),
 }
@@ -111,7 +111,7 @@ pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
         Ok(Cli {
             command: Some(command),
             ..
-        }) => Ok(Invocation::Client(command)),
+        }) => Ok(Invocation::Client(Box::new(command))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Invocation::Print(error.to_string()))

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match args::read(std::env::args_os()) {
         Ok(Invocation::Serve(options)) => serve::run(&options),
-        Ok(Invocation::Client(command)) => return client::run(command),
+        Ok(Invocation::Client(command)) => return client::run(*command),
         Ok(Invocation::Print(text)) => {
             serve::say(text.trim_end());
             Ok(())

@@ -231,13 +231,11 @@ impl Builder {
         }
         let shared = Arc::new(Shared::new(core, direct.clone()));
         let mut driver = Driver::new(shared.clone(), self.dial, socket);
-        let handle = Handle::new(shared.clone(), direct);
+        let handle = Handle::new(shared, direct);
         // The status is right before anybody asks.
         handle.with(|_, _| ());
         tokio::spawn(async move {
             poll_fn(|cx| driver.poll(cx)).await;
-            drop(driver);
-            shared.finish();
         });
         RelayClient {
             handle: Arc::new(handle),

@@ -272,6 +272,14 @@ impl Driver {
     }
 }
 
+impl Drop for Driver {
+    /// The client has ended, or the runtime has under it: nobody waits for ever.
+    fn drop(&mut self) {
+        self.tell(|state, _| state.core.shut_down());
+        self.shared.finish();
+    }
+}
+
 impl Socket {
     fn new(socket: WebSocket) -> Self {
         let (sender, receiver) = socket.split();

@@ -162,8 +162,8 @@ impl Subscription {
     /// says.
     ///
     /// Cancel safe: an event that was not given stays where it was.
-    pub fn next(&mut self) -> impl Future<Output = Option<Event>> {
-        poll_fn(|cx| self.inbox.poll_next(cx))
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.inbox.poll_next(cx)).await
     }
 
     /// Who is present, as the server has told until now, by connection; [`next`](Self::next) may still have some of the
@@ -226,8 +226,8 @@ impl Direct {
     /// connection: [`Event::Unsubscribed`] with the code `disconnected`.
     ///
     /// Cancel safe.
-    pub fn next(&mut self) -> impl Future<Output = Option<Event>> {
-        poll_fn(|cx| self.inbox.poll_next(cx))
+    pub async fn next(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.inbox.poll_next(cx)).await
     }
 }
 

@@ -223,7 +223,8 @@ impl Core {
         if self.topics.contains_key(&topic) {
             return Err(SubscribeError::Taken);
         }
-        if self.seats.len() >= self.tuning.max_subscriptions {
+        // Those that were ended and are not answered yet count, too.
+        if self.seats.len() >= self.tuning.max_subscriptions || !self.has_room() {
             return Err(SubscribeError::TooMany);
         }
         let payload = wants
@@ -307,9 +308,15 @@ impl Core {
     /// From now on, and after every reconnection, pushes come in batches.
     pub(crate) fn batch(&mut self, now: Instant, delay: Duration) {
         self.tuning.batch = Some(delay);
-        if matches!(self.link, Link::Open { .. }) {
+        if matches!(self.link, Link::Open { .. }) && self.has_room() {
             self.ask_for_batches(now, delay);
         }
+    }
+
+    /// Whether there is room for what is said beside requests.
+    fn has_room(&self) -> bool {
+        let most = WAITING + self.tuning.max_requests.saturating_mul(2);
+        self.outgoing.len() < most && self.requests.len() < most
     }
 
     /// The next frame to send.
@@ -525,6 +532,9 @@ const SIGN_INS: u32 = 3;
 
 /// The least wait before something that was refused is asked for again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// What may wait beside requests: to be sent, or answered.
+const WAITING: usize = 4096;
 
 /// What a message has around its payload, at the most: its fields, a topic, numbers.
 pub(crate) const FRAME: usize = 1024;

@@ -5,7 +5,7 @@ use crate::relay::client::core::event::{
 };
 use crate::relay::client::core::incoming::{Incoming, Told, each};
 use crate::relay::client::core::request::{Answer, Kind};
-use crate::relay::client::core::seat::State;
+use crate::relay::client::core::seat::{Renewal, State};
 use crate::relay::client::core::{Action, Core, DIRECT, Link};
 use crate::relay::hub::Topic;
 use serde_json::value::RawValue;
@@ -120,9 +120,8 @@ impl Core {
 
     /// The answer to a subscription.
     fn subscribed(&mut self, now: Instant, reference: u64, begun: Begun<'_>) -> Option<()> {
-        let id = match self.requests.get(&reference)?.kind {
-            Kind::Subscribe(id) => id,
-            _ => return None,
+        let Kind::Subscribe(id) = self.requests.get(&reference)?.kind else {
+            return None;
         };
         self.requests.remove(&reference);
         if self.seats.get(&id)?.state != (State::Asked { reference }) {
@@ -134,8 +133,16 @@ impl Core {
     /// The server subscribes this client, or takes over where its subscription stands.
     fn subscribed_by_server(&mut self, now: Instant, topic: &str, begun: Begun<'_>) -> Option<()> {
         if let Some(id) = self.topics.get(topic).copied() {
-            if self.seats.get(&id)?.is_joined() {
-                return self.begin(now, id, begun);
+            let seat = self.seats.get_mut(&id)?;
+            if seat.is_joined() {
+                // A token that is not spoken of ends when it did.
+                let renewal = std::mem::replace(&mut seat.renewal, Renewal::None);
+                let has_ttl = begun.ttl.is_some();
+                self.begin(now, id, begun)?;
+                if !has_ttl {
+                    self.seats.get_mut(&id)?.renewal = renewal;
+                }
+                return Some(());
             }
             // The answer to what this client has asked for is on its way.
             return Some(());
@@ -164,7 +171,7 @@ impl Core {
         let recovered = begun.recovered.unwrap_or(!resumed);
         seat.position = begun
             .position
-            .or(seat.position.filter(|_| resumed && recovered));
+            .or_else(|| seat.position.filter(|_| resumed && recovered));
         seat.state = State::Joined;
         seat.joined_before = true;
         seat.failures = 0;

@@ -944,3 +944,38 @@ fn subscriptions_are_bounded_and_have_a_topic_each() {
         SubscribeError::TooMany
     );
 }
+
+#[test]
+fn coming_and_going_is_bounded_too() {
+    let mut bench = Bench::open();
+    let mut count = 0;
+    loop {
+        let topic = Topic::new("a").unwrap();
+        match bench.core.subscribe(bench.now, topic, plain()) {
+            Ok(id) => bench.core.unsubscribe(bench.now, id),
+            Err(error) => {
+                assert_eq!(error, SubscribeError::TooMany);
+                break;
+            }
+        }
+        count += 1;
+        assert!(count < 10_000, "no bound");
+    }
+    bench.core.batch(bench.now, Duration::ZERO);
+    // Sent and not answered is no better; in time everything is forgotten.
+    let frames = bench.frames();
+    assert!(frames.len() < 5000, "{}", frames.len());
+    bench.wait();
+    bench.subscribe("a", plain());
+}
+
+#[test]
+fn a_token_that_is_not_spoken_of_is_renewed_as_planned() {
+    let mut bench = Bench::open();
+    let id = bench.subscribe("a", with_token());
+    bench.core.token(bench.now, id, 2, Ok("one".to_owned()));
+    bench.does();
+    bench.hears(r#"{"type":"subscribed","topic":"a","ttl":60,"join":3,"ref":3}"#);
+    bench.hears(r#"{"type":"subscribed","topic":"a","epoch":5,"offset":10,"recovered":true}"#);
+    assert_eq!(bench.wait(), Duration::from_secs(48));
+}

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use wireline::extract::Json;
 use wireline::relay::client::{
-    Backoff, Builder, Event, Presence, RelayClient, RequestError, Status, SubscribeOptions,
+    Backoff, Builder, Ended, Event, Presence, RelayClient, RequestError, SubscribeOptions,
 };
 use wireline::relay::hub::Retention;
 use wireline::relay::{Relay, RelayCall, RelayConfig, Unmatched, Whom};
@@ -349,25 +349,31 @@ async fn the_server_decides() {
     assert_eq!(next(&mut room).await, "unsubscribed server");
     assert_eq!(next(&mut room).await, "end");
 
-    for (code, comes_back) in [(4000, true), (4500, false)] {
-        let conn_id = client.hello().await.unwrap().conn_id;
+    // Of two connections the first is told to come back, the second not to.
+    let disconnect = |conn_id, code| {
         let code = CloseCode::new(code).unwrap();
-        assert_eq!(
-            place
-                .relay
-                .disconnect(Whom::Connection(conn_id), code, "as asked"),
-            1
-        );
-        let status = client.changed(&Status::Connected).await;
-        assert_eq!(
-            matches!(status, Status::Ended(_)),
-            !comes_back,
-            "{status:?}"
-        );
-        if comes_back {
-            client.hello().await.unwrap();
+        place
+            .relay
+            .disconnect(Whom::Connection(conn_id), code, "as asked")
+    };
+    let first = client.hello().await.unwrap().conn_id;
+    assert_eq!(disconnect(first, 4000), 1);
+    let second = timeout(Duration::from_secs(30), async {
+        loop {
+            match client.hello().await {
+                Ok(hello) if hello.conn_id != first => return hello.conn_id,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
         }
-    }
+    });
+    assert_eq!(disconnect(second.await.unwrap(), 4500), 1);
+    let ended = timeout(Duration::from_secs(30), client.closed())
+        .await
+        .unwrap();
+    assert!(
+        matches!(ended, Ended::Closed { code: 4500, .. }),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]

@@ -216,7 +216,7 @@ impl RelayClient {
         self.handle.shared.status.borrow().clone()
     }
 
-    /// Waits until the status is another than this one; gives the new one.
+    /// Waits until the status is another than this one; gives the new one. One that lasts for a moment only may be missed.
     ///
     /// Cancel safe.
     pub async fn changed(&self, known: &Status) -> Status {

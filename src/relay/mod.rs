@@ -3,3 +3,4 @@
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;
+pub mod service;

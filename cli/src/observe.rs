@@ -1,6 +1,6 @@
 //! What the server tells of itself: logs, an access log, metrics.
 
-use crate::args::Options;
+use crate::config::Config;
 use crate::serve::say;
 use http::header::CACHE_CONTROL;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -20,7 +20,7 @@ use wireline::layer::trace::Traces;
 use wireline::server::Handle;
 use wireline::{Response, Router, Server};
 
-/// What the command line asks for, set up.
+/// What the configuration asks for, set up.
 #[derive(Default)]
 pub(crate) struct Observed {
     traces: bool,
@@ -30,20 +30,18 @@ pub(crate) struct Observed {
 
 impl Observed {
     /// Begins to log, opens the access log, and installs the recorder of metrics.
-    pub(crate) fn set_up(options: &Options) -> Result<Self, String> {
-        if let Some(format) = &options.log {
+    pub(crate) fn set_up(config: &Config) -> Result<Self, String> {
+        if let Some(format) = &config.log {
             begin_log(format)?;
         }
-        let access_log = match &options.access_log {
-            Some(place) => Some(open_access_log(place, &options.access_log_format)?),
+        let access_log = match &config.access_log {
+            Some(place) => Some(open_access_log(place, &config.access_log_format)?),
             None => None,
         };
-        let prometheus = match &options.metrics_addr {
-            Some(_) => Some(install_recorder()?),
-            None => None,
-        };
+        let measures = config.metrics || config.metrics_addr.is_some();
+        let prometheus = measures.then(install_recorder).transpose()?;
         Ok(Self {
-            traces: options.log.is_some(),
+            traces: config.log.is_some(),
             access_log,
             prometheus,
         })
@@ -74,28 +72,20 @@ impl Observed {
         end_access_log(&log);
     }
 
+    /// What answers with the metrics, if there are any.
+    pub(crate) fn metrics(&self, running: Arc<OnceLock<Handle>>) -> Option<Router> {
+        let prometheus = self.prometheus.clone()?;
+        let scrape = move || std::future::ready(scrape(&prometheus, running.get()));
+        Some(Router::new().get("/metrics", scrape))
+    }
+
     /// Serves `/metrics` at a place of its own, on a thread of its own.
     pub(crate) fn serve_metrics(
         &self,
         place: &str,
         running: Arc<OnceLock<Handle>>,
     ) -> Result<Scraped, String> {
-        let prometheus = self.prometheus.clone().unwrap_or_else(unused);
-        let swept = prometheus.clone();
-        let scrape = move || {
-            if let Some(handle) = running.get() {
-                let metrics = handle.metrics();
-                record_engine(|counter| metrics.get(counter));
-                #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 connections")]
-                metrics::gauge!("wireline.connections").set(metrics.connections() as f64);
-            }
-            let text = prometheus.render();
-            std::future::ready(
-                Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
-                    .with_header(CACHE_CONTROL, "no-store"),
-            )
-        };
-        let routes = Router::new().get("/metrics", scrape).build();
+        let routes = self.metrics(running).unwrap_or_default().build();
         let server = Server::new(routes.map_err(|error| error.to_string())?)
             .bind(place)
             .workers(1)
@@ -110,13 +100,6 @@ impl Observed {
             }
         });
         let started = receiver.recv().map_err(|error| error.to_string())?;
-        // What was measured is kept until somebody sums it up; nobody may ever ask.
-        std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(UPKEEP);
-                swept.run_upkeep();
-            }
-        });
         Ok(Scraped {
             handle: started?,
             thread,
@@ -244,6 +227,18 @@ fn end_access_log(log: &LogHandle) {
     }
 }
 
+fn scrape(prometheus: &PrometheusHandle, running: Option<&Handle>) -> Response {
+    if let Some(handle) = running {
+        let metrics = handle.metrics();
+        record_engine(|counter| metrics.get(counter));
+        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 connections")]
+        metrics::gauge!("wireline.connections").set(metrics.connections() as f64);
+    }
+    let text = prometheus.render();
+    Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
+        .with_header(CACHE_CONTROL, "no-store")
+}
+
 fn install_recorder() -> Result<PrometheusHandle, String> {
     let prefix = |name: &str| Matcher::Prefix(name.to_owned());
     let recorder = PrometheusBuilder::new()
@@ -259,12 +254,15 @@ fn install_recorder() -> Result<PrometheusHandle, String> {
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+    let swept = handle.clone();
+    // What was measured is kept until somebody sums it up; nobody may ever ask.
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(UPKEEP);
+            swept.run_upkeep();
+        }
+    });
     Ok(handle)
-}
-
-/// A recorder that nothing was recorded by.
-fn unused() -> PrometheusHandle {
-    PrometheusBuilder::new().build_recorder().handle()
 }
 
 /// The buckets that OpenTelemetry advises.

@@ -1,34 +1,67 @@
-//! What the server serves: a welcome page, and a few routes to try.
+//! What the server serves: the register/publish service, metrics, a welcome page, and a few routes to try.
 
+use crate::config::Config;
+use crate::guard;
 use crate::observe::Observed;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use std::sync::{Arc, OnceLock};
-use wireline::router::{BuildError, Routes};
+use wireline::relay::service::RegisterService;
+use wireline::router::Routes;
 use wireline::server::Handle;
 use wireline::service::client_addr::ClientAddr;
 use wireline::{Body, Response, Result, Router};
 
 /// The routes, with what `observed` puts around them. `running` is set once the server runs.
 pub(crate) fn build(
+    config: &Config,
     running: Arc<OnceLock<Handle>>,
     observed: &Observed,
-) -> Result<Routes, BuildError> {
+) -> Result<Routes, String> {
     let page: Arc<str> = PAGE.replace("{version}", env!("CARGO_PKG_VERSION")).into();
     // Counted and thrown away, so no length is too much; the deadlines and the least rate still hold.
     let upload = Router::new().max_body(u64::MAX).post("/upload", upload);
-    let router = Router::new()
+    let mut router = Router::new()
         .get("/", move || std::future::ready(welcome(&page)))
         .get("/health", async || Response::ok())
-        .get("/ready", move || std::future::ready(ready(&running)))
+        .get("/ready", {
+            let running = running.clone();
+            move || std::future::ready(ready(&running))
+        })
         .get("/client", client)
         .get("/favicon.ico", async || {
             Response::empty().with_header(CACHE_CONTROL, "max-age=86400")
         })
         .post("/echo", echo)
         .merge(upload);
-    observed.around(router).build()
+    if config.register.on {
+        router = router.merge(registering(config)?.router());
+    }
+    if config.metrics_addr.is_none()
+        && let Some(metrics) = observed.metrics(running)
+    {
+        router = router.merge(guard::around(metrics, config)?);
+    }
+    let router = observed.around(router).build();
+    router.map_err(|error| error.to_string())
+}
+
+/// The register/publish service as it is configured.
+fn registering(config: &Config) -> Result<RegisterService, String> {
+    let asked = &config.register;
+    let service = RegisterService::new()
+        .topics(asked.topics.iter().map(String::as_str))
+        .reply_pong(asked.reply_pong)
+        .max_clients(asked.max_clients)
+        .max_clients_per_user(asked.max_clients_per_user)
+        .max_topics(asked.max_topics)
+        .max_message(asked.max_message)
+        .unconnected_for(asked.unconnected);
+    match &config.public_url {
+        Some(url) => service.public_url(url).map_err(|error| error.to_string()),
+        None => Ok(service),
+    }
 }
 
 /// Who the client is, as far as the server knows: address and scheme.

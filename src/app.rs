@@ -1,5 +1,8 @@
 //! The paved path: one builder that ties routes, layers and a server together.
 
+#[cfg(feature = "relay")]
+mod relay;
+
 use crate::layer::request_id::{self, RequestIds};
 use crate::layer::security_headers::{self, SecurityHeaders};
 use crate::layer::trace::{Trace, Traces};

@@ -71,7 +71,7 @@
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
 //! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
-//! | `relay` | no | topics: [`relay::hub`], and sockets as members of it |
+//! | `relay` | no | topics with presence, history and resume: [`relay`] |
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 

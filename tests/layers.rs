@@ -58,7 +58,7 @@ const ROOMS: &[Room] = &[
     Room { floor: 1, path: "http1",                  core: CORE, imports: Only(&["wire"]) },
     Room { floor: 1, path: "ws",                     core: CORE, imports: Only(&["wire"]) },
     Room { floor: 1, path: "socketio",               core: CORE, imports: Only(&["wire"]) },
-    Room { floor: 1, path: "relay",                  core: CORE, imports: Only(&["wire"]) },
+    Room { floor: 1, path: "relay::hub",             core: CORE, imports: Only(&["wire"]) },
     // Floor 2, first half: what happens to a request. None of these names another.
     Room { floor: 2, path: "router",                 core: OPEN, imports: Only(&["service", "wire", "resource"]) },
     Room { floor: 2, path: "extract",                core: OPEN, imports: Only(&["service", "wire", "resource"]) },
@@ -69,7 +69,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "http1::driver",          core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
     Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire"]) },
     Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
-    Room { floor: 2, path: "relay::backplane",       core: OPEN, imports: Only(&["relay", "service", "resource", "wire"]) },
+    Room { floor: 2, path: "relay::protocol",        core: CORE, imports: Only(&["relay::hub", "wire"]) },
+    Room { floor: 2, path: "relay::backplane",       core: OPEN, imports: Only(&["relay::hub", "service", "resource", "wire"]) },
     // Floor 3: each feature brings its own extractor and its own extension of the router; the floors below never name a feature.
     // It gives the socket of `ws::socket`, and reads the answer to its request with the parsers of `http1`.
     Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1", "service", "resource", "wire"]) },
@@ -79,7 +80,8 @@ const ROOMS: &[Room] = &[
     // What attributes leave and a router takes in; they name the features, this does not.
     Room { floor: 3, path: "discover",               core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::endpoint",        core: OPEN, imports: UpTo(2) },
-    Room { floor: 3, path: "relay::extract",         core: OPEN, imports: UpTo(2) },
+    // It mounts the endpoint as a route of WebSockets.
+    Room { floor: 4, path: "relay::route",           core: OPEN, imports: UpTo(3) },
     Room { floor: 3, path: "relay::service",         core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::backplane::redis", core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::backplane::nats", core: OPEN, imports: UpTo(2) },
@@ -89,6 +91,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 4, path: "server",                 core: OPEN, imports: UpTo(2) },
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.
     Room { floor: 5, path: "ws::prelude",            core: OPEN, imports: Everything },
+    // Names from all of its floors, in one place.
+    Room { floor: 5, path: "relay",                  core: OPEN, imports: Everything },
     Room { floor: 5, path: "app",                    core: OPEN, imports: Everything },
     Room { floor: 5, path: "test",                   core: OPEN, imports: Everything },
     Room { floor: 5, path: "tower",                  core: OPEN, imports: Everything },

@@ -1,6 +1,19 @@
 //! Topics: what is published to one reaches everybody who subscribes to it, in order.
+//!
+//! ```text
+//!   hub        the registry of topics: order, history, presence; knows no socket and no runtime
+//!   protocol   what clients and the server say to each other, as text
+//!   endpoint   connections: their sessions, their place in the hub, what the application does with them
+//!   route      the endpoint in a router, the relay as an argument of handlers
+//! ```
 
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;
 pub mod service;
+pub mod route;
+
+pub use self::endpoint::{
+    Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Stats,
+    Unmatched, Whom,
+};

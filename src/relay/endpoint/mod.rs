@@ -1,32 +1,90 @@
-//! Sockets as members of a hub.
+//! Connections as members of a hub, and what they and the server say to each other.
+//!
+//! ```text
+//!   Relay      the handle that everybody has: push, presence, connections
+//!   Session    one connection's half of the protocol: requests in, answers out, handlers run in order
+//!     Outlet   its place in the hub: what is pushed is written by whoever delivers, what does not fit waits
+//!     Link     what others know of it: its user, where it is present
+//! ```
 //!
 //! A [`Relay`] is a hub whose messages are frames of WebSocket, and the tasks that deliver them: one for each worker, so
 //! that a message is written to all sockets of a worker in one go, without waking the task of any. An [`Outlet`] is one
 //! socket's place in it, with the room for what the socket does not take at once.
 
+mod channels;
+mod config;
+mod counters;
+mod directory;
 mod groups;
+mod handler;
+#[cfg(feature = "tracing")]
+mod log;
+#[cfg(not(feature = "tracing"))]
+mod no_log;
 mod outlet;
 mod overflow;
+mod pace;
+mod payload;
+mod presence;
+mod push;
+mod session;
+mod sweep;
+mod token;
 
+pub use self::config::{RelayConfig, Unmatched};
+pub use self::counters::Stats;
+pub use self::directory::Whom;
+pub use self::handler::{EventHandler, IntoReply, RelayCall, RelayEvent};
 pub use self::outlet::{Missed, Outlet, Terms};
 pub use self::overflow::Overflow;
+pub use self::pace::Rate;
+pub use self::payload::Payload;
+pub use self::presence::PresenceEntry;
+pub use self::push::{Connection, IntoTopic, PushError};
+pub(crate) use self::session::serve;
 
+use self::config::Settings;
+use self::counters::Counters;
+use self::directory::Directory;
 use self::groups::Groups;
-use crate::relay::hub::{Entry, Hub, HubConfig, Message, Published, Topic};
+#[cfg(not(feature = "tracing"))]
+use self::no_log as log;
+use crate::relay::hub::{Entry, Hub, Message, Published, Topic};
+use crate::service::handler::RouteCheck;
+use crate::ws::origin::Policy;
 use crate::ws::prepared::Prepared;
+use crate::ws::socket::config::Config;
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::time::Instant;
 
-/// Topics for the sockets of a process. Cloning it gives another handle to the same.
+/// Topics for the connections of a process: what is pushed to one reaches everybody who subscribes to it, in order. Cloning it
+/// gives another handle to the same.
+///
+/// It is an argument of handlers, under a router that has one by `Router::with_relay` or `Router::relay`:
+///
+/// ```
+/// use wireline::relay::{Relay, RelayConfig};
+/// use wireline::{Error, Router};
+///
+/// async fn place(relay: Relay, order: String) -> Result<&'static str, Error> {
+///     relay.push("orders:new", "placed", &order).await.map_err(Error::internal)?;
+///     Ok("thank you")
+/// }
+///
+/// let routes = Router::new().post("/orders", place).with_relay(RelayConfig::default());
+/// assert!(routes.build().is_ok());
+/// ```
+///
+/// Sockets of your own protocol can be members, too: see [`outlet`](Self::outlet).
 ///
 /// ```
 /// use std::sync::Arc;
 /// use wireline::Router;
 /// use wireline::extract::State;
-/// use wireline::relay::endpoint::{Relay, Terms};
+/// use wireline::relay::{Relay, endpoint::Terms};
 /// use wireline::relay::hub::{Resume, Topic};
 /// use wireline::ws::prelude::*;
 ///
@@ -59,32 +117,58 @@ pub struct Relay {
 struct Inner {
     hub: Hub<Prepared>,
     groups: Groups,
+    directory: Directory,
+    counters: Counters,
+    settings: Settings,
+    terms: Arc<Terms>,
+    socket: Arc<Config>,
+    path: String,
+    is_public: bool,
+    /// Whether a task sweeps.
+    is_swept: AtomicBool,
     begun: Instant,
     ids: AtomicU64,
 }
 
 impl Relay {
     /// Topics with these settings.
-    pub fn new(config: HubConfig) -> Self {
+    pub fn new(config: RelayConfig) -> Self {
         Self {
             inner: Arc::new(Inner {
-                hub: Hub::new(config),
+                hub: Hub::new(config.hub),
                 groups: Groups::new(),
+                directory: Directory::default(),
+                counters: Counters::default(),
+                settings: config.settings,
+                terms: Arc::new(config.terms),
+                socket: Arc::new(config.socket),
+                path: config.path,
+                is_public: config.is_public,
+                is_swept: AtomicBool::new(false),
                 begun: Instant::now(),
                 ids: AtomicU64::new(1),
             }),
         }
     }
 
-    /// Publishes a message to everybody who subscribes to the topic.
+    /// Publishes a message of any kind to everybody who subscribes to the topic.
     pub fn publish(&self, topic: &Topic, message: Prepared) -> Published {
-        self.inner.hub.publish(topic, message, None, self.now())
+        self.publish_except(topic, message, None)
     }
 
     /// The same, to everybody but this socket.
     pub fn publish_from(&self, outlet: &Outlet, topic: &Topic, message: Prepared) -> Published {
-        let except = Some(outlet.id());
-        self.inner.hub.publish(topic, message, except, self.now())
+        self.publish_except(topic, message, Some(outlet.id()))
+    }
+
+    fn publish_except(&self, topic: &Topic, message: Prepared, except: Option<u64>) -> Published {
+        let hub = &self.inner.hub;
+        let published = hub.publish(topic, message, except, self.now());
+        self.inner.counters.published(published.subscribers);
+        if published.epoch != 0 {
+            self.keep_swept();
+        }
+        published
     }
 
     /// The topics themselves.
@@ -97,6 +181,51 @@ impl Relay {
         u64::try_from(self.inner.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The path of the endpoint.
+    pub fn path(&self) -> &str {
+        &self.inner.path
+    }
+
+    /// What it has done, and what it holds now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            uptime_ms: self.now(),
+            connections: self.inner.directory.len() as u64,
+            topics: self.inner.hub.len() as u64,
+            history_octets: self.inner.hub.held() as u64,
+            ..self.inner.counters.read()
+        }
+    }
+
+    pub(crate) fn is_public(&self) -> bool {
+        self.inner.is_public
+    }
+
+    pub(crate) fn socket_config(&self) -> Arc<Config> {
+        self.inner.socket.clone()
+    }
+
+    pub(crate) fn origin(&self) -> &Policy {
+        &self.inner.settings.origin
+    }
+
+    /// Whether connections keep the head of their request.
+    pub(crate) fn extracts(&self) -> bool {
+        self.inner.settings.channels.extract()
+    }
+
+    /// Whether everything that its handlers want is there.
+    pub(crate) fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
+        if let Some(problem) = self.inner.settings.problems.first() {
+            return Err(problem.clone());
+        }
+        self.inner.settings.channels.check(route)
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
     fn next_id(&self) -> u64 {
         self.inner.ids.fetch_add(1, Ordering::Relaxed)
     }
@@ -104,7 +233,7 @@ impl Relay {
 
 impl Default for Relay {
     fn default() -> Self {
-        Self::new(HubConfig::default())
+        Self::new(RelayConfig::default())
     }
 }
 

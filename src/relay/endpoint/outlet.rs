@@ -1,15 +1,16 @@
-//! One socket's place in a relay.
+//! One connection's place in a relay.
 
 use super::Relay;
 use super::overflow::{Item, Overflow, Waiting};
 use crate::relay::hub::{Delivery, Group, Member, Recovered, Resume, Subscription, Topic};
-use crate::ws::close::CloseCode;
+use crate::ws::close::{CloseCode, IntoCloseFrame};
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::{Delivered, WebSocket, WsSender};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -51,14 +52,17 @@ impl fmt::Debug for Terms {
     }
 }
 
-/// One socket's place in a relay: what is published to its subscriptions is written to it by whoever delivers; what it
-/// does not take at once waits here, and [`serve`](Self::serve) sends it.
+/// One connection's place in a relay: what is published to its subscriptions is written to its socket by whoever delivers;
+/// what that does not take at once waits here, and [`serve`](Self::serve) sends it.
 pub struct Outlet {
     id: u64,
     relay: Relay,
     group: Arc<Group<Prepared>>,
-    sender: WsSender,
+    /// Absent for a reader that is no socket: everything waits for it here.
+    sender: Option<WsSender>,
     terms: Arc<Terms>,
+    /// Whether messages wait for others to be sent with.
+    is_gathering: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -66,19 +70,52 @@ pub struct Outlet {
 struct Mailbox {
     /// Absent while nothing waits.
     waiting: Option<Box<Waiting>>,
-    /// The socket's task, which sends what waits.
+    rare: Option<Box<Rare>>,
+    /// The connection's task, which sends what waits.
     waker: Option<Waker>,
+    is_closed: bool,
 }
+
+/// What most mailboxes do not have.
+#[derive(Default)]
+struct Rare {
+    /// Messages of subscriptions that are not confirmed yet.
+    held: Vec<(u32, Waiting)>,
+    commands: Vec<Command>,
+}
+
+/// What others want a connection to do.
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    Subscribe(Topic),
+    Unsubscribe(Topic),
+}
+
+/// What is missing of a subscription where this stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gap {
+    Missed(u64),
+    Skipped(u64),
+}
+
+/// Marks the key of a subscription whose client counts what it gets.
+pub(super) const COUNTS: u32 = 1 << 31;
 
 impl Relay {
     /// A place for this socket. Must be called inside the task that serves it.
     pub fn outlet(&self, socket: &WebSocket, terms: Arc<Terms>) -> Arc<Outlet> {
+        self.line(Some(socket.sender()), terms)
+    }
+
+    /// A place for a socket, or for a reader that is none.
+    pub(super) fn line(&self, sender: Option<WsSender>, terms: Arc<Terms>) -> Arc<Outlet> {
         Arc::new(Outlet {
             id: self.next_id(),
             group: self.inner.groups.here(),
             relay: self.clone(),
-            sender: socket.sender(),
+            sender,
             terms,
+            is_gathering: AtomicBool::new(false),
             mailbox: Mutex::default(),
         })
     }
@@ -90,8 +127,17 @@ impl Outlet {
         self.id
     }
 
-    /// Subscribes the socket: it gets what is published from now on, and `key` is what [`Terms::missed`] is given. Gives
-    /// the subscription and what came before, as far as `resume` asks for it, which is for the caller to send.
+    pub(super) const fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    pub(super) const fn group(&self) -> &Arc<Group<Prepared>> {
+        &self.group
+    }
+
+    /// Subscribes the socket: it gets what is published from now on, and `key`, which is below 2^30, is what
+    /// [`Terms::missed`] is given. Gives the subscription and what came before, as far as `resume` asks for it, which is for
+    /// the caller to send.
     pub fn subscribe(
         self: &Arc<Self>,
         topic: &Topic,
@@ -107,10 +153,123 @@ impl Outlet {
         self.relay.hub().unsubscribe(subscription);
     }
 
+    /// Lets everything of a subscription wait until [`release`](Self::release).
+    pub(super) fn hold(&self, key: u32) {
+        let mut mailbox = self.mailbox();
+        let rare = mailbox.rare.get_or_insert_default();
+        rare.held.push((key, Waiting::default()));
+    }
+
+    /// What has waited is sent now, in its turn.
+    pub(super) fn release(&self, key: u32) {
+        let mut mailbox = self.mailbox();
+        if let Some(held) = mailbox.take_held(key)
+            && !held.is_empty()
+        {
+            mailbox.waiting.get_or_insert_default().append(held);
+        }
+    }
+
     /// Forgets what waits of a subscription that has ended.
     pub fn forget(&self, key: u32) {
-        if let Some(waiting) = &mut self.mailbox().waiting {
+        let mut mailbox = self.mailbox();
+        mailbox.take_held(key);
+        if let Some(waiting) = &mut mailbox.waiting {
             waiting.forget(key);
+        }
+    }
+
+    /// Whether messages are to wait for others, to be sent with them.
+    pub(super) fn gather(&self, on: bool) {
+        self.is_gathering.store(on, Ordering::Relaxed);
+    }
+
+    /// How many octets wait here.
+    pub(super) fn gathered(&self) -> usize {
+        let mailbox = self.mailbox();
+        let waiting = mailbox.waiting.as_ref();
+        waiting.map_or(0, |waiting| waiting.octets())
+    }
+
+    /// How many octets wait, those in the socket among them.
+    pub(super) fn waiting(&self) -> usize {
+        let buffered = self.sender.as_ref().map_or(0, WsSender::buffered_amount);
+        self.gathered() + buffered
+    }
+
+    /// Sends a message that belongs to no subscription, as deliveries are sent.
+    pub(super) fn send(&self, message: &Prepared) {
+        if !self.is_gathering.load(Ordering::Relaxed)
+            && let Some(sender) = &self.sender
+            && self.mailbox().waiting.is_none()
+        {
+            match sender.deliver(message.shared(), FRAMED) {
+                Delivered::Taken | Delivered::Closed => return,
+                Delivered::Full => {}
+            }
+        }
+        let mut mailbox = self.mailbox();
+        if mailbox.is_closed {
+            return;
+        }
+        let waiting = mailbox.waiting.get_or_insert_default();
+        waiting.push(super::overflow::NO_SUBSCRIPTION, message.clone());
+        let waker = if waiting.octets() > self.terms.octets {
+            self.give_up(&mut mailbox)
+        } else {
+            mailbox.waker.clone()
+        };
+        drop(mailbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Tells the connection's task to do something.
+    pub(super) fn command(&self, command: Command) {
+        let mut mailbox = self.mailbox();
+        if mailbox.is_closed {
+            return;
+        }
+        mailbox.rare.get_or_insert_default().commands.push(command);
+        let waker = mailbox.waker.clone();
+        drop(mailbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// What the connection's task has been told to do.
+    pub(super) fn commands(&self) -> Vec<Command> {
+        let mut mailbox = self.mailbox();
+        let commands = match &mut mailbox.rare {
+            Some(rare) => std::mem::take(&mut rare.commands),
+            None => Vec::new(),
+        };
+        mailbox.tidy();
+        commands
+    }
+
+    /// Closes the connection.
+    pub(super) fn close(&self, close: impl IntoCloseFrame) {
+        match &self.sender {
+            Some(sender) => {
+                let _ = sender.close(close);
+            }
+            None => self.end(),
+        }
+    }
+
+    /// Takes nothing any more.
+    pub(super) fn end(&self) {
+        let mut mailbox = self.mailbox();
+        mailbox.is_closed = true;
+        mailbox.waiting = None;
+        mailbox.rare = None;
+        let waker = mailbox.waker.take();
+        drop(mailbox);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -143,74 +302,207 @@ impl Outlet {
 
     /// Sends what waits, as far as the socket has room.
     fn send_waiting(&self, cx: &Context<'_>) {
-        let mut mailbox = self.mailbox();
-        match &mut mailbox.waker {
+        self.listen(cx);
+        let Some(sender) = &self.sender else {
+            return;
+        };
+        let missed = self.terms.missed.as_deref();
+        self.flush(
+            |message| sender.queue_frames(message.shared(), FRAMED, cx),
+            |key, gap| match gap {
+                Gap::Missed(count) => missed.map(|tell| tell(key, count)),
+                Gap::Skipped(_) => None,
+            },
+        );
+    }
+
+    /// Has the task of the context woken when something waits.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        match &mut self.mailbox().waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        let Some(waiting) = &mut mailbox.waiting else {
-            return;
-        };
-        while let Some((key, item)) = waiting.front() {
-            let told;
-            let frame = match item {
-                Item::Message(message) => message.shared(),
-                Item::Missed(count) => match &self.terms.missed {
-                    Some(tell) => {
-                        told = tell(*key, *count);
-                        told.shared()
+    }
+
+    /// Gives what waits to `take` for as long as that takes it, and what `tell` says where something is missing.
+    pub(super) fn flush(
+        &self,
+        mut take: impl FnMut(&Prepared) -> Delivered,
+        mut tell: impl FnMut(u32, Gap) -> Option<Prepared>,
+    ) -> Delivered {
+        loop {
+            let (key, gap) = {
+                let mut mailbox = self.mailbox();
+                let Some(waiting) = &mut mailbox.waiting else {
+                    return Delivered::Taken;
+                };
+                loop {
+                    match waiting.front() {
+                        None => {
+                            mailbox.waiting = None;
+                            return Delivered::Taken;
+                        }
+                        Some((_, Item::Message(message))) => match take(message) {
+                            Delivered::Taken => {
+                                waiting.pop();
+                            }
+                            Delivered::Full => return Delivered::Full,
+                            Delivered::Closed => {
+                                mailbox.waiting = None;
+                                return Delivered::Closed;
+                            }
+                        },
+                        Some((key, Item::Missed(count))) => {
+                            let gap = (*key, Gap::Missed(*count));
+                            waiting.pop();
+                            break gap;
+                        }
+                        Some((key, Item::Skipped(count))) => {
+                            let gap = (*key, Gap::Skipped(*count));
+                            waiting.pop();
+                            break gap;
+                        }
                     }
-                    None => {
-                        waiting.pop();
-                        continue;
-                    }
-                },
+                }
             };
-            match self.sender.queue_frames(frame, FRAMED, cx) {
-                Delivered::Taken => waiting.pop(),
-                Delivered::Full => return,
-                Delivered::Closed => break,
+            // Here the mailbox is open: who is told may want to look at the hub.
+            if let Some(told) = tell(key, gap) {
+                let mut mailbox = self.mailbox();
+                mailbox.waiting.get_or_insert_default().push_front(told);
             }
         }
-        mailbox.waiting = None;
+    }
+
+    /// The payloads of what waits as a JSON array, up to about `most` octets of them.
+    pub(super) fn batch(
+        &self,
+        most: usize,
+        mut tell: impl FnMut(u32, Gap) -> Option<Prepared>,
+    ) -> Option<Prepared> {
+        let mut array = Vec::new();
+        while array.len() < most {
+            let Some((key, item)) = self.pop() else {
+                break;
+            };
+            let message = match item {
+                Item::Message(message) => Some(message),
+                Item::Missed(count) => tell(key, Gap::Missed(count)),
+                Item::Skipped(count) => tell(key, Gap::Skipped(count)),
+            };
+            if let Some(message) = message {
+                array.push(if array.is_empty() { b'[' } else { b',' });
+                array.extend_from_slice(message.payload());
+            }
+        }
+        if array.is_empty() {
+            return None;
+        }
+        array.push(b']');
+        // Texts and commas between them are text.
+        String::from_utf8(array)
+            .ok()
+            .map(|text| Prepared::text(&text))
+    }
+
+    fn pop(&self) -> Option<(u32, Item)> {
+        let mut mailbox = self.mailbox();
+        let popped = mailbox.waiting.as_mut().and_then(|waiting| waiting.pop());
+        if popped.is_none() {
+            mailbox.waiting = None;
+        }
+        popped
     }
 
     /// Lets messages wait; whom to wake, if the socket's task does not know yet.
     fn put_off(&self, key: u32, delivery: &Delivery<'_, Prepared>) -> Option<Waker> {
         let mut mailbox = self.mailbox();
-        let knows = mailbox.waiting.is_some();
-        let waiting = mailbox.waiting.get_or_insert_default();
+        if mailbox.is_closed {
+            return None;
+        }
+        let (waiting, knows) = mailbox.queue(key);
         if delivery.missed > 0 {
             waiting.miss(key, delivery.missed);
         }
-        for entry in delivery.entries() {
+        let mut dropped = delivery.missed;
+        for (entry, is_for_it) in delivery.all() {
+            if !is_for_it {
+                if key & COUNTS != 0 {
+                    waiting.skip(key);
+                }
+                continue;
+            }
             waiting.push(key, entry.message.clone());
             while waiting.count(key) > self.terms.capacity {
                 if self.terms.overflow == Overflow::Close {
                     return self.give_up(&mut mailbox);
                 }
                 waiting.drop_oldest(key);
+                dropped += 1;
             }
         }
-        if waiting.octets() > self.terms.octets {
+        let (octets, is_empty) = (waiting.octets(), waiting.is_empty());
+        self.relay.counters().dropped(dropped);
+        if octets > self.terms.octets {
             return self.give_up(&mut mailbox);
         }
-        if knows || waiting.is_empty() {
+        if knows || is_empty {
             None
         } else {
             mailbox.waker.clone()
         }
     }
 
-    /// Closes a socket that is too slow.
+    /// Closes a connection that is too slow.
     fn give_up(&self, mailbox: &mut Mailbox) -> Option<Waker> {
         mailbox.waiting = None;
-        let _ = self.sender.close((CloseCode::TRY_AGAIN, "too slow"));
+        mailbox.rare = None;
+        mailbox.is_closed = true;
+        self.relay.counters().closed_slow();
+        if let Some(sender) = &self.sender {
+            let _ = sender.close((CloseCode::TRY_AGAIN, "too slow"));
+        }
         mailbox.waker.clone()
     }
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mailbox {
+    /// Where messages of a subscription wait, and whether the connection's task need not be woken for them.
+    fn queue(&mut self, key: u32) -> (&mut Waiting, bool) {
+        if let Some(rare) = &mut self.rare
+            && let Some((_, held)) = rare.held.iter_mut().find(|(of, _)| *of == key)
+        {
+            return (held, true);
+        }
+        let knows = self.waiting.is_some();
+        (self.waiting.get_or_insert_default(), knows)
+    }
+
+    fn is_held(&self, key: u32) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.held.iter().any(|(of, _)| *of == key))
+    }
+
+    fn take_held(&mut self, key: u32) -> Option<Waiting> {
+        let rare = self.rare.as_mut()?;
+        let place = rare.held.iter().position(|(of, _)| *of == key)?;
+        let held = rare.held.swap_remove(place).1;
+        self.tidy();
+        Some(held)
+    }
+
+    fn tidy(&mut self) {
+        if self
+            .rare
+            .as_ref()
+            .is_some_and(|rare| rare.held.is_empty() && rare.commands.is_empty())
+        {
+            self.rare = None;
+        }
     }
 }
 
@@ -222,11 +514,17 @@ impl Member<Prepared> for Outlet {
     fn deliver(&self, key: u32, delivery: &Delivery<'_, Prepared>) {
         if delivery.missed == 0
             && let Some(frames) = delivery.whole()
-            && self.mailbox().waiting.is_none()
+            && let Some(sender) = &self.sender
+            && !self.is_gathering.load(Ordering::Relaxed)
         {
-            match self.sender.deliver(frames, FRAMED) {
-                Delivered::Taken | Delivered::Closed => return,
-                Delivered::Full => {}
+            let mailbox = self.mailbox();
+            let is_free = mailbox.waiting.is_none() && !mailbox.is_held(key);
+            drop(mailbox);
+            if is_free {
+                match sender.deliver(frames, FRAMED) {
+                    Delivered::Taken | Delivered::Closed => return,
+                    Delivered::Full => {}
+                }
             }
         }
         if let Some(waker) = self.put_off(key, delivery) {
@@ -244,4 +542,4 @@ impl fmt::Debug for Outlet {
 }
 
 /// Beyond this many octets that wait in a socket, messages wait here, where they can still be dropped.
-const FRAMED: usize = 64 << 10;
+pub(super) const FRAMED: usize = 64 << 10;

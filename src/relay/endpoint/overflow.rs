@@ -27,6 +27,8 @@ pub(super) enum Item {
     Message(Prepared),
     /// So many messages of the subscription were here.
     Missed(u64),
+    /// So many were for everybody else.
+    Skipped(u64),
 }
 
 impl Waiting {
@@ -62,37 +64,66 @@ impl Waiting {
         }
     }
 
+    /// Says that a message was for everybody else.
+    pub(super) fn skip(&mut self, key: u32) {
+        match self.queue.back_mut() {
+            Some((of, Item::Skipped(count))) if *of == key => *count += 1,
+            _ => {
+                self.octets += OVERHEAD;
+                self.queue.push_back((key, Item::Skipped(1)));
+            }
+        }
+    }
+
+    /// Puts a message that counts for no subscription before everything else.
+    pub(super) fn push_front(&mut self, message: Prepared) {
+        self.octets += weight(&message);
+        self.queue
+            .push_front((NO_SUBSCRIPTION, Item::Message(message)));
+    }
+
+    /// Takes what waits there over.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.octets += other.octets;
+        self.queue.append(&mut other.queue);
+        for (key, count) in other.counts {
+            *self.counts.entry(key).or_insert(0) += count;
+        }
+    }
+
     /// Drops the oldest message of a subscription; what tells so stands in its place.
     pub(super) fn drop_oldest(&mut self, key: u32) {
-        let mut of_key = (0..self.queue.len()).filter(|place| self.queue[*place].0 == key);
-        let Some(first) = of_key.next() else {
+        let mut told = None;
+        let mut of_key = self.queue.iter_mut().enumerate();
+        let oldest = of_key.find_map(|(place, (of, item))| {
+            if *of != key {
+                return None;
+            }
+            match item {
+                Item::Message(_) => Some(place),
+                Item::Missed(_) => {
+                    told = Some(place);
+                    None
+                }
+                // What was missed before it is told apart from what is missed behind it.
+                Item::Skipped(_) => {
+                    told = None;
+                    None
+                }
+            }
+        });
+        let Some(oldest) = oldest else {
             return;
         };
-        let (told, dropped) = match self.queue[first].1 {
-            Item::Missed(count) => {
-                let Some(next) = of_key.next() else {
-                    return;
-                };
-                (Some((first, count)), next)
-            }
-            Item::Message(_) => (None, first),
-        };
-        match told {
-            Some((place, count)) => {
-                if let Some((_, Item::Message(message))) = self.queue.remove(dropped) {
-                    self.octets -= weight(&message);
-                    self.queue[place].1 = Item::Missed(count + 1);
-                    self.less(key);
-                }
-            }
-            None => {
-                let item = std::mem::replace(&mut self.queue[dropped].1, Item::Missed(1));
-                if let Item::Message(message) = item {
-                    self.octets -= weight(&message);
-                    self.octets += OVERHEAD;
-                    self.less(key);
-                }
-            }
+        let item = std::mem::replace(&mut self.queue[oldest].1, Item::Missed(1));
+        self.octets += OVERHEAD;
+        self.let_go(key, &item);
+        if let Some(place) = told
+            && let Item::Missed(count) = &mut self.queue[place].1
+        {
+            *count += 1;
+            self.queue.remove(oldest);
+            self.octets -= OVERHEAD;
         }
     }
 
@@ -102,16 +133,10 @@ impl Waiting {
     }
 
     /// Takes the oldest away.
-    pub(super) fn pop(&mut self) {
-        if let Some((key, item)) = self.queue.pop_front() {
-            match item {
-                Item::Message(message) => {
-                    self.octets -= weight(&message);
-                    self.less(key);
-                }
-                Item::Missed(_) => self.octets -= OVERHEAD,
-            }
-        }
+    pub(super) fn pop(&mut self) -> Option<(u32, Item)> {
+        let (key, item) = self.queue.pop_front()?;
+        self.let_go(key, &item);
+        Some((key, item))
     }
 
     /// Forgets what waits of a subscription that has ended.
@@ -120,17 +145,17 @@ impl Waiting {
         let octets = &mut self.octets;
         self.queue.retain(|(of, item)| {
             if *of == key {
-                *octets -= match item {
-                    Item::Message(message) => weight(message),
-                    Item::Missed(_) => OVERHEAD,
-                };
+                *octets -= item.weight();
             }
             *of != key
         });
     }
 
-    fn less(&mut self, key: u32) {
-        if let Some(count) = self.counts.get_mut(&key) {
+    fn let_go(&mut self, key: u32, item: &Item) {
+        self.octets -= item.weight();
+        if matches!(item, Item::Message(_))
+            && let Some(count) = self.counts.get_mut(&key)
+        {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&key);
@@ -139,9 +164,21 @@ impl Waiting {
     }
 }
 
+impl Item {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Message(message) => weight(message),
+            Self::Missed(_) | Self::Skipped(_) => OVERHEAD,
+        }
+    }
+}
+
 fn weight(message: &Prepared) -> usize {
     message.frame().len() + OVERHEAD
 }
+
+/// The key of messages that no subscription counts.
+pub(super) const NO_SUBSCRIPTION: u32 = u32::MAX;
 
 /// What an item costs beside its frame.
 const OVERHEAD: usize = 64;
@@ -156,6 +193,7 @@ mod tests {
                 format!("{key}{}", str::from_utf8(&message.frame()[2..]).unwrap())
             }
             Item::Missed(count) => format!("{key}-{count}"),
+            Item::Skipped(count) => format!("{key}~{count}"),
         });
         items.collect::<Vec<_>>().join(" ")
     }
@@ -183,5 +221,30 @@ mod tests {
         waiting.drop_oldest(2);
         assert_eq!((waiting.octets(), waiting.is_empty()), (0, true));
         assert!(waiting.counts.is_empty());
+    }
+
+    #[test]
+    fn what_was_for_others_keeps_its_place() {
+        let mut waiting = Waiting::default();
+        waiting.push(1, Prepared::text("a"));
+        waiting.skip(1);
+        waiting.skip(1);
+        waiting.push(1, Prepared::text("b"));
+        waiting.push(1, Prepared::text("c"));
+        assert_eq!(shown(&waiting), "1a 1~2 1b 1c");
+        waiting.drop_oldest(1);
+        waiting.drop_oldest(1);
+        waiting.drop_oldest(1);
+        assert_eq!(shown(&waiting), "1-1 1~2 1-2");
+        let mut first = Waiting::default();
+        first.push(2, Prepared::text("x"));
+        first.append(waiting);
+        first.push_front(Prepared::text("y"));
+        assert_eq!(first.count(1), 0);
+        assert_eq!(first.pop().map(|(key, _)| key), Some(NO_SUBSCRIPTION));
+        assert_eq!(shown(&first), "2x 1-1 1~2 1-2");
+        first.forget(1);
+        first.forget(2);
+        assert_eq!(first.octets(), 0);
     }
 }

@@ -53,9 +53,16 @@ impl<M: Message> Delivery<'_, M> {
     /// The messages that are for this subscriber, one by one. There may be none: then something was missed, or it is the
     /// one who published.
     pub fn entries(&self) -> impl Iterator<Item = &Entry<M>> {
+        let all = self.all();
+        all.filter_map(|(entry, is_for_member)| is_for_member.then_some(entry))
+    }
+
+    /// All messages, each with whether it is for this subscriber: the one who published may be left out.
+    pub fn all(&self) -> impl Iterator<Item = (&Entry<M>, bool)> {
+        let is_for_member = |entry: &Entry<M>| entry.except == 0 || entry.except != self.member;
         self.entries
             .iter()
-            .filter(|entry| entry.except == 0 || entry.except != self.member)
+            .map(move |entry| (entry, is_for_member(entry)))
     }
 
     /// All of them in one piece, if that is all that was published.

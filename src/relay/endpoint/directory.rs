@@ -1,0 +1,204 @@
+//! Which connections there are, and whose they are.
+
+use super::outlet::Outlet;
+use crate::relay::hub::Topic;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A connection, or all of a user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom<'a> {
+    /// The connection with this number.
+    Connection(u64),
+    /// All connections of the user with this id.
+    User(&'a str),
+}
+
+impl From<u64> for Whom<'_> {
+    fn from(conn_id: u64) -> Self {
+        Self::Connection(conn_id)
+    }
+}
+
+impl<'a> From<&'a str> for Whom<'a> {
+    fn from(user: &'a str) -> Self {
+        Self::User(user)
+    }
+}
+
+/// What is known of a connection from outside its task.
+pub(super) struct Link {
+    pub(super) outlet: Arc<Outlet>,
+    /// The id of the user who opened it.
+    pub(super) user: Option<Arc<str>>,
+    pub(super) subscriptions: AtomicUsize,
+    tracked: Mutex<Tracked>,
+}
+
+/// The topics that a connection is present in.
+#[derive(Default)]
+struct Tracked {
+    topics: Vec<Topic>,
+    is_gone: bool,
+}
+
+impl Link {
+    pub(super) fn new(outlet: Arc<Outlet>, user: Option<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self {
+            outlet,
+            user,
+            subscriptions: AtomicUsize::new(0),
+            tracked: Mutex::default(),
+        })
+    }
+
+    /// It has one subscription more, or less.
+    pub(super) fn count(&self, more: bool) {
+        if more {
+            self.subscriptions.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs `track` for a connection that is there, and remembers the topic; `false` when it has gone.
+    pub(super) fn track(&self, topic: &Topic, track: impl FnOnce()) -> bool {
+        let mut tracked = lock(&self.tracked);
+        if tracked.is_gone {
+            return false;
+        }
+        track();
+        if !tracked.topics.contains(topic) {
+            tracked.topics.push(topic.clone());
+        }
+        true
+    }
+
+    /// Runs `untrack` if the connection is present in the topic; whether it was.
+    pub(super) fn untrack(&self, topic: &Topic, untrack: impl FnOnce()) -> bool {
+        let mut tracked = lock(&self.tracked);
+        let place = tracked.topics.iter().position(|known| known == topic);
+        if let Some(place) = place {
+            tracked.topics.swap_remove(place);
+            untrack();
+        }
+        place.is_some()
+    }
+
+    /// It has gone: the topics that it is still present in.
+    pub(super) fn leave(&self) -> Vec<Topic> {
+        let mut tracked = lock(&self.tracked);
+        tracked.is_gone = true;
+        std::mem::take(&mut tracked.topics)
+    }
+}
+
+/// All connections.
+pub(super) struct Directory {
+    links: Box<[Mutex<Links>]>,
+    users: Box<[Mutex<Users>]>,
+}
+
+type Links = HashMap<u64, Arc<Link>>;
+type Users = HashMap<Arc<str>, Vec<Arc<Link>>>;
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            links: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            users: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl Directory {
+    pub(super) fn add(&self, link: &Arc<Link>) {
+        let id = link.outlet.id();
+        lock(self.links_of(id)).insert(id, link.clone());
+        if let Some(user) = &link.user {
+            let mut users = lock(self.users_of(user));
+            users.entry(user.clone()).or_default().push(link.clone());
+        }
+    }
+
+    pub(super) fn remove(&self, link: &Arc<Link>) {
+        let id = link.outlet.id();
+        let removed = {
+            let mut links = lock(self.links_of(id));
+            let removed = links.remove(&id);
+            shrink(&mut links);
+            removed
+        };
+        if let Some(user) = &link.user {
+            let mut users = lock(self.users_of(user));
+            if let Some(links) = users.get_mut(user) {
+                links.retain(|known| !Arc::ptr_eq(known, link));
+                if links.is_empty() {
+                    users.remove(user);
+                }
+            }
+            shrink(&mut users);
+        }
+        drop(removed);
+    }
+
+    /// The connections that are meant.
+    pub(super) fn find(&self, whom: Whom<'_>) -> Vec<Arc<Link>> {
+        match whom {
+            Whom::Connection(id) => lock(self.links_of(id))
+                .get(&id)
+                .cloned()
+                .into_iter()
+                .collect(),
+            Whom::User(user) => lock(self.users_of(user))
+                .get(user)
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Link>> {
+        lock(self.links_of(id)).get(&id).cloned()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.links.iter().map(|links| lock(links).len()).sum()
+    }
+
+    /// Up to `most` connections, in no order.
+    pub(super) fn some(&self, most: usize) -> Vec<Arc<Link>> {
+        let mut found = Vec::new();
+        for links in &self.links {
+            let left = most - found.len();
+            found.extend(lock(links).values().take(left).cloned());
+        }
+        found
+    }
+
+    fn links_of(&self, id: u64) -> &Mutex<Links> {
+        &self.links[usize::try_from(id % SHARDS as u64).unwrap_or_default()]
+    }
+
+    fn users_of(&self, user: &str) -> &Mutex<Users> {
+        // FNV-1a picks a lock; whoever fills one shard with names of his own has as much of the others.
+        let hash = user.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+            (hash ^ u64::from(octet)).wrapping_mul(0x100_0000_01b3)
+        });
+        &self.users[usize::try_from(hash % SHARDS as u64).unwrap_or_default()]
+    }
+}
+
+fn shrink<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>) {
+    if map.capacity() > 64 && map.len() < map.capacity() / 8 {
+        let wanted = map.len() * 2;
+        map.shrink_to(wanted);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many locks connections are spread over.
+const SHARDS: usize = 32;

@@ -1,0 +1,253 @@
+//! Messages from the server, and what it does to connections.
+
+use super::Relay;
+use super::directory::Whom;
+use super::outlet::Command;
+use crate::relay::hub::{InvalidTopic, Published, Topic};
+use crate::relay::protocol::push_text;
+use crate::ws::close::{CloseCode, CloseFrame};
+use crate::ws::prepared::Prepared;
+use serde::Serialize;
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+/// What names a topic.
+pub trait IntoTopic {
+    /// The topic.
+    ///
+    /// # Errors
+    ///
+    /// When the name is none.
+    fn into_topic(self) -> Result<Topic, InvalidTopic>;
+}
+
+impl IntoTopic for Topic {
+    fn into_topic(self) -> Result<Topic, InvalidTopic> {
+        Ok(self)
+    }
+}
+
+impl IntoTopic for &Topic {
+    fn into_topic(self) -> Result<Topic, InvalidTopic> {
+        Ok(self.clone())
+    }
+}
+
+impl IntoTopic for &str {
+    fn into_topic(self) -> Result<Topic, InvalidTopic> {
+        Topic::new(self)
+    }
+}
+
+impl IntoTopic for &String {
+    fn into_topic(self) -> Result<Topic, InvalidTopic> {
+        Topic::new(self)
+    }
+}
+
+impl IntoTopic for String {
+    fn into_topic(self) -> Result<Topic, InvalidTopic> {
+        Topic::new(&self)
+    }
+}
+
+impl Relay {
+    /// Pushes an event to everybody who subscribes to the topic: `{"type":"push","topic":...,"event":...,"payload":...}`. When nobody
+    /// does, and nothing is kept of the topic, it is dropped.
+    ///
+    /// It does not wait for anybody. Cancel safe: nothing is pushed before it is awaited.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name is none, or the payload does not become JSON.
+    ///
+    /// ```
+    /// use wireline::relay::{PushError, Relay};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), PushError> {
+    /// let relay = Relay::default();
+    /// let published = relay.push("orders:new", "placed", &7).await?;
+    /// assert_eq!(published.subscribers, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn push<T: Serialize + ?Sized>(
+        &self,
+        topic: impl IntoTopic,
+        event: &str,
+        payload: &T,
+    ) -> Result<Published, PushError> {
+        self.push_except(topic, event, payload, None)
+    }
+
+    /// The same, to everybody but this connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub async fn push_from<T: Serialize + ?Sized>(
+        &self,
+        conn_id: u64,
+        topic: impl IntoTopic,
+        event: &str,
+        payload: &T,
+    ) -> Result<Published, PushError> {
+        self.push_except(topic, event, payload, Some(conn_id))
+    }
+
+    pub(super) fn push_except<T: Serialize + ?Sized>(
+        &self,
+        topic: impl IntoTopic,
+        event: &str,
+        payload: &T,
+        except: Option<u64>,
+    ) -> Result<Published, PushError> {
+        let topic = topic.into_topic().map_err(PushError::Topic)?;
+        let text = push_text(&topic, event, payload, false).map_err(PushError::Payload)?;
+        Ok(self.publish_except(&topic, Prepared::text(&text), except))
+    }
+
+    /// Pushes an event to all connections of a user, whether they subscribe to the topic or not; gives how many that are. It
+    /// counts for no topic and is kept in no history.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub async fn push_to_user<T: Serialize + ?Sized>(
+        &self,
+        user: &str,
+        topic: impl IntoTopic,
+        event: &str,
+        payload: &T,
+    ) -> Result<usize, PushError> {
+        let topic = topic.into_topic().map_err(PushError::Topic)?;
+        let text = push_text(&topic, event, payload, true).map_err(PushError::Payload)?;
+        let message = Prepared::text(&text);
+        let links = self.inner.directory.find(Whom::User(user));
+        for link in &links {
+            link.outlet.send(&message);
+        }
+        self.inner.counters.published(links.len());
+        Ok(links.len())
+    }
+
+    /// Subscribes a connection, or all of a user's, to a topic, as if they had asked for it: its handler is asked, and they are told.
+    /// Gives how many connections that are; it does not wait for them.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name is none.
+    pub fn subscribe<'a>(
+        &self,
+        whom: impl Into<Whom<'a>>,
+        topic: impl IntoTopic,
+    ) -> Result<usize, InvalidTopic> {
+        self.command(whom.into(), Command::Subscribe(topic.into_topic()?))
+    }
+
+    /// Ends a subscription of a connection, or of all of a user's; they are told. Gives how many connections that are; it does not
+    /// wait for them.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name is none.
+    pub fn unsubscribe<'a>(
+        &self,
+        whom: impl Into<Whom<'a>>,
+        topic: impl IntoTopic,
+    ) -> Result<usize, InvalidTopic> {
+        self.command(whom.into(), Command::Unsubscribe(topic.into_topic()?))
+    }
+
+    fn command(&self, whom: Whom<'_>, command: Command) -> Result<usize, InvalidTopic> {
+        let links = self.inner.directory.find(whom);
+        for link in &links {
+            link.outlet.command(command.clone());
+        }
+        Ok(links.len())
+    }
+
+    /// Closes a connection, or all of a user's, with a code and a reason; gives how many that are. Clients come back after 4000 to 4499,
+    /// and do not after 4500 to 4999.
+    ///
+    /// ```
+    /// use wireline::relay::Relay;
+    /// use wireline::ws::close::CloseCode;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let relay = Relay::default();
+    /// let banned = CloseCode::new(4500).unwrap();
+    /// assert_eq!(relay.disconnect("ann", banned, "banned"), 0);
+    /// # }
+    /// ```
+    pub fn disconnect<'a>(
+        &self,
+        whom: impl Into<Whom<'a>>,
+        code: CloseCode,
+        reason: &str,
+    ) -> usize {
+        let links = self.inner.directory.find(whom.into());
+        for link in &links {
+            link.outlet.close(CloseFrame::new(code, reason));
+        }
+        links.len()
+    }
+
+    /// Up to `most` connections, in no order.
+    pub fn connections(&self, most: usize) -> Vec<Connection> {
+        let links = self.inner.directory.some(most);
+        links
+            .iter()
+            .map(|link| Connection {
+                conn_id: link.outlet.id(),
+                user: link.user.as_deref().map(str::to_owned),
+                subscriptions: link.subscriptions.load(Ordering::Relaxed),
+                waiting: link.outlet.waiting(),
+            })
+            .collect()
+    }
+}
+
+/// A connection, as [`Relay::connections`] shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Connection {
+    /// What tells it from all others of the relay.
+    pub conn_id: u64,
+    /// The id of the user who opened it.
+    pub user: Option<String>,
+    /// How many subscriptions it has.
+    pub subscriptions: usize,
+    /// The octets that wait for it.
+    pub waiting: usize,
+}
+
+/// Why nothing was pushed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The topic's name is none.
+    Topic(InvalidTopic),
+    /// The payload does not become JSON.
+    Payload(serde_json::Error),
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => error.fmt(f),
+            Self::Payload(error) => write!(f, "the payload does not become JSON: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PushError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Topic(error) => Some(error),
+            Self::Payload(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The end of a connection.
+
+use super::{Incoming, Session};
+use crate::relay::endpoint::session::work::Current;
+use std::future::poll_fn;
+use std::task::Poll;
+use tokio::runtime::Handle;
+
+impl Session {
+    /// The client has gone. It is not subscribed and not present any more from here on; then what it had sent is done, then
+    /// the handlers of its topics are told, in order.
+    pub(super) async fn finish_all(&mut self) {
+        self.give_all_back();
+        self.drop_joins();
+        poll_fn(|cx| {
+            self.advance(cx);
+            let is_done = !self.is_busy();
+            if is_done {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        while let Some(leaving) = self.next_leaving() {
+            self.begin(leaving);
+            poll_fn(|cx| {
+                self.advance(cx);
+                if self.is_busy() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+        }
+    }
+
+    fn give_all_back(&mut self) {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return;
+        }
+        let mut subs = std::mem::take(&mut self.subs);
+        for sub in &mut subs {
+            self.give_back(sub);
+        }
+        self.subs = subs;
+        self.relay().untrack_everywhere(&self.link);
+        self.relay().inner.directory.remove(&self.link);
+        self.link.outlet.end();
+    }
+
+    /// Nobody subscribes any more who has gone, and nobody waits for answers.
+    fn drop_joins(&mut self) {
+        if let Some(work) = &mut self.work {
+            work.calls = super::Calls::default();
+            work.waits = super::Waits::default();
+            work.incoming.retain(|incoming| match incoming {
+                Incoming::Text(text) => !is_subscribe(text),
+                Incoming::Command(_) | Incoming::Expired(_) => false,
+            });
+        }
+    }
+
+    fn next_leaving(&mut self) -> Option<Current> {
+        while !self.subs.is_empty() {
+            let topic = self.subs.remove(0).topic;
+            if let Some(leaving) = self.leaving(topic) {
+                return Some(leaving);
+            }
+        }
+        None
+    }
+}
+
+fn is_subscribe(text: &str) -> bool {
+    use crate::relay::protocol::{Request, read};
+    read(text).is_ok_and(|asked| matches!(asked.request, Request::Subscribe { .. }))
+}
+
+/// A connection whose task is dropped in the midst of something: what it holds is given back all the same, and the handlers are
+/// told by a task of their own, if there is a runtime for it.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.give_all_back();
+        let mut leaving = Vec::new();
+        while let Some(current) = self.next_leaving() {
+            leaving.push(current);
+        }
+        if leaving.is_empty() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                for current in leaving {
+                    current.run().await;
+                }
+            });
+        }
+    }
+}

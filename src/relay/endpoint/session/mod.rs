@@ -1,0 +1,239 @@
+//! One connection's half of the protocol.
+//!
+//! Requests that speak of a topic are done in order, one by one: while a handler has one, the next ones wait here, up to a
+//! number at which nothing more is read. Everything else goes on meanwhile: pushes, pings, calls.
+
+mod calls;
+mod end;
+mod serve;
+mod subscribe;
+mod work;
+
+pub(crate) use self::serve::serve;
+
+use self::calls::Calls;
+use self::subscribe::Sub;
+use self::work::{Current, Recovery, Waits};
+use super::Relay;
+use super::directory::Link;
+use super::handler::SharedParts;
+use super::outlet::Command;
+use super::pace::Pace;
+use crate::relay::hub::Topic;
+use crate::relay::protocol::{Asked, ErrorCode, InvalidMessage, Reply, Request, read};
+use crate::ws::message::Text;
+use crate::ws::prepared::Prepared;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What one connection has asked for, and what becomes of it.
+pub(super) struct Session {
+    link: Arc<Link>,
+    /// For the extractors of handlers, if any has one.
+    parts: Option<SharedParts>,
+    subs: Vec<Sub>,
+    next_key: u32,
+    messages: Pace,
+    octets: Pace,
+    /// Absent while there is nothing to do.
+    work: Option<Box<Work>>,
+    has_ended: bool,
+}
+
+/// What is to be done.
+#[derive(Default)]
+struct Work {
+    /// In order; they go out before everything else.
+    answers: VecDeque<Prepared>,
+    /// What came before a subscription.
+    recoveries: VecDeque<Recovery>,
+    /// What waits for the handler before it.
+    incoming: VecDeque<Incoming>,
+    /// What a handler has.
+    current: Option<Current>,
+    calls: Calls,
+    waits: Waits,
+}
+
+enum Incoming {
+    /// A message of the client.
+    Text(Text),
+    /// What the server wants.
+    Command(Command),
+    /// A token has ended.
+    Expired(Topic),
+}
+
+impl Session {
+    pub(super) fn new(link: Arc<Link>, parts: Option<SharedParts>) -> Self {
+        Self {
+            link,
+            parts,
+            subs: Vec::new(),
+            next_key: 0,
+            messages: Pace::default(),
+            octets: Pace::default(),
+            work: None,
+            has_ended: false,
+        }
+    }
+
+    fn relay(&self) -> &Relay {
+        self.link.outlet.relay()
+    }
+
+    fn conn_id(&self) -> u64 {
+        self.link.outlet.id()
+    }
+
+    /// Whether it takes one more message: neither too many wait for handlers, nor too many answers for the client.
+    pub(super) fn has_room(&self) -> bool {
+        self.work.as_ref().is_none_or(|work| {
+            work.incoming.len() < MOST_INCOMING && work.answers.len() < MOST_ANSWERS
+        })
+    }
+
+    /// Takes a message of the client.
+    pub(super) fn receive(&mut self, text: Text) {
+        self.relay().counters().message();
+        let asked = match read(&text) {
+            Ok(asked) => asked,
+            Err(error) => return self.refuse_message(&error),
+        };
+        if !self.keeps_pace(text.len()) {
+            self.relay().counters().rate_limited();
+            return self.fail(
+                asked.reference,
+                ErrorCode::RateLimited,
+                None,
+                "too many messages",
+            );
+        }
+        if asked.request.is_ordered() && self.is_busy() {
+            self.work().incoming.push_back(Incoming::Text(text));
+        } else {
+            self.take(asked);
+        }
+    }
+
+    /// Does what a client asks for.
+    fn take(&mut self, asked: Asked<'_>) {
+        let Asked { request, reference } = asked;
+        match request {
+            Request::Subscribe { topic, wants } => self.subscribe(topic, wants, reference),
+            Request::Unsubscribe { topic, join } => self.unsubscribe(&topic, join, reference),
+            Request::Message {
+                topic,
+                event,
+                payload,
+            } => self.message(topic, &event, payload, reference),
+            Request::Refresh { topic, token } => self.refresh(&topic, &token, reference),
+            Request::Ping => self.answer(&Reply::Pong, reference),
+            Request::Hello => self.hello(reference),
+            Request::Batch { delay } => {
+                let delay = Duration::from_millis(delay).min(LONGEST_DELAY);
+                self.link.outlet.gather(!delay.is_zero());
+                self.work().waits.gather(delay);
+                self.confirm(None, reference);
+            }
+            Request::Call {
+                method,
+                payload,
+                deadline,
+            } => self.call(&method, payload, deadline, reference),
+            Request::Cancel => self.cancel(reference),
+        }
+    }
+
+    fn hello(&mut self, reference: Option<&RawValue>) {
+        let user = self.link.user.clone();
+        let reply = Reply::Hello {
+            conn_id: self.conn_id(),
+            user: user.as_deref(),
+        };
+        self.answer(&reply, reference);
+    }
+
+    fn refuse_message(&mut self, error: &InvalidMessage) {
+        self.fail(None, ErrorCode::InvalidMessage, None, &error.to_string());
+    }
+
+    fn keeps_pace(&mut self, octets: usize) -> bool {
+        let inner = &self.link.outlet.relay().inner;
+        let settings = &inner.settings;
+        if settings.messages.is_none() && settings.octets.is_none() {
+            return true;
+        }
+        let now = u64::try_from(inner.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        settings
+            .messages
+            .is_none_or(|rate| self.messages.allows(rate, 1, now))
+            && settings
+                .octets
+                .is_none_or(|rate| self.octets.allows(rate, octets, now))
+    }
+
+    /// Whether a request that speaks of a topic has to wait.
+    fn is_busy(&self) -> bool {
+        self.work
+            .as_ref()
+            .is_some_and(|work| work.current.is_some() || !work.incoming.is_empty())
+    }
+
+    fn work(&mut self) -> &mut Work {
+        self.work.get_or_insert_default()
+    }
+
+    fn answer(&mut self, reply: &Reply<'_>, reference: Option<&RawValue>) {
+        let message = Prepared::text(&reply.text(reference));
+        self.work().answers.push_back(message);
+    }
+
+    /// `ok`, to a client that wants to know.
+    fn confirm(&mut self, ttl: Option<u64>, reference: Option<&RawValue>) {
+        if reference.is_some() {
+            self.answer(&Reply::Ok { ttl }, reference);
+        }
+    }
+
+    fn fail(
+        &mut self,
+        reference: Option<&RawValue>,
+        code: ErrorCode,
+        about: Option<(&Topic, Option<u64>)>,
+        message: &str,
+    ) {
+        self.relay().counters().error();
+        let reply = Reply::Error {
+            code,
+            topic: about.map(|(topic, _)| topic),
+            join: about.and_then(|(_, join)| join),
+            message,
+        };
+        self.answer(&reply, reference);
+    }
+}
+
+impl Request<'_> {
+    /// Whether it has to wait for those before it.
+    const fn is_ordered(&self) -> bool {
+        matches!(
+            self,
+            Self::Subscribe { .. }
+                | Self::Unsubscribe { .. }
+                | Self::Message { .. }
+                | Self::Refresh { .. }
+        )
+    }
+}
+
+/// How many messages wait for handlers before nothing more is read.
+const MOST_INCOMING: usize = 64;
+
+/// How many answers wait for the client before nothing more is read.
+const MOST_ANSWERS: usize = 64;
+
+/// The longest delay of batches.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);

@@ -1,0 +1,498 @@
+//! Subscriptions: how they begin, change and end.
+
+use super::work::{Current, Doing, Recovery};
+use super::{Incoming, Session};
+use crate::relay::endpoint::config::Unmatched;
+use crate::relay::endpoint::handler::RelayEvent;
+use crate::relay::endpoint::log;
+use crate::relay::endpoint::outlet::COUNTS;
+use crate::relay::endpoint::payload::Payload;
+use crate::relay::endpoint::token::{Grant, grant};
+use crate::relay::hub::{Recovered, Resume, Subscription, Topic};
+use crate::relay::protocol::{ErrorCode, Position, Reply, Wants};
+use crate::ws::prepared::Prepared;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+/// A subscription of the connection.
+pub(super) struct Sub {
+    pub(super) topic: Topic,
+    pub(super) key: u32,
+    /// Absent once the connection has ended, and only the handler is still to be told.
+    pub(super) subscription: Option<Subscription<Prepared>>,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What most subscriptions do not have.
+#[derive(Default)]
+pub(super) struct More {
+    pub(super) join: Option<u64>,
+    /// When its token ends.
+    pub(super) until: Option<Instant>,
+    /// To who is present, with the key of that.
+    pub(super) watch: Option<(Subscription<Prepared>, u32)>,
+}
+
+/// A subscription that is registered, and waits for whoever decides.
+pub(super) struct Joining {
+    pub(super) topic: Topic,
+    reference: Option<Box<RawValue>>,
+    key: u32,
+    subscription: Subscription<Prepared>,
+    recovered: Recovered<Prepared>,
+    /// The payload, for whoever is present by itself.
+    meta: Option<Payload>,
+    is_tracked: bool,
+    wants_presence: bool,
+    join: Option<u64>,
+}
+
+impl Sub {
+    pub(super) fn join(&self) -> Option<u64> {
+        self.more.as_ref().and_then(|more| more.join)
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+}
+
+impl Session {
+    pub(super) fn subscribe(
+        &mut self,
+        topic: Topic,
+        wants: Wants<'_>,
+        reference: Option<&RawValue>,
+    ) {
+        let join = wants.join;
+        if let Some(place) = self.place_of(&topic) {
+            return self.subscribe_again(place, &wants, reference);
+        }
+        let inner = self.link.outlet.relay().inner.clone();
+        let settings = &inner.settings;
+        if self.subs.len() >= settings.max_subscriptions {
+            let message = format!(
+                "subscription limit reached (max {})",
+                settings.max_subscriptions
+            );
+            let about = Some((&topic, join));
+            return self.fail(reference, ErrorCode::SubscriptionLimit, about, &message);
+        }
+        let channel = settings.channels.of(&topic).cloned();
+        let judge = settings.tokens.find(topic.as_str()).cloned();
+        if channel.is_none() && judge.is_none() && settings.unmatched == Unmatched::Reject {
+            return self.unknown(&topic, join, reference);
+        }
+        let is_tracked = settings.tracks.find(topic.as_str()).is_some();
+        let mut joining = self.register(topic, &wants, reference);
+        joining.is_tracked = is_tracked;
+        if channel.is_none() && judge.is_none() {
+            return self.join(joining, None, None);
+        }
+        let token = wants.token.map(String::from);
+        let topic = joining.topic.clone();
+        let payload = wants.payload.map(Payload::from).unwrap_or_default();
+        let (conn_id, relay, parts) = (self.conn_id(), self.relay().clone(), self.parts.clone());
+        let deciding = async move {
+            let granted = match &judge {
+                Some(judge) => Some(grant(judge, token, &topic).await?),
+                None => None,
+            };
+            let reply = match channel {
+                Some(channel) => {
+                    let event = RelayEvent::Join {
+                        topic,
+                        conn_id,
+                        payload,
+                    };
+                    let handling = channel.handle(event, relay, parts);
+                    handling.await.map_err(|error| {
+                        log::tell(&error, "subscription");
+                        let message = format!("join rejected: {}", error.message());
+                        (ErrorCode::JoinRejected, message)
+                    })?
+                }
+                None => None,
+            };
+            Ok((reply, granted))
+        };
+        self.begin(Current::new(Doing::Join(Box::new(joining)), deciding));
+    }
+
+    /// Registers a subscription: what is published from now on waits for it.
+    fn register(
+        &mut self,
+        topic: Topic,
+        wants: &Wants<'_>,
+        reference: Option<&RawValue>,
+    ) -> Joining {
+        let resume = match (wants.since, wants.rewind) {
+            (Some((epoch, offset)), _) => Resume::Since { epoch, offset },
+            (None, Some(count)) => Resume::Newest(usize::try_from(count).unwrap_or(usize::MAX)),
+            (None, None) => Resume::Live,
+        };
+        let counts = resume != Resume::Live || reference.is_some();
+        let key = self.next_key() | if counts { COUNTS } else { 0 };
+        let outlet = &self.link.outlet;
+        outlet.hold(key);
+        let (subscription, recovered) = outlet.subscribe(&topic, key, resume);
+        Joining {
+            topic,
+            reference: reference.map(ToOwned::to_owned),
+            key,
+            subscription,
+            recovered,
+            meta: wants.payload.map(Payload::from),
+            is_tracked: false,
+            wants_presence: wants.presence,
+            join: wants.join,
+        }
+    }
+
+    /// A registered subscription is let in.
+    pub(super) fn join(
+        &mut self,
+        joining: Joining,
+        reply: Option<Payload>,
+        granted: Option<Grant>,
+    ) {
+        let Joining {
+            topic,
+            reference,
+            key,
+            subscription,
+            recovered,
+            meta,
+            is_tracked,
+            wants_presence,
+            join,
+        } = joining;
+        let reference = reference.as_deref();
+        let until = granted.as_ref().and_then(|granted| granted.until);
+        let position = (key & COUNTS != 0).then(|| Position {
+            epoch: recovered.epoch,
+            offset: recovered.offset - recovered.entries.len() as u64,
+            recovered: recovered.complete,
+        });
+        let subscribed = Reply::Subscribed {
+            topic: &topic,
+            position,
+            reply: reply.as_ref().map(Payload::raw),
+            ttl: until.map(seconds_to),
+            join,
+        };
+        self.answer(&subscribed, reference);
+        self.work()
+            .recoveries
+            .push_back(Recovery::new(key, recovered.entries));
+        self.link.count(true);
+        self.relay().counters().subscribed();
+        self.relay().keep_swept();
+        let mut sub = Sub {
+            topic,
+            key,
+            subscription: Some(subscription),
+            more: None,
+        };
+        if join.is_some() {
+            sub.more().join = join;
+        }
+        if until.is_some() {
+            sub.more().until = until;
+            self.work().waits.look();
+        }
+        if is_tracked {
+            let meta = granted.and_then(|granted| granted.meta).or(meta);
+            let meta = meta.filter(|meta| meta.get().len() <= LONGEST_META);
+            let meta = meta.as_ref().map_or("{}", Payload::get);
+            self.relay().track_link(&self.link, &sub.topic, meta.into());
+        }
+        if wants_presence {
+            self.watch(&mut sub);
+        }
+        self.subs.push(sub);
+    }
+
+    /// A registered subscription is not let in.
+    pub(super) fn reject(&mut self, joining: Joining, code: ErrorCode, message: &str) {
+        let outlet = &self.link.outlet;
+        outlet.unsubscribe(joining.subscription);
+        outlet.forget(joining.key);
+        // Its handler may have tracked it before it changed its mind.
+        self.relay().untrack_link(&self.link, &joining.topic);
+        let about = Some((&joining.topic, joining.join));
+        self.fail(joining.reference.as_deref(), code, about, message);
+    }
+
+    fn subscribe_again(&mut self, place: usize, wants: &Wants<'_>, reference: Option<&RawValue>) {
+        let Some(mut sub) = self.subs.get_mut(place).map(Sub::take) else {
+            return;
+        };
+        if wants.join.is_some() {
+            sub.more().join = wants.join;
+        }
+        let subscribed = Reply::Subscribed {
+            topic: &sub.topic,
+            position: None,
+            reply: None,
+            ttl: sub
+                .more
+                .as_ref()
+                .and_then(|more| more.until)
+                .map(seconds_to),
+            join: wants.join,
+        };
+        self.answer(&subscribed, reference);
+        let watches = sub.more.as_ref().is_some_and(|more| more.watch.is_some());
+        if wants.presence && !watches {
+            self.watch(&mut sub);
+        } else if !wants.presence && watches {
+            self.unwatch(&mut sub);
+        }
+        self.subs[place] = sub;
+    }
+
+    /// Tells the client who is present, and every change of that.
+    fn watch(&mut self, sub: &mut Sub) {
+        let key = self.next_key();
+        let outlet = self.link.outlet.clone();
+        outlet.hold(key);
+        let hub = self.relay().hub();
+        let (subscription, present) = hub.watch(&sub.topic, outlet.group(), outlet.clone(), key);
+        sub.more().watch = Some((subscription, key));
+        let state = present_state(&sub.topic, &present);
+        let work = self.work();
+        work.answers.push_back(state);
+        work.recoveries.push_back(Recovery::new(key, Vec::new()));
+    }
+
+    fn unwatch(&self, sub: &mut Sub) {
+        let watch = sub.more.as_mut().and_then(|more| more.watch.take());
+        if let Some((subscription, key)) = watch {
+            self.link.outlet.unsubscribe(subscription);
+            self.link.outlet.forget(key);
+        }
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        topic: &Topic,
+        join: Option<u64>,
+        reference: Option<&RawValue>,
+    ) {
+        let place = self.place_of(topic);
+        let own = place.and_then(|place| self.subs[place].join());
+        let is_meant = join.is_none() || join == own;
+        let answer = Reply::Unsubscribed {
+            topic,
+            join: join.or(own),
+            reason: None,
+        };
+        match place.filter(|_| is_meant) {
+            Some(place) => self.leave(place, &answer, reference),
+            None => self.answer(&answer, reference),
+        }
+    }
+
+    /// Ends a subscription that the client did not want to end.
+    pub(super) fn revoke(&mut self, topic: &Topic, reason: (&str, &str)) {
+        if let Some(place) = self.place_of(topic) {
+            let answer = Reply::Unsubscribed {
+                topic,
+                join: self.subs[place].join(),
+                reason: Some(reason),
+            };
+            self.leave(place, &answer, None);
+        }
+    }
+
+    fn leave(&mut self, place: usize, answer: &Reply<'_>, reference: Option<&RawValue>) {
+        let mut sub = self.subs.remove(place);
+        self.give_back(&mut sub);
+        self.answer(answer, reference);
+        if let Some(leaving) = self.leaving(sub.topic) {
+            self.begin(leaving);
+        }
+    }
+
+    /// Gives back what a subscription holds: afterwards nothing comes for it, and the connection is not present in its topic.
+    pub(super) fn give_back(&self, sub: &mut Sub) {
+        if let Some(subscription) = sub.subscription.take() {
+            self.link.outlet.unsubscribe(subscription);
+            self.link.outlet.forget(sub.key);
+            self.link.count(false);
+            self.relay().counters().unsubscribed();
+        }
+        self.unwatch(sub);
+        self.relay().untrack_link(&self.link, &sub.topic);
+    }
+
+    /// What tells the handler of a topic that a subscription has ended.
+    pub(super) fn leaving(&self, topic: Topic) -> Option<Current> {
+        let channel = self.relay().inner.settings.channels.of(&topic)?.clone();
+        let event = RelayEvent::Leave {
+            topic,
+            conn_id: self.conn_id(),
+        };
+        let handling = channel.handle(event, self.relay().clone(), self.parts.clone());
+        Some(Current::new(Doing::Leave, async move {
+            if let Err(error) = handling.await {
+                log::tell(&error, "departure");
+            }
+            Ok((None, None))
+        }))
+    }
+
+    pub(super) fn refresh(&mut self, topic: &Topic, token: &str, reference: Option<&RawValue>) {
+        if self.place_of(topic).is_none() {
+            return self.not_subscribed(topic, reference);
+        }
+        let judge = self.relay().inner.settings.tokens.find(topic.as_str());
+        let Some(judge) = judge.cloned() else {
+            return self.confirm(None, reference);
+        };
+        let (token, wanted) = (token.to_owned(), topic.clone());
+        let refreshing = async move {
+            let granted = grant(&judge, Some(token), &wanted).await?;
+            Ok((None, Some(granted)))
+        };
+        let doing = Doing::Refresh(topic.clone(), reference.map(ToOwned::to_owned));
+        self.begin(Current::new(doing, refreshing));
+    }
+
+    pub(super) fn refreshed(
+        &mut self,
+        topic: &Topic,
+        granted: Option<Grant>,
+        reference: Option<&RawValue>,
+    ) {
+        let until = granted.and_then(|granted| granted.until);
+        if let Some(place) = self.place_of(topic) {
+            self.subs[place].more().until = until;
+            self.work().waits.look();
+        }
+        self.confirm(until.map(seconds_to), reference);
+    }
+
+    pub(super) fn message(
+        &mut self,
+        topic: Topic,
+        event: &str,
+        payload: &RawValue,
+        reference: Option<&RawValue>,
+    ) {
+        if self.place_of(&topic).is_none() {
+            return self.not_subscribed(&topic, reference);
+        }
+        let Some(channel) = self.relay().inner.settings.channels.of(&topic).cloned() else {
+            // A `RawValue` always becomes JSON.
+            let _ = self.relay().push_except(&topic, event, payload, None);
+            return self.confirm(None, reference);
+        };
+        let (wanted, conn_id) = (topic.clone(), self.conn_id());
+        let message = RelayEvent::Message {
+            topic,
+            event: event.to_owned(),
+            payload: payload.into(),
+            conn_id,
+        };
+        let handling = channel.handle(message, self.relay().clone(), self.parts.clone());
+        let handled = async move {
+            handling.await.map_err(|error| {
+                log::tell(&error, "message");
+                let message = format!("message handler error: {}", error.message());
+                (ErrorCode::HandlerError, message)
+            })?;
+            Ok((None, None))
+        };
+        let doing = Doing::Message(wanted, reference.map(ToOwned::to_owned));
+        self.begin(Current::new(doing, handled));
+    }
+
+    /// Ends what has a token that has ended; gives when the next one does.
+    pub(super) fn expire(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let ends = |sub: &Sub| sub.more.as_ref().and_then(|more| more.until);
+        let expired: Vec<Topic> = (self.subs.iter())
+            .filter(|sub| ends(sub).is_some_and(|until| until <= now))
+            .map(|sub| sub.topic.clone())
+            .collect();
+        for topic in expired {
+            self.work().incoming.push_back(Incoming::Expired(topic));
+        }
+        let later = self.subs.iter().filter_map(ends);
+        later.filter(|until| *until > now).min()
+    }
+
+    /// Whether a subscription's token has still ended: it may have been refreshed meanwhile.
+    pub(super) fn has_expired(&self, topic: &Topic) -> bool {
+        let until = self
+            .place_of(topic)
+            .and_then(|place| self.subs[place].more.as_ref()?.until);
+        until.is_some_and(|until| until <= Instant::now())
+    }
+
+    pub(super) fn not_subscribed(&mut self, topic: &Topic, reference: Option<&RawValue>) {
+        let message = format!("not subscribed to {topic}");
+        let about = Some((topic, None));
+        self.fail(reference, ErrorCode::NotSubscribed, about, &message);
+    }
+
+    fn unknown(&mut self, topic: &Topic, join: Option<u64>, reference: Option<&RawValue>) {
+        let message = format!("unknown topic {topic}");
+        self.fail(
+            reference,
+            ErrorCode::UnknownTopic,
+            Some((topic, join)),
+            &message,
+        );
+    }
+
+    pub(super) fn place_of(&self, topic: &Topic) -> Option<usize> {
+        self.subs.iter().position(|sub| sub.topic == *topic)
+    }
+
+    fn next_key(&mut self) -> u32 {
+        // Subscriptions of one connection that live at the same time have different ones.
+        self.next_key = (self.next_key + 1) & LARGEST_KEY;
+        self.next_key
+    }
+}
+
+impl Sub {
+    /// Takes it out of its place, which is filled again in a moment.
+    fn take(&mut self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            key: self.key,
+            subscription: self.subscription.take(),
+            more: self.more.take(),
+        }
+    }
+}
+
+/// The message that says who is present.
+pub(super) fn present_state(topic: &Topic, present: &[crate::relay::hub::Present]) -> Prepared {
+    let shown = present.len().min(MOST_PRESENT);
+    let state = Reply::PresenceState {
+        topic,
+        members: &present[..shown],
+        more: present.len() > shown,
+    };
+    Prepared::text(&state.text(None))
+}
+
+/// Rounded up: it is there for so long at least.
+fn seconds_to(until: Instant) -> u64 {
+    let left = until.saturating_duration_since(Instant::now());
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
+
+/// The most members in one message.
+const MOST_PRESENT: usize = 1000;
+
+/// How much a client may say of itself to all others.
+const LONGEST_META: usize = 1 << 10;
+
+/// Keys have two bits for marks.
+const LARGEST_KEY: u32 = (1 << 30) - 1;

@@ -1,0 +1,372 @@
+//! What a session does when it is woken.
+
+use super::subscribe::{Joining, present_state};
+use super::{Incoming, Session, Work};
+use crate::relay::endpoint::outlet::{COUNTS, Command, Gap, Outlet};
+use crate::relay::endpoint::payload::Payload;
+use crate::relay::endpoint::token::Grant;
+use crate::relay::hub::{Entry, Topic};
+use crate::relay::protocol::{ErrorCode, Reply, Wants, read};
+use crate::resource::panic::{forget, guarded};
+use crate::ws::prepared::Prepared;
+use crate::ws::socket::Delivered;
+use serde_json::value::RawValue;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::vec;
+use tokio::time::{Sleep, sleep, sleep_until};
+
+/// What a handler has.
+pub(super) struct Current {
+    doing: Doing,
+    future: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+}
+
+/// What becomes of it: a reply and what a token gives, or what the client is told.
+pub(super) type Outcome = Result<(Option<Payload>, Option<Grant>), (ErrorCode, String)>;
+
+/// What it is done for.
+pub(super) enum Doing {
+    Join(Box<Joining>),
+    Message(Topic, Option<Box<RawValue>>),
+    Refresh(Topic, Option<Box<RawValue>>),
+    Leave,
+}
+
+impl Current {
+    pub(super) fn new(
+        doing: Doing,
+        future: impl Future<Output = Outcome> + Send + 'static,
+    ) -> Self {
+        Self {
+            doing,
+            future: Box::pin(future),
+        }
+    }
+
+    /// Runs it to its end, when nobody waits for it.
+    pub(super) async fn run(mut self) {
+        let _ = poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    /// Polls the handler, whose panic is an error like any other.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match guarded(|| self.future.as_mut().poll(cx)) {
+            Ok(polled) => polled,
+            Err(payload) => {
+                forget(payload);
+                Poll::Ready(Err(self.doing.fallen()))
+            }
+        }
+    }
+}
+
+impl Doing {
+    fn fallen(&self) -> (ErrorCode, String) {
+        match self {
+            Self::Join(_) => (
+                ErrorCode::JoinRejected,
+                "join rejected: internal server error".to_owned(),
+            ),
+            _ => (
+                ErrorCode::HandlerError,
+                "message handler error: internal server error".to_owned(),
+            ),
+        }
+    }
+}
+
+/// What came before a subscription, on its way out.
+pub(super) struct Recovery {
+    key: u32,
+    entries: vec::IntoIter<Entry<Prepared>>,
+}
+
+impl Recovery {
+    pub(super) fn new(key: u32, entries: Vec<Entry<Prepared>>) -> Self {
+        Self {
+            key,
+            entries: entries.into_iter(),
+        }
+    }
+
+    pub(super) const fn key(&self) -> u32 {
+        self.key
+    }
+}
+
+/// What it waits for by the clock.
+#[derive(Default)]
+pub(super) struct Waits {
+    /// For how long pushes are gathered.
+    delay: Duration,
+    batch: Option<Pin<Box<Sleep>>>,
+    /// The next token that ends.
+    expiry: Option<Pin<Box<Sleep>>>,
+    /// Whether another one may be the next.
+    is_stale: bool,
+}
+
+impl Waits {
+    pub(super) fn gather(&mut self, delay: Duration) {
+        self.delay = delay;
+        self.batch = None;
+    }
+
+    /// When tokens end has changed.
+    pub(super) const fn look(&mut self) {
+        self.is_stale = true;
+    }
+
+    const fn is_idle(&self) -> bool {
+        self.delay.is_zero() && self.expiry.is_none() && !self.is_stale
+    }
+}
+
+impl Session {
+    /// Does what there is to do, and gives `take` what goes to the client, as far as it takes it. When it takes nothing, it has
+    /// to see to it that the task is woken.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
+    ) {
+        self.link.outlet.listen(cx);
+        self.obey();
+        self.advance(cx);
+        self.send(cx, take);
+        if self.work.as_ref().is_some_and(|work| work.is_idle()) {
+            self.work = None;
+        }
+    }
+
+    /// Takes in what others want of this connection.
+    fn obey(&mut self) {
+        for command in self.link.outlet.commands() {
+            self.work().incoming.push_back(Incoming::Command(command));
+        }
+    }
+
+    /// Lets handlers, calls and clocks go on.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
+        self.poll_expiry(cx);
+        self.poll_calls(cx);
+        while let Some(work) = &mut self.work {
+            if let Some(current) = &mut work.current {
+                let Poll::Ready(outcome) = current.poll(cx) else {
+                    return;
+                };
+                if let Some(current) = work.current.take() {
+                    self.finish(current.doing, outcome);
+                }
+            } else if let Some(incoming) = work.incoming.pop_front() {
+                self.do_next(incoming);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Has something done; it is polled soon.
+    pub(super) fn begin(&mut self, current: Current) {
+        self.work().current = Some(current);
+    }
+
+    fn do_next(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Text(text) => {
+                // It was read once; only what can be read waits.
+                if let Ok(asked) = read(&text) {
+                    self.take(asked);
+                }
+            }
+            Incoming::Command(Command::Subscribe(topic)) => {
+                if self.place_of(&topic).is_none() {
+                    // Whoever is subscribed by the server has not asked, and is told where the topic stands.
+                    let wants = Wants {
+                        rewind: Some(0),
+                        ..Wants::default()
+                    };
+                    self.subscribe(topic, wants, None);
+                }
+            }
+            Incoming::Command(Command::Unsubscribe(topic)) => {
+                self.revoke(&topic, ("server", "unsubscribed by the server"));
+            }
+            Incoming::Expired(topic) => {
+                if self.has_expired(&topic) {
+                    self.revoke(&topic, ("token_expired", "token expired"));
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, doing: Doing, outcome: Outcome) {
+        match (doing, outcome) {
+            (Doing::Join(joining), Ok((reply, granted))) => self.join(*joining, reply, granted),
+            (Doing::Join(joining), Err((code, message))) => self.reject(*joining, code, &message),
+            (Doing::Message(_, reference), Ok(_)) => self.confirm(None, reference.as_deref()),
+            (Doing::Refresh(topic, reference), Ok((_, granted))) => {
+                self.refreshed(&topic, granted, reference.as_deref());
+            }
+            (
+                Doing::Message(topic, reference) | Doing::Refresh(topic, reference),
+                Err((code, message)),
+            ) => {
+                let about = Some((&topic, None));
+                self.fail(reference.as_deref(), code, about, &message);
+            }
+            (Doing::Leave, _) => {}
+        }
+    }
+
+    fn poll_expiry(&mut self, cx: &mut Context<'_>) {
+        while let Some(work) = &mut self.work {
+            let waits = &mut work.waits;
+            let is_due = match &mut waits.expiry {
+                Some(expiry) => expiry.as_mut().poll(cx).is_ready(),
+                None => false,
+            };
+            if !is_due && !waits.is_stale {
+                return;
+            }
+            waits.is_stale = false;
+            let next = self.expire();
+            let waits = &mut self.work().waits;
+            waits.expiry = next.map(|until| Box::pin(sleep_until(until)));
+            if waits.expiry.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Sends answers first, then what came before subscriptions, then what waits.
+    fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
+    ) {
+        let outlet = self.link.outlet.clone();
+        if let Some(work) = &mut self.work
+            && work.send(&outlet, cx, take) != Delivered::Taken
+        {
+            return;
+        }
+        if self.is_gathering() {
+            self.send_batches(&outlet, cx, take);
+        } else {
+            outlet.flush(|message| take(message, cx), |key, gap| self.tell(key, gap));
+        }
+    }
+
+    fn is_gathering(&self) -> bool {
+        let work = self.work.as_ref();
+        work.is_some_and(|work| !work.waits.delay.is_zero())
+    }
+
+    /// Sends what was gathered for long enough, or is enough.
+    fn send_batches(
+        &mut self,
+        outlet: &Arc<Outlet>,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
+    ) {
+        let waiting = outlet.gathered();
+        let Some(work) = &mut self.work else {
+            return;
+        };
+        if waiting == 0 {
+            work.waits.batch = None;
+            return;
+        }
+        let delay = work.waits.delay;
+        let timer = work
+            .waits
+            .batch
+            .get_or_insert_with(|| Box::pin(sleep(delay)));
+        let is_due = waiting >= BATCH || timer.as_mut().poll(cx).is_ready();
+        if !is_due {
+            return;
+        }
+        work.waits.batch = None;
+        while let Some(batch) = outlet.batch(BATCH, |key, gap| self.tell(key, gap)) {
+            match take(&batch, cx) {
+                Delivered::Taken => {}
+                Delivered::Full => {
+                    // It is an answer now: those never wait for others.
+                    self.work().answers.push_back(batch);
+                    return;
+                }
+                Delivered::Closed => return,
+            }
+        }
+    }
+
+    /// What the client is told of a gap.
+    fn tell(&self, key: u32, gap: Gap) -> Option<Prepared> {
+        for sub in &self.subs {
+            let topic = &sub.topic;
+            if sub.key == key {
+                let reply = match gap {
+                    Gap::Missed(missed) => {
+                        self.relay().counters().lagged();
+                        Reply::Lagged { topic, missed }
+                    }
+                    Gap::Skipped(count) if key & COUNTS != 0 => Reply::Skipped { topic, count },
+                    Gap::Skipped(_) => return None,
+                };
+                return Some(Prepared::text(&reply.text(None)));
+            }
+            let watch = sub.more.as_ref().and_then(|more| more.watch.as_ref());
+            if watch.is_some_and(|(_, of)| *of == key) {
+                // Changes are missing: all of it tells more than how many.
+                return Some(present_state(topic, &self.relay().hub().present(topic)));
+            }
+        }
+        None
+    }
+}
+
+impl Work {
+    fn is_idle(&self) -> bool {
+        self.answers.is_empty()
+            && self.recoveries.is_empty()
+            && self.incoming.is_empty()
+            && self.current.is_none()
+            && self.calls.is_empty()
+            && self.waits.is_idle()
+    }
+
+    fn send(
+        &mut self,
+        outlet: &Outlet,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
+    ) -> Delivered {
+        while let Some(answer) = self.answers.front() {
+            match take(answer, cx) {
+                Delivered::Taken => {}
+                other => return other,
+            }
+            self.answers.pop_front();
+        }
+        while let Some(recovery) = self.recoveries.front_mut() {
+            while let Some(entry) = recovery.entries.as_slice().first() {
+                match take(&entry.message, cx) {
+                    Delivered::Taken => {}
+                    other => return other,
+                }
+                recovery.entries.next();
+            }
+            outlet.release(recovery.key());
+            self.recoveries.pop_front();
+        }
+        Delivered::Taken
+    }
+}
+
+/// The octets of a batch that does not wait for more.
+const BATCH: usize = 64 << 10;

@@ -1,0 +1,503 @@
+//! What the server says.
+
+use crate::relay::hub::{Present, Topic};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+/// What a server says.
+#[derive(Clone, Debug)]
+pub enum Reply<'a> {
+    /// `{"type":"subscribed","topic":"orders:new"}`
+    Subscribed {
+        /// The topic.
+        topic: &'a Topic,
+        /// Where it stands, for a client that asked.
+        position: Option<Position>,
+        /// What whoever let it subscribe says.
+        reply: Option<&'a RawValue>,
+        /// In how many seconds the subscription ends, if it does by itself.
+        ttl: Option<u64>,
+        /// What the client named it by.
+        join: Option<u64>,
+    },
+    /// `{"type":"unsubscribed","topic":"orders:new"}`
+    Unsubscribed {
+        /// The topic.
+        topic: &'a Topic,
+        /// What the client named the subscription by.
+        join: Option<u64>,
+        /// A word for programs and one for people, when the client did not ask for it.
+        reason: Option<(&'a str, &'a str)>,
+    },
+    /// `{"type":"push","topic":"orders:new","event":"placed","payload":{...}}`
+    Push {
+        /// The topic.
+        topic: &'a Topic,
+        /// The event.
+        event: &'a str,
+        /// What it carries.
+        payload: &'a RawValue,
+    },
+    /// `{"type":"pong"}`
+    Pong,
+    /// `{"type":"ok"}`, to a message with a `ref`.
+    Ok {
+        /// In how many seconds the subscription ends that was refreshed.
+        ttl: Option<u64>,
+    },
+    /// `{"type":"result","payload":3}`, to a call.
+    Result {
+        /// What it gives.
+        payload: &'a RawValue,
+    },
+    /// `{"type":"hello","conn_id":7,"user":"ann"}`
+    Hello {
+        /// What tells the connection from all others.
+        conn_id: u64,
+        /// Who has signed in.
+        user: Option<&'a str>,
+    },
+    /// `{"type":"error","message":"not subscribed to orders:new"}`
+    Error {
+        /// A word for programs, for a client that gave a `ref`.
+        code: ErrorCode,
+        /// The topic that it is about, for a client that gave a `ref`.
+        topic: Option<&'a Topic>,
+        /// What the client named the subscription by.
+        join: Option<u64>,
+        /// The words for people.
+        message: &'a str,
+    },
+    /// `{"type":"lagged","topic":"orders:new","missed":3}`
+    Lagged {
+        /// The topic.
+        topic: &'a Topic,
+        /// How many pushes are missing where this stands.
+        missed: u64,
+    },
+    /// `{"type":"skipped","topic":"orders:new","count":1}`
+    Skipped {
+        /// The topic.
+        topic: &'a Topic,
+        /// How many pushes were for everybody else.
+        count: u64,
+    },
+    /// `{"type":"presence_state","topic":"room:1","members":[...]}`
+    PresenceState {
+        /// The topic.
+        topic: &'a Topic,
+        /// Who is present.
+        members: &'a [Present],
+        /// Whether there are more than these.
+        more: bool,
+    },
+    /// `{"type":"presence_diff","topic":"room:1","joined":[...],"left":[...]}`
+    PresenceDiff {
+        /// The topic.
+        topic: &'a Topic,
+        /// Who has come, or is known by something else now.
+        joined: &'a [Present],
+        /// Who has gone.
+        left: &'a [Present],
+    },
+}
+
+/// Where a subscription begins: the push that comes next has the next offset, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The epoch of the topic.
+    pub epoch: u64,
+    /// The offset of the last push before those that follow.
+    pub offset: u64,
+    /// Whether nothing is missing of what the client asked for.
+    pub recovered: bool,
+}
+
+/// What is wrong, as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The message is none.
+    InvalidMessage,
+    /// There are too many subscriptions.
+    SubscriptionLimit,
+    /// Whoever decides has said no.
+    JoinRejected,
+    /// The topic is not subscribed to.
+    NotSubscribed,
+    /// Whoever takes the messages of the topic failed.
+    HandlerError,
+    /// Nobody takes messages of this topic.
+    UnknownTopic,
+    /// There were too many messages.
+    RateLimited,
+    /// The topic wants a token.
+    TokenRequired,
+    /// The token is not good.
+    InvalidToken,
+    /// The token was good once.
+    TokenExpired,
+    /// There is no such method.
+    UnknownMethod,
+    /// The call took too long.
+    DeadlineExceeded,
+    /// The client has cancelled the call.
+    Cancelled,
+    /// There are too many calls already.
+    TooManyCalls,
+}
+
+impl ErrorCode {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidMessage => "invalid_message",
+            Self::SubscriptionLimit => "subscription_limit",
+            Self::JoinRejected => "join_rejected",
+            Self::NotSubscribed => "not_subscribed",
+            Self::HandlerError => "handler_error",
+            Self::UnknownTopic => "unknown_topic",
+            Self::RateLimited => "rate_limited",
+            Self::TokenRequired => "token_required",
+            Self::InvalidToken => "invalid_token",
+            Self::TokenExpired => "token_expired",
+            Self::UnknownMethod => "unknown_method",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Cancelled => "cancelled",
+            Self::TooManyCalls => "too_many_calls",
+        }
+    }
+}
+
+impl Reply<'_> {
+    /// The text of the message, with the `ref` of what it answers.
+    pub fn text(&self, reference: Option<&RawValue>) -> String {
+        let tagged = Tagged {
+            reply: self,
+            reference,
+        };
+        // Strings as keys, and no type that can fail.
+        serde_json::to_string(&tagged).unwrap_or_default()
+    }
+}
+
+/// The text of a push with a payload of any type; `to_user` for one that goes to the connections of a user.
+///
+/// # Errors
+///
+/// When the payload does not become JSON.
+///
+/// ```
+/// use wireline::relay::hub::Topic;
+/// use wireline::relay::protocol::push_text;
+///
+/// let topic = Topic::new("orders:new").unwrap();
+/// let text = push_text(&topic, "placed", &[1, 2], false).unwrap();
+/// assert_eq!(text, r#"{"type":"push","topic":"orders:new","event":"placed","payload":[1,2]}"#);
+/// ```
+pub fn push_text<T: Serialize + ?Sized>(
+    topic: &Topic,
+    event: &str,
+    payload: &T,
+    to_user: bool,
+) -> serde_json::Result<String> {
+    #[derive(serde::Serialize)]
+    struct Push<'a, T: ?Sized> {
+        r#type: &'static str,
+        topic: &'a str,
+        event: &'a str,
+        payload: &'a T,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<&'static str>,
+    }
+    serde_json::to_string(&Push {
+        r#type: "push",
+        topic: topic.as_str(),
+        event,
+        payload,
+        to: to_user.then_some("user"),
+    })
+}
+
+struct Tagged<'a> {
+    reply: &'a Reply<'a>,
+    reference: Option<&'a RawValue>,
+}
+
+impl Serialize for Tagged<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", self.reply.kind())?;
+        if let Some(topic) = self.topic() {
+            map.serialize_entry("topic", topic.as_str())?;
+        }
+        let join = self.fields(&mut map)?;
+        if let Some(join) = join {
+            map.serialize_entry("join", &join)?;
+        }
+        if let Some(reference) = self.reference {
+            map.serialize_entry("ref", reference)?;
+        }
+        map.end()
+    }
+}
+
+impl Reply<'_> {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Subscribed { .. } => "subscribed",
+            Self::Unsubscribed { .. } => "unsubscribed",
+            Self::Push { .. } => "push",
+            Self::Pong => "pong",
+            Self::Ok { .. } => "ok",
+            Self::Result { .. } => "result",
+            Self::Hello { .. } => "hello",
+            Self::Error { .. } => "error",
+            Self::Lagged { .. } => "lagged",
+            Self::Skipped { .. } => "skipped",
+            Self::PresenceState { .. } => "presence_state",
+            Self::PresenceDiff { .. } => "presence_diff",
+        }
+    }
+}
+
+impl Tagged<'_> {
+    fn topic(&self) -> Option<&Topic> {
+        match *self.reply {
+            Reply::Subscribed { topic, .. }
+            | Reply::Unsubscribed { topic, .. }
+            | Reply::Push { topic, .. }
+            | Reply::Lagged { topic, .. }
+            | Reply::Skipped { topic, .. }
+            | Reply::PresenceState { topic, .. }
+            | Reply::PresenceDiff { topic, .. } => Some(topic),
+            Reply::Error { topic, .. } => topic.filter(|_| self.reference.is_some()),
+            Reply::Pong | Reply::Ok { .. } | Reply::Result { .. } | Reply::Hello { .. } => None,
+        }
+    }
+
+    /// What each has besides; gives the `join` that it ends with.
+    fn fields<M: SerializeMap>(&self, map: &mut M) -> Result<Option<u64>, M::Error> {
+        match *self.reply {
+            Reply::Subscribed {
+                position,
+                reply,
+                ttl,
+                join,
+                ..
+            } => {
+                if let Some(position) = position {
+                    map.serialize_entry("epoch", &position.epoch)?;
+                    map.serialize_entry("offset", &position.offset)?;
+                    map.serialize_entry("recovered", &position.recovered)?;
+                }
+                optional(map, "reply", reply)?;
+                optional(map, "ttl", ttl)?;
+                return Ok(join);
+            }
+            Reply::Unsubscribed { join, reason, .. } => {
+                if let Some((code, message)) = reason {
+                    map.serialize_entry("code", code)?;
+                    map.serialize_entry("message", message)?;
+                }
+                return Ok(join);
+            }
+            Reply::Push { event, payload, .. } => {
+                map.serialize_entry("event", event)?;
+                map.serialize_entry("payload", payload)?;
+            }
+            Reply::Pong => {}
+            Reply::Ok { ttl } => optional(map, "ttl", ttl)?,
+            Reply::Result { payload } => map.serialize_entry("payload", payload)?,
+            Reply::Hello { conn_id, user } => {
+                map.serialize_entry("conn_id", &conn_id)?;
+                optional(map, "user", user)?;
+            }
+            Reply::Error {
+                code,
+                join,
+                message,
+                ..
+            } => {
+                if self.reference.is_some() {
+                    map.serialize_entry("code", code.as_str())?;
+                }
+                map.serialize_entry("message", message)?;
+                return Ok(join);
+            }
+            Reply::Lagged { missed, .. } => map.serialize_entry("missed", &missed)?,
+            Reply::Skipped { count, .. } => map.serialize_entry("count", &count)?,
+            Reply::PresenceState { members, more, .. } => {
+                map.serialize_entry("members", members)?;
+                if more {
+                    map.serialize_entry("more", &true)?;
+                }
+            }
+            Reply::PresenceDiff { joined, left, .. } => {
+                map.serialize_entry("joined", joined)?;
+                map.serialize_entry("left", left)?;
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn optional<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    name: &str,
+    value: Option<T>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(name, &value))
+}
+
+/// `{"conn_id":7,"user":"ann","meta":{...}}`
+impl Serialize for Present {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("conn_id", &self.member)?;
+        if let Some(name) = &self.name {
+            map.serialize_entry("user", &**name)?;
+        }
+        match serde_json::from_str::<&RawValue>(&self.meta) {
+            Ok(meta) => map.serialize_entry("meta", meta)?,
+            Err(_) => map.serialize_entry("meta", &*self.meta)?,
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn plain_answers_have_nothing_but_what_they_always_had() {
+        let topic = &Topic::new("chat:lobby").unwrap();
+        let payload = &*raw(r#"{"total": 9.50}"#);
+        for (reply, text) in [
+            (
+                Reply::Subscribed {
+                    topic,
+                    position: None,
+                    reply: None,
+                    ttl: None,
+                    join: None,
+                },
+                r#"{"type":"subscribed","topic":"chat:lobby"}"#,
+            ),
+            (
+                Reply::Unsubscribed {
+                    topic,
+                    join: None,
+                    reason: None,
+                },
+                r#"{"type":"unsubscribed","topic":"chat:lobby"}"#,
+            ),
+            (
+                Reply::Push {
+                    topic,
+                    event: "a\"b",
+                    payload,
+                },
+                r#"{"type":"push","topic":"chat:lobby","event":"a\"b","payload":{"total": 9.50}}"#,
+            ),
+            (Reply::Pong, r#"{"type":"pong"}"#),
+            (
+                Reply::Error {
+                    code: ErrorCode::NotSubscribed,
+                    topic: Some(topic),
+                    join: None,
+                    message: "not subscribed to chat:lobby",
+                },
+                r#"{"type":"error","message":"not subscribed to chat:lobby"}"#,
+            ),
+        ] {
+            assert_eq!(reply.text(None), text);
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_added() {
+        let topic = &Topic::new("a").unwrap();
+        let reference = raw("17");
+        let position = Position {
+            epoch: 5,
+            offset: 2,
+            recovered: true,
+        };
+        let ann = Present {
+            member: 7,
+            name: Some("ann".into()),
+            meta: r#"{"age":3}"#.into(),
+        };
+        let bob = Present {
+            member: 8,
+            name: None,
+            meta: "no JSON".into(),
+        };
+        for (reply, text) in [
+            (
+                Reply::Subscribed {
+                    topic,
+                    position: Some(position),
+                    reply: Some(&reference),
+                    ttl: Some(60),
+                    join: Some(3),
+                },
+                r#"{"type":"subscribed","topic":"a","epoch":5,"offset":2,"recovered":true,"reply":17,"ttl":60,"join":3,"ref":17}"#,
+            ),
+            (Reply::Ok { ttl: None }, r#"{"type":"ok","ref":17}"#),
+            (
+                Reply::Unsubscribed {
+                    topic,
+                    join: Some(3),
+                    reason: Some(("server", "unsubscribed by the server")),
+                },
+                r#"{"type":"unsubscribed","topic":"a","code":"server","message":"unsubscribed by the server","join":3,"ref":17}"#,
+            ),
+            (
+                Reply::Result {
+                    payload: &reference,
+                },
+                r#"{"type":"result","payload":17,"ref":17}"#,
+            ),
+            (
+                Reply::Hello {
+                    conn_id: 7,
+                    user: Some("ann"),
+                },
+                r#"{"type":"hello","conn_id":7,"user":"ann","ref":17}"#,
+            ),
+            (
+                Reply::Skipped { topic, count: 1 },
+                r#"{"type":"skipped","topic":"a","count":1,"ref":17}"#,
+            ),
+            (
+                Reply::Error {
+                    code: ErrorCode::JoinRejected,
+                    topic: Some(topic),
+                    join: Some(3),
+                    message: "join rejected: no",
+                },
+                r#"{"type":"error","topic":"a","code":"join_rejected","message":"join rejected: no","join":3,"ref":17}"#,
+            ),
+            (
+                Reply::Lagged { topic, missed: 3 },
+                r#"{"type":"lagged","topic":"a","missed":3,"ref":17}"#,
+            ),
+            (
+                Reply::PresenceDiff {
+                    topic,
+                    joined: &[ann],
+                    left: &[bob],
+                },
+                r#"{"type":"presence_diff","topic":"a","joined":[{"conn_id":7,"user":"ann","meta":{"age":3}}],"left":[{"conn_id":8,"meta":"no JSON"}],"ref":17}"#,
+            ),
+        ] {
+            assert_eq!(reply.text(Some(&reference)), text);
+        }
+    }
+}

@@ -94,6 +94,15 @@ fn flag(setting: &'static Setting) -> Arg {
             setting.default.replace(['"', '[', ']'], "")
         );
     }
+    if let Kind::Rows(columns) = kind {
+        for column in columns {
+            let default = match column.default {
+                "" => String::new(),
+                default => format!(" [default: {default}]"),
+            };
+            help = format!("{help} {}: {}{default}", column.key, column.help);
+        }
+    }
     if kind.is_many() {
         help.push_str(" May be given several times.");
     }

@@ -8,7 +8,7 @@ use wireline::service::request::Request;
 use wireline::service::response::IntoResponse;
 use wireline::service::user::CurrentUser;
 use wireline::wire::origin::is_own;
-use wireline::{Error, Response, Router};
+use wireline::{Error, Router};
 
 /// The router with the guard around it.
 pub(crate) fn around(router: Router, config: &Config) -> Result<Router, String> {

@@ -8,6 +8,7 @@ mod args;
 mod config;
 mod guard;
 mod observe;
+mod relay;
 mod routes;
 mod serve;
 mod sign_in;

@@ -1,8 +1,9 @@
-//! What the server serves: the register/publish service, metrics, a welcome page, and a few routes to try.
+//! What the server serves: the register/publish service, the relay, metrics, a welcome page, and a few routes to try.
 
 use crate::config::Config;
 use crate::guard;
 use crate::observe::Observed;
+use crate::relay;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -37,6 +38,10 @@ pub(crate) fn build(
         .merge(upload);
     if config.register.on {
         router = router.merge(registering(config)?.router());
+    }
+    if config.relay.on {
+        let (_, endpoints) = relay::routes(config)?;
+        router = router.merge(endpoints);
     }
     if config.metrics_addr.is_none()
         && let Some(metrics) = observed.metrics(running)

@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::observe::Observed;
 use crate::routes;
-use crate::sign_in::SignIn;
 use crate::tls;
 use std::io::{self, Write};
 use std::sync::{Arc, Once, OnceLock};
@@ -95,7 +94,6 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
 /// Looks at everything that can be looked at without serving; an error is one line.
 pub(crate) fn check(config: &Config) -> Result<(), String> {
     secured(config)?;
-    SignIn::new(config)?;
     let routes = routes::build(config, Arc::default(), &Observed::default());
     routes.map(drop)
 }

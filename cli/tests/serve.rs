@@ -5,12 +5,16 @@
     reason = "these tests measure real time and read their own server's numbers"
 )]
 
+#[path = "serve/config.rs"]
+mod config;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/listening.rs"]
 mod listening;
 #[path = "serve/observed.rs"]
 mod observed;
+#[path = "serve/rounds.rs"]
+mod rounds;
 #[path = "serve/server.rs"]
 mod server;
 #[path = "serve/tls.rs"]

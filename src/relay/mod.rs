@@ -5,13 +5,14 @@
 //!   protocol   what clients and the server say to each other, as text
 //!   endpoint   connections: their sessions, their place in the hub, what the application does with them
 //!   route      the endpoint in a router, the relay as an argument of handlers
+//!   service    the register/publish service, a protocol of its own
 //! ```
 
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;
-pub mod service;
 pub mod route;
+pub mod service;
 
 pub use self::endpoint::{
     Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Stats,

@@ -121,11 +121,12 @@ pub(super) fn present(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::value::Check;
 
     #[test]
     fn texts_are_looked_at() {
         let digest = format!("shop=sha256:{}", "0a".repeat(32));
-        let cases: [(fn(&str) -> Result<(), String>, &[&str], &[&str]); 7] = [
+        let cases: [(Check, &[&str], &[&str]); 7] = [
             (
                 place,
                 &["127.0.0.1:0", ":80", "[::1]:80", "unix:/a", "systemd"],

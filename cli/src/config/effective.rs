@@ -30,7 +30,6 @@ pub(crate) struct Config {
     pub(crate) relay: Relay,
     pub(crate) register: Register,
     pub(crate) api: Api,
-    pub(crate) console: bool,
 }
 
 #[derive(Debug)]
@@ -90,7 +89,6 @@ pub(crate) struct Register {
 
 #[derive(Debug)]
 pub(crate) struct Api {
-    pub(crate) on: bool,
     pub(crate) keys: Vec<String>,
     pub(crate) hosts: Vec<String>,
 }
@@ -146,11 +144,9 @@ impl Config {
                 unconnected: reader.time("register.unconnected"),
             },
             api: Api {
-                on: reader.switch("api.on"),
                 keys: reader.list("api.keys"),
                 hosts: reader.list("api.hosts"),
             },
-            console: reader.switch("console.on"),
         };
         config.check(reader);
         config

@@ -178,8 +178,8 @@ mod tests {
             &[(1, 1, "did you mean `relay.max_message`?")],
         );
         wrong(
-            "[console]\nmax_message = 1",
-            &[(2, 1, "in [console] (did you mean `relay.max_message`?)")],
+            "[register]\npath = 1",
+            &[(2, 1, "in [register] (did you mean `relay.path`?)")],
         );
         wrong("relay = 5", &[(1, 9, "`relay` is a table: write [relay]")]);
         wrong("[rellay]\non = true", &[(1, 2, "did you mean `relay`?")]);

@@ -61,7 +61,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "max_connections_per_address", kind: CONNECTIONS, default: "",
         help: "The most connections at the same time of one IPv4 address or IPv6 /64, loopback aside; no limit unless it is set." },
     Setting { key: "public_url", kind: Kind::Text("URL", url), default: "",
-        help: "The address that clients know the server by, such as https://push.example: what stands in the addresses that the register service gives, and a host that the console and the HTTP API answer to." },
+        help: "The address that clients know the server by, such as https://push.example: what stands in the addresses that the register service gives. Unless it is set, that is the address that a client has connected to." },
     Setting { key: "h2c", kind: Kind::Switch, default: "false",
         help: "Speak HTTP/2 without TLS, too, with clients that begin with it (prior knowledge)." },
     Setting { key: "proxy_protocol", kind: Kind::List("NETWORK", network), default: "[]",
@@ -79,7 +79,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "access_log_format", kind: Kind::Choice(&["common", "combined", "json"]), default: "\"combined\"",
         help: "How those lines look." },
     Setting { key: "metrics", kind: Kind::Switch, default: "true",
-        help: "Serve metrics as Prometheus's text under /metrics, guarded as the HTTP API is." },
+        help: "Serve metrics as Prometheus's text under /metrics, for those with a key of `api.keys`, or where there is none, for programs on the same machine." },
     Setting { key: "metrics_addr", kind: Kind::Text("HOST:PORT", place), default: "",
         help: "Serve the metrics here instead, apart from everything else and open to all who can connect." },
 
@@ -106,7 +106,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Whether clients of the relay have to sign in, once there is a way to." },
 
     Setting { key: "relay.on", kind: Kind::Switch, default: "true",
-        help: "Serve the relay: topics over WebSocket, event streams and long polling." },
+        help: "Serve the relay: topics over WebSocket." },
     Setting { key: "relay.path", kind: Kind::Text("PATH", path), default: "\"/ws\"",
         help: "The path of its WebSocket." },
     Setting { key: "relay.origins", kind: Kind::List("ORIGIN", origin), default: "[]",
@@ -151,15 +151,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "register.unconnected", kind: Kind::Time(Duration::from_secs(1), Duration::from_secs(366 * 86_400)), default: "\"1 h\"",
         help: "How long a client is kept that does not connect." },
 
-    Setting { key: "api.on", kind: Kind::Switch, default: "true",
-        help: "Serve the HTTP API of the relay under /api." },
     Setting { key: "api.keys", kind: Kind::Secrets("NAME=KEY", api_key), default: "[]",
-        help: "Who calls the HTTP API or reads the metrics has one of these keys: NAME=KEY, or NAME=sha256:DIGEST with 64 hexadecimal digits. Without any, pages of the server's own origin and programs on the same machine may." },
+        help: "Who reads the metrics has one of these keys: NAME=KEY, or NAME=sha256:DIGEST with 64 hexadecimal digits. Without any, programs on the same machine may." },
     Setting { key: "api.hosts", kind: Kind::List("HOST", present), default: "[]",
-        help: "Further names that the console, the HTTP API and the metrics answer to, beside that of `public_url` and, on this machine, localhost, 127.0.0.1 and [::1]." },
-
-    Setting { key: "console.on", kind: Kind::Switch, default: "true",
-        help: "Serve the console at /; without it there is a welcome page." },
+        help: "Further names that the metrics answer to without a key, beside localhost, 127.0.0.1 and [::1]." },
 ];
 
 #[rustfmt::skip]

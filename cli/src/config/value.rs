@@ -46,7 +46,7 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<String>),
     /// The values of each row's columns.
-    Rows(Vec<Vec<Value>>),
+    Rows(Vec<Vec<Self>>),
 }
 
 /// Something that is wrong at a place of a file.

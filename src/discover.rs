@@ -68,12 +68,7 @@ impl Router {
     /// ```
     #[must_use]
     pub fn discover_in(self, module: &str) -> Self {
-        self.take_in(|found| {
-            found
-                .module
-                .strip_prefix(module)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        })
+        self.take_in(|found| is_within(module, found.module))
     }
 
     fn take_in(self, is_wanted: impl Fn(&Found) -> bool) -> Self {
@@ -129,6 +124,12 @@ impl Found {
             line,
         }
     }
+}
+
+/// Whether `path` is that of a module, or of one in it.
+pub(crate) fn is_within(module: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(module);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// A method whose name an attribute has checked.

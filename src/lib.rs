@@ -71,7 +71,7 @@
 //! | `sink` | no | `Sink<Message>` for the sockets of `websocket` |
 //! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
-//! | `relay` | no | topics with presence, history and resume: [`relay`] |
+//! | `relay` | no | topics with presence, history and resume: `relay` |
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
@@ -183,4 +183,6 @@ pub use self::service::error::{Error, Result};
 pub use self::service::request::Request;
 pub use self::service::response::Response;
 #[cfg(feature = "macros")]
-pub use wireline_macros::{delete, get, head, options, patch, post, public, put, route, websocket};
+pub use wireline_macros::{
+    delete, get, head, options, patch, post, public, put, relay, route, websocket,
+};

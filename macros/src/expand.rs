@@ -60,7 +60,7 @@ fn place_public(tokens: &TokenStream, function: &mut ItemFn) -> Result<()> {
     Ok(())
 }
 
-fn not_a_function(item: &TokenStream) -> TokenStream {
+pub(crate) fn not_a_function(item: &TokenStream) -> TokenStream {
     let fault =
         Error::new_spanned(item, "this attribute stands on an `async fn`").into_compile_error();
     quote! {

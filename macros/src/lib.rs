@@ -6,12 +6,13 @@
 //!                             expand      the function as it is, and an entry that `Router::discover` finds
 //! ```
 //!
-//! The parser of patterns is the router's file itself, which `src/router` here links to: one grammar, and a package
-//! that stands alone, since packing follows the link.
+//! The parser of patterns is the router's file itself, which `src/router` here links to, and so is the grammar of topics: one
+//! grammar, and a package that stands alone, since packing follows the link.
 
 mod arguments;
 mod expand;
 mod handler;
+mod relay;
 #[allow(
     dead_code,
     unreachable_pub,
@@ -20,6 +21,13 @@ mod handler;
 mod router {
     pub(crate) mod pattern;
 }
+
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "of a topic only the verdict is needed"
+)]
+mod topic;
 
 use crate::arguments::Kind;
 use proc_macro::TokenStream;
@@ -50,6 +58,13 @@ pub fn route(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn websocket(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::route(Kind::WebSocket, arguments.into(), item.into()).into()
+}
+
+/// Marks a handler of what happens in topics: `#[relay("room:*")]` on an `async fn` of a `RelayEvent`, a `Relay` and extractors.
+/// `RelayConfig::discover` adds it to a relay. Needs the feature `relay`.
+#[proc_macro_attribute]
+pub fn relay(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    relay::channel(arguments.into(), item.into()).into()
 }
 
 /// Opens a marked route to everybody where a layer asks for authentication. It stands above or below the attribute of

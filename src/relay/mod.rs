@@ -8,6 +8,8 @@
 //!   service    the register/publish service, a protocol of its own
 //! ```
 
+#[cfg(feature = "macros")]
+pub mod discover;
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;

@@ -76,7 +76,8 @@ fn judge(request: &Request, hosts: &[String]) -> Result<(), Error> {
     let came_by = ["x-forwarded-for", "forwarded", "x-real-ip", "via"]
         .iter()
         .any(|name| request.header(name).is_some());
-    if !is_local || (came_by && request.connection().peer.ip() == client.ip()) {
+    let peer = request.connection().peer.ip().map(|ip| ip.to_canonical());
+    if !is_local || (came_by && peer == client.ip()) {
         return forbidden("without a key (api.keys) this is for programs on the same machine");
     }
     let site = request.header("sec-fetch-site");

@@ -56,8 +56,12 @@ fn configured(options: &Options) -> Result<(), Vec<String>> {
 
 /// What is wrong with a file begins with the file's name, as editors and other tools know to read it; anything else with that of the program.
 fn attributed(wrong: Wrong) -> String {
-    match wrong {
+    let line = match wrong {
         Wrong::InFile(line) => line,
         Wrong::Elsewhere(line) => format!("wireline: {line}"),
-    }
+    };
+    // One line each, whatever was written in a value.
+    line.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

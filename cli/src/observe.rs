@@ -17,8 +17,18 @@ use wireline::layer::access_log::{AccessLog, Format, LogHandle};
 use wireline::layer::metrics::{Metrics, record_engine};
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::trace::Traces;
+use wireline::relay::Relay;
+use wireline::relay::service::RegisterService;
 use wireline::server::Handle;
 use wireline::{Response, Router, Server};
+
+/// What the metrics tell of; each is set once it is there.
+#[derive(Default)]
+pub(crate) struct Watched {
+    pub(crate) running: OnceLock<Handle>,
+    pub(crate) relay: OnceLock<Relay>,
+    pub(crate) register: OnceLock<RegisterService>,
+}
 
 /// What the configuration asks for, set up.
 #[derive(Default)]
@@ -73,9 +83,9 @@ impl Observed {
     }
 
     /// What answers with the metrics, if there are any.
-    pub(crate) fn metrics(&self, running: Arc<OnceLock<Handle>>) -> Option<Router> {
+    pub(crate) fn metrics(&self, watched: Arc<Watched>) -> Option<Router> {
         let prometheus = self.prometheus.clone()?;
-        let scrape = move || std::future::ready(scrape(&prometheus, running.get()));
+        let scrape = move || std::future::ready(scrape(&prometheus, &watched));
         Some(Router::new().get("/metrics", scrape))
     }
 
@@ -83,9 +93,9 @@ impl Observed {
     pub(crate) fn serve_metrics(
         &self,
         place: &str,
-        running: Arc<OnceLock<Handle>>,
+        watched: Arc<Watched>,
     ) -> Result<Scraped, String> {
-        let routes = self.metrics(running).unwrap_or_default().build();
+        let routes = self.metrics(watched).unwrap_or_default().build();
         let server = Server::new(routes.map_err(|error| error.to_string())?)
             .bind(place)
             .workers(1)
@@ -227,16 +237,50 @@ fn end_access_log(log: &LogHandle) {
     }
 }
 
-fn scrape(prometheus: &PrometheusHandle, running: Option<&Handle>) -> Response {
-    if let Some(handle) = running {
+fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
+    if let Some(handle) = watched.running.get() {
         let metrics = handle.metrics();
         record_engine(|counter| metrics.get(counter));
-        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 connections")]
-        metrics::gauge!("wireline.connections").set(metrics.connections() as f64);
+        gauge("wireline.connections", metrics.connections() as u64);
+    }
+    if let Some(relay) = watched.relay.get() {
+        let stats = relay.stats();
+        for (name, now) in [
+            ("wireline.relay.connections", stats.connections),
+            ("wireline.relay.topics", stats.topics),
+            ("wireline.relay.subscriptions", stats.subscriptions),
+            ("wireline.relay.history_octets", stats.history_octets),
+        ] {
+            gauge(name, now);
+        }
+        for (name, count) in [
+            ("wireline.relay.pushes", stats.pushes),
+            ("wireline.relay.deliveries", stats.deliveries),
+            ("wireline.relay.messages", stats.messages),
+            ("wireline.relay.errors", stats.errors),
+            ("wireline.relay.rate_limited", stats.rate_limited),
+            ("wireline.relay.dropped", stats.dropped),
+            ("wireline.relay.lagged", stats.lagged),
+            ("wireline.relay.closed_slow", stats.closed_slow),
+        ] {
+            metrics::counter!(name).absolute(count);
+        }
+    }
+    if let Some(register) = watched.register.get() {
+        gauge("wireline.register.clients", register.clients() as u64);
+        gauge("wireline.register.connected", register.connected() as u64);
     }
     let text = prometheus.render();
     Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
         .with_header(CACHE_CONTROL, "no-store")
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody has 2^53 of anything here"
+)]
+fn gauge(name: &'static str, now: u64) {
+    metrics::gauge!(name).set(now as f64);
 }
 
 fn install_recorder() -> Result<PrometheusHandle, String> {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::guard;
-use crate::observe::Observed;
+use crate::observe::{Observed, Watched};
 use crate::relay;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -14,10 +14,10 @@ use wireline::server::Handle;
 use wireline::service::client_addr::ClientAddr;
 use wireline::{Body, Response, Result, Router};
 
-/// The routes, with what `observed` puts around them. `running` is set once the server runs.
+/// The routes, with what `observed` puts around them; what there is to watch is put into `watched`.
 pub(crate) fn build(
     config: &Config,
-    running: Arc<OnceLock<Handle>>,
+    watched: &Arc<Watched>,
     observed: &Observed,
 ) -> Result<Routes, String> {
     let page: Arc<str> = PAGE.replace("{version}", env!("CARGO_PKG_VERSION")).into();
@@ -27,8 +27,8 @@ pub(crate) fn build(
         .get("/", move || std::future::ready(welcome(&page)))
         .get("/health", async || Response::ok())
         .get("/ready", {
-            let running = running.clone();
-            move || std::future::ready(ready(&running))
+            let watched = watched.clone();
+            move || std::future::ready(ready(&watched.running))
         })
         .get("/client", client)
         .get("/favicon.ico", async || {
@@ -37,14 +37,17 @@ pub(crate) fn build(
         .post("/echo", echo)
         .merge(upload);
     if config.register.on {
-        router = router.merge(registering(config)?.router());
+        let service = registering(config)?;
+        router = router.merge(service.router());
+        let _ = watched.register.set(service);
     }
     if config.relay.on {
-        let (_, endpoints) = relay::routes(config)?;
+        let (relay, endpoints) = relay::routes(config)?;
         router = router.merge(endpoints);
+        let _ = watched.relay.set(relay);
     }
     if config.metrics_addr.is_none()
-        && let Some(metrics) = observed.metrics(running)
+        && let Some(metrics) = observed.metrics(watched.clone())
     {
         router = router.merge(guard::around(metrics, config)?);
     }

@@ -1,11 +1,11 @@
 //! Running the server, and what it says meanwhile.
 
 use crate::config::Config;
-use crate::observe::Observed;
+use crate::observe::{Observed, Watched};
 use crate::routes;
 use crate::tls;
 use std::io::{self, Write};
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Once};
 use wireline::Server;
 use wireline::resource::counters::Counter;
 use wireline::server::{Bind, IntoBind, ProxyProtocol, TlsConfig};
@@ -13,9 +13,9 @@ use wireline::service::trusted::{ForwardedField, TrustedProxies};
 
 /// Serves until a signal ends it; an error is one line.
 pub(crate) fn run(config: &Config) -> Result<(), String> {
-    let running = Arc::new(OnceLock::new());
+    let watched = Arc::new(Watched::default());
     let observed = Observed::set_up(config)?;
-    let routes = routes::build(config, running.clone(), &observed)?;
+    let routes = routes::build(config, &watched, &observed)?;
     let mut server = Server::new(routes).max_connections(config.max_connections);
     let tls = secured(config)?;
     for place in &config.addr {
@@ -49,14 +49,14 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
     }
     let deadline = server.config.shutdown_timeout;
     let scraped = match &config.metrics_addr {
-        Some(place) => Some(observed.serve_metrics(place, running.clone())?),
+        Some(place) => Some(observed.serve_metrics(place, watched.clone())?),
         None => None,
     };
 
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
-        let _ = running.set(handle.clone());
+        let _ = watched.running.set(handle.clone());
         let places: Vec<String> = handle.bound().iter().map(ToString::to_string).collect();
         say(&format!(
             "wireline {} is listening on {} (Ctrl-C to stop)",
@@ -80,7 +80,8 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
     outcome.map_err(|error| error.to_string())?;
     // A drain that had nothing to wait for is over before the task above has run.
     drain_told.call_once(|| tell_drain(0, deadline.as_secs()));
-    say(&match running
+    say(&match watched
+        .running
         .get()
         .map_or(0, |handle| handle.metrics().get(Counter::DrainForced))
     {
@@ -94,7 +95,7 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
 /// Looks at everything that can be looked at without serving; an error is one line.
 pub(crate) fn check(config: &Config) -> Result<(), String> {
     secured(config)?;
-    let routes = routes::build(config, Arc::default(), &Observed::default());
+    let routes = routes::build(config, &Arc::default(), &Observed::default());
     routes.map(drop)
 }
 

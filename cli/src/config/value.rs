@@ -293,15 +293,20 @@ fn whole(columns: &[Column], found: Vec<Option<Value>>) -> Result<Vec<Value>, St
 
 /// What is said of a key that nobody knows.
 pub(super) fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let key = key.escape_debug();
-    match nearest(&key.to_string(), known) {
+    match nearest(key, known) {
         Some(near) => format!("unknown key `{key}` (did you mean `{near}`?)"),
-        None => format!("unknown key `{key}`"),
+        None => {
+            let shown: String = key.chars().take(LONGEST_WORD).collect();
+            format!("unknown key `{shown}`")
+        }
     }
 }
 
 /// The known word that is meant by one that is not known: at most a third of it differs.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     let most = (word.len() / 3).clamp(1, 3);
     known
         .map(|known| (distance(word, known), known))
@@ -309,6 +314,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }
+
+/// Nothing longer is a misspelt word of ours.
+const LONGEST_WORD: usize = 64;
 
 /// How many letters are added, left out, changed, or exchanged with their neighbour.
 fn distance(one: &str, other: &str) -> usize {

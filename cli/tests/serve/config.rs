@@ -213,6 +213,12 @@ fn every_mistake_in_a_file_is_told_at_its_line_and_column() {
         "{told:?}"
     );
 
+    // A line each, whatever is in a value, and no more of a key than can be read.
+    let odd = format!("log = \"a\\nb\"\n{} = 1", "k".repeat(100_000));
+    let odd = File::new("odd", odd);
+    let told = refused(&["--config", odd.path()], &[]);
+    assert!(told.len() == 2 && told[1].len() < 1000, "{told:?}");
+
     let broken = File::new("broken", "workers = [1\naddr = 5");
     let told = refused(&["--config", broken.path()], &[]);
     assert!(

@@ -377,8 +377,23 @@ fn metrics_are_guarded() {
     ] {
         assert_eq!(ask(&server, fields).status(), status, "{fields}");
     }
-    let text = ask(&server, "Host: localhost");
-    assert!(content(&text).contains("wireline_requests_total"));
+    post(&server, "/register", "{\"user_id\":1}");
+    round(async || {
+        let mut socket = relay(&server, "/ws").await;
+        asked(&mut socket, r#"{"type":"subscribe","topic":"a"}"#).await;
+        let text = ask(&server, "Host: localhost");
+        for line in [
+            "wireline_relay_connections 1",
+            "wireline_relay_subscriptions 1",
+            "wireline_relay_messages_total 1",
+            "wireline_relay_dropped_total 0",
+            "wireline_register_clients 1",
+            "wireline_register_connected 0",
+        ] {
+            let text = content(&text);
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    });
     server.stop();
 
     // A proxy that is trusted says who it is.

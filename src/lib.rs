@@ -40,6 +40,7 @@
 //! | listen, limit, drain | [`Server`], [`server::Handle`] |
 //! | speak TLS | `Server::bind_tls`, `server::TlsConfig` (feature `tls`) |
 //! | speak WebSocket | `Router::websocket`, `ws::socket::WebSocket`, `ws::client::Client` (feature `client`) |
+//! | push to everybody who subscribes | `relay::Relay`, `Router::with_relay` (feature `relay`) |
 //! | test in process | `test::TestClient` (feature `test`) |
 //! | drive the protocol yourself | [`http1::connection::Connection`], `ws::connection::Connection`, which do no I/O |
 //!
@@ -113,6 +114,10 @@ mod documents {
     #[cfg(all(feature = "json", feature = "websocket"))]
     #[doc = include_str!("../docs/websockets.md")]
     mod websockets {}
+
+    #[cfg(all(feature = "relay", feature = "test"))]
+    #[doc = include_str!("../docs/relay.md")]
+    mod relay {}
 
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}

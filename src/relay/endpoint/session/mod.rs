@@ -237,3 +237,20 @@ const MOST_ANSWERS: usize = 64;
 
 /// The longest delay of batches.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::endpoint::outlet::Outlet;
+
+    #[test]
+    fn what_an_idle_connection_keeps_is_small() {
+        let kept = |name: &str, found: usize, most: usize| {
+            assert!(found <= most, "{name}: {found} octets, {most} at most");
+        };
+        kept("a session", size_of::<Session>(), 80);
+        kept("an outlet", size_of::<Outlet>(), 96);
+        kept("a link", size_of::<Link>(), 80);
+        kept("a subscription", size_of::<Sub>(), 80);
+    }
+}

@@ -210,6 +210,10 @@ impl Session {
         if wants_presence {
             self.watch(&mut sub);
         }
+        if self.subs.is_empty() {
+            // Most connections have one.
+            self.subs.reserve_exact(1);
+        }
         self.subs.push(sub);
     }
 

@@ -325,6 +325,11 @@ async fn s204_an_unknown_id_is_404_before_the_upgrade() {
             "{id}"
         );
     }
+    // Whoever asks without a handshake learns the same.
+    let plain = scene.ask(&format!("GET /ws/{}", id(&unknown)), "").await;
+    assert_eq!((&*plain.status, &*plain.content), ("404", "no such client"));
+    let plain = scene.ask(&format!("GET /ws/{}", id(&url)), "").await;
+    assert!(plain.status.starts_with('4') && plain.status != "404");
     // The path beside it is not the service's.
     assert_eq!(refused(&format!("ws://{}/ws", scene.addr())).await, 404);
     settle(&mut open(&url).await).await;

@@ -76,7 +76,7 @@ fn origins(origins: &[String]) -> Policy {
         [] => Policy::default(),
         [one] if one == "any" => Policy::Any,
         [one] if one == "same-origin" => Policy::SameOrigin,
-        list => Policy::list(list),
+        list => Policy::own_and(list),
     }
 }
 

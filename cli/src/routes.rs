@@ -20,7 +20,10 @@ pub(crate) fn build(
     watched: &Arc<Watched>,
     observed: &Observed,
 ) -> Result<Routes, String> {
-    let page: Arc<str> = PAGE.replace("{version}", env!("CARGO_PKG_VERSION")).into();
+    let page = PAGE
+        .replace("{version}", env!("CARGO_PKG_VERSION"))
+        .replace("{ws}", &config.relay.path);
+    let page: Arc<str> = page.into();
     // Counted and thrown away, so no length is too much; the deadlines and the least rate still hold.
     let upload = Router::new().max_body(u64::MAX).post("/upload", upload);
     let mut router = Router::new()

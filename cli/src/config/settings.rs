@@ -110,7 +110,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "relay.path", kind: Kind::Text("PATH", path), default: "\"/ws\"",
         help: "The path of its WebSocket." },
     Setting { key: "relay.origins", kind: Kind::List("ORIGIN", origin), default: "[]",
-        help: "The pages that may connect: origins such as https://app.example, or `any`, or `same-origin` alone. Unless it is set, foreign pages may not where a browser adds credentials by itself." },
+        help: "The pages that may connect, beside the server's own: origins such as https://app.example; or `any`, or `same-origin`, alone. Unless it is set, foreign pages may, but not where a browser adds credentials by itself." },
     Setting { key: "relay.unmatched", kind: Kind::Choice(&["broadcast", "reject"]), default: "\"broadcast\"",
         help: "Topics that are in no `relay.topics`: everybody may use them, or nobody." },
     Setting { key: "relay.topics", kind: Kind::List("PATTERN", pattern), default: "[]",

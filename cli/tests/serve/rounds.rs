@@ -69,6 +69,22 @@ fn register_connect_publish() {
         assert_eq!((published.status(), content(&published)), ("200", ""));
         assert_eq!(text(&mut socket).await, "meow");
     });
+    // Pages of other origins may call these routes, and nothing else.
+    for (path, allowed) in [
+        ("/ws/0", Some("*")),
+        ("/", None),
+        ("/ws", None),
+        ("/health", None),
+        ("/metrics", None),
+        ("/nothing", None),
+    ] {
+        let answer = server.ask(
+            &format!("GET {path} HTTP/1.1\r\nOrigin: https://page.example"),
+            b"",
+        );
+        let found = answer.field("access-control-allow-origin");
+        assert_eq!(found, allowed, "{path}");
+    }
     server.stop();
 }
 
@@ -258,11 +274,11 @@ messages = 2
             .connect(&url)
             .await;
         assert_eq!(status(foreign), 403);
-        let own = Client::new()
-            .header("origin", "https://app.example")
-            .connect(&url)
-            .await;
-        assert!(own.is_ok(), "{own:?}");
+        let own = format!("http://{}", server.places[0]);
+        for origin in ["https://app.example", &own] {
+            let page = Client::new().header("origin", origin).connect(&url).await;
+            assert!(page.is_ok(), "{origin}: {page:?}");
+        }
     });
     server.stop();
     let server = Server::start(&["--addr", "127.0.0.1:0", "--relay-on=false"]);

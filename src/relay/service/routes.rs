@@ -19,6 +19,7 @@ use crate::ws::limits::Limits;
 use crate::ws::message::Message;
 use crate::ws::origin::Policy;
 use crate::ws::prepared::Prepared;
+use crate::ws::route::WebSocketUpgrade;
 use crate::ws::socket::config::{Config, Overflow};
 use crate::ws::socket::rate::RateLimit;
 use crate::ws::socket::{WebSocket, WsReceiver, WsSender};
@@ -32,15 +33,22 @@ use std::time::Duration;
 
 /// What the routes share.
 #[derive(Clone)]
-struct Service(Arc<(Settings, Arc<Registry>)>);
+struct Service(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    registry: Arc<Registry>,
+    /// Of the sockets.
+    config: Arc<Config>,
+}
 
 impl Service {
     fn settings(&self) -> &Settings {
-        &self.0.0
+        &self.0.settings
     }
 
     fn registry(&self) -> &Registry {
-        &self.0.1
+        &self.0.registry
     }
 }
 
@@ -62,12 +70,12 @@ pub(super) fn router(settings: Settings, registry: Arc<Registry>) -> Router {
         .post("/register", register)
         .delete("/register/{client_id}", unregister)
         .post("/publish", publish)
-        .websocket_with(
-            "/ws/{client_id}",
-            move |upgrade| upgrade.origin(Policy::Any).config(config.clone()),
-            serve,
-        )
-        .state(Service(Arc::new((settings, registry))))
+        .get_or_tunnel("/ws/{client_id}", open)
+        .state(Service(Arc::new(Shared {
+            settings,
+            registry,
+            config,
+        })))
         .max_body(content as u64)
         .layer(
             Cors::new()
@@ -167,7 +175,18 @@ impl FromRequestParts for Known {
     }
 }
 
-async fn serve(socket: WebSocket, Known(id): Known, State(service): State<Service>) -> CloseFrame {
+/// Who has no such id is told so, whatever else the request says.
+async fn open(
+    Known(id): Known,
+    State(service): State<Service>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let config = service.0.config.clone();
+    let upgrade = upgrade.origin(Policy::Any).config(config);
+    upgrade.on_upgrade(move |socket| serve(socket, id, service))
+}
+
+async fn serve(socket: WebSocket, id: ClientId, service: Service) -> CloseFrame {
     let (sender, receiver) = socket.split();
     let outbox = Arc::new(Outbox::new(id, sender.clone()));
     if !service.registry().connect(id, &outbox) {

@@ -1,37 +1,26 @@
 //! Who may look into the server and command it: those with a key, or, where there are no keys, programs and pages of this machine.
 
 use crate::config::{Config, digest};
-use wireline::layer::auth::{ApiKeys, Auth};
+use wireline::layer::auth::{ApiKeys, Auth, Refusal, Scheme, Verdict};
 use wireline::resource::addr::PeerAddr;
-use wireline::service::middleware::Next;
-use wireline::service::request::Request;
-use wireline::service::response::IntoResponse;
+use wireline::service::request::Parts;
 use wireline::service::user::CurrentUser;
 use wireline::wire::origin::is_own;
-use wireline::{Error, Router};
 
-/// The router with the guard around it.
-pub(crate) fn around(router: Router, config: &Config) -> Result<Router, String> {
-    if config.api.keys.is_empty() {
-        let mut hosts: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
-        hosts.extend(
-            config
-                .api
-                .hosts
-                .iter()
-                .map(|host| host.to_ascii_lowercase()),
-        );
-        return Ok(router.middleware(move |request: Request, next: Next| {
-            let judged = judge(&request, &hosts);
-            async move {
-                match judged {
-                    Ok(()) => next.run(request).await,
-                    Err(error) => error.into_response(),
-                }
-            }
-        }));
+/// The layer that asks for it.
+pub(crate) fn auth(config: &Config) -> Result<Auth, String> {
+    if !config.api.keys.is_empty() {
+        return Ok(Auth::new(keys(&config.api.keys)?.bearer(true)));
     }
-    Ok(router.layer(Auth::new(keys(&config.api.keys)?.bearer(true))))
+    let mut hosts: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
+    hosts.extend(
+        config
+            .api
+            .hosts
+            .iter()
+            .map(|host| host.to_ascii_lowercase()),
+    );
+    Ok(Auth::new(SameMachine { hosts }))
 }
 
 /// Keys as the configuration has them.
@@ -50,46 +39,55 @@ pub(crate) fn keys(written: &[String]) -> Result<ApiKeys, String> {
     Ok(keys)
 }
 
-/// A request without a key, where nobody has one.
-fn judge(request: &Request, hosts: &[String]) -> Result<(), Error> {
-    // A page elsewhere can give its own name the address of this machine (DNS rebinding); the name is what tells.
-    let host = request.host().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(
-        host,
-        |(name, port)| {
-            if port.ends_with(']') { host } else { name }
-        },
-    );
-    if !hosts.contains(&name.to_ascii_lowercase()) {
-        return Err(Error::new(
-            http::StatusCode::MISDIRECTED_REQUEST,
-            "this host is not served here: see api.hosts",
-        ));
+/// Lets in programs and pages of this machine.
+struct SameMachine {
+    /// The names that it goes by.
+    hosts: Vec<String>,
+}
+
+impl Scheme for SameMachine {
+    fn look(&self, parts: &Parts) -> Verdict {
+        let refused = |why: &'static str| Verdict::Refused(Refusal::forbidden(why));
+        // A page elsewhere can give its own name the address of this machine (DNS rebinding); the name is what tells.
+        let host = parts.host().unwrap_or_default();
+        let name =
+            host.rsplit_once(':').map_or(
+                host,
+                |(name, port)| {
+                    if port.ends_with(']') { host } else { name }
+                },
+            );
+        if !self.hosts.contains(&name.to_ascii_lowercase()) {
+            return refused("this host is not one of api.hosts");
+        }
+        let client = parts.client();
+        let peer = parts.connection().peer;
+        let is_local = match peer {
+            PeerAddr::Inet(_) => {
+                client.is_client() && client.ip().is_some_and(|ip| ip.is_loopback())
+            }
+            _ => true,
+        };
+        // What came by a proxy that nobody trusts may come from anywhere.
+        let came_by = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+        let came_by = came_by.iter().any(|name| parts.header(name).is_some());
+        let peer = peer.ip().map(|ip| ip.to_canonical());
+        if !is_local || (came_by && peer == client.ip()) {
+            return refused("without a key (api.keys) this is for programs on the same machine");
+        }
+        let is_of_own_page = match (parts.header("sec-fetch-site"), parts.header("origin")) {
+            (Some(site), _) => matches!(site.as_bytes(), b"same-origin" | b"none"),
+            (None, Some(origin)) => is_own(origin.as_bytes(), Some(host.as_bytes())),
+            (None, None) => true,
+        };
+        if !is_of_own_page {
+            return refused("pages of other origins may not call this");
+        }
+        Verdict::User(CurrentUser::new("local"))
     }
-    let forbidden = |message| Err(Error::new(http::StatusCode::FORBIDDEN, message));
-    let client = request.client();
-    let is_local = match request.connection().peer {
-        PeerAddr::Inet(_) => client.is_client() && client.ip().is_some_and(|ip| ip.is_loopback()),
-        _ => true,
-    };
-    // What came by a proxy that nobody trusts may come from anywhere.
-    let came_by = ["x-forwarded-for", "forwarded", "x-real-ip", "via"]
-        .iter()
-        .any(|name| request.header(name).is_some());
-    let peer = request.connection().peer.ip().map(|ip| ip.to_canonical());
-    if !is_local || (came_by && peer == client.ip()) {
-        return forbidden("without a key (api.keys) this is for programs on the same machine");
-    }
-    let site = request.header("sec-fetch-site");
-    let is_of_own_page = match (site, request.header("origin")) {
-        (Some(site), _) => matches!(site.as_bytes(), b"same-origin" | b"none"),
-        (None, Some(origin)) => is_own(origin.as_bytes(), Some(host.as_bytes())),
-        (None, None) => true,
-    };
-    if is_of_own_page {
-        Ok(())
-    } else {
-        forbidden("pages of other origins may not call this")
+
+    fn challenge(&self, _: Option<&Refusal>) -> Option<String> {
+        None
     }
 }
 

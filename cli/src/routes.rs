@@ -52,7 +52,7 @@ pub(crate) fn build(
     if config.metrics_addr.is_none()
         && let Some(metrics) = observed.metrics(watched.clone())
     {
-        router = router.merge(guard::around(metrics, config)?);
+        router = router.merge(metrics.layer(guard::auth(config)?));
     }
     let router = observed.around(router).build();
     router.map_err(|error| error.to_string())

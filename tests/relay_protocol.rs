@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use wireline::extract::{Json, State};
 use wireline::relay::hub::Retention;
-use wireline::relay::{Rate, Relay, RelayCall, RelayConfig, RelayEvent, Unmatched};
+use wireline::relay::{Overflow, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Unmatched};
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request, response::Response};
 use wireline::test::TestClient;
@@ -173,6 +173,48 @@ async fn plain_messages_have_their_plain_answers() {
         assert_eq!(client.text().await, heard);
     }
     assert_eq!(server.relay.hub().len(), 0);
+}
+
+#[tokio::test]
+async fn s166_s182_the_endpoint_is_where_it_is_told_and_public_if_it_is_told() {
+    use wireline::layer::auth::{Auth, Bearer, Refusal};
+    let nobody = || {
+        Auth::new(Bearer::by(async |_| {
+            Err::<CurrentUser, _>(Refusal::invalid("nobody is let in"))
+        }))
+    };
+    for (config, path, status) in [
+        (RelayConfig::default(), "/ws", 401),
+        (RelayConfig::default().public(), "/ws", 101),
+        (
+            RelayConfig::default().public().with_path("/realtime"),
+            "/realtime",
+            101,
+        ),
+        (
+            RelayConfig::default().with_path("/realtime"),
+            "/realtime",
+            401,
+        ),
+    ] {
+        let routes = Router::new()
+            .with_relay(config)
+            .layer(nobody())
+            .build()
+            .unwrap();
+        let client = TestClient::new(routes);
+        if status == 101 {
+            client.websocket(path).await;
+        }
+        let answer = client
+            .get(path)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -435,6 +477,46 @@ async fn a_slow_client_is_told_how_much_it_missed() {
     let stats = server.relay.stats();
     assert_eq!(stats.dropped, missed);
     assert!(stats.lagged > 0);
+}
+
+#[tokio::test]
+async fn what_happens_to_a_slow_client_can_be_chosen() {
+    let long = "x".repeat(16 << 10);
+    for (config, code) in [
+        (
+            RelayConfig::default()
+                .overflow(Overflow::Close)
+                .with_topic_capacity(4),
+            1013,
+        ),
+        (RelayConfig::default().max_waiting(100_000), 1013),
+        (
+            RelayConfig::default()
+                .max_waiting(100_000)
+                .waiting_overflow(Overflow::DropOldest),
+            0,
+        ),
+    ] {
+        let server = serve(config);
+        let mut slow = server.connect().await;
+        slow.subscribe("a").await;
+        for number in 0..100 {
+            server.relay.push("a", "e", &(number, &long)).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        if code == 0 {
+            let mut counted = 0;
+            while counted < 100 {
+                let heard = slow.hear().await;
+                counted += heard["missed"].as_u64().unwrap_or(1);
+            }
+            assert_eq!(counted, 100);
+            assert!(server.relay.stats().dropped > 0);
+        } else {
+            assert_eq!(slow.closed().await, code);
+            assert_eq!(server.relay.stats().closed_slow, 1);
+        }
+    }
 }
 
 // Presence.
@@ -731,6 +813,56 @@ async fn nothing_reaches_a_client_before_it_is_let_in_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn who_is_let_in_after_it_has_gone_leaves_again() {
+    let (gate, server) = gated_server();
+    let client = server.connect().await;
+    client.say(json!({"type":"subscribe","topic":"g:1"})).await;
+    until(|| gate.1.take() == ["join"]).await;
+    drop(client);
+    until(|| server.relay.stats().connections == 0).await;
+    gate.0.notify_one();
+    until(|| gate.1.take() == ["leave"]).await;
+    assert!(server.relay.hub().is_empty());
+    assert_eq!(server.relay.stats().subscriptions, 0);
+}
+
+#[tokio::test]
+async fn a_connection_whose_task_is_dropped_gives_everything_back_and_its_handlers_are_told() {
+    let gate = Gate::default();
+    let relay = Relay::new(RelayConfig::default().channel("g:*", gated).presence("*"));
+    let routes = Router::new()
+        .relay(&relay)
+        .state(gate.clone())
+        .build()
+        .unwrap();
+    let server = wireline::Server::new(routes)
+        .signals(false)
+        .bind("127.0.0.1:0")
+        .start()
+        .unwrap();
+    let url = format!("{}/ws", server.handle().bound()[0]).replace("http", "ws");
+    let mut client = Client(wireline::ws::client::connect(&url).await.unwrap());
+    client.say(json!({"type":"subscribe","topic":"g:1"})).await;
+    gate.0.notify_one();
+    assert_eq!(client.hear().await["type"], "subscribed");
+    client.subscribe("other").await;
+    // A second join is never decided.
+    client.say(json!({"type":"subscribe","topic":"g:2"})).await;
+    until(|| gate.1.0.lock().unwrap().len() == 2).await;
+    assert_eq!(relay.hub().len(), 3);
+    server.handle().stop();
+    server.handle().force();
+    server.wait().await;
+    until(|| relay.hub().is_empty()).await;
+    until(|| gate.1.0.lock().unwrap().len() == 3).await;
+    assert_eq!(gate.1.take(), ["join", "join", "leave"]);
+    assert_eq!(
+        (relay.stats().connections, relay.stats().subscriptions),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
 async fn messages_of_a_client_are_handled_in_order_and_those_it_sent_before_it_left_as_well() {
     let (gate, server) = gated_server();
     let mut client = server.connect().await;
@@ -983,6 +1115,18 @@ async fn a_topic_may_want_a_token_which_ends_and_is_refreshed() {
             (&json!("error"), &json!(code))
         );
     }
+    let id = client.ask(json!({"type":"hello"})).await["conn_id"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(server.relay.subscribe(id, "vip:9").unwrap(), 1);
+    assert_eq!(
+        client.hear().await["type"],
+        "subscribed",
+        "the server needs no token"
+    );
+    client
+        .ask(json!({"type":"unsubscribe","topic":"vip:9"}))
+        .await;
     let subscribed = client.ask(asked(Some("vip:* 400"))).await;
     assert_eq!(
         (&subscribed["type"], &subscribed["ttl"]),

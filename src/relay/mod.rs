@@ -17,6 +17,6 @@ pub mod route;
 pub mod service;
 
 pub use self::endpoint::{
-    Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Stats,
-    Unmatched, Whom,
+    Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
+    Stats, Unmatched, Whom,
 };

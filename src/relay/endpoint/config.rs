@@ -129,11 +129,17 @@ impl RelayConfig {
         self
     }
 
-    /// The octets that may wait for a client, each message with 64 besides its own: 1 MiB unless said otherwise. A client with more
-    /// is closed with 1013.
+    /// The octets that may wait for a client, each message with 64 besides its own: 1 MiB unless said otherwise.
     #[must_use]
     pub const fn max_waiting(mut self, octets: usize) -> Self {
         self.terms.octets = octets;
+        self
+    }
+
+    /// What becomes of messages above that: the client is closed with 1013 unless said otherwise.
+    #[must_use]
+    pub const fn waiting_overflow(mut self, overflow: Overflow) -> Self {
+        self.terms.octets_overflow = overflow;
         self
     }
 

@@ -18,11 +18,12 @@ use std::task::{Context, Waker};
 pub struct Terms {
     /// How many messages of a subscription may wait: 128 unless said otherwise.
     pub capacity: usize,
-    /// What all messages that wait may count, each with 64 octets besides its own: 1 MiB unless said otherwise. A socket
-    /// with more is closed with 1013.
-    pub octets: usize,
-    /// What becomes of messages above `capacity`.
+    /// What becomes of messages above `capacity`: the oldest is dropped unless said otherwise.
     pub overflow: Overflow,
+    /// What all messages that wait may count, each with 64 octets besides its own: 1 MiB unless said otherwise.
+    pub octets: usize,
+    /// What becomes of messages above `octets`: the socket is closed unless said otherwise.
+    pub octets_overflow: Overflow,
     /// Makes the message that says how many of the subscription with this key are missing; nothing is sent unless this
     /// is set.
     pub missed: Option<Box<Missed>>,
@@ -35,8 +36,9 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             capacity: 128,
+            overflow: Overflow::DropOldest,
             octets: 1 << 20,
-            overflow: Overflow::default(),
+            octets_overflow: Overflow::Close,
             missed: None,
         }
     }
@@ -46,8 +48,9 @@ impl fmt::Debug for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Terms")
             .field("capacity", &self.capacity)
-            .field("octets", &self.octets)
             .field("overflow", &self.overflow)
+            .field("octets", &self.octets)
+            .field("octets_overflow", &self.octets_overflow)
             .finish_non_exhaustive()
     }
 }
@@ -440,11 +443,18 @@ impl Outlet {
                 dropped += 1;
             }
         }
-        let (octets, is_empty) = (waiting.octets(), waiting.is_empty());
-        self.relay.counters().dropped(dropped);
-        if octets > self.terms.octets {
-            return self.give_up(&mut mailbox);
+        while waiting.octets() > self.terms.octets {
+            let is_dropped = match self.terms.octets_overflow {
+                Overflow::DropOldest => waiting.drop_oldest_of_all(),
+                Overflow::Close => false,
+            };
+            if !is_dropped {
+                return self.give_up(&mut mailbox);
+            }
+            dropped += 1;
         }
+        let is_empty = waiting.is_empty();
+        self.relay.counters().dropped(dropped);
         if knows || is_empty {
             None
         } else {

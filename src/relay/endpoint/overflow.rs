@@ -127,6 +127,19 @@ impl Waiting {
         }
     }
 
+    /// Drops the oldest message of any subscription; `false` when there is none.
+    pub(super) fn drop_oldest_of_all(&mut self) -> bool {
+        let oldest = self
+            .queue
+            .iter()
+            .find(|(key, item)| *key != NO_SUBSCRIPTION && matches!(item, Item::Message(_)));
+        let Some(key) = oldest.map(|(key, _)| *key) else {
+            return false;
+        };
+        self.drop_oldest(key);
+        true
+    }
+
     /// The oldest.
     pub(super) fn front(&self) -> Option<&(u32, Item)> {
         self.queue.front()
@@ -243,6 +256,9 @@ mod tests {
         assert_eq!(first.count(1), 0);
         assert_eq!(first.pop().map(|(key, _)| key), Some(NO_SUBSCRIPTION));
         assert_eq!(shown(&first), "2x 1-1 1~2 1-2");
+        assert!(first.drop_oldest_of_all());
+        assert_eq!(shown(&first), "2-1 1-1 1~2 1-2");
+        assert!(!first.drop_oldest_of_all());
         first.forget(1);
         first.forget(2);
         assert_eq!(first.octets(), 0);

@@ -64,8 +64,10 @@ impl Session {
 
     fn next_leaving(&mut self) -> Option<Current> {
         while !self.subs.is_empty() {
-            let topic = self.subs.remove(0).topic;
-            if let Some(leaving) = self.leaving(topic) {
+            // One that was let in after the client had gone is still held.
+            let mut sub = self.subs.remove(0);
+            self.give_back(&mut sub);
+            if let Some(leaving) = self.leaving(sub.topic) {
                 return Some(leaving);
             }
         }
@@ -83,6 +85,10 @@ fn is_subscribe(text: &str) -> bool {
 impl Drop for Session {
     fn drop(&mut self) {
         self.give_all_back();
+        let current = self.work.as_mut().and_then(|work| work.current.take());
+        if let Some(joining) = current.and_then(Current::into_joining) {
+            self.withdraw(joining);
+        }
         let mut leaving = Vec::new();
         while let Some(current) = self.next_leaving() {
             leaving.push(current);

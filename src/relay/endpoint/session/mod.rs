@@ -12,7 +12,7 @@ mod work;
 pub(crate) use self::serve::serve;
 
 use self::calls::Calls;
-use self::subscribe::Sub;
+use self::subscribe::{By, Sub};
 use self::work::{Current, Recovery, Waits};
 use super::Relay;
 use super::directory::Link;
@@ -88,29 +88,29 @@ impl Session {
         self.link.outlet.id()
     }
 
-    /// Whether it takes one more message: neither too many wait for handlers, nor too many answers for the client.
+    /// Whether it takes one more message: neither too many wait for handlers, nor too much for the client.
     pub(super) fn has_room(&self) -> bool {
         self.work.as_ref().is_none_or(|work| {
-            work.incoming.len() < MOST_INCOMING && work.answers.len() < MOST_ANSWERS
+            work.incoming.len() < MOST_INCOMING
+                && work.answers.len() < MOST_ANSWERS
+                && work.recoveries.iter().map(Recovery::len).sum::<usize>() < MOST_RECOVERED
         })
     }
 
     /// Takes a message of the client.
     pub(super) fn receive(&mut self, text: Text) {
         self.relay().counters().message();
-        let asked = match read(&text) {
+        let keeps_pace = self.keeps_pace(text.len());
+        let asked = read(&text);
+        if !keeps_pace {
+            self.relay().counters().rate_limited();
+            let reference = asked.as_ref().ok().and_then(|asked| asked.reference);
+            return self.fail(reference, ErrorCode::RateLimited, None, "too many messages");
+        }
+        let asked = match asked {
             Ok(asked) => asked,
             Err(error) => return self.refuse_message(&error),
         };
-        if !self.keeps_pace(text.len()) {
-            self.relay().counters().rate_limited();
-            return self.fail(
-                asked.reference,
-                ErrorCode::RateLimited,
-                None,
-                "too many messages",
-            );
-        }
         if asked.request.is_ordered() && self.is_busy() {
             self.work().incoming.push_back(Incoming::Text(text));
         } else {
@@ -122,7 +122,9 @@ impl Session {
     fn take(&mut self, asked: Asked<'_>) {
         let Asked { request, reference } = asked;
         match request {
-            Request::Subscribe { topic, wants } => self.subscribe(topic, wants, reference),
+            Request::Subscribe { topic, wants } => {
+                self.subscribe(topic, wants, reference, By::Client);
+            }
             Request::Unsubscribe { topic, join } => self.unsubscribe(&topic, join, reference),
             Request::Message {
                 topic,
@@ -234,6 +236,9 @@ const MOST_INCOMING: usize = 64;
 
 /// How many answers wait for the client before nothing more is read.
 const MOST_ANSWERS: usize = 64;
+
+/// How many messages of before wait for the client before nothing more is read.
+const MOST_RECOVERED: usize = 4096;
 
 /// The longest delay of batches.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);

@@ -44,8 +44,16 @@ async fn run(mut session: Session, mut socket: WebSocket) {
             session.poll(cx, &mut |message, cx| {
                 sender.queue_frames(message.shared(), FRAMED, cx)
             });
+            if !session.has_room() {
+                // Nothing is received, so nothing else tells that the client has gone.
+                return if sender.is_closed() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                };
+            }
             // What made room lets more in; nobody else wakes this task for it.
-            if !(was_full && session.has_room()) {
+            if !was_full {
                 return Poll::Pending;
             }
         }

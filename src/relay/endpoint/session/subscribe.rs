@@ -33,6 +33,15 @@ pub(super) struct More {
     pub(super) watch: Option<(Subscription<Prepared>, u32)>,
 }
 
+/// Whose wish a subscription is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// A token may be wanted, and topics without a handler may be refused.
+    Client,
+    /// Only the handler is asked.
+    Server,
+}
+
 /// A subscription that is registered, and waits for whoever decides.
 pub(super) struct Joining {
     pub(super) topic: Topic,
@@ -63,6 +72,7 @@ impl Session {
         topic: Topic,
         wants: Wants<'_>,
         reference: Option<&RawValue>,
+        by: By,
     ) {
         let join = wants.join;
         if let Some(place) = self.place_of(&topic) {
@@ -79,8 +89,15 @@ impl Session {
             return self.fail(reference, ErrorCode::SubscriptionLimit, about, &message);
         }
         let channel = settings.channels.of(&topic).cloned();
-        let judge = settings.tokens.find(topic.as_str()).cloned();
-        if channel.is_none() && judge.is_none() && settings.unmatched == Unmatched::Reject {
+        let judge = match by {
+            By::Client => settings.tokens.find(topic.as_str()).cloned(),
+            By::Server => None,
+        };
+        if channel.is_none()
+            && judge.is_none()
+            && by == By::Client
+            && settings.unmatched == Unmatched::Reject
+        {
             return self.unknown(&topic, join, reference);
         }
         let is_tracked = settings.tracks.find(topic.as_str()).is_some();
@@ -219,13 +236,18 @@ impl Session {
 
     /// A registered subscription is not let in.
     pub(super) fn reject(&mut self, joining: Joining, code: ErrorCode, message: &str) {
-        let outlet = &self.link.outlet;
-        outlet.unsubscribe(joining.subscription);
-        outlet.forget(joining.key);
+        let reference = joining.reference.clone();
+        let (topic, join) = (joining.topic.clone(), joining.join);
+        self.withdraw(joining);
+        self.fail(reference.as_deref(), code, Some((&topic, join)), message);
+    }
+
+    /// Gives back what a registered subscription holds.
+    pub(super) fn withdraw(&self, joining: Joining) {
+        self.link.outlet.unsubscribe(joining.subscription);
+        self.link.outlet.forget(joining.key);
         // Its handler may have tracked it before it changed its mind.
         self.relay().untrack_link(&self.link, &joining.topic);
-        let about = Some((&joining.topic, joining.join));
-        self.fail(joining.reference.as_deref(), code, about, message);
     }
 
     fn subscribe_again(&mut self, place: usize, wants: &Wants<'_>, reference: Option<&RawValue>) {
@@ -270,11 +292,19 @@ impl Session {
         work.recoveries.push_back(Recovery::new(key, Vec::new()));
     }
 
-    fn unwatch(&self, sub: &mut Sub) {
+    fn unwatch(&mut self, sub: &mut Sub) {
         let watch = sub.more.as_mut().and_then(|more| more.watch.take());
         if let Some((subscription, key)) = watch {
             self.link.outlet.unsubscribe(subscription);
-            self.link.outlet.forget(key);
+            self.forget(key);
+        }
+    }
+
+    /// Nothing is sent any more of what waits for a subscription.
+    fn forget(&mut self, key: u32) {
+        self.link.outlet.forget(key);
+        if let Some(work) = &mut self.work {
+            work.recoveries.retain(|recovery| recovery.key() != key);
         }
     }
 
@@ -320,10 +350,10 @@ impl Session {
     }
 
     /// Gives back what a subscription holds: afterwards nothing comes for it, and the connection is not present in its topic.
-    pub(super) fn give_back(&self, sub: &mut Sub) {
+    pub(super) fn give_back(&mut self, sub: &mut Sub) {
         if let Some(subscription) = sub.subscription.take() {
             self.link.outlet.unsubscribe(subscription);
-            self.link.outlet.forget(sub.key);
+            self.forget(sub.key);
             self.link.count(false);
             self.relay().counters().unsubscribed();
         }

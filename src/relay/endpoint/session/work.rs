@@ -1,6 +1,6 @@
 //! What a session does when it is woken.
 
-use super::subscribe::{Joining, present_state};
+use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
 use crate::relay::endpoint::outlet::{COUNTS, Command, Gap, Outlet};
 use crate::relay::endpoint::payload::Payload;
@@ -44,6 +44,14 @@ impl Current {
         Self {
             doing,
             future: Box::pin(future),
+        }
+    }
+
+    /// What is registered for it, which is to be given back when it is not done.
+    pub(super) fn into_joining(self) -> Option<Joining> {
+        match self.doing {
+            Doing::Join(joining) => Some(*joining),
+            _ => None,
         }
     }
 
@@ -95,6 +103,10 @@ impl Recovery {
 
     pub(super) const fn key(&self) -> u32 {
         self.key
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 
@@ -190,7 +202,7 @@ impl Session {
                         rewind: Some(0),
                         ..Wants::default()
                     };
-                    self.subscribe(topic, wants, None);
+                    self.subscribe(topic, wants, None, By::Server);
                 }
             }
             Incoming::Command(Command::Unsubscribe(topic)) => {

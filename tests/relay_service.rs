@@ -733,6 +733,42 @@ async fn what_waits_comes_in_order() {
     }
 }
 
+/// From the moment that a client knows that its socket is open it misses nothing.
+#[tokio::test]
+async fn s206_what_is_published_right_behind_the_handshake_arrives() {
+    let scene = Scene::new(RegisterService::new());
+    for number in 0..300 {
+        let url = scene.register(1).await;
+        let stream = raw(&scene, &url).await;
+        let message = number.to_string();
+        let delivered = scene.service.publish(None, "cats", &message);
+        assert_eq!((delivered.clients, delivered.failed), (1, 0), "{number}");
+        assert_eq!(frame(stream).await, message);
+        until("forgotten", || scene.service.clients() == 0).await;
+    }
+    // A handshake that is none changes nothing.
+    let url = scene.register(1).await;
+    let mut socket = open(&url).await;
+    settle(&mut socket).await;
+    let wrong = format!(
+        "GET /ws/{}\nUpgrade: websocket\nSec-WebSocket-Version: 13\n",
+        id(&url)
+    );
+    assert!(scene.ask(&wrong, "").await.status.starts_with('4'));
+    assert_eq!(scene.service.publish(None, "cats", "still").clients, 1);
+    assert_eq!(text(&mut socket).await, "still");
+}
+
+/// The text of the short frame that comes next.
+async fn frame(mut stream: TcpStream) -> String {
+    let mut head = [0; 2];
+    within(stream.read_exact(&mut head)).await.unwrap();
+    assert!(head[0] == 0x81 && head[1] < 126, "{head:?}");
+    let mut text = vec![0; head[1].into()];
+    within(stream.read_exact(&mut text)).await.unwrap();
+    String::from_utf8(text).unwrap()
+}
+
 #[tokio::test]
 async fn s213_a_client_without_a_socket_is_skipped() {
     let scene = Scene::new(RegisterService::new());

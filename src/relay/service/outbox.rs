@@ -51,11 +51,10 @@ impl Default for Waiting {
     }
 }
 
-/// The sending side of a client's socket.
+/// The sending side of a client's socket. It is there before the socket is: what is published while the handshake is on its way waits.
 #[derive(Debug)]
 pub(super) struct Outbox {
     id: ClientId,
-    sender: WsSender,
     queue: Mutex<Queue>,
 }
 
@@ -67,41 +66,55 @@ struct Queue {
     counts: HashMap<Arc<str>, usize>,
     /// The one before them is being sent.
     busy: bool,
+    /// Once it is open.
+    sender: Option<WsSender>,
+    /// What to close it with.
+    closed: Option<(CloseCode, &'static str)>,
     /// The socket's task.
     waker: Option<Waker>,
 }
 
 impl Outbox {
-    pub(super) fn new(id: ClientId, sender: WsSender) -> Self {
+    pub(super) fn new(id: ClientId) -> Self {
         Self {
             id,
-            sender,
             queue: Mutex::default(),
+        }
+    }
+
+    /// The socket is open. If its place is gone already, it is closed.
+    pub(super) fn attach(&self, sender: &WsSender) {
+        let mut queue = self.queue();
+        queue.sender = Some(sender.clone());
+        if let Some(close) = queue.closed {
+            drop(queue);
+            let _ = sender.close(close);
         }
     }
 
     /// Sends a message, or lets it wait. Never waits itself. Whether the socket may still get it.
     pub(super) fn deliver(&self, topic: &Arc<str>, message: &Prepared, bounds: &Waiting) -> bool {
         let mut queue = self.queue();
-        if queue.messages.is_empty() && !queue.busy {
-            match self.sender.try_send_prepared(message) {
-                Ok(_) => return true,
-                Err(SocketError::Full) => {}
-                Err(error) => {
-                    drop(queue);
-                    log::tell_failed(self.id, &error);
-                    return false;
-                }
+        let is_first = queue.messages.is_empty() && !queue.busy;
+        let sent = match &queue.sender {
+            _ if queue.closed.is_some() => Err(SocketError::Closed),
+            Some(sender) if is_first => sender.try_send_prepared(message).map(drop),
+            _ => Err(SocketError::Full),
+        };
+        match sent {
+            Ok(()) => return true,
+            Err(SocketError::Full) => {}
+            Err(error) => {
+                drop(queue);
+                log::tell_failed(self.id, &error);
+                return false;
             }
         }
         let taken = queue.push(topic, message, bounds);
-        if !taken {
-            queue.clear();
-        }
         let waker = queue.waker.take();
         drop(queue);
         if !taken {
-            let _ = self.sender.close((CloseCode::TRY_AGAIN, "too slow"));
+            self.close(CloseCode::TRY_AGAIN, "too slow");
             log::tell_slow(self.id);
         }
         if let Some(waker) = waker {
@@ -111,16 +124,22 @@ impl Outbox {
     }
 
     /// Closes the socket behind what it has taken, and forgets what waits.
-    pub(super) fn close(&self, code: CloseCode, reason: &str) {
-        self.queue().clear();
-        // It may be closing already.
-        let _ = self.sender.close((code, reason));
+    pub(super) fn close(&self, code: CloseCode, reason: &'static str) {
+        let mut queue = self.queue();
+        queue.clear();
+        queue.closed.get_or_insert((code, reason));
+        let sender = queue.sender.clone();
+        drop(queue);
+        if let Some(sender) = sender {
+            // It may be closing already.
+            let _ = sender.close((code, reason));
+        }
     }
 
     /// Sends what waits, until the socket takes nothing any more.
     ///
     /// Not cancel safe: a message that is being sent is lost.
-    pub(super) async fn drain(&self) {
+    pub(super) async fn drain(&self, sender: &WsSender) {
         loop {
             let message = poll_fn(|cx| {
                 let mut queue = self.queue();
@@ -133,7 +152,7 @@ impl Outbox {
                 Poll::Pending
             })
             .await;
-            if let Err(error) = self.sender.send_prepared(&message).await {
+            if let Err(error) = sender.send_prepared(&message).await {
                 self.queue().clear();
                 log::tell_failed(self.id, &error);
                 return;

@@ -181,24 +181,28 @@ async fn open(
     State(service): State<Service>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let outbox = Arc::new(Outbox::new(id));
+    let place = Place {
+        service: service.clone(),
+        id,
+        outbox: outbox.clone(),
+    };
     let config = service.0.config.clone();
     let upgrade = upgrade.origin(Policy::Any).config(config);
-    upgrade.on_upgrade(move |socket| serve(socket, id, service))
+    let response = upgrade.on_upgrade(move |socket| serve(socket, place));
+    let is_refused = response.status().is_client_error() || response.status().is_server_error();
+    // Before the answer goes: a client that has it misses nothing.
+    if !is_refused && !service.registry().connect(id, &outbox) {
+        outbox.close(CloseCode::POLICY, "no such client");
+    }
+    response
 }
 
-async fn serve(socket: WebSocket, id: ClientId, service: Service) -> CloseFrame {
+async fn serve(socket: WebSocket, place: Place) -> CloseFrame {
     let (sender, receiver) = socket.split();
-    let outbox = Arc::new(Outbox::new(id, sender.clone()));
-    if !service.registry().connect(id, &outbox) {
-        return CloseFrame::new(CloseCode::POLICY, "no such client");
-    }
-    let place = Place {
-        service: &service,
-        id,
-        outbox,
-    };
-    let mut listens = pin!(listen(&place, sender, receiver));
-    let mut drains = pin!(place.outbox.drain());
+    place.outbox.attach(&sender);
+    let mut listens = pin!(listen(&place, &sender, receiver));
+    let mut drains = pin!(place.outbox.drain(&sender));
     let mut is_draining = true;
     poll_fn(|cx| {
         if is_draining {
@@ -211,20 +215,20 @@ async fn serve(socket: WebSocket, id: ClientId, service: Service) -> CloseFrame 
 }
 
 /// A socket's place: leaving it, however that happens, forgets the client.
-struct Place<'a> {
-    service: &'a Service,
+struct Place {
+    service: Service,
     id: ClientId,
     outbox: Arc<Outbox>,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.service.registry().disconnect(self.id, &self.outbox);
     }
 }
 
 /// Takes what the client says, until its socket ends.
-async fn listen(place: &Place<'_>, sender: WsSender, mut receiver: WsReceiver) {
+async fn listen(place: &Place, sender: &WsSender, mut receiver: WsReceiver) {
     let settings = place.service.settings();
     let mut limiter = RateLimit {
         messages: settings.frames as usize,

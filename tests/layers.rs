@@ -80,6 +80,8 @@ const ROOMS: &[Room] = &[
     // What attributes leave and a router takes in; they name the features, this does not.
     Room { floor: 3, path: "discover",               core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::endpoint",        core: OPEN, imports: UpTo(2) },
+    // Routes for programs; the endpoint does what they ask for.
+    Room { floor: 4, path: "relay::api",             core: OPEN, imports: UpTo(3) },
     // It mounts the endpoint as a route of WebSockets.
     Room { floor: 4, path: "relay::route",           core: OPEN, imports: UpTo(3) },
     Room { floor: 4, path: "relay::service",         core: OPEN, imports: UpTo(3) },

@@ -123,7 +123,7 @@ pub(super) fn is_safe(method: &Method) -> bool {
 }
 
 /// Whether a request comes from a page that neither belongs to its host nor is one of `origins`.
-pub(super) fn is_foreign(parts: &Parts, origins: &[String]) -> bool {
+pub(crate) fn is_foreign(parts: &Parts, origins: &[String]) -> bool {
     let origin = parts.headers().get(ORIGIN).map(|origin| origin.as_bytes());
     let is_listed = |origin: &[u8]| {
         let mut listed = origins.iter().map(String::as_bytes);

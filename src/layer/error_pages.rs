@@ -38,6 +38,8 @@ use std::fmt;
 pub struct ErrorPages {
     pages: Vec<(StatusCode, Page)>,
     other: Option<Page>,
+    /// Whether everybody gets problem details.
+    is_api: bool,
 }
 
 type Page = Box<dyn Fn(&ErrorPage<'_>) -> Response + Send + Sync>;
@@ -46,6 +48,22 @@ impl ErrorPages {
     /// Problem details for clients that take JSON, and nothing for the others.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Problem details for everybody, whatever they take: for the routes of an interface of programs.
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::layer::error_pages::ErrorPages;
+    ///
+    /// let api = Router::new().layer(ErrorPages::problems()).get("/users", async || "[]");
+    /// assert!(Router::new().nest("/api", api).build().is_ok());
+    /// ```
+    pub fn problems() -> Self {
+        Self {
+            is_api: true,
+            ..Self::default()
+        }
     }
 
     /// A page for one status, in place of an earlier one. The status of the response stays that of the error.
@@ -88,11 +106,10 @@ impl Layer for ErrorPages {
     }
 
     fn before(&self, request: &mut Request, note: &mut Note) -> Before {
-        let accept = Accept::of(request.headers());
-        let json = accept.quality("application/problem+json");
-        let taste = Taste {
-            json: json.max(accept.quality("application/json")),
-            html: accept.quality("text/html"),
+        let taste = if self.is_api {
+            Taste { json: 1, html: 0 }
+        } else {
+            Taste::of(&Accept::of(request.headers()))
         };
         *note = if self.pages.is_empty() && self.other.is_none() {
             Note::Number(taste.to_number())
@@ -168,6 +185,14 @@ struct Taste {
 }
 
 impl Taste {
+    fn of(accept: &Accept<'_>) -> Self {
+        let json = accept.quality("application/problem+json");
+        Self {
+            json: json.max(accept.quality("application/json")),
+            html: accept.quality("text/html"),
+        }
+    }
+
     fn to_number(self) -> u64 {
         u64::from(self.json) << 16 | u64::from(self.html)
     }

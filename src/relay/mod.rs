@@ -4,10 +4,12 @@
 //!   hub        the registry of topics: order, history, presence; knows no socket and no runtime
 //!   protocol   what clients and the server say to each other, as text
 //!   endpoint   connections: their sessions, their place in the hub, what the application does with them
+//!   api        the relay over HTTP, for programs
 //!   route      the endpoint in a router, the relay as an argument of handlers
 //!   service    the register/publish service, a protocol of its own
 //! ```
 
+pub mod api;
 #[cfg(feature = "macros")]
 pub mod discover;
 pub mod endpoint;
@@ -16,6 +18,7 @@ pub mod protocol;
 pub mod route;
 pub mod service;
 
+pub use self::api::RelayApi;
 pub use self::endpoint::{
     Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
     Stats, Unmatched, Whom,

@@ -1,9 +1,9 @@
 //! The endpoint as a route, and the relay as an argument of handlers.
 
-use crate::relay::endpoint::{Relay, RelayConfig, serve};
+use crate::relay::endpoint::{Relay, RelayConfig, long_poll, serve, stream};
 use crate::router::Router;
 use crate::service::handler::{FromRequestParts, RouteCheck};
-use crate::service::request::Parts;
+use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
 use crate::service::user::CurrentUser;
 use crate::ws::route::{WebSocketHandler, WebSocketUpgrade};
@@ -12,7 +12,8 @@ use std::convert::Infallible;
 use std::fmt;
 
 impl Router {
-    /// Mounts a relay: its endpoint at [`RelayConfig::with_path`], and [`Relay`] as an argument of every handler of this router.
+    /// Mounts a relay: its endpoint at [`RelayConfig::with_path`], event streams and long polls where [`RelayConfig::sse`] and
+    /// [`RelayConfig::poll`] say, and [`Relay`] as an argument of every handler of this router.
     ///
     /// The endpoint is a route as any other: layers of the router are around it, and where they ask for authentication it does, too,
     /// unless it is [`public`](RelayConfig::public). Its path is the router's: under [`nest`](Self::nest) it has a prefix.
@@ -55,14 +56,28 @@ impl Router {
             }
         };
         let endpoint = Endpoint(relay.clone());
-        let router = self
+        let mut router = self
             .state(relay.clone())
             .websocket_with(relay.path(), terms, endpoint);
-        if relay.is_public() {
-            router.public_route(Method::GET, relay.path())
-        } else {
-            router
+        if let Some(path) = relay.sse_path() {
+            let relay = relay.clone();
+            router = router.get(path, move |request: Request| {
+                stream(relay.clone(), request.into_parts().0)
+            });
         }
+        if let Some(path) = relay.poll_path() {
+            let relay = relay.clone();
+            router = router.get(path, move |request: Request| {
+                long_poll(relay.clone(), request.into_parts().0)
+            });
+        }
+        if relay.is_public() {
+            let paths = [Some(relay.path()), relay.sse_path(), relay.poll_path()];
+            for path in paths.into_iter().flatten() {
+                router = router.public_route(Method::GET, path);
+            }
+        }
+        router
     }
 }
 

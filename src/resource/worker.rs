@@ -7,6 +7,7 @@
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
 use crate::resource::counters::{Counter, Counters};
+use crate::resource::draining::Draining;
 use crate::resource::panic::PanicHook;
 use crate::resource::span::ConnectionSpan;
 use crate::resource::tls_info::TlsInfo;
@@ -34,6 +35,7 @@ pub struct Worker {
     /// Wakes the sweep when the first connection comes.
     occupied: Arc<Notify>,
     emptied: Notify,
+    draining: Arc<Draining>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,8 @@ pub struct Slot {
     aside: OnceLock<Box<Aside>>,
     /// Another protocol's connection outlives the function that was given it.
     kept: AtomicBool,
+    /// That of its worker.
+    draining: Arc<Draining>,
 }
 
 /// What few connections have, apart, so that the others do not pay for it while they are idle.
@@ -100,6 +104,7 @@ impl Worker {
             slots: Mutex::default(),
             occupied: Arc::default(),
             emptied: Notify::new(),
+            draining: Arc::default(),
         }
     }
 
@@ -133,6 +138,9 @@ impl Worker {
     /// Moves on to `phase` (never back) and wakes every connection, so that each sees it.
     pub fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::SeqCst);
+        if phase >= Phase::Draining {
+            self.draining.begin();
+        }
         let wakers: Vec<Waker> = self
             .slots()
             .table
@@ -194,6 +202,7 @@ impl Worker {
             gone: AtomicBool::new(false),
             aside: OnceLock::new(),
             kept: AtomicBool::new(false),
+            draining: self.draining.clone(),
         });
         slots.table[index as usize] = Some(slot.clone());
         slots.live += 1;
@@ -464,6 +473,14 @@ impl Slot {
         if !self.is_gone() {
             told.await;
         }
+    }
+
+    /// Waits until the connection's worker drains.
+    ///
+    /// Cancel safe.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) async fn draining(&self) {
+        self.draining.begun().await;
     }
 
     /// The octets charged to this connection.

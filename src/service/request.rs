@@ -361,6 +361,21 @@ impl Parts {
         }
     }
 
+    /// Waits until the server that the request came to drains: what goes on without an end of its own is to end then. A request
+    /// that was made in process has no server: it waits forever.
+    ///
+    /// Cancel safe. The future does not borrow the request.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+        let slot = self.inner().connection.clone();
+        async move {
+            match slot {
+                Some(slot) => slot.draining().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// The pattern of the route that was found, with the prefixes of its groups.
     pub fn matched_pattern(&self) -> Option<&str> {
         self.route().facts().map(|facts| facts.pattern.as_str())

@@ -45,6 +45,9 @@ pub enum Unmatched {
 /// ```
 pub struct RelayConfig {
     pub(super) path: String,
+    /// Where event streams and long polls are, if they are anywhere.
+    pub(super) sse: Option<String>,
+    pub(super) poll: Option<String>,
     pub(super) is_public: bool,
     pub(super) hub: HubConfig,
     pub(super) terms: Terms,
@@ -78,6 +81,8 @@ impl Default for RelayConfig {
         };
         Self {
             path: "/ws".to_owned(),
+            sse: None,
+            poll: None,
             is_public: false,
             hub: HubConfig {
                 epoch: random_epoch(),
@@ -105,6 +110,34 @@ impl RelayConfig {
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Topics as event streams at this path, for who only reads: `GET /sse?topic=news&topic=room:1`. Not unless said so.
+    ///
+    /// A page of another origin may read them when a [`Cors`](crate::layer::cors::Cors) says so.
+    ///
+    /// ```
+    /// use wireline::Router;
+    /// use wireline::relay::RelayConfig;
+    ///
+    /// let config = RelayConfig::default().sse("/sse").poll("/poll");
+    /// let routes = Router::new().with_relay(config).build().unwrap();
+    /// assert_eq!(routes.patterns().count(), 3);
+    /// ```
+    #[must_use]
+    pub fn sse(mut self, path: impl Into<String>) -> Self {
+        self.sse = Some(path.into());
+        self
+    }
+
+    /// Topics by long polling at this path: `GET /poll?topic=news&cursor=...&wait=25`. Not unless said so.
+    ///
+    /// Each request subscribes anew, so the handlers of channels are asked each time, and what comes between two requests is
+    /// found in what [`retention`](Self::retention) keeps.
+    #[must_use]
+    pub fn poll(mut self, path: impl Into<String>) -> Self {
+        self.poll = Some(path.into());
         self
     }
 

@@ -5,6 +5,7 @@
 //!   Session    one connection's half of the protocol: requests in, answers out, handlers run in order
 //!     Outlet   its place in the hub: what is pushed is written by whoever delivers, what does not fit waits
 //!     Link     what others know of it: its user, where it is present
+//!   Reader     a session for who only reads, over HTTP: an event stream, or one request of a long poll
 //! ```
 //!
 //! A [`Relay`] is a hub whose messages are frames of WebSocket, and the tasks that deliver them: one for each worker, so
@@ -27,6 +28,7 @@ mod pace;
 mod payload;
 mod presence;
 mod push;
+mod reader;
 mod session;
 mod sweep;
 mod token;
@@ -41,6 +43,7 @@ pub use self::pace::Rate;
 pub use self::payload::Payload;
 pub use self::presence::PresenceEntry;
 pub use self::push::{Connection, IntoTopic, PushError};
+pub(crate) use self::reader::{long_poll, stream};
 pub(crate) use self::session::serve;
 
 use self::config::Settings;
@@ -123,6 +126,8 @@ struct Inner {
     terms: Arc<Terms>,
     socket: Arc<Config>,
     path: String,
+    sse: Option<String>,
+    poll: Option<String>,
     is_public: bool,
     /// Whether a task sweeps.
     is_swept: AtomicBool,
@@ -143,6 +148,8 @@ impl Relay {
                 terms: Arc::new(config.terms),
                 socket: Arc::new(config.socket),
                 path: config.path,
+                sse: config.sse,
+                poll: config.poll,
                 is_public: config.is_public,
                 is_swept: AtomicBool::new(false),
                 begun: Instant::now(),
@@ -195,6 +202,16 @@ impl Relay {
             history_octets: self.inner.hub.held() as u64,
             ..self.inner.counters.read()
         }
+    }
+
+    /// The path of event streams.
+    pub(crate) fn sse_path(&self) -> Option<&str> {
+        self.inner.sse.as_deref()
+    }
+
+    /// The path of long polls.
+    pub(crate) fn poll_path(&self) -> Option<&str> {
+        self.inner.poll.as_deref()
     }
 
     pub(crate) fn is_public(&self) -> bool {

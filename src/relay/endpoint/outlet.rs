@@ -1,9 +1,9 @@
 //! One connection's place in a relay.
 
 use super::Relay;
-use super::overflow::{Item, Overflow, Waiting};
+use super::overflow::{Item, NO_SUBSCRIPTION, Overflow, Waiting};
 use crate::relay::hub::{Delivery, Group, Member, Recovered, Resume, Subscription, Topic};
-use crate::ws::close::{CloseCode, IntoCloseFrame};
+use crate::ws::close::{CloseCode, CloseFrame, IntoCloseFrame};
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::{Delivered, WebSocket, WsSender};
@@ -85,6 +85,8 @@ struct Rare {
     /// Messages of subscriptions that are not confirmed yet.
     held: Vec<(u32, Waiting)>,
     commands: Vec<Command>,
+    /// Why it ends, for a reader that is no socket.
+    close: Option<CloseFrame>,
 }
 
 /// What others want a connection to do.
@@ -180,6 +182,7 @@ impl Outlet {
         if let Some(waiting) = &mut mailbox.waiting {
             waiting.forget(key);
         }
+        mailbox.tidy_waiting();
     }
 
     /// Whether messages are to wait for others, to be sent with them.
@@ -216,7 +219,7 @@ impl Outlet {
             return;
         }
         let waiting = mailbox.waiting.get_or_insert_default();
-        waiting.push(super::overflow::NO_SUBSCRIPTION, message.clone());
+        waiting.push(NO_SUBSCRIPTION, message.clone());
         let waker = if waiting.octets() > self.terms.octets {
             self.give_up(&mut mailbox)
         } else {
@@ -253,14 +256,30 @@ impl Outlet {
         commands
     }
 
-    /// Closes the connection.
+    /// Closes the connection. A reader that is no socket gets what waits, and then [`closing`](Self::closing) says why.
     pub(super) fn close(&self, close: impl IntoCloseFrame) {
-        match &self.sender {
-            Some(sender) => {
-                let _ = sender.close(close);
-            }
-            None => self.end(),
+        if let Some(sender) = &self.sender {
+            let _ = sender.close(close);
+            return;
         }
+        let mut mailbox = self.mailbox();
+        if mailbox.is_closed {
+            return;
+        }
+        mailbox.is_closed = true;
+        mailbox.rare = close.into_close_frame().map(Rare::closing);
+        let waker = mailbox.waker.clone();
+        drop(mailbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Why a reader that is no socket is to end, once nothing waits for it any more.
+    pub(super) fn closing(&self) -> Option<CloseFrame> {
+        let mailbox = self.mailbox();
+        let rare = mailbox.rare.as_ref().filter(|_| mailbox.waiting.is_none());
+        rare.and_then(|rare| rare.close.clone())
     }
 
     /// Takes nothing any more.
@@ -311,7 +330,7 @@ impl Outlet {
         };
         let missed = self.terms.missed.as_deref();
         self.flush(
-            |message| sender.queue_frames(message.shared(), FRAMED, cx),
+            |_, message| sender.queue_frames(message.shared(), FRAMED, cx),
             |key, gap| match gap {
                 Gap::Missed(count) => missed.map(|tell| tell(key, count)),
                 Gap::Skipped(_) => None,
@@ -327,10 +346,11 @@ impl Outlet {
         }
     }
 
-    /// Gives what waits to `take` for as long as that takes it, and what `tell` says where something is missing.
+    /// Gives what waits to `take`, with the key of its subscription, for as long as that takes it, and what `tell` says where
+    /// something is missing.
     pub(super) fn flush(
         &self,
-        mut take: impl FnMut(&Prepared) -> Delivered,
+        mut take: impl FnMut(u32, &Prepared) -> Delivered,
         mut tell: impl FnMut(u32, Gap) -> Option<Prepared>,
     ) -> Delivered {
         loop {
@@ -345,7 +365,7 @@ impl Outlet {
                             mailbox.waiting = None;
                             return Delivered::Taken;
                         }
-                        Some((_, Item::Message(message))) => match take(message) {
+                        Some((key, Item::Message(message))) => match take(*key, message) {
                             Delivered::Taken => {
                                 waiting.pop();
                             }
@@ -454,6 +474,7 @@ impl Outlet {
             dropped += 1;
         }
         let is_empty = waiting.is_empty();
+        mailbox.tidy_waiting();
         self.relay.counters().dropped(dropped);
         if knows || is_empty {
             None
@@ -468,14 +489,29 @@ impl Outlet {
         mailbox.rare = None;
         mailbox.is_closed = true;
         self.relay.counters().closed_slow();
-        if let Some(sender) = &self.sender {
-            let _ = sender.close((CloseCode::TRY_AGAIN, "too slow"));
+        let close = CloseFrame::new(CloseCode::TRY_AGAIN, "too slow");
+        match &self.sender {
+            Some(sender) => drop(sender.close(close)),
+            None => mailbox.rare = Some(Rare::closing(close)),
         }
         mailbox.waker.clone()
     }
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rare {
+    fn closing(close: CloseFrame) -> Box<Self> {
+        Box::new(Self {
+            close: Some(close),
+            ..Self::default()
+        })
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.commands.is_empty() && self.close.is_none()
     }
 }
 
@@ -505,12 +541,15 @@ impl Mailbox {
         Some(held)
     }
 
+    /// Where nothing waits there is nothing: whatever comes next is written at once, or wakes the task.
+    fn tidy_waiting(&mut self) {
+        if (self.waiting.as_ref()).is_some_and(|waiting| waiting.is_empty()) {
+            self.waiting = None;
+        }
+    }
+
     fn tidy(&mut self) {
-        if self
-            .rare
-            .as_ref()
-            .is_some_and(|rare| rare.held.is_empty() && rare.commands.is_empty())
-        {
+        if self.rare.as_ref().is_some_and(|rare| rare.is_empty()) {
             self.rare = None;
         }
     }

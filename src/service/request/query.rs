@@ -22,6 +22,16 @@ impl Parts {
             (!pair.is_empty() && decoded(key) == name).then(|| decoded(value))
         })
     }
+
+    /// All names of the query with their values, in their order, decoded as those of [`query_value`](Self::query_value).
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) fn query_pairs(&self) -> impl Iterator<Item = (String, String)> {
+        let pairs = self.query().unwrap_or_default().split('&');
+        pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(key), decoded(value))
+        })
+    }
 }
 
 fn decoded(text: &str) -> String {
@@ -66,5 +76,10 @@ mod tests {
             assert_eq!(request.query_value(name).as_deref(), expected, "{query}");
         }
         assert_eq!(Request::get("/").query_value("a"), None);
+        let request = Request::get("/?a=1&&b&a=%20+");
+        let pairs: Vec<_> = request.query_pairs().collect();
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        assert_eq!(pairs, [("a", "1"), ("b", ""), ("a", "  ")].map(owned));
+        assert_eq!(Request::get("/").query_pairs().count(), 0);
     }
 }

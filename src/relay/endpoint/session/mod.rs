@@ -17,7 +17,7 @@ use self::work::{Current, Recovery, Waits};
 use super::Relay;
 use super::directory::Link;
 use super::handler::SharedParts;
-use super::outlet::Command;
+use super::outlet::{Command, Outlet};
 use super::pace::Pace;
 use crate::relay::hub::Topic;
 use crate::relay::protocol::{Asked, ErrorCode, InvalidMessage, Reply, Request, read};
@@ -116,6 +116,22 @@ impl Session {
         } else {
             self.take(asked);
         }
+    }
+
+    /// Takes a request that was made for the client, which does not count for what it sends. It is done in its turn.
+    pub(super) fn ask(&mut self, text: Text) {
+        self.work().incoming.push_back(Incoming::Text(text));
+    }
+
+    /// Its place in the hub.
+    pub(super) fn outlet(&self) -> &Arc<Outlet> {
+        &self.link.outlet
+    }
+
+    /// The topic of the subscription with this key.
+    pub(super) fn topic_of(&self, key: u32) -> Option<&Topic> {
+        let mut subs = self.subs.iter();
+        subs.find(|sub| sub.key == key).map(|sub| &sub.topic)
     }
 
     /// Does what a client asks for.

@@ -41,7 +41,7 @@ async fn run(mut session: Session, mut socket: WebSocket) {
                 }
             }
             let was_full = !session.has_room();
-            session.poll(cx, &mut |message, cx| {
+            session.poll(cx, &mut |_, message, cx| {
                 sender.queue_frames(message.shared(), FRAMED, cx)
             });
             if !session.has_room() {

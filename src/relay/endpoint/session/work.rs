@@ -3,6 +3,7 @@
 use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
 use crate::relay::endpoint::outlet::{COUNTS, Command, Gap, Outlet};
+use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::Grant;
 use crate::relay::hub::{Entry, Topic};
@@ -18,6 +19,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
 use tokio::time::{Sleep, sleep, sleep_until};
+
+/// Takes a message that goes to the client: a topic's with the key of its subscription, any other with [`NO_SUBSCRIPTION`].
+pub(in crate::relay::endpoint) type Take<'a> =
+    dyn FnMut(u32, &Prepared, &mut Context<'_>) -> Delivered + 'a;
 
 /// What a handler has.
 pub(super) struct Current {
@@ -141,11 +146,7 @@ impl Waits {
 impl Session {
     /// Does what there is to do, and gives `take` what goes to the client, as far as it takes it. When it takes nothing, it has
     /// to see to it that the task is woken.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
-    ) {
+    pub(in crate::relay::endpoint) fn poll(&mut self, cx: &mut Context<'_>, take: &mut Take<'_>) {
         self.link.outlet.listen(cx);
         self.obey();
         self.advance(cx);
@@ -256,11 +257,7 @@ impl Session {
     }
 
     /// Sends answers first, then what came before subscriptions, then what waits.
-    fn send(
-        &mut self,
-        cx: &mut Context<'_>,
-        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
-    ) {
+    fn send(&mut self, cx: &mut Context<'_>, take: &mut Take<'_>) {
         let outlet = self.link.outlet.clone();
         if let Some(work) = &mut self.work
             && work.send(&outlet, cx, take) != Delivered::Taken
@@ -270,7 +267,10 @@ impl Session {
         if self.is_gathering() {
             self.send_batches(&outlet, cx, take);
         } else {
-            outlet.flush(|message| take(message, cx), |key, gap| self.tell(key, gap));
+            outlet.flush(
+                |key, message| take(key, message, cx),
+                |key, gap| self.tell(key, gap),
+            );
         }
     }
 
@@ -280,12 +280,7 @@ impl Session {
     }
 
     /// Sends what was gathered for long enough, or is enough.
-    fn send_batches(
-        &mut self,
-        outlet: &Arc<Outlet>,
-        cx: &mut Context<'_>,
-        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
-    ) {
+    fn send_batches(&mut self, outlet: &Arc<Outlet>, cx: &mut Context<'_>, take: &mut Take<'_>) {
         let waiting = outlet.gathered();
         let Some(work) = &mut self.work else {
             return;
@@ -305,7 +300,7 @@ impl Session {
         }
         work.waits.batch = None;
         while let Some(batch) = outlet.batch(BATCH, |key, gap| self.tell(key, gap)) {
-            match take(&batch, cx) {
+            match take(NO_SUBSCRIPTION, &batch, cx) {
                 Delivered::Taken => {}
                 Delivered::Full => {
                     // It is an answer now: those never wait for others.
@@ -352,14 +347,9 @@ impl Work {
             && self.waits.is_idle()
     }
 
-    fn send(
-        &mut self,
-        outlet: &Outlet,
-        cx: &mut Context<'_>,
-        take: &mut dyn FnMut(&Prepared, &mut Context<'_>) -> Delivered,
-    ) -> Delivered {
+    fn send(&mut self, outlet: &Outlet, cx: &mut Context<'_>, take: &mut Take<'_>) -> Delivered {
         while let Some(answer) = self.answers.front() {
-            match take(answer, cx) {
+            match take(NO_SUBSCRIPTION, answer, cx) {
                 Delivered::Taken => {}
                 other => return other,
             }
@@ -367,7 +357,7 @@ impl Work {
         }
         while let Some(recovery) = self.recoveries.front_mut() {
             while let Some(entry) = recovery.entries.as_slice().first() {
-                match take(&entry.message, cx) {
+                match take(recovery.key, &entry.message, cx) {
                     Delivered::Taken => {}
                     other => return other,
                 }

@@ -1,0 +1,190 @@
+//! What can be asked.
+
+use super::answer::{Answer, wrong};
+use crate::relay::endpoint::{Connection, PresenceEntry, Relay};
+use crate::relay::hub::{Entry, Resume, Topic};
+use crate::service::error::Error;
+use crate::service::request::Parts;
+use crate::wire::number::decimal;
+use crate::ws::prepared::Prepared;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+pub(super) type Read = fn(&Relay, &Parts) -> Result<Answer, Error>;
+
+/// `GET /presence?topic=`
+pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+    #[derive(Serialize)]
+    struct Presence<'a> {
+        topic: &'a str,
+        count: usize,
+        users: usize,
+        members: &'a [PresenceEntry],
+        more: bool,
+    }
+    let topic = topic(parts)?;
+    let members = relay.presence(&topic);
+    let shown = members.len().min(MOST);
+    Answer::json(&Presence {
+        topic: topic.as_str(),
+        count: members.len(),
+        users: relay.presence_users(&topic),
+        members: &members[..shown],
+        more: members.len() > shown,
+    })
+}
+
+/// `GET /history?topic=&limit=&epoch=&offset=`
+pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+    #[derive(Serialize)]
+    struct History<'a> {
+        epoch: u64,
+        offset: u64,
+        recovered: bool,
+        messages: Vec<Kept<'a>>,
+    }
+    let (topic, limit) = (topic(parts)?, limit(parts)?);
+    let resume = match number(parts, "epoch")? {
+        Some(epoch) => Resume::Since {
+            epoch,
+            offset: number(parts, "offset")?.unwrap_or(0),
+        },
+        None => Resume::Newest(limit),
+    };
+    let found = relay.hub().history(&topic, resume, relay.now());
+    let entries = match resume {
+        Resume::Newest(_) => newest(&found.entries),
+        _ => oldest(&found.entries, limit),
+    };
+    // Where a reader stands who has these: what it asks for next begins there.
+    let cut = found.entries.len() - entries.len();
+    let offset = match (entries.last(), resume) {
+        (Some(last), _) => last.offset,
+        (None, Resume::Since { .. }) => found.offset - cut as u64,
+        (None, _) => found.offset,
+    };
+    Answer::json(&History {
+        epoch: found.epoch,
+        offset,
+        recovered: found.complete,
+        messages: entries.iter().filter_map(Kept::of).collect(),
+    })
+}
+
+/// A message that was kept.
+#[derive(Serialize)]
+struct Kept<'a> {
+    offset: u64,
+    event: Cow<'a, str>,
+    payload: &'a RawValue,
+}
+
+impl<'a> Kept<'a> {
+    /// `None` for what is no push: it was published in another way.
+    fn of(entry: &'a Entry<Prepared>) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Push<'a> {
+            #[serde(borrow)]
+            event: Cow<'a, str>,
+            #[serde(borrow)]
+            payload: &'a RawValue,
+        }
+        let push: Push<'a> = serde_json::from_slice(entry.message.payload()).ok()?;
+        Some(Self {
+            offset: entry.offset,
+            event: push.event,
+            payload: push.payload,
+        })
+    }
+}
+
+/// The newest of them that fit into one answer.
+fn newest(entries: &[Entry<Prepared>]) -> &[Entry<Prepared>] {
+    let mut octets = 0;
+    let fitting = entries.iter().rev().take_while(|entry| {
+        octets += entry.message.payload().len();
+        octets <= MOST_OCTETS
+    });
+    let count = fitting.count().max(entries.len().min(1));
+    &entries[entries.len() - count..]
+}
+
+/// The oldest of them that fit.
+fn oldest(entries: &[Entry<Prepared>], limit: usize) -> &[Entry<Prepared>] {
+    let mut octets = 0;
+    let fitting = entries.iter().take_while(|entry| {
+        octets += entry.message.payload().len();
+        octets <= MOST_OCTETS
+    });
+    let count = fitting.count().max(1).min(limit).min(entries.len());
+    &entries[..count]
+}
+
+/// `GET /topics?limit=`
+pub(super) fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+    #[derive(Serialize)]
+    struct Topics<'a> {
+        count: usize,
+        topics: Vec<Subscribed<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Subscribed<'a> {
+        topic: &'a str,
+        subscribers: usize,
+    }
+    let largest = relay.hub().largest(limit(parts)?);
+    let topics = largest.iter().map(|(topic, subscribers)| Subscribed {
+        topic: topic.as_str(),
+        subscribers: *subscribers,
+    });
+    Answer::json(&Topics {
+        count: relay.hub().len(),
+        topics: topics.collect(),
+    })
+}
+
+/// `GET /connections?limit=`
+pub(super) fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+    #[derive(Serialize)]
+    struct Connections {
+        count: u64,
+        connections: Vec<Connection>,
+    }
+    Answer::json(&Connections {
+        count: relay.stats().connections,
+        connections: relay.connections(limit(parts)?),
+    })
+}
+
+/// `GET /stats`
+pub(super) fn stats(relay: &Relay, _: &Parts) -> Result<Answer, Error> {
+    Answer::json(&relay.stats())
+}
+
+fn topic(parts: &Parts) -> Result<Topic, Error> {
+    let name = parts
+        .query_value("topic")
+        .ok_or_else(|| wrong("there is no topic"))?;
+    Topic::new(&name).map_err(|error| wrong(error.to_string()))
+}
+
+fn limit(parts: &Parts) -> Result<usize, Error> {
+    let limit = number(parts, "limit")?.map(usize::try_from);
+    Ok(limit.map_or(USUAL, |limit| limit.map_or(MOST, |limit| limit.min(MOST))))
+}
+
+fn number(parts: &Parts, name: &'static str) -> Result<Option<u64>, Error> {
+    let value = parts.query_value(name);
+    let number = value.map(|value| {
+        decimal(value.as_bytes()).ok_or_else(|| wrong(format!("{name} is no number")))
+    });
+    number.transpose()
+}
+
+/// How many there are in an answer, unless said otherwise, and at most.
+const USUAL: usize = 100;
+const MOST: usize = 1000;
+
+/// The octets of messages in an answer, unless a single one has more.
+const MOST_OCTETS: usize = 4 << 20;

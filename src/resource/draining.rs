@@ -1,0 +1,53 @@
+//! That a worker drains: whoever asks is told.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// Whether a drain has begun.
+#[derive(Debug, Default)]
+pub(crate) struct Draining {
+    has_begun: AtomicBool,
+    told: Notify,
+}
+
+impl Draining {
+    /// It begins now.
+    pub(crate) fn begin(&self) {
+        if !self.has_begun.swap(true, Ordering::SeqCst) {
+            self.told.notify_waiters();
+        }
+    }
+
+    /// Waits until it has begun.
+    ///
+    /// Cancel safe.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) async fn begun(&self) {
+        let mut told = std::pin::pin!(self.told.notified());
+        told.as_mut().enable();
+        if !self.has_begun.load(Ordering::SeqCst) {
+            told.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_before_and_after() {
+        let draining = std::sync::Arc::new(Draining::default());
+        let waiting = tokio::spawn({
+            let draining = draining.clone();
+            async move { draining.begun().await }
+        });
+        let early = timeout(Duration::from_secs(9), draining.begun());
+        assert!(early.await.is_err() && !waiting.is_finished());
+        draining.begin();
+        waiting.await.unwrap();
+        draining.begun().await;
+    }
+}

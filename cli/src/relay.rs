@@ -25,6 +25,8 @@ fn configured(config: &Config, sign_in: &SignIn) -> RelayConfig {
     let rate = asked.messages_per_second;
     let mut relay = RelayConfig::default()
         .with_path(asked.path.as_str())
+        .sse("/sse")
+        .poll("/poll")
         .origin(origins(&asked.origins))
         .max_message(asked.max_message)
         .with_max_subscriptions(asked.max_subscriptions)

@@ -1,4 +1,4 @@
-//! What the server serves: the register/publish service, the relay, metrics, a welcome page, and a few routes to try.
+//! What the server serves: the register/publish service, the relay and its HTTP API, metrics, a welcome page, and a few routes to try.
 
 use crate::config::Config;
 use crate::guard;
@@ -8,6 +8,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use std::sync::{Arc, OnceLock};
+use wireline::relay::RelayApi;
 use wireline::relay::service::RegisterService;
 use wireline::router::Routes;
 use wireline::server::Handle;
@@ -47,6 +48,10 @@ pub(crate) fn build(
     if config.relay.on {
         let (relay, endpoints) = relay::routes(config)?;
         router = router.merge(endpoints);
+        if config.api.on {
+            let api = RelayApi::new(&relay).auth(guard::auth(config)?);
+            router = router.nest("/api", api.router());
+        }
         let _ = watched.relay.set(relay);
     }
     if config.metrics_addr.is_none()

@@ -89,6 +89,7 @@ pub(crate) struct Register {
 
 #[derive(Debug)]
 pub(crate) struct Api {
+    pub(crate) on: bool,
     pub(crate) keys: Vec<String>,
     pub(crate) hosts: Vec<String>,
 }
@@ -144,6 +145,7 @@ impl Config {
                 unconnected: reader.time("register.unconnected"),
             },
             api: Api {
+                on: reader.switch("api.on"),
                 keys: reader.list("api.keys"),
                 hosts: reader.list("api.hosts"),
             },

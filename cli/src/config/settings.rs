@@ -106,7 +106,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Whether clients of the relay have to sign in, once there is a way to." },
 
     Setting { key: "relay.on", kind: Kind::Switch, default: "true",
-        help: "Serve the relay: topics over WebSocket." },
+        help: "Serve the relay: topics over WebSocket, as event streams at /sse and by long polling at /poll." },
     Setting { key: "relay.path", kind: Kind::Text("PATH", path), default: "\"/ws\"",
         help: "The path of its WebSocket." },
     Setting { key: "relay.origins", kind: Kind::List("ORIGIN", origin), default: "[]",
@@ -151,10 +151,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "register.unconnected", kind: Kind::Time(Duration::from_secs(1), Duration::from_secs(366 * 86_400)), default: "\"1 h\"",
         help: "How long a client is kept that does not connect." },
 
+    Setting { key: "api.on", kind: Kind::Switch, default: "true",
+        help: "Serve the HTTP API of the relay under /api." },
     Setting { key: "api.keys", kind: Kind::Secrets("NAME=KEY", api_key), default: "[]",
-        help: "Who reads the metrics has one of these keys: NAME=KEY, or NAME=sha256:DIGEST with 64 hexadecimal digits. Without any, programs on the same machine may." },
+        help: "Who calls the HTTP API or reads the metrics has one of these keys: NAME=KEY, or NAME=sha256:DIGEST with 64 hexadecimal digits. Without any, programs on the same machine may." },
     Setting { key: "api.hosts", kind: Kind::List("HOST", present), default: "[]",
-        help: "Further names that the metrics answer to without a key, beside localhost, 127.0.0.1 and [::1]." },
+        help: "Further names that the HTTP API and the metrics answer to without a key, beside localhost, 127.0.0.1 and [::1]." },
 ];
 
 #[rustfmt::skip]

@@ -74,6 +74,9 @@ fn register_connect_publish() {
         ("/ws/0", Some("*")),
         ("/", None),
         ("/ws", None),
+        ("/sse", None),
+        ("/poll", None),
+        ("/api/stats", None),
         ("/health", None),
         ("/metrics", None),
         ("/nothing", None),
@@ -282,7 +285,10 @@ messages = 2
     });
     server.stop();
     let server = Server::start(&["--addr", "127.0.0.1:0", "--relay-on=false"]);
-    assert_eq!(server.ask("GET /ws HTTP/1.1", b"").status(), "404");
+    for path in ["/ws", "/sse?topic=a", "/poll?topic=a", "/api/stats"] {
+        let answer = server.ask(&format!("GET {path} HTTP/1.1"), b"");
+        assert_eq!(answer.status(), "404", "{path}");
+    }
     server.stop();
 }
 
@@ -356,6 +362,82 @@ fn clients_of_the_relay_sign_in_where_that_is_configured() {
         let hello = asked(&mut nobody, r#"{"type":"hello","ref":0}"#).await;
         assert!(!hello.contains("user"), "{hello}");
     });
+    server.stop();
+}
+
+/// One publication over HTTP, and all ways to hear it.
+#[test]
+fn publish_over_http_and_hear_it_everywhere() {
+    let server = Server::start(&["--addr", "127.0.0.1:0", "--history", "topics=room:*"]);
+    let call = |request: &str, content: &str| {
+        let mut stream = server.connect();
+        let request = format!(
+            "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{content}",
+            content.len()
+        );
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        Answer::read(&mut stream)
+    };
+    let first = call("GET /poll?topic=room:1", "");
+    let (_, cursor) = content(&first).split_once("\"cursor\":\"").unwrap();
+    let cursor = cursor.split('"').next().unwrap().replace(' ', "%20");
+    round(async || {
+        let mut socket = relay(&server, "/ws").await;
+        asked(&mut socket, r#"{"type":"subscribe","topic":"room:1"}"#).await;
+        let mut events = server.connect();
+        let request = b"GET /sse?topic=room:1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        std::io::Write::write_all(&mut events, request).unwrap();
+        let mut heard = String::new();
+        let mut hear = |events: &mut std::net::TcpStream, wanted: &str| {
+            while !heard.contains(wanted) {
+                let mut octets = [0; 1024];
+                let count = std::io::Read::read(events, &mut octets).unwrap();
+                assert!(count > 0, "{heard}");
+                heard.push_str(std::str::from_utf8(&octets[..count]).unwrap());
+            }
+        };
+        hear(&mut events, "\"subscribed\"");
+        let content_of = r#"{"topic":"room:1","event":"say","payload":{"text":"hi"}}"#;
+        let published = call("POST /api/publish", content_of);
+        assert_eq!(published.status(), "200", "{}", content(&published));
+        assert!(
+            content(&published).contains("\"subscribers\":2"),
+            "{}",
+            content(&published)
+        );
+        let push = r#"{"type":"push","topic":"room:1","event":"say","payload":{"text":"hi"}}"#;
+        assert_eq!(text(&mut socket).await, push);
+        hear(&mut events, push);
+        let polled = call(&format!("GET /poll?topic=room:1&cursor={cursor}"), "");
+        assert!(content(&polled).contains(push), "{}", content(&polled));
+        let stats = call("GET /api/stats", "");
+        assert!(
+            content(&stats).contains("\"pushes\":1"),
+            "{}",
+            content(&stats)
+        );
+    });
+    // Guarded as the metrics are.
+    let foreign = post(&server, "/api/publish", r#"{"topic":"a","event":"e"}"#);
+    assert_eq!(foreign.status(), "403");
+    server.stop();
+
+    let key = "Zr8LxK1vPp3mE6dAoVt9";
+    let server = Server::start(&["--addr", "127.0.0.1:0", "--api-keys", &format!("ops={key}")]);
+    let publish = |fields: &str| {
+        let content = r#"{"topic":"a","event":"e"}"#;
+        let head = format!(
+            "POST /api/publish HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}{fields}",
+            content.len()
+        );
+        server.ask(&head, content.as_bytes()).status().to_owned()
+    };
+    assert_eq!(publish(""), "401");
+    assert_eq!(publish(&format!("\r\nX-API-Key: {key}")), "200");
+    assert_eq!(publish(&format!("\r\nAuthorization: Bearer {key}")), "200");
+    server.stop();
+    let server = Server::start(&["--addr", "127.0.0.1:0", "--api-on=false"]);
+    assert_eq!(post(&server, "/api/publish", "{}").status(), "404");
     server.stop();
 }
 

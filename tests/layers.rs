@@ -85,8 +85,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 4, path: "relay::api",             core: OPEN, imports: UpTo(3) },
     // It mounts the endpoint as a route of WebSockets.
     Room { floor: 4, path: "relay::route",           core: OPEN, imports: UpTo(3) },
+    Room { floor: 4, path: "relay::service",         core: OPEN, imports: UpTo(3) },
     Room { floor: 4, path: "relay::discover",        core: OPEN, imports: UpTo(3) },
-    Room { floor: 3, path: "relay::service",         core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::backplane::redis", core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::backplane::nats", core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "socketio::server",       core: OPEN, imports: UpTo(2) },

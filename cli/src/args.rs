@@ -1,11 +1,12 @@
 //! The command line.
 
+use crate::config::settings::{SETTINGS, Setting};
+use crate::config::value::Kind;
+use clap::builder::ValueParser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use wireline::service::trusted::Networks;
-use wireline::wire::number;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -39,61 +40,106 @@ pub(crate) enum Command {
     Bench(crate::bench::Options),
 }
 
-/// How to serve.
-#[derive(Debug, Args)]
+/// How to serve: what the command line says of the settings.
+#[derive(Debug, Default)]
 pub(crate) struct Options {
-    /// Where to listen; may be given several times. Port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT|unix:PATH|systemd", default_value = "127.0.0.1:8000", value_parser = place)]
-    pub(crate) addr: Vec<String>,
-    /// Worker threads, 1 to 1024 [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = workers)]
-    pub(crate) workers: Option<usize>,
-    /// The most connections at the same time; further ones are answered 503.
-    #[arg(long, value_name = "N", default_value = "1024", value_parser = connections)]
-    pub(crate) max_connections: usize,
-    /// The most connections at the same time of one IPv4 address or IPv6 /64, loopback aside [default: no limit]
-    #[arg(long, value_name = "N", value_parser = connections)]
-    pub(crate) max_connections_per_address: Option<usize>,
-    /// Speak TLS with the certificate chain in this PEM file; it is watched, and read again on SIGHUP.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The private key of the certificate, PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Speak TLS with a certificate made now, which nobody trusts: for development.
-    #[arg(long, conflicts_with = "tls_cert")]
-    pub(crate) tls_self_signed: bool,
-    /// Ask clients for a certificate of an authority in this PEM file, and refuse those without.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tls_client_ca: Option<PathBuf>,
-    /// Speak HTTP/2 without TLS, too, with clients that begin with it (prior knowledge).
-    #[arg(long)]
-    pub(crate) h2c: bool,
-    /// Every connection comes from a proxy at this network and begins with a header of the PROXY protocol; several times for several.
-    #[arg(long, value_name = "NETWORK", value_parser = network)]
-    pub(crate) proxy_protocol: Vec<String>,
-    /// Take the word of proxies at this network on who their clients are; several times for several.
-    #[arg(long, value_name = "NETWORK", value_parser = network)]
-    pub(crate) trusted_proxy: Vec<String>,
-    /// Where those proxies say it.
-    #[arg(long, value_name = "FIELD", default_value = "x-forwarded-for", value_parser = ["x-forwarded-for", "forwarded"])]
-    pub(crate) trusted_field: String,
-    /// Listen here in plain HTTP, too, and send everybody to https at the port of the first --addr.
-    #[arg(long, value_name = "HOST:PORT", value_parser = place)]
-    pub(crate) redirect_http: Option<String>,
-    /// Write spans and events to stderr; RUST_LOG says which [default: info]
-    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
-    pub(crate) log: Option<String>,
-    /// Append a line for every request to this file, which is opened again on SIGHUP; - is stdout.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) access_log: Option<String>,
-    /// How those lines look.
-    #[arg(long, value_name = "FORMAT", default_value = "combined", value_parser = ["common", "combined", "json"])]
-    pub(crate) access_log_format: String,
-    /// Serve metrics as Prometheus's text under /metrics at this place, apart from everything else.
-    #[arg(long, value_name = "HOST:PORT", value_parser = place)]
-    pub(crate) metrics_addr: Option<String>,
+    /// The file with settings.
+    pub(crate) config: Option<PathBuf>,
+    /// Show the configuration instead of serving.
+    pub(crate) check: bool,
+    /// Each setting that was given, with its texts.
+    pub(crate) given: Vec<(&'static Setting, Vec<String>)>,
 }
+
+/// A flag for each setting.
+impl Args for Options {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let config = Arg::new(CONFIG)
+            .long(CONFIG)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Read settings from this TOML file; the environment is stronger, and flags are stronger still.");
+        let check = Arg::new(CHECK)
+            .long(CHECK)
+            .action(ArgAction::SetTrue)
+            .help("Show every setting, and where it comes from, and do not serve.");
+        command
+            .arg(config)
+            .arg(check)
+            .args(SETTINGS.iter().map(flag))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Options {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = Self::default();
+        options.update_from_arg_matches(matches)?;
+        Ok(options)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.config = matches.get_one(CONFIG).cloned();
+        self.check = matches.get_flag(CHECK);
+        let given = SETTINGS.iter().filter_map(|setting| {
+            let texts = matches.get_many::<String>(setting.key)?;
+            Some((setting, texts.cloned().collect()))
+        });
+        self.given = given.collect();
+        Ok(())
+    }
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let kind = setting.kind;
+    let mut help = setting.help.to_owned();
+    if !setting.default.is_empty() && setting.default != "[]" {
+        help = format!(
+            "{help} [default: {}]",
+            setting.default.replace(['"', '[', ']'], "")
+        );
+    }
+    if let Kind::Rows(columns) = kind {
+        for column in columns {
+            let default = match column.default {
+                "" => String::new(),
+                default => format!(" [default: {default}]"),
+            };
+            help = format!("{help} {}: {}{default}", column.key, column.help);
+        }
+    }
+    if kind.is_many() {
+        help.push_str(" May be given several times.");
+    }
+    let arg = Arg::new(setting.key)
+        .long(setting.flag())
+        .value_name(kind.name())
+        .help(help)
+        .action(if kind.is_many() {
+            ArgAction::Append
+        } else {
+            ArgAction::Set
+        });
+    match kind {
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_parser(["true", "false"]),
+        Kind::Choice(choices) => arg.value_parser(choices.to_vec()),
+        // What is wrong with a secret is told later, without it.
+        Kind::Secret(..) | Kind::Secrets(..) => arg,
+        kind => arg.value_parser(ValueParser::from(move |text: &str| {
+            kind.read(text).map(|_| text.to_owned())
+        })),
+    }
+}
+
+const CONFIG: &str = "config";
+const CHECK: &str = "check";
 
 /// Reads the command line; an error is one line.
 pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
@@ -139,46 +185,6 @@ fn one_line(message: &str) -> String {
         .collect()
 }
 
-/// Looks at the form of a place, so that a wrong port is told apart from a host that nobody knows.
-fn place(text: &str) -> Result<String, String> {
-    if text
-        .strip_prefix("unix:")
-        .is_some_and(|path| !path.is_empty())
-        || text == "systemd"
-    {
-        return Ok(text.to_owned());
-    }
-    let Some((_, port)) = text.rsplit_once(':').filter(|_| !text.starts_with("unix:")) else {
-        return Err("expected HOST:PORT, :PORT, unix:PATH or systemd".to_owned());
-    };
-    match number::decimal(port.as_bytes()) {
-        Some(0..=65_535) => Ok(text.to_owned()),
-        _ => Err(format!("`{port}` is no port (0 to 65535)")),
-    }
-}
-
-fn network(text: &str) -> Result<String, String> {
-    match Networks::read([text]) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn workers(text: &str) -> Result<usize, String> {
-    between(text, 1024)
-}
-
-fn connections(text: &str) -> Result<usize, String> {
-    between(text, 10_000_000)
-}
-
-fn between(text: &str, most: usize) -> Result<usize, String> {
-    let count = number::decimal(text.as_bytes()).and_then(|count| usize::try_from(count).ok());
-    count
-        .filter(|count| (1..=most).contains(count))
-        .ok_or_else(|| format!("expected a number from 1 to {most}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,9 +208,7 @@ mod tests {
             let Ok(Invocation::Serve(options)) = read(args.iter().map(OsString::from)) else {
                 panic!("{args:?}")
             };
-            assert_eq!(options.addr, ["127.0.0.1:8000"]);
-            assert_eq!((options.workers, options.max_connections), (None, 1024));
-            assert_eq!(options.max_connections_per_address, None);
+            assert!(options.given.is_empty() && options.config.is_none() && !options.check);
         }
     }
 
@@ -227,12 +231,12 @@ mod tests {
             (&["--addr", "unix:"], "unix:PATH"),
             (&["--addr", "a\nb"], "HOST:PORT"),
             (&["serve", "--addr"], "--addr"),
-            (&["--tls-cert", "c.pem"], "--tls-key"),
-            (&["--tls-key", "k.pem"], "--tls-cert"),
-            (
-                &["--tls-self-signed", "--tls-cert", "c", "--tls-key", "k"],
-                "--tls-self-signed",
-            ),
+            (&["--h2c=maybe"], "maybe"),
+            (&["--relay-max-mesage", "1"], "--relay-max-message"),
+            (&["--relay-max-message", "1 kb"], "1 kb"),
+            (&["--register-unconnected", "1 fortnight"], "1 fortnight"),
+            (&["--history", "messages=5"], "topics"),
+            (&["--workers", "1", "--workers", "2"], "--workers"),
             (&["--proxy-protocol", "10.0.0.0/33"], "10.0.0.0/33"),
             (&["--trusted-proxy", "localhost"], "localhost"),
             (&["--trusted-field", "via"], "via"),

@@ -1,6 +1,6 @@
 //! What the server tells of itself: logs, an access log, metrics.
 
-use crate::args::Options;
+use crate::config::Config;
 use crate::serve::say;
 use http::header::CACHE_CONTROL;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -17,10 +17,20 @@ use wireline::layer::access_log::{AccessLog, Format, LogHandle};
 use wireline::layer::metrics::{Metrics, record_engine};
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::trace::Traces;
+use wireline::relay::Relay;
+use wireline::relay::service::RegisterService;
 use wireline::server::Handle;
 use wireline::{Response, Router, Server};
 
-/// What the command line asks for, set up.
+/// What the metrics tell of; each is set once it is there.
+#[derive(Default)]
+pub(crate) struct Watched {
+    pub(crate) running: OnceLock<Handle>,
+    pub(crate) relay: OnceLock<Relay>,
+    pub(crate) register: OnceLock<RegisterService>,
+}
+
+/// What the configuration asks for, set up.
 #[derive(Default)]
 pub(crate) struct Observed {
     traces: bool,
@@ -30,20 +40,18 @@ pub(crate) struct Observed {
 
 impl Observed {
     /// Begins to log, opens the access log, and installs the recorder of metrics.
-    pub(crate) fn set_up(options: &Options) -> Result<Self, String> {
-        if let Some(format) = &options.log {
+    pub(crate) fn set_up(config: &Config) -> Result<Self, String> {
+        if let Some(format) = &config.log {
             begin_log(format)?;
         }
-        let access_log = match &options.access_log {
-            Some(place) => Some(open_access_log(place, &options.access_log_format)?),
+        let access_log = match &config.access_log {
+            Some(place) => Some(open_access_log(place, &config.access_log_format)?),
             None => None,
         };
-        let prometheus = match &options.metrics_addr {
-            Some(_) => Some(install_recorder()?),
-            None => None,
-        };
+        let measures = config.metrics || config.metrics_addr.is_some();
+        let prometheus = measures.then(install_recorder).transpose()?;
         Ok(Self {
-            traces: options.log.is_some(),
+            traces: config.log.is_some(),
             access_log,
             prometheus,
         })
@@ -74,28 +82,20 @@ impl Observed {
         end_access_log(&log);
     }
 
+    /// What answers with the metrics, if there are any.
+    pub(crate) fn metrics(&self, watched: Arc<Watched>) -> Option<Router> {
+        let prometheus = self.prometheus.clone()?;
+        let scrape = move || std::future::ready(scrape(&prometheus, &watched));
+        Some(Router::new().get("/metrics", scrape))
+    }
+
     /// Serves `/metrics` at a place of its own, on a thread of its own.
     pub(crate) fn serve_metrics(
         &self,
         place: &str,
-        running: Arc<OnceLock<Handle>>,
+        watched: Arc<Watched>,
     ) -> Result<Scraped, String> {
-        let prometheus = self.prometheus.clone().unwrap_or_else(unused);
-        let swept = prometheus.clone();
-        let scrape = move || {
-            if let Some(handle) = running.get() {
-                let metrics = handle.metrics();
-                record_engine(|counter| metrics.get(counter));
-                #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 connections")]
-                metrics::gauge!("wireline.connections").set(metrics.connections() as f64);
-            }
-            let text = prometheus.render();
-            std::future::ready(
-                Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
-                    .with_header(CACHE_CONTROL, "no-store"),
-            )
-        };
-        let routes = Router::new().get("/metrics", scrape).build();
+        let routes = self.metrics(watched).unwrap_or_default().build();
         let server = Server::new(routes.map_err(|error| error.to_string())?)
             .bind(place)
             .workers(1)
@@ -110,13 +110,6 @@ impl Observed {
             }
         });
         let started = receiver.recv().map_err(|error| error.to_string())?;
-        // What was measured is kept until somebody sums it up; nobody may ever ask.
-        std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(UPKEEP);
-                swept.run_upkeep();
-            }
-        });
         Ok(Scraped {
             handle: started?,
             thread,
@@ -244,6 +237,52 @@ fn end_access_log(log: &LogHandle) {
     }
 }
 
+fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
+    if let Some(handle) = watched.running.get() {
+        let metrics = handle.metrics();
+        record_engine(|counter| metrics.get(counter));
+        gauge("wireline.connections", metrics.connections() as u64);
+    }
+    if let Some(relay) = watched.relay.get() {
+        let stats = relay.stats();
+        for (name, now) in [
+            ("wireline.relay.connections", stats.connections),
+            ("wireline.relay.topics", stats.topics),
+            ("wireline.relay.subscriptions", stats.subscriptions),
+            ("wireline.relay.history_octets", stats.history_octets),
+        ] {
+            gauge(name, now);
+        }
+        for (name, count) in [
+            ("wireline.relay.pushes", stats.pushes),
+            ("wireline.relay.deliveries", stats.deliveries),
+            ("wireline.relay.messages", stats.messages),
+            ("wireline.relay.errors", stats.errors),
+            ("wireline.relay.rate_limited", stats.rate_limited),
+            ("wireline.relay.dropped", stats.dropped),
+            ("wireline.relay.lagged", stats.lagged),
+            ("wireline.relay.closed_slow", stats.closed_slow),
+        ] {
+            metrics::counter!(name).absolute(count);
+        }
+    }
+    if let Some(register) = watched.register.get() {
+        gauge("wireline.register.clients", register.clients() as u64);
+        gauge("wireline.register.connected", register.connected() as u64);
+    }
+    let text = prometheus.render();
+    Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
+        .with_header(CACHE_CONTROL, "no-store")
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody has 2^53 of anything here"
+)]
+fn gauge(name: &'static str, now: u64) {
+    metrics::gauge!(name).set(now as f64);
+}
+
 fn install_recorder() -> Result<PrometheusHandle, String> {
     let prefix = |name: &str| Matcher::Prefix(name.to_owned());
     let recorder = PrometheusBuilder::new()
@@ -259,12 +298,15 @@ fn install_recorder() -> Result<PrometheusHandle, String> {
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+    let swept = handle.clone();
+    // What was measured is kept until somebody sums it up; nobody may ever ask.
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(UPKEEP);
+            swept.run_upkeep();
+        }
+    });
     Ok(handle)
-}
-
-/// A recorder that nothing was recorded by.
-fn unused() -> PrometheusHandle {
-    PrometheusBuilder::new().build_recorder().handle()
 }
 
 /// The buckets that OpenTelemetry advises.

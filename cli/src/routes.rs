@@ -1,34 +1,86 @@
-//! What the server serves: a welcome page, and a few routes to try.
+//! What the server serves: the register/publish service, the relay and its HTTP API, metrics, the console or a welcome page, and a few routes to try.
 
-use crate::observe::Observed;
+use crate::config::Config;
+use crate::guard;
+use crate::observe::{Observed, Watched};
+use crate::relay;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use std::sync::{Arc, OnceLock};
-use wireline::router::{BuildError, Routes};
+use wireline::relay::RelayApi;
+use wireline::relay::service::RegisterService;
+use wireline::router::Routes;
 use wireline::server::Handle;
 use wireline::service::client_addr::ClientAddr;
 use wireline::{Body, Response, Result, Router};
 
-/// The routes, with what `observed` puts around them. `running` is set once the server runs.
+/// The routes, with what `observed` puts around them; what there is to watch is put into `watched`.
 pub(crate) fn build(
-    running: Arc<OnceLock<Handle>>,
+    config: &Config,
+    watched: &Arc<Watched>,
     observed: &Observed,
-) -> Result<Routes, BuildError> {
-    let page: Arc<str> = PAGE.replace("{version}", env!("CARGO_PKG_VERSION")).into();
+) -> Result<Routes, String> {
+    // Without the API there is nothing to show.
+    let is_console = config.console && config.relay.on && config.api.on;
+    let (html, policy) = if is_console { CONSOLE } else { WELCOME };
+    let page = html
+        .replace("{version}", env!("CARGO_PKG_VERSION"))
+        .replace("{ws}", &config.relay.path);
+    let page: Arc<str> = page.into();
     // Counted and thrown away, so no length is too much; the deadlines and the least rate still hold.
     let upload = Router::new().max_body(u64::MAX).post("/upload", upload);
-    let router = Router::new()
-        .get("/", move || std::future::ready(welcome(&page)))
+    let mut router = Router::new()
+        .get("/", move || std::future::ready(show(&page, policy)))
         .get("/health", async || Response::ok())
-        .get("/ready", move || std::future::ready(ready(&running)))
+        .get("/ready", {
+            let watched = watched.clone();
+            move || std::future::ready(ready(&watched.running))
+        })
         .get("/client", client)
         .get("/favicon.ico", async || {
             Response::empty().with_header(CACHE_CONTROL, "max-age=86400")
         })
         .post("/echo", echo)
         .merge(upload);
-    observed.around(router).build()
+    if config.register.on {
+        let service = registering(config)?;
+        router = router.merge(service.router());
+        let _ = watched.register.set(service);
+    }
+    if config.relay.on {
+        let (relay, endpoints) = relay::routes(config)?;
+        router = router.merge(endpoints);
+        if config.api.on {
+            let api = RelayApi::new(&relay).auth(guard::auth(config)?);
+            router = router.nest("/api", api.router());
+        }
+        let _ = watched.relay.set(relay);
+    }
+    if config.metrics_addr.is_none()
+        && let Some(metrics) = observed.metrics(watched.clone())
+    {
+        router = router.merge(metrics.layer(guard::auth(config)?));
+    }
+    let router = observed.around(router).build();
+    router.map_err(|error| error.to_string())
+}
+
+/// The register/publish service as it is configured.
+fn registering(config: &Config) -> Result<RegisterService, String> {
+    let asked = &config.register;
+    let service = RegisterService::new()
+        .topics(asked.topics.iter().map(String::as_str))
+        .reply_pong(asked.reply_pong)
+        .max_clients(asked.max_clients)
+        .max_clients_per_user(asked.max_clients_per_user)
+        .max_topics(asked.max_topics)
+        .max_message(asked.max_message)
+        .unconnected_for(asked.unconnected);
+    match &config.public_url {
+        Some(url) => service.public_url(url).map_err(|error| error.to_string()),
+        None => Ok(service),
+    }
 }
 
 /// Who the client is, as far as the server knows: address and scheme.
@@ -36,9 +88,9 @@ async fn client(client: ClientAddr) -> Response {
     Response::text(format!("{client} {}\n", client.scheme())).with_header(CACHE_CONTROL, "no-store")
 }
 
-fn welcome(page: &Arc<str>) -> Response {
+fn show(page: &Arc<str>, policy: &'static str) -> Response {
     Response::html(page.to_string())
-        .with_header(CONTENT_SECURITY_POLICY, POLICY)
+        .with_header(CONTENT_SECURITY_POLICY, policy)
         .with_header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .with_header(REFERRER_POLICY, "no-referrer")
         .with_header(CACHE_CONTROL, "no-cache")
@@ -74,9 +126,15 @@ async fn upload(mut body: Body) -> Result<Response> {
     Response::json(&Received { received })
 }
 
-const PAGE: &str = include_str!("welcome.html");
-
-/// Nothing but the page's own style and script, which are named by their SHA-256, and requests to this
-/// server. `tests/serve.rs` holds the digests to the page.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-s90teDP9QfTefMuQe6wwGuQKUb+YxgX04cCnjLG6nVI='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
-    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The pages for `/`, and their policies: nothing but the page's own style and script, which are named by their SHA-256, and requests to
+/// this server. `tests/serve.rs` holds the digests to the pages.
+const CONSOLE: (&str, &str) = (
+    include_str!("console.html"),
+    "default-src 'none'; style-src 'sha256-1IsFAdXC2Nk4547BJ3HzKMobk8DjXtd5C+gd9UFpEKg='; script-src 'sha256-R/kmLzaEdkoxcgUzLgGRVaNQmJU1jC9C57zcVrDKevE='; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+const WELCOME: (&str, &str) = (
+    include_str!("welcome.html"),
+    "default-src 'none'; style-src 'sha256-s90teDP9QfTefMuQe6wwGuQKUb+YxgX04cCnjLG6nVI='; script-src 'sha256-bYYy0Ardbdh66uSDwwBd0UC9yUKc2H2/VUA+mnJgtZQ='; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);

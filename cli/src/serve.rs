@@ -1,61 +1,62 @@
 //! Running the server, and what it says meanwhile.
 
-use crate::args::Options;
-use crate::observe::Observed;
+use crate::config::Config;
+use crate::observe::{Observed, Watched};
 use crate::routes;
 use crate::tls;
 use std::io::{self, Write};
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Once};
 use wireline::Server;
 use wireline::resource::counters::Counter;
-use wireline::server::{Bind, IntoBind, ProxyProtocol};
+use wireline::server::{Bind, IntoBind, ProxyProtocol, TlsConfig};
 use wireline::service::trusted::{ForwardedField, TrustedProxies};
 
 /// Serves until a signal ends it; an error is one line.
-pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let running = Arc::new(OnceLock::new());
-    let observed = Observed::set_up(options)?;
-    let routes = routes::build(running.clone(), &observed).map_err(|error| error.to_string())?;
-    let mut server = Server::new(routes).max_connections(options.max_connections);
-    let tls = tls::config(options).map_err(|error| error.to_string())?;
-    for place in &options.addr {
-        let place = marked(place, options)?;
+pub(crate) fn run(config: &Config) -> Result<(), String> {
+    let watched = Arc::new(Watched::default());
+    let observed = Observed::set_up(config)?;
+    let routes = routes::build(config, &watched, &observed)?;
+    let mut server = Server::new(routes).max_connections(config.max_connections);
+    let tls = secured(config)?;
+    for place in &config.addr {
+        let place = marked(place, config)?;
         server = match &tls {
             Some(tls) => server.bind_tls(place, tls.clone()),
             None => server.bind(place),
         };
     }
-    if let Some(place) = &options.redirect_http {
-        server = server.redirect_to_https(marked(place, options)?, tls::redirect_port(options)?);
+    if let Some(place) = &config.redirect_http {
+        let port = tls::redirect_port(&config.addr).unwrap_or_default();
+        server = server.redirect_to_https(marked(place, config)?, port);
     }
-    if !options.trusted_proxy.is_empty() {
-        let field = match options.trusted_field.as_str() {
+    if !config.trusted_proxy.is_empty() {
+        let field = match config.trusted_field.as_str() {
             "forwarded" => ForwardedField::Forwarded,
             _ => ForwardedField::XForwardedFor,
         };
         let proxies =
-            TrustedProxies::new(&options.trusted_proxy).map_err(|error| error.to_string())?;
+            TrustedProxies::new(&config.trusted_proxy).map_err(|error| error.to_string())?;
         server = server.trusted_proxies(proxies.field(field));
     }
-    if let Some(count) = options.max_connections_per_address {
+    if let Some(count) = config.max_connections_per_address {
         server = server.max_connections_per_address(count);
     }
-    if let Some(workers) = options.workers {
+    if let Some(workers) = config.workers {
         server = server.workers(workers);
     }
-    if options.h2c {
+    if config.h2c {
         server = server.h2c(true);
     }
     let deadline = server.config.shutdown_timeout;
-    let scraped = match &options.metrics_addr {
-        Some(place) => Some(observed.serve_metrics(place, running.clone())?),
+    let scraped = match &config.metrics_addr {
+        Some(place) => Some(observed.serve_metrics(place, watched.clone())?),
         None => None,
     };
 
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
-        let _ = running.set(handle.clone());
+        let _ = watched.running.set(handle.clone());
         let places: Vec<String> = handle.bound().iter().map(ToString::to_string).collect();
         say(&format!(
             "wireline {} is listening on {} (Ctrl-C to stop)",
@@ -79,7 +80,8 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     outcome.map_err(|error| error.to_string())?;
     // A drain that had nothing to wait for is over before the task above has run.
     drain_told.call_once(|| tell_drain(0, deadline.as_secs()));
-    say(&match running
+    say(&match watched
+        .running
         .get()
         .map_or(0, |handle| handle.metrics().get(Counter::DrainForced))
     {
@@ -90,13 +92,25 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
+/// Looks at everything that can be looked at without serving; an error is one line.
+pub(crate) fn check(config: &Config) -> Result<(), String> {
+    secured(config)?;
+    let routes = routes::build(config, &Arc::default(), &Observed::default());
+    routes.map(drop)
+}
+
+fn secured(config: &Config) -> Result<Option<TlsConfig>, String> {
+    let tls = config.tls.as_ref().map(tls::config);
+    tls.transpose().map_err(|error| error.to_string())
+}
+
 /// The place, behind proxies where that was asked for.
-fn marked(place: &str, options: &Options) -> Result<Bind, String> {
-    if options.proxy_protocol.is_empty() {
+fn marked(place: &str, config: &Config) -> Result<Bind, String> {
+    if config.proxy_protocol.is_empty() {
         return Ok(place.into_bind());
     }
     let proxy =
-        ProxyProtocol::from_sources(&options.proxy_protocol).map_err(|error| error.to_string())?;
+        ProxyProtocol::from_sources(&config.proxy_protocol).map_err(|error| error.to_string())?;
     Ok(place.behind_proxy(proxy))
 }
 

@@ -1,45 +1,32 @@
-//! TLS as the command line asks for it.
+//! TLS as the configuration asks for it.
 
-use crate::args::Options;
+use crate::config::Tls;
 use crate::serve::say;
 use wireline::server::{TlsConfig, TlsError};
 use wireline::wire::number;
 
-/// The configuration of TLS, if there is to be any.
-pub(crate) fn config(options: &Options) -> Result<Option<TlsConfig>, TlsError> {
-    let mut tls = match (&options.tls_cert, &options.tls_key) {
-        (Some(certificate), Some(key)) => TlsConfig::from_pem(certificate, key)?,
-        _ if options.tls_self_signed => TlsConfig::self_signed("localhost")?,
-        _ if options.tls_client_ca.is_some() => {
-            return Err(TlsError::Unusable(
-                "--tls-client-ca needs --tls-cert and --tls-key, or --tls-self-signed".to_owned(),
-            ));
-        }
-        _ => return Ok(None),
+/// The configuration of TLS.
+pub(crate) fn config(asked: &Tls) -> Result<TlsConfig, TlsError> {
+    let mut tls = match &asked.files {
+        Some((certificate, key)) => TlsConfig::from_pem(certificate, key)?,
+        None => TlsConfig::self_signed("localhost")?,
     };
-    if let Some(authorities) = &options.tls_client_ca {
+    if let Some(authorities) = &asked.client_ca {
         tls = tls.client_ca(authorities)?;
     }
-    Ok(Some(tls.on_reload(|outcome| match outcome {
+    Ok(tls.on_reload(|outcome| match outcome {
         Ok(()) => say("wireline uses new certificates"),
         Err(error) => eprintln!("wireline: a certificate stays as it was: {error}"),
-    })))
+    }))
 }
 
 /// Where plain HTTP is redirected to: the port of the first place that has one.
-pub(crate) fn redirect_port(options: &Options) -> Result<u16, String> {
-    if options.tls_cert.is_none() && !options.tls_self_signed {
-        return Err(
-            "--redirect-http needs TLS: --tls-cert and --tls-key, or --tls-self-signed".to_owned(),
-        );
-    }
-    let ports = options.addr.iter().filter_map(|place| {
+pub(crate) fn redirect_port(places: &[String]) -> Option<u16> {
+    let mut ports = places.iter().filter_map(|place| {
         let (_, port) = place
             .rsplit_once(':')
             .filter(|_| !place.starts_with("unix:"))?;
         u16::try_from(number::decimal(port.as_bytes())?).ok()
     });
-    ports.into_iter().find(|port| *port != 0).ok_or_else(|| {
-        "--redirect-http needs an --addr with a port to send everybody to".to_owned()
-    })
+    ports.find(|port| *port != 0)
 }

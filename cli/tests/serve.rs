@@ -5,12 +5,16 @@
     reason = "these tests measure real time and read their own server's numbers"
 )]
 
+#[path = "serve/config.rs"]
+mod config;
 #[path = "serve/ending.rs"]
 mod ending;
 #[path = "serve/listening.rs"]
 mod listening;
 #[path = "serve/observed.rs"]
 mod observed;
+#[path = "serve/rounds.rs"]
+mod rounds;
 #[path = "serve/server.rs"]
 mod server;
 #[path = "serve/tls.rs"]
@@ -21,7 +25,8 @@ use std::io::Write;
 
 #[test]
 fn the_page_says_what_runs_and_asks_nobody_else() {
-    let server = Server::start(&["serve", "--addr", "127.0.0.1:0", "--workers", "2"]);
+    let args = ["serve", "--addr", "127.0.0.1:0", "--console-on=false"];
+    let server = Server::start(&args);
     let page = server.ask("GET / HTTP/1.1", b"");
     assert_eq!(page.status(), "200");
     assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
@@ -38,6 +43,51 @@ fn the_page_says_what_runs_and_asks_nobody_else() {
             "no line for {route}"
         );
     }
+    assert_keeps_to_itself(&page);
+
+    let head = server.ask("HEAD / HTTP/1.1", b"");
+    assert_eq!((head.status(), head.content.len()), ("200", 0));
+    assert_eq!(
+        head.field("content-length"),
+        Some(&*page.content.len().to_string())
+    );
+    assert_eq!(server.ask("GET /favicon.ico HTTP/1.1", b"").status(), "204");
+    assert_eq!(server.ask("GET /nothing HTTP/1.1", b"").status(), "404");
+    let wrong = server.ask("GET /echo HTTP/1.1", b"");
+    assert_eq!(
+        (wrong.status(), wrong.field("allow")),
+        ("405", Some("POST, OPTIONS"))
+    );
+    server.stop();
+}
+
+#[test]
+fn the_console_is_there_and_asks_nobody_else() {
+    let server = Server::start(&["--addr", "127.0.0.1:0", "--relay-path", "/live"]);
+    let page = server.ask("GET / HTTP/1.1", b"");
+    assert_eq!(page.status(), "200");
+    let html = String::from_utf8(page.content.clone()).unwrap();
+    assert!(html.contains(env!("CARGO_PKG_VERSION")) && html.contains("\"/live\""));
+    assert!(html.contains("/api/"));
+    assert!(!html.contains("{version}") && !html.contains("{ws}"));
+    assert_keeps_to_itself(&page);
+    server.stop();
+    // Without what it shows there is the other page.
+    for without in ["--relay-on=false", "--api-on=false"] {
+        let server = Server::start(&["--addr", "127.0.0.1:0", without]);
+        let page = server.ask("GET / HTTP/1.1", b"");
+        assert!(
+            String::from_utf8(page.content)
+                .unwrap()
+                .contains(" is running</title>")
+        );
+        server.stop();
+    }
+}
+
+/// The page loads nothing, and its policy lets it run.
+fn assert_keeps_to_itself(page: &Answer) {
+    let html = String::from_utf8(page.content.clone()).unwrap();
     for foreign in ["src=", "@import", "url(", "https://"] {
         assert!(!html.contains(foreign), "{foreign}");
     }
@@ -54,21 +104,6 @@ fn the_page_says_what_runs_and_asks_nobody_else() {
             "{element}: {digest} is not in {policy}"
         );
     }
-
-    let head = server.ask("HEAD / HTTP/1.1", b"");
-    assert_eq!((head.status(), head.content.len()), ("200", 0));
-    assert_eq!(
-        head.field("content-length"),
-        Some(&*page.content.len().to_string())
-    );
-    assert_eq!(server.ask("GET /favicon.ico HTTP/1.1", b"").status(), "204");
-    assert_eq!(server.ask("GET /nothing HTTP/1.1", b"").status(), "404");
-    let wrong = server.ask("GET /echo HTTP/1.1", b"");
-    assert_eq!(
-        (wrong.status(), wrong.field("allow")),
-        ("405", Some("POST, OPTIONS"))
-    );
-    server.stop();
 }
 
 #[test]

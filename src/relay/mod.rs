@@ -6,17 +6,19 @@
 //!   endpoint   connections: their sessions, their place in the hub, what the application does with them
 //!   api        the relay over HTTP, for programs
 //!   route      the endpoint in a router, the relay as an argument of handlers
+//!   service    the register/publish service, a protocol of its own
 //! ```
 
+pub mod api;
 #[cfg(feature = "client")]
 pub mod client;
-pub mod api;
 #[cfg(feature = "macros")]
 pub mod discover;
 pub mod endpoint;
 pub mod hub;
 pub mod protocol;
 pub mod route;
+pub mod service;
 
 pub use self::api::RelayApi;
 pub use self::endpoint::{

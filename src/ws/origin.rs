@@ -28,6 +28,8 @@ pub enum Policy {
     SameOrigin,
     /// These origins, as browsers write them (`https://app.example:8443`), and no others.
     List(Vec<String>),
+    /// The server's own origin and these, and no others.
+    OwnAnd(Vec<String>),
     /// Every origin: for services without any credentials that a browser adds by itself.
     Any,
 }
@@ -38,6 +40,21 @@ impl Policy {
         Self::List(origins.into_iter().map(Into::into).collect())
     }
 
+    /// The server's own origin and these, as browsers write them, and no others.
+    ///
+    /// ```
+    /// use wireline::ws::origin::Policy;
+    ///
+    /// let policy = Policy::own_and(["https://app.example"]);
+    /// let host = Some(&b"api.example"[..]);
+    /// assert!(policy.allows(Some(b"https://app.example"), host, true));
+    /// assert!(policy.allows(Some(b"https://api.example"), host, true));
+    /// assert!(!policy.allows(Some(b"https://evil.example"), host, false));
+    /// ```
+    pub fn own_and<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
+        Self::OwnAnd(origins.into_iter().map(Into::into).collect())
+    }
+
     /// Whether a request with this Origin and Host is allowed; `credentials` are cookies or Authorization.
     pub fn allows(&self, origin: Option<&[u8]>, host: Option<&[u8]>, credentials: bool) -> bool {
         let Some(origin) = origin else {
@@ -46,12 +63,16 @@ impl Policy {
         match self {
             Self::ForeignWithoutCookies => !credentials || is_own(origin, host),
             Self::SameOrigin => is_own(origin, host),
-            Self::List(list) => list
-                .iter()
-                .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin)),
+            Self::List(list) => is_listed(list, origin),
+            Self::OwnAnd(list) => is_own(origin, host) || is_listed(list, origin),
             Self::Any => true,
         }
     }
+}
+
+fn is_listed(list: &[String], origin: &[u8]) -> bool {
+    list.iter()
+        .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin))
 }
 
 #[cfg(test)]
@@ -103,5 +124,18 @@ mod tests {
         assert!(list.allows(Some(b"https://APP.example"), None, true));
         assert!(!list.allows(Some(b"http://app.example"), None, false));
         assert!(!list.allows(Some(b"null"), None, false));
+        let own_and = Policy::own_and(["https://app.example"]);
+        let host = Some(&b"good.com"[..]);
+        for (origin, allowed) in [
+            ("https://APP.example", true),
+            ("http://good.com", true),
+            ("http://app.example", false),
+            ("https://evil.com", false),
+            ("null", false),
+        ] {
+            let origin = Some(origin.as_bytes());
+            assert_eq!(own_and.allows(origin, host, false), allowed, "{origin:?}");
+        }
+        assert!(own_and.allows(None, host, true));
     }
 }

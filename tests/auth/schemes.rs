@@ -93,6 +93,55 @@ async fn api_keys_say_which_client_it_is() {
     );
 }
 
+/// A configuration that somebody reads does not give the keys away.
+#[tokio::test(start_paused = true)]
+async fn api_keys_may_be_given_as_digests_and_taken_as_bearer_tokens() {
+    // printf %s uhBq5FgQH2Y4sT0nWcJ7 | sha256sum
+    const DIGEST: [u8; 32] = [
+        0x34, 0x82, 0xaf, 0x56, 0x36, 0xa2, 0x75, 0x13, 0x1f, 0x5c, 0x46, 0x4b, 0xee, 0x3c, 0x6c,
+        0x60, 0xa8, 0xe4, 0x7b, 0x0e, 0xa8, 0x57, 0x81, 0x66, 0x63, 0xfe, 0xad, 0x39, 0xb7, 0xf2,
+        0x0b, 0x9a,
+    ];
+    let keys = ApiKeys::new().digest(CurrentUser::new("billing"), DIGEST);
+    let client = serve(Auth::new(keys));
+    let taken = outcome(client.get("/").header("x-api-key", BILLING)).await;
+    assert_eq!(taken, (200, "billing".to_owned()));
+    assert_eq!(
+        outcome(client.get("/").header("x-api-key", BACKUP)).await.0,
+        401
+    );
+    let bearer = format!("Bearer {BILLING}");
+    assert_eq!(
+        outcome(client.get("/").header("authorization", &bearer))
+            .await
+            .0,
+        401
+    );
+
+    let keys = ApiKeys::new()
+        .digest(CurrentUser::new("billing"), DIGEST)
+        .bearer(true);
+    let client = serve(Auth::new(keys));
+    for (field, value, status) in [
+        ("authorization", &*bearer, 200),
+        ("authorization", "bearer nobody", 401),
+        ("authorization", "Basic eDp5", 401),
+        ("x-api-key", BILLING, 200),
+    ] {
+        assert_eq!(
+            outcome(client.get("/").header(field, value)).await.0,
+            status,
+            "{value}"
+        );
+    }
+    // The field wins, so that nobody reads one and somebody else the other.
+    let both = client
+        .get("/")
+        .header("x-api-key", BACKUP)
+        .header("authorization", &bearer);
+    assert_eq!(outcome(both).await.0, 401);
+}
+
 /// Coarse by nature: it would show a comparison that stops at the first octet of the key itself a thousand times longer.
 #[tokio::test]
 async fn api_keys_take_the_same_time_wherever_they_differ() {

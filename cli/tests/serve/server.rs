@@ -17,8 +17,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(BINARY)
             .args(args)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -150,7 +156,14 @@ impl Answer {
 }
 
 pub(crate) fn run(args: &[&str]) -> Output {
-    Command::new(BINARY).args(args).output().unwrap()
+    run_with(args, &[])
+}
+
+/// The same with variables in its environment.
+pub(crate) fn run_with(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let variables = variables.iter().copied();
+    let mut command = Command::new(BINARY);
+    command.args(args).envs(variables).output().unwrap()
 }
 
 /// Nothing on stdout, exactly one line on stderr that has `culprit` in it, exit code 2.

@@ -4,6 +4,7 @@ use crate::layer::auth::digest::Digest;
 use crate::layer::auth::error::AuthError;
 use crate::layer::auth::refusal::Refusal;
 use crate::layer::auth::scheme::{Scheme, Verdict};
+use crate::service::bearer::authorization;
 use crate::service::request::Parts;
 use crate::service::route::decode;
 use crate::service::user::CurrentUser;
@@ -27,6 +28,7 @@ use std::fmt;
 pub struct ApiKeys {
     field: HeaderName,
     parameter: Option<String>,
+    takes_bearer: bool,
     keys: Vec<(Digest, CurrentUser)>,
     /// Whether the field was given a name that no field has.
     is_misnamed: bool,
@@ -38,6 +40,7 @@ impl ApiKeys {
         Self {
             field: HeaderName::from_static("x-api-key"),
             parameter: None,
+            takes_bearer: false,
             keys: Vec::new(),
             is_misnamed: false,
         }
@@ -64,8 +67,30 @@ impl ApiKeys {
                 least: SHORTEST,
             });
         }
-        self.keys.push((Digest::of(&[key.as_bytes()]), user));
+        self.keys.push((Digest::plain(key.as_bytes()), user));
         Ok(self)
+    }
+
+    /// Adds a key of a user by its SHA-256, so that no configuration has the key itself: `printf %s KEY | sha256sum` makes it.
+    ///
+    /// ```
+    /// use wireline::layer::auth::ApiKeys;
+    /// use wireline::service::user::CurrentUser;
+    ///
+    /// let keys = ApiKeys::new().digest(CurrentUser::new("billing"), [0x5a; 32]);
+    /// # let _ = keys;
+    /// ```
+    #[must_use]
+    pub fn digest(mut self, user: CurrentUser, sha256: [u8; 32]) -> Self {
+        self.keys.push((Digest::made(sha256), user));
+        self
+    }
+
+    /// Whether the key is also taken from `Authorization: Bearer <key>`, where the field is absent. Off by default.
+    #[must_use]
+    pub const fn bearer(mut self, on: bool) -> Self {
+        self.takes_bearer = on;
+        self
     }
 
     /// The field that the key stands in, in place of `X-API-Key`. [`Router::build`](crate::router::Router::build) refuses a
@@ -92,9 +117,14 @@ impl ApiKeys {
         let mut fields = parts.headers().get_all(&self.field);
         if let Some(field) = fields.next() {
             return Some(match fields.next() {
-                None => Ok(Digest::of(&[field.as_bytes()])),
+                None => Ok(Digest::plain(field.as_bytes())),
                 Some(_) => Err(Refusal::invalid("there is more than one API key")),
             });
+        }
+        if self.takes_bearer
+            && let Some(key) = authorization(parts, "Bearer")
+        {
+            return Some(Ok(Digest::plain(key)));
         }
         let wanted = self.parameter.as_deref()?;
         let value = parts.query()?.split('&').find_map(|pair| {
@@ -102,8 +132,8 @@ impl ApiKeys {
             (name == wanted).then_some(value)
         })?;
         Some(Ok(match decode(value.as_bytes()) {
-            Some(key) => Digest::of(&[key.as_bytes()]),
-            None => Digest::of(&[value.as_bytes()]),
+            Some(key) => Digest::plain(key.as_bytes()),
+            None => Digest::plain(value.as_bytes()),
         }))
     }
 }

@@ -18,6 +18,16 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
+    /// Of one secret, as other tools make it.
+    pub(super) fn plain(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// One that somebody has made.
+    pub(super) const fn made(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
     /// Whether both are the same, in a time that says nothing of where they differ.
     pub(super) fn is(&self, other: &Self) -> bool {
         let differ = (self.0.iter())

@@ -26,10 +26,9 @@ struct Row {
 /// The rows that the table must have, and no others.
 const WANTED: &[(char, RangeInclusive<u32>)] = &[
     ('S', 1..=59),
-    ('S', 61..=199),
+    ('S', 61..=215),
     ('S', 246..=260),
-    ('D', 1..=24),
-    ('D', 27..=28),
+    ('D', 1..=28),
     ('D', 32..=44),
 ];
 
@@ -40,6 +39,7 @@ const NAMED: &[(char, RangeInclusive<u32>)] = &[
     ('S', 61..=83),
     ('S', 93..=131),
     ('S', 163..=163),
+    ('S', 200..=215),
     ('D', 5..=5),
     ('D', 14..=23),
     ('D', 28..=28),

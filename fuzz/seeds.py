@@ -374,6 +374,52 @@ RATES = [
 ]
 
 
+RELAY = [
+    '{"type":"subscribe","topic":"orders:new"}',
+    '{"type":"subscribe","topic":"room:1","ref":1,"join":2,"payload":{"nick":"ann"},"epoch":81,"offset":12,"rewind":10,"presence":true,"token":"a.b.c"}',
+    '{"type":"subscribe","topic":"a","epoch":18446744073709551615,"presence":false,"ref":null}',
+    '{"type":"unsubscribe","topic":"orders:new","join":9007199254740991}',
+    '{"type":"message","topic":"room:1","event":"say","payload":{"text":"hi"},"ref":[1,"x"]}',
+    '{"type":"message","topic":"a/b@c=d,e~f","event":"e\\n\\u00e9"}',
+    '{"payload":[1, 2.50, 1e999, "\\ud800"],"event":"","type":"\\u006dessage","topic":"a.b"}',
+    '{"type":"message","topic":"a","event":"e","payload":' + "[" * 140 + "]" * 140 + "}",
+    '{"type":"ping","ref":{"a":[1,2,3]}}',
+    '{"type":"refresh","topic":"room:1","token":"x.y.z","ref":3}',
+    '{"type":"call","ref":9,"method":"sum","payload":[1,2],"deadline":2000}',
+    '{"type":"cancel","ref":9}',
+    '{"type":"batch","delay":50,"ref":4}',
+    '{"type":"hello","ref":0}',
+    '{"type":"join","topic":"a..b"}',
+    '{"type":"subscribe","topic":"a","topic":"b"}',
+    '{"type":"subscribe","topic":"a b","epoch":-1}',
+    ' {"type" :\t"ping" ,\n"more":{"type":"x"}} ',
+    '{"type":"ping","ref":"' + "x" * 255 + '"}',
+    '["type","ping"]',
+]
+
+
+def hub(first, *steps):
+    """Steps of tests/support/hub_model.rs, four octets each."""
+    return bytes([first]) + b"".join(bytes([*step, 0, 0, 0])[:4] for step in steps)
+
+
+SUBSCRIBE, UNSUBSCRIBE, WATCH, PUBLISH, HISTORY, TRACK, UNTRACK, SWEEP, LATER, POLL, DRAIN, CLOSE, ASK = 0, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 31
+HUBS = [
+    hub(0, (SUBSCRIBE, 0, 0), (PUBLISH, 0), (PUBLISH, 0), (DRAIN, 0), (UNSUBSCRIBE,)),
+    hub(0, *((SUBSCRIBE, 1, who) for who in range(6)), *((PUBLISH, 1, who) for who in range(9)), *((DRAIN, group) for group in range(3)), (ASK, 5)),
+    hub(0, (SUBSCRIBE, 0, 2), *((PUBLISH, 0, 0, 70),) * 9, (POLL, 2, 1), (PUBLISH, 0, 3, 70), (DRAIN, 2)),
+    hub(0, (SUBSCRIBE, 0, 1), (SUBSCRIBE, 3, 4), *((PUBLISH, 0, 0, 60), (PUBLISH, 3, 0, 60)) * 9, (DRAIN, 1)),
+    hub(0, *((PUBLISH, 1),) * 5, *((HISTORY, 1, 0, resume) for resume in range(0, 256, 9))),
+    hub(0, *((PUBLISH, 2, 0, 70), (LATER, 80)) * 8, (HISTORY, 2, 0, 33), (SUBSCRIBE, 2, 0, 6), (SWEEP,), (LATER, 255), (SWEEP,)),
+    hub(1, *((PUBLISH, 3, 0, 70),) * 5, *((PUBLISH, 1, 0, 79),) * 5, *((PUBLISH, 2, 0, 20),) * 5, (HISTORY, 3, 0, 6)),
+    hub(33, (WATCH, 0, 0), (TRACK, 0, 1, 1), (TRACK, 0, 2, 1), (TRACK, 0, 1, 4), (TRACK, 0, 1, 2), (UNTRACK, 0, 1), (UNTRACK, 0, 2), (DRAIN, 0)),
+    hub(64, (TRACK, 2, 3, 0), (WATCH, 2, 3), (UNTRACK, 2, 3), (UNSUBSCRIBE,), (WATCH, 2, 3), (TRACK, 2, 3, 0), (DRAIN, 0), (ASK, 1)),
+    hub(0, (SUBSCRIBE, 0, 0), (DRAIN, 0), (PUBLISH, 0), (CLOSE, 0, 0), (PUBLISH, 0), (SUBSCRIBE, 0, 3), (PUBLISH, 0), (DRAIN, 0)),
+    hub(0, (SUBSCRIBE, 0, 0), (SUBSCRIBE, 0, 0), (PUBLISH, 0, 1), (PUBLISH, 0), (POLL, 0, 0), (UNSUBSCRIBE, 0, 0), (PUBLISH, 0), (DRAIN, 0)),
+    hub(224, *((SUBSCRIBE, 0, 0), (PUBLISH, 0), (UNSUBSCRIBE, 0, 0), (SUBSCRIBE, 0, 0, 2), (POLL, 0, 4), (UNSUBSCRIBE, 0, 0)) * 6),
+]
+
+
 def main():
     cases = [case for file in sorted((HERE / "../tests/corpus/http1").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     conversations = {case["name"]: unescape(case["bytes"]) for case in cases}
@@ -390,6 +436,8 @@ def main():
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
+    write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})
+    write("hub_ops", {f"operations-{place}": octets for place, octets in enumerate(HUBS)})
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})
     write("file_path", {f"path-{place}": path for place, path in enumerate(PATHS)})
     write("range", {f"range-{place}": fields for place, fields in enumerate(RANGES)})

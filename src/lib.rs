@@ -176,6 +176,10 @@ mod documents {
     #[doc = include_str!("../docs/compression.md")]
     mod compression {}
 
+    #[cfg(all(feature = "client", feature = "relay"))]
+    #[doc = include_str!("../docs/relay_clients.md")]
+    mod relay_clients {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/tls.md")]
     mod tls {}

@@ -20,6 +20,8 @@ stage_autobahn() { stage autobahn 450 bash tests/autobahn/run.sh; }
 stage_otel() { stage otel 240 cargo test --locked --manifest-path examples/opentelemetry/Cargo.toml; }
 # axum in wireline and wireline in hyper: a workspace of its own, so that the peers' features do not reach the library.
 stage_axum() { stage axum 240 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
+# The JavaScript client, by itself and with the relay, in Node and in Chromium; the console in Chromium.
+stage_js() { stage js 300 bash clients/js/test.sh; }
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target"
@@ -40,10 +42,10 @@ running=
 main() {
     local name
     local -a names=("$@")
-    ((${#names[@]})) || names=(tools unit doc interop autobahn axum otel)
+    ((${#names[@]})) || names=(tools unit doc interop autobahn axum otel js)
     for name in "${names[@]}"; do
         declare -F "stage_$name" >/dev/null || {
-            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum otel" >&2
+            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum otel js" >&2
             exit 2
         }
     done
@@ -116,7 +118,7 @@ stage() {
 # with peers the last line of the form `N passed, N failed`.
 count() {
     read -r stage_passed stage_failed stage_ignored < <(
-        awk -v peers="$([[ $1 == interop || $1 == autobahn ]] && echo 1 || echo 0)" '
+        awk -v peers="$([[ $1 == interop || $1 == autobahn || $1 == js ]] && echo 1 || echo 0)" '
             peers && match($0, /[0-9]+ passed, [0-9]+ failed/) {
                 split(substr($0, RSTART, RLENGTH), word, " ")
                 passed = word[1]; failed = word[3]

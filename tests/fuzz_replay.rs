@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 23] = [
+const TARGETS: [Target; 25] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -36,6 +36,8 @@ const TARGETS: [Target; 23] = [
     ("traceparent", invariants::traceparent),
     ("accept_encoding", invariants::accept_encoding),
     ("decompress", invariants::decompress),
+    ("relay_message", invariants::relay_message),
+    ("hub_ops", invariants::hub_ops),
 ];
 
 #[test]

@@ -69,6 +69,7 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "http1::driver",          core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
     Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire"]) },
     Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
+    Room { floor: 2, path: "relay::client::core",    core: CORE, imports: Only(&["relay::hub", "wire"]) },
     Room { floor: 2, path: "relay::protocol",        core: CORE, imports: Only(&["relay::hub", "wire"]) },
     Room { floor: 2, path: "relay::backplane",       core: OPEN, imports: Only(&["relay::hub", "service", "resource", "wire"]) },
     // Floor 3: each feature brings its own extractor and its own extension of the router; the floors below never name a feature.
@@ -90,6 +91,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 3, path: "relay::backplane::nats", core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "socketio::server",       core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "socketio::client",       core: OPEN, imports: UpTo(2) },
+    // It opens its sockets with `ws::client`.
+    Room { floor: 4, path: "relay::client",          core: OPEN, imports: Only(&["relay::client::core", "relay::hub", "ws::client", "ws::socket", "ws", "resource", "wire"]) },
     // Floor 4: listeners, TLS, workers, limits, drain. It serves a service and knows no feature.
     Room { floor: 4, path: "server",                 core: OPEN, imports: UpTo(2) },
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.

@@ -289,6 +289,69 @@ async fn the_sender_gets_his_own_message_unless_left_out() {
 }
 
 #[tokio::test]
+async fn who_was_left_out_once_hears_what_comes_then_without_saying_anything() {
+    let server = serve(RelayConfig::default());
+    let mut client = server.connect().await;
+    let hello = client.ask(json!({"type":"hello"})).await;
+    let conn_id = hello["conn_id"].as_u64().unwrap();
+    client.subscribe("a").await;
+    for number in 0..3 {
+        server
+            .relay
+            .push_from(conn_id, "a", "e", &number)
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.relay.push("a", "e", &3).await.unwrap();
+    let heard = timeout(Duration::from_secs(5), client.hear()).await;
+    assert_eq!(heard.unwrap(), push("a", "e", json!(3)));
+}
+
+#[tokio::test]
+async fn what_a_client_was_left_out_of_stays_so_when_it_subscribes_again() {
+    let server = serve(kept(10));
+    let mut client = server.connect().await;
+    let hello = client.ask(json!({"type":"hello"})).await;
+    let conn_id = hello["conn_id"].as_u64().unwrap();
+    server.relay.push_from(conn_id, "a", "e", &1).await.unwrap();
+    server.relay.push("a", "e", &2).await.unwrap();
+    let subscribed = client
+        .ask(json!({"type":"subscribe","topic":"a","rewind":9}))
+        .await;
+    assert_eq!(subscribed["offset"], 0);
+    assert_eq!(
+        client.up_to_now().await,
+        [
+            json!({"type":"skipped","topic":"a","count":1}),
+            push("a", "e", json!(2))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_is_answered_with_its_ref() {
+    let server = serve(RelayConfig::default());
+    let mut client = server.connect().await;
+    for (said, message) in [
+        (
+            json!({"type":"subscribe","topic":"a b","ref":5}),
+            "invalid message: a topic is made of letters, digits and _ - : . / @ = , ~",
+        ),
+        (
+            json!({"type":"subscribe","topic":"a","rewind":-1,"ref":5}),
+            "invalid message: field `rewind`: invalid value: integer `-1`, expected u32 at line 1 column 2",
+        ),
+    ] {
+        let refused = client.ask(said).await;
+        assert_eq!(
+            refused,
+            json!({"type":"error","code":"invalid_message","message":message,"ref":5})
+        );
+    }
+}
+
+#[tokio::test]
 async fn every_connection_has_its_own_number() {
     let server = serve(RelayConfig::default());
     let mut seen = Vec::new();
@@ -863,6 +926,44 @@ async fn a_connection_whose_task_is_dropped_gives_everything_back_and_its_handle
 }
 
 #[tokio::test]
+async fn a_handler_that_takes_too_long_is_dropped() {
+    let gate = Gate::default();
+    let config = RelayConfig::default()
+        .channel("g:*", gated)
+        .handler_timeout(Duration::from_millis(30));
+    let server = serve_with(config, Router::new().state(gate.clone()));
+    let mut client = server.connect().await;
+    let refused = client.ask(json!({"type":"subscribe","topic":"g:1"})).await;
+    assert_eq!(refused["message"], "join rejected: it took too long");
+    until(|| server.relay.hub().is_empty()).await;
+}
+
+#[tokio::test]
+async fn the_server_unsubscribes_while_a_handler_is_busy_and_the_handler_is_told_before_the_next_join()
+ {
+    let (gate, server) = gated_server();
+    let mut client = server.connect().await;
+    let hello = client.ask(json!({"type":"hello"})).await;
+    let conn_id = hello["conn_id"].as_u64().unwrap();
+    client.say(json!({"type":"subscribe","topic":"g:1"})).await;
+    gate.0.notify_one();
+    assert_eq!(client.hear().await["type"], "subscribed");
+    client
+        .say(json!({"type":"message","topic":"g:1","event":"e"}))
+        .await;
+    client.say(json!({"type":"subscribe","topic":"g:1"})).await;
+    until(|| gate.1.0.lock().unwrap().len() == 2).await;
+    server.relay.unsubscribe(conn_id, "g:1").unwrap();
+    assert_eq!(client.hear().await["type"], "unsubscribed");
+    until(|| server.relay.hub().is_empty()).await;
+    gate.0.notify_one();
+    until(|| gate.1.0.lock().unwrap().len() == 4).await;
+    assert_eq!(gate.1.take(), ["join", "message", "leave", "join"]);
+    gate.0.notify_one();
+    assert_eq!(client.hear().await["type"], "subscribed");
+}
+
+#[tokio::test]
 async fn messages_of_a_client_are_handled_in_order_and_those_it_sent_before_it_left_as_well() {
     let (gate, server) = gated_server();
     let mut client = server.connect().await;
@@ -1082,6 +1183,40 @@ async fn pushes_come_in_batches_to_who_asks() {
     assert_eq!(client.hear().await, push("a", "e", json!(9)));
 }
 
+#[tokio::test]
+async fn a_batch_that_becomes_long_is_sent_early_and_nothing_is_dropped() {
+    let server = serve(RelayConfig::default());
+    let mut client = server.connect().await;
+    client.subscribe("a").await;
+    client
+        .ask(json!({"type":"batch","delay":1000,"ref":1}))
+        .await;
+    let mut next = 0;
+    for round in 0..10 {
+        for number in 0..60 {
+            server
+                .relay
+                .push("a", "e", &(round * 60 + number))
+                .await
+                .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    while next < 600 {
+        for heard in client.hear().await.as_array().unwrap() {
+            assert_eq!(*heard, push("a", "e", json!(next)));
+            next += 1;
+        }
+    }
+    assert_eq!(server.relay.stats().dropped, 0);
+    // What is left alone waits for the clock, also after something was forgotten.
+    client.subscribe("b").await;
+    server.relay.push("b", "e", &1).await.unwrap();
+    client.ask(json!({"type":"unsubscribe","topic":"b"})).await;
+    server.relay.push("a", "e", &2).await.unwrap();
+    assert_eq!(client.hear().await, json!([push("a", "e", json!(2))]));
+}
+
 // Tokens.
 
 async fn judge(token: String) -> Result<CurrentUser, String> {
@@ -1150,4 +1285,55 @@ async fn a_topic_may_want_a_token_which_ends_and_is_refreshed() {
         "it was refreshed"
     );
     until(|| server.relay.hub().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_token_ends_for_a_client_that_only_listens() {
+    let config = RelayConfig::default().tokens_by("vip:*", judge);
+    let server = serve(config.unmatched(Unmatched::Reject));
+    let mut client = server.connect().await;
+    let ask = |topic: &str, millis: u64| {
+        let token = format!("vip:* {millis}");
+        json!({"type":"subscribe","topic":topic,"token":token})
+    };
+    assert_eq!(client.ask(ask("vip:1", 60_000)).await["type"], "subscribed");
+    assert_eq!(client.ask(ask("vip:2", 200)).await["type"], "subscribed");
+    let ended = timeout(Duration::from_secs(5), client.hear())
+        .await
+        .unwrap();
+    assert_eq!(
+        (&ended["topic"], &ended["code"]),
+        (&json!("vip:2"), &json!("token_expired"))
+    );
+    // A token to read is none to write.
+    let refused = client
+        .ask(json!({"type":"message","topic":"vip:1","event":"e","ref":1}))
+        .await;
+    assert_eq!(refused["code"], "unknown_topic");
+}
+
+#[tokio::test]
+async fn a_token_is_for_its_user() {
+    let server = serve(RelayConfig::default().tokens_by("vip:*", judge));
+    let asked = json!({"type":"subscribe","topic":"vip:1","token":"vip:1 60000","ref":1});
+    let refused = server.connect_as("bob").await.ask(asked.clone()).await;
+    assert_eq!(refused["message"], "invalid token: it is for another user");
+    let subscribed = server.connect_as("ann").await.ask(asked).await;
+    assert_eq!(subscribed["type"], "subscribed");
+}
+
+#[tokio::test]
+async fn a_verifier_without_claims_opens_no_topic() {
+    use wireline::layer::auth::{Verdict, VerifyToken};
+    struct Opaque;
+    impl VerifyToken for Opaque {
+        fn verify(&self, _: &str) -> Verdict {
+            Verdict::User(CurrentUser::new("ann"))
+        }
+    }
+    let server = serve(RelayConfig::default().tokens("vip:*", Opaque));
+    let mut client = server.connect().await;
+    let asked = json!({"type":"subscribe","topic":"vip:1","token":"x","ref":1});
+    let refused = client.ask(asked).await;
+    assert_eq!(refused["message"], "invalid token: it is for another topic");
 }

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::outcome::Outcome;
 use crate::target::Options;
-use crate::{certificates, dribble, files, floods, limits, stall, streams, transcript};
+use crate::{certificates, dribble, fan, files, floods, limits, stall, streams, transcript};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -309,5 +309,15 @@ pub(crate) const ATTACKS: &[Attack] = &[
         options: |options| options.h2c = true,
         memory: Some(64),
         run: |context| Box::pin(limits::origins(context)),
+    },
+    Attack {
+        id: "R24",
+        what: "subscribers of a topic, every twentieth of which never reads; 10,000 and five minutes when it is full",
+        small: 200,
+        full: 10_000,
+        options: |options| options.h2c = true,
+        // It has its own, after all of them have subscribed.
+        memory: None,
+        run: |context| Box::pin(fan::deaf_subscribers(context)),
     },
 ];

@@ -15,6 +15,7 @@ mod catalogue;
 mod certificates;
 mod crowd;
 mod dribble;
+mod fan;
 mod files;
 mod floods;
 mod frames;

@@ -145,9 +145,19 @@ ECHOES = {
 }
 
 
+# Fan-out of 128 octets: how many subscribe, in how many topics, how many of them never read, messages in flight.
+FANS = {
+    "fan-1": ["-n", 1000, "-k", 1],
+    "fan": ["-n", 1000, "-k", 16],
+    "fan-64": ["-n", 1000, "-k", 64],
+    "fan-topics": ["-n", 10_000, "--topics", 1000, "-k", 64],
+    "fan-deaf": ["-n", 10_000, "--deaf", 500, "-k", 1],
+}
+
+
 def kind(case):
     """What a server's `cases` call it."""
-    return "ws" if case in ECHOES else case
+    return "ws" if case in ECHOES else "fan" if case in FANS and case != "fan-topics" else case
 
 
 def echo(program, server, case, *end, core=None):

@@ -101,11 +101,11 @@ def _cargo(folder, *arguments):
 
 
 def servers(override=None):
-    """The tables of servers.toml. A command in `override` stands in for wireline; then there are no rows for `--app` and `--layers`."""
+    """The tables of servers.toml. A command in `override` stands in for wireline; then there are no other rows of bench-server's."""
     with open(os.path.join(BENCH, "servers.toml"), "rb") as file:
         table = tomllib.load(file)
     if override:
-        del table["wireline-app"], table["wireline-layers"]
+        table = {name: server for name, server in table.items() if not name.startswith("wireline-")}
         table["wireline"].update(command=override, unequal="another server stands in: " + os.path.basename(override.split()[0]))
         for key in ("limited", "h2c", "tls"):
             table["wireline"].pop(key, None)

@@ -17,8 +17,9 @@ use wireline::layer::rate_limit::RateLimit;
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::security_headers::SecurityHeaders;
 use wireline::layer::trace::Traces;
-use wireline::relay::endpoint::{Relay, Terms};
+use wireline::relay::endpoint::Terms;
 use wireline::relay::hub::{InvalidTopic, Resume, Topic};
+use wireline::relay::{Relay, RelayConfig};
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
@@ -33,7 +34,7 @@ use wireline::ws::socket::{SocketError, WebSocket};
 
 /// Serves what the load tests ask for, through the router, with every default protection on.
 ///
-/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink, messages and the send queue of /ws up to 64 MiB.
+/// Raised for load tests: 20,000 connections, no cap for each address, no body limit on /sink, no rate of messages on /relay, messages and the send queue of /ws up to 64 MiB.
 #[derive(Parser)]
 #[command(name = "bench-server", version)]
 struct Args {
@@ -90,7 +91,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    let router = router(args).merge(fan()?);
+    // Load tests say more than clients may.
+    let relay = RelayConfig::default()
+        .with_path("/relay")
+        .message_rate(None)
+        .octet_rate(None);
+    let router = router(args).merge(fan()?).with_relay(relay);
     let router = match &args.files {
         Some(directory) => router.files("/files", Files::new(directory)),
         None => router,
@@ -276,24 +282,42 @@ struct Fan {
     relay: Relay,
     terms: Arc<Terms>,
     news: Topic,
+    /// Those that four digits name.
+    topics: Arc<[Topic]>,
 }
 
-/// `/sub` gets what comes on `/pub`, in order.
+/// `/sub` gets what comes on `/pub`, in order; `/sub/7` what comes on `/pubs` and begins with `0007`.
 fn fan() -> Result<Router, InvalidTopic> {
     let fan = Fan {
         relay: Relay::default(),
-        terms: Arc::default(),
+        terms: Arc::new(Terms {
+            missed: Some(Box::new(|_, missed| {
+                Prepared::text(&format!("missed {missed}"))
+            })),
+            ..Terms::default()
+        }),
         news: Topic::new("news")?,
+        topics: (0..10_000)
+            .map(|number| Topic::new(&number.to_string()))
+            .collect::<Result<_, _>>()?,
     };
-    let routes = Router::new().websocket("/sub", subscribe);
-    Ok(routes.websocket("/pub", publish).state(fan))
+    Ok(Router::new()
+        .websocket("/sub", subscribe)
+        .websocket("/sub/{topic}", subscribe_to)
+        .websocket("/pub", publish)
+        .websocket("/pubs", publish_to)
+        .state(fan))
 }
 
 async fn subscribe(socket: WebSocket, State(fan): State<Fan>) {
-    let outlet = fan.relay.outlet(&socket, fan.terms);
-    let (subscription, _) = outlet.subscribe(&fan.news, 0, Resume::Live);
-    outlet.serve(socket, async |_| {}).await;
-    outlet.unsubscribe(subscription);
+    let news = fan.news.clone();
+    fan.subscribe(socket, &news).await;
+}
+
+async fn subscribe_to(socket: WebSocket, Path(topic): Path<usize>, State(fan): State<Fan>) {
+    if let Some(topic) = fan.topics.get(topic).cloned() {
+        fan.subscribe(socket, &topic).await;
+    }
 }
 
 async fn publish(mut socket: WebSocket, State(fan): State<Fan>) -> Result<(), SocketError> {
@@ -305,6 +329,37 @@ async fn publish(mut socket: WebSocket, State(fan): State<Fan>) -> Result<(), So
             ControlFlow::Continue(())
         })
         .await
+}
+
+async fn publish_to(mut socket: WebSocket, State(fan): State<Fan>) -> Result<(), SocketError> {
+    socket
+        .each(|lent, _| {
+            if let Lent::Binary(octets) = lent
+                && let Some(topic) = octets.get(..4).and_then(|digits| named(&fan, digits))
+            {
+                fan.relay.publish(topic, Prepared::binary(octets));
+            }
+            ControlFlow::Continue(())
+        })
+        .await
+}
+
+/// The topic that these digits are.
+fn named<'fan>(fan: &'fan Fan, digits: &[u8]) -> Option<&'fan Topic> {
+    let value = |value: usize, digit: &u8| match digit {
+        b'0'..=b'9' => Some(value * 10 + usize::from(digit - b'0')),
+        _ => None,
+    };
+    fan.topics.get(digits.iter().try_fold(0, value)?)
+}
+
+impl Fan {
+    async fn subscribe(self, socket: WebSocket, topic: &Topic) {
+        let outlet = self.relay.outlet(&socket, self.terms);
+        let (subscription, _) = outlet.subscribe(topic, 0, Resume::Live);
+        outlet.serve(socket, async |_| {}).await;
+        outlet.unsubscribe(subscription);
+    }
 }
 
 async fn post(Path((id, post)): Path<(String, String)>) -> String {

@@ -57,6 +57,11 @@ fn limits_and_origins_find_the_server_as_it_must_be() {
     ]);
 }
 
+#[test]
+fn subscribers_that_never_read_find_the_server_as_it_must_be() {
+    run_all(&[("R24", "100")]);
+}
+
 /// These take as long as their deadlines.
 #[test]
 fn streams_that_stand_still_find_the_server_as_it_must_be() {
@@ -95,5 +100,5 @@ fn what_there_is_not_is_said() {
     };
     assert_eq!(run("TL-99").status.code(), Some(2));
     let list = String::from_utf8(run("list").stdout).unwrap();
-    assert_eq!(list.lines().count(), 32, "{list}");
+    assert_eq!(list.lines().count(), 33, "{list}");
 }

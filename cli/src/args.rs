@@ -11,6 +11,8 @@ use wireline::wire::number;
 #[derive(Debug)]
 pub(crate) enum Invocation {
     Serve(Box<Options>),
+    /// One of the commands that talk to a relay.
+    Client(Box<Command>),
     /// Help or the version.
     Print(String),
 }
@@ -26,9 +28,15 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Serve a welcome page and a few routes to try (the default).
     Serve(Options),
+    /// Subscribe to topics of a relay, and print what comes, a line each.
+    Sub(crate::sub::Options),
+    /// Publish to a topic of a relay.
+    Pub(crate::publish::Options),
+    /// Measure a relay: what it delivers, how late, and whether anything is missing.
+    Bench(crate::bench::Options),
 }
 
 /// How to serve.
@@ -100,6 +108,10 @@ pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
                 options,
             },
         ) => Ok(Invocation::Serve(Box::new(options))),
+        Ok(Cli {
+            command: Some(command),
+            ..
+        }) => Ok(Invocation::Client(Box::new(command))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Invocation::Print(error.to_string()))

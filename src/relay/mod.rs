@@ -8,6 +8,8 @@
 //!   route      the endpoint in a router, the relay as an argument of handlers
 //! ```
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod api;
 #[cfg(feature = "macros")]
 pub mod discover;

@@ -58,6 +58,11 @@ impl Prepared {
         &self.frame
     }
 
+    /// Whether it is a text message.
+    pub const fn is_text(&self) -> bool {
+        matches!(self.opcode, Opcode::Text)
+    }
+
     pub(crate) const fn opcode(&self) -> Opcode {
         self.opcode
     }

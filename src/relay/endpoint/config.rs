@@ -64,6 +64,7 @@ pub(super) struct Settings {
     pub(super) tracks: Patterns<()>,
     pub(super) problems: Vec<String>,
     pub(super) origin: Policy,
+    pub(super) handler_timeout: Duration,
     pub(super) messages: Option<Rate>,
     pub(super) octets: Option<Rate>,
 }
@@ -98,6 +99,7 @@ impl Default for RelayConfig {
                 tracks: Patterns::default(),
                 problems: Vec::new(),
                 origin: Policy::default(),
+                handler_timeout: Duration::from_secs(30),
                 messages: Some(Rate::new(200, 1000)),
                 octets: Some(Rate::new(1 << 20, 4 << 20)),
             },
@@ -306,6 +308,14 @@ impl RelayConfig {
         self
     }
 
+    /// How long the handler of a channel, or whoever judges a token, may take for an event: 30 s unless said otherwise. Then the
+    /// event is refused, and the handler is dropped.
+    #[must_use]
+    pub const fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.handler_timeout = timeout;
+        self
+    }
+
     /// What becomes of topics without a handler: see [`Unmatched`].
     #[must_use]
     pub const fn unmatched(mut self, unmatched: Unmatched) -> Self {
@@ -338,12 +348,23 @@ impl RelayConfig {
     /// # let _ = config;
     /// ```
     #[must_use]
-    pub fn tokens_by<F, Fut>(mut self, pattern: &str, judge: F) -> Self
+    pub fn tokens_by<F, Fut>(self, pattern: &str, judge: F) -> Self
     where
         F: Fn(String) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<CurrentUser, String>> + Send + 'static,
     {
-        let judge: Judge = Arc::new(move |token: Token| Box::pin(judge(token)) as Judging);
+        self.judged_by(pattern, false, judge)
+    }
+
+    pub(super) fn judged_by<F, Fut>(mut self, pattern: &str, is_claimed: bool, judge: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<CurrentUser, String>> + Send + 'static,
+    {
+        let judge = Judge {
+            judge: Arc::new(move |token: Token| Box::pin(judge(token)) as Judging),
+            is_claimed,
+        };
         if let Err(problem) = self.settings.tokens.add(pattern, judge) {
             self.problem("tokens for", pattern, &problem);
         }

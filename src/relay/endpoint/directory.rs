@@ -75,6 +75,11 @@ impl Link {
         true
     }
 
+    /// Whether the connection is present in the topic.
+    pub(super) fn is_tracked(&self, topic: &Topic) -> bool {
+        lock(&self.tracked).topics.contains(topic)
+    }
+
     /// Runs `untrack` if the connection is present in the topic; whether it was.
     pub(super) fn untrack(&self, topic: &Topic, untrack: impl FnOnce()) -> bool {
         let mut tracked = lock(&self.tracked);

@@ -37,7 +37,7 @@ pub use self::config::{RelayConfig, Unmatched};
 pub use self::counters::Stats;
 pub use self::directory::Whom;
 pub use self::handler::{EventHandler, IntoReply, RelayCall, RelayEvent};
-pub use self::outlet::{Missed, Outlet, Terms};
+pub use self::outlet::{Membership, Missed, Outlet, Terms};
 pub use self::overflow::Overflow;
 pub use self::pace::Rate;
 pub use self::payload::Payload;

@@ -77,6 +77,8 @@ struct Mailbox {
     /// The connection's task, which sends what waits.
     waker: Option<Waker>,
     is_closed: bool,
+    /// Gathered messages are so many that they should be sent.
+    is_pressed: bool,
 }
 
 /// What most mailboxes do not have.
@@ -148,13 +150,31 @@ impl Outlet {
         topic: &Topic,
         key: u32,
         resume: Resume,
+    ) -> (Membership, Recovered<Prepared>) {
+        let (subscription, recovered) = self.enter(topic, key, resume);
+        let membership = Membership {
+            outlet: self.clone(),
+            subscription: Some(subscription),
+        };
+        (membership, recovered)
+    }
+
+    /// Ends a subscription, as dropping it does.
+    pub fn unsubscribe(&self, membership: Membership) {
+        drop(membership);
+    }
+
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        topic: &Topic,
+        key: u32,
+        resume: Resume,
     ) -> (Subscription<Prepared>, Recovered<Prepared>) {
         let (hub, now) = (self.relay.hub(), self.relay.now());
         hub.subscribe(topic, &self.group, self.clone(), key, resume, now)
     }
 
-    /// Ends a subscription.
-    pub fn unsubscribe(&self, subscription: Subscription<Prepared>) {
+    pub(super) fn exit(&self, subscription: Subscription<Prepared>) {
         self.relay.hub().unsubscribe(subscription);
     }
 
@@ -182,7 +202,6 @@ impl Outlet {
         if let Some(waiting) = &mut mailbox.waiting {
             waiting.forget(key);
         }
-        mailbox.tidy_waiting();
     }
 
     /// Whether messages are to wait for others, to be sent with them.
@@ -220,10 +239,12 @@ impl Outlet {
         }
         let waiting = mailbox.waiting.get_or_insert_default();
         waiting.push(NO_SUBSCRIPTION, message.clone());
-        let waker = if waiting.octets() > self.terms.octets {
-            self.give_up(&mut mailbox)
-        } else {
-            mailbox.waker.clone()
+        let waker = match self.bound(&mut mailbox) {
+            Ok(dropped) => {
+                self.relay.counters().dropped(dropped);
+                mailbox.waker.clone()
+            }
+            Err(waker) => waker,
         };
         drop(mailbox);
         if let Some(waker) = waker {
@@ -375,6 +396,12 @@ impl Outlet {
                                 return Delivered::Closed;
                             }
                         },
+                        Some((_, Item::Told(message))) => match take(NO_SUBSCRIPTION, message) {
+                            Delivered::Taken => {
+                                waiting.pop();
+                            }
+                            other => return other,
+                        },
                         Some((key, Item::Missed(count))) => {
                             let gap = (*key, Gap::Missed(*count));
                             waiting.pop();
@@ -391,7 +418,8 @@ impl Outlet {
             // Here the mailbox is open: who is told may want to look at the hub.
             if let Some(told) = tell(key, gap) {
                 let mut mailbox = self.mailbox();
-                mailbox.waiting.get_or_insert_default().push_front(told);
+                let waiting = mailbox.waiting.get_or_insert_default();
+                waiting.push_told(key, told);
             }
         }
     }
@@ -408,7 +436,10 @@ impl Outlet {
                 break;
             };
             let message = match item {
-                Item::Message(message) => Some(message),
+                Item::Message(message) if message.is_text() => Some(message),
+                // It has no place in a text, and no client of the protocol reads it.
+                Item::Message(_) => tell(key, Gap::Skipped(1)),
+                Item::Told(message) => Some(message),
                 Item::Missed(count) => tell(key, Gap::Missed(count)),
                 Item::Skipped(count) => tell(key, Gap::Skipped(count)),
             };
@@ -442,6 +473,10 @@ impl Outlet {
         if mailbox.is_closed {
             return None;
         }
+        if delivery.missed == 0 && key & COUNTS == 0 && delivery.entries().next().is_none() {
+            // For everybody else, and nobody asks to be told so.
+            return None;
+        }
         let (waiting, knows) = mailbox.queue(key);
         if delivery.missed > 0 {
             waiting.miss(key, delivery.missed);
@@ -463,24 +498,40 @@ impl Outlet {
                 dropped += 1;
             }
         }
-        while waiting.octets() > self.terms.octets {
-            let is_dropped = match self.terms.octets_overflow {
-                Overflow::DropOldest => waiting.drop_oldest_of_all(),
-                Overflow::Close => false,
-            };
-            if !is_dropped {
-                return self.give_up(&mut mailbox);
-            }
-            dropped += 1;
+        // Gathered messages are sent early rather than dropped.
+        let is_pressing = waiting.octets() >= BATCH || waiting.count(key) > self.terms.capacity / 2;
+        match self.bound(&mut mailbox) {
+            Ok(more) => self.relay.counters().dropped(dropped + more),
+            Err(waker) => return waker,
         }
-        let is_empty = waiting.is_empty();
-        mailbox.tidy_waiting();
-        self.relay.counters().dropped(dropped);
-        if knows || is_empty {
+        mailbox.is_pressed |= is_pressing;
+        if knows && !is_pressing {
             None
         } else {
             mailbox.waker.clone()
         }
+    }
+
+    /// Keeps what waits under its octets; gives how many messages were dropped for that, or whom to wake when the connection is
+    /// closed for it.
+    fn bound(&self, mailbox: &mut Mailbox) -> Result<u64, Option<Waker>> {
+        let mut dropped = 0;
+        while mailbox.octets() > self.terms.octets {
+            let is_dropped = match self.terms.octets_overflow {
+                Overflow::DropOldest => mailbox.drop_oldest(),
+                Overflow::Close => false,
+            };
+            if !is_dropped {
+                return Err(self.give_up(mailbox));
+            }
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+
+    /// Whether gathered messages are to be sent now, because there are many.
+    pub(super) fn is_pressed(&self) -> bool {
+        std::mem::take(&mut self.mailbox().is_pressed)
     }
 
     /// Closes a connection that is too slow.
@@ -499,6 +550,22 @@ impl Outlet {
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A subscription of an [`Outlet`]: it ends when this is dropped, however that comes about.
+#[derive(Debug)]
+#[must_use = "the subscription ends when this is dropped"]
+pub struct Membership {
+    outlet: Arc<Outlet>,
+    subscription: Option<Subscription<Prepared>>,
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            self.outlet.exit(subscription);
+        }
     }
 }
 
@@ -523,7 +590,8 @@ impl Mailbox {
         {
             return (held, true);
         }
-        let knows = self.waiting.is_some();
+        // Whoever empties it need not take it away: the task that is awake does.
+        let knows = (self.waiting.as_ref()).is_some_and(|waiting| !waiting.is_empty());
         (self.waiting.get_or_insert_default(), knows)
     }
 
@@ -541,11 +609,17 @@ impl Mailbox {
         Some(held)
     }
 
-    /// Where nothing waits there is nothing: whatever comes next is written at once, or wakes the task.
-    fn tidy_waiting(&mut self) {
-        if (self.waiting.as_ref()).is_some_and(|waiting| waiting.is_empty()) {
-            self.waiting = None;
-        }
+    /// What all of it counts.
+    fn octets(&self) -> usize {
+        let waiting = (self.waiting.as_ref()).map_or(0, |waiting| waiting.octets());
+        let held = self.rare.iter().flat_map(|rare| &rare.held);
+        waiting + held.map(|(_, held)| held.octets()).sum::<usize>()
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let mut held = (self.rare.iter_mut()).flat_map(|rare| &mut rare.held);
+        (self.waiting.as_mut()).is_some_and(|waiting| waiting.drop_oldest_of_all())
+            || held.any(|(_, held)| held.drop_oldest_of_all())
     }
 
     fn tidy(&mut self) {
@@ -589,6 +663,9 @@ impl fmt::Debug for Outlet {
             .finish_non_exhaustive()
     }
 }
+
+/// The octets of a batch that does not wait for more.
+pub(super) const BATCH: usize = 64 << 10;
 
 /// Beyond this many octets that wait in a socket, messages wait here, where they can still be dropped.
 pub(super) const FRAMED: usize = 64 << 10;

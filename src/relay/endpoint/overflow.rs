@@ -29,6 +29,8 @@ pub(super) enum Item {
     Missed(u64),
     /// So many were for everybody else.
     Skipped(u64),
+    /// What the client is told of a gap that was here.
+    Told(Prepared),
 }
 
 impl Waiting {
@@ -75,11 +77,10 @@ impl Waiting {
         }
     }
 
-    /// Puts a message that counts for no subscription before everything else.
-    pub(super) fn push_front(&mut self, message: Prepared) {
-        self.octets += weight(&message);
-        self.queue
-            .push_front((NO_SUBSCRIPTION, Item::Message(message)));
+    /// Puts what is told of a gap before everything else. It is no more than was there before, so it counts as little.
+    pub(super) fn push_told(&mut self, key: u32, message: Prepared) {
+        self.octets += OVERHEAD;
+        self.queue.push_front((key, Item::Told(message)));
     }
 
     /// Takes what waits there over.
@@ -106,7 +107,7 @@ impl Waiting {
                     None
                 }
                 // What was missed before it is told apart from what is missed behind it.
-                Item::Skipped(_) => {
+                Item::Skipped(_) | Item::Told(_) => {
                     told = None;
                     None
                 }
@@ -181,7 +182,7 @@ impl Item {
     fn weight(&self) -> usize {
         match self {
             Self::Message(message) => weight(message),
-            Self::Missed(_) | Self::Skipped(_) => OVERHEAD,
+            Self::Missed(_) | Self::Skipped(_) | Self::Told(_) => OVERHEAD,
         }
     }
 }
@@ -207,6 +208,9 @@ mod tests {
             }
             Item::Missed(count) => format!("{key}-{count}"),
             Item::Skipped(count) => format!("{key}~{count}"),
+            Item::Told(message) => {
+                format!("{key}!{}", str::from_utf8(&message.frame()[2..]).unwrap())
+            }
         });
         items.collect::<Vec<_>>().join(" ")
     }
@@ -252,9 +256,10 @@ mod tests {
         let mut first = Waiting::default();
         first.push(2, Prepared::text("x"));
         first.append(waiting);
-        first.push_front(Prepared::text("y"));
+        first.push_told(1, Prepared::text("y"));
         assert_eq!(first.count(1), 0);
-        assert_eq!(first.pop().map(|(key, _)| key), Some(NO_SUBSCRIPTION));
+        assert_eq!(shown(&first), "1!y 2x 1-1 1~2 1-2");
+        assert_eq!(first.pop().map(|(key, _)| key), Some(1));
         assert_eq!(shown(&first), "2x 1-1 1~2 1-2");
         assert!(first.drop_oldest_of_all());
         assert_eq!(shown(&first), "2-1 1-1 1~2 1-2");

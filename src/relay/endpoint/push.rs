@@ -10,6 +10,7 @@ use crate::ws::prepared::Prepared;
 use serde::Serialize;
 use std::fmt;
 use std::sync::atomic::Ordering;
+use tokio::task::coop::consume_budget;
 
 /// What names a topic.
 pub trait IntoTopic {
@@ -55,7 +56,7 @@ impl Relay {
     /// Pushes an event to everybody who subscribes to the topic: `{"type":"push","topic":...,"event":...,"payload":...}`. When nobody
     /// does, and nothing is kept of the topic, it is dropped.
     ///
-    /// It does not wait for anybody. Cancel safe: nothing is pushed before it is awaited.
+    /// It does not wait for anybody; many in a row give way to other tasks now and then. Cancel safe: nothing is pushed before it is awaited.
     ///
     /// # Errors
     ///
@@ -78,6 +79,8 @@ impl Relay {
         event: &str,
         payload: &T,
     ) -> Result<Published, PushError> {
+        // In a loop of pushes those who deliver have their turn as well.
+        consume_budget().await;
         self.push_except(topic, event, payload, None)
     }
 
@@ -93,6 +96,7 @@ impl Relay {
         event: &str,
         payload: &T,
     ) -> Result<Published, PushError> {
+        consume_budget().await;
         self.push_except(topic, event, payload, Some(conn_id))
     }
 

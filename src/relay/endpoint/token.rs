@@ -16,7 +16,13 @@ pub(super) type Token = String;
 /// Who a token is for.
 pub(super) type Judging = Pin<Box<dyn Future<Output = Result<CurrentUser, String>> + Send>>;
 
-pub(super) type Judge = Arc<dyn Fn(Token) -> Judging + Send + Sync>;
+/// Who tells whom tokens are for.
+#[derive(Clone)]
+pub(super) struct Judge {
+    pub(super) judge: Arc<dyn Fn(Token) -> Judging + Send + Sync>,
+    /// Whether its tokens say which topic they are for.
+    pub(super) is_claimed: bool,
+}
 
 /// What a token gives.
 #[derive(Debug)]
@@ -25,10 +31,11 @@ pub(super) struct Grant {
     pub(super) meta: Option<Payload>,
 }
 
-/// Judges a token for a topic.
+/// Judges a token for a topic; `own` is the user who has opened the connection.
 pub(super) async fn grant(
     judge: &Judge,
     token: Option<Token>,
+    own: Option<&str>,
     topic: &Topic,
 ) -> Result<Grant, (ErrorCode, String)> {
     let Some(token) = token else {
@@ -39,14 +46,17 @@ pub(super) async fn grant(
     if token.len() > LONGEST {
         return Err(invalid("it is too long"));
     }
-    let user = judge(token).await.map_err(|why| invalid(&why))?;
+    let user = (judge.judge)(token).await.map_err(|why| invalid(&why))?;
+    if own.is_some_and(|own| own != user.id()) {
+        return Err(invalid("it is for another user"));
+    }
     let claims = user.claims();
     let names_it = match claims.get("topic") {
         Some(pattern) => pattern
             .as_str()
             .is_some_and(|pattern| covers(pattern, topic)),
         // A judge that knows no claims has judged by itself.
-        None => claims.is_null(),
+        None => !judge.is_claimed && claims.is_null(),
     };
     if !names_it {
         return Err(invalid("it is for another topic"));
@@ -74,7 +84,7 @@ impl RelayConfig {
     #[must_use]
     pub fn tokens(self, pattern: &str, verify: impl VerifyToken) -> Self {
         let verify = Arc::new(verify);
-        self.tokens_by(pattern, move |token| {
+        self.judged_by(pattern, true, move |token| {
             let verdict = verify.verify(&token);
             async move {
                 let refused = |why: &str| Err(why.to_owned());

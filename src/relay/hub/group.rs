@@ -3,9 +3,10 @@
 use super::lock;
 use super::message::{Entry, Member, Message};
 use super::seats::Seats;
+use super::sync::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Members that one task serves: the connections of a worker, or an equal share of all.
@@ -62,6 +63,8 @@ impl<M: Message> Group<M> {
         let mut inbox = lock(&self.inbox);
         inbox.is_closed = true;
         inbox.queue = VecDeque::new();
+        inbox.octets = 0;
+        inbox.lost = Vec::new();
         let waker = inbox.waker.take();
         drop(inbox);
         if let Some(waker) = waker {

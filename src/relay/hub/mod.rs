@@ -49,6 +49,7 @@ mod history;
 mod message;
 mod presence;
 mod seats;
+mod sync;
 mod topic;
 
 pub use self::group::{Drain, Group};
@@ -59,11 +60,12 @@ pub use self::topic::{InvalidTopic, Topic};
 
 use self::channel::Channel;
 use self::presence::Presence;
+use self::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 /// Topics in shards.
@@ -397,6 +399,10 @@ impl<M: Message> Hub<M> {
     /// Forgets what has become too old, and the topics that nothing holds any more. Call it every few seconds: a topic that
     /// is published to, or subscribed to, looks after itself.
     pub fn sweep(&self, now: u64) {
+        if self.held() == 0 {
+            // Only what is kept becomes too old.
+            return;
+        }
         for shard in &self.shards {
             lock(shard).retain(|_, record| {
                 record.messages.expire(now, &self.held);
@@ -529,5 +535,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
+#[cfg(all(test, not(wireline_loom)))]
 mod tests;

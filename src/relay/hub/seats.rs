@@ -1,12 +1,16 @@
 //! The subscribers of a channel in one group, each at a place that stays its own.
 
 use super::message::{Delivery, Entry, Member, Message};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 /// Places that are taken and free.
 pub(super) struct Seats<M: Message> {
     places: Vec<Option<Seat<M>>>,
-    free: Vec<u32>,
+    /// Lowest first, so that the high ones can be given up; numbers that are no places any more are passed over.
+    free: BinaryHeap<Reverse<u32>>,
+    taken: usize,
 }
 
 struct Seat<M: Message> {
@@ -20,18 +24,20 @@ impl<M: Message> Seats<M> {
     pub(super) const fn new() -> Self {
         Self {
             places: Vec::new(),
-            free: Vec::new(),
+            free: BinaryHeap::new(),
+            taken: 0,
         }
     }
 
     /// Takes a place for a member that gets what comes after `last`.
     pub(super) fn sit(&mut self, member: Arc<dyn Member<M>>, key: u32, last: u64) -> u32 {
         let seat = Some(Seat { member, key, last });
-        if let Some(place) = self.free.pop()
-            && let Some(found) = self.places.get_mut(place as usize)
-        {
-            *found = seat;
-            return place;
+        self.taken += 1;
+        while let Some(Reverse(place)) = self.free.pop() {
+            if let Some(found) = self.places.get_mut(place as usize) {
+                *found = seat;
+                return place;
+            }
         }
         self.places.push(seat);
         u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
@@ -40,13 +46,20 @@ impl<M: Message> Seats<M> {
     /// Frees a place; gives who had it.
     pub(super) fn leave(&mut self, place: u32) -> Option<Arc<dyn Member<M>>> {
         let seat = self.places.get_mut(place as usize)?.take()?;
-        self.free.push(place);
+        self.taken -= 1;
+        self.free.push(Reverse(place));
+        while self.places.last().is_some_and(Option::is_none) {
+            self.places.pop();
+        }
+        if self.places.is_empty() {
+            self.free.clear();
+        }
         Some(seat.member)
     }
 
     /// Whether no place is taken.
     pub(super) fn is_empty(&self) -> bool {
-        self.free.len() == self.places.len()
+        self.taken == 0
     }
 
     /// Delivers to up to `most` places from the place `at` on; gives how many that were, and the next place, `None` after

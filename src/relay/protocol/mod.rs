@@ -8,4 +8,4 @@ mod reply;
 mod request;
 
 pub use self::reply::{ErrorCode, Position, Reply, push_text};
-pub use self::request::{Asked, InvalidMessage, Request, Wants, read};
+pub use self::request::{Asked, InvalidMessage, Request, Wants, read, reference_of};

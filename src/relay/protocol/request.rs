@@ -100,19 +100,28 @@ struct Fields<'a> {
     payload: Option<&'a RawValue>,
     #[serde(rename = "ref", borrow)]
     reference: Option<&'a RawValue>,
-    epoch: Option<u64>,
-    offset: Option<u64>,
-    rewind: Option<u32>,
-    #[serde(default)]
-    presence: bool,
     #[serde(borrow)]
-    token: Option<Cow<'a, str>>,
-    join: Option<u64>,
+    epoch: Later<'a>,
     #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
-    deadline: Option<u64>,
-    delay: Option<u64>,
+    offset: Later<'a>,
+    #[serde(borrow)]
+    rewind: Later<'a>,
+    #[serde(borrow)]
+    presence: Later<'a>,
+    #[serde(borrow)]
+    token: Later<'a>,
+    #[serde(borrow)]
+    join: Later<'a>,
+    #[serde(borrow)]
+    method: Later<'a>,
+    #[serde(borrow)]
+    deadline: Later<'a>,
+    #[serde(borrow)]
+    delay: Later<'a>,
 }
+
+/// A field that is looked at by the messages that have it; to all others it may be anything.
+type Later<'a> = Option<&'a RawValue>;
 
 /// Reads a message of a client.
 ///
@@ -139,11 +148,11 @@ pub fn read(text: &str) -> Result<Asked<'_>, InvalidMessage> {
     let request = match &*fields.kind {
         "subscribe" => Request::Subscribe {
             topic: fields.topic()?,
-            wants: fields.wants(),
+            wants: fields.wants()?,
         },
         "unsubscribe" => Request::Unsubscribe {
             topic: fields.topic()?,
-            join: fields.join,
+            join: field("join", fields.join)?,
         },
         "message" => Request::Message {
             topic: fields.topic()?,
@@ -153,14 +162,14 @@ pub fn read(text: &str) -> Result<Asked<'_>, InvalidMessage> {
         "ping" => Request::Ping,
         "refresh" => Request::Refresh {
             topic: fields.topic()?,
-            token: needed("token", fields.token)?,
+            token: needed("token", field("token", fields.token)?)?,
         },
         "call" => {
             needed("ref", reference)?;
             Request::Call {
-                method: needed("method", fields.method)?,
+                method: needed("method", field("method", fields.method)?)?,
                 payload: fields.payload.unwrap_or(RawValue::NULL),
-                deadline: fields.deadline,
+                deadline: field("deadline", fields.deadline)?,
             }
         }
         "cancel" => {
@@ -168,7 +177,7 @@ pub fn read(text: &str) -> Result<Asked<'_>, InvalidMessage> {
             Request::Cancel
         }
         "batch" => Request::Batch {
-            delay: needed("delay", fields.delay)?,
+            delay: needed("delay", field("delay", fields.delay)?)?,
         },
         "hello" => Request::Hello,
         _ => {
@@ -186,16 +195,40 @@ impl<'a> Fields<'a> {
         Topic::new(name).map_err(InvalidMessage::Topic)
     }
 
-    fn wants(self) -> Wants<'a> {
-        Wants {
+    fn wants(self) -> Result<Wants<'a>, InvalidMessage> {
+        let epoch: Option<u64> = field("epoch", self.epoch)?;
+        let offset = field("offset", self.offset)?.unwrap_or(0);
+        Ok(Wants {
             payload: self.payload,
-            since: self.epoch.map(|epoch| (epoch, self.offset.unwrap_or(0))),
-            rewind: self.rewind,
-            presence: self.presence,
-            token: self.token,
-            join: self.join,
-        }
+            since: epoch.map(|epoch| (epoch, offset)),
+            rewind: field("rewind", self.rewind)?,
+            presence: field("presence", self.presence)?.unwrap_or(false),
+            token: field("token", self.token)?,
+            join: field("join", self.join)?,
+        })
     }
+}
+
+/// The value of a field that is looked at now.
+fn field<'a, T: Deserialize<'a>>(
+    name: &'static str,
+    raw: Later<'a>,
+) -> Result<Option<T>, InvalidMessage> {
+    raw.map(|raw| serde_json::from_str(raw.get()))
+        .transpose()
+        .map_err(|error| InvalidMessage::Field(name, error))
+}
+
+/// The `ref` of what is no message, for the answer that says so: `None` when there is none, or none to be found.
+pub fn reference_of(text: &str) -> Option<&RawValue> {
+    #[derive(Deserialize)]
+    struct Reference<'a> {
+        #[serde(rename = "ref", borrow)]
+        reference: Option<&'a RawValue>,
+    }
+    let found: Reference<'_> = serde_json::from_str(text).ok()?;
+    let reference = found.reference?;
+    (reference.get().len() <= LONGEST_REFERENCE).then_some(reference)
 }
 
 fn needed<T>(name: &'static str, field: Option<T>) -> Result<T, InvalidMessage> {
@@ -205,10 +238,12 @@ fn needed<T>(name: &'static str, field: Option<T>) -> Result<T, InvalidMessage> 
 /// What is no message of a client.
 #[derive(Debug)]
 pub enum InvalidMessage {
-    /// It is no JSON, or a field has another type.
+    /// It is no JSON, or a field that all messages have has another type.
     Json(serde_json::Error),
     /// A field is missing.
     Missing(&'static str),
+    /// A field has another type.
+    Field(&'static str, serde_json::Error),
     /// There is no such type of message.
     Kind(String),
     /// The topic has no name.
@@ -223,6 +258,7 @@ impl fmt::Display for InvalidMessage {
         match self {
             Self::Json(error) => error.fmt(f),
             Self::Missing(field) => write!(f, "missing field `{field}`"),
+            Self::Field(field, error) => write!(f, "field `{field}`: {error}"),
             Self::Kind(kind) => write!(
                 f,
                 "unknown type {kind:?}, expected `subscribe`, `unsubscribe`, `message` or `ping`"
@@ -236,7 +272,7 @@ impl fmt::Display for InvalidMessage {
 impl std::error::Error for InvalidMessage {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Json(error) => Some(error),
+            Self::Json(error) | Self::Field(_, error) => Some(error),
             Self::Topic(error) => Some(error),
             Self::Missing(_) | Self::Kind(_) | Self::Reference => None,
         }
@@ -287,6 +323,8 @@ mod tests {
             (r#"{"type":"cancel","ref":1}"#, "Cancel 1"),
             (r#"{"type":"batch","delay":0}"#, "batch 0"),
             (r#"{"type":"hello","more":[{}]}"#, "Hello"),
+            (r#"{"type":"ping","offset":"x","presence":7}"#, "Ping"),
+            (r#"{"type":"refresh","topic":"a","token":"\u0074"}"#, "a t"),
         ] {
             let asked = read(text).unwrap();
             let mut found = match asked.request {
@@ -367,7 +405,7 @@ mod tests {
             ),
             (
                 r#"{"type":"subscribe","topic":"a","offset":-1}"#,
-                "invalid message: invalid value: integer `-1`, expected u64 at line 1 column 43",
+                "invalid message: field `offset`: invalid value: integer `-1`, expected u64 at line 1 column 2",
             ),
         ] {
             assert_eq!(read(text).unwrap_err().to_string(), told);

@@ -1,11 +1,14 @@
 //! axum on a multi-threaded tokio runtime, as its documentation serves it.
 //!
 //!     axum-peer PORT [WORKERS]      /, /json, /compressed, /echo, /sink, /bytes/{n}, /ws (echo), /pub -> /sub (a tokio broadcast, one send per message),
-//!         /files (tower-http, the directory FILES of the environment)
+//!         /pubs -> /sub/7 (a broadcast for each topic, which the first four octets of a message name), /files (tower-http, the directory FILES of the
+//!         environment)
+//!     axum-peer PORT WORKERS batched      subscribers send all that has come before they flush
 //!     axum-peer PORT 1 h2c | tls CERTIFICATE KEY      the same over HTTP/2 by prior knowledge, or over TLS, as its examples do it by hand, on a
 //!         runtime of one thread
 
 use std::convert::Infallible;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -15,11 +18,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt, stream};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use peer_common::{Arguments, FILLER, accept, large as large_json, listen, run};
+use peer_common::{Arguments, FILLER, accept, large as large_json, listen, number, run};
 use peer_secure::{TlsAcceptor, Wire, alone};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -32,17 +36,18 @@ fn main() {
     let address = arguments.address();
     match Wire::from_env() {
         Wire::H2c => {
-            let router = router();
+            let router = router(false);
             return alone(accept(address, move |stream| serve(router.clone(), stream)));
         }
         Wire::Tls(acceptor) => {
-            let router = router();
+            let router = router(false);
             return alone(accept(address, move |stream| {
                 tls(router.clone(), acceptor.clone(), stream)
             }));
         }
         Wire::Plain(_) => {}
     }
+    let is_batched = arguments.mode.as_deref() == Some("batched");
     let listener = listen(address, false);
     run(arguments.workers, async move {
         let listener = tokio::net::TcpListener::from_std(listener)
@@ -50,7 +55,7 @@ fn main() {
             .tap_io(|stream| {
                 let _ = stream.set_nodelay(true);
             });
-        axum::serve(listener, router())
+        axum::serve(listener, router(is_batched))
             .await
             .expect("the server serves");
     });
@@ -71,10 +76,29 @@ async fn tls(router: Router, acceptor: TlsAcceptor, stream: TcpStream) {
     }
 }
 
-type Publisher = broadcast::Sender<Bytes>;
+/// The broadcasts, by topic.
+#[derive(Clone)]
+struct Topics {
+    publishers: Arc<[LazyLock<broadcast::Sender<Bytes>>]>,
+    is_batched: bool,
+}
 
-fn router() -> Router {
-    let (publisher, _) = broadcast::channel::<Bytes>(1024);
+impl Topics {
+    fn of(&self, topic: usize) -> &broadcast::Sender<Bytes> {
+        &self.publishers[topic % TOPICS]
+    }
+}
+
+/// What four digits name.
+const TOPICS: usize = 10_000;
+
+fn router(is_batched: bool) -> Router {
+    let topics = Topics {
+        publishers: (0..TOPICS)
+            .map(|_| LazyLock::new(channel as fn() -> _))
+            .collect(),
+        is_batched,
+    };
     // The directory FILES of the environment; without it there is nothing.
     let files = ServeDir::new(std::env::var_os("FILES").unwrap_or_else(|| "/nonexistent".into()));
     let content = Bytes::from(large_json());
@@ -106,21 +130,18 @@ fn router() -> Router {
         )
         .route(
             "/pub",
-            get(
-                |State(publisher): State<Publisher>, upgrade: WebSocketUpgrade| async move {
-                    large(upgrade).on_upgrade(move |socket| publish(socket, publisher))
-                },
-            ),
+            get(|topics, upgrade| published(topics, upgrade, false)),
+        )
+        .route(
+            "/pubs",
+            get(|topics, upgrade| published(topics, upgrade, true)),
         )
         .route(
             "/sub",
-            get(
-                |State(publisher): State<Publisher>, upgrade: WebSocketUpgrade| async move {
-                    large(upgrade).on_upgrade(move |socket| subscribe(socket, publisher))
-                },
-            ),
+            get(|topics, upgrade| subscribed(topics, upgrade, Path(0))),
         )
-        .with_state(publisher)
+        .route("/sub/{topic}", get(subscribed_to))
+        .with_state(topics)
 }
 
 #[derive(serde::Serialize)]
@@ -172,28 +193,73 @@ async fn echo(mut socket: WebSocket) {
     }
 }
 
-async fn publish(mut socket: WebSocket, publisher: Publisher) {
+fn channel() -> broadcast::Sender<Bytes> {
+    broadcast::channel(1024).0
+}
+
+async fn published(
+    State(topics): State<Topics>,
+    upgrade: WebSocketUpgrade,
+    is_named: bool,
+) -> Response {
+    large(upgrade).on_upgrade(move |socket| publish(socket, topics, is_named))
+}
+
+async fn subscribed(
+    topics: State<Topics>,
+    upgrade: WebSocketUpgrade,
+    topic: Path<usize>,
+) -> Response {
+    subscribed_to(topics, topic, upgrade).await
+}
+
+async fn subscribed_to(
+    State(topics): State<Topics>,
+    Path(topic): Path<usize>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    large(upgrade).on_upgrade(move |socket| subscribe(socket, topics, topic))
+}
+
+async fn publish(mut socket: WebSocket, topics: Topics, is_named: bool) {
     while let Some(Ok(message)) = socket.recv().await {
         if let Message::Binary(bytes) = message {
-            let _ = publisher.send(bytes);
+            let topic = bytes
+                .get(..4)
+                .filter(|_| is_named)
+                .and_then(|digits| number(str::from_utf8(digits).ok()?));
+            let _ = topics.of(topic.unwrap_or(0)).send(bytes);
         }
     }
 }
 
-async fn subscribe(socket: WebSocket, publisher: Publisher) {
-    let mut messages = publisher.subscribe();
+async fn subscribe(socket: WebSocket, topics: Topics, topic: usize) {
+    let mut messages = topics.of(topic).subscribe();
     let (mut sender, mut receiver) = socket.split();
     let reader = tokio::spawn(async move { while let Some(Ok(_)) = receiver.next().await {} });
     loop {
-        match messages.recv().await {
-            Ok(bytes) => {
-                if sender.send(Message::Binary(bytes)).await.is_err() {
-                    break;
-                }
-            }
-            Err(RecvError::Lagged(_)) => {}
+        let sent = match messages.recv().await {
+            Ok(bytes) if topics.is_batched => batch(&mut sender, &mut messages, bytes).await,
+            Ok(bytes) => sender.send(Message::Binary(bytes)).await,
+            Err(RecvError::Lagged(_)) => Ok(()),
             Err(RecvError::Closed) => break,
+        };
+        if sent.is_err() {
+            break;
         }
     }
     reader.abort();
+}
+
+/// This one and all that has come behind it, in one flush.
+async fn batch(
+    sender: &mut SplitSink<WebSocket, Message>,
+    messages: &mut broadcast::Receiver<Bytes>,
+    first: Bytes,
+) -> Result<(), axum::Error> {
+    sender.feed(Message::Binary(first)).await?;
+    while let Ok(bytes) = messages.try_recv() {
+        sender.feed(Message::Binary(bytes)).await?;
+    }
+    sender.flush().await
 }

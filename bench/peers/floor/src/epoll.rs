@@ -33,6 +33,7 @@ pub fn serve(listener: TcpListener, speaks: Speaks) -> Result<()> {
         connections: Vec::new(),
         free: Vec::new(),
         subscribers: Vec::new(),
+        runs: Vec::new(),
         input: vec![0; 1 << 20],
         out: Vec::with_capacity(1 << 20),
         publish: Vec::with_capacity(1 << 20),
@@ -62,18 +63,23 @@ struct Server {
     speaks: Speaks,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
-    subscribers: Vec<usize>,
+    /// By topic.
+    subscribers: Vec<Vec<usize>>,
     input: Vec<u8>,
     out: Vec<u8>,
+    /// What is to go to the subscribers, and where what is one topic's ends.
     publish: Vec<u8>,
+    runs: Vec<(usize, usize)>,
 }
 
 #[derive(PartialEq, Clone, Copy)]
 enum Role {
     Http,
     Echo,
-    Subscriber,
+    Subscriber(usize),
     Publisher,
+    /// The first four octets of a message are its topic.
+    Publishers,
 }
 
 struct Connection {
@@ -127,21 +133,26 @@ impl Server {
                 Ok(length @ 1..) => self.received(at, &mut connection, length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Ok(0) | Err(_) => {
-                    self.subscribers.retain(|subscriber| *subscriber != at);
+                    if let Role::Subscriber(topic) = connection.role {
+                        self.subscribers[topic].retain(|subscriber| *subscriber != at);
+                    }
                     self.free.push(at);
                     return;
                 }
             }
         }
         self.connections[at] = Some(connection);
-        if !self.publish.is_empty() {
-            for &subscriber in &self.subscribers {
+        let mut begin = 0;
+        for &(topic, end) in &self.runs {
+            for &subscriber in self.subscribers.get(topic).into_iter().flatten() {
                 if let Some(connection) = &mut self.connections[subscriber] {
-                    connection.send(&self.epoll, subscriber, &self.publish);
+                    connection.send(&self.epoll, subscriber, &self.publish[begin..end]);
                 }
             }
-            self.publish.clear();
+            begin = end;
         }
+        self.runs.clear();
+        self.publish.clear();
     }
 
     fn received(&mut self, at: usize, connection: &mut Connection, length: usize) {
@@ -161,27 +172,38 @@ impl Server {
                     if let Some(blank) = memmem::find(data, b"\r\n\r\n") {
                         used = blank + 4;
                         connection.upgrade(&data[..used], &mut self.out);
-                        if connection.role == Role::Subscriber {
-                            self.subscribers.push(at);
+                        if let Role::Subscriber(topic) = connection.role {
+                            if topic >= self.subscribers.len() {
+                                self.subscribers.resize(topic + 1, Vec::new());
+                            }
+                            self.subscribers[topic].push(at);
                         }
                     }
                 }
             }
         }
         if connection.role != Role::Http {
-            let target = if connection.role == Role::Publisher {
+            let publishes = matches!(connection.role, Role::Publisher | Role::Publishers);
+            let target = if publishes {
                 &mut self.publish
             } else {
                 &mut self.out
             };
             while let Some(frame) = wsframe::next(&data[used..]) {
-                wsframe::push(
-                    target,
-                    frame.first,
-                    frame.mask,
-                    &data[used + frame.payload..used + frame.end],
-                );
+                let payload = &data[used + frame.payload..used + frame.end];
+                wsframe::push(target, frame.first, frame.mask, payload);
                 used += frame.end;
+                if publishes {
+                    let topic = match connection.role {
+                        Role::Publishers => wsframe::topic(payload, frame.mask),
+                        _ => 0,
+                    };
+                    // Neighbours of one topic leave in one write.
+                    match self.runs.last_mut() {
+                        Some((last, end)) if *last == topic => *end = target.len(),
+                        _ => self.runs.push((topic, target.len())),
+                    }
+                }
             }
         }
         if used < data.len() {
@@ -202,10 +224,13 @@ impl Connection {
                 .then(|| value.trim())
         });
         let Some(key) = key else { return };
-        self.role = match head.split(' ').nth(1) {
-            Some("/sub") => Role::Subscriber,
-            Some("/pub") => Role::Publisher,
-            _ => Role::Echo,
+        let path = head.split(' ').nth(1).unwrap_or_default();
+        let topic = path.strip_prefix("/sub/").and_then(peer_common::number);
+        self.role = match path {
+            "/sub" => Role::Subscriber(0),
+            "/pub" => Role::Publisher,
+            "/pubs" => Role::Publishers,
+            _ => topic.map_or(Role::Echo, |topic| Role::Subscriber(topic.min(MOST_TOPICS))),
         };
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
@@ -246,5 +271,8 @@ impl Connection {
         let _ = epoll::modify(epoll, &self.stream, EventData::new_u64(at as u64), flags);
     }
 }
+
+/// What a message names with four digits.
+const MOST_TOPICS: usize = 9_999;
 
 const LISTENER: u64 = u64::MAX;

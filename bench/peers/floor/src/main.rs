@@ -2,7 +2,8 @@
 //!
 //!     floor PORT WORKERS tokio      a tokio current-thread runtime per worker, a search for the blank line, a fixed answer
 //!     floor PORT WORKERS epoll      the same over epoll, without a runtime
-//!     floor PORT WORKERS ws         WebSocket over epoll: /ws echoes, what comes on /pub goes to every /sub, encoded once
+//!     floor PORT WORKERS ws         WebSocket over epoll: /ws echoes, what comes on /pub goes to every /sub, encoded once;
+//!                                   /pubs and /sub/7: the first four octets of a message are its topic
 
 #![forbid(unsafe_code)]
 

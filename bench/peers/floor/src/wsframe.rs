@@ -38,6 +38,14 @@ pub fn next(bytes: &[u8]) -> Option<Frame> {
     })
 }
 
+/// The number that the first four octets of a masked payload are.
+pub fn topic(payload: &[u8], mask: [u8; 4]) -> usize {
+    let digits = payload.iter().zip(mask).map(|(octet, key)| octet ^ key);
+    digits.fold(0, |number, digit| {
+        number * 10 + usize::from(digit.wrapping_sub(b'0') % 10)
+    })
+}
+
 /// Appends an unmasked frame whose payload is `payload` xor `mask`.
 pub fn push(out: &mut Vec<u8>, first: u8, mask: [u8; 4], payload: &[u8]) {
     out.push(first);

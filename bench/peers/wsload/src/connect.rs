@@ -14,10 +14,18 @@ use crate::{die, or_die};
 /// Its source address changes with the port and with every 5,000 connections, so that neither a run of 20,000 nor the closed connections of an
 /// earlier run use up the ephemeral ports.
 pub fn connect(port: u16, at: usize) -> TcpStream {
+    connect_with(port, at, None)
+}
+
+/// The same, with a receive buffer of so many octets.
+fn connect_with(port: u16, at: usize, receive: Option<usize>) -> TcpStream {
     let connected = || {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         let source = Ipv4Addr::new(127, 0, (port % 250) as u8 + 1, (2 + at / 5000) as u8);
         socket.set_reuse_address(true)?;
+        if let Some(octets) = receive {
+            socket.set_recv_buffer_size(octets)?;
+        }
         socket.bind(&SocketAddr::from((source, 0)).into())?;
         socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
         socket.set_tcp_nodelay(true)?;
@@ -30,7 +38,18 @@ pub fn connect(port: u16, at: usize) -> TcpStream {
 /// Connects, upgrades, and returns the stream with what followed the answer's head. With `deflate` permessage-deflate is offered and has to be
 /// taken.
 pub fn handshake(port: u16, path: &str, at: usize, deflate: bool) -> (TcpStream, Vec<u8>) {
-    let mut stream = connect(port, at);
+    upgrade(port, path, at, deflate, None)
+}
+
+/// The same, with a receive buffer of so many octets.
+pub fn upgrade(
+    port: u16,
+    path: &str,
+    at: usize,
+    deflate: bool,
+    receive: Option<usize>,
+) -> (TcpStream, Vec<u8>) {
+    let mut stream = connect_with(port, at, receive);
     let offer = if deflate {
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
     } else {

@@ -4,26 +4,31 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::connect::handshake;
 use crate::frame::{Walk, encode};
 use crate::or_die;
 use crate::poll::{Poll, Stretch, Tick, receive};
+use crate::speak::Speaks;
 
 pub struct Fan {
     pub port: u16,
+    pub speaks: Speaks,
+    /// All of them, those that never read as well.
     pub subscribers: usize,
+    /// How many of them never read.
+    pub deaf: usize,
+    /// How many topics they share, as many each. Message after message goes to the next one.
+    pub topics: usize,
     pub size: usize,
     pub window: u64,
     pub seconds: f64,
     pub warm_up: f64,
-    pub sub: String,
-    pub publish: String,
 }
 
 struct Subscriber {
     stream: TcpStream,
     walk: Walk,
-    /// How many messages it has. They come in order, so this is also the number of the next.
+    topic: u64,
+    /// How many messages it has. They come in order, so this tells the number of the next.
     received: u64,
 }
 
@@ -36,23 +41,44 @@ struct Flight {
 
 pub fn run(fan: &Fan) {
     let mut poll = Poll::new();
-    let mut subscribers: Vec<Subscriber> = (0..fan.subscribers)
+    let topics = fan.topics.max(1) as u64;
+    let topic_of = |at: usize| (topics > 1).then_some(at % fan.topics.max(1));
+    let readers = fan.subscribers.saturating_sub(fan.deaf);
+    if readers as u64 % topics != 0 || readers == 0 {
+        crate::die("every topic must have as many subscribers that read");
+    }
+    let deaf: Vec<TcpStream> = (readers..fan.subscribers)
+        .map(|at| fan.speaks.subscribe(fan.port, at, topic_of(at), true).0)
+        .collect();
+    let mut subscribers: Vec<Subscriber> = (0..readers)
         .map(|at| {
-            let (stream, rest) = handshake(fan.port, &fan.sub, at, false);
-            let mut walk = Walk::default();
-            walk.feed(&rest);
+            let (stream, walk) = fan.speaks.subscribe(fan.port, at, topic_of(at), false);
             poll.add(&stream, at);
             Subscriber {
                 stream,
                 walk,
+                topic: at as u64 % topics,
                 received: 0,
             }
         })
         .collect();
-    let (mut publisher, _) = handshake(fan.port, &fan.publish, fan.subscribers, false);
-    let message = encode(2, &vec![b'x'; fan.size]);
+    let publisher = fan
+        .speaks
+        .publisher(fan.port, fan.subscribers, fan.topics > 1);
+    let mut publisher =
+        publisher.unwrap_or_else(|| or_die(subscribers[0].stream.try_clone(), "publisher"));
     let window = fan.window.max(1);
-    let batch = message.repeat(window as usize);
+    // The messages in their order, each to its topic, over and over: what is written begins anywhere in the first round.
+    let messages: Vec<Vec<u8>> = (0..topics)
+        .map(|topic| {
+            let (opcode, text) = fan.speaks.message(topic_of(topic as usize), fan.size);
+            encode(opcode, &text)
+        })
+        .collect();
+    let length = messages[0].len();
+    let rounds = window.div_ceil(topics) + 1;
+    let ring = messages.concat().repeat(rounds as usize);
+    let each = readers as u64 / topics;
     // A server may still be registering its last subscriber after the handshake.
     std::thread::sleep(Duration::from_millis(300));
 
@@ -72,8 +98,9 @@ pub fn run(fan: &Fan) {
     loop {
         let room = window - (sent - landed);
         if room > 0 {
+            let begin = (sent % topics) as usize * length;
             or_die(
-                publisher.write_all(&batch[..room as usize * message.len()]),
+                publisher.write_all(&ring[begin..begin + room as usize * length]),
                 "publish",
             );
             for number in sent..sent + room {
@@ -94,6 +121,7 @@ pub fn run(fan: &Fan) {
                 latencies.clear();
             }
             Tick::Over => {
+                drop(deaf);
                 return stretch.report(now, count, &mut latencies, &format!(",\"lost\":{lost}"));
             }
         }
@@ -103,16 +131,15 @@ pub fn run(fan: &Fan) {
             let length = receive(&subscriber.stream, &mut buffer);
             let messages = subscriber.walk.feed(&buffer[..length]) as u64;
             count += messages;
-            for number in
-                subscriber.received.max(landed)..(subscriber.received + messages).min(sent)
-            {
-                flights[(number % slots) as usize].landed_at += 1;
+            for place in subscriber.received..subscriber.received + messages {
+                let number = place * topics + subscriber.topic;
+                if number >= landed && number < sent {
+                    flights[(number % slots) as usize].landed_at += 1;
+                }
             }
             subscriber.received += messages;
         }
-        while landed < sent
-            && flights[(landed % slots) as usize].landed_at >= fan.subscribers as u64
-        {
+        while landed < sent && flights[(landed % slots) as usize].landed_at >= each {
             if latencies.len() < LATENCIES {
                 latencies.push(now - flights[(landed % slots) as usize].sent);
             }
@@ -121,8 +148,10 @@ pub fn run(fan: &Fan) {
         // A server that drops messages never lands them: after ten empty waits they count as lost.
         if quiet >= 10 {
             for subscriber in &mut subscribers {
-                lost += sent.saturating_sub(subscriber.received);
-                subscriber.received = sent;
+                // Of the numbers below `sent`, those of its topic.
+                let wanted = (sent + topics - 1 - subscriber.topic) / topics;
+                lost += wanted.saturating_sub(subscriber.received);
+                subscriber.received = wanted;
             }
             landed = sent;
             quiet = 0;

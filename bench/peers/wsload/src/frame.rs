@@ -32,9 +32,21 @@ pub struct Walk {
     head: [u8; 10],
     filled: usize,
     left: u64,
+    /// What messages begin with that count; all of them count without it.
+    wanted_first: Option<u8>,
+    /// What this one begins with, once it is known.
+    first: Option<u8>,
 }
 
 impl Walk {
+    /// Counts messages that begin with this octet.
+    pub fn of(first: u8) -> Self {
+        Self {
+            wanted_first: Some(first),
+            ..Self::default()
+        }
+    }
+
     /// How many data messages end within `bytes`. A close or a masked frame ends the run.
     pub fn feed(&mut self, mut bytes: &[u8]) -> usize {
         let mut done = 0;
@@ -43,6 +55,7 @@ impl Walk {
                 let taken = bytes
                     .len()
                     .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.first = self.first.or(bytes.first().copied());
                 self.left -= taken as u64;
                 bytes = &bytes[taken..];
                 if self.left > 0 {
@@ -84,12 +97,17 @@ impl Walk {
         }
     }
 
-    fn end(&self) -> usize {
+    fn end(&mut self) -> usize {
         let (fin, opcode) = (self.head[0] & 0x80 != 0, self.head[0] & 0x0f);
+        let first = self.first;
+        if fin || opcode > 2 {
+            self.first = None;
+        }
         if opcode == 8 {
             die("the server sent a close frame");
         }
-        usize::from(fin && opcode <= 2)
+        let counts = self.wanted_first.is_none() || self.wanted_first == first;
+        usize::from(fin && opcode <= 2 && counts)
     }
 }
 
@@ -109,6 +127,15 @@ mod tests {
             bytes.chunks(1).map(|byte| walk.feed(byte)).sum::<usize>(),
             4
         );
+    }
+
+    #[test]
+    fn messages_are_told_by_their_first_octet() {
+        let bytes = b"\x81\x034ab\x81\x012\x81\x00\x01\x014\x80\x01x\x81\x024c";
+        assert_eq!(Walk::of(b'4').feed(bytes), 3);
+        let mut walk = Walk::of(b'4');
+        let fed = bytes.chunks(1).map(|byte| walk.feed(byte));
+        assert_eq!(fed.sum::<usize>(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::connect::{connect, handshake};
+use crate::speak::Speaks;
 use crate::{die, or_die};
 
 /// Opens `count` connections, upgraded on `path` or, without one, with one `GET /` answered, and holds them until standard input ends. With
@@ -33,6 +34,15 @@ pub fn run(port: u16, count: usize, path: Option<String>, deflate: bool) {
     }
     println!("READY {}", held.len());
     let _ = std::io::stdin().read(&mut answer);
+}
+
+/// Opens `count` connections that subscribe to one topic, and holds them until standard input ends.
+pub fn subscribed(port: u16, count: usize, speaks: &Speaks) {
+    let held: Vec<_> = (0..count)
+        .map(|at| speaks.subscribe(port, at, None, false))
+        .collect();
+    println!("READY {}", held.len());
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 /// `Hello`, compressed (RFC 7692 section 7.2.3.1), masked with zeros. Its echo has seven octets at the least.

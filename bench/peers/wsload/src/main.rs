@@ -2,9 +2,10 @@
 //!
 //!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [-n MESSAGES] [--path /ws]
 //!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up
-//!     wsload fan PORT [-n SUBSCRIBERS] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub]
-//!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber has it
-//!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http]
+//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub] [--sio | --relay PATH]
+//!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber of its topic has it that reads; --deaf of the
+//!         subscribers never do; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md
+//!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http | --subscribed [--sub /sub | --sio | --relay PATH]]
 //!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered, with
 //!         --deflate one compressed message sent back
 //!
@@ -19,6 +20,7 @@ mod fan;
 mod frame;
 mod idle;
 mod poll;
+mod speak;
 
 use std::str::FromStr;
 
@@ -43,21 +45,25 @@ fn main() {
         }),
         "fan" => fan::run(&fan::Fan {
             port,
+            speaks: options.speaks(),
             subscribers: options.number("-n", 1000),
+            deaf: options.number("--deaf", 0),
+            topics: options.number("--topics", 1),
             size: options.number("-s", 128),
             window: options.number("-k", 16),
             seconds: options.number("-t", 3.0),
             warm_up: options.number("-w", 0.5),
-            sub: options.text("--sub", "/sub"),
-            publish: options.text("--pub", "/pub"),
         }),
+        "idle" if options.has("--subscribed") => {
+            idle::subscribed(port, options.number("-n", 10_000), &options.speaks());
+        }
         "idle" => {
-            let http = options.words.iter().any(|word| word == "--http");
+            let http = options.has("--http");
             idle::run(
                 port,
                 options.number("-n", 10_000),
                 (!http).then(|| options.text("--path", "/ws")),
-                options.words.iter().any(|word| word == "--deflate"),
+                options.has("--deflate"),
             );
         }
         _ => usage(),
@@ -69,6 +75,25 @@ struct Options {
 }
 
 impl Options {
+    fn has(&self, name: &str) -> bool {
+        self.words.iter().any(|word| word == name)
+    }
+
+    fn speaks(&self) -> speak::Speaks {
+        if self.has("--sio") {
+            speak::Speaks::SocketIo
+        } else if self.has("--relay") {
+            speak::Speaks::Relay {
+                path: self.text("--relay", "/relay"),
+            }
+        } else {
+            speak::Speaks::Plain {
+                sub: self.text("--sub", "/sub"),
+                publish: self.text("--pub", "/pub"),
+            }
+        }
+    }
+
     fn text(&self, name: &str, default: &str) -> String {
         let at = self.words.iter().position(|word| word == name);
         at.map_or_else(

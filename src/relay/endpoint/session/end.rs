@@ -40,6 +40,13 @@ impl Session {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
         }
+        // Whoever still decides about it decides for nobody.
+        let current = self.work.as_mut().and_then(|work| work.current.as_mut());
+        if let Some(joining) = current.and_then(Current::joining)
+            && let Some(subscription) = joining.subscription.take()
+        {
+            self.link.outlet.exit(subscription);
+        }
         let mut subs = std::mem::take(&mut self.subs);
         for sub in &mut subs {
             self.give_back(sub);
@@ -57,7 +64,8 @@ impl Session {
             work.waits = super::Waits::default();
             work.incoming.retain(|incoming| match incoming {
                 Incoming::Text(text) => !is_subscribe(text),
-                Incoming::Command(_) | Incoming::Expired(_) => false,
+                Incoming::Command(_) => false,
+                Incoming::Left(_) => true,
             });
         }
     }
@@ -85,11 +93,16 @@ fn is_subscribe(text: &str) -> bool {
 impl Drop for Session {
     fn drop(&mut self) {
         self.give_all_back();
-        let current = self.work.as_mut().and_then(|work| work.current.take());
-        if let Some(joining) = current.and_then(Current::into_joining) {
-            self.withdraw(joining);
-        }
         let mut leaving = Vec::new();
+        if let Some(work) = &mut self.work {
+            leaving.extend(work.current.take().filter(Current::is_leaving));
+            let left = std::mem::take(&mut work.incoming).into_iter();
+            let left = left.filter_map(|incoming| match incoming {
+                Incoming::Left(topic) => self.leaving(topic),
+                _ => None,
+            });
+            leaving.extend(left.collect::<Vec<_>>());
+        }
         while let Some(current) = self.next_leaving() {
             leaving.push(current);
         }

@@ -20,7 +20,9 @@ use super::handler::SharedParts;
 use super::outlet::{Command, Outlet};
 use super::pace::Pace;
 use crate::relay::hub::Topic;
-use crate::relay::protocol::{Asked, ErrorCode, InvalidMessage, Reply, Request, read};
+use crate::relay::protocol::{
+    Asked, ErrorCode, InvalidMessage, Reply, Request, read, reference_of,
+};
 use crate::ws::message::Text;
 use crate::ws::prepared::Prepared;
 use serde_json::value::RawValue;
@@ -62,8 +64,8 @@ enum Incoming {
     Text(Text),
     /// What the server wants.
     Command(Command),
-    /// A token has ended.
-    Expired(Topic),
+    /// A subscription has ended, and its handler is to be told.
+    Left(Topic),
 }
 
 impl Session {
@@ -93,6 +95,12 @@ impl Session {
         self.work.as_ref().is_none_or(|work| {
             work.incoming.len() < MOST_INCOMING
                 && work.answers.len() < MOST_ANSWERS
+                && work
+                    .answers
+                    .iter()
+                    .map(|answer| answer.frame().len())
+                    .sum::<usize>()
+                    < MOST_ANSWERED
                 && work.recoveries.iter().map(Recovery::len).sum::<usize>() < MOST_RECOVERED
         })
     }
@@ -100,8 +108,9 @@ impl Session {
     /// Takes a message of the client.
     pub(super) fn receive(&mut self, text: Text) {
         self.relay().counters().message();
-        let keeps_pace = self.keeps_pace(text.len());
         let asked = read(&text);
+        let cost = asked.as_ref().map_or(1, |asked| asked.request.cost());
+        let keeps_pace = self.keeps_pace(cost, text.len());
         if !keeps_pace {
             self.relay().counters().rate_limited();
             let reference = asked.as_ref().ok().and_then(|asked| asked.reference);
@@ -109,7 +118,7 @@ impl Session {
         }
         let asked = match asked {
             Ok(asked) => asked,
-            Err(error) => return self.refuse_message(&error),
+            Err(error) => return self.refuse_message(&text, &error),
         };
         if asked.request.is_ordered() && self.is_busy() {
             self.work().incoming.push_back(Incoming::Text(text));
@@ -174,11 +183,13 @@ impl Session {
         self.answer(&reply, reference);
     }
 
-    fn refuse_message(&mut self, error: &InvalidMessage) {
-        self.fail(None, ErrorCode::InvalidMessage, None, &error.to_string());
+    fn refuse_message(&mut self, text: &str, error: &InvalidMessage) {
+        let reference = reference_of(text);
+        let code = ErrorCode::InvalidMessage;
+        self.fail(reference, code, None, &error.to_string());
     }
 
-    fn keeps_pace(&mut self, octets: usize) -> bool {
+    fn keeps_pace(&mut self, messages: usize, octets: usize) -> bool {
         let inner = &self.link.outlet.relay().inner;
         let settings = &inner.settings;
         if settings.messages.is_none() && settings.octets.is_none() {
@@ -187,7 +198,7 @@ impl Session {
         let now = u64::try_from(inner.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         settings
             .messages
-            .is_none_or(|rate| self.messages.allows(rate, 1, now))
+            .is_none_or(|rate| self.messages.allows(rate, messages, now))
             && settings
                 .octets
                 .is_none_or(|rate| self.octets.allows(rate, octets, now))
@@ -235,6 +246,14 @@ impl Session {
 }
 
 impl Request<'_> {
+    /// How many messages it counts as: a list of all who are present is more work than others.
+    const fn cost(&self) -> usize {
+        match self {
+            Self::Subscribe { wants, .. } if wants.presence => 10,
+            _ => 1,
+        }
+    }
+
     /// Whether it has to wait for those before it.
     const fn is_ordered(&self) -> bool {
         matches!(
@@ -252,6 +271,9 @@ const MOST_INCOMING: usize = 64;
 
 /// How many answers wait for the client before nothing more is read.
 const MOST_ANSWERS: usize = 64;
+
+/// The octets of those, beyond which nothing more is read either.
+const MOST_ANSWERED: usize = 256 << 10;
 
 /// How many messages of before wait for the client before nothing more is read.
 const MOST_RECOVERED: usize = 4096;

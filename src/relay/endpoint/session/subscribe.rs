@@ -8,7 +8,7 @@ use crate::relay::endpoint::log;
 use crate::relay::endpoint::outlet::COUNTS;
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::{Grant, grant};
-use crate::relay::hub::{Recovered, Resume, Subscription, Topic};
+use crate::relay::hub::{Entry, Recovered, Resume, Subscription, Topic};
 use crate::relay::protocol::{ErrorCode, Position, Reply, Wants};
 use crate::ws::prepared::Prepared;
 use serde_json::value::RawValue;
@@ -47,11 +47,14 @@ pub(super) struct Joining {
     pub(super) topic: Topic,
     reference: Option<Box<RawValue>>,
     key: u32,
-    subscription: Subscription<Prepared>,
+    /// Absent once the connection has ended.
+    pub(super) subscription: Option<Subscription<Prepared>>,
     recovered: Recovered<Prepared>,
     /// The payload, for whoever is present by itself.
     meta: Option<Payload>,
     is_tracked: bool,
+    /// Whether the application had said that it is present before.
+    was_tracked: bool,
     wants_presence: bool,
     join: Option<u64>,
 }
@@ -110,9 +113,10 @@ impl Session {
         let topic = joining.topic.clone();
         let payload = wants.payload.map(Payload::from).unwrap_or_default();
         let (conn_id, relay, parts) = (self.conn_id(), self.relay().clone(), self.parts.clone());
+        let user = self.link.user.clone();
         let deciding = async move {
             let granted = match &judge {
-                Some(judge) => Some(grant(judge, token, &topic).await?),
+                Some(judge) => Some(grant(judge, token, user.as_deref(), &topic).await?),
                 None => None,
             };
             let reply = match channel {
@@ -133,7 +137,12 @@ impl Session {
             };
             Ok((reply, granted))
         };
-        self.begin(Current::new(Doing::Join(Box::new(joining)), deciding));
+        let limit = settings.handler_timeout;
+        self.begin(Current::new(
+            Doing::Join(Box::new(joining)),
+            limit,
+            deciding,
+        ));
     }
 
     /// Registers a subscription: what is published from now on waits for it.
@@ -152,15 +161,16 @@ impl Session {
         let key = self.next_key() | if counts { COUNTS } else { 0 };
         let outlet = &self.link.outlet;
         outlet.hold(key);
-        let (subscription, recovered) = outlet.subscribe(&topic, key, resume);
+        let (subscription, recovered) = outlet.enter(&topic, key, resume);
         Joining {
-            topic,
             reference: reference.map(ToOwned::to_owned),
             key,
-            subscription,
+            subscription: Some(subscription),
             recovered,
             meta: wants.payload.map(Payload::from),
             is_tracked: false,
+            was_tracked: self.link.is_tracked(&topic),
+            topic,
             wants_presence: wants.presence,
             join: wants.join,
         }
@@ -183,7 +193,18 @@ impl Session {
             is_tracked,
             wants_presence,
             join,
+            ..
         } = joining;
+        let Some(subscription) = subscription else {
+            // The client has gone: its handler has let it in, and is to be told that it left.
+            self.subs.push(Sub {
+                topic,
+                key,
+                subscription: None,
+                more: None,
+            });
+            return;
+        };
         let reference = reference.as_deref();
         let until = granted.as_ref().and_then(|granted| granted.until);
         let position = (key & COUNTS != 0).then(|| Position {
@@ -199,9 +220,10 @@ impl Session {
             join,
         };
         self.answer(&subscribed, reference);
+        let entries = self.own_as_skipped(&topic, recovered.entries);
         self.work()
             .recoveries
-            .push_back(Recovery::new(key, recovered.entries));
+            .push_back(Recovery::new(key, entries));
         self.link.count(true);
         self.relay().counters().subscribed();
         self.relay().keep_swept();
@@ -218,7 +240,8 @@ impl Session {
             sub.more().until = until;
             self.work().waits.look();
         }
-        if is_tracked {
+        // What its handler has said of it is not overwritten by what the client says.
+        if is_tracked && !self.link.is_tracked(&sub.topic) {
             let meta = granted.and_then(|granted| granted.meta).or(meta);
             let meta = meta.filter(|meta| meta.get().len() <= LONGEST_META);
             let meta = meta.as_ref().map_or("{}", Payload::get);
@@ -234,6 +257,22 @@ impl Session {
         self.subs.push(sub);
     }
 
+    /// What this connection was left out of stays so when it subscribes again.
+    fn own_as_skipped(
+        &self,
+        topic: &Topic,
+        mut entries: Vec<Entry<Prepared>>,
+    ) -> Vec<Entry<Prepared>> {
+        let conn_id = self.conn_id();
+        for entry in &mut entries {
+            if entry.except == conn_id {
+                let skipped = Reply::Skipped { topic, count: 1 };
+                entry.message = Prepared::text(&skipped.text(None));
+            }
+        }
+        entries
+    }
+
     /// A registered subscription is not let in.
     pub(super) fn reject(&mut self, joining: Joining, code: ErrorCode, message: &str) {
         let reference = joining.reference.clone();
@@ -244,10 +283,14 @@ impl Session {
 
     /// Gives back what a registered subscription holds.
     pub(super) fn withdraw(&self, joining: Joining) {
-        self.link.outlet.unsubscribe(joining.subscription);
+        if let Some(subscription) = joining.subscription {
+            self.link.outlet.exit(subscription);
+        }
         self.link.outlet.forget(joining.key);
         // Its handler may have tracked it before it changed its mind.
-        self.relay().untrack_link(&self.link, &joining.topic);
+        if !joining.was_tracked {
+            self.relay().untrack_link(&self.link, &joining.topic);
+        }
     }
 
     fn subscribe_again(&mut self, place: usize, wants: &Wants<'_>, reference: Option<&RawValue>) {
@@ -295,7 +338,7 @@ impl Session {
     fn unwatch(&mut self, sub: &mut Sub) {
         let watch = sub.more.as_mut().and_then(|more| more.watch.take());
         if let Some((subscription, key)) = watch {
-            self.link.outlet.unsubscribe(subscription);
+            self.link.outlet.exit(subscription);
             self.forget(key);
         }
     }
@@ -344,7 +387,10 @@ impl Session {
         let mut sub = self.subs.remove(place);
         self.give_back(&mut sub);
         self.answer(answer, reference);
-        if let Some(leaving) = self.leaving(sub.topic) {
+        if self.is_busy() {
+            // Before the next request of the client, which may be to subscribe again.
+            self.work().incoming.push_front(Incoming::Left(sub.topic));
+        } else if let Some(leaving) = self.leaving(sub.topic) {
             self.begin(leaving);
         }
     }
@@ -352,7 +398,7 @@ impl Session {
     /// Gives back what a subscription holds: afterwards nothing comes for it, and the connection is not present in its topic.
     pub(super) fn give_back(&mut self, sub: &mut Sub) {
         if let Some(subscription) = sub.subscription.take() {
-            self.link.outlet.unsubscribe(subscription);
+            self.link.outlet.exit(subscription);
             self.forget(sub.key);
             self.link.count(false);
             self.relay().counters().unsubscribed();
@@ -369,7 +415,8 @@ impl Session {
             conn_id: self.conn_id(),
         };
         let handling = channel.handle(event, self.relay().clone(), self.parts.clone());
-        Some(Current::new(Doing::Leave, async move {
+        let limit = self.relay().inner.settings.handler_timeout;
+        Some(Current::new(Doing::Leave, limit, async move {
             if let Err(error) = handling.await {
                 log::tell(&error, "departure");
             }
@@ -386,12 +433,14 @@ impl Session {
             return self.confirm(None, reference);
         };
         let (token, wanted) = (token.to_owned(), topic.clone());
+        let user = self.link.user.clone();
         let refreshing = async move {
-            let granted = grant(&judge, Some(token), &wanted).await?;
+            let granted = grant(&judge, Some(token), user.as_deref(), &wanted).await?;
             Ok((None, Some(granted)))
         };
         let doing = Doing::Refresh(topic.clone(), reference.map(ToOwned::to_owned));
-        self.begin(Current::new(doing, refreshing));
+        let limit = self.relay().inner.settings.handler_timeout;
+        self.begin(Current::new(doing, limit, refreshing));
     }
 
     pub(super) fn refreshed(
@@ -418,7 +467,11 @@ impl Session {
         if self.place_of(&topic).is_none() {
             return self.not_subscribed(&topic, reference);
         }
-        let Some(channel) = self.relay().inner.settings.channels.of(&topic).cloned() else {
+        let settings = &self.relay().inner.settings;
+        let Some(channel) = settings.channels.of(&topic).cloned() else {
+            if settings.unmatched == Unmatched::Reject {
+                return self.unknown(&topic, None, reference);
+            }
             // A `RawValue` always becomes JSON.
             let _ = self.relay().push_except(&topic, event, payload, None);
             return self.confirm(None, reference);
@@ -440,7 +493,8 @@ impl Session {
             Ok((None, None))
         };
         let doing = Doing::Message(wanted, reference.map(ToOwned::to_owned));
-        self.begin(Current::new(doing, handled));
+        let limit = self.relay().inner.settings.handler_timeout;
+        self.begin(Current::new(doing, limit, handled));
     }
 
     /// Ends what has a token that has ended; gives when the next one does.
@@ -452,18 +506,10 @@ impl Session {
             .map(|sub| sub.topic.clone())
             .collect();
         for topic in expired {
-            self.work().incoming.push_back(Incoming::Expired(topic));
+            self.revoke(&topic, ("token_expired", "token expired"));
         }
         let later = self.subs.iter().filter_map(ends);
         later.filter(|until| *until > now).min()
-    }
-
-    /// Whether a subscription's token has still ended: it may have been refreshed meanwhile.
-    pub(super) fn has_expired(&self, topic: &Topic) -> bool {
-        let until = self
-            .place_of(topic)
-            .and_then(|place| self.subs[place].more.as_ref()?.until);
-        until.is_some_and(|until| until <= Instant::now())
     }
 
     pub(super) fn not_subscribed(&mut self, topic: &Topic, reference: Option<&RawValue>) {

@@ -2,7 +2,7 @@
 
 use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
-use crate::relay::endpoint::outlet::{COUNTS, Command, Gap, Outlet};
+use crate::relay::endpoint::outlet::{BATCH, COUNTS, Command, Gap, Outlet};
 use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::Grant;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 /// Takes a message that goes to the client: a topic's with the key of its subscription, any other with [`NO_SUBSCRIPTION`].
 pub(in crate::relay::endpoint) type Take<'a> =
@@ -42,22 +42,36 @@ pub(super) enum Doing {
 }
 
 impl Current {
+    /// What takes longer than `limit` has failed.
     pub(super) fn new(
         doing: Doing,
+        limit: Duration,
         future: impl Future<Output = Outcome> + Send + 'static,
     ) -> Self {
+        let late = doing.failed("it took too long");
+        let future = async move { timeout(limit, future).await.unwrap_or(Err(late)) };
         Self {
             doing,
             future: Box::pin(future),
         }
     }
 
-    /// What is registered for it, which is to be given back when it is not done.
-    pub(super) fn into_joining(self) -> Option<Joining> {
-        match self.doing {
-            Doing::Join(joining) => Some(*joining),
+    /// What is registered for it.
+    pub(super) fn joining(&mut self) -> Option<&mut Joining> {
+        match &mut self.doing {
+            Doing::Join(joining) => Some(joining),
             _ => None,
         }
+    }
+
+    /// Whether it tells a handler that a subscription has ended, which nothing puts an end to.
+    pub(super) const fn is_leaving(&self) -> bool {
+        matches!(self.doing, Doing::Leave)
+    }
+
+    /// Whether it may become a subscription to this topic.
+    fn joins(&self, topic: &Topic) -> bool {
+        matches!(&self.doing, Doing::Join(joining) if joining.topic == *topic)
     }
 
     /// Runs it to its end, when nobody waits for it.
@@ -71,22 +85,20 @@ impl Current {
             Ok(polled) => polled,
             Err(payload) => {
                 forget(payload);
-                Poll::Ready(Err(self.doing.fallen()))
+                Poll::Ready(Err(self.doing.failed("internal server error")))
             }
         }
     }
 }
 
 impl Doing {
-    fn fallen(&self) -> (ErrorCode, String) {
+    /// What the client is told when its handler has no outcome of its own.
+    fn failed(&self, why: &str) -> (ErrorCode, String) {
         match self {
-            Self::Join(_) => (
-                ErrorCode::JoinRejected,
-                "join rejected: internal server error".to_owned(),
-            ),
+            Self::Join(_) => (ErrorCode::JoinRejected, format!("join rejected: {why}")),
             _ => (
                 ErrorCode::HandlerError,
-                "message handler error: internal server error".to_owned(),
+                format!("message handler error: {why}"),
             ),
         }
     }
@@ -159,14 +171,38 @@ impl Session {
     /// Takes in what others want of this connection.
     fn obey(&mut self) {
         for command in self.link.outlet.commands() {
-            self.work().incoming.push_back(Incoming::Command(command));
+            match command {
+                // Nothing that the client does holds this up, but a decision about the same topic.
+                Command::Unsubscribe(topic) if !self.is_joining(&topic) => self.dismiss(&topic),
+                command => self.work().incoming.push_back(Incoming::Command(command)),
+            }
         }
+    }
+
+    fn is_joining(&self, topic: &Topic) -> bool {
+        let current = self.work.as_ref().and_then(|work| work.current.as_ref());
+        current.is_some_and(|current| current.joins(topic))
+    }
+
+    fn dismiss(&mut self, topic: &Topic) {
+        self.revoke(topic, ("server", "unsubscribed by the server"));
     }
 
     /// Lets handlers, calls and clocks go on.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
-        self.poll_expiry(cx);
-        self.poll_calls(cx);
+        loop {
+            self.poll_expiry(cx);
+            self.poll_calls(cx);
+            self.handle(cx);
+            let is_stale = self.work.as_ref().is_some_and(|work| work.waits.is_stale);
+            if !is_stale {
+                return;
+            }
+        }
+    }
+
+    /// Lets the handler go on, then gives it what waits for it.
+    fn handle(&mut self, cx: &mut Context<'_>) {
         while let Some(work) = &mut self.work {
             if let Some(current) = &mut work.current {
                 let Poll::Ready(outcome) = current.poll(cx) else {
@@ -206,12 +242,10 @@ impl Session {
                     self.subscribe(topic, wants, None, By::Server);
                 }
             }
-            Incoming::Command(Command::Unsubscribe(topic)) => {
-                self.revoke(&topic, ("server", "unsubscribed by the server"));
-            }
-            Incoming::Expired(topic) => {
-                if self.has_expired(&topic) {
-                    self.revoke(&topic, ("token_expired", "token expired"));
+            Incoming::Command(Command::Unsubscribe(topic)) => self.dismiss(&topic),
+            Incoming::Left(topic) => {
+                if let Some(leaving) = self.leaving(topic) {
+                    self.begin(leaving);
                 }
             }
         }
@@ -281,7 +315,7 @@ impl Session {
 
     /// Sends what was gathered for long enough, or is enough.
     fn send_batches(&mut self, outlet: &Arc<Outlet>, cx: &mut Context<'_>, take: &mut Take<'_>) {
-        let waiting = outlet.gathered();
+        let (waiting, is_pressed) = (outlet.gathered(), outlet.is_pressed());
         let Some(work) = &mut self.work else {
             return;
         };
@@ -294,7 +328,7 @@ impl Session {
             .waits
             .batch
             .get_or_insert_with(|| Box::pin(sleep(delay)));
-        let is_due = waiting >= BATCH || timer.as_mut().poll(cx).is_ready();
+        let is_due = is_pressed || timer.as_mut().poll(cx).is_ready();
         if !is_due {
             return;
         }
@@ -369,6 +403,3 @@ impl Work {
         Delivered::Taken
     }
 }
-
-/// The octets of a batch that does not wait for more.
-const BATCH: usize = 64 << 10;

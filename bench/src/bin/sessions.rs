@@ -1,0 +1,252 @@
+//! A million sessions in memory: what each holds, and how long a message to all of them takes.
+//!
+//!     cargo run --release -p wireline-bench --features sessions --bin sessions -- --sessions 1000000
+//!
+//! A session is what a client over TCP is: the driver's connection, upgraded by an opening handshake, with its task, its WebSocket and its place among
+//! the subscribers of a topic. In the place of a socket it has a transport that gives the octets of the handshake and then nothing, and counts what is
+//! written to it. So there are no kernel's buffers, and no kernel's time, in the figures.
+//!
+//! Prints one line of JSON. Exit status 1 when a session holds more than `--most-octets`, a broadcast takes longer than `--most-seconds`, or not every
+//! session gets every octet; 2 when the process would grow beyond `--most-mib`.
+
+#![forbid(unsafe_code)]
+
+use bytes::BytesMut;
+use clap::Parser;
+use serde_json::json;
+use std::io::{self, IoSlice};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+use wireline::extract::State;
+use wireline::relay::Relay;
+use wireline::relay::endpoint::Terms;
+use wireline::relay::hub::{Resume, Topic};
+use wireline::resource::io::{Io, Transport};
+use wireline::router::Router;
+use wireline::service::link::config::Config as Http;
+use wireline::test::TestClient;
+use wireline::wire::number::decimal;
+use wireline::ws::prepared::Prepared;
+use wireline::ws::socket::WebSocket;
+use wireline::ws::socket::config::Config;
+
+/// Opens sessions in memory, and broadcasts to all of them.
+#[derive(Parser)]
+#[command(name = "sessions", version)]
+struct Args {
+    #[arg(long, default_value_t = 1_000_000)]
+    sessions: usize,
+    /// How many messages are broadcast, one after the other.
+    #[arg(long, default_value_t = 3)]
+    broadcasts: u32,
+    /// Octets of a message.
+    #[arg(long, default_value_t = 128)]
+    size: usize,
+    /// What a session may hold, resident.
+    #[arg(long, default_value_t = 1536.0)]
+    most_octets: f64,
+    /// How long a broadcast may take.
+    #[arg(long, default_value_t = 10.0)]
+    most_seconds: f64,
+    /// What the whole process may hold; beyond it the run ends.
+    #[arg(long, default_value_t = 6 << 10)]
+    most_mib: u64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    match runtime.map(|runtime| runtime.block_on(run(&args))) {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(error)) | Err(error) => {
+            eprintln!("sessions: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What every session shares.
+#[derive(Clone)]
+struct News {
+    relay: Relay,
+    terms: Arc<Terms>,
+    topic: Topic,
+}
+
+async fn run(args: &Args) -> io::Result<bool> {
+    let news = News {
+        relay: Relay::default(),
+        terms: Arc::default(),
+        topic: Topic::new("news").map_err(io::Error::other)?,
+    };
+    // Nobody answers pings here.
+    let config = Arc::new(Config {
+        ping_interval: Duration::ZERO,
+        ..Config::default()
+    });
+    let routes = Router::new()
+        .websocket_with("/", move |upgrade| upgrade.config(config.clone()), serve)
+        .state(news.clone())
+        .build()
+        .map_err(io::Error::other)?;
+    let server = TestClient::with_budget(routes, Http::default(), usize::MAX / 4);
+
+    // What the first session of a process brings with it is not every session's.
+    open(&server, args, 1).await?;
+    let (before, begun) = (resident()?, Instant::now());
+    open(&server, args, args.sessions + 1).await?;
+    let opened = begun.elapsed().as_secs_f64();
+    // What the last handshakes borrowed is given back.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let octets = (resident()? - before) as f64 / args.sessions as f64;
+
+    let (mut slowest, mut is_complete) = (0.0_f64, true);
+    let message = Prepared::binary(&vec![b'x'; args.size]);
+    let expected = message.frame().len() as u64 * (args.sessions as u64 + 1);
+    for _ in 0..args.broadcasts {
+        let (written, begun) = (WRITTEN.load(Ordering::Relaxed), Instant::now());
+        let published = news.relay.publish(&news.topic, message.clone());
+        is_complete &= published.subscribers == args.sessions + 1;
+        while WRITTEN.load(Ordering::Relaxed) - written < expected && begun.elapsed() < PATIENCE {
+            tokio::task::yield_now().await;
+        }
+        slowest = slowest.max(begun.elapsed().as_secs_f64());
+        is_complete &= WRITTEN.load(Ordering::Relaxed) - written == expected;
+    }
+    // Broadcasts leave nothing behind.
+    let after = (resident()? - before) as f64 / args.sessions as f64;
+    let holds = is_complete
+        && octets <= args.most_octets
+        && after <= args.most_octets
+        && slowest <= args.most_seconds;
+    println!(
+        "{}",
+        json!({
+            "sessions": args.sessions,
+            "octets_per_session": octets.round(),
+            "octets_per_session_after_broadcasts": after.round(),
+            "opened_seconds": rounded(opened),
+            "broadcasts": args.broadcasts,
+            "octets_per_message": args.size,
+            "slowest_broadcast_seconds": rounded(slowest),
+            "every_session_got_every_octet": is_complete,
+            "holds": holds,
+        })
+    );
+    Ok(holds)
+}
+
+/// Opens sessions until there are so many.
+async fn open(server: &TestClient, args: &Args, count: usize) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut begun_sessions = OPEN.load(Ordering::Relaxed);
+    while begun_sessions < count {
+        let more = AT_ONCE.min(count - begun_sessions);
+        for _ in 0..more {
+            drop(server.serve(Io::Dyn(Box::new(Scripted { asks: REQUEST }))));
+        }
+        begun_sessions += more;
+        while OPEN.load(Ordering::Relaxed) < begun_sessions {
+            if begun.elapsed() > OPENING {
+                return Err(io::Error::other("the sessions do not open"));
+            }
+            tokio::task::yield_now().await;
+        }
+        let mib = resident()? >> 20;
+        if mib > args.most_mib {
+            return Err(io::Error::other(format!(
+                "{mib} MiB with {begun_sessions} sessions"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A session: it subscribes, and gets what is published for as long as it lives.
+async fn serve(socket: WebSocket, State(news): State<News>) {
+    let outlet = news.relay.outlet(&socket, news.terms);
+    let (subscription, _) = outlet.subscribe(&news.topic, 0, Resume::Live);
+    drop(news.topic);
+    OPEN.fetch_add(1, Ordering::Relaxed);
+    outlet.serve(socket, async |_| {}).await;
+    outlet.unsubscribe(subscription);
+}
+
+/// A client that sends its opening handshake, says nothing more, and takes everything.
+struct Scripted {
+    asks: &'static [u8],
+}
+
+impl Transport for Scripted {
+    fn poll_readable(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.asks.is_empty() {
+            // For ever: nobody is to be woken.
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        let asks = std::mem::take(&mut self.asks);
+        if asks.is_empty() {
+            return Poll::Pending;
+        }
+        buf.extend_from_slice(asks);
+        Poll::Ready(Ok(asks.len()))
+    }
+
+    fn poll_writev(
+        &mut self,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len: usize = bufs.iter().map(|buf| buf.len()).sum();
+        WRITTEN.fetch_add(len as u64, Ordering::Relaxed);
+        Poll::Ready(Ok(len))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Resident octets of this process.
+fn resident() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| decimal(line.split_whitespace().next()?.as_bytes()));
+    kib.map(|kib| kib * 1024)
+        .ok_or_else(|| io::Error::other("no VmRSS"))
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// Sessions that subscribe.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// Octets that were written to all of them.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// So many handshakes at a time.
+const AT_ONCE: usize = 1_000;
+
+/// How long a broadcast is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long all sessions may take to open.
+const OPENING: Duration = Duration::from_secs(300);
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

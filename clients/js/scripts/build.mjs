@@ -1,0 +1,17 @@
+// Makes dist/wireline-client.min.js, one ES module with everything in it, and its source map.
+
+import { build } from 'esbuild';
+import { fileURLToPath } from 'node:url';
+
+const here = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+await build({
+  entryPoints: [here('src/index.js')],
+  outfile: here('dist/wireline-client.min.js'),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  sourcemap: true,
+  logLevel: 'warning',
+});

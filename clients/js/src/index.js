@@ -1,0 +1,3 @@
+export { connect, RelayClient } from './client.js';
+export { RelayError } from './core.js';
+export { Subscription } from './subscription.js';

@@ -1,0 +1,197 @@
+//! What a server says, read.
+
+use crate::relay::client::core::event::Member;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A message of the server.
+#[derive(Debug)]
+pub(crate) enum Incoming<'a> {
+    Subscribed {
+        topic: Cow<'a, str>,
+        /// Epoch and offset.
+        position: Option<(u64, u64)>,
+        recovered: Option<bool>,
+        reply: Option<&'a RawValue>,
+        ttl: Option<u64>,
+    },
+    Unsubscribed {
+        topic: Cow<'a, str>,
+        code: Option<Cow<'a, str>>,
+        message: Cow<'a, str>,
+    },
+    Push {
+        topic: Cow<'a, str>,
+        event: Cow<'a, str>,
+        payload: &'a RawValue,
+        /// Whether it has `to`.
+        to_user: bool,
+    },
+    Lagged {
+        topic: Cow<'a, str>,
+        missed: u64,
+    },
+    Skipped {
+        topic: Cow<'a, str>,
+        count: u64,
+    },
+    PresenceState {
+        topic: Cow<'a, str>,
+        members: Vec<Member>,
+        more: bool,
+    },
+    PresenceDiff {
+        topic: Cow<'a, str>,
+        joined: Vec<Member>,
+        left: Vec<Member>,
+    },
+    Ok {
+        ttl: Option<u64>,
+    },
+    Pong,
+    Result {
+        payload: &'a RawValue,
+    },
+    Hello {
+        conn_id: u64,
+        user: Option<Cow<'a, str>>,
+    },
+    Error {
+        code: Option<Cow<'a, str>>,
+        message: Cow<'a, str>,
+        topic: Option<Cow<'a, str>>,
+    },
+}
+
+/// A message and what it belongs to.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) message: Incoming<'a>,
+    /// The `ref` of what it answers, when it is one of ours: a number.
+    pub(crate) reference: Option<u64>,
+    /// The subscription that it speaks of.
+    pub(crate) join: Option<u64>,
+}
+
+/// Gives every message of a frame to `f`, in order: one, or those of a batch. What is no message that this version
+/// knows is `None`, and the rest of its batch is given all the same.
+pub(crate) fn each(text: &str, mut f: impl FnMut(Option<Told<'_>>)) {
+    if text.trim_ascii_start().starts_with('[') {
+        match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(batch) => batch.into_iter().for_each(|one| f(read(one.get()))),
+            Err(_) => f(None),
+        }
+    } else {
+        f(read(text));
+    }
+}
+
+/// Every field that any message has.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    topic: Option<Word<'a>>,
+    #[serde(borrow)]
+    event: Option<Word<'a>>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+    #[serde(rename = "ref", borrow)]
+    reference: Option<&'a RawValue>,
+    join: Option<u64>,
+    epoch: Option<u64>,
+    offset: Option<u64>,
+    recovered: Option<bool>,
+    #[serde(borrow)]
+    reply: Option<&'a RawValue>,
+    ttl: Option<u64>,
+    #[serde(borrow)]
+    code: Option<Word<'a>>,
+    #[serde(borrow)]
+    message: Option<Word<'a>>,
+    missed: Option<u64>,
+    count: Option<u64>,
+    #[serde(borrow)]
+    to: Option<&'a RawValue>,
+    members: Option<Vec<Member>>,
+    joined: Option<Vec<Member>>,
+    left: Option<Vec<Member>>,
+    more: Option<bool>,
+    conn_id: Option<u64>,
+    #[serde(borrow)]
+    user: Option<Word<'a>>,
+}
+
+/// Text that is lent where it has no escapes.
+#[derive(Deserialize)]
+struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn read(text: &str) -> Option<Told<'_>> {
+    let fields: Fields<'_> = serde_json::from_str(text).ok()?;
+    let topic = fields.topic.map(|word| word.0);
+    let message = match &*fields.kind {
+        "subscribed" => Incoming::Subscribed {
+            topic: topic?,
+            position: fields
+                .epoch
+                .map(|epoch| (epoch, fields.offset.unwrap_or(0))),
+            recovered: fields.recovered,
+            reply: fields.reply,
+            ttl: fields.ttl,
+        },
+        "unsubscribed" => Incoming::Unsubscribed {
+            topic: topic?,
+            code: fields.code.map(|word| word.0),
+            message: fields.message.map_or_else(Cow::default, |word| word.0),
+        },
+        "push" => Incoming::Push {
+            topic: topic?,
+            event: fields.event?.0,
+            payload: fields.payload.unwrap_or(RawValue::NULL),
+            to_user: fields.to.is_some(),
+        },
+        "lagged" => Incoming::Lagged {
+            topic: topic?,
+            missed: fields.missed?,
+        },
+        "skipped" => Incoming::Skipped {
+            topic: topic?,
+            count: fields.count?,
+        },
+        "presence_state" => Incoming::PresenceState {
+            topic: topic?,
+            members: fields.members?,
+            more: fields.more.unwrap_or(false),
+        },
+        "presence_diff" => Incoming::PresenceDiff {
+            topic: topic?,
+            joined: fields.joined.unwrap_or_default(),
+            left: fields.left.unwrap_or_default(),
+        },
+        "ok" => Incoming::Ok { ttl: fields.ttl },
+        "pong" => Incoming::Pong,
+        "result" => Incoming::Result {
+            payload: fields.payload.unwrap_or(RawValue::NULL),
+        },
+        "hello" => Incoming::Hello {
+            conn_id: fields.conn_id?,
+            user: fields.user.map(|word| word.0),
+        },
+        "error" => Incoming::Error {
+            code: fields.code.map(|word| word.0),
+            message: fields.message.map_or_else(Cow::default, |word| word.0),
+            topic,
+        },
+        _ => return None,
+    };
+    let reference = fields
+        .reference
+        .and_then(|value| serde_json::from_str(value.get()).ok());
+    Some(Told {
+        message,
+        reference,
+        join: fields.join,
+    })
+}

@@ -1,0 +1,11 @@
+//! The locks and counters of the hub: those of the standard library, or those of loom, which tries the orders in which
+//! threads may come to them.
+
+#[cfg(all(test, wireline_loom))]
+pub(super) use loom::sync::atomic::{AtomicU64, AtomicUsize};
+#[cfg(all(test, wireline_loom))]
+pub(super) use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(all(test, wireline_loom)))]
+pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize};
+#[cfg(not(all(test, wireline_loom)))]
+pub(super) use std::sync::{Mutex, MutexGuard};

@@ -1,7 +1,7 @@
 //! Topics over plain HTTP: event streams and long polls.
 
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,28 +75,39 @@ impl Events {
     }
 
     async fn open_after(client: &TestClient, target: &str, last: Option<&str>) -> Self {
+        Self::try_open(client, target, last).await.unwrap()
+    }
+
+    async fn try_open(client: &TestClient, target: &str, last: Option<&str>) -> io::Result<Self> {
         let mut request = client.get(target);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        let stream = timeout(PATIENCE, request.stream()).await.unwrap().unwrap();
+        let stream = timeout(PATIENCE, request.stream()).await.unwrap()?;
         assert_eq!(stream.status, 200);
         assert_eq!(stream.header("content-type"), Some("text/event-stream"));
-        Self(stream)
+        Ok(Self(stream))
     }
 
     /// The next event; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Heard> {
+        self.try_next().await.unwrap()
+    }
+
+    async fn try_next(&mut self) -> io::Result<Option<Heard>> {
         loop {
-            let event = timeout(PATIENCE, self.0.event()).await.unwrap()?.unwrap();
+            let Some(event) = timeout(PATIENCE, self.0.event()).await.unwrap() else {
+                return Ok(None);
+            };
+            let event = event?;
             let Some(data) = event.data else {
                 continue;
             };
             assert_eq!(event.event, "message");
-            return Some(Heard {
+            return Ok(Some(Heard {
                 message: serde_json::from_str(&data).unwrap(),
                 id: event.id,
-            });
+            }));
         }
     }
 
@@ -128,17 +139,20 @@ fn body(response: &TestResponse) -> Value {
 
 /// The cursor and the messages of an answer.
 async fn poll(client: &TestClient, target: &str) -> (String, Vec<Value>) {
+    try_poll(client, target).await.unwrap()
+}
+
+async fn try_poll(client: &TestClient, target: &str) -> io::Result<(String, Vec<Value>)> {
     let response = timeout(Duration::from_secs(90), client.get(target).send())
         .await
-        .unwrap()
-        .unwrap();
+        .unwrap()?;
     assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!(response.header("content-type"), Some("application/json"));
     assert_eq!(response.header("cache-control"), Some("no-store"));
     let answer = body(&response);
     let messages = answer["messages"].as_array().unwrap().clone();
     assert_eq!(answer.as_object().unwrap().len(), 2);
-    (answer["cursor"].as_str().unwrap().to_owned(), messages)
+    Ok((answer["cursor"].as_str().unwrap().to_owned(), messages))
 }
 
 async fn until(mut is_true: impl FnMut() -> bool) {
@@ -230,12 +244,13 @@ async fn a_reader_that_comes_back_gets_what_it_missed_by_either_name() {
     );
 }
 
-/// Somebody publishes all the time, and readers come and go: each message comes once, in order.
-async fn drops_lose_and_double_nothing(client: TestClient, relay: Relay) {
+/// Somebody publishes all the time, and readers come and go: each message comes once, in order. Over HTTP/2 the server ends a
+/// connection whose streams are reset too often (RFC 9113 section 10.5): then the reader comes back over another one.
+async fn drops_lose_and_double_nothing(client: TestClient, relay: Relay, most_broken: u64) {
     const ALL: u64 = 3000;
     let mut topics = [("a", Vec::new()), ("b", Vec::new())];
     let mut last: Option<String> = None;
-    let mut visits = 0;
+    let (mut visits, mut broken) = (0, 0);
     let publishing = tokio::spawn({
         let relay = relay.clone();
         async move {
@@ -267,26 +282,34 @@ async fn drops_lose_and_double_nothing(client: TestClient, relay: Relay) {
         visits += 1;
         let encoded = cursor.replace(' ', "+").replace(';', "%3B");
         if visits % 3 == 0 {
-            let (next, messages) = poll(
-                &client,
-                &format!("/poll?topic=a&topic=b&wait=1&cursor={encoded}"),
-            )
-            .await;
-            messages
-                .iter()
-                .for_each(|message| take(&mut topics, message));
-            cursor = next;
+            let target = format!("/poll?topic=a&topic=b&wait=1&cursor={encoded}");
+            match try_poll(&client, &target).await {
+                Ok((next, messages)) => {
+                    let all = messages.iter();
+                    all.for_each(|message| take(&mut topics, message));
+                    cursor = next;
+                }
+                Err(_) => broken += 1,
+            }
             continue;
         }
         let target = match &last {
             Some(_) => "/sse?topic=a&topic=b".to_owned(),
             None => format!("/sse?topic=a&topic=b&cursor={encoded}"),
         };
-        let mut events =
-            Events::open_after(&client, &target, last.as_ref().map(|_| cursor.as_str())).await;
+        let seen = last.as_ref().map(|_| cursor.as_str());
+        let Ok(mut events) = Events::try_open(&client, &target, seen).await else {
+            broken += 1;
+            continue;
+        };
         for _ in 0..visits % 50 {
-            let Ok(heard) = timeout(Duration::from_millis(200), events.hear()).await else {
-                break;
+            let heard = match timeout(Duration::from_millis(200), events.try_next()).await {
+                Ok(Ok(heard)) => heard.unwrap(),
+                Ok(Err(_)) => {
+                    broken += 1;
+                    break;
+                }
+                Err(_) => break,
             };
             match heard.message["type"].as_str() {
                 Some("subscribed") => assert_eq!(heard.message["recovered"], true),
@@ -305,6 +328,7 @@ async fn drops_lose_and_double_nothing(client: TestClient, relay: Relay) {
         );
     }
     assert!(visits > 10, "only {visits} visits");
+    assert!(broken <= most_broken, "{broken} of {visits} broken");
     until(|| relay.stats().connections == 0).await;
 }
 
@@ -315,7 +339,7 @@ async fn readers_that_come_and_go_lose_and_double_nothing() {
             .with_topic_capacity(100_000)
             .max_waiting(64 << 20),
     );
-    drops_lose_and_double_nothing(client, relay).await;
+    drops_lose_and_double_nothing(client, relay, 0).await;
 }
 
 #[tokio::test]
@@ -325,7 +349,7 @@ async fn over_http2_readers_that_come_and_go_lose_and_double_nothing() {
             .with_topic_capacity(100_000)
             .max_waiting(64 << 20),
     );
-    drops_lose_and_double_nothing(client.http2(), relay).await;
+    drops_lose_and_double_nothing(client.http2(), relay, 20).await;
 }
 
 #[tokio::test]

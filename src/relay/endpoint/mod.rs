@@ -20,6 +20,7 @@ mod groups;
 mod handler;
 #[cfg(feature = "tracing")]
 mod log;
+mod mailbox;
 #[cfg(not(feature = "tracing"))]
 mod no_log;
 mod outlet;

@@ -2,7 +2,7 @@
 
 use super::Relay;
 use super::directory::Whom;
-use super::outlet::Command;
+use super::mailbox::Command;
 use crate::relay::hub::{InvalidTopic, Published, Topic};
 use crate::relay::protocol::push_text;
 use crate::ws::close::{CloseCode, CloseFrame};

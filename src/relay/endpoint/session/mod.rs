@@ -17,7 +17,8 @@ use self::work::{Current, Recovery, Waits};
 use super::Relay;
 use super::directory::Link;
 use super::handler::SharedParts;
-use super::outlet::{Command, Outlet};
+use super::mailbox::Command;
+use super::outlet::Outlet;
 use super::pace::Pace;
 use crate::relay::hub::Topic;
 use crate::relay::protocol::{

@@ -2,7 +2,8 @@
 
 use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
-use crate::relay::endpoint::outlet::{BATCH, COUNTS, Command, Gap, Outlet};
+use crate::relay::endpoint::mailbox::Command;
+use crate::relay::endpoint::outlet::{BATCH, COUNTS, Gap, Outlet};
 use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::Grant;

@@ -8,9 +8,9 @@
 //!   route      the endpoint in a router, the relay as an argument of handlers
 //! ```
 
+pub mod api;
 #[cfg(feature = "client")]
 pub mod client;
-pub mod api;
 #[cfg(feature = "macros")]
 pub mod discover;
 pub mod endpoint;

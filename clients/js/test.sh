@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built; then with the real
-# server, in Node and in Chromium; and there the page of the console. With the environment variable WIRELINE that is the page of this program.
+# server, in Node and in Chromium; and there the page of the console, as the program `wireline` serves it.
 #
 #     bash clients/js/test.sh
 #
-# The server is the example relay_js, built by cargo with all features unless the environment variable RELAY_JS names it. Without that build it takes a minute.
+# The server is the example relay_js, and the program is `wireline`: both are built by cargo with all features unless the environment variables RELAY_JS and
+# WIRELINE name them. Without that build it takes a minute.
 # The last line is `N passed, N failed`; the exit status is 0 only without a failure.
 set -euo pipefail
 # Where cargo builds, from where this was called.
@@ -35,12 +36,14 @@ run() {
     rm -f "$log"
 }
 
-if [ -z "${RELAY_JS:-}" ]; then
+if [ -z "${RELAY_JS:-}" ] || [ -z "${WIRELINE:-}" ]; then
     # As the tests of the workspace are built, so that nothing is compiled twice.
-    cargo build --quiet --locked --manifest-path ../../Cargo.toml --workspace --all-features --example relay_js
-    RELAY_JS=$(realpath "${CARGO_TARGET_DIR:-../../target}/debug/examples/relay_js")
+    cargo build --quiet --locked --manifest-path ../../Cargo.toml --workspace --all-features --bin wireline --example relay_js
+    built=$(realpath "${CARGO_TARGET_DIR:-../../target}/debug")
+    RELAY_JS=${RELAY_JS:-$built/examples/relay_js}
+    WIRELINE=${WIRELINE:-$built/wireline}
 fi
-export RELAY_JS
+export RELAY_JS WIRELINE
 
 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 npm run --silent build

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wireline::Router;
 use wireline::extract::State;
 use wireline::relay::endpoint::{Overflow, Relay, Terms};
-use wireline::relay::hub::{Resume, Topic};
+use wireline::relay::hub::{Delivery, Group, Hub, HubConfig, Member, Resume, Topic};
 use wireline::test::TestClient;
 use wireline::wire::number::decimal;
 use wireline::ws::prelude::*;
@@ -132,4 +132,49 @@ async fn a_socket_that_is_too_slow_is_closed_where_that_is_the_policy() {
     };
     assert_eq!(close.code, CloseCode::TRY_AGAIN);
     subscribed(&news, 0).await;
+}
+
+/// Somebody who subscribes and does not listen.
+struct Nobody;
+
+impl Member<bytes::Bytes> for Nobody {
+    fn id(&self) -> u64 {
+        1
+    }
+
+    fn deliver(&self, _: u32, _: &Delivery<'_, bytes::Bytes>) {}
+}
+
+/// What the process holds, in octets.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages = statm.split(' ').nth(1).unwrap();
+    decimal(pages.as_bytes()).unwrap() * 4096
+}
+
+#[test]
+fn a_million_topics_come_and_go_and_leave_nothing() {
+    let hub = Hub::new(HubConfig::default());
+    let (group, nobody) = (Group::new(), Arc::new(Nobody));
+    let mut held = Vec::new();
+    for round in 0..10 {
+        let subscriptions: Vec<_> = (0..100_000)
+            .map(|number| {
+                let topic = Topic::new(&format!("topic:{}", round * 100_000 + number)).unwrap();
+                let (subscription, _) =
+                    hub.subscribe(&topic, &group, nobody.clone(), 0, Resume::Live, 0);
+                subscription
+            })
+            .collect();
+        assert_eq!(hub.len(), 100_000);
+        for subscription in subscriptions {
+            hub.unsubscribe(subscription);
+        }
+        assert!(hub.is_empty());
+        held.push(resident());
+    }
+    // What the allocator keeps of the first rounds is used again by the others.
+    let (second, last) = (held[1], held[9]);
+    assert!(last < second + (8 << 20), "{held:?}");
+    assert_eq!(Arc::strong_count(&nobody), 1);
 }

@@ -170,13 +170,15 @@ async fn open(server: &TestClient, args: &Args, count: usize) -> io::Result<()> 
 }
 
 /// A session: it subscribes, and gets what is published for as long as it lives.
-async fn serve(socket: WebSocket, State(news): State<News>) {
+fn serve(socket: WebSocket, State(news): State<News>) -> impl Future<Output = ()> {
+    // No async function: its future would keep what it is given.
     let outlet = news.relay.outlet(&socket, news.terms);
     let (subscription, _) = outlet.subscribe(&news.topic, 0, Resume::Live);
-    drop(news.topic);
     OPEN.fetch_add(1, Ordering::Relaxed);
-    outlet.serve(socket, async |_| {}).await;
-    outlet.unsubscribe(subscription);
+    async move {
+        outlet.serve(socket, async |_| {}).await;
+        outlet.unsubscribe(subscription);
+    }
 }
 
 /// A client that sends its opening handshake, says nothing more, and takes everything.

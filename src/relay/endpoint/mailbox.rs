@@ -14,6 +14,8 @@ pub(super) struct Mailbox {
     /// The connection's task, which sends what waits.
     pub(super) waker: Option<Waker>,
     pub(super) is_closed: bool,
+    /// Whether messages wait for others, to be sent with them.
+    pub(super) is_gathering: bool,
     /// Gathered messages are so many that they should be sent.
     pub(super) is_pressed: bool,
 }
@@ -49,6 +51,11 @@ impl Rare {
 }
 
 impl Mailbox {
+    /// Whether a message may be written at once.
+    pub(super) const fn is_free(&self) -> bool {
+        self.waiting.is_none() && !self.is_gathering
+    }
+
     /// Where messages of a subscription wait, and whether the connection's task need not be woken for them.
     pub(super) fn queue(&mut self, key: u32) -> (&mut Waiting, bool) {
         if let Some(rare) = &mut self.rare

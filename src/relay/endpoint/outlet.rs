@@ -11,7 +11,7 @@ use crate::ws::socket::{Delivered, WebSocket, WsSender};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -65,8 +65,6 @@ pub struct Outlet {
     /// Absent for a reader that is no socket: everything waits for it here.
     sender: Option<WsSender>,
     terms: Arc<Terms>,
-    /// Whether messages wait for others to be sent with.
-    is_gathering: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -94,7 +92,6 @@ impl Relay {
             relay: self.clone(),
             sender,
             terms,
-            is_gathering: AtomicBool::new(false),
             mailbox: Mutex::default(),
         })
     }
@@ -178,7 +175,7 @@ impl Outlet {
 
     /// Whether messages are to wait for others, to be sent with them.
     pub(super) fn gather(&self, on: bool) {
-        self.is_gathering.store(on, Ordering::Relaxed);
+        self.mailbox().is_gathering = on;
     }
 
     /// How many octets wait here.
@@ -196,9 +193,8 @@ impl Outlet {
 
     /// Sends a message that belongs to no subscription, as deliveries are sent.
     pub(super) fn send(&self, message: &Prepared) {
-        if !self.is_gathering.load(Ordering::Relaxed)
-            && let Some(sender) = &self.sender
-            && self.mailbox().waiting.is_none()
+        if let Some(sender) = &self.sender
+            && self.mailbox().is_free()
         {
             match sender.deliver(message.shared(), FRAMED) {
                 Delivered::Taken | Delivered::Closed => return,
@@ -292,18 +288,28 @@ impl Outlet {
     /// the handler waits as well.
     ///
     /// Cancel safe, but for the message that the handler has.
-    pub async fn serve(&self, mut socket: WebSocket, mut handler: impl AsyncFnMut(Message)) {
-        let mut served = pin!(async {
-            while let Some(Ok(message)) = socket.recv().await {
-                handler(message).await;
-            }
-        });
-        self.sending(served.as_mut()).await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "what an async function is given stays in its future twice, for as long as the socket lives"
+    )]
+    pub fn serve(
+        &self,
+        mut socket: WebSocket,
+        mut handler: impl AsyncFnMut(Message),
+    ) -> impl Future<Output = ()> {
+        async move {
+            let mut served = pin!(async {
+                while let Some(Ok(message)) = socket.recv().await {
+                    handler(message).await;
+                }
+            });
+            self.sending(served.as_mut()).await;
+        }
     }
 
     /// Runs a future of this socket's task, and sends what waits meanwhile.
-    pub async fn sending<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
-        poll_fn(|cx| {
+    pub fn sending<F: Future>(&self, mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
+        poll_fn(move |cx| {
             self.send_waiting(cx);
             let polled = future.as_mut().poll(cx);
             if polled.is_pending() && self.mailbox().waiting.is_some() {
@@ -312,7 +318,6 @@ impl Outlet {
             }
             polled
         })
-        .await
     }
 
     /// Sends what waits, as far as the socket has room.
@@ -550,10 +555,9 @@ impl Member<Prepared> for Outlet {
         if delivery.missed == 0
             && let Some(frames) = delivery.whole()
             && let Some(sender) = &self.sender
-            && !self.is_gathering.load(Ordering::Relaxed)
         {
             let mailbox = self.mailbox();
-            let is_free = mailbox.waiting.is_none() && !mailbox.is_held(key);
+            let is_free = mailbox.is_free() && !mailbox.is_held(key);
             drop(mailbox);
             if is_free {
                 match sender.deliver(frames, FRAMED) {

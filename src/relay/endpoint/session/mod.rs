@@ -293,7 +293,7 @@ mod tests {
             assert!(found <= most, "{name}: {found} octets, {most} at most");
         };
         kept("a session", size_of::<Session>(), 80);
-        kept("an outlet", size_of::<Outlet>(), 96);
+        kept("an outlet", size_of::<Outlet>(), 88);
         kept("a link", size_of::<Link>(), 80);
         kept("a subscription", size_of::<Sub>(), 80);
     }

@@ -28,37 +28,43 @@ pub(crate) fn serve(
     run(Session::new(link, parts), socket)
 }
 
-async fn run(mut session: Session, mut socket: WebSocket) {
-    let sender = socket.sender();
-    poll_fn(|cx| {
-        loop {
-            while session.has_room() {
-                match pin!(socket.recv()).poll(cx) {
-                    Poll::Ready(Some(Ok(Message::Text(text)))) => session.receive(text),
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                    Poll::Pending => break,
+#[expect(
+    clippy::manual_async_fn,
+    reason = "what an async function is given stays in its future twice, for as long as the connection lives"
+)]
+fn run(mut session: Session, mut socket: WebSocket) -> impl Future<Output = ()> + Send {
+    async move {
+        let sender = socket.sender();
+        poll_fn(|cx| {
+            loop {
+                while session.has_room() {
+                    match pin!(socket.recv()).poll(cx) {
+                        Poll::Ready(Some(Ok(Message::Text(text)))) => session.receive(text),
+                        Poll::Ready(Some(Ok(_))) => {}
+                        Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                        Poll::Pending => break,
+                    }
+                }
+                let was_full = !session.has_room();
+                session.poll(cx, &mut |_, message, cx| {
+                    sender.queue_frames(message.shared(), FRAMED, cx)
+                });
+                if !session.has_room() {
+                    // Nothing is received, so nothing else tells that the client has gone.
+                    return if sender.is_closed() {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    };
+                }
+                // What made room lets more in; nobody else wakes this task for it.
+                if !was_full {
+                    return Poll::Pending;
                 }
             }
-            let was_full = !session.has_room();
-            session.poll(cx, &mut |_, message, cx| {
-                sender.queue_frames(message.shared(), FRAMED, cx)
-            });
-            if !session.has_room() {
-                // Nothing is received, so nothing else tells that the client has gone.
-                return if sender.is_closed() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                };
-            }
-            // What made room lets more in; nobody else wakes this task for it.
-            if !was_full {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await;
-    drop(socket);
-    Box::pin(session.finish_all()).await;
+        })
+        .await;
+        drop(socket);
+        Box::pin(session.finish_all()).await;
+    }
 }

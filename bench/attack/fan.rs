@@ -208,9 +208,12 @@ async fn publish(plan: &Plan, number: usize, size: usize) -> io::Result<()> {
         let mut payload = vec![b'x'; size.max(16)];
         payload[..8].copy_from_slice(&number.to_be_bytes());
         payload[8..16].copy_from_slice(&plan.now().to_be_bytes());
-        // Masked with zeros.
-        let mut frame = vec![0x82, 0xff];
-        frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        // Masked with zeros; the shortest form of the length is the only one that may be.
+        let mut frame = match u16::try_from(payload.len()) {
+            Ok(length @ 126..) => [&[0x82, 0xfe][..], &length.to_be_bytes()].concat(),
+            Ok(length) => vec![0x82, 0x80 | length.to_be_bytes()[1]],
+            Err(_) => [&[0x82, 0xff][..], &(payload.len() as u64).to_be_bytes()].concat(),
+        };
         frame.extend_from_slice(&[0; 4]);
         frame.extend_from_slice(&payload);
         within(stream.write_all(&frame)).await?;

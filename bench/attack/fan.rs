@@ -276,10 +276,18 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next frame; pings are skipped.
+    /// The next message. Pings are answered, as by every client that means well.
     async fn next(&mut self) -> io::Result<Heard> {
         loop {
             if let Some((opcode, payload, end)) = frame(&self.unread) {
+                if opcode == PING {
+                    let echoed = &self.unread[payload..end];
+                    // Masked with zeros; a control frame has 125 octets at most.
+                    let mut pong = vec![0x8a, 0x80 | u8::try_from(echoed.len()).unwrap_or(0)];
+                    pong.extend_from_slice(&[0; 4]);
+                    pong.extend_from_slice(echoed);
+                    self.stream.write_all(&pong).await?;
+                }
                 let heard = heard(opcode, &self.unread[payload..end])?;
                 self.unread.drain(..end);
                 match heard {
@@ -296,6 +304,9 @@ impl Reader {
         }
     }
 }
+
+/// The opcode of a ping.
+const PING: u8 = 9;
 
 /// A whole frame: its opcode, where its payload begins, and where it ends.
 fn frame(octets: &[u8]) -> Option<(u8, usize, usize)> {

@@ -475,12 +475,13 @@ impl Outlet {
                 dropped += 1;
             }
         }
-        // Gathered messages are sent early rather than dropped.
-        let is_pressing = waiting.octets() >= BATCH || waiting.count(key) > self.terms.capacity / 2;
+        let is_much = waiting.octets() >= BATCH || waiting.count(key) > self.terms.capacity / 2;
         match self.bound(&mut mailbox) {
             Ok(more) => self.relay.counters().dropped(dropped + more),
             Err(waker) => return waker,
         }
+        // Gathered messages are sent early rather than dropped. Whoever is slow has no use for being woken more often.
+        let is_pressing = is_much && mailbox.is_gathering;
         mailbox.is_pressed |= is_pressing;
         if knows && !is_pressing {
             None

@@ -78,7 +78,7 @@ fn covers(pattern: &str, topic: &Topic) -> bool {
 }
 
 impl RelayConfig {
-    /// These topics want a token that this verifies, such as [`Jwt`](crate::layer::auth::VerifyToken): its claims must name the
+    /// These topics want a token that this verifies, by a [`VerifyToken`]: its claims must name the
     /// topic, or a beginning with `*` behind it, as `topic`; with `exp` the subscription ends then. `pattern` is as for
     /// [`channel`](Self::channel).
     #[must_use]

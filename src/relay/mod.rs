@@ -10,8 +10,10 @@
 //! ```
 
 pub mod api;
+pub mod backplane;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod cluster;
 #[cfg(feature = "macros")]
 pub mod discover;
 pub mod endpoint;

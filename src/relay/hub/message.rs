@@ -19,6 +19,9 @@ pub trait Message: Clone + Send + Sync + 'static {
 pub struct Entry<M> {
     /// Its place in the topic's epoch: 1, 2, 3 ...
     pub offset: u64,
+    /// How many places it stands for, the last of which is its offset: 1, or more for one that tells of messages that do not come,
+    /// or 0 for one that is not counted.
+    pub span: u64,
     /// When it was published.
     pub at: u64,
     /// The member that does not get it; 0 for none.

@@ -36,7 +36,7 @@ pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
 }
 
 /// `GET /history?topic=&limit=&epoch=&offset=`
-pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+pub(super) async fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct History<'a> {
         epoch: u64,
@@ -52,7 +52,8 @@ pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
         },
         None => Resume::Newest(limit),
     };
-    let found = relay.hub().history(&topic, resume, relay.now());
+    let found = relay.history(&topic, resume).await;
+    let found = found.map_err(|error| wrong(error.to_string()))?;
     let entries = match resume {
         Resume::Newest(_) => newest(&found.entries),
         _ => oldest(&found.entries, limit),

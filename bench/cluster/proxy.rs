@@ -110,7 +110,7 @@ async fn carry(
                 for octet in &mut piece[..length] {
                     // A linear congruence with Knuth's multiplier: the same each time.
                     passed = passed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    if (passed >> 8) % one_of == 0 {
+                    if (passed >> 8).is_multiple_of(one_of.max(1)) {
                         *octet ^= 0x15;
                     }
                 }

@@ -388,7 +388,9 @@ pub(crate) async fn faults(plan: &Plan, count: u32) -> Result<Done, Failure> {
         for kind in kinds {
             let one = number as usize % NODES;
             match kind {
-                "frozen" => scene.broker.signal("STOP")?,
+                // For all, or for one.
+                "frozen" if number.is_multiple_of(2) => scene.broker.signal("STOP")?,
+                "frozen" => scene.proxies[one].set(Way::Frozen),
                 // 64 kbit a second.
                 "slow" => scene
                     .proxies
@@ -398,10 +400,10 @@ pub(crate) async fn faults(plan: &Plan, count: u32) -> Result<Done, Failure> {
                 _ => scene.proxies[one].set(Way::Garbled(2_000)),
             }
             sleep(FAULT / 2).await;
-            for own in 0..NODES {
-                // One goes and one comes, on each node; what it has not read goes with it.
-                visitors[own].remove(0);
-                visitors[own].push(subscriber::open(scene.nodes[own].port, VISITED).await?);
+            // One goes and one comes, on each node; what it has not read goes with it.
+            for (node, visitors) in scene.nodes.iter().zip(&mut visitors) {
+                visitors.remove(0);
+                visitors.push(subscriber::open(node.port, VISITED).await?);
             }
             sleep(FAULT / 2).await;
             scene.broker.signal("CONT")?;

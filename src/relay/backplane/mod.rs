@@ -7,6 +7,8 @@
 //!   or it is lost;
 //! - if the broker keeps history: what is appended to a topic gets the next offset of one order for all nodes.
 
+pub mod memory;
+
 use crate::relay::hub::{Retention, Topic};
 use bytes::Bytes;
 use std::fmt;

@@ -269,7 +269,7 @@ impl RelayConfig {
     /// published here is delivered here, whether there is a connection or not.
     ///
     /// ```
-    /// use wireline::relay::backplane::MemoryBackplane;
+    /// use wireline::relay::backplane::memory::MemoryBackplane;
     /// use wireline::relay::{Relay, RelayConfig};
     ///
     /// let backplane = MemoryBackplane::default();

@@ -59,7 +59,7 @@ pub struct ClusterNode {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use wireline::relay::backplane::MemoryBackplane;
+/// use wireline::relay::backplane::memory::MemoryBackplane;
 /// use wireline::relay::{Relay, RelayConfig};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

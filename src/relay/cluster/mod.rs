@@ -135,6 +135,8 @@ pub enum Action {
         epoch: u64,
         /// The offset.
         offset: u64,
+        /// The message, for those who come later.
+        parcel: Parcel,
     },
     /// A connection of another node is present.
     Track {

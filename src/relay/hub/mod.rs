@@ -54,7 +54,7 @@ mod topic;
 
 pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
-pub use self::message::{Delivery, Entry, Member, Message};
+pub use self::message::{Delivery, EVERYBODY, Entry, Member, Message};
 pub use self::presence::{Change, Present};
 pub use self::topic::{InvalidTopic, Topic};
 

@@ -104,7 +104,7 @@ impl<M: Message> Seats<M> {
                 places.partition_point(|place| *place <= seat.last)
             };
             let is_whole =
-                is_new && !(has_exceptions && entries.iter().any(|entry| entry.except == id));
+                is_new && !(has_exceptions && entries.iter().any(|entry| entry.leaves_out(id)));
             let delivery = Delivery {
                 // What is not counted may be delivered after one that was lost, which is told with the next one.
                 missed: if is_new && counts {

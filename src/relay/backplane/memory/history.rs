@@ -50,21 +50,10 @@ impl Histories {
         message: &Bytes,
         now: Instant,
     ) -> Appended {
-        if !self.topics.contains_key(topic) {
-            if self.topics.len() >= self.sweep_at {
-                self.sweep(now);
-            }
-            if self.topics.len() >= MOST_TOPICS {
-                return Appended::TooMany;
-            }
-            self.epochs += 1;
-            let history = History::new(self.epochs, now);
-            self.topics.insert(topic.clone(), history);
-        }
+        self.make_room(topic, now);
         let Some(history) = self.topics.get_mut(topic) else {
             return Appended::TooMany;
         };
-        history.used = now;
         history.age = Duration::from_millis(keep.age);
         if !history.is_new(origin, seq, now) {
             return Appended::Before;
@@ -86,6 +75,7 @@ impl Histories {
         most: usize,
         now: Instant,
     ) -> (u64, u64, Vec<(u64, u64, Bytes)>) {
+        self.make_room(topic, now);
         let Some(history) = self.topics.get_mut(topic) else {
             return (0, 0, Vec::new());
         };
@@ -111,7 +101,23 @@ impl Histories {
         (history.epoch, history.last, entries)
     }
 
-    /// Forgets topics that nobody has appended to for long.
+    /// Sees to it that there is such a topic, unless there are too many.
+    fn make_room(&mut self, topic: &Topic, now: Instant) {
+        if let Some(history) = self.topics.get_mut(topic) {
+            history.used = now;
+            return;
+        }
+        if self.topics.len() >= self.sweep_at {
+            self.sweep(now);
+        }
+        if self.topics.len() < MOST_TOPICS {
+            self.epochs += 1;
+            let history = History::new(self.epochs, now);
+            self.topics.insert(topic.clone(), history);
+        }
+    }
+
+    /// Forgets topics that nobody has used for long.
     fn sweep(&mut self, now: Instant) {
         let octets = &mut self.octets;
         self.topics.retain(|_, history| {
@@ -342,7 +348,8 @@ mod tests {
         histories.sweep(later + Duration::from_secs(1));
         assert_eq!(histories.topics.len(), 1);
         assert_eq!(histories.octets, histories.topics[&used].octets);
-        let none = histories.read(&Topic::new("t:1").unwrap(), None, 9, later);
-        assert_eq!(none, (0, 0, Vec::new()));
+        // Whoever reads one that is not there is told where it begins.
+        let (epoch, last, entries) = histories.read(&Topic::new("t:1").unwrap(), None, 9, later);
+        assert_eq!((epoch, last, entries), (histories.epochs, 0, Vec::new()));
     }
 }

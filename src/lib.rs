@@ -120,6 +120,10 @@ mod documents {
     #[doc = include_str!("../docs/relay.md")]
     mod relay {}
 
+    #[cfg(feature = "nats")]
+    #[doc = include_str!("../docs/cluster.md")]
+    mod cluster {}
+
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}
 

@@ -179,6 +179,27 @@ fn compose() {
 }
 
 #[test]
+fn documents_name_settings() {
+    let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
+    let mut seen = 0;
+    for document in [
+        include_str!("../../../docs/cluster.md"),
+        include_str!("../../../docs/deploy.md"),
+    ] {
+        for word in document
+            .split('`')
+            .filter(|word| word.starts_with("backplane_"))
+        {
+            let key = word.split(' ').next().unwrap();
+            let flag = format!("--{}", key.replace('_', "-"));
+            assert!(help.contains(&flag), "{flag}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 3);
+}
+
+#[test]
 fn the_unit() {
     let path = "/usr/local/bin/wireline";
     let starts = UNIT

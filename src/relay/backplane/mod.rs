@@ -7,6 +7,9 @@
 //!   or it is lost;
 //! - if the broker keeps history: what is appended to a topic gets the next offset of one order for all nodes.
 
+#[cfg(feature = "redis")]
+pub mod redis;
+
 use crate::relay::hub::{Retention, Topic};
 use bytes::Bytes;
 use std::fmt;

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// What becomes of octets in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     /// They arrive.
     #[default]
     Pass,
@@ -31,7 +31,7 @@ pub enum Way {
 
 /// The proxy. It ends with everything that goes through it when it is dropped.
 #[derive(Debug)]
-pub struct FaultProxy {
+pub(crate) struct FaultProxy {
     address: SocketAddr,
     faults: watch::Sender<Faults>,
     counted: Arc<Counted>,
@@ -53,7 +53,7 @@ struct Counted {
 
 impl FaultProxy {
     /// One in front of `broker`, at a free port of its own, that lets everything through.
-    pub async fn start(broker: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn start(broker: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (faults, watched) = watch::channel(Faults::default());
@@ -68,12 +68,12 @@ impl FaultProxy {
     }
 
     /// Where nodes connect.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// What becomes from now on of what goes to the broker, and of what comes from it.
-    pub fn set(&self, to_broker: Way, to_node: Way) {
+    pub(crate) fn set(&self, to_broker: Way, to_node: Way) {
         self.faults.send_modify(|faults| {
             faults.to_broker = to_broker;
             faults.to_node = to_node;
@@ -81,27 +81,27 @@ impl FaultProxy {
     }
 
     /// The same for both directions.
-    pub fn both(&self, way: Way) {
+    pub(crate) fn both(&self, way: Way) {
         self.set(way, way);
     }
 
     /// Resets all connections, and every new one at once.
-    pub fn split(&self) {
+    pub(crate) fn split(&self) {
         self.faults.send_modify(|faults| faults.is_split = true);
     }
 
     /// No faults any more.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.faults.send_replace(Faults::default());
     }
 
     /// How many connections were made, refused ones as well.
-    pub fn connections(&self) -> u64 {
+    pub(crate) fn connections(&self) -> u64 {
         self.counted.connections.load(Ordering::Relaxed)
     }
 
     /// How many octets were garbled.
-    pub fn garbled(&self) -> u64 {
+    pub(crate) fn garbled(&self) -> u64 {
         self.counted.garbled.load(Ordering::Relaxed)
     }
 }
@@ -155,7 +155,8 @@ async fn carry(
     let is_reset = {
         let (from_node, to_node) = node.split();
         let (from_broker, to_broker) = broker.split();
-        let both = async { tokio::join!(up.run(from_node, to_broker), down.run(from_broker, to_node)) };
+        let both =
+            async { tokio::join!(up.run(from_node, to_broker), down.run(from_broker, to_node)) };
         tokio::select! {
             (up, down) = both => up.and(down).is_err(),
             _ = faults.wait_for(|faults| faults.is_split) => true,
@@ -207,7 +208,11 @@ impl Pump {
 
     fn way(&mut self) -> Way {
         let faults = self.faults.borrow_and_update();
-        if self.is_up { faults.to_broker } else { faults.to_node }
+        if self.is_up {
+            faults.to_broker
+        } else {
+            faults.to_node
+        }
     }
 
     fn garble(&mut self, octets: &mut [u8], seed: u64, one_in: u64) {

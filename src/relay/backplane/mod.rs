@@ -8,6 +8,8 @@
 //! - if the broker keeps history: what is appended to a topic gets the next offset of one order for all nodes.
 
 pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "redis")]
 pub mod redis;
 

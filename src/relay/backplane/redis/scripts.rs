@@ -64,9 +64,9 @@ pub(super) const READ: &str = r"
 local meta, log = KEYS[1], KEYS[2]
 local known = redis.call('HMGET', meta, 'epoch', 'last', 'age', 'run')
 if not known[1] then
-  redis.call('DEL', log)
   redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'octets', '0', 'age', '0', 'run', ARGV[5])
   redis.call('PEXPIRE', meta, 3600000)
+  redis.call('DEL', log)
   return {ARGV[4], '0'}
 end
 local epoch = known[1]

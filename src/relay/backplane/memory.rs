@@ -9,8 +9,10 @@ use super::{Backplane, BackplaneError, Channel, Command, Event, Link};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -137,12 +139,17 @@ impl Seat {
             return gone();
         }
         loop {
-            tokio::select! {
-                command = link.commands.recv() => {
-                    let Some(command) = command else { return gone() };
-                    self.backplane.bus().obey(self.number, command, Instant::now());
+            let mut woken = pin!(self.wake.notified());
+            let taken = poll_fn(|cx| match link.commands.poll_recv(cx) {
+                Poll::Ready(command) => Poll::Ready(Some(command)),
+                Poll::Pending => woken.as_mut().poll(cx).map(|()| None),
+            });
+            match taken.await {
+                Some(Some(command)) => {
+                    (self.backplane.bus()).obey(self.number, command, Instant::now());
                 }
-                () = self.wake.notified() => {}
+                Some(None) => return gone(),
+                None => {}
             }
             loop {
                 let (event, end) = self.next();

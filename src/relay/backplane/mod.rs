@@ -10,6 +10,8 @@
 pub mod memory;
 #[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use crate::relay::hub::{Retention, Topic};
 use bytes::Bytes;

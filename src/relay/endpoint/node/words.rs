@@ -157,6 +157,6 @@ mod tests {
             except: 0,
             payload: vec![0xff].into(),
         };
-        assert!(!super::message(&garbled).is_text());
+        assert!(!message(&garbled).is_text());
     }
 }

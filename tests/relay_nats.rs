@@ -16,7 +16,7 @@ mod proxy;
 use brokers::Broker;
 use bytes::Bytes;
 use fault_proxy::{FaultProxy, Way};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -453,6 +453,114 @@ async fn garbled_octets_end_nothing_but_their_connection() {
     }
     let mut node = Node::connect(&direct).await;
     assert_works(&direct, &mut node).await;
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_read_is_not_a_server_that_does_not_answer() {
+    let server = server();
+    let nats = at(server.address());
+    let (commands, wanted) = mpsc::unbounded_channel();
+    let (sender, mut events) = mpsc::channel(1);
+    let link = Link {
+        commands: wanted,
+        events: sender,
+    };
+    let runs = tokio::spawn(nats.run(link));
+    assert_eq!(events.recv().await, Some(Event::Connected));
+    let (few, many) = (topic("few"), topic("many"));
+    for channel in [&few, &many] {
+        let subscribe = Command::Subscribe(channel.clone());
+        commands.send(subscribe).unwrap();
+        assert_eq!(
+            events.recv().await,
+            Some(Event::Subscribed(channel.clone()))
+        );
+    }
+    let mut other = Node::connect(&nats).await;
+    for number in 0..20_000 {
+        if number % 100 == 0 {
+            other.publish(&few, text(number));
+        }
+        other.publish(&many, text(number));
+        if other.last > 5_000 {
+            assert!(matches!(other.next().await, Event::Done { .. }));
+        }
+    }
+    // Longer than a server may be silent.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let (mut few_came, mut many_came) = (Vec::new(), Vec::new());
+    while few_came.len() < 200 || many_came.len() < 8_192 {
+        let event = timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+        let Event::Message {
+            channel, message, ..
+        } = event
+        else {
+            panic!("{event:?}");
+        };
+        let came = if channel == few {
+            &mut few_came
+        } else {
+            &mut many_came
+        };
+        came.push(message);
+    }
+    // What is too much is lost behind what was taken, and on its own channel alone.
+    let wanted: Vec<_> = (0..200).map(|number| text(number * 100)).collect();
+    assert_eq!(few_came, wanted);
+    assert!(
+        many_came
+            .iter()
+            .enumerate()
+            .all(|(at, message)| *message == text(at))
+    );
+    assert!(!runs.is_finished());
+    commands.send(Command::Subscribe(Channel::All)).unwrap();
+    let mut is_there = false;
+    while !is_there {
+        let event = timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+        is_there = event == Event::Subscribed(Channel::All);
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_topics_on_one_connection() {
+    let server = server();
+    let nats = at(server.address());
+    let mut node = Node::connect(&nats).await;
+    let mut other = Node::connect(&nats).await;
+    let topics: Vec<_> = (0..10_000)
+        .map(|number| topic(&format!("user:{number}")))
+        .collect();
+    for taken in topics.chunks(1_000) {
+        for channel in taken {
+            let subscribe = Command::Subscribe(channel.clone());
+            node.commands.send(subscribe).unwrap();
+        }
+        for channel in taken {
+            assert_eq!(node.next().await, Event::Subscribed(channel.clone()));
+        }
+    }
+    for taken in topics.chunks(1_000) {
+        let first = other.last + 1;
+        for channel in taken {
+            other.publish(channel, "*");
+        }
+        let mut came = HashSet::new();
+        for _ in taken {
+            assert!(came.insert(node.message().await.0));
+        }
+        assert!(taken.iter().all(|channel| came.contains(channel)));
+        other.confirmed(first).await;
+    }
+    for channel in &topics {
+        let unsubscribe = Command::Unsubscribe(channel.clone());
+        node.commands.send(unsubscribe).unwrap();
+    }
+    node.subscribe(&Channel::All).await;
+    other.publish(&topics[0], "*");
+    let id = other.publish(&Channel::All, "*");
+    assert_eq!(node.message().await.0, Channel::All);
+    other.confirmed(id - 1).await;
 }
 
 #[tokio::test]

@@ -280,10 +280,7 @@ async fn a_server_that_dies_ends_the_link_at_once_and_its_next_run_is_another_ep
             node.send(append(6, &room, (1, 1), 6, KEEP, "W"));
             assert_eq!(node.event().await, Event::Done { id: 6 });
             let (then, last, _) = node.read(&room, None, 10).await;
-            assert_eq!(
-                (then == again, last),
-                (true, if is_kept { 6 } else { 1 })
-            );
+            assert_eq!((then == again, last), (true, if is_kept { 6 } else { 1 }));
         }
     })
     .await;

@@ -155,7 +155,6 @@ impl Cluster {
             let number = sequence.sent();
             if let Ok(index) = u16::try_from(index)
                 && !sequence.is_shared
-                && number > 0
             {
                 marked.push(index);
                 let place = sequence.place(number, now);

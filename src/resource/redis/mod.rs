@@ -4,6 +4,7 @@
 //! nobody reads more than is wanted, and that TLS is the TLS of the rest.
 
 mod connection;
+mod kept;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod pipe;
@@ -13,7 +14,9 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;
 
+#[allow(unused_imports, reason = "the relay subscribes, and it is optional")]
 pub(crate) use self::connection::{Connection, Pushes};
+pub(crate) use self::kept::Kept;
 
 use self::tls::Trust;
 use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};

@@ -283,6 +283,16 @@ fn two_nodes_with_nats_between_them_are_one() {
                 assert_eq!(next_push(room).await, text);
             }
         }
+        // What the document says is to be watched is there.
+        let (_, metrics) = ask(&nodes[0].places[0], ME, "GET /metrics", "").await;
+        let document = include_str!("../../docs/cluster.md").split('`');
+        let names: Vec<_> = document
+            .filter(|name| name.starts_with("wireline_cluster_"))
+            .collect();
+        assert!(names.len() > 5);
+        for name in names {
+            assert!(metrics.contains(&format!("\n{name} ")), "{name}: {metrics}");
+        }
     });
 }
 

@@ -24,6 +24,6 @@ pub mod service;
 
 pub use self::api::RelayApi;
 pub use self::endpoint::{
-    Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
-    Stats, Unmatched, Whom,
+    ClusterHandle, ClusterNode, Overflow, Partial, Payload, PresenceEntry, PushError, Rate, Relay,
+    RelayCall, RelayConfig, RelayEvent, Stats, Unmatched, Whom,
 };

@@ -7,6 +7,9 @@
 //!   or it is lost;
 //! - if the broker keeps history: what is appended to a topic gets the next offset of one order for all nodes.
 
+pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -122,7 +125,8 @@ pub enum Event {
     History {
         /// Which [`Command::Read`] this answers.
         id: u64,
-        /// The epoch of the topic; 0 when nothing was ever appended, or all of it was forgotten.
+        /// The epoch of the topic. One that nothing was appended to has one from now on, so that whoever reads it is told where it
+        /// begins; 0 if there is no room for it.
         epoch: u64,
         /// The offset of the last message; 0 for none.
         last: u64,

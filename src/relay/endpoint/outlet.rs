@@ -139,12 +139,19 @@ impl Outlet {
         key: u32,
         resume: Resume,
     ) -> (Subscription<Prepared>, Recovered<Prepared>) {
-        let (hub, now) = (self.relay.hub(), self.relay.now());
-        hub.subscribe(topic, &self.group, self.clone(), key, resume, now)
+        let enter = || {
+            let (hub, now) = (self.relay.hub(), self.relay.now());
+            hub.subscribe(topic, &self.group, self.clone(), key, resume, now)
+        };
+        let ((subscription, mut recovered), early) = self.relay.entering(topic, resume, enter);
+        recovered.entries.extend(early);
+        (subscription, recovered)
     }
 
     pub(super) fn exit(&self, subscription: Subscription<Prepared>) {
+        let topic = subscription.topic().clone();
         self.relay.hub().unsubscribe(subscription);
+        self.relay.left(&topic);
     }
 
     /// Lets everything of a subscription wait until [`release`](Self::release).
@@ -206,7 +213,7 @@ impl Outlet {
             return;
         }
         let waiting = mailbox.waiting.get_or_insert_default();
-        waiting.push(NO_SUBSCRIPTION, message.clone());
+        waiting.push(NO_SUBSCRIPTION, message.clone(), 0);
         let waker = match self.bound(&mut mailbox) {
             Ok(dropped) => {
                 self.relay.counters().dropped(dropped);
@@ -363,7 +370,7 @@ impl Outlet {
                             mailbox.waiting = None;
                             return Delivered::Taken;
                         }
-                        Some((key, Item::Message(message))) => match take(*key, message) {
+                        Some((key, Item::Message(message, _))) => match take(*key, message) {
                             Delivered::Taken => {
                                 waiting.pop();
                             }
@@ -413,9 +420,10 @@ impl Outlet {
                 break;
             };
             let message = match item {
-                Item::Message(message) if message.is_text() => Some(message),
+                Item::Message(message, _) if message.is_text() => Some(message),
                 // It has no place in a text, and no client of the protocol reads it.
-                Item::Message(_) => tell(key, Gap::Skipped(1)),
+                Item::Message(_, 0) => None,
+                Item::Message(_, span) => tell(key, Gap::Skipped(span)),
                 Item::Told(message) => Some(message),
                 Item::Missed(count) => tell(key, Gap::Missed(count)),
                 Item::Skipped(count) => tell(key, Gap::Skipped(count)),
@@ -461,12 +469,12 @@ impl Outlet {
         let mut dropped = delivery.missed;
         for (entry, is_for_it) in delivery.all() {
             if !is_for_it {
-                if key & COUNTS != 0 {
-                    waiting.skip(key);
+                if key & COUNTS != 0 && entry.span > 0 {
+                    waiting.skip(key, entry.span);
                 }
                 continue;
             }
-            waiting.push(key, entry.message.clone());
+            waiting.push(key, entry.message.clone(), entry.span);
             while waiting.count(key) > self.terms.capacity {
                 if self.terms.overflow == Overflow::Close {
                     return self.give_up(&mut mailbox);

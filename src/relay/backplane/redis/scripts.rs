@@ -58,12 +58,17 @@ redis.call(ARGV[8], ARGV[9], epoch .. ':' .. offset .. ':' .. message)
 return 1
 ";
 
-/// Keys: the hash, the stream. Arguments: behind which epoch and offset, or nothing; at most how many; an epoch if the run is another
-/// one; the run of the server. Gives the epoch, the last offset, and for each message, newest first, its offset, age and octets.
+/// Keys: the hash, the stream. Arguments: behind which epoch and offset, or nothing; at most how many; an epoch if there is none or the run is
+/// another one; the run of the server. Gives the epoch, the last offset, and for each message, newest first, its offset, age and octets.
 pub(super) const READ: &str = r"
 local meta, log = KEYS[1], KEYS[2]
 local known = redis.call('HMGET', meta, 'epoch', 'last', 'age', 'run')
-if not known[1] then return {'0', '0'} end
+if not known[1] then
+  redis.call('HSET', meta, 'epoch', ARGV[4], 'last', '0', 'octets', '0', 'age', '0', 'run', ARGV[5])
+  redis.call('PEXPIRE', meta, 3600000)
+  redis.call('DEL', log)
+  return {ARGV[4], '0'}
+end
 local epoch = known[1]
 if known[4] ~= ARGV[5] then
   epoch = ARGV[4]

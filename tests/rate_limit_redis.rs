@@ -47,7 +47,7 @@ async fn bounded(test: impl Future<Output = ()>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_share_a_quota_to_the_last_request() {
+async fn s115_nodes_share_a_quota_to_the_last_request() {
     bounded(async {
         let server = Redis::new().start().unwrap();
         let nodes = [limiter_at(&server), limiter_at(&server)];
@@ -161,7 +161,7 @@ async fn no_span_of_time_has_more_than_the_quota_and_what_it_gives() {
 }
 
 #[tokio::test]
-async fn when_the_server_is_away_requests_pass_or_do_not_as_was_said_and_come_back() {
+async fn s115_when_the_server_is_away_requests_pass_or_do_not_as_was_said_and_come_back() {
     bounded(async {
         let mut server = Redis::new().start().unwrap();
         let limiter = limiter_at(&server);

@@ -27,6 +27,7 @@ struct Driver(JoinHandle<()>);
 
 /// What the server says of itself. While somebody is slow to take it, no more is read.
 #[derive(Debug)]
+#[allow(dead_code, reason = "who subscribes is another feature")]
 pub(crate) struct Pushes {
     pushes: mpsc::UnboundedReceiver<PushInfo>,
     watch: Arc<Watch>,
@@ -109,6 +110,7 @@ impl Connection {
     }
 }
 
+#[allow(dead_code, reason = "as above")]
 impl Pushes {
     /// The next one; nothing when the connection has ended.
     ///

@@ -27,7 +27,6 @@ struct Driver(JoinHandle<()>);
 
 /// What the server says of itself. While somebody is slow to take it, no more is read.
 #[derive(Debug)]
-#[allow(dead_code, reason = "who subscribes is another feature")]
 pub(crate) struct Pushes {
     pushes: mpsc::UnboundedReceiver<PushInfo>,
     watch: Arc<Watch>,
@@ -35,13 +34,7 @@ pub(crate) struct Pushes {
 
 impl RedisServer {
     /// Connects, and signs in.
-    pub(crate) async fn connect(&self) -> Result<Connection, RedisError> {
-        let (connection, _) = self.connect_for_pushes().await?;
-        Ok(connection)
-    }
-
-    /// The same, for whoever subscribes.
-    pub(crate) async fn connect_for_pushes(&self) -> Result<(Connection, Pushes), RedisError> {
+    pub(crate) async fn connect(&self) -> Result<(Connection, Pushes), RedisError> {
         let connected = timeout(PATIENCE, self.open()).await;
         connected.unwrap_or_else(|_| Err(RedisError::new("the connection was not made in 5 s")))
     }
@@ -110,8 +103,12 @@ impl Connection {
     }
 }
 
-#[allow(dead_code, reason = "as above")]
 impl Pushes {
+    /// Waits until the connection has ended, whatever is pushed.
+    pub(crate) async fn end(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
     /// The next one; nothing when the connection has ended.
     ///
     /// Cancel safe.

@@ -14,7 +14,6 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;
 
-#[allow(unused_imports, reason = "the relay subscribes, and it is optional")]
 pub(crate) use self::connection::{Connection, Pushes};
 pub(crate) use self::kept::Kept;
 

@@ -281,7 +281,9 @@ async fn the_server_counts_as_the_memory_does() {
         };
         let (mut seed, mut refused) = (1u64, 0);
         let mut random = move |most: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % most
         };
         for (most, millis, cost) in [
@@ -302,7 +304,10 @@ async fn the_server_counts_as_the_memory_does() {
                 let verdict = spend(&limiter, &key, cost, &quota).await.unwrap();
                 let ended = time();
                 let mut then = Vec::new();
-                for (window, now) in windows.iter().flat_map(|window| (begun..=ended).map(move |now| (window, now))) {
+                for (window, now) in windows
+                    .iter()
+                    .flat_map(|window| (begun..=ended).map(move |now| (window, now)))
+                {
                     let mut window = *window;
                     let spent = window.spend(Duration::from_millis(now), cost, most, quota.window);
                     let reset = u64::try_from(spent.reset.as_nanos().div_ceil(1_000_000)).unwrap();
@@ -315,7 +320,10 @@ async fn the_server_counts_as_the_memory_does() {
                         then.push(window);
                     }
                 }
-                assert!(!then.is_empty(), "{verdict:?} for {cost} of {most} in {millis}: {windows:?}");
+                assert!(
+                    !then.is_empty(),
+                    "{verdict:?} for {cost} of {most} in {millis}: {windows:?}"
+                );
                 windows = then;
                 refused += u32::from(!verdict.allowed);
                 sleep(Duration::from_millis(random(12))).await;

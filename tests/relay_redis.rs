@@ -223,7 +223,11 @@ async fn what_is_kept_holds_all_three_bounds() {
         let (same, last, entries) = node.read(&topic("brief"), Some((epoch, 30)), 100).await;
         assert_eq!((same, last, entries.len()), (epoch, 31, 1));
         // The largest bounds are none.
-        let vast = Retention { messages: usize::MAX, octets: usize::MAX, age: u64::MAX };
+        let vast = Retention {
+            messages: usize::MAX,
+            octets: usize::MAX,
+            age: u64::MAX,
+        };
         node.send(append(1, &topic("vast"), (1, 1), 1, vast, "W"));
         assert_eq!(node.event().await, Event::Done { id: 1 });
         assert_eq!(node.read(&topic("vast"), None, usize::MAX).await.2.len(), 1);

@@ -9,7 +9,6 @@ use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::prepared::Prepared;
 use serde::Serialize;
 use std::fmt;
-use std::sync::atomic::Ordering;
 use tokio::task::coop::consume_budget;
 
 /// What names a topic.
@@ -207,7 +206,7 @@ impl Relay {
             .map(|link| Connection {
                 conn_id: link.outlet.id(),
                 user: link.user.as_deref().map(str::to_owned),
-                subscriptions: link.subscriptions.load(Ordering::Relaxed),
+                subscriptions: link.outlet.subscriptions(),
                 waiting: link.outlet.waiting(),
             })
             .collect()

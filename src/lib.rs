@@ -73,6 +73,8 @@
 //! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `relay` | no | topics with presence, history and resume: `relay` |
+//! | `redis` | no | Redis: a backplane for `relay`, a limiter of rates, tokens that were taken back; with `tls` over `rediss://`, too |
+//! | `nats` | no | NATS between the nodes of a relay; turns `relay` and `native-roots` on |
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
@@ -118,6 +120,10 @@ mod documents {
     #[cfg(all(feature = "relay", feature = "test"))]
     #[doc = include_str!("../docs/relay.md")]
     mod relay {}
+
+    #[cfg(feature = "nats")]
+    #[doc = include_str!("../docs/cluster.md")]
+    mod cluster {}
 
     #[doc = include_str!("../docs/layers.md")]
     mod layers {}

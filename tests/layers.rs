@@ -72,6 +72,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "relay::client::core",    core: CORE, imports: Only(&["relay::hub", "wire"]) },
     Room { floor: 2, path: "relay::protocol",        core: CORE, imports: Only(&["relay::hub", "wire"]) },
     Room { floor: 2, path: "relay::backplane",       core: OPEN, imports: Only(&["relay::hub", "service", "resource", "wire"]) },
+    // Of a backplane it knows the words alone.
+    Room { floor: 2, path: "relay::cluster",         core: CORE, imports: Only(&["relay::backplane", "relay::hub", "wire"]) },
     // Floor 3: each feature brings its own extractor and its own extension of the router; the floors below never name a feature.
     // It gives the socket of `ws::socket`, and reads the answer to its request with the parsers of `http1`.
     Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1", "service", "resource", "wire"]) },

@@ -47,6 +47,8 @@ declare -A packages=(
     [chromium]=chromium
     [python3]=python3
     [valgrind]=valgrind
+    [redis-server]=redis-server
+    [nats-server]=nats-server
 )
 
 debian_packages() {
@@ -83,10 +85,17 @@ install_packages() {
         fi
         as_root=(sudo -n)
     fi
-    # RUNLEVEL=1 asks nginx's package not to start its service: the tests start their own on a port of their own.
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq update &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-            apt-get -qq install -y --no-install-recommends "$@"
+    # No service is started: the tests start nginx, Redis and NATS themselves, on ports of their own.
+    (
+        local policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap '"${as_root[@]}" rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+        fi
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get -qq install -y --no-install-recommends "$@"
+    )
 }
 
 python_environment() {
@@ -149,6 +158,8 @@ report() {
     printf 'autobahn  %s\n' "$("$tools/autobahn/bin/wstest" --autobahnversion 2>/dev/null | paste -sd ' ')"
     printf 'valgrind  %s\n' "$(valgrind --version)"
     printf 'oha       %s\n' "$(oha --version)"
+    printf 'redis     %s\n' "$(redis-server --version)"
+    printf 'nats      %s\n' "$(nats-server --version)"
 }
 
 main

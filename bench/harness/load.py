@@ -152,12 +152,14 @@ FANS = {
     "fan-64": ["-n", 1000, "-k", 64],
     "fan-topics": ["-n", 10_000, "--topics", 1000, "-k", 64],
     "fan-deaf": ["-n", 10_000, "--deaf", 500, "-k", 1],
+    # At two nodes with Redis between them: half of the subscribers at each, the publisher at the first.
+    "fan-nodes": ["-n", 1000, "-k", 16],
 }
 
 
 def kind(case):
     """What a server's `cases` call it."""
-    return "ws" if case in ECHOES else "fan" if case in FANS and case != "fan-topics" else case
+    return "ws" if case in ECHOES else "fan" if case in FANS and case not in ("fan-topics", "fan-nodes") else case
 
 
 def echo(program, server, case, *end, core=None):

@@ -119,6 +119,61 @@ class Server:
         return self._log.read().decode(errors="replace").strip()[-300:]
 
 
+class Nodes(Server):
+    """Two of them with a broker of their own between, which is on the load's core. What they use is what both use."""
+
+    def __init__(self, name, command, *, core=None, **places):
+        self.broker = free_port()
+        words = ["redis-server", "--port", str(self.broker), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._folder = tempfile.TemporaryDirectory()
+        self._redis = subprocess.Popen(
+            pinned(1 - core if core is not None else None, words), cwd=self._folder.name, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        self.second = None
+        try:
+            self._wait_for_broker()
+            self.second = Server(name, command, core=core, broker=self.broker, **places)
+            super().__init__(name, command, core=core, broker=self.broker, **places)
+        except RuntimeError:
+            self._end()
+            raise
+
+    def _wait_for_broker(self, patience=10):
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.broker), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError("redis-server never listened")
+
+    def alive(self):
+        return super().alive() and self.second.alive()
+
+    def stop(self, patience=3):
+        polite = super().stop(patience)
+        self._end()
+        return polite
+
+    def _end(self):
+        if self.second is not None:
+            self.second.stop()
+        self._redis.kill()
+        self._redis.wait()
+        self._folder.cleanup()
+
+    def cpu_ns(self):
+        return super().cpu_ns() + self.second.cpu_ns()
+
+    def memory(self, key):
+        return super().memory(key) + self.second.memory(key)
+
+    def forget_peak(self):
+        super().forget_peak()
+        self.second.forget_peak()
+
+
 def tree(pid):
     """The process and all its descendants."""
     found, todo = [], [pid]

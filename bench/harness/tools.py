@@ -18,6 +18,7 @@ PACKAGES = {
     "npm": "npm",
     "openssl": "openssl",
     "perf": "linux-perf",
+    "redis-server": "redis-server",
     "strace": "strace",
     "taskset": "util-linux",
     "valgrind": "valgrind",

@@ -7,6 +7,7 @@
 mod args;
 mod bench;
 mod client;
+mod cluster;
 mod config;
 mod guard;
 mod http;

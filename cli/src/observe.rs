@@ -18,6 +18,7 @@ use wireline::layer::metrics::{Metrics, record_engine};
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::trace::Traces;
 use wireline::relay::Relay;
+use wireline::relay::cluster::Standing;
 use wireline::relay::service::RegisterService;
 use wireline::server::Handle;
 use wireline::{Response, Router, Server};
@@ -266,6 +267,9 @@ fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
             metrics::counter!(name).absolute(count);
         }
     }
+    if let Some(standing) = watched.relay.get().and_then(Relay::cluster_standing) {
+        scrape_cluster(&standing);
+    }
     if let Some(register) = watched.register.get() {
         gauge("wireline.register.clients", register.clients() as u64);
         gauge("wireline.register.connected", register.connected() as u64);
@@ -273,6 +277,36 @@ fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
     let text = prometheus.render();
     Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
         .with_header(CACHE_CONTROL, "no-store")
+}
+
+/// How the node stands among the others.
+fn scrape_cluster(standing: &Standing) {
+    for (name, now) in [
+        ("wireline.cluster.up", u64::from(standing.is_up)),
+        ("wireline.cluster.nodes", standing.nodes),
+        ("wireline.cluster.topics", standing.topics),
+        ("wireline.cluster.waiting", standing.waiting),
+        ("wireline.cluster.waiting_octets", standing.waiting_octets),
+        (
+            "wireline.cluster.waiting_octets_most",
+            standing.waiting_octets_most,
+        ),
+        ("wireline.cluster.lag_ms", standing.lag),
+    ] {
+        gauge(name, now);
+    }
+    for (name, count) in [
+        ("wireline.cluster.sent", standing.sent),
+        ("wireline.cluster.received", standing.received),
+        ("wireline.cluster.duplicates", standing.duplicates),
+        ("wireline.cluster.lost", standing.lost),
+        ("wireline.cluster.dropped", standing.dropped),
+        ("wireline.cluster.garbled", standing.garbled),
+        ("wireline.cluster.connects", standing.connects),
+        ("wireline.cluster.departed", standing.departed),
+    ] {
+        metrics::counter!(name).absolute(count);
+    }
 }
 
 #[expect(

@@ -1,8 +1,10 @@
 //! The relay as it is configured.
 
-use crate::config::{Config, History};
+use crate::config::{Backplane, Config, History};
 use crate::sign_in::SignIn;
 use std::time::Duration;
+use wireline::relay::backplane::nats::Nats;
+use wireline::relay::backplane::redis::Redis;
 use wireline::relay::hub::{Retention, Topic};
 use wireline::relay::{Rate, Relay, RelayConfig, RelayEvent, Unmatched};
 use wireline::ws::origin::Policy;
@@ -11,12 +13,31 @@ use wireline::{Error, Router};
 /// The relay, and its endpoints with the sign-in around them.
 pub(crate) fn routes(config: &Config) -> Result<(Relay, Router), String> {
     let sign_in = SignIn::new(config)?;
-    let relay = Relay::new(configured(config, &sign_in));
+    let mut relay = configured(config, &sign_in);
+    if let Some(asked) = &config.backplane {
+        relay = joined(relay, asked)?;
+    }
+    let relay = Relay::new(relay);
     let mut router = Router::new().relay(&relay);
     if let Some(auth) = sign_in.auth {
         router = router.layer(auth);
     }
     Ok((relay, router))
+}
+
+/// The relay as a part of the cluster that a broker makes.
+fn joined(relay: RelayConfig, asked: &Backplane) -> Result<RelayConfig, String> {
+    let relay = relay.shared_history(asked.shares_history);
+    let is_nats = ["nats://", "tls://"]
+        .iter()
+        .any(|scheme| asked.address.starts_with(scheme));
+    if is_nats {
+        let nats = Nats::new(&asked.address).map_err(|error| format!("backplane: {error}"))?;
+        return Ok(relay.backplane(nats.prefix(&asked.prefix)));
+    }
+    let redis = Redis::new(&asked.address).and_then(|redis| redis.prefix(&asked.prefix));
+    let redis = redis.map_err(|error| format!("backplane: {error}"))?;
+    Ok(relay.backplane(redis))
 }
 
 fn configured(config: &Config, sign_in: &SignIn) -> RelayConfig {

@@ -4,12 +4,13 @@ use crate::config::Config;
 use crate::guard;
 use crate::observe::{Observed, Watched};
 use crate::relay;
+use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use std::sync::{Arc, OnceLock};
-use wireline::relay::RelayApi;
+use std::sync::Arc;
 use wireline::relay::service::RegisterService;
+use wireline::relay::{Relay, RelayApi};
 use wireline::router::Routes;
 use wireline::server::Handle;
 use wireline::service::client_addr::ClientAddr;
@@ -35,7 +36,9 @@ pub(crate) fn build(
         .get("/health", async || Response::ok())
         .get("/ready", {
             let watched = watched.clone();
-            move || std::future::ready(ready(&watched.running))
+            let is_needed =
+                (config.backplane.as_ref()).is_some_and(|backplane| backplane.is_needed);
+            move || std::future::ready(ready(&watched, is_needed))
         })
         .get("/client", client)
         .get("/favicon.ico", async || {
@@ -97,11 +100,21 @@ fn show(page: &Arc<str>, policy: &'static str) -> Response {
 }
 
 /// Readiness, apart from liveness: a server that drains is healthy and takes no new work.
-fn ready(running: &OnceLock<Handle>) -> Response {
-    if running.get().is_some_and(Handle::is_ready) {
-        return Response::ok();
+///
+/// A node of a cluster says whether it has a connection to the others. Without one its own topics work, so it is ready all the same
+/// unless that was said otherwise.
+fn ready(watched: &Watched, is_needed: bool) -> Response {
+    if !watched.running.get().is_some_and(Handle::is_ready) {
+        return Response::text("draining\n").with_status(StatusCode::SERVICE_UNAVAILABLE);
     }
-    Response::text("draining\n").with_status(http::StatusCode::SERVICE_UNAVAILABLE)
+    match watched.relay.get().and_then(Relay::cluster_standing) {
+        None => Response::ok(),
+        Some(standing) if standing.is_up => Response::text("ok\nbackplane: up\n"),
+        Some(_) if is_needed => {
+            Response::text("backplane: down\n").with_status(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Some(_) => Response::text("ok\nbackplane: down\n"),
+    }
 }
 
 /// Sends the content back as it comes. Never as the type that the client said: what one page posts must
@@ -130,7 +143,7 @@ async fn upload(mut body: Body) -> Result<Response> {
 /// this server. `tests/serve.rs` holds the digests to the pages.
 const CONSOLE: (&str, &str) = (
     include_str!("console.html"),
-    "default-src 'none'; style-src 'sha256-1IsFAdXC2Nk4547BJ3HzKMobk8DjXtd5C+gd9UFpEKg='; script-src 'sha256-R/kmLzaEdkoxcgUzLgGRVaNQmJU1jC9C57zcVrDKevE='; \
+    "default-src 'none'; style-src 'sha256-1IsFAdXC2Nk4547BJ3HzKMobk8DjXtd5C+gd9UFpEKg='; script-src 'sha256-7qhsX3Dkgm7u0O/H6e5e7iqSKbuTqiCPDOlD2ToVbjg='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const WELCOME: (&str, &str) = (

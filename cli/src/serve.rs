@@ -1,5 +1,6 @@
 //! Running the server, and what it says meanwhile.
 
+use crate::cluster::Joined;
 use crate::config::Config;
 use crate::observe::{Observed, Watched};
 use crate::routes;
@@ -53,6 +54,7 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
         None => None,
     };
 
+    let joined = watched.relay.get().and_then(Joined::begin).transpose()?;
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
@@ -75,6 +77,9 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
     });
     if let Some(scraped) = scraped {
         scraped.stop();
+    }
+    if let Some(joined) = joined {
+        joined.end();
     }
     observed.end();
     outcome.map_err(|error| error.to_string())?;

@@ -63,8 +63,21 @@ export interface Push<Payload = any> {
   topic: string;
   event: string;
   payload: Payload;
-  /** It was sent to all connections of the user. */
+  /** `user`: it was sent to all connections of the user. `all`: it was sent without an offset, because the nodes of the cluster could not agree on one. Neither counts. */
   to?: string;
+}
+
+/** Pushes that are missing. */
+export interface Lagged {
+  type: 'lagged';
+  topic: string;
+  missed: number;
+  /** The node of the cluster that published them, in its own count; none for a count that all nodes share. */
+  node?: string;
+  /** What that count belongs to, and the first and the last that are missing in it. */
+  epoch?: number;
+  first?: number;
+  last?: number;
 }
 
 /** A connection that is present in a topic. */
@@ -98,8 +111,8 @@ export interface SubscriptionEvents {
   unrecovered: () => void;
   /** It is over. `code`: `unsubscribed` (by this client), `server`, `token_expired`, `join_rejected` and the other refusals, `closed`. */
   unsubscribed: (reason: RelayError) => void;
-  /** So many pushes are missing here. */
-  lagged: (missed: number) => void;
+  /** So many pushes are missing here; what was lost between nodes of a cluster is told with its range. */
+  lagged: (missed: number, gap: Lagged) => void;
   /** Members have come, gone, or have another meta. */
   presence: (presence: Presence) => void;
   /** The server refuses something, or a token could not be made. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built; then with the real
-# server, in Node and in Chromium; and there the page of the console, as the program `wireline` serves it.
+# server, in Node and in Chromium; behind nginx, with two nodes and Redis; and in Chromium the page of the console, as the program `wireline` serves it.
 #
 #     bash clients/js/test.sh
 #
@@ -56,6 +56,7 @@ run source "${tap[@]}" test/messages.test.js test/connections.test.js test/token
 run built env WIRELINE_CLIENT=../dist/wireline-client.min.js "${tap[@]}" test/messages.test.js test/connections.test.js test/tokens.test.js test/streams.test.js
 run server "${tap[@]}" test/real.test.js
 run chromium "${tap[@]}" test/chromium.test.js
+run cluster "${tap[@]}" test/cluster.test.js
 run console "${tap[@]}" test/console.test.js
 
 printf '%s passed, %s failed\n' "$passed" "$failed"

@@ -10,8 +10,10 @@
 //! ```
 
 pub mod api;
+pub mod backplane;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod cluster;
 #[cfg(feature = "macros")]
 pub mod discover;
 pub mod endpoint;
@@ -22,6 +24,6 @@ pub mod service;
 
 pub use self::api::RelayApi;
 pub use self::endpoint::{
-    Overflow, Payload, PresenceEntry, PushError, Rate, Relay, RelayCall, RelayConfig, RelayEvent,
-    Stats, Unmatched, Whom,
+    ClusterHandle, ClusterNode, Overflow, Partial, Payload, PresenceEntry, PushError, Rate, Relay,
+    RelayCall, RelayConfig, RelayEvent, Stats, Unmatched, Whom,
 };

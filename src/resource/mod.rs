@@ -10,6 +10,8 @@ pub mod io;
 mod no_span;
 pub mod panic;
 pub mod pool;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "tracing")]
 mod span;
 pub mod stream_end;

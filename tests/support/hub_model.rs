@@ -266,7 +266,7 @@ impl World {
             .hub
             .subscribe(&topic, &group, member, key, resume, self.now);
         assert_eq!(subscription.topic(), &topic);
-        self.saw_epoch(at, subscription.epoch());
+        self.saw_epoch(at, subscription.channel());
         self.recovered(at, resume, &recovered);
         let life = self.topics[at].as_ref().unwrap();
         let (stream, last) = (life.stream, life.last);
@@ -353,6 +353,7 @@ impl World {
             at,
             Entry {
                 offset,
+                span: 1,
                 at: self.now,
                 except,
                 message: message.clone(),

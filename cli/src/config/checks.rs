@@ -72,6 +72,28 @@ pub(super) fn pattern(text: &str) -> Result<(), String> {
         .map_err(|error| format!("`{text}` is no topic, nor a beginning with * behind it: {error}"))
 }
 
+/// The address of a broker. It may have a password, so it is not shown.
+pub(super) fn broker(text: &str) -> Result<(), String> {
+    let wrong = "it is not redis://, rediss://, nats:// or tls:// with a host and maybe a port";
+    let place = ["redis://", "rediss://", "nats://", "tls://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .ok_or(wrong)?;
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    let host = host.split(['/', '?', ',']).next().unwrap_or_default();
+    (!host.is_empty() && !host.starts_with(':') && !text.contains(char::is_whitespace))
+        .then_some(())
+        .ok_or_else(|| wrong.to_owned())
+}
+
+/// What names of channels and keys begin with.
+pub(super) fn prefix(text: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    ((1..=64).contains(&text.len()) && text.chars().all(is_plain))
+        .then_some(())
+        .ok_or_else(|| format!("`{text}` is not 1 to 64 letters, digits, - and _"))
+}
+
 /// 32 octets, which a secret needs not to be guessed from a single token.
 pub(super) fn secret(text: &str) -> Result<(), String> {
     (text.len() >= 32).then_some(()).ok_or_else(|| {

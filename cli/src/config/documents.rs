@@ -19,6 +19,7 @@ fn some_value(kind: &Kind) -> String {
         Kind::Choice(choices) => format!("\"{}\"", choices[0]),
         Kind::Text(name, _) | Kind::Secret(name, _) => match *name {
             "URL" => "\"https://push.example\"".to_owned(),
+            "BROKER" => "\"redis://127.0.0.1:6379\"".to_owned(),
             "HOST:PORT" => "\"127.0.0.1:9000\"".to_owned(),
             "SECRET" => "\"(32 octets or more that nobody can guess)\"".to_owned(),
             "FILE" => "\"/etc/wireline/file\"".to_owned(),

@@ -25,12 +25,23 @@ pub(crate) struct Config {
     pub(crate) access_log_format: String,
     pub(crate) metrics: bool,
     pub(crate) metrics_addr: Option<String>,
+    pub(crate) backplane: Option<Backplane>,
     pub(crate) tls: Option<Tls>,
     pub(crate) auth: Auth,
     pub(crate) relay: Relay,
     pub(crate) register: Register,
     pub(crate) api: Api,
     pub(crate) console: bool,
+}
+
+/// The broker that connects this node with others.
+#[derive(Debug)]
+pub(crate) struct Backplane {
+    pub(crate) address: String,
+    pub(crate) prefix: String,
+    pub(crate) shares_history: bool,
+    /// Whether the node is not ready without it.
+    pub(crate) is_needed: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +136,7 @@ impl Config {
             access_log_format: reader.text("access_log_format").unwrap_or_default(),
             metrics: reader.switch("metrics"),
             metrics_addr: reader.text("metrics_addr"),
+            backplane: backplane(reader),
             tls: tls(reader),
             auth: Auth {
                 jwt_secret: reader.text("auth.jwt_secret"),
@@ -249,6 +261,24 @@ fn tls(reader: &Reader<'_>) -> Option<Tls> {
         reader.refuse("tls.client_ca", &wanted);
     }
     (files.is_some() || self_signed).then_some(Tls { files, client_ca })
+}
+
+fn backplane(reader: &Reader<'_>) -> Option<Backplane> {
+    let (address, prefix) = (reader.text("backplane"), reader.text("backplane_prefix"));
+    let (shares_history, is_needed) = (
+        reader.switch("backplane_history"),
+        reader.switch("backplane_ready"),
+    );
+    if address.is_some() && !reader.switch("relay.on") {
+        let other = reader.name("relay.on", "backplane");
+        reader.refuse("backplane", &format!("needs {other}"));
+    }
+    Some(Backplane {
+        address: address?,
+        prefix: prefix.unwrap_or_default(),
+        shares_history,
+        is_needed,
+    })
 }
 
 fn relay(reader: &Reader<'_>) -> Relay {

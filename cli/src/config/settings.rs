@@ -2,7 +2,9 @@
 //!
 //! The key decides all names: `relay.max_message` is the key in the file, `--relay-max-message` the flag, `WIRELINE_RELAY_MAX_MESSAGE` the variable.
 
-use crate::config::checks::{api_key, network, origin, path, pattern, place, present, secret, url};
+use crate::config::checks::{
+    api_key, broker, network, origin, path, pattern, place, prefix, present, secret, url,
+};
 use crate::config::value::{Column, Kind};
 use std::fmt;
 use std::time::Duration;
@@ -82,6 +84,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Serve metrics as Prometheus's text under /metrics, for those with a key of `api.keys`, or where there is none, for programs on the same machine." },
     Setting { key: "metrics_addr", kind: Kind::Text("HOST:PORT", place), default: "",
         help: "Serve the metrics here instead, apart from everything else and open to all who can connect." },
+    Setting { key: "backplane", kind: Kind::Secret("BROKER", broker), default: "",
+        help: "Serve the same topics as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that." },
+    Setting { key: "backplane_prefix", kind: Kind::Text("TEXT", prefix), default: "\"wireline\"",
+        help: "What the names of everything begin with that is kept at the broker: nodes with another one are another cluster." },
+    Setting { key: "backplane_history", kind: Kind::Switch, default: "true",
+        help: "Whether the nodes keep the history of topics together, so that clients go on with another node where they were; NATS cannot, and there each node has its own." },
+    Setting { key: "backplane_ready", kind: Kind::Switch, default: "false",
+        help: "Whether /ready is 503 while there is no connection to the broker. Topics work on each node alone meanwhile, so that a broker that fails need not take all nodes away." },
 
     Setting { key: "tls.cert", kind: Kind::Text("FILE", present), default: "",
         help: "Speak TLS with the certificate chain in this PEM file; it is watched, and read again on SIGHUP." },

@@ -56,7 +56,22 @@ fn shown(setting: &Setting, value: &Value) -> String {
                 .collect();
             format!("[{}]", names.join(", "))
         }
+        Value::Text(text) if setting.key == "backplane" => quote(&without_password(text)),
         _ => quote(REDACTED),
+    }
+}
+
+/// An address with everything but what is secret in it.
+fn without_password(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return REDACTED.to_owned();
+    };
+    match rest.rsplit_once('@') {
+        None => address.to_owned(),
+        Some((credentials, place)) => match credentials.split_once(':') {
+            Some((user, _)) => format!("{scheme}://{user}:{REDACTED}@{place}"),
+            None => format!("{scheme}://{REDACTED}@{place}"),
+        },
     }
 }
 
@@ -70,6 +85,24 @@ impl fmt::Display for Origin {
             Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
             Self::Variable(name) => f.write_str(name),
             Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (address, shown) in [
+            ("redis://10.0.0.5:6379", "redis://10.0.0.5:6379"),
+            ("redis://:pa@ss@h/1", "redis://:(redacted)@h/1"),
+            ("rediss://ann:pass@h:1", "rediss://ann:(redacted)@h:1"),
+            ("nats://token@h", "nats://(redacted)@h"),
+            ("token", "(redacted)"),
+        ] {
+            assert_eq!(without_password(address), shown);
         }
     }
 }

@@ -90,7 +90,7 @@ export class Subscription extends Emitter {
       if (!OWN.includes(message.event)) this.emit(message.event, message.payload, message);
     } else if (type === 'lagged') {
       this.#count(message.missed);
-      this.emit(type, message.missed);
+      this.emit(type, message.missed, message);
     } else if (type === 'skipped') {
       this.#count(message.count);
     } else if (type === 'presence_state') {

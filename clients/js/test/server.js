@@ -7,8 +7,8 @@ import { within } from './support.js';
 
 const SCRIPT = fileURLToPath(new URL('../dist/wireline-client.min.js', import.meta.url));
 
-/** Starts it with more words, or another program; gives its address. */
-export async function start(t, words = [], program = process.env.RELAY_JS) {
+/** Starts it with more words, or another program; gives its address, and its process. */
+export async function launch(t, words = [], program = process.env.RELAY_JS) {
   if (!program) throw new Error('RELAY_JS names no program: bash clients/js/test.sh builds it');
   const own = program === process.env.RELAY_JS;
   const child = spawn(program, own ? ['127.0.0.1:0', SCRIPT, ...words] : words, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -30,5 +30,8 @@ export async function start(t, words = [], program = process.env.RELAY_JS) {
     child.on('error', reject);
     child.on('exit', () => reject(new Error(`the server did not start: ${output}`)));
   });
-  return await within(place, 'the server', 15_000);
+  return { place: await within(place, 'the server', 15_000), child };
 }
+
+/** The same, of which the address is enough. */
+export const start = async (t, words, program) => (await launch(t, words, program)).place;

@@ -32,6 +32,8 @@ pub use self::api_keys::ApiKeys;
 pub use self::basic::Basic;
 pub use self::bearer::{Bearer, VerifyToken};
 pub use self::error::AuthError;
+#[cfg(all(feature = "jwt", feature = "redis"))]
+pub use self::jwt::RevokedTokens;
 #[cfg(feature = "jwt")]
 pub use self::jwt::{AuthConfig, Tokens};
 pub use self::refusal::Refusal;

@@ -20,6 +20,8 @@ mod limiter;
 mod memory;
 #[cfg(not(feature = "tracing"))]
 mod no_tell;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "tracing")]
 mod tell;
 pub mod window;
@@ -30,6 +32,8 @@ use self::no_tell as tell;
 pub use self::key::Key;
 pub use self::limiter::{LimiterFailed, Quota, QuotaLimiter, RateLimiter, Spending, Verdict};
 pub use self::memory::InMemoryRateLimiter;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisRateLimiter;
 
 use self::fields::{Left, refusal, unavailable};
 use self::key::By;

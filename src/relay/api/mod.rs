@@ -120,9 +120,9 @@ impl RelayApi {
         let routes = api.post::<writing::Subscribe>(routes, "/subscribe");
         let routes = api.post::<writing::Unsubscribe>(routes, "/unsubscribe");
         let routes = api.post::<writing::Disconnect>(routes, "/disconnect");
-        let questions: [(&str, Read); 5] = [
+        let routes = api.get_history(routes);
+        let questions: [(&str, Read); 4] = [
             ("/presence", reading::presence),
-            ("/history", reading::history),
             ("/topics", reading::topics),
             ("/connections", reading::connections),
             ("/stats", reading::stats),
@@ -155,6 +155,18 @@ impl Api {
         routes.get(path, move |request: Request| {
             let answer = read(&api.0.relay, &request);
             std::future::ready(answer.unwrap_or_else(Answer::from))
+        })
+    }
+
+    /// Other nodes may be asked for it.
+    fn get_history(&self, routes: Router) -> Router {
+        let api = self.clone();
+        routes.get("/history", move |request: Request| {
+            let api = api.clone();
+            async move {
+                let answer = reading::history(&api.0.relay, &request).await;
+                answer.unwrap_or_else(Answer::from)
+            }
         })
     }
 

@@ -1,7 +1,7 @@
 //! What can be asked.
 
 use super::answer::{Answer, wrong};
-use crate::relay::endpoint::{Connection, PresenceEntry, Relay};
+use crate::relay::endpoint::{ClusterHandle, ClusterNode, Connection, PresenceEntry, Relay, Stats};
 use crate::relay::hub::{Entry, Resume, Topic};
 use crate::service::error::Error;
 use crate::service::request::Parts;
@@ -36,7 +36,7 @@ pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
 }
 
 /// `GET /history?topic=&limit=&epoch=&offset=`
-pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+pub(super) async fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct History<'a> {
         epoch: u64,
@@ -52,7 +52,8 @@ pub(super) fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
         },
         None => Resume::Newest(limit),
     };
-    let found = relay.hub().history(&topic, resume, relay.now());
+    let found = relay.history(&topic, resume).await;
+    let found = found.map_err(|error| wrong(error.to_string()))?;
     let entries = match resume {
         Resume::Newest(_) => newest(&found.entries),
         _ => oldest(&found.entries, limit),
@@ -159,7 +160,67 @@ pub(super) fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Error>
 
 /// `GET /stats`
 pub(super) fn stats(relay: &Relay, _: &Parts) -> Result<Answer, Error> {
-    Answer::json(&relay.stats())
+    #[derive(Serialize)]
+    struct Shown {
+        #[serde(flatten)]
+        stats: Stats,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cluster: Option<Clustered>,
+    }
+    Answer::json(&Shown {
+        stats: relay.stats(),
+        cluster: relay.cluster().map(|cluster| Clustered::of(&cluster)),
+    })
+}
+
+/// A node among others.
+#[derive(Serialize)]
+struct Clustered {
+    node: u64,
+    backplane: &'static str,
+    is_up: bool,
+    since_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    nodes: Vec<ClusterNode>,
+    topics: u64,
+    waiting: u64,
+    waiting_octets: u64,
+    lag_ms: u64,
+    sent: u64,
+    received: u64,
+    duplicates: u64,
+    lost: u64,
+    dropped: u64,
+    garbled: u64,
+    connects: u64,
+    departed: u64,
+}
+
+impl Clustered {
+    fn of(cluster: &ClusterHandle) -> Self {
+        let standing = cluster.standing();
+        Self {
+            node: cluster.node(),
+            backplane: cluster.backplane(),
+            is_up: standing.is_up,
+            since_ms: standing.since,
+            trouble: cluster.trouble().filter(|_| !standing.is_up),
+            nodes: cluster.nodes(),
+            topics: standing.topics,
+            waiting: standing.waiting,
+            waiting_octets: standing.waiting_octets,
+            lag_ms: standing.lag,
+            sent: standing.sent,
+            received: standing.received,
+            duplicates: standing.duplicates,
+            lost: standing.lost,
+            dropped: standing.dropped,
+            garbled: standing.garbled,
+            connects: standing.connects,
+            departed: standing.departed,
+        }
+    }
 }
 
 fn topic(parts: &Parts) -> Result<Topic, Error> {

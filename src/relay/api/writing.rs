@@ -1,7 +1,7 @@
 //! What can be done.
 
 use super::answer::{Answer, wrong};
-use crate::relay::endpoint::{Payload, PushError, Relay, Whom};
+use crate::relay::endpoint::{Partial, Payload, PushError, Relay, Whom};
 use crate::relay::hub::{InvalidTopic, Published, Topic};
 use crate::service::error::Error;
 use crate::ws::close::{CloseCode, LONGEST_REASON};
@@ -118,9 +118,16 @@ impl Act for PushToUser {
     async fn act(self, relay: Relay) -> Result<Answer, Error> {
         fits(&self.event, &self.payload)?;
         let topic = named(&self.topic)?;
-        let pushed = relay
-            .push_to_user(&self.user, topic, &self.event, &self.payload)
-            .await;
+        let Self {
+            user,
+            event,
+            payload,
+            ..
+        } = &self;
+        let pushed = match relay.cluster() {
+            Some(cluster) => cluster.push_to_user(user, topic, event, payload).await,
+            None => (relay.push_to_user(user, topic, event, payload).await).map(here),
+        };
         reached(pushed.map_err(refused)?)
     }
 }
@@ -137,7 +144,11 @@ impl Act for Subscribe {
     async fn act(self, relay: Relay) -> Result<Answer, Error> {
         let topic = named(&self.topic)?;
         let whom = whom(self.conn_id, self.user.as_deref())?;
-        reached(relay.subscribe(whom, topic).map_err(nameless)?)
+        let subscribed = match relay.cluster() {
+            Some(cluster) => cluster.subscribe(whom, topic).await,
+            None => relay.subscribe(whom, topic).map(here),
+        };
+        reached(subscribed.map_err(nameless)?)
     }
 }
 
@@ -153,7 +164,11 @@ impl Act for Unsubscribe {
     async fn act(self, relay: Relay) -> Result<Answer, Error> {
         let topic = named(&self.topic)?;
         let whom = whom(self.conn_id, self.user.as_deref())?;
-        reached(relay.unsubscribe(whom, topic).map_err(nameless)?)
+        let unsubscribed = match relay.cluster() {
+            Some(cluster) => cluster.unsubscribe(whom, topic).await,
+            None => relay.unsubscribe(whom, topic).map(here),
+        };
+        reached(unsubscribed.map_err(nameless)?)
     }
 }
 
@@ -178,17 +193,33 @@ impl Act for Disconnect {
                 "the reason has more than {LONGEST_REASON} octets"
             )));
         }
-        reached(relay.disconnect(whom, code, &self.reason))
+        reached(match relay.cluster() {
+            Some(cluster) => cluster.disconnect(whom, code, &self.reason).await,
+            None => here(relay.disconnect(whom, code, &self.reason)),
+        })
     }
 }
 
-/// How many connections it was done to.
-fn reached(connections: usize) -> Result<Answer, Error> {
+/// How many connections it was done to, on all nodes that have answered.
+fn reached(connections: Partial<usize>) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Reached {
         connections: usize,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        missing_nodes: Vec<u64>,
     }
-    Answer::json(&Reached { connections })
+    Answer::json(&Reached {
+        connections: connections.value,
+        missing_nodes: connections.missing,
+    })
+}
+
+/// Without other nodes nobody is missing.
+const fn here(value: usize) -> Partial<usize> {
+    Partial {
+        value,
+        missing: Vec::new(),
+    }
 }
 
 fn fits(event: &str, payload: &Payload) -> Result<(), Error> {

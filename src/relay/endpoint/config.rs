@@ -2,10 +2,13 @@
 
 use super::channels::{Channels, Patterns};
 use super::handler::{Erased, EventHandler, RelayCall, RelayEvent};
+use super::node::{Joined, Node};
 use super::outlet::Terms;
 use super::overflow::Overflow;
 use super::pace::Rate;
 use super::token::{Judge, Judging, Token};
+use crate::relay::backplane::Backplane;
+use crate::relay::cluster::ClusterConfig;
 use crate::relay::hub::{HubConfig, Retention, Topic};
 use crate::service::user::CurrentUser;
 use crate::ws::limits::Limits;
@@ -53,6 +56,9 @@ pub struct RelayConfig {
     pub(super) terms: Terms,
     pub(super) socket: Config,
     pub(super) settings: Settings,
+    backplane: Option<Arc<dyn Backplane>>,
+    cluster: ClusterConfig,
+    shares_history: bool,
 }
 
 /// What connections look up.
@@ -103,6 +109,9 @@ impl Default for RelayConfig {
                 messages: Some(Rate::new(200, 1000)),
                 octets: Some(Rate::new(1 << 20, 4 << 20)),
             },
+            backplane: None,
+            cluster: ClusterConfig::default(),
+            shares_history: true,
         }
     }
 }
@@ -251,6 +260,57 @@ impl RelayConfig {
     pub const fn max_history(mut self, octets: usize) -> Self {
         self.hub.history = octets;
         self
+    }
+
+    /// Makes the relay part of a cluster: what is published on one node reaches the subscribers of all that have the same backplane,
+    /// and who is present on one is present on all. Not unless said so.
+    ///
+    /// The connection is made, and made again when it ends, by a task of the runtime in which the relay is used first. What is
+    /// published here is delivered here, whether there is a connection or not.
+    ///
+    /// ```
+    /// use wireline::relay::backplane::memory::MemoryBackplane;
+    /// use wireline::relay::{Relay, RelayConfig};
+    ///
+    /// let backplane = MemoryBackplane::default();
+    /// let nodes = [(); 2].map(|()| Relay::new(RelayConfig::default().backplane(backplane.clone())));
+    /// assert!(nodes.iter().all(|node| node.cluster().is_some()));
+    /// ```
+    #[must_use]
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Some(Arc::new(backplane));
+        self
+    }
+
+    /// How it behaves as a part of that cluster: see [`ClusterConfig`].
+    #[must_use]
+    pub const fn cluster(mut self, cluster: ClusterConfig) -> Self {
+        self.cluster = cluster;
+        self
+    }
+
+    /// Whether the nodes keep what is [kept](Self::retention) of topics together, where the backplane can: then a client goes on with
+    /// another node where it was. They do unless said otherwise.
+    #[must_use]
+    pub const fn shared_history(mut self, on: bool) -> Self {
+        self.shares_history = on;
+        self
+    }
+
+    /// Its part in the cluster, which asks what is kept as the hub does.
+    pub(super) fn join(&mut self) -> Option<Box<Node>> {
+        let joined = Joined {
+            backplane: self.backplane.take()?,
+            cluster: self.cluster.clone(),
+            shares_history: self.shares_history,
+        };
+        let nothing: Box<dyn Fn(&Topic) -> Retention + Send + Sync> =
+            Box::new(|_| Retention::NOTHING);
+        let retention: Arc<dyn Fn(&Topic) -> Retention + Send + Sync> =
+            std::mem::replace(&mut self.hub.retention, nothing).into();
+        let same = retention.clone();
+        self.hub.retention = Box::new(move |topic| same(topic));
+        Some(Box::new(Node::new(joined, retention)))
     }
 
     /// The handler of a channel: of one topic (`chat:lobby`), or of all topics with a beginning (`room:*`). A topic's own handler

@@ -53,6 +53,11 @@ impl Counters {
         add(&self.deliveries, subscribers as u64);
     }
 
+    /// Something came from another node.
+    pub(super) fn delivered(&self, subscribers: usize) {
+        add(&self.deliveries, subscribers as u64);
+    }
+
     pub(super) fn message(&self) {
         add(&self.messages, 1);
     }

@@ -1,5 +1,6 @@
-//! Errors of handlers go to the log: nobody else is told what was behind them.
+//! Errors of handlers go to the log: nobody else is told what was behind them. So does the connection to other nodes.
 
+use crate::relay::backplane::BackplaneError;
 use crate::service::error::Error;
 use std::error::Error as _;
 use tracing::field::display;
@@ -14,5 +15,21 @@ pub(super) fn tell(error: &Error, what: &str) {
         tracing::debug!(status, source, "the handler of a {what} failed: {message}");
     } else {
         tracing::error!(status, source, "the handler of a {what} failed: {message}");
+    }
+}
+
+/// There is a connection to a broker.
+pub(super) fn connected(backplane: &str) {
+    tracing::info!(backplane, "connected to the other nodes");
+}
+
+/// There is none any more, or still none.
+#[cold]
+pub(super) fn lost(backplane: &str, why: &BackplaneError, was_connected: bool) {
+    let why = display(why);
+    if was_connected {
+        tracing::warn!(backplane, why, "the connection to the other nodes is lost");
+    } else {
+        tracing::debug!(backplane, why, "no connection to the other nodes");
     }
 }

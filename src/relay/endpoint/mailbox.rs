@@ -89,12 +89,13 @@ impl Mailbox {
         is_free && write() != Delivered::Full
     }
 
-    /// Lets messages of a subscription wait, each with whether it is for this subscriber, behind so many that did not come.
+    /// Lets messages of a subscription wait, each with how many places it stands for and whether it is for this
+    /// subscriber, behind so many that did not come.
     pub(super) fn put_off<'m>(
         &self,
         key: u32,
         missed: u64,
-        messages: impl Iterator<Item = (&'m Prepared, bool)>,
+        messages: impl Iterator<Item = (&'m Prepared, u64, bool)>,
         terms: &Terms,
     ) -> PutOff {
         let mut contents = self.lock();
@@ -106,14 +107,14 @@ impl Mailbox {
             waiting.miss(key, missed);
         }
         let mut dropped = missed;
-        for (message, is_for_it) in messages {
+        for (message, span, is_for_it) in messages {
             if !is_for_it {
-                if key & COUNTS != 0 {
-                    waiting.skip(key);
+                if key & COUNTS != 0 && span > 0 {
+                    waiting.skip(key, span);
                 }
                 continue;
             }
-            waiting.push(key, message.clone());
+            waiting.push(key, message.clone(), span);
             while waiting.count(key) > terms.capacity {
                 if terms.overflow == Overflow::Close {
                     return contents.give_up();
@@ -144,7 +145,7 @@ impl Mailbox {
             return PutOff::default();
         }
         let waiting = contents.begin_waiting();
-        waiting.push(NO_SUBSCRIPTION, message.clone());
+        waiting.push(NO_SUBSCRIPTION, message.clone(), 0);
         let Some(dropped) = contents.bound(terms) else {
             return contents.give_up();
         };
@@ -267,7 +268,7 @@ impl Mailbox {
                             contents.end_waiting();
                             return Delivered::Taken;
                         }
-                        Some((key, Item::Message(message))) => match take(*key, message) {
+                        Some((key, Item::Message(message, _))) => match take(*key, message) {
                             Delivered::Taken => {
                                 waiting.pop();
                             }

@@ -23,6 +23,7 @@ mod log;
 mod mailbox;
 #[cfg(not(feature = "tracing"))]
 mod no_log;
+mod node;
 mod outlet;
 mod overflow;
 mod pace;
@@ -38,6 +39,7 @@ pub use self::config::{RelayConfig, Unmatched};
 pub use self::counters::Stats;
 pub use self::directory::Whom;
 pub use self::handler::{EventHandler, IntoReply, RelayCall, RelayEvent};
+pub use self::node::{ClusterHandle, ClusterNode, Partial};
 pub use self::outlet::{Membership, Missed, Outlet, Terms};
 pub use self::overflow::Overflow;
 pub use self::pace::Rate;
@@ -53,7 +55,8 @@ use self::directory::Directory;
 use self::groups::Groups;
 #[cfg(not(feature = "tracing"))]
 use self::no_log as log;
-use crate::relay::hub::{Entry, Hub, Message, Published, Topic};
+use self::node::Node;
+use crate::relay::hub::{Entry, Hub, InvalidTopic, Message, Published, Recovered, Resume, Topic};
 use crate::service::handler::RouteCheck;
 use crate::ws::origin::Policy;
 use crate::ws::prepared::Prepared;
@@ -134,11 +137,14 @@ struct Inner {
     is_swept: AtomicBool,
     begun: Instant,
     ids: AtomicU64,
+    /// Absent without a cluster.
+    node: Option<Box<Node>>,
 }
 
 impl Relay {
     /// Topics with these settings.
-    pub fn new(config: RelayConfig) -> Self {
+    pub fn new(mut config: RelayConfig) -> Self {
+        let node = config.join();
         Self {
             inner: Arc::new(Inner {
                 hub: Hub::new(config.hub),
@@ -155,11 +161,15 @@ impl Relay {
                 is_swept: AtomicBool::new(false),
                 begun: Instant::now(),
                 ids: AtomicU64::new(1),
+                node,
             }),
         }
     }
 
     /// Publishes a message of any kind to everybody who subscribes to the topic.
+    ///
+    /// In a cluster it goes to all nodes, and the count is this node's. Nobody waits for them: of a topic whose history is shared,
+    /// epoch and offset are 0, because they are not known yet.
     pub fn publish(&self, topic: &Topic, message: Prepared) -> Published {
         self.publish_except(topic, message, None)
     }
@@ -170,8 +180,10 @@ impl Relay {
     }
 
     fn publish_except(&self, topic: &Topic, message: Prepared, except: Option<u64>) -> Published {
-        let hub = &self.inner.hub;
-        let published = hub.publish(topic, message, except, self.now());
+        let published = match &self.inner.node {
+            None => (self.inner.hub).publish(topic, message, except, self.now()),
+            Some(node) => self.publish_to_all(node, topic, message, except),
+        };
         self.inner.counters.published(published.subscribers);
         if published.epoch != 0 {
             self.keep_swept();
@@ -187,6 +199,35 @@ impl Relay {
     /// The time that the hub knows: milliseconds since this was made.
     pub fn now(&self) -> u64 {
         u64::try_from(self.inner.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What is kept of a topic, as [`Hub::history`] gives it. In a cluster that keeps histories together it is the cluster's, which
+    /// this waits for: a second at most, and not while there is no connection to the broker.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name is none.
+    ///
+    /// ```
+    /// use wireline::relay::Relay;
+    /// use wireline::relay::hub::Resume;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let found = Relay::default().history("news", Resume::Newest(10)).await.unwrap();
+    /// assert!(found.entries.is_empty());
+    /// # }
+    /// ```
+    pub async fn history(
+        &self,
+        topic: impl IntoTopic,
+        resume: Resume,
+    ) -> Result<Recovered<Prepared>, InvalidTopic> {
+        let topic = topic.into_topic()?;
+        if let Some(attaching) = self.attaching(&topic) {
+            attaching.await;
+        }
+        Ok(self.inner.hub.history(&topic, resume, self.now()))
     }
 
     /// The path of the endpoint.
@@ -245,7 +286,8 @@ impl Relay {
     }
 
     fn next_id(&self) -> u64 {
-        self.inner.ids.fetch_add(1, Ordering::Relaxed)
+        let id = self.inner.ids.fetch_add(1, Ordering::Relaxed);
+        (self.inner.node.as_ref()).map_or(id, |node| node.connection(id))
     }
 }
 

@@ -141,12 +141,19 @@ impl Outlet {
         key: u32,
         resume: Resume,
     ) -> (Subscription<Prepared>, Recovered<Prepared>) {
-        let (hub, now) = (self.relay.hub(), self.relay.now());
-        hub.subscribe(topic, &self.group, member, key, resume, now)
+        let enter = || {
+            let (hub, now) = (self.relay.hub(), self.relay.now());
+            hub.subscribe(topic, &self.group, member, key, resume, now)
+        };
+        let ((subscription, mut recovered), early) = self.relay.entering(topic, resume, enter);
+        recovered.entries.extend(early);
+        (subscription, recovered)
     }
 
     pub(super) fn exit(&self, subscription: Subscription<Prepared>) {
+        let topic = subscription.topic().clone();
         self.relay.hub().unsubscribe(subscription);
+        self.relay.left(&topic);
     }
 
     /// Forgets what waits of a subscription that has ended.
@@ -347,9 +354,10 @@ impl Outlet {
                 break;
             };
             let message = match item {
-                Item::Message(message) if message.is_text() => Some(message),
+                Item::Message(message, _) if message.is_text() => Some(message),
                 // It has no place in a text, and no client of the protocol reads it.
-                Item::Message(_) => tell(key, Gap::Skipped(1)),
+                Item::Message(_, 0) => None,
+                Item::Message(_, span) => tell(key, Gap::Skipped(span)),
                 Item::Told(message) => Some(message),
                 Item::Missed(count) => tell(key, Gap::Missed(count)),
                 Item::Skipped(count) => tell(key, Gap::Skipped(count)),
@@ -404,7 +412,7 @@ impl Member<Prepared> for Outlet {
             return;
         }
         let messages = delivery.all();
-        let messages = messages.map(|(entry, is_for_it)| (&entry.message, is_for_it));
+        let messages = messages.map(|(entry, is_for_it)| (&entry.message, entry.span, is_for_it));
         let put_off = self
             .mailbox
             .put_off(key, delivery.missed, messages, &self.terms);

@@ -24,7 +24,8 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 pub(super) enum Item {
-    Message(Prepared),
+    /// With how many places of the subscription it stands for: none if it is not counted.
+    Message(Prepared, u64),
     /// So many messages of the subscription were here.
     Missed(u64),
     /// So many were for everybody else.
@@ -48,10 +49,10 @@ impl Waiting {
         self.counts.get(&key).copied().unwrap_or(0)
     }
 
-    pub(super) fn push(&mut self, key: u32, message: Prepared) {
+    pub(super) fn push(&mut self, key: u32, message: Prepared, span: u64) {
         self.octets += weight(&message);
         *self.counts.entry(key).or_insert(0) += 1;
-        self.queue.push_back((key, Item::Message(message)));
+        self.queue.push_back((key, Item::Message(message, span)));
     }
 
     /// Says that messages are missing behind what waits.
@@ -66,13 +67,13 @@ impl Waiting {
         }
     }
 
-    /// Says that a message was for everybody else.
-    pub(super) fn skip(&mut self, key: u32) {
+    /// Says that a message, or what stands for several, was for everybody else.
+    pub(super) fn skip(&mut self, key: u32, span: u64) {
         match self.queue.back_mut() {
-            Some((of, Item::Skipped(count))) if *of == key => *count += 1,
+            Some((of, Item::Skipped(count))) if *of == key => *count += span,
             _ => {
                 self.octets += OVERHEAD;
-                self.queue.push_back((key, Item::Skipped(1)));
+                self.queue.push_back((key, Item::Skipped(span)));
             }
         }
     }
@@ -101,7 +102,7 @@ impl Waiting {
                 return None;
             }
             match item {
-                Item::Message(_) => Some(place),
+                Item::Message(_, span) => Some((place, *span)),
                 Item::Missed(_) => {
                     told = Some(place);
                     None
@@ -113,16 +114,22 @@ impl Waiting {
                 }
             }
         });
-        let Some(oldest) = oldest else {
+        let Some((oldest, span)) = oldest else {
             return;
         };
-        let item = std::mem::replace(&mut self.queue[oldest].1, Item::Missed(1));
+        if span == 0 {
+            if let Some((_, item)) = self.queue.remove(oldest) {
+                self.let_go(key, &item);
+            }
+            return;
+        }
+        let item = std::mem::replace(&mut self.queue[oldest].1, Item::Missed(span));
         self.octets += OVERHEAD;
         self.let_go(key, &item);
         if let Some(place) = told
             && let Item::Missed(count) = &mut self.queue[place].1
         {
-            *count += 1;
+            *count += span;
             self.queue.remove(oldest);
             self.octets -= OVERHEAD;
         }
@@ -133,7 +140,7 @@ impl Waiting {
         let oldest = self
             .queue
             .iter()
-            .find(|(key, item)| *key != NO_SUBSCRIPTION && matches!(item, Item::Message(_)));
+            .find(|(key, item)| *key != NO_SUBSCRIPTION && matches!(item, Item::Message(..)));
         let Some(key) = oldest.map(|(key, _)| *key) else {
             return false;
         };
@@ -167,7 +174,7 @@ impl Waiting {
 
     fn let_go(&mut self, key: u32, item: &Item) {
         self.octets -= item.weight();
-        if matches!(item, Item::Message(_))
+        if matches!(item, Item::Message(..))
             && let Some(count) = self.counts.get_mut(&key)
         {
             *count -= 1;
@@ -181,7 +188,7 @@ impl Waiting {
 impl Item {
     fn weight(&self) -> usize {
         match self {
-            Self::Message(message) => weight(message),
+            Self::Message(message, _) => weight(message),
             Self::Missed(_) | Self::Skipped(_) | Self::Told(_) => OVERHEAD,
         }
     }
@@ -203,7 +210,7 @@ mod tests {
 
     fn shown(waiting: &Waiting) -> String {
         let items = waiting.queue.iter().map(|(key, item)| match item {
-            Item::Message(message) => {
+            Item::Message(message, _) => {
                 format!("{key}{}", str::from_utf8(&message.frame()[2..]).unwrap())
             }
             Item::Missed(count) => format!("{key}-{count}"),
@@ -219,7 +226,7 @@ mod tests {
     fn what_is_dropped_is_told_where_it_was() {
         let mut waiting = Waiting::default();
         for (key, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (2, "e")] {
-            waiting.push(key, Prepared::text(text));
+            waiting.push(key, Prepared::text(text), 1);
         }
         assert_eq!((waiting.count(1), waiting.count(2)), (3, 2));
         waiting.drop_oldest(1);
@@ -243,18 +250,18 @@ mod tests {
     #[test]
     fn what_was_for_others_keeps_its_place() {
         let mut waiting = Waiting::default();
-        waiting.push(1, Prepared::text("a"));
-        waiting.skip(1);
-        waiting.skip(1);
-        waiting.push(1, Prepared::text("b"));
-        waiting.push(1, Prepared::text("c"));
+        waiting.push(1, Prepared::text("a"), 1);
+        waiting.skip(1, 1);
+        waiting.skip(1, 1);
+        waiting.push(1, Prepared::text("b"), 1);
+        waiting.push(1, Prepared::text("c"), 1);
         assert_eq!(shown(&waiting), "1a 1~2 1b 1c");
         waiting.drop_oldest(1);
         waiting.drop_oldest(1);
         waiting.drop_oldest(1);
         assert_eq!(shown(&waiting), "1-1 1~2 1-2");
         let mut first = Waiting::default();
-        first.push(2, Prepared::text("x"));
+        first.push(2, Prepared::text("x"), 1);
         first.append(waiting);
         first.push_told(1, Prepared::text("y"));
         assert_eq!(first.count(1), 0);
@@ -267,5 +274,25 @@ mod tests {
         first.forget(1);
         first.forget(2);
         assert_eq!(first.octets(), 0);
+    }
+
+    #[test]
+    fn what_is_dropped_counts_for_what_it_stood_for() {
+        let mut waiting = Waiting::default();
+        for (text, span) in [("a", 1), ("b", 0), ("c", 5), ("d", 0), ("e", 1)] {
+            waiting.push(1, Prepared::text(text), span);
+        }
+        waiting.drop_oldest(1);
+        waiting.drop_oldest(1);
+        assert_eq!(shown(&waiting), "1-1 1c 1d 1e");
+        waiting.drop_oldest(1);
+        assert_eq!(shown(&waiting), "1-6 1d 1e");
+        waiting.drop_oldest(1);
+        assert_eq!(
+            (waiting.count(1), shown(&waiting)),
+            (1, "1-6 1e".to_owned())
+        );
+        waiting.forget(1);
+        assert_eq!(waiting.octets(), 0);
     }
 }

@@ -101,7 +101,10 @@ impl Relay {
                 meta,
             };
             let told = |change: &Change| difference(topic, change);
-            self.inner.hub.track(topic, present, self.now(), told);
+            self.inner
+                .hub
+                .track(topic, present.clone(), self.now(), told);
+            self.tell_present(topic, &present);
         })
     }
 
@@ -120,11 +123,12 @@ impl Relay {
         let told = |change: &Change| difference(topic, change);
         let member = link.outlet.id();
         self.inner.hub.untrack(topic, member, self.now(), told);
+        self.tell_absent(topic, member);
     }
 }
 
 /// What those are told who watch.
-fn difference(topic: &Topic, change: &Change) -> Prepared {
+pub(super) fn difference(topic: &Topic, change: &Change) -> Prepared {
     let (joined, left) = match change {
         Change::Joined { present, .. } | Change::Updated(present) => {
             (slice::from_ref(present), &[][..])

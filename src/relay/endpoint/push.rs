@@ -3,11 +3,13 @@
 use super::Relay;
 use super::directory::Whom;
 use super::mailbox::Command;
+use super::node::parcel;
+use crate::relay::cluster::Operation;
 use crate::relay::hub::{InvalidTopic, Published, Topic};
 use crate::relay::protocol::push_text;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::prepared::Prepared;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use tokio::task::coop::consume_budget;
 
@@ -127,12 +129,13 @@ impl Relay {
         let topic = topic.into_topic().map_err(PushError::Topic)?;
         let text = push_text(&topic, event, payload, true).map_err(PushError::Payload)?;
         let message = Prepared::text(&text);
-        let links = self.inner.directory.find(Whom::User(user));
-        for link in &links {
-            link.outlet.send(&message);
-        }
-        self.inner.counters.published(links.len());
-        Ok(links.len())
+        let count = self.send_to_user(user, &message);
+        self.inner.counters.published(count);
+        self.tell(|| Operation::PushToUser {
+            user: user.to_owned(),
+            parcel: parcel(&message, None),
+        });
+        Ok(count)
     }
 
     /// Subscribes a connection, or all of a user's, to a topic, as if they had asked for it: its handler is asked, and they are told.
@@ -146,7 +149,13 @@ impl Relay {
         whom: impl Into<Whom<'a>>,
         topic: impl IntoTopic,
     ) -> Result<usize, InvalidTopic> {
-        self.command(whom.into(), Command::Subscribe(topic.into_topic()?))
+        let (whom, topic) = (whom.into(), topic.into_topic()?);
+        let count = self.command(whom, &Command::Subscribe(topic.clone()));
+        self.tell(|| Operation::Subscribe {
+            whom: whom.into(),
+            topic,
+        });
+        Ok(count)
     }
 
     /// Ends a subscription of a connection, or of all of a user's; they are told. Gives how many connections that are; it does not
@@ -160,15 +169,21 @@ impl Relay {
         whom: impl Into<Whom<'a>>,
         topic: impl IntoTopic,
     ) -> Result<usize, InvalidTopic> {
-        self.command(whom.into(), Command::Unsubscribe(topic.into_topic()?))
+        let (whom, topic) = (whom.into(), topic.into_topic()?);
+        let count = self.command(whom, &Command::Unsubscribe(topic.clone()));
+        self.tell(|| Operation::Unsubscribe {
+            whom: whom.into(),
+            topic,
+        });
+        Ok(count)
     }
 
-    fn command(&self, whom: Whom<'_>, command: Command) -> Result<usize, InvalidTopic> {
+    pub(super) fn command(&self, whom: Whom<'_>, command: &Command) -> usize {
         let links = self.inner.directory.find(whom);
         for link in &links {
             link.outlet.command(command.clone());
         }
-        Ok(links.len())
+        links.len()
     }
 
     /// Closes a connection, or all of a user's, with a code and a reason; gives how many that are. Clients come back after 4000 to 4499,
@@ -191,30 +206,43 @@ impl Relay {
         code: CloseCode,
         reason: &str,
     ) -> usize {
-        let links = self.inner.directory.find(whom.into());
-        for link in &links {
-            link.outlet.close(CloseFrame::new(code, reason));
-        }
-        links.len()
+        let whom = whom.into();
+        let count = self.close(whom, &CloseFrame::new(code, reason));
+        self.tell(|| Operation::Disconnect {
+            whom: whom.into(),
+            code: code.get(),
+            reason: reason.to_owned(),
+        });
+        count
     }
 
     /// Up to `most` connections, in no order.
     pub fn connections(&self, most: usize) -> Vec<Connection> {
-        let links = self.inner.directory.some(most);
-        links
-            .iter()
-            .map(|link| Connection {
-                conn_id: link.outlet.id(),
-                user: link.user.as_deref().map(str::to_owned),
-                subscriptions: link.outlet.subscriptions(),
-                waiting: link.outlet.waiting(),
-            })
-            .collect()
+        self.list(None, most).1
+    }
+
+    /// How many connections are meant, and up to `most` of them.
+    pub(super) fn list(&self, whom: Option<Whom<'_>>, most: usize) -> (usize, Vec<Connection>) {
+        let directory = &self.inner.directory;
+        let (count, links) = match whom {
+            None => (directory.len(), directory.some(most)),
+            Some(whom) => {
+                let links = directory.find(whom);
+                (links.len(), links)
+            }
+        };
+        let listed = links.iter().take(most).map(|link| Connection {
+            conn_id: link.outlet.id(),
+            user: link.user.as_deref().map(str::to_owned),
+            subscriptions: link.outlet.subscriptions(),
+            waiting: link.outlet.waiting(),
+        });
+        (count, listed.collect())
     }
 }
 
 /// A connection, as [`Relay::connections`] shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connection {
     /// What tells it from all others of the relay.

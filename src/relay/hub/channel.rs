@@ -3,28 +3,38 @@
 use super::group::Group;
 use super::history::{History, Recovered, Resume, Retention};
 use super::message::{Entry, Member, Message};
-use super::{Held, Published};
+use super::{Count, Held, Published};
 use std::sync::Arc;
 use std::task::Waker;
 
 pub(super) struct Channel<M: Message> {
     /// Tells it from every other channel of the hub, earlier ones of the same topic as well.
+    id: u64,
+    /// What offsets mean something in: its id, unless its order is another's.
     epoch: u64,
     /// The offset of the last message.
     last: u64,
+    /// How many places there were in it, whatever their epoch: what its subscribers count by.
+    count: u64,
     history: History<M>,
     /// Each with the number of its subscribers.
     groups: Vec<(Arc<Group<M>>, usize)>,
 }
 
 impl<M: Message> Channel<M> {
-    pub(super) const fn new(epoch: u64, retention: Retention) -> Self {
+    pub(super) const fn new(id: u64, retention: Retention) -> Self {
         Self {
-            epoch,
+            id,
+            epoch: id,
             last: 0,
+            count: 0,
             history: History::new(retention),
             groups: Vec::new(),
         }
+    }
+
+    pub(super) const fn id(&self) -> u64 {
+        self.id
     }
 
     pub(super) const fn epoch(&self) -> u64 {
@@ -55,11 +65,11 @@ impl<M: Message> Channel<M> {
             Some((_, count)) => *count += 1,
             None => self.groups.push((group.clone(), 1)),
         }
-        group.sit(self.epoch, member, key, self.last)
+        group.sit(self.id, member, key, self.count)
     }
 
     pub(super) fn leave(&mut self, group: &Arc<Group<M>>, seat: u32) -> Option<Arc<dyn Member<M>>> {
-        let member = group.leave(self.epoch, seat)?;
+        let member = group.leave(self.id, seat)?;
         if let Some(place) = self
             .groups
             .iter()
@@ -73,35 +83,85 @@ impl<M: Message> Channel<M> {
         Some(member)
     }
 
-    /// Gives the message its offset, keeps it, and pushes it to each group; who has to be woken goes into `wakes`.
+    /// Gives the message its place, keeps it, and pushes it to each group; who has to be woken goes into `wakes`.
     pub(super) fn publish(
         &mut self,
         message: M,
         except: Option<u64>,
+        count: Count,
         now: u64,
         held: &Held,
         wakes: &mut Vec<Waker>,
     ) -> Published {
-        self.last += 1;
+        let Some(span) = self.advance(count, held) else {
+            return Published {
+                epoch: self.epoch,
+                offset: self.last,
+                subscribers: 0,
+            };
+        };
         let entry = Entry {
             offset: self.last,
+            span,
             at: now,
             except: except.unwrap_or(0),
             message,
         };
-        self.history.push(&entry, held);
+        if span > 0 {
+            self.history.push(&entry, held);
+        }
         let subscribers = self.len();
         if let Some(((last, _), others)) = self.groups.split_last() {
             for (group, _) in others {
-                wakes.extend(group.push(self.epoch, entry.clone()));
+                wakes.extend(group.push(self.id, self.count, entry.clone()));
             }
-            wakes.extend(last.push(self.epoch, entry));
+            wakes.extend(last.push(self.id, self.count, entry));
         }
         Published {
             epoch: self.epoch,
             offset: self.last,
             subscribers,
         }
+    }
+
+    /// Goes on to the place of the next message; gives how many places it stands for, and `None` for one that was there before.
+    fn advance(&mut self, count: Count, held: &Held) -> Option<u64> {
+        match count {
+            Count::Next(span) => {
+                self.last += span;
+                self.count += span;
+                Some(span)
+            }
+            Count::At { epoch, offset } => {
+                if self.epoch != epoch {
+                    self.adopt(epoch, offset.saturating_sub(1), Vec::new(), held);
+                }
+                // What is between this and the last one is missing, and its subscribers see that by what they count.
+                let places = offset.checked_sub(self.last).filter(|places| *places > 0)?;
+                self.last = offset;
+                self.count += places;
+                Some(1)
+            }
+            Count::Nothing => Some(0),
+        }
+    }
+
+    /// Goes on in this order, of which these messages are kept.
+    pub(super) fn adopt(&mut self, epoch: u64, last: u64, entries: Vec<Entry<M>>, held: &Held) {
+        if self.epoch == epoch {
+            self.count += last.saturating_sub(self.last);
+        }
+        self.epoch = epoch;
+        self.last = last;
+        self.history.clear(held);
+        for entry in &entries {
+            self.history.push(entry, held);
+        }
+    }
+
+    /// Gives up what is kept.
+    pub(super) fn clear(&mut self, held: &Held) {
+        self.history.clear(held);
     }
 
     pub(super) fn expire(&mut self, now: u64, held: &Held) {

@@ -2,7 +2,7 @@
 
 use super::lock;
 use super::message::{Entry, Member, Message};
-use super::seats::Seats;
+use super::seats::{Neighbours, Seats};
 use super::sync::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 /// to do. What waits here is bounded; what there is no room for is told to the subscribers as missed.
 pub struct Group<M: Message> {
     inbox: Mutex<Inbox<M>>,
-    /// By epoch, which is one channel's alone.
+    /// By channel.
     places: Mutex<HashMap<u64, Seats<M>>>,
 }
 
@@ -23,7 +23,7 @@ struct Inbox<M> {
     queue: VecDeque<Item<M>>,
     octets: usize,
     most: usize,
-    /// Up to which offset messages of a channel were given up.
+    /// Up to which place messages of a channel were given up.
     lost: Vec<(u64, u64)>,
     /// The task has not seen yet that there is something, or is at it.
     is_armed: bool,
@@ -32,7 +32,9 @@ struct Inbox<M> {
 }
 
 struct Item<M> {
-    epoch: u64,
+    channel: u64,
+    /// How many places of the channel there are with this one.
+    place: u64,
     entry: Entry<M>,
 }
 
@@ -83,12 +85,16 @@ impl<M: Message> Group<M> {
     }
 
     /// Takes a message; gives whom to wake.
-    pub(super) fn push(&self, epoch: u64, entry: Entry<M>) -> Option<Waker> {
+    pub(super) fn push(&self, channel: u64, place: u64, entry: Entry<M>) -> Option<Waker> {
         let mut inbox = lock(&self.inbox);
         if inbox.is_closed {
             return None;
         }
-        inbox.push(Item { epoch, entry });
+        inbox.push(Item {
+            channel,
+            place,
+            entry,
+        });
         if std::mem::replace(&mut inbox.is_armed, true) {
             None
         } else {
@@ -96,18 +102,18 @@ impl<M: Message> Group<M> {
         }
     }
 
-    pub(super) fn sit(&self, epoch: u64, member: Arc<dyn Member<M>>, key: u32, last: u64) -> u32 {
+    pub(super) fn sit(&self, channel: u64, member: Arc<dyn Member<M>>, key: u32, last: u64) -> u32 {
         let mut places = lock(&self.places);
-        let seats = places.entry(epoch).or_insert_with(Seats::new);
+        let seats = places.entry(channel).or_insert_with(Seats::new);
         seats.sit(member, key, last)
     }
 
-    pub(super) fn leave(&self, epoch: u64, seat: u32) -> Option<Arc<dyn Member<M>>> {
+    pub(super) fn leave(&self, channel: u64, seat: u32) -> Option<Arc<dyn Member<M>>> {
         let mut places = lock(&self.places);
-        let seats = places.get_mut(&epoch)?;
+        let seats = places.get_mut(&channel)?;
         let member = seats.leave(seat);
         if seats.is_empty() {
-            places.remove(&epoch);
+            places.remove(&channel);
             if places.capacity() > 64 && places.len() < places.capacity() / 8 {
                 let wanted = places.len() * 2;
                 places.shrink_to(wanted);
@@ -135,10 +141,10 @@ impl<M: Message> Inbox<M> {
                 return;
             };
             self.octets -= oldest.weight();
-            let (epoch, offset) = (oldest.epoch, oldest.entry.offset);
-            match self.lost.iter_mut().find(|(known, _)| *known == epoch) {
-                Some((_, last)) => *last = offset,
-                None => self.lost.push((epoch, offset)),
+            let (channel, place) = (oldest.channel, oldest.place);
+            match self.lost.iter_mut().find(|(known, _)| *known == channel) {
+                Some((_, last)) => *last = place,
+                None => self.lost.push((channel, place)),
             }
         }
     }
@@ -155,13 +161,16 @@ pub struct Drain<M: Message> {
     group: Arc<Group<M>>,
     taken: VecDeque<Item<M>>,
     run: Option<Run<M>>,
-    /// Goes round.
+    /// These go round.
     entries: Vec<Entry<M>>,
+    places: Vec<u64>,
 }
 
 /// What is being delivered, and to whom next.
 struct Run<M: Message> {
-    epoch: u64,
+    channel: u64,
+    /// The place before the first one.
+    before: u64,
     whole: M::Run,
     has_exceptions: bool,
     at: usize,
@@ -175,6 +184,7 @@ impl<M: Message> Drain<M> {
             taken: VecDeque::new(),
             run: None,
             entries: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -204,10 +214,13 @@ impl<M: Message> Drain<M> {
             return most;
         };
         let mut places = lock(&self.group.places);
-        let (done, next) = match places.get_mut(&run.epoch) {
-            Some(seats) => {
-                seats.deliver(run.at, most, &self.entries, &run.whole, run.has_exceptions)
-            }
+        let neighbours = Neighbours {
+            entries: &self.entries,
+            places: &self.places,
+            before: run.before,
+        };
+        let (done, next) = match places.get_mut(&run.channel) {
+            Some(seats) => seats.deliver(run.at, most, neighbours, &run.whole, run.has_exceptions),
             None => (0, None),
         };
         drop(places);
@@ -216,6 +229,7 @@ impl<M: Message> Drain<M> {
             None => {
                 self.run = None;
                 self.entries.clear();
+                self.places.clear();
             }
         }
         // A run that nobody wants any more counts as well: there may be many.
@@ -245,8 +259,8 @@ impl<M: Message> Drain<M> {
             }
             drop(inbox);
             let mut places = lock(&self.group.places);
-            for (epoch, last) in lost {
-                if let Some(seats) = places.get_mut(&epoch) {
+            for (channel, last) in lost {
+                if let Some(seats) = places.get_mut(&channel) {
                     seats.lose(last);
                 }
             }
@@ -254,21 +268,31 @@ impl<M: Message> Drain<M> {
         let Some(first) = self.taken.front() else {
             return Poll::Ready(true);
         };
-        let (epoch, mut octets) = (first.epoch, 0);
+        let (channel, mut octets) = (first.channel, 0);
+        let before = first.place.saturating_sub(first.entry.span);
+        let mut last = before;
         let mut has_exceptions = false;
         while let Some(item) = self.taken.front() {
             let len = item.entry.message.octets();
-            if item.epoch != epoch || (octets > 0 && octets + len > RUN) {
+            let follows = item.channel == channel
+                && item.place.checked_sub(item.entry.span) == Some(last)
+                // What is not counted is a run of its own.
+                && item.entry.span > 0
+                && last > before;
+            if !self.entries.is_empty() && (!follows || octets + len > RUN) {
                 break;
             }
             octets += len;
+            last = item.place;
             if let Some(item) = self.taken.pop_front() {
                 has_exceptions |= item.entry.except != 0;
+                self.places.push(item.place);
                 self.entries.push(item.entry);
             }
         }
         self.run = Some(Run {
-            epoch,
+            channel,
+            before,
             whole: M::run(&self.entries),
             has_exceptions,
             at: 0,

@@ -59,6 +59,12 @@ pub struct Recovered<M> {
 }
 
 impl<M> Recovered<M> {
+    /// The offset before the first of the messages.
+    pub fn before(&self) -> u64 {
+        let places: u64 = self.entries.iter().map(|entry| entry.span).sum();
+        self.offset.saturating_sub(places)
+    }
+
     /// Of a topic that is not there.
     pub(super) fn of_nothing(resume: Resume) -> Self {
         Self {
@@ -135,8 +141,8 @@ impl<M: Message> History<M> {
                 let next = self
                     .entries
                     .get(skipped)
-                    .map_or(last + 1, |entry| entry.offset);
-                (skipped, next == offset + 1)
+                    .map_or(last, |entry| entry.offset - entry.span);
+                (skipped, next == offset)
             }
             // Another life of the topic: what is kept of this one is all news.
             Resume::Since { .. } => (0, false),
@@ -147,6 +153,11 @@ impl<M: Message> History<M> {
             complete,
             entries: self.entries.iter().skip(skipped).cloned().collect(),
         }
+    }
+
+    /// Gives up everything.
+    pub(super) fn clear(&mut self, held: &Held) {
+        while self.pop(held) {}
     }
 
     fn pop(&mut self, held: &Held) -> bool {

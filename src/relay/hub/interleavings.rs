@@ -209,9 +209,9 @@ fn who_comes_first_makes_the_topic_and_who_goes_last_takes_it() {
                 let (held, recovered) =
                     hub.subscribe(&topic(), &group, log.clone(), 0, Resume::Live, 0);
                 log.came.lock().unwrap().last = recovered.offset;
-                assert_eq!(held.epoch(), recovered.epoch);
+                assert_eq!(held.channel(), recovered.epoch);
                 let published = hub.publish(&topic(), Bytes::from_static(b"x"), None, 0);
-                assert_eq!(published.epoch, held.epoch());
+                assert_eq!(published.epoch, held.channel());
                 assert!((1..=2).contains(&published.subscribers));
                 hub.unsubscribe(held);
                 assert_eq!(Arc::strong_count(&log), 1);

@@ -19,13 +19,27 @@ pub trait Message: Clone + Send + Sync + 'static {
 pub struct Entry<M> {
     /// Its place in the topic's epoch: 1, 2, 3 ...
     pub offset: u64,
+    /// How many places it stands for, the last of which is its offset: 1, or more for one that tells of messages that do not come,
+    /// or 0 for one that is not counted.
+    pub span: u64,
     /// When it was published.
     pub at: u64,
-    /// The member that does not get it; 0 for none.
+    /// The member that does not get it; 0 for none, and [`EVERYBODY`] when all who subscribe have had it, so that it is for those
+    /// alone who come later.
     pub except: u64,
     /// The message.
     pub message: M,
 }
+
+impl<M> Entry<M> {
+    /// Whether this member does not get it.
+    pub(super) const fn leaves_out(&self, member: u64) -> bool {
+        self.except == member || self.except == EVERYBODY
+    }
+}
+
+/// Stands for all members: see [`Entry::except`]. No member has this id.
+pub const EVERYBODY: u64 = u64::MAX;
 
 /// Whoever takes the messages of subscriptions: a connection, as a rule.
 pub trait Member<M: Message>: Send + Sync + 'static {
@@ -59,7 +73,7 @@ impl<M: Message> Delivery<'_, M> {
 
     /// All messages, each with whether it is for this subscriber: the one who published may be left out.
     pub fn all(&self) -> impl Iterator<Item = (&Entry<M>, bool)> {
-        let is_for_member = |entry: &Entry<M>| entry.except == 0 || entry.except != self.member;
+        let is_for_member = |entry: &Entry<M>| entry.except == 0 || !entry.leaves_out(self.member);
         self.entries
             .iter()
             .map(move |entry| (entry, is_for_member(entry)))

@@ -54,7 +54,7 @@ mod topic;
 
 pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
-pub use self::message::{Delivery, Entry, Member, Message};
+pub use self::message::{Delivery, EVERYBODY, Entry, Member, Message};
 pub use self::presence::{Change, Present};
 pub use self::topic::{InvalidTopic, Topic};
 
@@ -84,10 +84,13 @@ pub struct Hub<M: Message> {
 type Shard<M> = HashMap<Topic, Record<M>>;
 type Retain = dyn Fn(&Topic) -> Retention + Send + Sync;
 
-/// What is known of a topic. It is there for as long as there is a subscriber, a message to keep, or somebody present.
+/// What is known of a topic. It is there for as long as there is a subscriber, a message to keep, or somebody present, or its order is
+/// another's.
 struct Record<M: Message> {
     messages: Channel<M>,
     presence: Option<Box<Presence<M>>>,
+    /// Whether it stays without any of them.
+    is_kept: bool,
 }
 
 /// The octets that all histories hold, and the most that they may.
@@ -135,7 +138,7 @@ impl fmt::Debug for HubConfig {
 #[must_use = "it is held until it is given to `Hub::unsubscribe`"]
 pub struct Subscription<M: Message> {
     topic: Topic,
-    epoch: u64,
+    channel: u64,
     group: Arc<Group<M>>,
     seat: u32,
     to: To,
@@ -153,10 +156,28 @@ impl<M: Message> Subscription<M> {
         &self.topic
     }
 
-    /// What tells this life of the topic from others: offsets mean nothing in another.
-    pub const fn epoch(&self) -> u64 {
-        self.epoch
+    /// What tells what it subscribes to from everything else of the hub, other lives of the same topic as well. It is the epoch of a
+    /// topic whose order is its own.
+    pub const fn channel(&self) -> u64 {
+        self.channel
     }
+}
+
+/// Where a message stands in its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Behind the last one, for so many messages: 1, or more for one that tells of messages that do not come.
+    Next(u64),
+    /// At an offset of an order that is another's; what it leaves out is missing. One that is not behind the last one was there before,
+    /// and is not published again.
+    At {
+        /// The epoch.
+        epoch: u64,
+        /// The offset.
+        offset: u64,
+    },
+    /// Nowhere: it is delivered to those who subscribe now, kept by nobody, and not told when it is lost.
+    Nothing,
 }
 
 /// What became of a publication.
@@ -206,7 +227,7 @@ impl<M: Message> Hub<M> {
             let seat = record.messages.sit(group, member, key);
             let subscription = Subscription {
                 topic: topic.clone(),
-                epoch: record.messages.epoch(),
+                channel: record.messages.id(),
                 group: group.clone(),
                 seat,
                 to: To::Messages,
@@ -230,7 +251,7 @@ impl<M: Message> Hub<M> {
             let seat = presence.changes.sit(group, member, key);
             let subscription = Subscription {
                 topic: topic.clone(),
-                epoch: presence.changes.epoch(),
+                channel: presence.changes.id(),
                 group: group.clone(),
                 seat,
                 to: To::Presence,
@@ -243,7 +264,7 @@ impl<M: Message> Hub<M> {
     pub fn unsubscribe(&self, subscription: Subscription<M>) {
         let Subscription {
             topic,
-            epoch,
+            channel: id,
             group,
             seat,
             to,
@@ -256,7 +277,7 @@ impl<M: Message> Hub<M> {
                     .as_mut()
                     .map(|presence| &mut presence.changes),
             };
-            let channel = channel.filter(|channel| channel.epoch() == epoch);
+            let channel = channel.filter(|channel| channel.id() == id);
             channel.and_then(|channel| channel.leave(&group, seat))
         });
         // Here no lock is held: it may be the last of a connection, which has more to give back.
@@ -267,15 +288,29 @@ impl<M: Message> Hub<M> {
     ///
     /// Whoever asks later for what came before gets it as well if he has another id: an id is one connection's.
     pub fn publish(&self, topic: &Topic, message: M, except: Option<u64>, now: u64) -> Published {
+        self.publish_as(topic, message, except, Count::Next(1), now)
+    }
+
+    /// The same, for a message that does not stand behind the last one, or not for one.
+    pub fn publish_as(
+        &self,
+        topic: &Topic,
+        message: M,
+        except: Option<u64>,
+        count: Count,
+        now: u64,
+    ) -> Published {
         let mut wakes = Vec::new();
         let publish = |record: &mut Record<M>| {
             let channel = &mut record.messages;
             channel.expire(now, &self.held);
-            channel.publish(message, except, now, &self.held, &mut wakes)
+            channel.publish(message, except, count, now, &self.held, &mut wakes)
         };
         let published = match self.change(topic, publish) {
             Ok(published) => published,
-            Err(publish) if (self.retention)(topic).is_some() => self.with_record(topic, publish),
+            Err(publish) if count != Count::Nothing && (self.retention)(topic).is_some() => {
+                self.with_record(topic, publish)
+            }
             Err(_) => Published {
                 epoch: 0,
                 offset: 0,
@@ -284,6 +319,26 @@ impl<M: Message> Hub<M> {
         };
         wakes.into_iter().for_each(Waker::wake);
         published
+    }
+
+    /// Gives a topic an order that is another's: its epoch, its last offset, and what is kept, oldest first. The topic stays until
+    /// [`release`](Self::release) takes that back; what is published to it has to come as [`Count::At`]. When there are subscribers, what
+    /// lies between the last message of the same epoch and this is missing for them.
+    pub fn adopt(&self, topic: &Topic, epoch: u64, last: u64, entries: Vec<Entry<M>>, now: u64) {
+        self.with_record(topic, |record| {
+            record.is_kept = true;
+            record.messages.adopt(epoch, last, entries, &self.held);
+            record.messages.expire(now, &self.held);
+        });
+    }
+
+    /// A topic's order is no longer another's: nothing is kept of it, and whoever subscribes next begins a new life of it.
+    pub fn release(&self, topic: &Topic) {
+        let _ = self.change(topic, |record| {
+            if std::mem::take(&mut record.is_kept) {
+                record.messages.clear(&self.held);
+            }
+        });
     }
 
     /// What is kept of a topic, without a subscription.
@@ -486,6 +541,7 @@ impl<M: Message> Record<M> {
         Self {
             messages: Channel::new(epoch, retention),
             presence: None,
+            is_kept: false,
         }
     }
 
@@ -503,7 +559,7 @@ impl<M: Message> Record<M> {
         {
             self.presence = None;
         }
-        self.presence.is_none() && self.messages.is_idle()
+        !self.is_kept && self.presence.is_none() && self.messages.is_idle()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Who is present in a topic: members, under names that may be several members'.
 
-use super::Held;
 use super::channel::Channel;
 use super::history::Retention;
 use super::message::Message;
+use super::{Count, Held};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::task::Waker;
@@ -113,7 +113,7 @@ impl<M: Message> Presence<M> {
     ) {
         if self.changes.len() > 0 {
             self.changes
-                .publish(message(change), None, now, held, wakes);
+                .publish(message(change), None, Count::Next(1), now, held, wakes);
         }
     }
 

@@ -13,10 +13,19 @@ pub(super) struct Seats<M: Message> {
     taken: usize,
 }
 
+/// Messages of a channel in a row.
+pub(super) struct Neighbours<'a, M: Message> {
+    pub(super) entries: &'a [Entry<M>],
+    /// The place of each, as the channel counts.
+    pub(super) places: &'a [u64],
+    /// The place before the first one; the last one for a run that is not counted.
+    pub(super) before: u64,
+}
+
 struct Seat<M: Message> {
     member: Arc<dyn Member<M>>,
     key: u32,
-    /// The last offset that was delivered, or told to be missing.
+    /// The last place that was delivered, or told to be missing, as its channel counts.
     last: u64,
 }
 
@@ -68,36 +77,48 @@ impl<M: Message> Seats<M> {
         &mut self,
         at: usize,
         most: usize,
-        entries: &[Entry<M>],
+        run: Neighbours<'_, M>,
         whole: &M::Run,
         has_exceptions: bool,
     ) -> (usize, Option<usize>) {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        let Neighbours {
+            entries,
+            places,
+            before,
+        } = run;
+        let Some(&last) = places.last() else {
             return (0, None);
         };
-        let (first, last) = (first.offset, last.offset);
+        let counts = last > before;
         let end = at.saturating_add(most);
         for seat in self.places.iter_mut().take(end).skip(at).flatten() {
-            if seat.last >= last {
+            if counts && seat.last >= last {
                 continue;
             }
             let id = seat.member.id();
-            let is_new = seat.last < first;
+            let is_new = !counts || seat.last <= before;
             let skipped = if is_new {
                 0
             } else {
                 // Who subscribed in the midst of the run.
-                entries.partition_point(|entry| entry.offset <= seat.last)
+                places.partition_point(|place| *place <= seat.last)
             };
             let is_whole =
-                is_new && !(has_exceptions && entries.iter().any(|entry| entry.except == id));
+                is_new && !(has_exceptions && entries.iter().any(|entry| entry.leaves_out(id)));
             let delivery = Delivery {
-                missed: if is_new { first - seat.last - 1 } else { 0 },
+                // What is not counted may be delivered after one that was lost, which is told with the next one.
+                missed: if is_new && counts {
+                    before - seat.last
+                } else {
+                    0
+                },
                 member: id,
                 entries: &entries[skipped..],
                 whole: is_whole.then_some(whole),
             };
-            seat.last = last;
+            if counts {
+                seat.last = last;
+            }
             seat.member.deliver(seat.key, &delivery);
         }
         let count = self.places.len();
@@ -107,7 +128,7 @@ impl<M: Message> Seats<M> {
         )
     }
 
-    /// Tells everybody who has not had them that all up to this offset are lost.
+    /// Tells everybody who has not had them that all up to this place are lost.
     pub(super) fn lose(&mut self, last: u64) {
         for seat in self.places.iter_mut().flatten() {
             if seat.last < last {

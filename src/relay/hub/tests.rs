@@ -296,3 +296,119 @@ fn the_largest_topics_come_first() {
         .collect();
     assert_eq!(names, [("t006", 7), ("t013", 7), ("t020", 7)]);
 }
+
+/// What a subscriber saw: how many were missed before it, its offset, and the message.
+fn seen(log: &Log) -> Vec<(u64, u64, String)> {
+    let came = lock(&log.came);
+    let text = |message: &Bytes| String::from_utf8(message.to_vec()).unwrap();
+    came.iter()
+        .map(|(_, missed, offset, message)| (*missed, *offset, text(message)))
+        .collect()
+}
+
+fn was(missed: u64, offset: u64, text: &str) -> (u64, u64, String) {
+    (missed, offset, text.to_owned())
+}
+
+#[test]
+fn a_message_may_stand_for_several_or_for_none() {
+    let hub = hub(SOME);
+    let group = Group::new();
+    let (a, room) = (Log::new(1), topic("room"));
+    let (held, _) = hub.subscribe(&room, &group, a.clone(), 1, Resume::Live, 0);
+    let publish = |text: &str, count| hub.publish_as(&room, text.to_owned().into(), None, count, 0);
+    assert_eq!(publish("one", Count::Next(1)).offset, 1);
+    assert_eq!(publish("two to four are lost", Count::Next(3)).offset, 4);
+    assert_eq!(publish("not counted", Count::Nothing).offset, 4);
+    assert_eq!(publish("five", Count::Next(1)).offset, 5);
+    let mut task = Drain::new(group.clone());
+    drain(&mut task);
+    let all = [
+        was(0, 1, "one"),
+        was(0, 4, "two to four are lost"),
+        was(0, 4, "not counted"),
+        was(0, 5, "five"),
+    ];
+    assert_eq!(seen(&a), all);
+    // What is not counted is not kept; who was in the midst of what is lost has missed something.
+    let since = |offset| {
+        let resume = Resume::Since {
+            epoch: held.channel(),
+            offset,
+        };
+        let found = hub.history(&room, resume, 0);
+        (found.complete, found.before(), found.entries.len())
+    };
+    assert_eq!(since(0), (true, 0, 3));
+    assert_eq!(since(1), (true, 1, 2));
+    assert_eq!(since(2), (false, 1, 2));
+    assert_eq!(since(4), (true, 4, 1));
+    hub.unsubscribe(held);
+}
+
+#[test]
+fn an_order_that_is_anothers_has_its_epoch_and_its_offsets() {
+    let hub = hub(SOME);
+    let group = Group::new();
+    let (a, room) = (Log::new(1), topic("room"));
+    let entry = |offset, text: &str| Entry {
+        offset,
+        span: 1,
+        at: 0,
+        except: 0,
+        message: Bytes::from(text.to_owned()),
+    };
+    hub.adopt(
+        &room,
+        77,
+        11,
+        vec![entry(10, "ten"), entry(11, "eleven")],
+        0,
+    );
+    let since = Resume::Since {
+        epoch: 77,
+        offset: 10,
+    };
+    let (held, found) = hub.subscribe(&room, &group, a.clone(), 1, since, 0);
+    assert_eq!((found.epoch, found.offset, found.before()), (77, 11, 10));
+    assert!(found.complete);
+    let at = |epoch, offset| {
+        let text = format!("{epoch}:{offset}");
+        let published = hub.publish_as(&room, text.into(), None, Count::At { epoch, offset }, 0);
+        (published.epoch, published.offset, published.subscribers)
+    };
+    assert_eq!(at(77, 12), (77, 12, 1));
+    // It was there before.
+    assert_eq!(at(77, 12), (77, 12, 0));
+    // 13 and 14 are missing.
+    assert_eq!(at(77, 15), (77, 15, 1));
+    // The one whose order it is has lost what it knew.
+    hub.adopt(&room, 99, 3, Vec::new(), 0);
+    assert_eq!(at(99, 4), (99, 4, 1));
+    let mut task = Drain::new(group.clone());
+    drain(&mut task);
+    let all = [was(0, 12, "77:12"), was(2, 15, "77:15"), was(0, 4, "99:4")];
+    assert_eq!(seen(&a), all);
+    let found = hub.history(&room, since, 0);
+    assert_eq!((found.complete, found.entries.len()), (false, 1));
+    // It stays without subscribers, until it is given back.
+    hub.unsubscribe(held);
+    assert_eq!(hub.len(), 1);
+    hub.release(&room);
+    assert!(hub.is_empty());
+    assert_eq!(hub.held(), 0);
+}
+
+#[test]
+fn what_is_not_counted_is_not_told_when_it_is_lost() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::with_room(80);
+    let (a, room) = (Log::new(1), topic("room"));
+    let (held, _) = hub.subscribe(&room, &group, a.clone(), 1, Resume::Live, 0);
+    for count in [Count::Next(1), Count::Nothing, Count::Next(1)] {
+        hub.publish_as(&room, "x".into(), None, count, 0);
+    }
+    drain(&mut Drain::new(group));
+    assert_eq!(seen(&a), [was(1, 2, "x")]);
+    hub.unsubscribe(held);
+}

@@ -1,7 +1,8 @@
 //! socketioxide, in rooms, behind axum.
 //!
-//!     socketioxide-peer PORT [WORKERS]      /socket.io/: who connects joins a room, `topic=7` of the query names it; with `role=pub` what its
-//!         event `pub` brings goes to the room without a name, with `role=pubs` to the one that the first four octets name; the rooms get the event `m`
+//!     socketioxide-peer PORT [WORKERS] [REDIS PORT]      /socket.io/: who connects joins a room, `topic=7` of the query names it; with
+//!         `role=pub` what its event `pub` brings goes to the room without a name, with `role=pubs` to the one that the first four octets name;
+//!         the rooms get the event `m`, those of other nodes as well when there is a Redis
 
 use std::time::Duration;
 
@@ -9,31 +10,61 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use peer_common::{Arguments, listen, number, run};
 use socketioxide::SocketIo;
+use socketioxide::SocketIoBuilder;
+use socketioxide::adapter::{Adapter, Emitter, LocalAdapter};
 use socketioxide::extract::{Data, SocketRef};
+use socketioxide::layer::SocketIoLayer;
+use socketioxide_redis::{RedisAdapter, RedisAdapterCtr};
 
 fn main() {
     let arguments = Arguments::from_env();
     let listener = listen(arguments.address(), false);
     run(arguments.workers, async move {
-        let (layer, io) = SocketIo::builder()
-            // No pings while it is measured.
-            .ping_interval(Duration::from_secs(120))
-            // What may wait for a socket, in packets.
-            .max_buffer_size(4096)
-            .build_layer();
-        io.ns("/", connected);
-        let listener = tokio::net::TcpListener::from_std(listener)
-            .expect("the socket listens")
-            .tap_io(|stream| {
-                let _ = stream.set_nodelay(true);
-            });
-        axum::serve(listener, Router::new().layer(layer))
-            .await
-            .expect("the server serves");
+        match arguments.mode.as_deref().and_then(number) {
+            Some(redis) => serve(listener, shared(redis).await).await,
+            None => {
+                let (layer, io) = settings(SocketIo::builder()).build_layer();
+                io.ns("/", connected::<LocalAdapter>);
+                serve(listener, layer).await;
+            }
+        }
     });
 }
 
-async fn connected(socket: SocketRef) {
+async fn shared(redis: usize) -> SocketIoLayer<RedisAdapter<Emitter>> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{redis}?protocol=resp3"))
+        .expect("the address is one");
+    let adapter = RedisAdapterCtr::new_with_redis(&client)
+        .await
+        .expect("Redis answers");
+    let builder = settings(SocketIo::builder()).with_adapter::<RedisAdapter<_>>(adapter);
+    let (layer, io) = builder.build_layer();
+    io.ns("/", connected)
+        .await
+        .expect("the namespace is opened");
+    layer
+}
+
+fn settings(builder: SocketIoBuilder<LocalAdapter>) -> SocketIoBuilder<LocalAdapter> {
+    builder
+        // No pings while it is measured.
+        .ping_interval(Duration::from_secs(120))
+        // What may wait for a socket, in packets.
+        .max_buffer_size(4096)
+}
+
+async fn serve<A: Adapter>(listener: std::net::TcpListener, layer: SocketIoLayer<A>) {
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .expect("the socket listens")
+        .tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+    axum::serve(listener, Router::new().layer(layer))
+        .await
+        .expect("the server serves");
+}
+
+async fn connected<A: Adapter>(socket: SocketRef<A>) {
     let query = socket.req_parts().uri.query().unwrap_or_default();
     let asked = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
     match asked("role=") {
@@ -41,7 +72,7 @@ async fn connected(socket: SocketRef) {
             let is_named = role == "pubs";
             socket.on(
                 "pub",
-                async move |socket: SocketRef, Data::<String>(text)| {
+                async move |socket: SocketRef<A>, Data::<String>(text)| {
                     let topic = text.get(..4).filter(|_| is_named).and_then(number);
                     let _ = socket.to(room(topic)).emit("m", &text).await;
                 },

@@ -11,6 +11,8 @@ use crate::speak::Speaks;
 
 pub struct Fan {
     pub port: u16,
+    /// Of another node, where every second subscriber is; else the same.
+    pub other: u16,
     pub speaks: Speaks,
     /// All of them, those that never read as well.
     pub subscribers: usize,
@@ -47,12 +49,13 @@ pub fn run(fan: &Fan) {
     if readers as u64 % topics != 0 || readers == 0 {
         crate::die("every topic must have as many subscribers that read");
     }
+    let port_of = |at: usize| if at % 2 == 0 { fan.port } else { fan.other };
     let deaf: Vec<TcpStream> = (readers..fan.subscribers)
-        .map(|at| fan.speaks.subscribe(fan.port, at, topic_of(at), true).0)
+        .map(|at| fan.speaks.subscribe(port_of(at), at, topic_of(at), true).0)
         .collect();
     let mut subscribers: Vec<Subscriber> = (0..readers)
         .map(|at| {
-            let (stream, walk) = fan.speaks.subscribe(fan.port, at, topic_of(at), false);
+            let (stream, walk) = fan.speaks.subscribe(port_of(at), at, topic_of(at), false);
             poll.add(&stream, at);
             Subscriber {
                 stream,

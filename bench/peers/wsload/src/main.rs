@@ -2,9 +2,10 @@
 //!
 //!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [-n MESSAGES] [--path /ws]
 //!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up
-//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub] [--sio | --relay PATH]
+//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub] [--sio | --relay PATH] [--and PORT]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber of its topic has it that reads; --deaf of the
-//!         subscribers never do; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md
+//!         subscribers never do; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md;
+//!         with --and every second subscriber is at a second node
 //!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http | --subscribed [--sub /sub | --sio | --relay PATH]]
 //!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered, with
 //!         --deflate one compressed message sent back
@@ -45,6 +46,7 @@ fn main() {
         }),
         "fan" => fan::run(&fan::Fan {
             port,
+            other: options.number("--and", port),
             speaks: options.speaks(),
             subscribers: options.number("-n", 1000),
             deaf: options.number("--deaf", 0),

@@ -13,10 +13,14 @@
 mod config;
 mod jwks;
 mod key;
+#[cfg(feature = "redis")]
+mod revoked;
 mod tokens;
 
 pub use self::config::AuthConfig;
 pub use self::key::{Algorithm, SigningKey, VerifyKey};
+#[cfg(feature = "redis")]
+pub use self::revoked::RevokedTokens;
 pub use self::tokens::Tokens;
 
 use crate::layer::auth::bearer::Bearer;

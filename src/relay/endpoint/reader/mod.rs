@@ -15,6 +15,7 @@ use self::ask::Ask;
 use self::cursor::{Cursor, Position};
 use super::Relay;
 use super::directory::Link;
+use super::node::places;
 use super::outlet::COUNTS;
 use super::overflow::NO_SUBSCRIPTION;
 use super::session::Session;
@@ -234,7 +235,9 @@ impl Reader {
         let place = topic.and_then(|topic| self.cursor.place(topic.as_str()));
         Item {
             text,
-            step: place.map_or(Step::Nothing, |place| Step::Add(place, 1)),
+            step: place.map_or(Step::Nothing, |place| {
+                Step::Add(place, places(message.payload()))
+            }),
             is_news: true,
         }
     }

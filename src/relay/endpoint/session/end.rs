@@ -62,9 +62,10 @@ impl Session {
         if let Some(work) = &mut self.work {
             work.calls = super::Calls::default();
             work.waits = super::Waits::default();
+            work.current.take_if(|current| current.is_attaching());
             work.incoming.retain(|incoming| match incoming {
                 Incoming::Text(text) => !is_subscribe(text),
-                Incoming::Command(_) => false,
+                Incoming::Attached(_) | Incoming::Command(_) => false,
                 Incoming::Left(_) => true,
             });
         }

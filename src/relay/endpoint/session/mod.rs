@@ -3,6 +3,7 @@
 //! Requests that speak of a topic are done in order, one by one: while a handler has one, the next ones wait here, up to a
 //! number at which nothing more is read. Everything else goes on meanwhile: pushes, pings, calls.
 
+mod attach;
 mod calls;
 mod end;
 mod serve;
@@ -75,6 +76,8 @@ impl Work {
 enum Incoming {
     /// A message of the client.
     Text(Text),
+    /// What wants to subscribe to a topic that other nodes have been told of.
+    Attached(Box<Incoming>),
     /// What the server wants.
     Command(Command),
     /// A subscription has ended, and its handler is to be told.
@@ -138,6 +141,8 @@ impl Session {
         };
         if asked.request.is_ordered() && self.is_busy() {
             self.work().incoming.push_back(Incoming::Text(text));
+        } else if let Some(attaching) = self.attaching(&asked.request) {
+            self.attach(attaching, Incoming::Text(text));
         } else {
             self.take(asked);
         }

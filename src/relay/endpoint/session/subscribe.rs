@@ -176,7 +176,7 @@ impl Session {
         let until = granted.as_ref().and_then(|granted| granted.until);
         let position = (key & COUNTS != 0).then(|| Position {
             epoch: recovered.epoch,
-            offset: recovered.offset - recovered.entries.len() as u64,
+            offset: recovered.before(),
             recovered: recovered.complete,
         });
         let subscribed = Reply::Subscribed {

@@ -35,6 +35,8 @@ pub(super) type Outcome = Result<(Option<Payload>, Option<Grant>), (ErrorCode, S
 
 /// What it is done for.
 pub(super) enum Doing {
+    /// It waits for the other nodes; what it then does is the next thing to do.
+    Attach(Topic),
     Join(Box<Joining>),
     Message(Topic, Option<Box<RawValue>>),
     Refresh(Topic, Option<Box<RawValue>>),
@@ -56,6 +58,11 @@ impl Current {
         }
     }
 
+    /// Whether it waits for others on behalf of a client, which need not go on when that has gone.
+    pub(super) const fn is_attaching(&self) -> bool {
+        matches!(self.doing, Doing::Attach(_))
+    }
+
     /// What is registered for it.
     pub(super) fn joining(&mut self) -> Option<&mut Joining> {
         match &mut self.doing {
@@ -71,7 +78,11 @@ impl Current {
 
     /// Whether it may become a subscription to this topic.
     fn joins(&self, topic: &Topic) -> bool {
-        matches!(&self.doing, Doing::Join(joining) if joining.topic == *topic)
+        match &self.doing {
+            Doing::Join(joining) => joining.topic == *topic,
+            Doing::Attach(of) => of == topic,
+            _ => false,
+        }
     }
 
     /// Runs it to its end, when nobody waits for it.
@@ -225,7 +236,24 @@ impl Session {
     }
 
     fn do_next(&mut self, incoming: Incoming) {
+        let attaching = match &incoming {
+            _ if !self.relay().is_clustered() => None,
+            Incoming::Text(text) => {
+                let asked = read(text).ok();
+                asked.and_then(|asked| self.attaching(&asked.request))
+            }
+            Incoming::Command(Command::Subscribe(topic)) => self.attaching_to(topic),
+            _ => None,
+        };
+        match attaching {
+            Some(attaching) => self.attach(attaching, incoming),
+            None => self.do_now(incoming),
+        }
+    }
+
+    fn do_now(&mut self, incoming: Incoming) {
         match incoming {
+            Incoming::Attached(incoming) => self.do_now(*incoming),
             Incoming::Text(text) => {
                 // It was read once; only what can be read waits.
                 if let Ok(asked) = read(&text) {
@@ -266,7 +294,7 @@ impl Session {
                 let about = Some((&topic, None));
                 self.fail(reference.as_deref(), code, about, &message);
             }
-            (Doing::Leave, _) => {}
+            (Doing::Leave | Doing::Attach(_), _) => {}
         }
     }
 

@@ -1,0 +1,101 @@
+//! Nodes of a cluster while their broker fails: what is delivered, what is told to be missing, and how soon it flows again.
+//!
+//! ```text
+//!   bench-cluster kills  --server target/release/wireline --count 100
+//!   bench-cluster faults --server target/release/wireline --count 50 --broker nats
+//! ```
+//!
+//! Three servers as processes and a real broker, all on loopback; 100 topics with 30 subscribers each, ten on each node, and 1,000
+//! messages a second in all. `kills` ends the broker with SIGKILL and starts it again, empty; `faults` freezes it, slows it, garbles
+//! what it says, and cuts a node off. Every subscriber holds what it gets against what was published: see `verdict.rs`.
+//! The result is one line of JSON; the exit status is 1 when something was as it must not be.
+
+#![forbid(unsafe_code)]
+
+mod broker;
+mod node;
+mod proxy;
+mod publisher;
+mod run;
+mod subscriber;
+mod verdict;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Nodes of a cluster while their broker fails.
+#[derive(Parser)]
+#[command(name = "bench-cluster", version)]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// The server to start.
+    #[arg(long, global = true, default_value = "target/release/wireline")]
+    server: PathBuf,
+    #[arg(long, global = true, value_enum, default_value_t = Kind::Redis)]
+    broker: Kind,
+    /// How many topics.
+    #[arg(long, global = true, default_value_t = 100)]
+    topics: usize,
+    /// How many subscribers each of them has, a third on each node.
+    #[arg(long, global = true, default_value_t = 30)]
+    subscribers: usize,
+    /// Messages a second, in all.
+    #[arg(long, global = true, default_value_t = 1_000)]
+    rate: u32,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The broker is killed, and comes back.
+    Kills {
+        /// How often.
+        #[arg(long, default_value_t = 100)]
+        count: u32,
+    },
+    /// The broker is frozen, slow, garbled, or out of a node's reach.
+    Faults {
+        /// How often each.
+        #[arg(long, default_value_t = 50)]
+        count: u32,
+    },
+}
+
+/// Whose broker it is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// `redis-server`.
+    Redis,
+    /// `nats-server`.
+    Nats,
+}
+
+/// What cannot be gone on with.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let plan = run::Plan {
+        server: args.server,
+        broker: args.broker,
+        topics: args.topics,
+        subscribers: args.subscribers,
+        rate: args.rate,
+    };
+    let done = match args.what {
+        What::Kills { count } => run::kills(&plan, count).await,
+        What::Faults { count } => run::faults(&plan, count).await,
+    };
+    match done {
+        Ok(result) => {
+            println!("{}", result.json);
+            ExitCode::from(u8::from(!result.holds))
+        }
+        Err(failure) => {
+            eprintln!("bench-cluster: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}

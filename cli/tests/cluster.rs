@@ -1,0 +1,199 @@
+//! Servers as processes that a real Redis connects: what is published on one comes out of the other, whatever becomes of Redis or of
+//! one of them.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests wait in real time for processes"
+)]
+
+#[path = "../../tests/support/brokers.rs"]
+mod brokers;
+#[allow(dead_code, reason = "it is another test's as well")]
+#[path = "relay/place.rs"]
+mod place;
+#[allow(dead_code, reason = "it is another test's as well")]
+#[path = "serve/server.rs"]
+mod server;
+
+use brokers::Redis;
+use place::Command;
+use serde_json::{Value, json};
+use server::{Server, assert_refused};
+use std::time::{Duration, Instant};
+
+fn node(broker: &str) -> Server {
+    let node = Server::start(&["--addr", "127.0.0.1:0", "--backplane", broker]);
+    until("it is up", || ready(&node).1.contains("backplane: up"));
+    node
+}
+
+fn get(node: &Server, path: &str) -> (String, String) {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let mut stream = node.connect();
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    let answer = server::Answer::read(&mut stream);
+    let content = String::from_utf8(answer.content.clone()).unwrap();
+    (answer.status().to_owned(), content)
+}
+
+fn ready(node: &Server) -> (String, String) {
+    get(node, "/ready")
+}
+
+fn json_of(node: &Server, path: &str) -> Value {
+    let (status, content) = get(node, path);
+    assert_eq!(status, "200", "{content}");
+    serde_json::from_str(&content).unwrap()
+}
+
+fn ws(node: &Server) -> String {
+    format!("ws://{}", node.places[0])
+}
+
+/// A command that prints what comes, and has printed that it subscribes.
+fn reader(node: &Server, topic: &str) -> Command {
+    let mut reader = Command::start(&["sub", &ws(node), topic, "--json"]);
+    assert_eq!(reader.json()["type"], "subscribed");
+    reader
+}
+
+fn publish(node: &Server, topic: &str, payload: u32) {
+    let sent = place::run(&["pub", &ws(node), topic, "e", &payload.to_string()], "");
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+}
+
+fn push(topic: &str, payload: u32) -> Value {
+    json!({"type":"push","topic":topic,"event":"e","payload":payload})
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < LIMIT, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_is_published_on_one_node_comes_out_of_the_other_and_redis_may_die() {
+    let mut redis = Redis::new().start().unwrap();
+    let broker = format!("redis://{}", redis.address());
+    let (one, two) = (node(&broker), node(&broker));
+    until("they know each other", || {
+        json_of(&one, "/api/stats")["cluster"]["nodes"][0].is_object()
+    });
+    let mut readers = [reader(&one, "room"), reader(&two, "room")];
+    publish(&one, "room", 1);
+    publish(&two, "room", 2);
+    for reader in &mut readers {
+        let heard = [reader.json(), reader.json()];
+        for payload in [1, 2] {
+            assert!(heard.contains(&push("room", payload)), "{heard:?}");
+        }
+    }
+
+    redis.kill();
+    until("it is down", || ready(&two).1.contains("backplane: down"));
+    // It is ready all the same, and serves who is here.
+    assert_eq!(ready(&two).0, "200");
+    publish(&two, "room", 3);
+    assert_eq!(readers[1].json(), push("room", 3));
+
+    redis.restart().unwrap();
+    // What waited comes, then what is new.
+    assert_eq!(readers[0].json(), push("room", 3));
+    publish(&two, "room", 4);
+    for reader in &mut readers {
+        assert_eq!(reader.json(), push("room", 4));
+    }
+    let (_, metrics) = get(&two, "/metrics");
+    for line in [
+        "wireline_cluster_up 1",
+        "wireline_cluster_nodes 1",
+        "wireline_cluster_connects_total 2",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}: {metrics}"
+        );
+    }
+}
+
+#[test]
+fn who_was_on_a_node_that_is_killed_is_soon_present_nowhere() {
+    let redis = Redis::new().start().unwrap();
+    let broker = format!("redis://{}", redis.address());
+    let (one, mut two) = (node(&broker), node(&broker));
+    let _here = reader(&one, "room");
+    let _there = reader(&two, "room");
+    let count = |node: &Server| json_of(node, "/api/presence?topic=room")["count"].clone();
+    until("both are present", || count(&one) == 2 && count(&two) == 2);
+    two.child.kill().unwrap();
+    let killed = Instant::now();
+    until("it is gone", || count(&one) == 1);
+    assert!(killed.elapsed() < Duration::from_secs(10));
+
+    // One that ends in order is gone at once.
+    let two = node(&broker);
+    let there = reader(&two, "room");
+    until("both are present", || count(&one) == 2);
+    drop(there);
+    two.stop();
+    until("it is gone", || {
+        json_of(&one, "/api/stats")["cluster"]["nodes"] == json!([])
+    });
+}
+
+#[test]
+fn a_node_that_needs_its_broker_is_not_ready_without() {
+    let mut redis = Redis::new().password("open-sesame").start().unwrap();
+    let broker = format!("redis://:open-sesame@{}", redis.address());
+    let args = [
+        "--addr",
+        "127.0.0.1:0",
+        "--backplane",
+        &broker,
+        "--backplane-ready",
+    ];
+    let node = Server::start(&args);
+    until("it is ready", || ready(&node).0 == "200");
+    redis.kill();
+    until("it is not ready", || ready(&node).0 == "503");
+    assert_eq!(ready(&node).1, "backplane: down\n");
+    assert_eq!(get(&node, "/health").0, "200");
+
+    let shown = server::run(&["--check", "--backplane", &broker]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let expected = format!("backplane = \"redis://:(redacted)@{}\"", redis.address());
+    assert!(
+        shown.contains(&expected) && !shown.contains("open-sesame"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_no_broker_is_refused() {
+    for broker in [
+        "http://localhost:6379",
+        "redis://",
+        "localhost:6379",
+        "nats://:4222",
+    ] {
+        assert_refused(&["--backplane", broker], "--backplane");
+    }
+    assert_refused(
+        &[
+            "--backplane",
+            "redis://localhost",
+            "--backplane-prefix",
+            "a b",
+        ],
+        "--backplane-prefix",
+    );
+    assert_refused(
+        &["--backplane", "redis://localhost", "--relay-on=false"],
+        "--relay-on",
+    );
+}
+
+const LIMIT: Duration = Duration::from_secs(20);

@@ -1,0 +1,332 @@
+//! A topic in the broker's order.
+//!
+//! Messages come with their offset, each is delivered behind the one before it, and what is missing in between is read from the
+//! broker's history first. What it does not have any more is told to be missing.
+
+use super::envelope::Sender;
+use super::words::{Action, Parcel, Place};
+use crate::relay::hub::{Retention, Topic};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    topic: Topic,
+    pub(super) keep: Retention,
+    /// The epoch and the last offset that those who subscribe have had; none before the history was read, 0 and 0 when there was none.
+    at: Option<(u64, u64)>,
+    /// Whether something has to be read before anything is delivered.
+    is_behind: bool,
+    /// Whether that is under way.
+    is_reading: bool,
+    /// What has come meanwhile, by epoch and offset.
+    pending: BTreeMap<(u64, u64), Ordered>,
+    octets: usize,
+    /// The last number of each sequence that has been delivered.
+    seen: BTreeMap<Sender, (u32, u64)>,
+    /// What was published here and has no offset: by sequence and number.
+    own: BTreeMap<(u32, u64), Waits>,
+}
+
+/// A message that has an offset.
+#[derive(Clone, Debug)]
+pub(super) struct Ordered {
+    pub(super) from: Sender,
+    pub(super) sequence: u32,
+    pub(super) number: u64,
+    pub(super) parcel: Parcel,
+}
+
+/// A message of this node that has none.
+#[derive(Debug)]
+struct Waits {
+    /// What is delivered when it has waited long enough; none if it was.
+    parcel: Option<Parcel>,
+}
+
+impl Shared {
+    pub(super) const fn new(topic: Topic, keep: Retention) -> Self {
+        Self {
+            topic,
+            keep,
+            at: None,
+            is_behind: true,
+            is_reading: false,
+            pending: BTreeMap::new(),
+            octets: 0,
+            seen: BTreeMap::new(),
+            own: BTreeMap::new(),
+        }
+    }
+
+    /// What has to be read, if that is not under way: behind which epoch and offset.
+    pub(super) fn wants_read(&mut self) -> Option<Option<(u64, u64)>> {
+        if !self.is_behind || self.is_reading {
+            return None;
+        }
+        self.is_reading = true;
+        Some(self.at)
+    }
+
+    /// The connection has ended.
+    pub(super) fn down(&mut self) {
+        self.is_behind = true;
+        self.is_reading = false;
+        self.forget_pending();
+    }
+
+    /// It could not be read.
+    pub(super) const fn refused(&mut self) {
+        self.is_reading = false;
+    }
+
+    /// A message of this node has been published; `parcel` is what is to be delivered if it gets no offset in time.
+    pub(super) fn published(&mut self, sequence: u32, number: u64, parcel: Option<Parcel>) {
+        self.own.insert((sequence, number), Waits { parcel });
+        while self.own.len() > OWN {
+            let told = self.own.iter().find(|(_, waits)| waits.parcel.is_none());
+            let Some(oldest) = told.map(|(place, _)| *place) else {
+                return;
+            };
+            self.own.remove(&oldest);
+        }
+    }
+
+    /// It has another number now.
+    pub(super) fn renumbered(&mut self, sequence: u32, number: u64, to: (u32, u64)) {
+        if let Some(waits) = self.own.remove(&(sequence, number)) {
+            self.own.insert(to, waits);
+        }
+    }
+
+    /// What is to be delivered because it has waited long enough.
+    pub(super) fn overdue(&mut self, sequence: u32, number: u64) -> Option<Parcel> {
+        self.own.get_mut(&(sequence, number))?.parcel.take()
+    }
+
+    /// A message has come.
+    pub(super) fn message(
+        &mut self,
+        (epoch, offset): (u64, u64),
+        message: Ordered,
+        me: Sender,
+        actions: &mut impl Extend<Action>,
+    ) {
+        if let Some((of, last)) = self.at
+            && of == epoch
+            && offset <= last
+        {
+            return;
+        }
+        self.octets += message.parcel.payload.len() + OVERHEAD;
+        self.pending.insert((epoch, offset), message);
+        if self.octets > PENDING {
+            // It is read again.
+            self.forget_pending();
+            self.is_behind = true;
+            return;
+        }
+        if !self.is_behind {
+            self.go_on(me, actions);
+        }
+    }
+
+    /// What was to be read.
+    pub(super) fn history(
+        &mut self,
+        epoch: u64,
+        last: u64,
+        entries: Vec<(u64, u64, Ordered)>,
+        me: Sender,
+        actions: &mut impl Extend<Action>,
+    ) {
+        self.is_reading = false;
+        self.is_behind = false;
+        match self.at {
+            Some((of, have)) if of == epoch => {
+                for (offset, _, message) in entries {
+                    if offset > have {
+                        self.pending.entry((epoch, offset)).or_insert(message);
+                    }
+                }
+                self.catch_up(last, me, actions);
+            }
+            // The broker has forgotten everything, or has had nothing: the next message shows in which epoch it is.
+            _ if epoch == 0 => {
+                self.at.get_or_insert((0, 0));
+            }
+            // Another order, all of which is news to those who subscribe.
+            Some(_) => {
+                self.begin(epoch, actions);
+                for (offset, _, message) in entries {
+                    self.pending.entry((epoch, offset)).or_insert(message);
+                }
+                self.catch_up(last, me, actions);
+            }
+            None => {
+                self.at = Some((epoch, last));
+                for (_, _, message) in &entries {
+                    self.is_new(message);
+                }
+                actions.extend([Action::Adopt {
+                    topic: self.topic.clone(),
+                    epoch,
+                    last,
+                    entries: entries
+                        .into_iter()
+                        .map(|(offset, age, message)| (offset, age, message.parcel))
+                        .collect(),
+                }]);
+            }
+        }
+        // What came of another epoch is older than what was read, or so new that it has to be read again.
+        let before = self.pending.len();
+        if epoch != 0 {
+            self.pending.retain(|(of, _), _| *of == epoch);
+        }
+        let is_behind = self.pending.len() < before;
+        self.go_on(me, actions);
+        self.is_behind |= is_behind;
+    }
+
+    /// A new order, from its beginning.
+    fn begin(&mut self, epoch: u64, actions: &mut impl Extend<Action>) {
+        self.at = Some((epoch, 0));
+        actions.extend([Action::Adopt {
+            topic: self.topic.clone(),
+            epoch,
+            last: 0,
+            entries: Vec::new(),
+        }]);
+    }
+
+    /// Delivers all up to an offset; what is not there has been given up by the broker.
+    fn catch_up(&mut self, last: u64, me: Sender, actions: &mut impl Extend<Action>) {
+        let Some((epoch, _)) = self.at else {
+            return;
+        };
+        while let Some((&(_, offset), _)) = self.pending.range((epoch, 0)..=(epoch, last)).next() {
+            self.miss(offset.saturating_sub(1), actions);
+            if let Some(message) = self.pending.remove(&(epoch, offset)) {
+                self.deliver(epoch, offset, message, me, actions);
+            }
+        }
+        self.miss(last, actions);
+        self.count_pending();
+    }
+
+    /// Delivers what follows.
+    fn go_on(&mut self, me: Sender, actions: &mut impl Extend<Action>) {
+        while let Some((&(epoch, offset), _)) = self.pending.first_key_value() {
+            let follows = match self.at {
+                Some((of, last)) if of == epoch => {
+                    if offset <= last {
+                        self.pending.pop_first();
+                        continue;
+                    }
+                    offset == last + 1
+                }
+                _ if offset == 1 => {
+                    self.begin(epoch, actions);
+                    true
+                }
+                _ => false,
+            };
+            if !follows {
+                self.is_behind = true;
+                break;
+            }
+            if let Some(message) = self.pending.remove(&(epoch, offset)) {
+                self.deliver(epoch, offset, message, me, actions);
+            }
+        }
+        self.count_pending();
+    }
+
+    fn deliver(
+        &mut self,
+        epoch: u64,
+        offset: u64,
+        message: Ordered,
+        me: Sender,
+        actions: &mut impl Extend<Action>,
+    ) {
+        self.at = Some((epoch, offset));
+        let had_it = !self.is_new(&message)
+            || (message.from == me
+                && self
+                    .own
+                    .remove(&(message.sequence, message.number))
+                    .is_some_and(|waits| waits.parcel.is_none()));
+        let topic = self.topic.clone();
+        actions.extend([if had_it {
+            Action::Count {
+                topic,
+                epoch,
+                offset,
+                parcel: message.parcel,
+            }
+        } else {
+            Action::Deliver {
+                topic,
+                parcel: message.parcel,
+                place: Place::At { epoch, offset },
+            }
+        }]);
+    }
+
+    fn miss(&mut self, last: u64, actions: &mut impl Extend<Action>) {
+        let Some((epoch, have)) = self.at else {
+            return;
+        };
+        if have < last {
+            self.at = Some((epoch, last));
+            actions.extend([Action::Missing {
+                topic: self.topic.clone(),
+                epoch,
+                last,
+            }]);
+        }
+    }
+
+    /// Whether it was not delivered before; a broker that forgot it has given it another offset.
+    fn is_new(&mut self, message: &Ordered) -> bool {
+        if self.seen.len() >= SEEN && !self.seen.contains_key(&message.from) {
+            self.seen.pop_first();
+        }
+        let place = (message.sequence, message.number);
+        let seen = self.seen.entry(message.from).or_insert((0, 0));
+        let is_new = place > *seen;
+        if is_new {
+            *seen = place;
+        }
+        is_new
+    }
+
+    fn forget_pending(&mut self) {
+        self.pending = BTreeMap::new();
+        self.octets = 0;
+    }
+
+    /// There is hardly ever more than one.
+    fn count_pending(&mut self) {
+        let octets = self.pending.values();
+        self.octets = octets
+            .map(|message| message.parcel.payload.len() + OVERHEAD)
+            .sum();
+    }
+}
+
+/// The octets that wait for what is read.
+const PENDING: usize = 1 << 20;
+
+/// What a message costs beside its octets.
+const OVERHEAD: usize = 128;
+
+/// The messages of this node that may wait for their offset after they were delivered.
+const OWN: usize = 1 << 12;
+
+/// The senders that are held for a topic.
+const SEEN: usize = 1 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! What a cluster is told, and what it tells: its words.
+
+use crate::relay::hub::{Present, Topic};
+use bytes::Bytes;
+
+/// How a node behaves.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// The octets that wait for the broker, each message with 128 besides its own: 8 MiB unless said otherwise.
+    pub outbox: usize,
+    /// What is given up when there are more: the oldest messages unless said otherwise.
+    pub outbox_policy: OutboxPolicy,
+    /// Milliseconds between two beats of a node: 2,000 unless said otherwise.
+    pub beat: u64,
+    /// Milliseconds after which a node that was not heard of is gone, at least three beats: 7,000 unless said otherwise.
+    pub ttl: u64,
+    /// Milliseconds that a local delivery of a topic whose history is shared waits for the broker's order: 50 unless said otherwise.
+    pub order_wait: u64,
+    /// Milliseconds that a question waits for the nodes that have not answered: 1,000 unless said otherwise.
+    pub question_wait: u64,
+}
+
+/// What is given up when more waits for the broker than may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutboxPolicy {
+    /// The messages that have waited longest.
+    #[default]
+    DropOldest,
+    /// The messages that have just been published.
+    DropNewest,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            outbox: 8 << 20,
+            outbox_policy: OutboxPolicy::DropOldest,
+            beat: 2_000,
+            ttl: 7_000,
+            order_wait: 50,
+            question_wait: 1_000,
+        }
+    }
+}
+
+/// A message as it goes from node to node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// Whether it is text.
+    pub is_text: bool,
+    /// The connection that does not get it; 0 for none. Numbers of connections are the cluster's.
+    pub except: u64,
+    /// What subscribers get.
+    pub payload: Bytes,
+}
+
+/// What becomes at once of a message that is published here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// It takes the next offset, and is delivered.
+    Deliver,
+    /// It is delivered without an offset: the broker, which gives them, is away.
+    DeliverUncounted,
+    /// It comes back as an action, in its place or when it has waited long enough.
+    Wait,
+}
+
+/// What the relay does for the cluster, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// From now on everything arrives that is published to the topic anywhere; or the broker is away, and nobody waits for it.
+    Attached {
+        /// The topic.
+        topic: Topic,
+    },
+    /// The topic's order is now this: epoch, last offset, and what is kept, oldest first, as (offset, age in milliseconds, message).
+    Adopt {
+        /// The topic.
+        topic: Topic,
+        /// Its epoch.
+        epoch: u64,
+        /// The offset of its last message.
+        last: u64,
+        /// What is kept.
+        entries: Vec<(u64, u64, Parcel)>,
+    },
+    /// A message for those who subscribe here.
+    Deliver {
+        /// The topic.
+        topic: Topic,
+        /// The message.
+        parcel: Parcel,
+        /// Where it stands.
+        place: Place,
+    },
+    /// Messages of another node will not come. Those who subscribe here are told, in its place in the topic.
+    Lost {
+        /// The topic.
+        topic: Topic,
+        /// Whose.
+        node: u64,
+        /// Of which life of his sequence.
+        epoch: u64,
+        /// The first one in that.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// Messages of the shared order will not come: the offsets after the last one that was delivered, up to this one.
+    Missing {
+        /// The topic.
+        topic: Topic,
+        /// The epoch.
+        epoch: u64,
+        /// The last offset that is missing.
+        last: u64,
+    },
+    /// A message of the shared order that those who subscribe here have had without its offset: it only counts.
+    Count {
+        /// The topic.
+        topic: Topic,
+        /// The epoch.
+        epoch: u64,
+        /// The offset.
+        offset: u64,
+        /// The message, for those who come later.
+        parcel: Parcel,
+    },
+    /// A connection of another node is present.
+    Track {
+        /// In which topic.
+        topic: Topic,
+        /// Who.
+        present: Present,
+    },
+    /// It is not any more.
+    Untrack {
+        /// In which topic.
+        topic: Topic,
+        /// The connection.
+        member: u64,
+    },
+    /// Another node wants something done here; [`answer`](crate::relay::cluster::Cluster::answer) wants its result if `asks` is something.
+    Do {
+        /// What.
+        operation: Operation,
+        /// Who asks, and how it is called there.
+        asks: Option<(u64, u64)>,
+    },
+    /// A question has been answered, by all or as far as could be waited for.
+    Answered {
+        /// Which.
+        id: u64,
+        /// What the others have said.
+        answers: Answers,
+    },
+}
+
+/// Where a message stands in its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind the last one.
+    Next,
+    /// At this offset of this epoch.
+    At {
+        /// The epoch.
+        epoch: u64,
+        /// The offset.
+        offset: u64,
+    },
+    /// At none: it is delivered, and does not count.
+    Uncounted,
+}
+
+/// What a node asks of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Push to all connections of a user; counts them.
+    PushToUser {
+        /// Whose.
+        user: String,
+        /// What.
+        parcel: Parcel,
+    },
+    /// Close connections; counts them.
+    Disconnect {
+        /// Whose.
+        whom: Target,
+        /// The close code.
+        code: u16,
+        /// Its reason.
+        reason: String,
+    },
+    /// Subscribe connections to a topic; counts them.
+    Subscribe {
+        /// Whose.
+        whom: Target,
+        /// The topic.
+        topic: Topic,
+    },
+    /// End subscriptions; counts them.
+    Unsubscribe {
+        /// Whose.
+        whom: Target,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Count those who subscribe to a topic.
+    Subscribers {
+        /// The topic.
+        topic: Topic,
+    },
+    /// List connections, as JSON; counts them all.
+    Connections {
+        /// Of whom; of all if nobody is named.
+        whom: Option<Target>,
+        /// At most so many.
+        most: u32,
+    },
+    /// Take back tokens: who asks is told by nobody. What it names is the application's.
+    Revoke {
+        /// The `jti`, or whatever names it.
+        token: String,
+        /// Until when it would be good, in seconds since 1970.
+        until: u64,
+    },
+}
+
+/// Connections by number, or by user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One.
+    Connection(u64),
+    /// All of a user's.
+    User(String),
+}
+
+/// What a node has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// How many.
+    pub count: u64,
+    /// What was to be listed.
+    pub text: Bytes,
+}
+
+/// What nodes have answered, and who has not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// By node.
+    pub answers: Vec<(u64, Answer)>,
+    /// The nodes that are known and have not answered: with any, the result is a partial one.
+    pub missing: Vec<u64>,
+}
+
+/// How a node stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Whether there is a connection to the broker, with everything subscribed.
+    pub is_up: bool,
+    /// For how many milliseconds it has been as it is.
+    pub since: u64,
+    /// The other nodes that are known.
+    pub nodes: u64,
+    /// The messages that wait for the broker.
+    pub waiting: u64,
+    /// The octets of them.
+    pub waiting_octets: u64,
+    /// The most octets that ever waited.
+    pub waiting_octets_most: u64,
+    /// How long the oldest one has waited, in milliseconds: the lag of the other nodes.
+    pub lag: u64,
+    /// The topics that are taken from the broker.
+    pub topics: u64,
+    /// Messages that were sent to the broker and confirmed.
+    pub sent: u64,
+    /// Messages that came from others.
+    pub received: u64,
+    /// Messages that had come before.
+    pub duplicates: u64,
+    /// Messages of others that did not come, and were told to be missing.
+    pub lost: u64,
+    /// Messages that were given up because too much waited.
+    pub dropped: u64,
+    /// What came and was no envelope.
+    pub garbled: u64,
+    /// Connections to the broker that were made.
+    pub connects: u64,
+    /// Nodes that were taken for gone.
+    pub departed: u64,
+    /// Another node that is there has the same number: this one has to be made anew with another.
+    pub is_double: bool,
+}

@@ -1,0 +1,162 @@
+//! What subscribers are told that other nodes have a part in.
+
+use crate::relay::cluster::Parcel;
+use crate::relay::hub::Topic;
+use crate::ws::prepared::Prepared;
+use serde::Serialize;
+
+/// A message as it came from another node.
+pub(super) fn message(parcel: &Parcel) -> Prepared {
+    match std::str::from_utf8(&parcel.payload) {
+        Ok(text) if parcel.is_text => Prepared::text(text),
+        _ => Prepared::binary(&parcel.payload),
+    }
+}
+
+/// What goes to other nodes of a message.
+pub(in crate::relay::endpoint) fn parcel(message: &Prepared, except: Option<u64>) -> Parcel {
+    Parcel {
+        is_text: message.is_text(),
+        except: except.unwrap_or(0),
+        payload: message.payload().clone(),
+    }
+}
+
+/// The message with the mark that clients do not count it by. What is no push is as it was: nobody counts what another protocol sends.
+pub(super) fn uncounted(message: Prepared) -> Prepared {
+    let marked = std::str::from_utf8(message.payload())
+        .ok()
+        .and_then(|text| {
+            let open = text.strip_suffix('}')?;
+            let is_push = message.is_text() && text.starts_with(PUSH);
+            is_push.then(|| Prepared::text(&format!("{open}{MARK}")))
+        });
+    marked.unwrap_or(message)
+}
+
+/// How many places a message of a subscription stands for.
+pub(in crate::relay::endpoint) fn places(text: &[u8]) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Gap {
+        missed: u64,
+    }
+    if text.starts_with(LAGGED) {
+        serde_json::from_slice(text).map_or(1, |Gap { missed }| missed)
+    } else {
+        let is_marked = text.starts_with(PUSH.as_bytes()) && text.ends_with(MARK.as_bytes());
+        u64::from(!is_marked)
+    }
+}
+
+/// Whose messages are missing.
+pub(super) enum Whose {
+    /// Those of a node.
+    Node(u64),
+    /// Those of the order that all nodes share.
+    All,
+}
+
+/// The message that says which are missing: so many up to the last one, of whose epoch.
+pub(super) fn lagged(topic: &Topic, whose: &Whose, epoch: u64, first: u64, last: u64) -> Prepared {
+    #[derive(Serialize)]
+    struct Lagged<'a> {
+        r#type: &'static str,
+        topic: &'a str,
+        missed: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<String>,
+        epoch: u64,
+        first: u64,
+        last: u64,
+    }
+    let lagged = Lagged {
+        r#type: "lagged",
+        topic: topic.as_str(),
+        missed: span(first, last),
+        node: match whose {
+            Whose::Node(node) => Some(format!("{node:x}")),
+            Whose::All => None,
+        },
+        epoch,
+        first,
+        last,
+    };
+    // Strings as keys, and no type that can fail.
+    Prepared::text(&serde_json::to_string(&lagged).unwrap_or_default())
+}
+
+/// How many there are from the first to the last.
+pub(super) const fn span(first: u64, last: u64) -> u64 {
+    last.saturating_sub(first).saturating_add(1)
+}
+
+const PUSH: &str = r#"{"type":"push","#;
+const LAGGED: &[u8] = br#"{"type":"lagged","#;
+const MARK: &str = r#","to":"all"}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::protocol::push_text;
+
+    fn text(message: &Prepared) -> &str {
+        std::str::from_utf8(message.payload()).unwrap()
+    }
+
+    #[test]
+    fn a_push_that_does_not_count_is_marked() {
+        let topic = &Topic::new("a").unwrap();
+        for payload in ["}", "all", r#","to":"all"}"#] {
+            let push = push_text(topic, "e", payload, false).unwrap();
+            assert_eq!(places(push.as_bytes()), 1, "{push}");
+            let marked = uncounted(Prepared::text(&push));
+            let value: serde_json::Value = serde_json::from_str(text(&marked)).unwrap();
+            assert_eq!(
+                (&value["to"], &value["payload"]),
+                (&"all".into(), &payload.into())
+            );
+            assert_eq!(places(marked.payload()), 0);
+        }
+        let object = push_text(topic, "e", &serde_json::json!({"x": 1, "to": "all"}), false);
+        assert_eq!(places(object.unwrap().as_bytes()), 1);
+        for other in ["", "{}", "text", r#"{"x":1}"#] {
+            assert_eq!(text(&uncounted(Prepared::text(other))), other);
+        }
+        let binary = Prepared::binary(br#"{"type":"push","x":1}"#);
+        assert!(!uncounted(binary).is_text());
+    }
+
+    #[test]
+    fn a_gap_is_told_with_its_range() {
+        let topic = &Topic::new("a").unwrap();
+        let of_node = lagged(topic, &Whose::Node(0x1_f00d), 9, 3, 5);
+        assert_eq!(
+            text(&of_node),
+            r#"{"type":"lagged","topic":"a","missed":3,"node":"1f00d","epoch":9,"first":3,"last":5}"#
+        );
+        let of_all = lagged(topic, &Whose::All, 9, 5, 5);
+        assert_eq!(
+            text(&of_all),
+            r#"{"type":"lagged","topic":"a","missed":1,"epoch":9,"first":5,"last":5}"#
+        );
+        assert_eq!(
+            (places(of_node.payload()), places(of_all.payload())),
+            (3, 1)
+        );
+    }
+
+    #[test]
+    fn what_another_node_sent_is_as_it_was() {
+        for message in [Prepared::text("ä"), Prepared::binary(&[0xff, 0])] {
+            let sent = parcel(&message, Some(7));
+            assert_eq!((sent.is_text, sent.except), (message.is_text(), 7));
+            assert_eq!(super::message(&sent).frame(), message.frame());
+        }
+        let garbled = Parcel {
+            is_text: true,
+            except: 0,
+            payload: vec![0xff].into(),
+        };
+        assert!(!message(&garbled).is_text());
+    }
+}

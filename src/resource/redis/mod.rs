@@ -1,0 +1,109 @@
+//! Connections to Redis: where it is, who one is there, TLS. What is said on them is the business of others.
+//!
+//! The `redis` crate packs and parses what is said; the transports are ours, so that a server that does not answer is noticed, that
+//! nobody reads more than is wanted, and that TLS is the TLS of the rest.
+
+mod connection;
+mod kept;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
+mod pipe;
+#[cfg(feature = "tls")]
+mod tls;
+
+#[cfg(not(feature = "tls"))]
+use self::no_tls as tls;
+
+#[allow(unused_imports, reason = "the relay subscribes, and it is optional")]
+pub(crate) use self::connection::{Connection, Pushes};
+pub(crate) use self::kept::Kept;
+
+use self::tls::Trust;
+use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A Redis server, 6.0 or newer (Valkey as well), and how to sign in there. Cloning is cheap.
+///
+/// The URL is `redis://[user][:password@]host[:port][/database]`, `rediss://` for TLS (feature `tls`), or `unix:///path` for a Unix
+/// domain socket. What stands in user and password for something else in a URL is percent-encoded. [`Debug`](fmt::Debug) and errors
+/// never show the password.
+///
+/// ```
+/// use wireline::resource::redis::RedisServer;
+///
+/// let server = RedisServer::new("redis://ada:secret@127.0.0.1:6379/2")?;
+/// assert!(!format!("{server:?}").contains("secret"));
+/// assert!(RedisServer::new("http://127.0.0.1").is_err());
+/// # Ok::<(), wireline::resource::redis::RedisError>(())
+/// ```
+#[derive(Clone)]
+pub struct RedisServer {
+    address: Address,
+    who: Arc<RedisConnectionInfo>,
+    trust: Option<Trust>,
+}
+
+#[derive(Clone, Debug)]
+enum Address {
+    Tcp(Arc<str>, u16),
+    Unix(PathBuf),
+}
+
+impl RedisServer {
+    /// The server at a URL. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError`] for what is no such URL, and for `rediss` without the feature `tls`.
+    pub fn new(url: &str) -> Result<Self, RedisError> {
+        // The crate's own TLS is not compiled in, so it knows no such scheme.
+        let (plain, is_tls) = match url.split_once("://") {
+            Some(("rediss" | "valkeys", rest)) => (format!("redis://{rest}"), true),
+            _ => (url.to_owned(), false),
+        };
+        let invalid = |error: redis::RedisError| RedisError::new(error);
+        let info = plain.into_connection_info().map_err(invalid)?;
+        let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Address::Tcp(host.as_str().into(), *port),
+            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
+            _ => return Err(RedisError::new("this kind of address is not known")),
+        };
+        let who = info.redis_settings().clone();
+        Ok(Self {
+            address,
+            who: Arc::new(who.set_protocol(ProtocolVersion::RESP3)),
+            trust: is_tls.then(Trust::system).transpose()?,
+        })
+    }
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisServer")
+            .field("address", &self.address)
+            .field("database", &self.who.db())
+            .field("user", &self.who.username())
+            .field("tls", &self.trust.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with a Redis server, or with the way to it. It names no password.
+#[derive(Clone, Debug)]
+pub struct RedisError(Arc<str>);
+
+impl RedisError {
+    pub(crate) fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string().into())
+    }
+}
+
+impl fmt::Display for RedisError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RedisError {}

@@ -17,8 +17,9 @@ use wireline::layer::rate_limit::RateLimit;
 use wireline::layer::request_id::RequestIds;
 use wireline::layer::security_headers::SecurityHeaders;
 use wireline::layer::trace::Traces;
+use wireline::relay::backplane::redis::Redis;
 use wireline::relay::endpoint::Terms;
-use wireline::relay::hub::{InvalidTopic, Resume, Topic};
+use wireline::relay::hub::{Resume, Topic};
 use wireline::relay::{Relay, RelayConfig};
 use wireline::router::Router;
 use wireline::server::{Server, TlsConfig};
@@ -71,6 +72,9 @@ struct Args {
     /// Serves the files of this directory under /files.
     #[arg(long, value_name = "DIRECTORY")]
     files: Option<PathBuf>,
+    /// The Redis that carries /pub to other nodes.
+    #[arg(long, value_name = "URL")]
+    backplane: Option<String>,
     /// The quality of brotli on /compressed.
     #[arg(long, default_value_t = 4)]
     brotli: u8,
@@ -96,7 +100,9 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .with_path("/relay")
         .message_rate(None)
         .octet_rate(None);
-    let router = router(args).merge(fan()?).with_relay(relay);
+    let router = router(args)
+        .merge(fan(args.backplane.as_deref())?)
+        .with_relay(relay);
     let router = match &args.files {
         Some(directory) => router.files("/files", Files::new(directory)),
         None => router,
@@ -287,9 +293,13 @@ struct Fan {
 }
 
 /// `/sub` gets what comes on `/pub`, in order; `/sub/7` what comes on `/pubs` and begins with `0007`.
-fn fan() -> Result<Router, InvalidTopic> {
+fn fan(backplane: Option<&str>) -> Result<Router, Box<dyn std::error::Error>> {
+    let relay = match backplane {
+        Some(url) => RelayConfig::default().backplane(Redis::new(url)?),
+        None => RelayConfig::default(),
+    };
     let fan = Fan {
-        relay: Relay::default(),
+        relay: Relay::new(relay),
         terms: Arc::new(Terms {
             missed: Some(Box::new(|_, missed| {
                 Prepared::text(&format!("missed {missed}"))

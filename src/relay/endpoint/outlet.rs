@@ -151,9 +151,11 @@ impl Outlet {
     }
 
     pub(super) fn exit(&self, subscription: Subscription<Prepared>) {
-        let topic = subscription.topic().clone();
+        let topic = (self.relay.is_clustered()).then(|| subscription.topic().clone());
         self.relay.hub().unsubscribe(subscription);
-        self.relay.left(&topic);
+        if let Some(topic) = topic {
+            self.relay.left(&topic);
+        }
     }
 
     /// Forgets what waits of a subscription that has ended.

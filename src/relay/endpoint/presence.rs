@@ -101,10 +101,11 @@ impl Relay {
                 meta,
             };
             let told = |change: &Change| difference(topic, change);
-            self.inner
-                .hub
-                .track(topic, present.clone(), self.now(), told);
-            self.tell_present(topic, &present);
+            let shown = self.is_clustered().then(|| present.clone());
+            self.inner.hub.track(topic, present, self.now(), told);
+            if let Some(present) = shown {
+                self.tell_present(topic, &present);
+            }
         })
     }
 

@@ -37,10 +37,6 @@ impl<M: Message> Channel<M> {
         self.id
     }
 
-    pub(super) const fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
     /// How many subscribe.
     pub(super) fn len(&self) -> usize {
         self.groups.iter().map(|(_, count)| count).sum()

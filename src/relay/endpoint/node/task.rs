@@ -94,6 +94,10 @@ impl Running {
     fn connect(&self) -> Option<Connection> {
         let relay = self.relay()?;
         let node = relay.inner.node.as_ref()?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the cluster has a window of what is under way"
+        )]
         let (commands, taken) = mpsc::unbounded_channel();
         let (given, events) = mpsc::channel(MOST_EVENTS);
         node.core().commands = Some(commands);

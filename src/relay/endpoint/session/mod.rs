@@ -77,7 +77,7 @@ enum Incoming {
     /// A message of the client.
     Text(Text),
     /// What wants to subscribe to a topic that other nodes have been told of.
-    Attached(Box<Incoming>),
+    Attached(Box<Self>),
     /// What the server wants.
     Command(Command),
     /// A subscription has ended, and its handler is to be told.

@@ -222,9 +222,11 @@ impl Session {
         mut entries: Vec<Entry<Prepared>>,
     ) -> Vec<Entry<Prepared>> {
         let conn_id = self.conn_id();
+        entries.retain(|entry| entry.except != conn_id || entry.span > 0);
         for entry in &mut entries {
             if entry.except == conn_id {
-                let skipped = Reply::Skipped { topic, count: 1 };
+                let count = entry.span;
+                let skipped = Reply::Skipped { topic, count };
                 entry.message = Prepared::text(&skipped.text(None));
             }
         }

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 pub(super) enum Alarm {
     /// Say that this node is there.
     Beat,
-    /// Nobody waits any longer for a topic to be attached.
-    Attach(Topic),
+    /// Nobody waits any longer for a topic that was to be attached with this event.
+    Attach(Topic, u64),
     /// Say what the last message of a sequence was.
     Mark(Topic, u32),
     /// Forget a sequence.

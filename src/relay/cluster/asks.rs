@@ -15,6 +15,8 @@ pub(super) struct Asks {
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) topics: Vec<Topic>,
+    /// Those of them that nobody has wanted all the time.
+    given_up: BTreeSet<Topic>,
     /// Who has not answered, or of whom a mark is missing.
     pub(super) missing: BTreeSet<Sender>,
     /// When it is tried again.
@@ -29,6 +31,11 @@ impl Asks {
 
     pub(super) fn remove(&mut self, topic: &Topic) {
         self.waiting.remove(topic);
+        for ask in self.open.values_mut() {
+            if ask.topics.contains(topic) {
+                ask.given_up.insert(topic.clone());
+            }
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -55,6 +62,7 @@ impl Asks {
         self.last += 1;
         let ask = Ask {
             topics: topics.clone(),
+            given_up: BTreeSet::new(),
             missing,
             due,
             tries: 1,
@@ -80,6 +88,14 @@ impl Asks {
             }
         }
         settled
+    }
+}
+
+impl Ask {
+    /// Those that are still wanted. One that was left and taken again is asked for again.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Topic> {
+        let topics = self.topics.iter();
+        topics.filter(|topic| !self.given_up.contains(*topic))
     }
 }
 

@@ -99,8 +99,11 @@ impl Cluster {
         entries: Vec<(u64, u64, Bytes)>,
         now: u64,
     ) {
-        let Some(Order::Shared(shared)) = self.topics.get_mut(topic).map(|taken| &mut taken.order)
-        else {
+        let Some(taken) = self.topics.get_mut(topic) else {
+            return;
+        };
+        let is_attached = taken.is_attached;
+        let Order::Shared(shared) = &mut taken.order else {
             return;
         };
         let channel = Channel::Topic(topic.clone());
@@ -114,7 +117,13 @@ impl Cluster {
                 _ => self.counts.garbled += 1,
             }
         }
-        shared.history(epoch, last, ordered, self.me, &mut self.actions);
+        shared.history(
+            epoch,
+            last,
+            ordered,
+            (self.me, is_attached),
+            &mut self.actions,
+        );
         self.attached(topic);
         self.alarms.set(now + SOON, Alarm::Read(topic.clone()));
     }
@@ -167,16 +176,21 @@ impl Cluster {
                     _ => {}
                 }
             }
-            (Channel::Topic(topic), Envelope::Mark { place }) if !is_own => {
-                if let Some(Order::Own(Some(received))) =
-                    self.topics.get_mut(&topic).map(|taken| &mut taken.order)
-                {
-                    let floor = self.nodes.floor(from, received.index);
-                    let news = received.mark(from, place, floor, now);
-                    self.tell_lost(&topic, from, place, news);
+            (Channel::Topic(topic), Envelope::Mark { place }) => {
+                match self.topics.get_mut(&topic).map(|taken| &mut taken.order) {
+                    Some(Order::Own(Some(received))) if !is_own => {
+                        let floor = self.nodes.floor(from, received.index);
+                        let news = received.mark(from, place, floor, now);
+                        self.tell_lost(&topic, from, place, news);
+                    }
+                    // It may have lost messages of its own on their way back.
+                    Some(Order::Shared(shared)) => {
+                        shared.mark(from, place.sequence, place.number);
+                        self.read(&topic);
+                    }
+                    _ => {}
                 }
             }
-            (Channel::Topic(_), Envelope::Mark { .. }) => {}
             (Channel::Topic(_), _) => self.counts.garbled += 1,
             _ if is_own => {}
             (_, envelope) => self.neighbour(from, envelope, now),

@@ -82,7 +82,7 @@ pub struct Cluster {
     keeps_history: bool,
     /// The latest time that was told.
     now: u64,
-    /// How many events there were.
+    /// How many events there were, and topics to attach.
     index: u64,
     link: Link,
     outbox: Outbox,
@@ -114,6 +114,8 @@ pub struct Cluster {
 /// A topic that is to come from the broker.
 #[derive(Debug)]
 struct Taken {
+    /// Which event it was.
+    wanted: u64,
     is_attached: bool,
     order: Order,
 }
@@ -178,7 +180,9 @@ impl Cluster {
             Some(keep) => Order::Shared(Shared::new(topic.clone(), keep)),
             None => Order::Own(None),
         };
+        self.index += 1;
         let taken = Taken {
+            wanted: self.index,
             is_attached: false,
             order,
         };
@@ -188,7 +192,7 @@ impl Cluster {
         if is_up {
             self.alarms.set(
                 now + self.config.question_wait,
-                Alarm::Attach(topic.clone()),
+                Alarm::Attach(topic.clone(), self.index),
             );
         } else {
             self.attached(topic);
@@ -234,7 +238,7 @@ impl Cluster {
             self.alarms
                 .set(now + IDLE, Alarm::Forget(topic.clone(), of));
         }
-        if keep.is_none() && !std::mem::replace(&mut sequence.is_alarmed, true) {
+        if !std::mem::replace(&mut sequence.is_alarmed, true) {
             self.alarms.set(now + QUIET, Alarm::Mark(topic.clone(), of));
         }
         let what = What::Message {
@@ -378,7 +382,13 @@ impl Cluster {
     /// Into the outbox; what makes room for it is given up.
     fn put(&mut self, what: What, at: u64, refusals: u32) {
         let id = self.link.next_id();
-        for item in self.outbox.push(id, Item { at, refusals, what }) {
+        let item = Item {
+            at,
+            refusals,
+            is_in_doubt: false,
+            what,
+        };
+        for item in self.outbox.push(id, item) {
             self.give_up(&item);
         }
     }

@@ -234,10 +234,11 @@ impl Cluster {
         self.alarms.set(ask.due, Alarm::Ask(id));
         for sender in &ask.missing {
             let topics = topics.clone();
-            let ask = Envelope::Ask { id, topics };
-            self.link.say(Channel::Node(sender.node), ask);
+            let again = Envelope::Ask { id, topics };
+            self.link.say(Channel::Node(sender.node), again);
         }
-        for topic in topics {
+        let wanted: Vec<Topic> = ask.wanted().cloned().collect();
+        for topic in wanted {
             self.attached(&topic);
         }
     }
@@ -245,8 +246,8 @@ impl Cluster {
     /// All have answered, or need not.
     fn settle(&mut self, id: u64) {
         if let Some(ask) = self.asks.close(id) {
-            for topic in ask.topics {
-                self.attached(&topic);
+            for topic in ask.wanted() {
+                self.attached(topic);
             }
         }
     }

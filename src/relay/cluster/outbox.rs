@@ -24,6 +24,8 @@ pub(super) struct Item {
     pub(super) at: u64,
     /// How often the broker has refused it.
     pub(super) refusals: u32,
+    /// Whether it was under way when a connection ended: the broker may have it.
+    pub(super) is_in_doubt: bool,
     pub(super) what: What,
 }
 
@@ -109,7 +111,9 @@ impl Outbox {
 
     /// Nothing is under way any more.
     pub(super) fn reset(&mut self) {
-        self.waiting = self.items.keys().copied().collect();
+        for (id, item) in &mut self.items {
+            item.is_in_doubt |= self.waiting.insert(*id);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -162,6 +166,7 @@ mod tests {
         Item {
             at: number,
             refusals: 0,
+            is_in_doubt: false,
             what: What::Message {
                 topic: Topic::new("t").unwrap(),
                 sequence: 0,

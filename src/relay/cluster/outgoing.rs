@@ -185,9 +185,9 @@ impl Cluster {
                 topic,
                 sequence,
                 number,
-                keep: None,
+                keep,
                 ..
-            } => {
+            } if keep.is_none() || item.is_in_doubt => {
                 let (topic, number) = (topic.clone(), *number);
                 let Some(sequence) = self.sequences.of(&topic, *sequence) else {
                     self.outbox.remove(id);
@@ -202,6 +202,7 @@ impl Cluster {
                 sequence.unsent.insert(number);
                 self.outbox.again(id);
             }
+            What::Tell { .. } if item.is_in_doubt => self.outbox.again(id),
             // What came later may be in its place: it gets another.
             What::Message { .. } | What::Tell { .. } => {
                 if let Some(item) = self.outbox.remove(id) {

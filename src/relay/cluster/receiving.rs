@@ -128,8 +128,8 @@ impl Received {
 /// The senders that are held for a topic.
 const MOST: usize = 1 << 10;
 
-/// Milliseconds that a message may be under way.
-const WAY: u64 = 2_000;
+/// Milliseconds that a message may be under way: a broker that stands still for 5 s is taken for gone, on both ends.
+const WAY: u64 = 12_000;
 
 #[cfg(test)]
 mod tests {
@@ -185,8 +185,8 @@ mod tests {
             number: 3,
             age: 3_200,
         };
-        assert_eq!(received.mark(A, young, None, 6_300), News::Old);
-        assert_eq!(received.mark(B, young, None, 6_301), News::Lost(1, 3));
+        assert_eq!(received.mark(A, young, None, 16_300), News::Old);
+        assert_eq!(received.mark(B, young, None, 16_301), News::Lost(1, 3));
     }
 
     #[test]

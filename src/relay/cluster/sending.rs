@@ -29,7 +29,7 @@ pub(super) struct Sequence {
     pub(super) unsent: BTreeSet<u64>,
     /// The highest number that is known to have been sent.
     pub(super) done: u64,
-    /// Whether the broker orders it: then there are no marks.
+    /// Whether the broker orders it: then nobody has to be told where it stands before he reads.
     pub(super) is_shared: bool,
     /// Whether there is an alarm for its next mark.
     pub(super) is_alarmed: bool,

@@ -18,11 +18,15 @@ pub(super) struct Shared {
     is_behind: bool,
     /// Whether that is under way.
     is_reading: bool,
+    /// Whether something was found to be missing meanwhile.
+    is_behind_again: bool,
     /// What has come meanwhile, by epoch and offset.
     pending: BTreeMap<(u64, u64), Ordered>,
     octets: usize,
     /// The last number of each sequence that has been delivered.
     seen: BTreeMap<Sender, (u32, u64)>,
+    /// The last mark of each.
+    marked: BTreeMap<Sender, (u32, u64)>,
     /// What was published here and has no offset: by sequence and number.
     own: BTreeMap<(u32, u64), Waits>,
 }
@@ -51,9 +55,11 @@ impl Shared {
             at: None,
             is_behind: true,
             is_reading: false,
+            is_behind_again: false,
             pending: BTreeMap::new(),
             octets: 0,
             seen: BTreeMap::new(),
+            marked: BTreeMap::new(),
             own: BTreeMap::new(),
         }
     }
@@ -130,17 +136,33 @@ impl Shared {
         }
     }
 
-    /// What was to be read.
+    /// A node says which of its messages was the last: one that has not come is read.
+    pub(super) fn mark(&mut self, from: Sender, sequence: u32, number: u64) {
+        let place = (sequence, number);
+        let has_come = self.seen.get(&from).is_some_and(|seen| *seen >= place);
+        if has_come || self.marked.get(&from) == Some(&place) {
+            return;
+        }
+        if self.marked.len() >= SEEN {
+            self.marked.pop_first();
+        }
+        self.marked.insert(from, place);
+        self.is_behind_again = self.is_reading;
+        self.is_behind = true;
+    }
+
+    /// What was to be read; `is_attached` if there may be somebody who subscribes.
     pub(super) fn history(
         &mut self,
         epoch: u64,
         last: u64,
         entries: Vec<(u64, u64, Ordered)>,
-        me: Sender,
+        (me, is_attached): (Sender, bool),
         actions: &mut impl Extend<Action>,
     ) {
         self.is_reading = false;
         self.is_behind = false;
+        let is_behind_again = std::mem::take(&mut self.is_behind_again);
         match self.at {
             Some((of, have)) if of == epoch => {
                 for (offset, _, message) in entries {
@@ -166,6 +188,10 @@ impl Shared {
                 self.at = Some((epoch, last));
                 for (_, _, message) in &entries {
                     self.is_new(message);
+                    // Who comes has it from there.
+                    if message.from == me && !is_attached {
+                        self.own.remove(&(message.sequence, message.number));
+                    }
                 }
                 actions.extend([Action::Adopt {
                     topic: self.topic.clone(),
@@ -185,7 +211,7 @@ impl Shared {
         }
         let is_behind = self.pending.len() < before;
         self.go_on(me, actions);
-        self.is_behind |= is_behind;
+        self.is_behind |= is_behind || is_behind_again;
     }
 
     /// A new order, from its beginning.

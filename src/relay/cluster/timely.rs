@@ -77,10 +77,14 @@ impl Cluster {
         for (topic, sequence) in self.sequences.iter_mut() {
             sequence.used = now;
             sequence.marks = 0;
-            if !sequence.is_shared {
-                sequence.is_alarmed = true;
-                let alarm = Alarm::Mark(topic.clone(), sequence.sequence);
-                self.alarms.set(now, alarm);
+            sequence.is_alarmed = true;
+            let alarm = Alarm::Mark(topic.clone(), sequence.sequence);
+            self.alarms.set(now, alarm);
+            if !sequence.is_shared && !sequence.unsent.is_empty() {
+                // Who does not know where it stood sees what is missing of what waits.
+                let place = sequence.place(sequence.sent(), now);
+                let mark = Envelope::Mark { place };
+                self.link.say(Channel::Topic(topic.clone()), mark);
             }
         }
     }
@@ -91,7 +95,12 @@ impl Cluster {
                 self.beat();
                 self.alarms.set(now + self.config.beat.max(1), Alarm::Beat);
             }
-            Alarm::Attach(topic) => self.attached(&topic),
+            Alarm::Attach(topic, wanted) => {
+                let taken = self.topics.get(&topic);
+                if taken.is_some_and(|taken| taken.wanted == wanted) {
+                    self.attached(&topic);
+                }
+            }
             Alarm::Mark(topic, sequence) => self.mark(topic, sequence, now),
             Alarm::Forget(topic, sequence) => self.forget(topic, sequence, now),
             Alarm::Order(topic, sequence, number) => {
@@ -183,11 +192,9 @@ impl Cluster {
                 .set(due.max(now + SWEEP), Alarm::Forget(topic, of));
             return;
         }
-        if !sequence.is_shared {
-            let place = sequence.place(sequence.last, now);
-            let mark = Envelope::Mark { place };
-            self.link.say(Channel::Topic(topic.clone()), mark);
-        }
+        let place = sequence.place(sequence.last, now);
+        let mark = Envelope::Mark { place };
+        self.link.say(Channel::Topic(topic.clone()), mark);
         self.sequences.forget(&topic);
     }
 }

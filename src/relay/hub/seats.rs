@@ -92,7 +92,8 @@ impl<M: Message> Seats<M> {
         let counts = last > before;
         let end = at.saturating_add(most);
         for seat in self.places.iter_mut().take(end).skip(at).flatten() {
-            if counts && seat.last >= last {
+            // Of what is not counted, who came when there was more had what he was to have of it before.
+            if (counts && seat.last >= last) || (!counts && seat.last > last) {
                 continue;
             }
             let id = seat.member.id();

@@ -68,7 +68,7 @@ impl Case {
     fn history(&mut self, epoch: u64, last: u64, entries: Vec<(u64, u64, Ordered)>) -> Vec<String> {
         assert!(self.shared.wants_read().is_some());
         self.shared
-            .history(epoch, last, entries, ME, &mut self.actions);
+            .history(epoch, last, entries, (ME, true), &mut self.actions);
         self.told()
     }
 }

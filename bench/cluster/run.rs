@@ -252,9 +252,9 @@ impl Scene {
                 continue;
             }
             waited = waited.max(node.metric(WAITED).await?);
-            duplicates += node.metric("wireline_cluster_duplicates").await?;
-            garbled += node.metric("wireline_cluster_garbled").await?;
-            connects += node.metric("wireline_cluster_connects").await?;
+            duplicates += node.metric("wireline_cluster_duplicates_total").await?;
+            garbled += node.metric("wireline_cluster_garbled_total").await?;
+            connects += node.metric("wireline_cluster_connects_total").await?;
         }
         if waited > OUTBOX {
             result.complain(format!("{waited} octets waited for the broker"));

@@ -121,7 +121,7 @@ mod documents {
     #[doc = include_str!("../docs/relay.md")]
     mod relay {}
 
-    #[cfg(feature = "nats")]
+    #[cfg(all(feature = "nats", feature = "redis"))]
     #[doc = include_str!("../docs/cluster.md")]
     mod cluster {}
 

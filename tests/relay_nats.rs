@@ -7,6 +7,8 @@
 
 #[path = "support/brokers.rs"]
 mod brokers;
+#[path = "relay_nats/cluster.rs"]
+mod cluster;
 #[allow(dead_code, reason = "each test file uses its part")]
 #[path = "support/fault_proxy.rs"]
 mod fault_proxy;

@@ -25,28 +25,28 @@ use wireline::relay::client::{Event, RelayClient, Subscription};
 
 const ME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-fn node() -> Server {
-    Server::start(&[
+fn node(more: &[&str]) -> Server {
+    let words = [
         "serve",
         "--addr",
         "127.0.0.1:0",
         "--trusted-proxy",
         "127.0.0.1",
-        "--history",
-        "topics=room:*",
-    ])
+    ];
+    let history = ["--history", "topics=room:*"];
+    Server::start(&[&words[..], &history, more].concat())
 }
 
 /// Runs with nginx in front of two nodes.
-fn with_two_nodes<T>(test: impl AsyncFnOnce(&Nginx, &mut [Server; 2]) -> T) -> T {
-    let mut nodes = [node(), node()];
+fn with_two_nodes<T>(more: &[&str], test: impl AsyncFnOnce(&Nginx, &[Server; 2]) -> T) -> T {
+    let nodes = [node(more), node(more)];
     let nginx = Nginx::start([&nodes[0].places[0], &nodes[1].places[0]]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let test = test(&nginx, &mut nodes);
+        let test = test(&nginx, &nodes);
         timeout(Duration::from_secs(60), test)
             .await
             .expect("it does not end")
@@ -110,7 +110,7 @@ fn payloads(messages: &[Value]) -> Vec<&str> {
 
 #[test]
 fn s242_long_polls_come_back_to_their_node() {
-    with_two_nodes(async |nginx, nodes| {
+    with_two_nodes(&[], async |nginx, nodes| {
         for (node, name) in nodes.iter().zip(["0", "1"]) {
             publish(node, name).await;
         }
@@ -159,7 +159,7 @@ async fn until(stream: &mut TcpStream, came: &mut String, wanted: &str) {
 
 #[test]
 fn s242_event_streams_are_not_held_back() {
-    with_two_nodes(async |nginx, nodes| {
+    with_two_nodes(&[], async |nginx, nodes| {
         let both = async |text: &str| {
             for node in nodes.iter() {
                 publish(node, text).await;
@@ -208,7 +208,7 @@ async fn connections(node: &Server) -> u64 {
 
 #[test]
 fn s241_web_sockets_need_no_memory() {
-    with_two_nodes(async |nginx, nodes| {
+    with_two_nodes(&[], async |nginx, nodes| {
         let url = format!("ws://{}/ws", nginx.place);
         let mut clients = Vec::new();
         for _ in 0..4 {
@@ -243,8 +243,62 @@ fn s241_web_sockets_need_no_memory() {
 }
 
 #[test]
+fn two_nodes_with_nats_between_them_are_one() {
+    let nats = brokers::Nats::new().user("me", "secret").start().unwrap();
+    let broker = format!("nats://me:secret@{}", nats.address());
+    let more = ["--backplane", &broker, "--backplane-prefix", "my-app"];
+    with_two_nodes(&more, async |nginx, nodes| {
+        for node in nodes {
+            let begun = Instant::now();
+            while !ask(&node.places[0], ME, "GET /ready", "")
+                .await
+                .1
+                .contains("up")
+            {
+                assert!(begun.elapsed() < PATIENCE, "there is no connection");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let url = format!("ws://{}/ws", nginx.place);
+        let mut clients = Vec::new();
+        for _ in 0..4 {
+            let client = RelayClient::builder(&url).connect().await.unwrap();
+            let mut room = client.subscribe("room:1").unwrap();
+            let begun = timeout(PATIENCE, room.next()).await.unwrap();
+            assert!(matches!(begun, Some(Event::Subscribed(_))), "{begun:?}");
+            clients.push((client, room));
+        }
+        assert_eq!(
+            [connections(&nodes[0]).await, connections(&nodes[1]).await],
+            [2, 2]
+        );
+        for number in 0..4 {
+            let text = format!("from {number}");
+            clients[number]
+                .0
+                .send("room:1", "say", &text)
+                .await
+                .unwrap();
+            for (_, room) in &mut clients {
+                assert_eq!(next_push(room).await, text);
+            }
+        }
+        // What the document says is to be watched is there.
+        let (_, metrics) = ask(&nodes[0].places[0], ME, "GET /metrics", "").await;
+        let document = include_str!("../../docs/cluster.md").split('`');
+        let names: Vec<_> = document
+            .filter(|name| name.starts_with("wireline_cluster_"))
+            .collect();
+        assert!(names.len() > 5);
+        for name in names {
+            assert!(metrics.contains(&format!("\n{name} ")), "{name}: {metrics}");
+        }
+    });
+}
+
+#[test]
 fn what_is_for_this_machine_is_not_for_its_clients() {
-    with_two_nodes(async |nginx, _| {
+    with_two_nodes(&[], async |nginx, _| {
         for (path, wanted) in [
             ("/ready", 200),
             ("/health", 200),

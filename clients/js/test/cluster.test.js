@@ -78,7 +78,7 @@ before(async () => {
   const configuration = readFileSync(CONFIGURATION, 'utf8')
     .replace(/10\.0\.0\.1[12]:8000/g, () => nodes[seen++ % 2].place)
     .replace('listen 80;', `listen 127.0.0.1:${proxy};`)
-    .replace('worker_processes auto;', `worker_processes 1; daemon off; pid ${folder}/pid; error_log ${folder}/error.log;`)
+    .replace('worker_processes auto;', `master_process off; daemon off; pid ${folder}/pid; error_log ${folder}/error.log;`)
     .replace('http {', `http { access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;`);
   assert.equal(seen, 4, 'two nodes, for each of two ways to them');
   writeFileSync(join(folder, 'nginx.conf'), configuration);

@@ -74,8 +74,9 @@ export interface Lagged {
   missed: number;
   /** The node of the cluster that published them, in its own count; none for a count that all nodes share. */
   node?: string;
-  /** What that count belongs to, and the first and the last that are missing in it. */
+  /** The epoch of a count that all nodes share. */
   epoch?: number;
+  /** The first and the last that are missing in that count. */
   first?: number;
   last?: number;
 }

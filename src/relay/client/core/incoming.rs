@@ -25,8 +25,7 @@ pub(crate) enum Incoming<'a> {
         topic: Cow<'a, str>,
         event: Cow<'a, str>,
         payload: &'a RawValue,
-        /// Whether it has `to`.
-        to_user: bool,
+        to: To,
     },
     Lagged {
         topic: Cow<'a, str>,
@@ -62,6 +61,17 @@ pub(crate) enum Incoming<'a> {
         message: Cow<'a, str>,
         topic: Option<Cow<'a, str>>,
     },
+}
+
+/// Whom a push is for, and whether it has an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    /// Those who subscribe; it counts.
+    Subscribers,
+    /// Those who subscribe; it counts when the nodes of the cluster have agreed on its offset, which is said apart.
+    Uncounted,
+    /// The connections of a user.
+    User,
 }
 
 /// A message and what it belongs to.
@@ -150,7 +160,11 @@ fn read(text: &str) -> Option<Told<'_>> {
             topic: topic?,
             event: fields.event?.0,
             payload: fields.payload.unwrap_or(RawValue::NULL),
-            to_user: fields.to.is_some(),
+            to: match fields.to.map(RawValue::get) {
+                None => To::Subscribers,
+                Some(r#""all""#) => To::Uncounted,
+                Some(_) => To::User,
+            },
         },
         "lagged" => Incoming::Lagged {
             topic: topic?,

@@ -3,7 +3,7 @@
 use crate::relay::client::core::event::{
     Event, Hello, Presence, Push, Refusal, RequestError, Subscribed, Unsubscribed,
 };
-use crate::relay::client::core::incoming::{Incoming, Told, each};
+use crate::relay::client::core::incoming::{Incoming, To, Told, each};
 use crate::relay::client::core::request::{Answer, Kind};
 use crate::relay::client::core::seat::{Renewal, State};
 use crate::relay::client::core::{Action, Core, DIRECT, Link};
@@ -61,8 +61,8 @@ impl Core {
                 topic,
                 event,
                 payload,
-                to_user,
-            } => self.push(&topic, &event, payload, to_user),
+                to,
+            } => self.push(&topic, &event, payload, to),
             Incoming::Lagged { topic, missed } => {
                 let id = self.joined(&topic)?;
                 self.seats.get_mut(&id)?.advance(missed);
@@ -228,18 +228,18 @@ impl Core {
         Some(())
     }
 
-    fn push(&mut self, topic: &str, event: &str, payload: &RawValue, to_user: bool) -> Option<()> {
+    fn push(&mut self, topic: &str, event: &str, payload: &RawValue, to: To) -> Option<()> {
         let mut id = DIRECT;
         let topic = if let Some(joined) = self.joined(topic) {
             id = joined;
             let seat = self.seats.get_mut(&id)?;
-            if !to_user {
+            if to == To::Subscribers {
                 seat.advance(1);
             }
             seat.topic.clone()
         } else if let Some(topic) = self.guests.get(topic) {
             topic.clone()
-        } else if to_user {
+        } else if to == To::User {
             Topic::new(topic).ok()?
         } else {
             // Late, behind the end of a subscription.
@@ -251,7 +251,7 @@ impl Core {
                 topic,
                 event: event.to_owned(),
                 payload: payload.to_owned(),
-                to_user,
+                to_user: to == To::User,
             }),
         );
         Some(())

@@ -212,9 +212,19 @@ fn every_message_of_the_server() {
             0,
         ),
         (
+            r#"{"type":"push","topic":"a","event":"e","payload":1,"to":"all"}"#,
+            &["1 push a e 1"],
+            0,
+        ),
+        (
             r#"{"type":"lagged","topic":"a","missed":7}"#,
             &["1 lagged 7"],
             7,
+        ),
+        (
+            r#"{"type":"lagged","topic":"a","missed":3,"node":"1f00d","first":41,"last":43}"#,
+            &["1 lagged 3"],
+            3,
         ),
         (r#"{"type":"skipped","topic":"a","count":2}"#, &[], 2),
         (

@@ -45,11 +45,11 @@ impl Relay {
             Action::Lost {
                 topic,
                 node,
-                epoch,
                 first,
                 last,
+                ..
             } => {
-                let told = words::lagged(&topic, &Whose::Node(node), epoch, first, last);
+                let told = words::lagged(&topic, &Whose::Node(node), first, last);
                 let count = Count::Next(words::span(first, last));
                 self.delivered(hub.publish_as(&topic, told, None, count, now));
             }
@@ -57,7 +57,7 @@ impl Relay {
                 let known = hub.history(&topic, Resume::Live, now);
                 if known.epoch == epoch && known.offset < last {
                     let first = known.offset + 1;
-                    let told = words::lagged(&topic, &Whose::All, epoch, first, last);
+                    let told = words::lagged(&topic, &Whose::All(epoch), first, last);
                     let count = Count::Next(words::span(first, last));
                     self.delivered(hub.publish_as(&topic, told, None, count, now));
                 }

@@ -52,12 +52,12 @@ pub(in crate::relay::endpoint) fn places(text: &[u8]) -> u64 {
 pub(super) enum Whose {
     /// Those of a node.
     Node(u64),
-    /// Those of the order that all nodes share.
-    All,
+    /// Those of the order that all nodes share, in this epoch.
+    All(u64),
 }
 
-/// The message that says which are missing: so many up to the last one, of whose epoch.
-pub(super) fn lagged(topic: &Topic, whose: &Whose, epoch: u64, first: u64, last: u64) -> Prepared {
+/// The message that says which are missing, from the first to the last.
+pub(super) fn lagged(topic: &Topic, whose: &Whose, first: u64, last: u64) -> Prepared {
     #[derive(Serialize)]
     struct Lagged<'a> {
         r#type: &'static str,
@@ -65,7 +65,8 @@ pub(super) fn lagged(topic: &Topic, whose: &Whose, epoch: u64, first: u64, last:
         missed: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         node: Option<String>,
-        epoch: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
         first: u64,
         last: u64,
     }
@@ -75,9 +76,12 @@ pub(super) fn lagged(topic: &Topic, whose: &Whose, epoch: u64, first: u64, last:
         missed: span(first, last),
         node: match whose {
             Whose::Node(node) => Some(format!("{node:x}")),
-            Whose::All => None,
+            Whose::All(_) => None,
         },
-        epoch,
+        epoch: match whose {
+            Whose::Node(_) => None,
+            Whose::All(epoch) => Some(*epoch),
+        },
         first,
         last,
     };
@@ -129,12 +133,12 @@ mod tests {
     #[test]
     fn a_gap_is_told_with_its_range() {
         let topic = &Topic::new("a").unwrap();
-        let of_node = lagged(topic, &Whose::Node(0x1_f00d), 9, 3, 5);
+        let of_node = lagged(topic, &Whose::Node(0x1_f00d), 3, 5);
         assert_eq!(
             text(&of_node),
-            r#"{"type":"lagged","topic":"a","missed":3,"node":"1f00d","epoch":9,"first":3,"last":5}"#
+            r#"{"type":"lagged","topic":"a","missed":3,"node":"1f00d","first":3,"last":5}"#
         );
-        let of_all = lagged(topic, &Whose::All, 9, 5, 5);
+        let of_all = lagged(topic, &Whose::All(9), 5, 5);
         assert_eq!(
             text(&of_all),
             r#"{"type":"lagged","topic":"a","missed":1,"epoch":9,"first":5,"last":5}"#

@@ -154,6 +154,26 @@ async fn while_the_server_is_away_the_last_list_counts_and_an_empty_server_is_to
     .await;
 }
 
+#[tokio::test]
+async fn a_user_with_the_rights_of_the_documents_is_enough() {
+    bounded(async {
+        // docs/auth.md
+        let rights = "resetkeys resetchannels -@all ~{wireline:revoked} &{wireline:revoked} +@connection +eval +time +zadd +zrange \
+                      +zremrangebyscore +expireat +publish +subscribe";
+        let rights: Vec<&str> = ["on", ">secret"].into_iter().chain(rights.split_whitespace()).collect();
+        let server = Redis::new().password("other").user("ada", &rights).start().unwrap();
+        let url = format!("redis://ada:secret@{}", server.address());
+        let lists = [RevokedTokens::new(&url).unwrap(), RevokedTokens::new(&url).unwrap()];
+        for list in &lists {
+            list.ready(PATIENCE).await.unwrap();
+            assert!(!format!("{list:?}").contains("secret"));
+        }
+        lists[0].revoke("a", at_hour()).await.unwrap();
+        until(|| lists[1].known() == 1).await;
+    })
+    .await;
+}
+
 #[test]
 fn without_a_runtime_nothing_is_known_and_nothing_breaks() {
     let server = Redis::new().start().unwrap();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use wireline::Router;
+use wireline::layer::rate_limit::window::Window;
 use wireline::layer::rate_limit::{
     Key, LimiterFailed, OnFailure, Quota, QuotaLimiter, RateLimit, RedisRateLimiter, Spending,
     Verdict,
@@ -47,7 +48,7 @@ async fn bounded(test: impl Future<Output = ()>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_share_a_quota_to_the_last_request() {
+async fn s115_nodes_share_a_quota_to_the_last_request() {
     bounded(async {
         let server = Redis::new().start().unwrap();
         let nodes = [limiter_at(&server), limiter_at(&server)];
@@ -161,7 +162,7 @@ async fn no_span_of_time_has_more_than_the_quota_and_what_it_gives() {
 }
 
 #[tokio::test]
-async fn when_the_server_is_away_requests_pass_or_do_not_as_was_said_and_come_back() {
+async fn s115_when_the_server_is_away_requests_pass_or_do_not_as_was_said_and_come_back() {
     bounded(async {
         let mut server = Redis::new().start().unwrap();
         let limiter = limiter_at(&server);
@@ -230,6 +231,12 @@ async fn when_the_server_is_away_requests_pass_or_do_not_as_was_said_and_come_ba
             "{:?}",
             begun.elapsed()
         );
+        // Started again while nobody asked: the next one is not refused for that.
+        server.restart().unwrap();
+        let failures = limit.failures();
+        sleep(Duration::from_millis(1500)).await;
+        assert_eq!(status(&closed).await, StatusCode::OK);
+        assert_eq!(limit.failures(), failures);
         ask(&server, "SCRIPT FLUSH\r\n");
         status(&closed).await;
         until(async || status(&closed).await == StatusCode::TOO_MANY_REQUESTS).await;
@@ -253,6 +260,91 @@ async fn a_server_that_was_never_there_fails_and_names_no_password() {
             assert!(!text.contains("s3cret"), "{text}");
         }
         assert!(RedisRateLimiter::new("http://x").is_err());
+    })
+    .await;
+}
+
+/// What the server gives is what the windows in memory give at the same millisecond, whichever of those it was.
+#[tokio::test]
+async fn the_server_counts_as_the_memory_does() {
+    bounded(async {
+        let server = Redis::new().start().unwrap();
+        let limiter = limiter_at(&server);
+        let mut clock = std::net::TcpStream::connect(server.address()).unwrap();
+        let mut time = move || {
+            clock.write_all(b"TIME\r\n").unwrap();
+            let mut answer = [0; 64];
+            let octets = clock.read(&mut answer).unwrap();
+            let lines: Vec<_> = str::from_utf8(&answer[..octets]).unwrap().lines().collect();
+            let number = |at: usize| wireline::wire::number::decimal(lines[at].as_bytes()).unwrap();
+            number(2) * 1000 + number(4) / 1000
+        };
+        let (mut seed, mut refused) = (1u64, 0);
+        let mut random = move |most: u64| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % most
+        };
+        for (most, millis, cost) in [
+            (5, 40, 1),
+            (7, 53, 3),
+            (1000, 60, 400),
+            (u32::MAX, 50, u32::MAX / 3),
+            (3_000_000_019, 366 * 24 * 60 * 60 * 1000, 900_000_007),
+            (1, 1, 1),
+        ] {
+            let quota = quota(most, Duration::from_millis(millis));
+            let key = format!("{most} {millis}");
+            // All the windows that it may be.
+            let mut windows = vec![Window::default()];
+            for _ in 0..120 {
+                let cost = 1 + u32::try_from(random(cost.into())).unwrap();
+                let begun = time();
+                let verdict = spend(&limiter, &key, cost, &quota).await.unwrap();
+                let ended = time();
+                let mut then = Vec::new();
+                for (window, now) in windows
+                    .iter()
+                    .flat_map(|window| (begun..=ended).map(move |now| (window, now)))
+                {
+                    let mut window = *window;
+                    let spent = window.spend(Duration::from_millis(now), cost, most, quota.window);
+                    let reset = u64::try_from(spent.reset.as_nanos().div_ceil(1_000_000)).unwrap();
+                    let same = Verdict {
+                        allowed: spent.allowed,
+                        remaining: Some(spent.remaining),
+                        reset: Some(Duration::from_millis(reset)),
+                    };
+                    if same == verdict && !then.contains(&window) {
+                        then.push(window);
+                    }
+                }
+                assert!(
+                    !then.is_empty(),
+                    "{verdict:?} for {cost} of {most} in {millis}: {windows:?}"
+                );
+                windows = then;
+                refused += u32::from(!verdict.allowed);
+                sleep(Duration::from_millis(random(12))).await;
+            }
+        }
+        assert!(refused > 100, "{refused}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_with_the_rights_of_the_documents_is_enough() {
+    bounded(async {
+        // docs/rate_limits.md
+        let rights = "resetkeys resetchannels -@all ~wireline:rate:* +@connection +script|load +evalsha +time +hmget +hset +pexpire";
+        let rights: Vec<&str> = ["on", ">secret"].into_iter().chain(rights.split_whitespace()).collect();
+        let server = Redis::new().password("other").user("ada", &rights).start().unwrap();
+        let limiter = RedisRateLimiter::new(&format!("redis://ada:secret@{}", server.address())).unwrap();
+        for expected in [true, true, false] {
+            assert_eq!(spend(&limiter, "k", 1, &quota(2, MINUTE)).await.unwrap().allowed, expected);
+        }
     })
     .await;
 }

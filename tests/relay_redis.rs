@@ -222,10 +222,19 @@ async fn what_is_kept_holds_all_three_bounds() {
         assert_eq!(node.event().await, Event::Done { id: 31 });
         let (same, last, entries) = node.read(&topic("brief"), Some((epoch, 30)), 100).await;
         assert_eq!((same, last, entries.len()), (epoch, 31, 1));
+        // The largest bounds are none.
+        let vast = Retention {
+            messages: usize::MAX,
+            octets: usize::MAX,
+            age: u64::MAX,
+        };
+        node.send(append(1, &topic("vast"), (1, 1), 1, vast, "W"));
+        assert_eq!(node.event().await, Event::Done { id: 1 });
+        assert_eq!(node.read(&topic("vast"), None, usize::MAX).await.2.len(), 1);
         // None of its keys stays for ever.
         let keys = links::ask(&server, "KEYS *\r\n");
-        assert!(keys.starts_with("*9\r\n"), "{keys}");
-        for name in ["few", "small", "brief"] {
+        assert!(keys.starts_with("*12\r\n"), "{keys}");
+        for name in ["few", "small", "brief", "vast"] {
             for part in ["meta", "log", "from:1:1"] {
                 let left = links::ask(&server, &format!("PTTL {{wireline:t:{name}}}:{part}\r\n"));
                 assert!(
@@ -318,11 +327,14 @@ async fn a_server_that_is_frozen_is_taken_for_gone_in_five_seconds() {
 #[tokio::test]
 async fn who_may_not_come_in_is_told_so_and_passwords_are_not() {
     bounded(async {
-        let everything = ["on", ">b@d/pass", "~{wireline:*", "&{wireline:*", "+@all"];
+        // What docs/cluster.md says that a user needs, and nothing else.
+        let rights = "resetkeys resetchannels -@all ~{wireline:* &{wireline:* +@connection +@pubsub +evalsha +script|load \
+                      +info +time +get +set +del +hset +hmget +hget +hincrby +pexpire +xadd +xlen +xrange +xrevrange +xdel";
+        let enough: Vec<&str> = ["on", ">b@d/pass"].into_iter().chain(rights.split_whitespace()).collect();
         let deaf = ["on", ">deaf", "~*", "resetchannels", "+@all"];
         let server = Server::new()
             .password("s3cret")
-            .user("ada", &everything)
+            .user("ada", &enough)
             .user("deaf", &deaf)
             .start()
             .unwrap();
@@ -336,11 +348,16 @@ async fn who_may_not_come_in_is_told_so_and_passwords_are_not() {
             );
             redis
         };
-        for good in [":s3cret@", "ada:b%40d%2Fpass@"] {
+        for (good, room) in [(":s3cret@", "a"), ("ada:b%40d%2Fpass@", "b")] {
+            let room = &topic(room);
             let mut node = Linked::connect(&at(good)).await;
             node.subscribe(Channel::All).await;
-            node.send(append(1, &topic("a"), (1, 1), 1, KEEP, "W"));
-            assert_eq!(node.event().await, Event::Done { id: 1 });
+            let few = Retention { messages: 1, ..KEEP };
+            for seq in 1..=2 {
+                node.send(append(seq, room, (1, 1), seq, few, "W"));
+                assert_eq!(node.event().await, Event::Done { id: seq });
+            }
+            assert_eq!(node.read(room, None, 10).await.1, 2);
         }
         for (bad, told) in [
             ("", "NOAUTH"),

@@ -3,11 +3,13 @@
 #[path = "support/talk.rs"]
 mod talk;
 
+use std::future::pending;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use talk::{Watch, pass};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 use wireline::extract::{Path, RawQuery};
 use wireline::resource::counters::Counter;
 use wireline::router::Routes;
@@ -104,6 +106,17 @@ fn routes() -> Routes {
                     }
                 });
             })
+        })
+        .websocket("/lends-its-ear", async |socket: WebSocket| {
+            let (_sender, mut receiver) = socket.split();
+            tokio::spawn(async move {
+                let last = receiver.recv().await;
+                assert!(matches!(last, Some(Ok(_))));
+                // It is not asked again, and not given up.
+                pending::<()>().await;
+                drop(receiver);
+            });
+            pending::<()>().await;
         })
         .get("/pushes", async |upgrade: WebSocketUpgrade| -> Response {
             upgrade.on_upgrade(async |socket| {
@@ -399,6 +412,25 @@ async fn a_socket_that_moved_to_another_task_still_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_another_task_receives_is_answered_though_it_asks_no_more() {
+    let client = TestClient::new(routes());
+    for (said, answer) in [
+        (frame(0x88, b"\x03\xe8"), &b"\x88\x02\x03\xe8"[..]),
+        (
+            [frame(0x89, b"?"), frame(0x81, b"hi")].concat(),
+            b"\x8a\x01?",
+        ),
+    ] {
+        let mut io = open(&client, "/lends-its-ear").await;
+        pass(0.1).await;
+        io.write_all(&said).await.unwrap();
+        let answered = expect(&mut io, answer);
+        let in_time = timeout(Duration::from_secs(1), answered).await;
+        assert!(in_time.is_ok(), "{}", answer.escape_ascii());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handle_that_outlives_its_socket_holds_nothing_of_the_server() {
     let client = TestClient::new(routes());
     let mut io = open(&client, "/keeps").await;
@@ -437,7 +469,7 @@ async fn a_full_queue_does_what_its_policy_says() {
         let (mut numbers, mut closed) = (Vec::new(), None);
         while closed.is_none() && numbers.last() != Some(&99) {
             let mut head = [0; 4];
-            let read = tokio::time::timeout(Duration::from_secs(3), io.read_exact(&mut head)).await;
+            let read = timeout(Duration::from_secs(3), io.read_exact(&mut head)).await;
             if read.is_err() {
                 break;
             }

@@ -319,14 +319,27 @@ fn fan(backplane: Option<&str>) -> Result<Router, Box<dyn std::error::Error>> {
         .state(fan))
 }
 
-async fn subscribe(socket: WebSocket, State(fan): State<Fan>) {
-    let news = fan.news.clone();
-    fan.subscribe(socket, &news).await;
+fn subscribe(socket: WebSocket, State(fan): State<Fan>) -> impl Future<Output = ()> {
+    read(socket, Some(&fan.news), &fan)
 }
 
-async fn subscribe_to(socket: WebSocket, Path(topic): Path<usize>, State(fan): State<Fan>) {
-    if let Some(topic) = fan.topics.get(topic).cloned() {
-        fan.subscribe(socket, &topic).await;
+fn subscribe_to(
+    socket: WebSocket,
+    Path(topic): Path<usize>,
+    State(fan): State<Fan>,
+) -> impl Future<Output = ()> {
+    read(socket, fan.topics.get(topic), &fan)
+}
+
+/// No async function: what one is given stays in its future twice.
+fn read(socket: WebSocket, topic: Option<&Topic>, fan: &Fan) -> impl Future<Output = ()> + use<> {
+    let outlet = fan.relay.outlet(&socket, fan.terms.clone());
+    let subscription = topic.map(|topic| outlet.subscribe(topic, 0, Resume::Live).0);
+    async move {
+        if subscription.is_some() {
+            outlet.serve(socket, async |_| {}).await;
+        }
+        drop(subscription);
     }
 }
 
@@ -361,15 +374,6 @@ fn named<'fan>(fan: &'fan Fan, digits: &[u8]) -> Option<&'fan Topic> {
         _ => None,
     };
     fan.topics.get(digits.iter().try_fold(0, value)?)
-}
-
-impl Fan {
-    async fn subscribe(self, socket: WebSocket, topic: &Topic) {
-        let outlet = self.relay.outlet(&socket, self.terms);
-        let (subscription, _) = outlet.subscribe(topic, 0, Resume::Live);
-        outlet.serve(socket, async |_| {}).await;
-        outlet.unsubscribe(subscription);
-    }
 }
 
 async fn post(Path((id, post)): Path<(String, String)>) -> String {

@@ -164,7 +164,6 @@ impl WebSocket {
     {
         let (io, read_ahead, place) = upgraded.into_placed();
         let home = place.map_or_else(Home::own, Home::Served);
-        let protocol = protocol.map(Into::into);
         let shared = Shared::new(io, &read_ahead, home, connection, config, protocol);
         let socket = Self::new(shared.clone());
         drive::drive(shared, Box::pin(handler(socket)))

@@ -106,6 +106,9 @@ pub struct Cluster {
     has_left: bool,
     /// Whether a part of the presence was sent before the last message.
     was_part: bool,
+    /// The nodes that were there before the connection and have not been heard of since, and until when what waits is held for them.
+    absent: BTreeSet<Sender>,
+    absent_until: u64,
 }
 
 /// A topic that is to come from the broker.
@@ -152,6 +155,8 @@ impl Cluster {
             double: None,
             has_left: false,
             was_part: false,
+            absent: BTreeSet::new(),
+            absent_until: 0,
             config,
         }
     }
@@ -414,6 +419,10 @@ const QUIETER: u64 = 10_000;
 
 /// Milliseconds in which a node hears of the others after its first connection.
 const SETTLING: u64 = 300;
+
+/// Milliseconds that what waits is held after another connection, for nodes that have lost theirs as well: what is sent before they are
+/// back is lost to them.
+const GATHERING: u64 = 1_000;
 
 /// How often something is tried.
 const TRIES: u32 = 4;

@@ -14,6 +14,7 @@ impl Cluster {
             let before = self.double.filter(|(_, last)| now < last + self.ttl());
             self.double = Some((before.map_or(now, |(since, _)| since), now));
         }
+        self.absent.remove(&from);
         match self.nodes.hear(from, now) {
             Heard::Known => {}
             Heard::Nobody => return,

@@ -129,6 +129,13 @@ impl Nodes {
         self.here().map(|(sender, _)| sender).collect()
     }
 
+    /// Those that were heard of since then and have not said goodbye.
+    pub(super) fn heard_since(&self, then: u64) -> BTreeSet<Sender> {
+        let all = self.all.iter();
+        let heard = all.filter(|(_, node)| node.standing != Standing::Over && node.heard >= then);
+        heard.map(|(sender, _)| *sender).collect()
+    }
+
     pub(super) const fn len(&self) -> u64 {
         self.live
     }

@@ -53,7 +53,8 @@ impl Cluster {
     }
 
     fn next_of_outbox(&mut self) -> Option<Command> {
-        if self.now < self.link.rests_until {
+        let is_gathering = self.now < self.absent_until && !self.absent.is_empty();
+        if self.now < self.link.rests_until || is_gathering {
             return None;
         }
         let (id, item) = self.outbox.next()?;

@@ -2,7 +2,7 @@
 
 use super::envelope::Envelope;
 use super::words::{Action, Place};
-use super::{Alarm, Cluster, IDLE, Order, QUIET, QUIETER, SETTLING, State, What};
+use super::{Alarm, Cluster, GATHERING, IDLE, Order, QUIET, QUIETER, SETTLING, State, What};
 use crate::relay::backplane::Channel;
 use crate::relay::hub::Topic;
 
@@ -53,7 +53,15 @@ impl Cluster {
         self.link.state = State::Up;
         self.link.since = now;
         self.settled_at.get_or_insert(now + SETTLING);
+        self.absent = self.nodes.heard_since(now.saturating_sub(REMEMBERED));
+        self.absent_until = now + GATHERING;
+        self.alarms.set(self.absent_until, Alarm::Resume);
         self.beat();
+        if !self.absent.is_empty() {
+            // Who is there answers at once, though there is nothing to say.
+            let (id, topics) = (0, Vec::new());
+            self.link.say(Channel::All, Envelope::Ask { id, topics });
+        }
         let topics: Vec<Topic> = self.topics.keys().cloned().collect();
         for topic in &topics {
             // What was taken since is looked after when that is known.
@@ -189,3 +197,6 @@ const SWEEP: u64 = 60_000;
 
 /// Milliseconds before a mark is tried again whose messages have not been sent.
 const LATER: u64 = 200;
+
+/// For how many milliseconds a node that is not heard of may be expected back.
+const REMEMBERED: u64 = 60_000;

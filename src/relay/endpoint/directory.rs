@@ -1,9 +1,9 @@
 //! Which connections there are, and whose they are.
 
 use super::outlet::Outlet;
-use crate::relay::hub::Topic;
+use crate::relay::hub::{Delivery, Member, Topic};
+use crate::ws::prepared::Prepared;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection, or all of a user's.
@@ -27,75 +27,66 @@ impl<'a> From<&'a str> for Whom<'a> {
     }
 }
 
-/// What is known of a connection from outside its task.
+/// What is known of a connection from outside its task, with its outlet in the same piece of memory.
 pub(super) struct Link {
-    pub(super) outlet: Arc<Outlet>,
+    pub(super) outlet: Outlet,
     /// The id of the user who opened it.
     pub(super) user: Option<Arc<str>>,
-    pub(super) subscriptions: AtomicUsize,
-    tracked: Mutex<Tracked>,
-}
-
-/// The topics that a connection is present in.
-#[derive(Default)]
-struct Tracked {
-    topics: Vec<Topic>,
-    is_gone: bool,
+    /// Whether it has gone, and is present nowhere. Where it is present changes under this lock, which is taken before that of the
+    /// mailbox, where the topics are.
+    has_gone: Mutex<bool>,
 }
 
 impl Link {
-    pub(super) fn new(outlet: Arc<Outlet>, user: Option<Arc<str>>) -> Arc<Self> {
+    pub(super) fn new(outlet: Outlet, user: Option<Arc<str>>) -> Arc<Self> {
         Arc::new(Self {
             outlet,
             user,
-            subscriptions: AtomicUsize::new(0),
-            tracked: Mutex::default(),
+            has_gone: Mutex::default(),
         })
-    }
-
-    /// It has one subscription more, or less.
-    pub(super) fn count(&self, more: bool) {
-        if more {
-            self.subscriptions.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.subscriptions.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 
     /// Runs `track` for a connection that is there, and remembers the topic; `false` when it has gone.
     pub(super) fn track(&self, topic: &Topic, track: impl FnOnce()) -> bool {
-        let mut tracked = lock(&self.tracked);
-        if tracked.is_gone {
+        let has_gone = lock(&self.has_gone);
+        if *has_gone {
             return false;
         }
         track();
-        if !tracked.topics.contains(topic) {
-            tracked.topics.push(topic.clone());
-        }
+        self.outlet.mailbox.track(topic);
         true
     }
 
     /// Whether the connection is present in the topic.
     pub(super) fn is_tracked(&self, topic: &Topic) -> bool {
-        lock(&self.tracked).topics.contains(topic)
+        let _unchanged = lock(&self.has_gone);
+        self.outlet.mailbox.is_tracked(topic)
     }
 
     /// Runs `untrack` if the connection is present in the topic; whether it was.
     pub(super) fn untrack(&self, topic: &Topic, untrack: impl FnOnce()) -> bool {
-        let mut tracked = lock(&self.tracked);
-        let place = tracked.topics.iter().position(|known| known == topic);
-        if let Some(place) = place {
-            tracked.topics.swap_remove(place);
+        let _unchanged = lock(&self.has_gone);
+        let was_tracked = self.outlet.mailbox.untrack(topic);
+        if was_tracked {
             untrack();
         }
-        place.is_some()
+        was_tracked
     }
 
     /// It has gone: the topics that it is still present in.
     pub(super) fn leave(&self) -> Vec<Topic> {
-        let mut tracked = lock(&self.tracked);
-        tracked.is_gone = true;
-        std::mem::take(&mut tracked.topics)
+        *lock(&self.has_gone) = true;
+        self.outlet.mailbox.untrack_all()
+    }
+}
+
+impl Member<Prepared> for Link {
+    fn id(&self) -> u64 {
+        self.outlet.id()
+    }
+
+    fn deliver(&self, key: u32, delivery: &Delivery<'_, Prepared>) {
+        self.outlet.deliver(key, delivery);
     }
 }
 

@@ -18,6 +18,8 @@ mod counters;
 mod directory;
 mod groups;
 mod handler;
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(feature = "tracing")]
 mod log;
 mod mailbox;

@@ -1,8 +1,8 @@
 //! One connection's place in a relay.
 
 use super::Relay;
-use super::mailbox::{Command, Mailbox, Rare};
-use super::overflow::{Item, NO_SUBSCRIPTION, Overflow, Waiting};
+use super::mailbox::{Command, Mailbox, PutOff};
+use super::overflow::{Item, NO_SUBSCRIPTION, Overflow};
 use crate::relay::hub::{Delivery, Group, Member, Recovered, Resume, Subscription, Topic};
 use crate::ws::close::{CloseCode, CloseFrame, IntoCloseFrame};
 use crate::ws::message::Message;
@@ -12,8 +12,8 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// What a socket may have waiting, and what it is told; one for many sockets.
 pub struct Terms {
@@ -65,7 +65,7 @@ pub struct Outlet {
     /// Absent for a reader that is no socket: everything waits for it here.
     sender: Option<WsSender>,
     terms: Arc<Terms>,
-    mailbox: Mutex<Mailbox>,
+    pub(super) mailbox: Mailbox,
 }
 
 /// What is missing of a subscription where this stands.
@@ -81,19 +81,19 @@ pub(super) const COUNTS: u32 = 1 << 31;
 impl Relay {
     /// A place for this socket. Must be called inside the task that serves it.
     pub fn outlet(&self, socket: &WebSocket, terms: Arc<Terms>) -> Arc<Outlet> {
-        self.line(Some(socket.sender()), terms)
+        Arc::new(self.line(Some(socket.sender()), terms))
     }
 
     /// A place for a socket, or for a reader that is none.
-    pub(super) fn line(&self, sender: Option<WsSender>, terms: Arc<Terms>) -> Arc<Outlet> {
-        Arc::new(Outlet {
+    pub(super) fn line(&self, sender: Option<WsSender>, terms: Arc<Terms>) -> Outlet {
+        Outlet {
             id: self.next_id(),
             group: self.inner.groups.here(),
             relay: self.clone(),
             sender,
             terms,
-            mailbox: Mutex::default(),
-        })
+            mailbox: Mailbox::default(),
+        }
     }
 }
 
@@ -120,7 +120,7 @@ impl Outlet {
         key: u32,
         resume: Resume,
     ) -> (Membership, Recovered<Prepared>) {
-        let (subscription, recovered) = self.enter(topic, key, resume);
+        let (subscription, recovered) = self.enter(self.clone(), topic, key, resume);
         let membership = Membership {
             outlet: self.clone(),
             subscription: Some(subscription),
@@ -133,15 +133,17 @@ impl Outlet {
         drop(membership);
     }
 
+    /// Subscribes `member`, which gives what it gets to this outlet.
     pub(super) fn enter(
-        self: &Arc<Self>,
+        &self,
+        member: Arc<dyn Member<Prepared>>,
         topic: &Topic,
         key: u32,
         resume: Resume,
     ) -> (Subscription<Prepared>, Recovered<Prepared>) {
         let enter = || {
             let (hub, now) = (self.relay.hub(), self.relay.now());
-            hub.subscribe(topic, &self.group, self.clone(), key, resume, now)
+            hub.subscribe(topic, &self.group, member, key, resume, now)
         };
         let ((subscription, mut recovered), early) = self.relay.entering(topic, resume, enter);
         recovered.entries.extend(early);
@@ -156,82 +158,31 @@ impl Outlet {
         }
     }
 
-    /// Lets everything of a subscription wait until [`release`](Self::release).
-    pub(super) fn hold(&self, key: u32) {
-        let mut mailbox = self.mailbox();
-        let rare = mailbox.rare.get_or_insert_default();
-        rare.held.push((key, Waiting::default()));
-    }
-
-    /// What has waited is sent now, in its turn.
-    pub(super) fn release(&self, key: u32) {
-        let mut mailbox = self.mailbox();
-        if let Some(held) = mailbox.take_held(key)
-            && !held.is_empty()
-        {
-            mailbox.waiting.get_or_insert_default().append(held);
-        }
-    }
-
     /// Forgets what waits of a subscription that has ended.
     pub fn forget(&self, key: u32) {
-        let mut mailbox = self.mailbox();
-        mailbox.take_held(key);
-        if let Some(waiting) = &mut mailbox.waiting {
-            waiting.forget(key);
-        }
-    }
-
-    /// Whether messages are to wait for others, to be sent with them.
-    pub(super) fn gather(&self, on: bool) {
-        self.mailbox().is_gathering = on;
-    }
-
-    /// How many octets wait here.
-    pub(super) fn gathered(&self) -> usize {
-        let mailbox = self.mailbox();
-        let waiting = mailbox.waiting.as_ref();
-        waiting.map_or(0, |waiting| waiting.octets())
+        self.mailbox.forget(key);
     }
 
     /// How many octets wait, those in the socket among them.
     pub(super) fn waiting(&self) -> usize {
         let buffered = self.sender.as_ref().map_or(0, WsSender::buffered_amount);
-        self.gathered() + buffered
+        self.mailbox.gathered() + buffered
     }
 
     /// Sends a message that belongs to no subscription, as deliveries are sent.
     pub(super) fn send(&self, message: &Prepared) {
-        if let Some(sender) = &self.sender
-            && self.mailbox().is_free()
-        {
-            match sender.deliver(message.shared(), FRAMED) {
-                Delivered::Taken | Delivered::Closed => return,
-                Delivered::Full => {}
-            }
-        }
-        let mut mailbox = self.mailbox();
-        if mailbox.is_closed {
-            return;
-        }
-        let waiting = mailbox.waiting.get_or_insert_default();
-        waiting.push(NO_SUBSCRIPTION, message.clone(), 0);
-        let waker = match self.bound(&mut mailbox) {
-            Ok(dropped) => {
-                self.relay.counters().dropped(dropped);
-                mailbox.waker.clone()
-            }
-            Err(waker) => waker,
-        };
-        drop(mailbox);
-        if let Some(waker) = waker {
-            waker.wake();
+        let is_written = self.sender.as_ref().is_some_and(|sender| {
+            let write = || sender.deliver(message.shared(), FRAMED);
+            self.mailbox.passes(NO_SUBSCRIPTION, write)
+        });
+        if !is_written {
+            self.finish(self.mailbox.put_off_one(message, &self.terms));
         }
     }
 
     /// Tells the connection's task to do something.
     pub(super) fn command(&self, command: Command) {
-        let mut mailbox = self.mailbox();
+        let mut mailbox = self.mailbox.lock();
         if mailbox.is_closed {
             return;
         }
@@ -245,7 +196,7 @@ impl Outlet {
 
     /// What the connection's task has been told to do.
     pub(super) fn commands(&self) -> Vec<Command> {
-        let mut mailbox = self.mailbox();
+        let mut mailbox = self.mailbox.lock();
         let commands = match &mut mailbox.rare {
             Some(rare) => std::mem::take(&mut rare.commands),
             None => Vec::new(),
@@ -260,12 +211,12 @@ impl Outlet {
             let _ = sender.close(close);
             return;
         }
-        let mut mailbox = self.mailbox();
+        let mut mailbox = self.mailbox.lock();
         if mailbox.is_closed {
             return;
         }
         mailbox.is_closed = true;
-        mailbox.rare = close.into_close_frame().map(Rare::closing);
+        mailbox.end_with(close.into_close_frame());
         let waker = mailbox.waker.clone();
         drop(mailbox);
         if let Some(waker) = waker {
@@ -273,24 +224,45 @@ impl Outlet {
         }
     }
 
-    /// Why a reader that is no socket is to end, once nothing waits for it any more.
-    pub(super) fn closing(&self) -> Option<CloseFrame> {
-        let mailbox = self.mailbox();
-        let rare = mailbox.rare.as_ref().filter(|_| mailbox.waiting.is_none());
-        rare.and_then(|rare| rare.close.clone())
-    }
-
     /// Takes nothing any more.
     pub(super) fn end(&self) {
-        let mut mailbox = self.mailbox();
+        let mut mailbox = self.mailbox.lock();
         mailbox.is_closed = true;
-        mailbox.waiting = None;
         mailbox.rare = None;
         let waker = mailbox.waker.take();
         drop(mailbox);
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Gives a message to the socket, or has the task of the context woken when it has room again.
+    pub(super) fn write(&self, message: &Prepared, cx: &Context<'_>) -> Delivered {
+        let sender = self.sender.as_ref();
+        sender.map_or(Delivered::Closed, |sender| {
+            sender.queue_frames(message.shared(), FRAMED, cx)
+        })
+    }
+
+    /// Whether the socket takes nothing any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.as_ref().is_none_or(WsSender::is_closed)
+    }
+
+    /// The connection has one subscription more, or less.
+    pub(super) fn count(&self, more: bool) {
+        let mut mailbox = self.mailbox.lock();
+        let count = mailbox.subscriptions;
+        mailbox.subscriptions = if more {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+    }
+
+    /// How many subscriptions the connection has.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.mailbox.lock().subscriptions as usize
     }
 
     /// Receives for as long as the socket is open, gives each message to `handler`, and sends what waits meanwhile, while
@@ -307,37 +279,48 @@ impl Outlet {
         mut handler: impl AsyncFnMut(Message),
     ) -> impl Future<Output = ()> {
         async move {
-            let mut served = pin!(async {
-                while let Some(Ok(message)) = socket.recv().await {
-                    handler(message).await;
-                }
-            });
-            self.sending(served.as_mut()).await;
+            loop {
+                let received = poll_fn(|cx| {
+                    let mut receiving = pin!(socket.recv());
+                    self.poll_sending(receiving.as_mut(), cx)
+                });
+                let Some(Ok(message)) = received.await else {
+                    return;
+                };
+                let mut handling = pin!(handler(message));
+                self.sending(handling.as_mut()).await;
+            }
         }
     }
 
     /// Runs a future of this socket's task, and sends what waits meanwhile.
     pub fn sending<F: Future>(&self, mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
-        poll_fn(move |cx| {
+        poll_fn(move |cx| self.poll_sending(future.as_mut(), cx))
+    }
+
+    fn poll_sending<F: Future>(
+        &self,
+        future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        self.send_waiting(cx);
+        let polled = future.poll(cx);
+        if polled.is_pending() && self.mailbox.lock().waiting().is_some() {
+            // It may have come while the future was polled, when nobody woke this task.
             self.send_waiting(cx);
-            let polled = future.as_mut().poll(cx);
-            if polled.is_pending() && self.mailbox().waiting.is_some() {
-                // It may have come while the future was polled, when nobody woke this task.
-                self.send_waiting(cx);
-            }
-            polled
-        })
+        }
+        polled
     }
 
     /// Sends what waits, as far as the socket has room.
     fn send_waiting(&self, cx: &Context<'_>) {
-        self.listen(cx);
-        let Some(sender) = &self.sender else {
+        self.mailbox.listen(cx);
+        if self.sender.is_none() {
             return;
-        };
+        }
         let missed = self.terms.missed.as_deref();
-        self.flush(
-            |_, message| sender.queue_frames(message.shared(), FRAMED, cx),
+        self.mailbox.flush(
+            |_, message| self.write(message, cx),
             |key, gap| match gap {
                 Gap::Missed(count) => missed.map(|tell| tell(key, count)),
                 Gap::Skipped(_) => None,
@@ -345,68 +328,19 @@ impl Outlet {
         );
     }
 
-    /// Has the task of the context woken when something waits.
-    pub(super) fn listen(&self, cx: &Context<'_>) {
-        match &mut self.mailbox().waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
-
-    /// Gives what waits to `take`, with the key of its subscription, for as long as that takes it, and what `tell` says where
-    /// something is missing.
-    pub(super) fn flush(
-        &self,
-        mut take: impl FnMut(u32, &Prepared) -> Delivered,
-        mut tell: impl FnMut(u32, Gap) -> Option<Prepared>,
-    ) -> Delivered {
-        loop {
-            let (key, gap) = {
-                let mut mailbox = self.mailbox();
-                let Some(waiting) = &mut mailbox.waiting else {
-                    return Delivered::Taken;
-                };
-                loop {
-                    match waiting.front() {
-                        None => {
-                            mailbox.waiting = None;
-                            return Delivered::Taken;
-                        }
-                        Some((key, Item::Message(message, _))) => match take(*key, message) {
-                            Delivered::Taken => {
-                                waiting.pop();
-                            }
-                            Delivered::Full => return Delivered::Full,
-                            Delivered::Closed => {
-                                mailbox.waiting = None;
-                                return Delivered::Closed;
-                            }
-                        },
-                        Some((_, Item::Told(message))) => match take(NO_SUBSCRIPTION, message) {
-                            Delivered::Taken => {
-                                waiting.pop();
-                            }
-                            other => return other,
-                        },
-                        Some((key, Item::Missed(count))) => {
-                            let gap = (*key, Gap::Missed(*count));
-                            waiting.pop();
-                            break gap;
-                        }
-                        Some((key, Item::Skipped(count))) => {
-                            let gap = (*key, Gap::Skipped(*count));
-                            waiting.pop();
-                            break gap;
-                        }
-                    }
-                }
-            };
-            // Here the mailbox is open: who is told may want to look at the hub.
-            if let Some(told) = tell(key, gap) {
-                let mut mailbox = self.mailbox();
-                let waiting = mailbox.waiting.get_or_insert_default();
-                waiting.push_told(key, told);
+    /// After messages were put off: closes a connection that is too slow, and wakes who is to be woken.
+    fn finish(&self, put_off: PutOff) {
+        self.relay.counters().dropped(put_off.dropped);
+        if put_off.is_over {
+            self.relay.counters().closed_slow();
+            let close = CloseFrame::new(CloseCode::TRY_AGAIN, "too slow");
+            match &self.sender {
+                Some(sender) => drop(sender.close(close)),
+                None => self.mailbox.lock().end_with(Some(close)),
             }
+        }
+        if let Some(waker) = put_off.waker {
+            waker.wake();
         }
     }
 
@@ -418,7 +352,7 @@ impl Outlet {
     ) -> Option<Prepared> {
         let mut array = Vec::new();
         while array.len() < most {
-            let Some((key, item)) = self.pop() else {
+            let Some((key, item)) = self.mailbox.pop() else {
                 break;
             };
             let message = match item {
@@ -443,101 +377,6 @@ impl Outlet {
         String::from_utf8(array)
             .ok()
             .map(|text| Prepared::text(&text))
-    }
-
-    fn pop(&self) -> Option<(u32, Item)> {
-        let mut mailbox = self.mailbox();
-        let popped = mailbox.waiting.as_mut().and_then(|waiting| waiting.pop());
-        if popped.is_none() {
-            mailbox.waiting = None;
-        }
-        popped
-    }
-
-    /// Lets messages wait; whom to wake, if the socket's task does not know yet.
-    fn put_off(&self, key: u32, delivery: &Delivery<'_, Prepared>) -> Option<Waker> {
-        let mut mailbox = self.mailbox();
-        if mailbox.is_closed {
-            return None;
-        }
-        if delivery.missed == 0 && key & COUNTS == 0 && delivery.entries().next().is_none() {
-            // For everybody else, and nobody asks to be told so.
-            return None;
-        }
-        let (waiting, knows) = mailbox.queue(key);
-        if delivery.missed > 0 {
-            waiting.miss(key, delivery.missed);
-        }
-        let mut dropped = delivery.missed;
-        for (entry, is_for_it) in delivery.all() {
-            if !is_for_it {
-                if key & COUNTS != 0 && entry.span > 0 {
-                    waiting.skip(key, entry.span);
-                }
-                continue;
-            }
-            waiting.push(key, entry.message.clone(), entry.span);
-            while waiting.count(key) > self.terms.capacity {
-                if self.terms.overflow == Overflow::Close {
-                    return self.give_up(&mut mailbox);
-                }
-                waiting.drop_oldest(key);
-                dropped += 1;
-            }
-        }
-        let is_much = waiting.octets() >= BATCH || waiting.count(key) > self.terms.capacity / 2;
-        match self.bound(&mut mailbox) {
-            Ok(more) => self.relay.counters().dropped(dropped + more),
-            Err(waker) => return waker,
-        }
-        // Gathered messages are sent early rather than dropped. Whoever is slow has no use for being woken more often.
-        let is_pressing = is_much && mailbox.is_gathering;
-        mailbox.is_pressed |= is_pressing;
-        if knows && !is_pressing {
-            None
-        } else {
-            mailbox.waker.clone()
-        }
-    }
-
-    /// Keeps what waits under its octets; gives how many messages were dropped for that, or whom to wake when the connection is
-    /// closed for it.
-    fn bound(&self, mailbox: &mut Mailbox) -> Result<u64, Option<Waker>> {
-        let mut dropped = 0;
-        while mailbox.octets() > self.terms.octets {
-            let is_dropped = match self.terms.octets_overflow {
-                Overflow::DropOldest => mailbox.drop_oldest(),
-                Overflow::Close => false,
-            };
-            if !is_dropped {
-                return Err(self.give_up(mailbox));
-            }
-            dropped += 1;
-        }
-        Ok(dropped)
-    }
-
-    /// Whether gathered messages are to be sent now, because there are many.
-    pub(super) fn is_pressed(&self) -> bool {
-        std::mem::take(&mut self.mailbox().is_pressed)
-    }
-
-    /// Closes a connection that is too slow.
-    fn give_up(&self, mailbox: &mut Mailbox) -> Option<Waker> {
-        mailbox.waiting = None;
-        mailbox.rare = None;
-        mailbox.is_closed = true;
-        self.relay.counters().closed_slow();
-        let close = CloseFrame::new(CloseCode::TRY_AGAIN, "too slow");
-        match &self.sender {
-            Some(sender) => drop(sender.close(close)),
-            None => mailbox.rare = Some(Rare::closing(close)),
-        }
-        mailbox.waker.clone()
-    }
-
-    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
-        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -566,20 +405,20 @@ impl Member<Prepared> for Outlet {
         if delivery.missed == 0
             && let Some(frames) = delivery.whole()
             && let Some(sender) = &self.sender
+            && self.mailbox.passes(key, || sender.deliver(frames, FRAMED))
         {
-            let mailbox = self.mailbox();
-            let is_free = mailbox.is_free() && !mailbox.is_held(key);
-            drop(mailbox);
-            if is_free {
-                match sender.deliver(frames, FRAMED) {
-                    Delivered::Taken | Delivered::Closed => return,
-                    Delivered::Full => {}
-                }
-            }
+            return;
         }
-        if let Some(waker) = self.put_off(key, delivery) {
-            waker.wake();
+        if delivery.missed == 0 && key & COUNTS == 0 && delivery.entries().next().is_none() {
+            // For everybody else, and nobody asks to be told so.
+            return;
         }
+        let messages = delivery.all();
+        let messages = messages.map(|(entry, is_for_it)| (&entry.message, entry.span, is_for_it));
+        let put_off = self
+            .mailbox
+            .put_off(key, delivery.missed, messages, &self.terms);
+        self.finish(put_off);
     }
 }
 
@@ -590,9 +429,6 @@ impl fmt::Debug for Outlet {
             .finish_non_exhaustive()
     }
 }
-
-/// The octets of a batch that does not wait for more.
-pub(super) const BATCH: usize = 64 << 10;
 
 /// Beyond this many octets that wait in a socket, messages wait here, where they can still be dropped.
 pub(super) const FRAMED: usize = 64 << 10;

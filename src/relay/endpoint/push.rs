@@ -11,7 +11,6 @@ use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::prepared::Prepared;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::atomic::Ordering;
 use tokio::task::coop::consume_budget;
 
 /// What names a topic.
@@ -235,7 +234,7 @@ impl Relay {
         let listed = links.iter().take(most).map(|link| Connection {
             conn_id: link.outlet.id(),
             user: link.user.as_deref().map(str::to_owned),
-            subscriptions: link.subscriptions.load(Ordering::Relaxed),
+            subscriptions: link.outlet.subscriptions(),
             waiting: link.outlet.waiting(),
         });
         (count, listed.collect())

@@ -49,7 +49,7 @@ mod history;
 mod message;
 mod presence;
 mod seats;
-mod sync;
+pub(super) mod sync;
 mod topic;
 
 pub use self::group::{Drain, Group};
@@ -220,7 +220,8 @@ impl<M: Message> Hub<M> {
         resume: Resume,
         now: u64,
     ) -> (Subscription<M>, Recovered<M>) {
-        self.with_record(topic, |record| {
+        let topic = self.kept(topic);
+        self.with_record(&topic, |record| {
             record.messages.expire(now, &self.held);
             let recovered = record.messages.recover(resume);
             let seat = record.messages.sit(group, member, key);
@@ -497,6 +498,13 @@ impl<M: Message> Hub<M> {
         let done = code(record);
         forget_idle(&mut shard, topic);
         Ok(done)
+    }
+
+    /// The name as the hub has it: those who subscribe to a topic share it.
+    fn kept(&self, topic: &Topic) -> Topic {
+        let shard = self.shard(topic);
+        let kept = shard.get_key_value(topic).map(|(kept, _)| kept);
+        kept.unwrap_or(topic).clone()
     }
 
     fn presence<T: Default>(&self, topic: &Topic, read: impl FnOnce(&Presence<M>) -> T) -> T {

@@ -34,13 +34,7 @@ pub(crate) struct Pushes {
 
 impl RedisServer {
     /// Connects, and signs in.
-    pub(crate) async fn connect(&self) -> Result<Connection, RedisError> {
-        let (connection, _) = self.connect_for_pushes().await?;
-        Ok(connection)
-    }
-
-    /// The same, for whoever subscribes.
-    pub(crate) async fn connect_for_pushes(&self) -> Result<(Connection, Pushes), RedisError> {
+    pub(crate) async fn connect(&self) -> Result<(Connection, Pushes), RedisError> {
         let connected = timeout(PATIENCE, self.open()).await;
         connected.unwrap_or_else(|_| Err(RedisError::new("the connection was not made in 5 s")))
     }
@@ -110,6 +104,11 @@ impl Connection {
 }
 
 impl Pushes {
+    /// Waits until the connection has ended, whatever is pushed.
+    pub(crate) async fn end(&mut self) {
+        while self.next().await.is_some() {}
+    }
+
     /// The next one; nothing when the connection has ended.
     ///
     /// Cancel safe.

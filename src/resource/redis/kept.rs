@@ -1,8 +1,11 @@
 //! A connection that is made again when it has ended.
 
-use crate::resource::redis::{Connection, RedisError, RedisServer};
+use crate::resource::redis::{Connection, Pushes, RedisError, RedisServer};
 use redis::{Pipeline, Value};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -126,9 +129,17 @@ async fn keep(
     loop {
         let begun = Instant::now();
         match connect(&server, &hello).await {
-            Ok(ready) => {
+            Ok((ready, mut pushes)) => {
                 state.send_replace(State::Up(Arc::new(ready)));
-                lost.notified().await;
+                let (mut lost, mut ended) = (pin!(lost.notified()), pin!(pushes.end()));
+                let has_ended = poll_fn(|cx| match lost.as_mut().poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(false),
+                    Poll::Pending => ended.as_mut().poll(cx).map(|()| true),
+                });
+                if has_ended.await {
+                    let why = RedisError::new("the connection has ended");
+                    state.send_replace(State::Down(why));
+                }
             }
             Err(why) => {
                 state.send_replace(State::Down(why));
@@ -138,17 +149,18 @@ async fn keep(
     }
 }
 
-async fn connect(server: &RedisServer, hello: &Pipeline) -> Result<Ready, RedisError> {
-    let connection = server.connect().await?;
+async fn connect(server: &RedisServer, hello: &Pipeline) -> Result<(Ready, Pushes), RedisError> {
+    let (connection, pushes) = server.connect().await?;
     let answers = if hello.is_empty() {
         Vec::new()
     } else {
         sound(connection.ask(hello).await?)?
     };
-    Ok(Ready {
+    let ready = Ready {
         connection,
         answers,
-    })
+    };
+    Ok((ready, pushes))
 }
 
 /// Answers without an error of the server among them.

@@ -14,7 +14,6 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;
 
-#[allow(unused_imports, reason = "the relay subscribes, and it is optional")]
 pub(crate) use self::connection::{Connection, Pushes};
 pub(crate) use self::kept::Kept;
 
@@ -24,7 +23,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A Redis server, 6.0 or newer (Valkey as well), and how to sign in there. Cloning is cheap.
+/// A Redis server, 6.2 or newer (Valkey as well), and how to sign in there. Cloning is cheap.
 ///
 /// The URL is `redis://[user][:password@]host[:port][/database]`, `rediss://` for TLS (feature `tls`), or `unix:///path` for a Unix
 /// domain socket. What stands in user and password for something else in a URL is percent-encoded. [`Debug`](fmt::Debug) and errors

@@ -39,7 +39,8 @@ pub(super) struct Shared {
     pub(super) senders: AtomicU32,
     pub(super) config: Arc<Config>,
     /// The subprotocol that was agreed on.
-    pub(super) protocol: Option<Box<str>>,
+    /// Behind a pointer of one word: most have none.
+    pub(super) protocol: Option<Box<Box<str>>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl Shared {
         home: Home,
         mut connection: Connection,
         config: Arc<Config>,
-        protocol: Option<Box<str>>,
+        protocol: Option<String>,
     ) -> Arc<Self> {
         if config.fragments {
             connection = connection.with_fragments();
@@ -115,7 +116,7 @@ impl Shared {
             turn: Turn::default(),
             senders: AtomicU32::new(1),
             config,
-            protocol,
+            protocol: protocol.map(|protocol| Box::new(protocol.into())),
         })
     }
 

@@ -15,7 +15,6 @@ use crate::resource::panic;
 use crate::service::upgrade::Watch;
 use crate::ws::close::CloseCode;
 use crate::ws::socket::core::{Core, Shared};
-use crate::ws::socket::home::Alarm;
 use crate::ws::socket::{IntoClose, ending, log};
 use crate::ws::state::State;
 use std::future::poll_fn;
@@ -33,7 +32,6 @@ where
     Fut: Future<Output: IntoClose>,
 {
     let mut running = true;
-    let mut alarm = Alarm::default();
     let watch = shared.lock().home.watch();
     poll_fn(move |cx| {
         if watch.as_ref().is_none_or(Watch::calls) {
@@ -83,7 +81,7 @@ where
         let settled = settle(&mut core, cx, &shared);
         core.charge();
         if settled.is_pending() {
-            alarm.poll(cx, &core.home);
+            core.home.poll_alarm(cx);
         }
         if running || settled.is_pending() {
             return Poll::Pending;

@@ -26,6 +26,8 @@ pub(super) struct Keeper {
     due: Cell<u32>,
     /// Absent until the task has run for the first time.
     waker: Option<Waker>,
+    /// Wakes the task when it is due. A server's sweep needs none.
+    timer: Option<(u32, Pin<Box<Sleep>>)>,
 }
 
 impl Home {
@@ -35,6 +37,7 @@ impl Home {
             epoch: Instant::now(),
             due: Cell::new(0),
             waker: None,
+            timer: None,
         })))
     }
 
@@ -176,30 +179,17 @@ impl Home {
         *self = Self::Own(None);
     }
 
-    fn due(&self) -> Option<(u32, Instant)> {
-        match self {
-            Self::Served(_) | Self::Own(None) => None,
-            Self::Own(Some(keeper)) => {
-                let due = keeper.due.get();
-                (due != 0).then(|| (due, keeper.epoch + TICK * (due - 1)))
-            }
-        }
-    }
-}
-
-/// The timer of a task that keeps a socket. A server's sweep needs none.
-#[derive(Debug, Default)]
-pub(super) struct Alarm {
-    timer: Option<(u32, Pin<Box<Sleep>>)>,
-}
-
-impl Alarm {
-    /// Wakes the task when the home's deadline has come.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, home: &Home) {
-        let Some((tick, at)) = home.due() else {
+    /// Wakes the task that keeps this socket when its deadline has come.
+    pub(super) fn poll_alarm(&mut self, cx: &mut Context<'_>) {
+        let Self::Own(Some(keeper)) = self else {
             return;
         };
-        let timer = match &mut self.timer {
+        let tick = keeper.due.get();
+        if tick == 0 {
+            return;
+        }
+        let at = keeper.epoch + TICK * (tick - 1);
+        let timer = match &mut keeper.timer {
             Some((set, timer)) => {
                 if *set != tick {
                     timer.as_mut().reset(at);

@@ -20,7 +20,6 @@ impl WebSocket {
         protocol: Option<String>,
         config: Arc<Config>,
     ) -> Self {
-        let protocol = protocol.map(Into::into);
         let shared = Shared::new(io, read_ahead, Home::own(), connection, config, protocol);
         let socket = Self::new(shared.clone());
         tokio::spawn(drive::drive(shared, Box::pin(ready(CloseCode::NORMAL))));

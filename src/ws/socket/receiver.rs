@@ -27,7 +27,7 @@ impl WsReceiver {
 
     /// The subprotocol that was agreed on.
     pub fn protocol(&self) -> Option<&str> {
-        self.shared.protocol.as_deref()
+        self.shared.protocol.as_ref().map(|protocol| &***protocol)
     }
 
     /// As [`WebSocket::recv`](super::WebSocket::recv).
@@ -167,9 +167,9 @@ impl WsReceiver {
                     if let Event::Message(Message::Close(Some(close))) = &event {
                         core.backlog.waiting().received = Some(close.clone());
                     }
-                    if !core.driven && core.has_work() {
-                        // The keeper answers, should this be the last message that is asked for.
-                        core.home.wake();
+                    if core.has_work() {
+                        // The answer leaves, should this be the last message that is asked for.
+                        shared.written_by_others(core);
                     }
                     return Poll::Ready(Some(Ok(event)));
                 }

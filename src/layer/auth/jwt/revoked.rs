@@ -230,7 +230,7 @@ impl Shared {
 
     /// Follows the list for as long as a connection lasts; gives why it ended.
     async fn session(&self) -> Result<RedisError, RedisError> {
-        let (connection, pushes) = self.server.connect_for_pushes().await?;
+        let (connection, pushes) = self.server.connect().await?;
         // Whatever is said from here on comes; then the list has all that was said before.
         let mut all = redis::pipe();
         all.cmd("SUBSCRIBE").arg(&*self.name);

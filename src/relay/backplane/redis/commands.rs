@@ -181,7 +181,7 @@ impl Commands {
                 append
                     .arg(keep.messages)
                     .arg(keep.octets)
-                    .arg(keep.age.max(1));
+                    .arg(keep.age.clamp(1, LONGEST));
                 append.arg(self.word("PUBLISH", "SPUBLISH")).arg(name);
                 append.arg(&*message);
                 batch.asked.push(Asked::Done(id));
@@ -199,7 +199,9 @@ impl Commands {
                     Some((epoch, offset)) => read.arg(epoch).arg(offset),
                     None => read.arg("").arg(""),
                 };
-                read.arg(most).arg(random_epoch()?).arg(&self.run);
+                read.arg(most.min(MOST_READ))
+                    .arg(random_epoch()?)
+                    .arg(&self.run);
                 batch.asked.push(Asked::History(id));
             }
         }
@@ -293,6 +295,12 @@ fn not_understood() -> RedisError {
 
 /// Between two questions whether the server is there, when there are no others.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Ten years, in milliseconds: what the server takes for a time.
+const LONGEST: u64 = 315_360_000_000;
+
+/// What the server takes for a count.
+const MOST_READ: usize = 1 << 30;
 
 const MOST_COMMANDS: usize = 1024;
 

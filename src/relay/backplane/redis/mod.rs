@@ -111,9 +111,10 @@ impl Redis {
 
     /// Ends with either connection; the other one ends with it.
     async fn serve(self, link: Link) -> Result<RedisError, RedisError> {
-        let (subscriber, pushes) = self.server.connect_for_pushes().await?;
+        let (subscriber, pushes) = self.server.connect().await?;
+        let (connection, _) = self.server.connect().await?;
         let commands = Commands {
-            connection: self.server.connect().await?,
+            connection,
             subscriber: std::sync::Arc::new(subscriber),
             names: self.names.clone(),
             is_sharded: self.is_sharded,

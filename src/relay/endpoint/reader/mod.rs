@@ -186,7 +186,7 @@ impl Reader {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<CloseFrame> {
-        if let Some(close) = self.session.outlet().closing() {
+        if let Some(close) = self.session.outlet().mailbox.closing() {
             return Some(close);
         }
         if let Some(deadline) = &mut self.deadline

@@ -55,7 +55,7 @@ impl Session {
             conn_id: self.conn_id(),
         };
         let limit = deadline.map_or(DEADLINE, Duration::from_millis).min(LATEST);
-        let handling = handler.handle(call, self.relay().clone(), self.parts.clone());
+        let handling = handler.handle(call, self.relay().clone(), self.parts());
         let future = Box::pin(async move {
             match timeout(limit, handling).await {
                 Ok(Ok(value)) => Ok(value.unwrap_or_default()),

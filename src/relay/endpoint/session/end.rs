@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 impl Session {
     /// The client has gone. It is not subscribed and not present any more from here on; then what it had sent is done, then
     /// the handlers of its topics are told, in order.
-    pub(super) async fn finish_all(&mut self) {
+    pub(super) async fn finish_all(mut self) {
         self.give_all_back();
         self.drop_joins();
         poll_fn(|cx| {
@@ -48,7 +48,7 @@ impl Session {
             self.link.outlet.exit(subscription);
         }
         let mut subs = std::mem::take(&mut self.subs);
-        for sub in &mut subs {
+        for sub in &mut *subs {
             self.give_back(sub);
         }
         self.subs = subs;
@@ -72,11 +72,10 @@ impl Session {
     }
 
     fn next_leaving(&mut self) -> Option<Current> {
-        while !self.subs.is_empty() {
+        while let Some(mut sub) = self.subs.remove(0) {
             // One that was let in after the client had gone is still held.
-            let mut sub = self.subs.remove(0);
             self.give_back(&mut sub);
-            if let Some(leaving) = self.leaving(sub.topic) {
+            if let Some(leaving) = self.leaving(sub.topic().clone()) {
                 return Some(leaving);
             }
         }

@@ -7,13 +7,15 @@ mod attach;
 mod calls;
 mod end;
 mod serve;
+mod subs;
 mod subscribe;
 mod work;
 
 pub(crate) use self::serve::serve;
 
 use self::calls::Calls;
-use self::subscribe::{By, Sub};
+use self::subs::{Sub, Subs};
+use self::subscribe::By;
 use self::work::{Current, Recovery, Waits};
 use super::Relay;
 use super::directory::Link;
@@ -35,13 +37,11 @@ use std::time::Duration;
 /// What one connection has asked for, and what becomes of it.
 pub(super) struct Session {
     link: Arc<Link>,
-    /// For the extractors of handlers, if any has one.
-    parts: Option<SharedParts>,
-    subs: Vec<Sub>,
+    subs: Subs,
     next_key: u32,
     messages: Pace,
     octets: Pace,
-    /// Absent while there is nothing to do.
+    /// Absent while there is nothing to do, and no handler extracts.
     work: Option<Box<Work>>,
     has_ended: bool,
 }
@@ -49,6 +49,8 @@ pub(super) struct Session {
 /// What is to be done.
 #[derive(Default)]
 struct Work {
+    /// For the extractors of handlers, if any has one: more than all of this.
+    parts: Option<SharedParts>,
     /// In order; they go out before everything else.
     answers: VecDeque<Prepared>,
     /// What came before a subscription.
@@ -59,6 +61,16 @@ struct Work {
     current: Option<Current>,
     calls: Calls,
     waits: Waits,
+}
+
+impl Work {
+    fn keeping(parts: SharedParts) -> Box<Self> {
+        let parts = Some(parts);
+        Box::new(Self {
+            parts,
+            ..Self::default()
+        })
+    }
 }
 
 enum Incoming {
@@ -76,18 +88,21 @@ impl Session {
     pub(super) fn new(link: Arc<Link>, parts: Option<SharedParts>) -> Self {
         Self {
             link,
-            parts,
-            subs: Vec::new(),
+            subs: Subs::default(),
             next_key: 0,
             messages: Pace::default(),
             octets: Pace::default(),
-            work: None,
+            work: parts.map(Work::keeping),
             has_ended: false,
         }
     }
 
     fn relay(&self) -> &Relay {
         self.link.outlet.relay()
+    }
+
+    fn parts(&self) -> Option<SharedParts> {
+        self.work.as_ref().and_then(|work| work.parts.clone())
     }
 
     fn conn_id(&self) -> u64 {
@@ -139,14 +154,14 @@ impl Session {
     }
 
     /// Its place in the hub.
-    pub(super) fn outlet(&self) -> &Arc<Outlet> {
+    pub(super) fn outlet(&self) -> &Outlet {
         &self.link.outlet
     }
 
     /// The topic of the subscription with this key.
     pub(super) fn topic_of(&self, key: u32) -> Option<&Topic> {
         let mut subs = self.subs.iter();
-        subs.find(|sub| sub.key == key).map(|sub| &sub.topic)
+        subs.find(|sub| sub.key == key).map(Sub::topic)
     }
 
     /// Does what a client asks for.
@@ -167,7 +182,7 @@ impl Session {
             Request::Hello => self.hello(reference),
             Request::Batch { delay } => {
                 let delay = Duration::from_millis(delay).min(LONGEST_DELAY);
-                self.link.outlet.gather(!delay.is_zero());
+                self.link.outlet.mailbox.gather(!delay.is_zero());
                 self.work().waits.gather(delay);
                 self.confirm(None, reference);
             }
@@ -297,9 +312,9 @@ mod tests {
         let kept = |name: &str, found: usize, most: usize| {
             assert!(found <= most, "{name}: {found} octets, {most} at most");
         };
-        kept("a session", size_of::<Session>(), 80);
-        kept("an outlet", size_of::<Outlet>(), 88);
-        kept("a link", size_of::<Link>(), 80);
-        kept("a subscription", size_of::<Sub>(), 80);
+        kept("a session", size_of::<Session>(), 96);
+        kept("an outlet", size_of::<Outlet>(), 80);
+        kept("a link with its outlet", size_of::<Link>(), 104);
+        kept("a subscription", size_of::<Sub>(), 56);
     }
 }

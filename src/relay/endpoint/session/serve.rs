@@ -3,15 +3,14 @@
 use super::Session;
 use crate::relay::endpoint::Relay;
 use crate::relay::endpoint::directory::Link;
-use crate::relay::endpoint::outlet::FRAMED;
 use crate::service::request::Parts;
 use crate::service::user::CurrentUser;
 use crate::ws::message::Message;
-use crate::ws::socket::WebSocket;
+use crate::ws::socket::{WebSocket, WsReceiver};
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use tokio::sync::Mutex;
 
 /// Serves a connection until it ends. `parts` is the head of its request, if handlers want to see it.
@@ -28,43 +27,61 @@ pub(crate) fn serve(
     run(Session::new(link, parts), socket)
 }
 
-#[expect(
-    clippy::manual_async_fn,
-    reason = "what an async function is given stays in its future twice, for as long as the connection lives"
-)]
-fn run(mut session: Session, mut socket: WebSocket) -> impl Future<Output = ()> + Send {
-    async move {
-        let sender = socket.sender();
-        poll_fn(|cx| {
-            loop {
-                while session.has_room() {
-                    match pin!(socket.recv()).poll(cx) {
-                        Poll::Ready(Some(Ok(Message::Text(text)))) => session.receive(text),
-                        Poll::Ready(Some(Ok(_))) => {}
-                        Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                        Poll::Pending => break,
-                    }
-                }
-                let was_full = !session.has_room();
-                session.poll(cx, &mut |_, message, cx| {
-                    sender.queue_frames(message.shared(), FRAMED, cx)
-                });
-                if !session.has_room() {
-                    // Nothing is received, so nothing else tells that the client has gone.
-                    return if sender.is_closed() {
-                        Poll::Ready(())
-                    } else {
-                        Poll::Pending
-                    };
-                }
-                // What made room lets more in; nobody else wakes this task for it.
-                if !was_full {
-                    return Poll::Pending;
-                }
+/// A state machine by hand: an async function would keep references to what it keeps beside it, for as long as the connection
+/// lives.
+fn run(session: Session, socket: WebSocket) -> impl Future<Output = ()> + Send {
+    // The outlet sends.
+    let (_, receiver) = socket.split();
+    let mut stage = Stage::Open(session, receiver);
+    poll_fn(move |cx| {
+        if let Stage::Open(session, receiver) = &mut stage {
+            ready!(poll_open(session, receiver, cx));
+            if let Stage::Open(session, receiver) = std::mem::replace(&mut stage, Stage::Over) {
+                drop(receiver);
+                stage = Stage::Ending(Box::pin(session.finish_all()));
             }
-        })
-        .await;
-        drop(socket);
-        Box::pin(session.finish_all()).await;
+        }
+        if let Stage::Ending(ending) = &mut stage {
+            ready!(ending.as_mut().poll(cx));
+            stage = Stage::Over;
+        }
+        Poll::Ready(())
+    })
+}
+
+/// How far a connection is.
+enum Stage {
+    Open(Session, WsReceiver),
+    /// The handlers of its topics are told.
+    Ending(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Over,
+}
+
+/// Receives and sends; ready when the client has gone.
+fn poll_open(session: &mut Session, receiver: &mut WsReceiver, cx: &mut Context<'_>) -> Poll<()> {
+    let link = session.link.clone();
+    loop {
+        while session.has_room() {
+            match pin!(receiver.recv()).poll(cx) {
+                Poll::Ready(Some(Ok(Message::Text(text)))) => session.receive(text),
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        let was_full = !session.has_room();
+        session.poll(cx, &mut |_, message, cx| link.outlet.write(message, cx));
+        if !session.has_room() {
+            // Nothing is received, so nothing else tells that the client has gone.
+            return if link.outlet.is_closed() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
+        }
+        // What made room lets more in; nobody else wakes this task for it.
+        if !was_full {
+            return Poll::Pending;
+        }
     }
 }

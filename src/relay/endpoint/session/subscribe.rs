@@ -1,5 +1,6 @@
 //! Subscriptions: how they begin, change and end.
 
+use super::subs::Sub;
 use super::work::{Current, Doing, Recovery};
 use super::{Incoming, Session};
 use crate::relay::endpoint::config::Unmatched;
@@ -13,25 +14,6 @@ use crate::relay::protocol::{ErrorCode, Position, Reply, Wants};
 use crate::ws::prepared::Prepared;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-
-/// A subscription of the connection.
-pub(super) struct Sub {
-    pub(super) topic: Topic,
-    pub(super) key: u32,
-    /// Absent once the connection has ended, and only the handler is still to be told.
-    pub(super) subscription: Option<Subscription<Prepared>>,
-    pub(super) more: Option<Box<More>>,
-}
-
-/// What most subscriptions do not have.
-#[derive(Default)]
-pub(super) struct More {
-    pub(super) join: Option<u64>,
-    /// When its token ends.
-    pub(super) until: Option<Instant>,
-    /// To who is present, with the key of that.
-    pub(super) watch: Option<(Subscription<Prepared>, u32)>,
-}
 
 /// Whose wish a subscription is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,16 +39,6 @@ pub(super) struct Joining {
     was_tracked: bool,
     wants_presence: bool,
     join: Option<u64>,
-}
-
-impl Sub {
-    pub(super) fn join(&self) -> Option<u64> {
-        self.more.as_ref().and_then(|more| more.join)
-    }
-
-    fn more(&mut self) -> &mut More {
-        self.more.get_or_insert_default()
-    }
 }
 
 impl Session {
@@ -112,7 +84,7 @@ impl Session {
         let token = wants.token.map(String::from);
         let topic = joining.topic.clone();
         let payload = wants.payload.map(Payload::from).unwrap_or_default();
-        let (conn_id, relay, parts) = (self.conn_id(), self.relay().clone(), self.parts.clone());
+        let (conn_id, relay, parts) = (self.conn_id(), self.relay().clone(), self.parts());
         let user = self.link.user.clone();
         let deciding = async move {
             let granted = match &judge {
@@ -160,8 +132,8 @@ impl Session {
         let counts = resume != Resume::Live || reference.is_some();
         let key = self.next_key() | if counts { COUNTS } else { 0 };
         let outlet = &self.link.outlet;
-        outlet.hold(key);
-        let (subscription, recovered) = outlet.enter(&topic, key, resume);
+        outlet.mailbox.hold(key);
+        let (subscription, recovered) = outlet.enter(self.link.clone(), &topic, key, resume);
         Joining {
             reference: reference.map(ToOwned::to_owned),
             key,
@@ -197,12 +169,7 @@ impl Session {
         } = joining;
         let Some(subscription) = subscription else {
             // The client has gone: its handler has let it in, and is to be told that it left.
-            self.subs.push(Sub {
-                topic,
-                key,
-                subscription: None,
-                more: None,
-            });
+            self.subs.push(Sub::ended(topic, key));
             return;
         };
         let reference = reference.as_deref();
@@ -224,15 +191,10 @@ impl Session {
         self.work()
             .recoveries
             .push_back(Recovery::new(key, entries));
-        self.link.count(true);
+        self.link.outlet.count(true);
         self.relay().counters().subscribed();
         self.relay().keep_swept();
-        let mut sub = Sub {
-            topic,
-            key,
-            subscription: Some(subscription),
-            more: None,
-        };
+        let mut sub = Sub::new(subscription, key);
         if join.is_some() {
             sub.more().join = join;
         }
@@ -241,18 +203,14 @@ impl Session {
             self.work().waits.look();
         }
         // What its handler has said of it is not overwritten by what the client says.
-        if is_tracked && !self.link.is_tracked(&sub.topic) {
+        if is_tracked && !self.link.is_tracked(&topic) {
             let meta = granted.and_then(|granted| granted.meta).or(meta);
             let meta = meta.filter(|meta| meta.get().len() <= LONGEST_META);
             let meta = meta.as_ref().map_or("{}", Payload::get);
-            self.relay().track_link(&self.link, &sub.topic, meta.into());
+            self.relay().track_link(&self.link, &topic, meta.into());
         }
         if wants_presence {
             self.watch(&mut sub);
-        }
-        if self.subs.is_empty() {
-            // Most connections have one.
-            self.subs.reserve_exact(1);
         }
         self.subs.push(sub);
     }
@@ -288,7 +246,7 @@ impl Session {
         if let Some(subscription) = joining.subscription {
             self.link.outlet.exit(subscription);
         }
-        self.link.outlet.forget(joining.key);
+        self.link.outlet.mailbox.forget(joining.key);
         // Its handler may have tracked it before it changed its mind.
         if !joining.was_tracked {
             self.relay().untrack_link(&self.link, &joining.topic);
@@ -296,14 +254,19 @@ impl Session {
     }
 
     fn subscribe_again(&mut self, place: usize, wants: &Wants<'_>, reference: Option<&RawValue>) {
-        let Some(mut sub) = self.subs.get_mut(place).map(Sub::take) else {
-            return;
-        };
+        let mut subs = std::mem::take(&mut self.subs);
+        if let Some(sub) = subs.get_mut(place) {
+            self.renew(sub, wants, reference);
+        }
+        self.subs = subs;
+    }
+
+    fn renew(&mut self, sub: &mut Sub, wants: &Wants<'_>, reference: Option<&RawValue>) {
         if wants.join.is_some() {
             sub.more().join = wants.join;
         }
         let subscribed = Reply::Subscribed {
-            topic: &sub.topic,
+            topic: sub.topic(),
             position: None,
             reply: None,
             ttl: sub
@@ -316,22 +279,22 @@ impl Session {
         self.answer(&subscribed, reference);
         let watches = sub.more.as_ref().is_some_and(|more| more.watch.is_some());
         if wants.presence && !watches {
-            self.watch(&mut sub);
+            self.watch(sub);
         } else if !wants.presence && watches {
-            self.unwatch(&mut sub);
+            self.unwatch(sub);
         }
-        self.subs[place] = sub;
     }
 
     /// Tells the client who is present, and every change of that.
     fn watch(&mut self, sub: &mut Sub) {
         let key = self.next_key();
-        let outlet = self.link.outlet.clone();
-        outlet.hold(key);
+        let link = &self.link;
+        link.outlet.mailbox.hold(key);
         let hub = self.relay().hub();
-        let (subscription, present) = hub.watch(&sub.topic, outlet.group(), outlet.clone(), key);
+        let (subscription, present) =
+            hub.watch(sub.topic(), link.outlet.group(), link.clone(), key);
         sub.more().watch = Some((subscription, key));
-        let state = present_state(&sub.topic, &present);
+        let state = present_state(sub.topic(), &present);
         let work = self.work();
         work.answers.push_back(state);
         work.recoveries.push_back(Recovery::new(key, Vec::new()));
@@ -347,7 +310,7 @@ impl Session {
 
     /// Nothing is sent any more of what waits for a subscription.
     fn forget(&mut self, key: u32) {
-        self.link.outlet.forget(key);
+        self.link.outlet.mailbox.forget(key);
         if let Some(work) = &mut self.work {
             work.recoveries.retain(|recovery| recovery.key() != key);
         }
@@ -386,27 +349,31 @@ impl Session {
     }
 
     fn leave(&mut self, place: usize, answer: &Reply<'_>, reference: Option<&RawValue>) {
-        let mut sub = self.subs.remove(place);
+        let Some(mut sub) = self.subs.remove(place) else {
+            return;
+        };
         self.give_back(&mut sub);
         self.answer(answer, reference);
         if self.is_busy() {
             // Before the next request of the client, which may be to subscribe again.
-            self.work().incoming.push_front(Incoming::Left(sub.topic));
-        } else if let Some(leaving) = self.leaving(sub.topic) {
+            self.work()
+                .incoming
+                .push_front(Incoming::Left(sub.topic().clone()));
+        } else if let Some(leaving) = self.leaving(sub.topic().clone()) {
             self.begin(leaving);
         }
     }
 
     /// Gives back what a subscription holds: afterwards nothing comes for it, and the connection is not present in its topic.
     pub(super) fn give_back(&mut self, sub: &mut Sub) {
-        if let Some(subscription) = sub.subscription.take() {
+        if let Some(subscription) = sub.end() {
             self.link.outlet.exit(subscription);
             self.forget(sub.key);
-            self.link.count(false);
+            self.link.outlet.count(false);
             self.relay().counters().unsubscribed();
         }
         self.unwatch(sub);
-        self.relay().untrack_link(&self.link, &sub.topic);
+        self.relay().untrack_link(&self.link, sub.topic());
     }
 
     /// What tells the handler of a topic that a subscription has ended.
@@ -416,7 +383,7 @@ impl Session {
             topic,
             conn_id: self.conn_id(),
         };
-        let handling = channel.handle(event, self.relay().clone(), self.parts.clone());
+        let handling = channel.handle(event, self.relay().clone(), self.parts());
         let limit = self.relay().inner.settings.handler_timeout;
         Some(Current::new(Doing::Leave, limit, async move {
             if let Err(error) = handling.await {
@@ -485,7 +452,7 @@ impl Session {
             payload: payload.into(),
             conn_id,
         };
-        let handling = channel.handle(message, self.relay().clone(), self.parts.clone());
+        let handling = channel.handle(message, self.relay().clone(), self.parts());
         let handled = async move {
             handling.await.map_err(|error| {
                 log::tell(&error, "message");
@@ -505,7 +472,7 @@ impl Session {
         let ends = |sub: &Sub| sub.more.as_ref().and_then(|more| more.until);
         let expired: Vec<Topic> = (self.subs.iter())
             .filter(|sub| ends(sub).is_some_and(|until| until <= now))
-            .map(|sub| sub.topic.clone())
+            .map(|sub| sub.topic().clone())
             .collect();
         for topic in expired {
             self.revoke(&topic, ("token_expired", "token expired"));
@@ -531,25 +498,13 @@ impl Session {
     }
 
     pub(super) fn place_of(&self, topic: &Topic) -> Option<usize> {
-        self.subs.iter().position(|sub| sub.topic == *topic)
+        self.subs.iter().position(|sub| sub.topic() == topic)
     }
 
     fn next_key(&mut self) -> u32 {
         // Subscriptions of one connection that live at the same time have different ones.
         self.next_key = (self.next_key + 1) & LARGEST_KEY;
         self.next_key
-    }
-}
-
-impl Sub {
-    /// Takes it out of its place, which is filled again in a moment.
-    fn take(&mut self) -> Self {
-        Self {
-            topic: self.topic.clone(),
-            key: self.key,
-            subscription: self.subscription.take(),
-            more: self.more.take(),
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
-use crate::relay::endpoint::mailbox::Command;
-use crate::relay::endpoint::outlet::{BATCH, COUNTS, Gap, Outlet};
+use crate::relay::endpoint::mailbox::{BATCH, Command};
+use crate::relay::endpoint::outlet::{COUNTS, Gap, Outlet};
 use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::Grant;
@@ -15,7 +15,6 @@ use crate::ws::socket::Delivered;
 use serde_json::value::RawValue;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
@@ -171,7 +170,7 @@ impl Session {
     /// Does what there is to do, and gives `take` what goes to the client, as far as it takes it. When it takes nothing, it has
     /// to see to it that the task is woken.
     pub(in crate::relay::endpoint) fn poll(&mut self, cx: &mut Context<'_>, take: &mut Take<'_>) {
-        self.link.outlet.listen(cx);
+        self.link.outlet.mailbox.listen(cx);
         self.obey();
         self.advance(cx);
         self.send(cx, take);
@@ -321,16 +320,17 @@ impl Session {
 
     /// Sends answers first, then what came before subscriptions, then what waits.
     fn send(&mut self, cx: &mut Context<'_>, take: &mut Take<'_>) {
-        let outlet = self.link.outlet.clone();
+        let link = self.link.clone();
+        let outlet = &link.outlet;
         if let Some(work) = &mut self.work
-            && work.send(&outlet, cx, take) != Delivered::Taken
+            && work.send(outlet, cx, take) != Delivered::Taken
         {
             return;
         }
         if self.is_gathering() {
-            self.send_batches(&outlet, cx, take);
+            self.send_batches(outlet, cx, take);
         } else {
-            outlet.flush(
+            outlet.mailbox.flush(
                 |key, message| take(key, message, cx),
                 |key, gap| self.tell(key, gap),
             );
@@ -343,8 +343,8 @@ impl Session {
     }
 
     /// Sends what was gathered for long enough, or is enough.
-    fn send_batches(&mut self, outlet: &Arc<Outlet>, cx: &mut Context<'_>, take: &mut Take<'_>) {
-        let (waiting, is_pressed) = (outlet.gathered(), outlet.is_pressed());
+    fn send_batches(&mut self, outlet: &Outlet, cx: &mut Context<'_>, take: &mut Take<'_>) {
+        let (waiting, is_pressed) = (outlet.mailbox.gathered(), outlet.mailbox.is_pressed());
         let Some(work) = &mut self.work else {
             return;
         };
@@ -377,8 +377,8 @@ impl Session {
 
     /// What the client is told of a gap.
     fn tell(&self, key: u32, gap: Gap) -> Option<Prepared> {
-        for sub in &self.subs {
-            let topic = &sub.topic;
+        for sub in &*self.subs {
+            let topic = sub.topic();
             if sub.key == key {
                 let reply = match gap {
                     Gap::Missed(missed) => {
@@ -402,7 +402,8 @@ impl Session {
 
 impl Work {
     fn is_idle(&self) -> bool {
-        self.answers.is_empty()
+        self.parts.is_none()
+            && self.answers.is_empty()
             && self.recoveries.is_empty()
             && self.incoming.is_empty()
             && self.current.is_none()
@@ -426,7 +427,7 @@ impl Work {
                 }
                 recovery.entries.next();
             }
-            outlet.release(recovery.key());
+            outlet.mailbox.release(recovery.key());
             self.recoveries.pop_front();
         }
         Delivered::Taken

@@ -41,8 +41,8 @@ pub(crate) async fn listen(
                     }
                     Err(error) => verdict.complain(format!("{error} in {text}")),
                 },
-                // The socket has answered it.
-                None if matches!(message, Some(Message::Ping(_))) => {}
+                // The server asks whether somebody is there, which is answered already.
+                None if matches!(message, Some(Message::Ping(_) | Message::Pong(_))) => {}
                 None => {
                     verdict.complain(format!("the socket has ended: {message:?}"));
                     return verdict;

@@ -33,6 +33,9 @@ pub(super) enum Flight {
     Passing,
 }
 
+/// Of which topic, behind which epoch and offset, how many at most.
+type Reading = (Topic, Option<(u64, u64)>, usize);
+
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) state: State,
@@ -46,7 +49,7 @@ pub(super) struct Link {
     first: BTreeSet<Channel>,
     /// What is to be said.
     said: VecDeque<(Channel, Envelope)>,
-    reads: VecDeque<(Topic, Option<(u64, u64)>, usize)>,
+    reads: VecDeque<Reading>,
     flights: BTreeMap<u64, (Flight, usize)>,
     octets: usize,
     taking: usize,

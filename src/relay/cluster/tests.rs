@@ -382,11 +382,11 @@ fn who_is_present_is_known_everywhere_until_his_node_is_gone() {
     };
     world.nodes[0].track(&topic(), &present, world.now);
     world.settle();
-    assert_eq!(world.take(1), [track.clone()]);
+    assert_eq!(world.take(1), std::slice::from_ref(&track));
     assert_eq!(world.nodes[1].nodes(world.now).len(), 1);
     world.disconnect(0);
     world.pass(7_100);
-    assert_eq!(world.take(1), [untrack.clone()]);
+    assert_eq!(world.take(1), std::slice::from_ref(&untrack));
     assert_eq!(world.nodes[1].standing(world.now).departed, 1);
     assert!(world.nodes[1].nodes(world.now).is_empty());
     world.connect(0);

@@ -34,10 +34,13 @@ pub(crate) struct Held {
     pub(crate) position: Option<(u64, u64)>,
 }
 
+/// The key, how many were missed, the messages.
+type Delivered = (u32, u64, Vec<Entry<Text>>);
+
 /// What was delivered: with which key, how many were missed, what.
 pub(crate) struct Inbox {
     id: u64,
-    pub(crate) all: Mutex<Vec<(u32, u64, Vec<Entry<Text>>)>>,
+    pub(crate) all: Mutex<Vec<Delivered>>,
 }
 
 impl Member<Text> for Inbox {

@@ -176,15 +176,15 @@ impl World {
             self.nodes[at].woken_at = due;
             self.at(due, Happening::Wake(at));
         }
-        let late = self.nodes[at].waits.iter();
-        if let Some((id, _)) = late.filter(|(_, (_, until))| *until < self.now).next() {
+        let mut late = self.nodes[at].waits.iter();
+        if let Some((id, _)) = late.find(|(_, (_, until))| *until < self.now) {
             let id = *id;
             self.fail(format!(
                 "message {id} was not delivered in time on its own node {at}"
             ));
         }
-        let late = self.nodes[at].questions.iter();
-        if let Some((id, _)) = late.filter(|(_, until)| **until < self.now).next() {
+        let mut late = self.nodes[at].questions.iter();
+        if let Some((id, _)) = late.find(|(_, until)| **until < self.now) {
             let id = *id;
             self.fail(format!("question {id} of node {at} is open"));
         }

@@ -7,7 +7,9 @@ fn topic(number: u64) -> Topic {
 fn present(member: u64, meta: u64) -> Present {
     Present {
         member,
-        name: (meta % 2 == 0).then(|| format!("user-{}", meta % 3).into()),
+        name: meta
+            .is_multiple_of(2)
+            .then(|| format!("user-{}", meta % 3).into()),
         meta: meta.to_string().into(),
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Once};
 use wireline::Server;
 use wireline::resource::counters::Counter;
-use wireline::server::{Bind, IntoBind, ProxyProtocol, TlsConfig};
+use wireline::server::{Bind, Bound, IntoBind, ProxyProtocol, TlsConfig};
 use wireline::service::trusted::{ForwardedField, TrustedProxies};
 
 /// Serves until a signal ends it; an error is one line.
@@ -65,6 +65,9 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
             env!("CARGO_PKG_VERSION"),
             places.join(" and ")
         ));
+        if let Some(warning) = warning(config, handle.bound()) {
+            eprintln!("{warning}");
+        }
         if let Some(scraped) = &scraped {
             scraped.tell();
         }
@@ -117,6 +120,21 @@ fn marked(place: &str, config: &Config) -> Result<Bind, String> {
     let proxy =
         ProxyProtocol::from_sources(&config.proxy_protocol).map_err(|error| error.to_string())?;
     Ok(place.behind_proxy(proxy))
+}
+
+/// What is to be said when others than this machine can use every topic.
+fn warning(config: &Config, bound: &[Bound]) -> Option<String> {
+    if !config.relay.on || config.relay.rejects_unmatched {
+        return None;
+    }
+    let reachable = bound.iter().find(|bound| match bound {
+        Bound::Tcp(addr) | Bound::Tls(addr) => !addr.ip().is_loopback(),
+        _ => false,
+    })?;
+    Some(format!(
+        "wireline: warning: whoever may connect to {reachable} may subscribe and publish to every topic of the relay; with `relay.unmatched = \"reject\"` only to those of \
+         `relay.topics`"
+    ))
 }
 
 /// A line on stdout. Nobody reading it is no reason to fail.

@@ -4,6 +4,7 @@ use crate::server::{Answer, Server, assert_refused};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 #[test]
 fn it_listens_at_several_places() {
@@ -31,6 +32,32 @@ fn it_listens_at_several_places() {
     assert_eq!(answer.status(), "200");
     server.stop();
     assert!(!path.exists(), "the socket file was left behind");
+}
+
+#[test]
+fn that_everybody_may_use_every_topic_is_said_where_others_can_connect() {
+    let said = |args: &[&str]| {
+        let server = Server::start(args);
+        server.signal("-INT");
+        let (_, _, complained) = server.end_within(Duration::from_secs(10));
+        complained
+    };
+    let complained = said(&["--addr", "127.0.0.1:0", "--addr", "0.0.0.0:0"]);
+    let mut lines = complained.lines();
+    let line = lines.next().unwrap_or_default();
+    assert!(
+        line.contains("warning") && line.contains("http://0.0.0.0:"),
+        "{complained}"
+    );
+    assert!(line.contains("`relay.unmatched = \"reject\"`"), "{line}");
+    assert_eq!(lines.next(), None, "it is said once");
+    for args in [
+        &["--addr", "127.0.0.1:0", "--addr", "[::1]:0"][..],
+        &["--addr", "0.0.0.0:0", "--relay-unmatched", "reject"],
+        &["--addr", "0.0.0.0:0", "--relay-on=false"],
+    ] {
+        assert_eq!(said(args), "", "{args:?}");
+    }
 }
 
 #[test]

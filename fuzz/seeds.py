@@ -9,6 +9,7 @@ import hashlib
 import pathlib
 import re
 import shutil
+import struct
 import tomllib
 import zlib
 
@@ -403,6 +404,54 @@ def hub(first, *steps):
     return bytes([first]) + b"".join(bytes([*step, 0, 0, 0])[:4] for step in steps)
 
 
+def long(text):
+    """Octets with their length before them."""
+    octets = text.encode() if isinstance(text, str) else text
+    return struct.pack(">I", len(octets)) + octets
+
+
+def short(text):
+    """A topic: its length is one octet."""
+    return bytes([len(text)]) + text.encode()
+
+
+def node(channel, kind, *body, number=3, life=5):
+    """What node 3 says on a channel: 0 for all, 1 for one node, 2 for a topic; from 128 on it has an offset."""
+    return bytes([channel, kind]) + struct.pack(">IQ", number, life) + b"".join(body)
+
+
+PLACE, LATER_PLACE = struct.pack(">IQI", 0, 1, 0), struct.pack(">IQI", 0, 9, 9_000)
+PARCEL = b"\1" + struct.pack(">Q", 0) + long('{"type":"push"}')
+ADA = struct.pack(">Q", 3 << 32 | 1) + b"\1" + long("ada") + long("{}")
+NOBODY = struct.pack(">Q", 3 << 32 | 2) + b"\0" + long("{}")
+ID = struct.pack(">Q", 4)
+USER, CONNECTION = b"\2" + long("ada"), b"\1" + struct.pack(">Q", 7 << 32 | 1)
+ENVELOPES = [
+    node(2, 1, PLACE, PARCEL),
+    node(2, 1, LATER_PLACE, PARCEL),
+    node(128, 1, PLACE, PARCEL),
+    node(131, 1, LATER_PLACE, PARCEL),
+    node(2, 2, LATER_PLACE),
+    node(0, 3, ID, struct.pack(">I", 2), short("t"), short("b:c")),
+    node(1, 4, ID, struct.pack(">II", 3, 2), struct.pack(">HH", 0, 7)),
+    node(0, 5, struct.pack(">QQI", 1, 2, 3)),
+    node(0, 6, ID, struct.pack(">I", 2), short("t"), b"\1", ADA, short("t"), b"\0", struct.pack(">Q", 4)),
+    node(0, 7),
+    node(0, 8, ID, struct.pack(">IBI", 0, 1, 2), short("t"), ADA, short("b"), NOBODY),
+    node(0, 9, ID, b"\1\1", long("ada"), PARCEL),
+    node(0, 9, ID, b"\1\2", USER, struct.pack(">H", 4001), long("go")),
+    node(0, 9, ID, b"\1\3", CONNECTION, short("t")),
+    node(0, 9, ID, b"\0\4", USER, short("t")),
+    node(0, 9, ID, b"\1\5", short("t")),
+    node(0, 9, ID, b"\1\6\0", struct.pack(">I", 10)),
+    node(0, 9, ID, b"\0\7", long("jti"), struct.pack(">Q", 8)),
+    node(1, 10, ID, struct.pack(">Q", 2), long("[]")),
+    node(0, 11),
+    node(0, 11, number=7),
+    node(0, 9, ID, b"\1\1", struct.pack(">I", 0xFFFFFFFF)),
+]
+
+
 SUBSCRIBE, UNSUBSCRIBE, WATCH, PUBLISH, HISTORY, TRACK, UNTRACK, SWEEP, LATER, POLL, DRAIN, CLOSE, ASK = 0, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 31
 HUBS = [
     hub(0, (SUBSCRIBE, 0, 0), (PUBLISH, 0), (PUBLISH, 0), (DRAIN, 0), (UNSUBSCRIBE,)),
@@ -437,6 +486,7 @@ def main():
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
     write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})
+    write("envelope", {f"envelope-{place}": octets for place, octets in enumerate(ENVELOPES)})
     write("hub_ops", {f"operations-{place}": octets for place, octets in enumerate(HUBS)})
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})
     write("file_path", {f"path-{place}": path for place, path in enumerate(PATHS)})

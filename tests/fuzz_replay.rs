@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 25] = [
+const TARGETS: [Target; 26] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -38,6 +38,7 @@ const TARGETS: [Target; 25] = [
     ("decompress", invariants::decompress),
     ("relay_message", invariants::relay_message),
     ("hub_ops", invariants::hub_ops),
+    ("envelope", invariants::envelope),
 ];
 
 #[test]

@@ -18,6 +18,7 @@ PACKAGES = {
     "npm": "npm",
     "openssl": "openssl",
     "perf": "linux-perf",
+    "nats-server": "nats-server",
     "redis-server": "redis-server",
     "strace": "strace",
     "taskset": "util-linux",

@@ -292,6 +292,7 @@ fn scrape_cluster(standing: &Standing) {
             standing.waiting_octets_most,
         ),
         ("wireline.cluster.lag_ms", standing.lag),
+        ("wireline.cluster.double", u64::from(standing.is_double)),
     ] {
         gauge(name, now);
     }

@@ -146,7 +146,6 @@ impl Item {
             What::Tell { operation, .. } => match operation {
                 Operation::PushToUser { user, parcel } => user.len() + parcel.payload.len(),
                 Operation::Disconnect { reason, .. } => reason.len(),
-                Operation::Revoke { token, .. } => token.len(),
                 _ => 0,
             },
         };

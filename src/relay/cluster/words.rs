@@ -217,13 +217,6 @@ pub enum Operation {
         /// At most so many.
         most: u32,
     },
-    /// Take back tokens: who asks is told by nobody. What it names is the application's.
-    Revoke {
-        /// The `jti`, or whatever names it.
-        token: String,
-        /// Until when it would be good, in seconds since 1970.
-        until: u64,
-    },
 }
 
 /// Connections by number, or by user.

@@ -23,6 +23,15 @@ pub(super) fn connected(backplane: &str) {
     tracing::info!(backplane, "connected to the other nodes");
 }
 
+/// Connections of two nodes may have the same number.
+#[cold]
+pub(super) fn double(node: u64) {
+    tracing::error!(
+        node,
+        "another node has the same number: start one of them again"
+    );
+}
+
 /// There is none any more, or still none.
 #[cold]
 pub(super) fn lost(backplane: &str, why: &BackplaneError, was_connected: bool) {

@@ -10,4 +10,7 @@ pub(super) const fn tell(_: &Error, _: &str) {}
 pub(super) const fn connected(_: &str) {}
 
 /// Does nothing.
+pub(super) const fn double(_: u64) {}
+
+/// Does nothing.
 pub(super) const fn lost(_: &str, _: &BackplaneError, _: bool) {}

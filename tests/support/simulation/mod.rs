@@ -29,7 +29,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use wireline::relay::backplane::{Command, Event};
 use wireline::relay::cluster::envelope::Envelope;
-use wireline::relay::cluster::{Answer, Operation};
+use wireline::relay::cluster::{Answer, Operation, Target};
 use wireline::relay::hub::{Retention, Topic};
 
 /// Something that is done wrong, so that it is seen that it would be.
@@ -328,9 +328,10 @@ impl World {
             5 => {
                 if self.nodes[node].is_alive {
                     let now = self.nodes[node].clock(self.now);
-                    let operation = Operation::Revoke {
-                        token: self.order.to_string(),
-                        until: 0,
+                    let operation = Operation::Disconnect {
+                        whom: Target::User("ada".to_owned()),
+                        code: 4000,
+                        reason: self.order.to_string(),
                     };
                     self.nodes[node].cluster.tell(operation, now);
                     self.turn(node);

@@ -485,10 +485,10 @@ impl World {
                         self.later(delay, Happening::Answer(life, asks));
                     }
                     None => {
-                        if let Operation::Revoke { token, .. } = operation
-                            && !self.nodes[at].told.insert(token.clone())
+                        if let Operation::Disconnect { reason, .. } = operation
+                            && !self.nodes[at].told.insert(reason.clone())
                         {
-                            self.fail(format!("node {at} does {token} again"));
+                            self.fail(format!("node {at} does {reason} again"));
                         }
                     }
                 }

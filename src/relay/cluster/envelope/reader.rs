@@ -98,10 +98,6 @@ impl Reader {
                 whom: self.target()?,
                 most: self.u32()?,
             },
-            7 => Operation::Revoke {
-                token: self.string()?,
-                until: self.u64()?,
-            },
             _ => return None,
         })
     }

@@ -30,7 +30,7 @@ fn samples() -> Vec<Envelope> {
         name: None,
         ..present.clone()
     };
-    let (user, token) = (String::from("ada"), String::from("jti"));
+    let user = String::from("ada");
     let whom = Target::User(user.clone());
     let mut samples = vec![
         Envelope::Message {
@@ -99,7 +99,6 @@ fn samples() -> Vec<Envelope> {
             whom: Some(whom),
             most: 10,
         },
-        Operation::Revoke { token, until: 8 },
     ];
     samples.extend(operations.map(|operation| Envelope::Operation {
         id: 3,

@@ -119,11 +119,6 @@ fn put_operation(operation: &Operation, to: &mut BytesMut) {
             }
             to.put_u32(*most);
         }
-        Operation::Revoke { token, until } => {
-            to.put_u8(7);
-            put_octets(token.as_bytes(), to);
-            to.put_u64(*until);
-        }
     }
 }
 

@@ -148,8 +148,6 @@ impl Relay {
                     text: text.into(),
                 };
             }
-            // The application's list of them knows how.
-            Operation::Revoke { .. } => 0,
         };
         Answer {
             count: count as u64,

@@ -76,6 +76,8 @@ struct Core {
     waiting: HashMap<Topic, Vec<oneshot::Sender<()>>>,
     questions: HashMap<u64, oneshot::Sender<Answers>>,
     early: Early,
+    /// Whether another node has the same number, and that was said.
+    is_double: bool,
 }
 
 /// A topic that is taken.
@@ -107,6 +109,7 @@ impl Node {
                 waiting: HashMap::new(),
                 questions: HashMap::new(),
                 early,
+                is_double: false,
             }),
             backplane,
             number,

@@ -204,6 +204,10 @@ impl Relay {
         self.detach_idle(&mut core, now);
         let next = core.cluster.tick(now);
         self.settle(&mut core, now);
+        let is_double = core.cluster.standing(now).is_double;
+        if is_double && !std::mem::replace(&mut core.is_double, is_double) {
+            log::double(node.number);
+        }
         let next = (core.idle.front()).map_or(next, |(since, _)| next.min(since + super::LINGER));
         drop(core);
         let wait = next.saturating_sub(now).clamp(1, LONGEST_WAIT);

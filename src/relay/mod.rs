@@ -4,6 +4,9 @@
 //!   hub        the registry of topics: order, history, presence; knows no socket and no runtime
 //!   protocol   what clients and the server say to each other, as text
 //!   endpoint   connections: their sessions, their place in the hub, what the application does with them
+//!   cluster    what several nodes say to each other, so that they are one relay; knows no socket and no runtime
+//!   backplane  what carries that: Redis, NATS, or memory
+//!   client     a client of the relay, which comes back where it stopped
 //!   api        the relay over HTTP, for programs
 //!   route      the endpoint in a router, the relay as an argument of handlers
 //!   service    the register/publish service, a protocol of its own

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 /// A broker, and how to reach it.
 ///
 /// Implementations are tried with [`Link`]: commands come in, events go out, and the future ends when the connection does. Whoever
-/// calls [`run`](Self::run) calls it again, at most once a second.
+/// calls [`run`](Self::run) calls it again, at most once a second. [`MemoryBackplane`](memory::MemoryBackplane) shows it in its example.
 pub trait Backplane: Send + Sync + 'static {
     /// One word for logs and metrics, `redis` say.
     fn name(&self) -> &'static str;

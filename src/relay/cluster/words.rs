@@ -4,6 +4,13 @@ use crate::relay::hub::{Present, Topic};
 use bytes::Bytes;
 
 /// How a node behaves.
+///
+/// ```
+/// use wireline::relay::cluster::ClusterConfig;
+///
+/// let config = ClusterConfig { outbox: 64 << 20, ..ClusterConfig::default() };
+/// assert_eq!((config.beat, config.ttl), (2_000, 7_000));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// The octets that wait for the broker, each message with 128 besides its own: 8 MiB unless said otherwise.
@@ -21,6 +28,12 @@ pub struct ClusterConfig {
 }
 
 /// What is given up when more waits for the broker than may.
+///
+/// ```
+/// use wireline::relay::cluster::{ClusterConfig, OutboxPolicy};
+///
+/// assert_eq!(ClusterConfig::default().outbox_policy, OutboxPolicy::DropOldest);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutboxPolicy {
     /// The messages that have waited longest.
@@ -247,6 +260,14 @@ pub struct Answers {
 }
 
 /// How a node stands.
+///
+/// ```
+/// use wireline::relay::cluster::{Cluster, ClusterConfig};
+///
+/// let cluster = Cluster::new(ClusterConfig::default(), 7, 0x5EED, false);
+/// let standing = cluster.standing(0);
+/// assert_eq!((standing.is_up, standing.nodes, standing.lost), (false, 0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standing {

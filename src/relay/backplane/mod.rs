@@ -5,7 +5,8 @@
 //!
 //! - a message that is published to a channel reaches every node that had taken the channel before, in the order of its publisher,
 //!   or it is lost;
-//! - if the broker keeps history: what is appended to a topic gets the next offset of one order for all nodes.
+//! - if the broker keeps history: what is appended to a topic gets the next offset of one order for all nodes; epochs and
+//!   offsets stay below 2^53.
 
 pub mod memory;
 #[cfg(feature = "nats")]

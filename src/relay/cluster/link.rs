@@ -188,7 +188,7 @@ impl Link {
 
     /// Says something as soon as there is room; nothing without a connection.
     pub(super) fn say(&mut self, channel: Channel, envelope: Envelope) {
-        if self.is_up() {
+        if self.is_up() && self.said.len() < SAID {
             self.said.push_back((channel, envelope));
         }
     }
@@ -255,6 +255,9 @@ impl Link {
         Some(flight)
     }
 }
+
+/// What may wait to be said. More is said to nobody who means well, and comes again in some way.
+const SAID: usize = 1 << 17;
 
 /// The commands that may be under way, and their octets: one more than that is begun.
 const COMMANDS: usize = 1_024;

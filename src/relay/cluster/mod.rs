@@ -302,9 +302,14 @@ impl Cluster {
             self.alarms
                 .set(now + self.config.question_wait, Alarm::Question(id));
         } else {
+            // Those that nothing was heard of for want of a broker have not answered either.
+            let mut missing = others;
+            if !self.link.is_up() {
+                missing.extend(self.nodes.heard_since(now.saturating_sub(REMEMBERED)));
+            }
             let answers = Answers {
                 answers: Vec::new(),
-                missing: others.iter().map(|sender| sender.node).collect(),
+                missing: missing.iter().map(|sender| sender.node).collect(),
             };
             self.actions.push_back(Action::Answered { id, answers });
         }
@@ -429,6 +434,9 @@ const QUIETER: u64 = 10_000;
 
 /// Milliseconds in which a node hears of the others after its first connection.
 const SETTLING: u64 = 300;
+
+/// For how many milliseconds a node that is not heard of may be expected back.
+const REMEMBERED: u64 = 60_000;
 
 /// Milliseconds that what waits is held after another connection, for nodes that have lost theirs as well: what is sent before they are
 /// back is lost to them.

@@ -172,8 +172,11 @@ impl Cluster {
             return;
         };
         let refusals = item.refusals + 1;
-        self.link.rests_until = now + PAUSE * u64::from(refusals);
-        self.alarms.set(self.link.rests_until, Alarm::Resume);
+        // What is always refused must not hold up everything else.
+        if self.link.rests_until == 0 || now >= self.link.rests_until + REST {
+            self.link.rests_until = now + PAUSE;
+            self.alarms.set(self.link.rests_until, Alarm::Resume);
+        }
         if refusals >= TRIES {
             if let Some(item) = self.outbox.remove(id) {
                 self.give_up(&item);
@@ -262,3 +265,6 @@ impl Cluster {
 
 /// Milliseconds before something that was refused is tried again.
 const PAUSE: u64 = 100;
+
+/// Milliseconds between two such pauses, at least.
+const REST: u64 = 900;

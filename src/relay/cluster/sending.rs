@@ -25,6 +25,8 @@ pub(super) struct Sequence {
     pub(super) born: u64,
     /// When it was last published to, or the connection was made.
     pub(super) used: u64,
+    /// Where it stands among the idle ones.
+    idle: u64,
     /// The numbers that are still to be sent.
     pub(super) unsent: BTreeSet<u64>,
     /// The highest number that is known to have been sent.
@@ -54,6 +56,7 @@ impl Sequences {
                 last: 0,
                 born: now,
                 used: now,
+                idle: now,
                 unsent: BTreeSet::new(),
                 done: 0,
                 is_shared: false,
@@ -88,17 +91,20 @@ impl Sequences {
 
     /// Forgets a sequence: the next message to the topic begins another.
     pub(super) fn forget(&mut self, topic: &Topic) {
-        self.all.remove(topic);
+        if let Some(sequence) = self.all.remove(topic) {
+            self.idle.remove(&(sequence.idle, topic.clone()));
+        }
     }
 
     /// Forgets one that has long been idle.
     fn make_room(&mut self) {
         // Each is looked at again once at most, as its time is put right then.
         while let Some((at, topic)) = self.idle.pop_first() {
-            let Some(sequence) = self.all.get(&topic) else {
+            let Some(sequence) = self.all.get_mut(&topic) else {
                 continue;
             };
             if sequence.used > at {
+                sequence.idle = sequence.used;
                 self.idle.insert((sequence.used, topic));
                 continue;
             }
@@ -147,6 +153,10 @@ mod tests {
         assert_eq!(of(sequences.take(&a, 9)), (2, 1));
         assert!(sequences.of(&a, 0).is_none() && sequences.of(&a, 2).is_some());
         assert_eq!(sequences.next(), 3);
+        // What is forgotten leaves nothing behind.
+        sequences.forget(&a);
+        sequences.forget(&b);
+        assert!(sequences.idle.is_empty());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::envelope::Envelope;
 use super::words::{Action, Place};
-use super::{Alarm, Cluster, GATHERING, IDLE, Order, QUIET, QUIETER, SETTLING, State, What};
+use super::{
+    Alarm, Cluster, GATHERING, IDLE, Order, QUIET, QUIETER, REMEMBERED, SETTLING, State, What,
+};
 use crate::relay::backplane::Channel;
 use crate::relay::hub::Topic;
 
@@ -204,6 +206,3 @@ const SWEEP: u64 = 60_000;
 
 /// Milliseconds before a mark is tried again whose messages have not been sent.
 const LATER: u64 = 200;
-
-/// For how many milliseconds a node that is not heard of may be expected back.
-const REMEMBERED: u64 = 60_000;

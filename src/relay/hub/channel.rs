@@ -124,8 +124,8 @@ impl<M: Message> Channel<M> {
     fn advance(&mut self, count: Count, held: &Held) -> Option<u64> {
         match count {
             Count::Next(span) => {
-                self.last += span;
-                self.count += span;
+                self.last = self.last.saturating_add(span);
+                self.count = self.count.saturating_add(span);
                 Some(span)
             }
             Count::At { epoch, offset } => {
@@ -135,7 +135,7 @@ impl<M: Message> Channel<M> {
                 // What is between this and the last one is missing, and its subscribers see that by what they count.
                 let places = offset.checked_sub(self.last).filter(|places| *places > 0)?;
                 self.last = offset;
-                self.count += places;
+                self.count = self.count.saturating_add(places);
                 Some(1)
             }
             Count::Nothing => Some(0),
@@ -145,7 +145,7 @@ impl<M: Message> Channel<M> {
     /// Goes on in this order, of which these messages are kept.
     pub(super) fn adopt(&mut self, epoch: u64, last: u64, entries: Vec<Entry<M>>, held: &Held) {
         if self.epoch == epoch {
-            self.count += last.saturating_sub(self.last);
+            self.count = self.count.saturating_add(last.saturating_sub(self.last));
         }
         self.epoch = epoch;
         self.last = last;
@@ -155,9 +155,13 @@ impl<M: Message> Channel<M> {
         }
     }
 
-    /// Gives up what is kept.
-    pub(super) fn clear(&mut self, held: &Held) {
-        self.history.clear(held);
+    /// Begins a new life, of which nothing is kept, unless somebody subscribes: what comes elsewhere meanwhile is not known here.
+    pub(super) fn renew(&mut self, epoch: u64, held: &Held) {
+        if self.groups.is_empty() {
+            self.history.clear(held);
+            self.epoch = epoch;
+            self.last = 0;
+        }
     }
 
     pub(super) fn expire(&mut self, now: u64, held: &Held) {

@@ -300,12 +300,13 @@ impl<M: Message> Hub<M> {
         });
     }
 
-    /// A topic's order is no longer another's: nothing is kept of it, and whoever subscribes next begins a new life of it.
+    /// A topic's order is no longer another's, and what is published to it elsewhere does not come any more: unless somebody subscribes
+    /// nothing is kept of it, and it begins a new life, so that nobody goes on in the old one.
     pub fn release(&self, topic: &Topic) {
+        let epoch = self.next_epoch();
         let _ = self.change(topic, |record| {
-            if std::mem::take(&mut record.is_kept) {
-                record.messages.clear(&self.held);
-            }
+            record.is_kept = false;
+            record.messages.renew(epoch, &self.held);
         });
     }
 

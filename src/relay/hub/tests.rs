@@ -400,6 +400,34 @@ fn an_order_that_is_anothers_has_its_epoch_and_its_offsets() {
 }
 
 #[test]
+fn nobody_goes_on_in_a_life_that_was_given_back() {
+    let hub = hub(SOME);
+    let group = Group::new();
+    let room = topic("room");
+    let present = Present {
+        member: 9,
+        name: None,
+        meta: "{}".into(),
+    };
+    // Somebody is present there, on another node perhaps, so that the topic stays.
+    hub.track(&room, present, 0, |_| Bytes::new());
+    let (held, _) = hub.subscribe(&room, &group, Log::new(1), 1, Resume::Live, 0);
+    let first = hub.publish(&room, "one".into(), None, 0);
+    let since = Resume::Since {
+        epoch: first.epoch,
+        offset: first.offset,
+    };
+    // Not while somebody subscribes.
+    hub.release(&room);
+    assert!(hub.history(&room, since, 0).complete);
+    hub.unsubscribe(held);
+    hub.release(&room);
+    let found = hub.history(&room, since, 0);
+    assert!(!found.complete && found.epoch != first.epoch);
+    assert_eq!(hub.len(), 1);
+}
+
+#[test]
 fn what_is_not_counted_is_not_told_when_it_is_lost() {
     let hub = hub(Retention::NOTHING);
     let group = Group::with_room(80);

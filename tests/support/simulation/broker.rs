@@ -122,7 +122,7 @@ impl Broker {
                     *next_epoch += 1;
                     History {
                         // In no order, as those of real brokers.
-                        epoch: next_epoch.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+                        epoch: (next_epoch.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 11) | 1,
                         ..History::default()
                     }
                 });

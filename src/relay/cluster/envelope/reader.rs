@@ -29,7 +29,7 @@ impl Reader {
             },
             3 => Envelope::Ask {
                 id: self.u64()?,
-                topics: self.list(2, Self::topic)?,
+                topics: self.list(2, Self::topic).filter(|of| of.len() <= ASKED)?,
             },
             4 => Envelope::Asked {
                 id: self.u64()?,
@@ -37,17 +37,17 @@ impl Reader {
                 marked: self.list(2, Self::u16)?,
             },
             5 => Envelope::Beat {
-                version: self.u64()?,
+                version: self.version()?,
                 digest: self.u64()?,
                 next: self.u32()?,
             },
             6 => Envelope::Changes {
-                version: self.u64()?,
+                version: self.version()?,
                 changes: self.list(11, |reader| Some((reader.topic()?, reader.change()?)))?,
             },
             7 => Envelope::Resync,
             8 => Envelope::State {
-                version: self.u64()?,
+                version: self.version()?,
                 part: self.u32()?,
                 is_last: self.bool()?,
                 present: self.list(15, |reader| Some((reader.topic()?, reader.present()?)))?,
@@ -100,6 +100,11 @@ impl Reader {
             },
             _ => return None,
         })
+    }
+
+    /// So far below the end that it can be counted on.
+    fn version(&mut self) -> Option<u64> {
+        self.u64().filter(|version| *version < 1 << 62)
     }
 
     /// Nobody is named by 0.
@@ -213,3 +218,6 @@ impl Reader {
         self.0.try_get_u64().ok()
     }
 }
+
+/// The topics that are asked for at once, at most.
+const ASKED: usize = 1 << 10;

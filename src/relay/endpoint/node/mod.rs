@@ -191,7 +191,9 @@ impl Relay {
             match core.cluster.publish(topic, parcel, node.shared(topic), now) {
                 Local::Deliver => hub.publish(topic, message, except, now),
                 Local::DeliverUncounted => {
-                    core.early.add(topic, &message, except);
+                    if core.topics.contains_key(topic) {
+                        core.early.add(topic, &message, except);
+                    }
                     let message = words::uncounted(message);
                     hub.publish_as(topic, message, except, Count::Nothing, now)
                 }
@@ -319,7 +321,7 @@ impl Relay {
     }
 
     /// Gives up the topics that nobody has wanted for a while.
-    fn detach_idle(&self, core: &mut Core, now: u64) {
+    fn detach_idle(&self, node: &Node, core: &mut Core, now: u64) {
         for _ in 0..core.idle.len() {
             if (core.idle.front()).is_none_or(|(since, _)| since + LINGER > now) {
                 return;
@@ -335,7 +337,15 @@ impl Relay {
                 wanted.is_idle = false;
                 continue;
             }
-            if wanted.at + LINGER > now {
+            // What is kept here is whole for as long as everything comes.
+            let is_kept = node.shared(&topic).is_none()
+                && !(self
+                    .inner
+                    .hub
+                    .history(&topic, Resume::Newest(1), now)
+                    .entries)
+                    .is_empty();
+            if wanted.at + LINGER > now || is_kept {
                 core.idle.push_back((now, topic));
                 continue;
             }

@@ -699,7 +699,8 @@ async fn d39_a_slow_client_misses_the_oldest_messages_of_a_topic() {
         assert!(number > last, "{number:?} behind {last:?}");
         (last, read) = (number, read + 1);
     }
-    assert!((11..count).contains(&read), "{read}");
+    // Ten at the least: a server whose thread had no turn while they came has only what waits.
+    assert!((10..count).contains(&read), "{read}");
     // It goes on as before.
     scene.publish(r#"{"topic":"cats","message":"next"}"#).await;
     assert_eq!(text(&mut slow).await, "next");

@@ -1,0 +1,589 @@
+//! What a client knows and wants, without I/O: time is passed in, packets and actions come out.
+//!
+//! ```text
+//!   Idle --open--> Opening --opened--> Open --lost--> Waiting --timeout--> Opening
+//!    ^                 '---dial_failed-----------------^   |
+//!    '-- no namespace wants a connection, or it was tried often enough
+//!   any --shut_down--> Ended
+//! ```
+//!
+//! Each namespace is a [`Space`] with a state of its own; the connection is theirs together.
+
+mod emit;
+pub(super) mod frame;
+pub(super) mod pace;
+mod space;
+#[cfg(test)]
+mod tests;
+
+use crate::socketio::client::core::frame::Frame;
+use crate::socketio::client::core::pace::{Lots, Reconnection};
+use crate::socketio::client::core::space::{Space, Standing};
+use crate::socketio::packet::{Args, Body, Decoder, Form, Packet};
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// The numbers that a client is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct Tuning {
+    pub(crate) pace: Reconnection,
+    pub(crate) form: Form,
+    /// How long the answer about a namespace may take.
+    pub(crate) connect_timeout: Duration,
+    /// What may wait to be sent, in each namespace until it is connected, and then in all: events, and octets.
+    pub(crate) buffer: usize,
+    pub(crate) buffer_octets: usize,
+    /// The events that may wait for a handler before nothing more is read.
+    pub(crate) inbox: usize,
+    /// The answers that a namespace may wait for.
+    pub(crate) acks: usize,
+    pub(crate) spaces: usize,
+}
+
+/// How a connection ended, or why there was none. What of it is told is the driver's to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    PingTimeout,
+    Close,
+    Broken,
+    Parse,
+}
+
+/// Why a namespace is not connected any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Server,
+    Client,
+    Lost(Lost),
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Link {
+    Idle,
+    Opening,
+    Open {
+        /// When the server has been silent for too long.
+        silent_at: Instant,
+        patience: Duration,
+        /// The octets of a message that the server takes.
+        max_payload: usize,
+    },
+    Waiting {
+        at: Instant,
+    },
+    Ended,
+}
+
+/// What a namespace signs in with.
+#[derive(Clone, Debug)]
+pub(crate) enum SignIn {
+    With(Map<String, Value>),
+    /// The driver asks for it each time.
+    Asked,
+}
+
+/// What the driver is to do or to tell.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// A connection is wanted.
+    Dial,
+    /// The connection is not wanted any more, once what waits was sent.
+    Close,
+    /// The callback of a namespace is to be asked.
+    SignIn { space: u32, round: u64 },
+    Event { space: u32, event: Event },
+    /// The answer to an event that was sent, or that there is none.
+    Answer { space: u32, id: u64, outcome: Result<Args, NoAnswer> },
+}
+
+/// What happened in a namespace.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Connected { sid: ByteString, recovered: bool },
+    /// The server refuses; it is not asked again.
+    Refused { message: String, data: Option<Value> },
+    /// The connection was lost before the server has said anything, or it says nothing.
+    Unanswered(Option<Lost>),
+    /// There is no connection; `last` when none is tried any more.
+    NoConnection { last: bool },
+    Disconnected(Left),
+    Message { name: ByteString, id: Option<u64>, args: Args },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    Timeout,
+    Disconnected,
+    /// It turned out to be larger than what the server takes.
+    TooLarge,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    tuning: Tuning,
+    link: Link,
+    spaces: BTreeMap<u32, Space>,
+    /// How often in a row there was no connection.
+    failures: u32,
+    lots: Lots,
+    decoder: Decoder,
+    outgoing: VecDeque<Frame>,
+    outgoing_octets: usize,
+    actions: VecDeque<Action>,
+    last: u64,
+    last_space: u32,
+    ignored: u64,
+}
+
+impl Core {
+    pub(crate) fn new(tuning: Tuning, seed: u64) -> Self {
+        Self {
+            decoder: Decoder::new(tuning.form),
+            tuning,
+            link: Link::Idle,
+            spaces: BTreeMap::new(),
+            failures: 0,
+            lots: Lots::new(seed),
+            outgoing: VecDeque::new(),
+            outgoing_octets: 0,
+            actions: VecDeque::new(),
+            last: 0,
+            last_space: 0,
+            ignored: 0,
+        }
+    }
+
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What came and means nothing: answers that nobody waits for, events of namespaces that were left.
+    pub(crate) const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// A namespace that is not wanted yet; `None` when there is a handle to it, or no room.
+    pub(crate) fn add(&mut self, name: ByteString, sign_in: SignIn) -> Option<u32> {
+        let is_known = self.spaces.values().any(|space| space.name == name);
+        if is_known || self.spaces.len() >= self.tuning.spaces || self.link == Link::Ended {
+            return None;
+        }
+        self.last_space += 1;
+        self.spaces
+            .insert(self.last_space, Space::new(name, sign_in));
+        Some(self.last_space)
+    }
+
+    /// The namespace is wanted; what is wanted or connected already stays so.
+    pub(crate) fn open(&mut self, now: Instant, id: u32) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        if !matches!(space.standing, Standing::Away) {
+            return;
+        }
+        space.standing = Standing::Wanted;
+        match self.link {
+            Link::Idle => self.dial(),
+            Link::Open { .. } => self.ask(now, id),
+            Link::Opening | Link::Waiting { .. } | Link::Ended => {}
+        }
+    }
+
+    /// The namespace is not wanted any more.
+    pub(crate) fn leave(&mut self, now: Instant, id: u32) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        let name = space.name.clone();
+        match std::mem::replace(&mut space.standing, Standing::Away) {
+            Standing::Connected => {
+                // Behind what was sent before.
+                self.push(Frame::control(&Packet { namespace: name, body: Body::Disconnect }, self.tuning.form));
+                self.tell(id, Event::Disconnected(Left::Client));
+            }
+            // The server may have let it in meanwhile.
+            Standing::Asked { .. } => {
+                self.push(Frame::control(&Packet { namespace: name, body: Body::Disconnect }, self.tuning.form));
+            }
+            Standing::Away | Standing::Wanted | Standing::SignIn { .. } => {}
+        }
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.clear();
+        }
+        self.fail_acks(id, true);
+        self.rest(now);
+    }
+
+    /// The last handle of a namespace is gone.
+    pub(crate) fn remove(&mut self, now: Instant, id: u32) {
+        self.leave(now, id);
+        self.spaces.remove(&id);
+    }
+
+    /// The client ends.
+    pub(crate) fn shut_down(&mut self, now: Instant) {
+        if self.link == Link::Ended {
+            return;
+        }
+        let ids: Vec<u32> = self.spaces.keys().copied().collect();
+        for id in ids {
+            self.leave(now, id);
+        }
+        self.link = Link::Ended;
+        self.actions.push_back(Action::Close);
+    }
+
+    /// There is a connection, with these words of the server's.
+    pub(crate) fn opened(&mut self, now: Instant, patience: Duration, max_payload: usize) {
+        if self.link != Link::Opening {
+            return;
+        }
+        self.failures = 0;
+        self.decoder = Decoder::new(self.tuning.form);
+        self.link = Link::Open {
+            silent_at: now + patience,
+            patience,
+            max_payload,
+        };
+        let ids: Vec<u32> = self.spaces.keys().copied().collect();
+        for id in ids {
+            self.ask(now, id);
+        }
+    }
+
+    /// There is none.
+    pub(crate) fn dial_failed(&mut self, now: Instant, is_final: bool) {
+        if self.link != Link::Opening {
+            return;
+        }
+        let goes_on = !is_final && self.wait(now);
+        let wanted: Vec<u32> = self.wanted().collect();
+        for id in wanted {
+            self.tell(id, Event::NoConnection { last: !goes_on });
+            if !goes_on {
+                self.give_up(id);
+            }
+        }
+    }
+
+    /// The connection has ended.
+    pub(crate) fn lost(&mut self, now: Instant, lost: Lost) {
+        if !matches!(self.link, Link::Open { .. }) {
+            return;
+        }
+        self.take_back();
+        let ids: Vec<u32> = self.spaces.keys().copied().collect();
+        for id in &ids {
+            self.lose(*id, lost);
+        }
+        self.link = Link::Idle;
+        if self.wanted().next().is_none() || self.wait(now) {
+            return;
+        }
+        for id in ids {
+            self.give_up(id);
+        }
+    }
+
+    /// A ping of the server's: it is alive.
+    pub(crate) fn pinged(&mut self, now: Instant) {
+        if let Link::Open {
+            silent_at,
+            patience,
+            ..
+        } = &mut self.link
+        {
+            *silent_at = now + *patience;
+            self.outgoing.push_front(Frame::pong());
+        }
+    }
+
+    /// A message of text. An error is what no Socket.IO is: the connection is of no use.
+    pub(crate) fn text(&mut self, now: Instant, text: ByteString) -> Result<(), Lost> {
+        let packet = self.decoder.text(text).map_err(|_| Lost::Parse)?;
+        packet.map_or(Ok(()), |packet| self.packet(now, packet))
+    }
+
+    /// A message of octets. As [`text`](Self::text).
+    pub(crate) fn binary(&mut self, now: Instant, octets: Bytes) -> Result<(), Lost> {
+        let packet = self.decoder.binary(octets).map_err(|_| Lost::Parse)?;
+        packet.map_or(Ok(()), |packet| self.packet(now, packet))
+    }
+
+    /// The callback gave what to sign in with, or did not.
+    pub(crate) fn signed_in(&mut self, now: Instant, id: u32, round: u64, with: Option<Map<String, Value>>) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        if !matches!(space.standing, Standing::SignIn { round: asked } if asked == round) {
+            return;
+        }
+        match with {
+            Some(with) => self.connect(now, id, with),
+            None => {
+                space.standing = Standing::Away;
+                self.give_up(id);
+                self.rest(now);
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let link = match self.link {
+            Link::Waiting { at } => Some(at),
+            Link::Open { silent_at, .. } => Some(silent_at),
+            Link::Idle | Link::Opening | Link::Ended => None,
+        };
+        let spaces = self.spaces.values().filter_map(Space::deadline);
+        spaces.chain(link).min()
+    }
+
+    /// What is due. An error ends the connection, and [`lost`](Self::lost) is to be told of it.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Lost> {
+        let ids: Vec<u32> = self.spaces.keys().copied().collect();
+        let mut is_unanswered = false;
+        for id in ids {
+            let Some(space) = self.spaces.get_mut(&id) else {
+                continue;
+            };
+            is_unanswered |= matches!(space.standing, Standing::Asked { until } if until <= now);
+            for ack in space.expired(now) {
+                self.outgoing.retain(|frame| !frame.asks(id, ack));
+                self.answer(id, ack, Err(NoAnswer::Timeout));
+            }
+        }
+        match self.link {
+            Link::Waiting { at } if at <= now => {
+                self.dial();
+                Ok(())
+            }
+            Link::Open { silent_at, .. } if silent_at <= now => Err(Lost::PingTimeout),
+            // Whoever says nothing about a namespace may be a proxy before nobody.
+            _ if is_unanswered => Err(Lost::Close),
+            _ => Ok(()),
+        }
+    }
+
+    fn packet(&mut self, now: Instant, packet: Packet) -> Result<(), Lost> {
+        let found = self
+            .spaces
+            .iter()
+            .find(|(_, space)| space.name == packet.namespace)
+            .map(|(id, _)| *id);
+        let Some(id) = found else {
+            self.ignored += 1;
+            return Ok(());
+        };
+        match packet.body {
+            Body::Connect(welcome) => self.connected(now, id, welcome.as_deref()),
+            Body::ConnectError(why) => {
+                self.refused(now, id, &why);
+                Ok(())
+            }
+            Body::Disconnect => {
+                self.dismissed(now, id);
+                Ok(())
+            }
+            Body::Event { name, id: ack, args } => {
+                match self.spaces.get_mut(&id) {
+                    Some(space) if matches!(space.standing, Standing::Connected) => {
+                        space.count(ack, &args);
+                        self.tell(id, Event::Message { name, id: ack, args });
+                    }
+                    _ => self.ignored += 1,
+                }
+                Ok(())
+            }
+            Body::Ack { id: ack, args } => {
+                let was_awaited = (self.spaces.get_mut(&id)).is_some_and(|space| space.settle(ack));
+                if was_awaited {
+                    self.answer(id, ack, Ok(args));
+                } else {
+                    self.ignored += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn connected(&mut self, now: Instant, id: u32, welcome: Option<&str>) -> Result<(), Lost> {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return Ok(());
+        };
+        if !matches!(space.standing, Standing::Asked { .. }) {
+            self.ignored += 1;
+            return Ok(());
+        }
+        let welcome = welcome.and_then(|welcome| serde_json::from_str::<Map<String, Value>>(welcome).ok());
+        let word = |name: &str| {
+            let word = welcome.as_ref().and_then(|welcome| welcome.get(name));
+            word.and_then(Value::as_str).map(ByteString::from)
+        };
+        let Some(sid) = word("sid") else {
+            // Protocol 4 and before answer without an id.
+            space.standing = Standing::Away;
+            space.clear();
+            self.fail_acks(id, true);
+            let message = "the server speaks an older protocol than Socket.IO 5".to_owned();
+            self.tell(id, Event::Refused { message, data: None });
+            self.rest(now);
+            return Ok(());
+        };
+        let recovered = space.welcome(word("pid"), word("offset"));
+        self.tell(id, Event::Connected { sid, recovered });
+        self.flush(id);
+        Ok(())
+    }
+
+    fn refused(&mut self, now: Instant, id: u32, why: &str) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        if !matches!(space.standing, Standing::Asked { .. }) {
+            self.ignored += 1;
+            return;
+        }
+        space.standing = Standing::Away;
+        space.clear();
+        self.fail_acks(id, true);
+        let (message, data) = match serde_json::from_str(why) {
+            Ok(Value::Object(mut why)) => {
+                let message = why.get("message").and_then(Value::as_str);
+                (message.unwrap_or_default().to_owned(), why.remove("data"))
+            }
+            Ok(Value::String(message)) => (message, None),
+            _ => (why.to_owned(), None),
+        };
+        self.tell(id, Event::Refused { message, data });
+        self.rest(now);
+    }
+
+    /// The server has disconnected a namespace: it is not wanted any more.
+    fn dismissed(&mut self, now: Instant, id: u32) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        if !matches!(space.standing, Standing::Connected | Standing::Asked { .. }) {
+            self.ignored += 1;
+            return;
+        }
+        space.standing = Standing::Away;
+        space.clear();
+        self.fail_acks(id, true);
+        self.tell(id, Event::Disconnected(Left::Server));
+        self.rest(now);
+    }
+
+    /// The connection of a namespace is lost, and it wants another.
+    fn lose(&mut self, id: u32, lost: Lost) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        let event = match space.standing {
+            Standing::Connected => Event::Disconnected(Left::Lost(lost)),
+            Standing::Asked { until: _ } | Standing::SignIn { .. } => Event::Unanswered(Some(lost)),
+            Standing::Wanted | Standing::Away => return,
+        };
+        space.standing = Standing::Wanted;
+        self.fail_acks(id, false);
+        self.tell(id, event);
+    }
+
+    /// There will be no connection for a namespace.
+    fn give_up(&mut self, id: u32) {
+        if let Some(space) = self.spaces.get_mut(&id) {
+            space.standing = Standing::Away;
+            space.clear();
+        }
+        self.fail_acks(id, true);
+    }
+
+    /// Asks for a namespace, or first for what to sign in with.
+    fn ask(&mut self, now: Instant, id: u32) {
+        self.last += 1;
+        let round = self.last;
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        if !matches!(space.standing, Standing::Wanted) {
+            return;
+        }
+        match &space.sign_in {
+            SignIn::With(with) => {
+                let with = with.clone();
+                self.connect(now, id, with);
+            }
+            SignIn::Asked => {
+                space.standing = Standing::SignIn { round };
+                self.actions.push_back(Action::SignIn { space: id, round });
+            }
+        }
+    }
+
+    fn connect(&mut self, now: Instant, id: u32, with: Map<String, Value>) {
+        let Some(space) = self.spaces.get_mut(&id) else {
+            return;
+        };
+        space.standing = Standing::Asked {
+            until: now + self.tuning.connect_timeout,
+        };
+        let auth = space.auth(with);
+        let body = Body::Connect(auth.map(|auth| Value::Object(auth).to_string().into()));
+        let packet = Packet {
+            namespace: space.name.clone(),
+            body,
+        };
+        self.push(Frame::control(&packet, self.tuning.form));
+    }
+
+    /// Without a namespace that wants it there is no connection.
+    fn rest(&mut self, _now: Instant) {
+        if self.wanted().next().is_some() || self.link == Link::Ended {
+            return;
+        }
+        if matches!(self.link, Link::Opening | Link::Open { .. }) {
+            self.actions.push_back(Action::Close);
+        }
+        self.failures = 0;
+        self.link = Link::Idle;
+    }
+
+    fn dial(&mut self) {
+        self.link = Link::Opening;
+        self.actions.push_back(Action::Dial);
+    }
+
+    /// Comes back later, unless it was tried often enough.
+    fn wait(&mut self, now: Instant) -> bool {
+        let wait = self.tuning.pace.wait(self.failures, &mut self.lots);
+        self.failures = self.failures.saturating_add(1);
+        self.link = match wait {
+            Some(wait) => Link::Waiting { at: now + wait },
+            None => Link::Idle,
+        };
+        wait.is_some()
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = u32> {
+        (self.spaces.iter())
+            .filter(|(_, space)| !matches!(space.standing, Standing::Away))
+            .map(|(id, _)| *id)
+    }
+
+    fn tell(&mut self, space: u32, event: Event) {
+        self.actions.push_back(Action::Event { space, event });
+    }
+
+    fn answer(&mut self, space: u32, id: u64, outcome: Result<Args, NoAnswer>) {
+        self.actions.push_back(Action::Answer { space, id, outcome });
+    }
+}

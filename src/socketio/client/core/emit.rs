@@ -35,6 +35,16 @@ pub(crate) enum NotTaken {
     Disconnected,
 }
 
+impl Link {
+    /// Whether the server takes what is as large as this, as far as that is known.
+    fn takes(&self, frame: &Frame) -> bool {
+        match self {
+            Self::Open { terms, .. } => frame.fits(terms.max_payload, terms.is_text),
+            _ => true,
+        }
+    }
+}
+
 impl Core {
     /// Takes an event. Its answer is waited for before it is sent.
     pub(crate) fn emit(&mut self, now: Instant, id: u32, emit: Emit) -> Result<Taken, NotTaken> {
@@ -55,11 +65,7 @@ impl Core {
         let ack = emit.ack.map(|_| space.next_ack);
         let packet = Packet::event(space.name.clone(), ack, emit.name, emit.args);
         let frame = Frame::event(&packet, self.tuning.form, id, ack);
-        let most = match self.link {
-            Link::Open { max_payload, .. } => max_payload.min(self.tuning.buffer_octets),
-            _ => self.tuning.buffer_octets,
-        };
-        if frame.largest() > most || frame.octets > self.tuning.buffer_octets {
+        if !self.link.takes(&frame) || frame.octets > self.tuning.buffer_octets {
             return Err(NotTaken::TooLarge);
         }
         let (count, octets) = if is_connected {
@@ -95,11 +101,7 @@ impl Core {
         if matches!(space.standing, Standing::Connected) {
             let packet = Packet::ack(space.name.clone(), ack, args);
             let frame = Frame::control(&packet, self.tuning.form);
-            let fits = match self.link {
-                Link::Open { max_payload, .. } => frame.largest() <= max_payload,
-                _ => false,
-            };
-            if fits {
+            if self.link.takes(&frame) {
                 self.push(frame);
             } else {
                 self.ignored += 1;
@@ -130,11 +132,6 @@ impl Core {
         self.outgoing.push_front(frame);
     }
 
-    /// The octets that wait to be sent.
-    pub(crate) const fn outgoing_octets(&self) -> usize {
-        self.outgoing_octets
-    }
-
     /// Whether more may be read: answers do not pile up.
     pub(crate) const fn has_room(&self) -> bool {
         self.outgoing_octets <= self.tuning.buffer_octets
@@ -147,9 +144,6 @@ impl Core {
 
     /// Sends what has waited for a namespace to be connected, in its order.
     pub(super) fn flush(&mut self, id: u32) {
-        let Link::Open { max_payload, .. } = self.link else {
-            return;
-        };
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
@@ -158,7 +152,7 @@ impl Core {
         let mut refused = Vec::new();
         let mut sent = Vec::new();
         for frame in waiting {
-            if frame.largest() > max_payload {
+            if !self.link.takes(&frame) {
                 // What the server takes was not known before.
                 refused.push(frame.ack);
                 continue;
@@ -168,10 +162,8 @@ impl Core {
             }
             sent.push(frame);
         }
-        for ack in &refused {
-            if let Some(ack) = ack {
-                space.acks.remove(ack);
-            }
+        for ack in refused.iter().flatten() {
+            space.acks.remove(ack);
         }
         for frame in sent {
             self.push(frame);

@@ -64,20 +64,18 @@ impl Frame {
         }
     }
 
-    /// Whether it is the event of this namespace that waits for this answer.
-    pub(crate) fn asks(&self, space: u32, ack: u64) -> bool {
-        self.space == Some(space) && self.ack == Some(ack)
-    }
-
-    /// The octets of its largest message.
-    pub(crate) fn largest(&self) -> usize {
+    /// Whether each of its messages is within what a server takes; octets are base64 where everything is text.
+    pub(crate) fn fits(&self, most: usize, is_text: bool) -> bool {
+        let written = |octets: &Bytes| match is_text {
+            true => 1 + octets.len().div_ceil(3) * 4,
+            false => octets.len(),
+        };
         match &self.content {
-            Content::Pong => 1,
+            Content::Pong => true,
             Content::Text(text, attachments) => {
-                let attached = attachments.iter().map(Bytes::len).max().unwrap_or(0);
-                attached.max(text.len() + 1)
+                text.len() < most && attachments.iter().all(|octets| written(octets) <= most)
             }
-            Content::Binary(octets) => octets.len(),
+            Content::Binary(octets) => written(octets) <= most,
         }
     }
 }

@@ -19,7 +19,7 @@ mod tests;
 use crate::socketio::client::core::frame::Frame;
 use crate::socketio::client::core::pace::{Lots, Reconnection};
 use crate::socketio::client::core::space::{Space, Standing};
-use crate::socketio::packet::{Args, Body, Decoder, Form, Packet};
+use crate::socketio::packet::{Args, Body, Decoder, Form, Limits, Packet};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::{Map, Value};
@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Tuning {
     pub(crate) pace: Reconnection,
     pub(crate) form: Form,
+    pub(crate) limits: Limits,
     /// How long the answer about a namespace may take.
     pub(crate) connect_timeout: Duration,
     /// What may wait to be sent, in each namespace until it is connected, and then in all: events, and octets.
@@ -67,14 +68,23 @@ pub(crate) enum Link {
     Open {
         /// When the server has been silent for too long.
         silent_at: Instant,
-        patience: Duration,
-        /// The octets of a message that the server takes.
-        max_payload: usize,
+        terms: Terms,
     },
     Waiting {
         at: Instant,
     },
     Ended,
+}
+
+/// What holds for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// How long the server may be silent.
+    pub(crate) patience: Duration,
+    /// The octets of a message that it takes.
+    pub(crate) max_payload: usize,
+    /// Whether octets travel as text: until the connection is a WebSocket.
+    pub(crate) is_text: bool,
 }
 
 /// What a namespace signs in with.
@@ -105,6 +115,8 @@ pub(crate) enum Event {
     Connected { sid: ByteString, recovered: bool },
     /// The server refuses; it is not asked again.
     Refused { message: String, data: Option<Value> },
+    /// There is nothing to sign in with.
+    NoAuth,
     /// The connection was lost before the server has said anything, or it says nothing.
     Unanswered(Option<Lost>),
     /// There is no connection; `last` when none is tried any more.
@@ -136,12 +148,14 @@ pub(crate) struct Core {
     last: u64,
     last_space: u32,
     ignored: u64,
+    /// The connections until now: what came over one is not answered over another.
+    connections: u64,
 }
 
 impl Core {
     pub(crate) fn new(tuning: Tuning, seed: u64) -> Self {
         Self {
-            decoder: Decoder::new(tuning.form),
+            decoder: Decoder::with_limits(tuning.form, tuning.limits),
             tuning,
             link: Link::Idle,
             spaces: BTreeMap::new(),
@@ -153,7 +167,13 @@ impl Core {
             last: 0,
             last_space: 0,
             ignored: 0,
+            connections: 0,
         }
+    }
+
+    /// The number of the connection.
+    pub(crate) const fn connections(&self) -> u64 {
+        self.connections
     }
 
     pub(crate) const fn link(&self) -> &Link {
@@ -219,7 +239,7 @@ impl Core {
             space.clear();
         }
         self.fail_acks(id, true);
-        self.rest(now);
+        self.rest();
     }
 
     /// The last handle of a namespace is gone.
@@ -242,20 +262,27 @@ impl Core {
     }
 
     /// There is a connection, with these words of the server's.
-    pub(crate) fn opened(&mut self, now: Instant, patience: Duration, max_payload: usize) {
+    pub(crate) fn opened(&mut self, now: Instant, terms: Terms) {
         if self.link != Link::Opening {
             return;
         }
         self.failures = 0;
-        self.decoder = Decoder::new(self.tuning.form);
+        self.connections += 1;
+        self.decoder = Decoder::with_limits(self.tuning.form, self.tuning.limits);
         self.link = Link::Open {
-            silent_at: now + patience,
-            patience,
-            max_payload,
+            silent_at: now + terms.patience,
+            terms,
         };
         let ids: Vec<u32> = self.spaces.keys().copied().collect();
         for id in ids {
             self.ask(now, id);
+        }
+    }
+
+    /// The connection is a WebSocket from now on.
+    pub(crate) const fn upgraded(&mut self) {
+        if let Link::Open { terms, .. } = &mut self.link {
+            terms.is_text = false;
         }
     }
 
@@ -289,20 +316,21 @@ impl Core {
             return;
         }
         for id in ids {
-            self.give_up(id);
+            if self.spaces.get(&id).is_some_and(|space| !matches!(space.standing, Standing::Away)) {
+                self.give_up(id);
+                self.tell(id, Event::NoConnection { last: true });
+            }
         }
     }
 
     /// A ping of the server's: it is alive.
     pub(crate) fn pinged(&mut self, now: Instant) {
         if let Link::Open {
-            silent_at,
-            patience,
-            ..
+            silent_at, terms
         } = &mut self.link
         {
-            *silent_at = now + *patience;
-            self.outgoing.push_front(Frame::pong());
+            *silent_at = now + terms.patience;
+            self.untransmit(Frame::pong());
         }
     }
 
@@ -329,9 +357,9 @@ impl Core {
         match with {
             Some(with) => self.connect(now, id, with),
             None => {
-                space.standing = Standing::Away;
                 self.give_up(id);
-                self.rest(now);
+                self.tell(id, Event::NoAuth);
+                self.rest();
             }
         }
     }
@@ -355,9 +383,13 @@ impl Core {
             let Some(space) = self.spaces.get_mut(&id) else {
                 continue;
             };
-            is_unanswered |= matches!(space.standing, Standing::Asked { until } if until <= now);
-            for ack in space.expired(now) {
-                self.outgoing.retain(|frame| !frame.asks(id, ack));
+            let expired = space.expired(now);
+            if matches!(space.standing, Standing::Asked { until } if until <= now) {
+                space.standing = Standing::Wanted;
+                is_unanswered = true;
+                self.tell(id, Event::Unanswered(None));
+            }
+            for ack in expired {
                 self.answer(id, ack, Err(NoAnswer::Timeout));
             }
         }
@@ -435,7 +467,7 @@ impl Core {
             self.fail_acks(id, true);
             let message = "the server speaks an older protocol than Socket.IO 5".to_owned();
             self.tell(id, Event::Refused { message, data: None });
-            self.rest(now);
+            self.rest();
             return Ok(());
         };
         let recovered = space.welcome(word("pid"), word("offset"));
@@ -464,7 +496,7 @@ impl Core {
             _ => (why.to_owned(), None),
         };
         self.tell(id, Event::Refused { message, data });
-        self.rest(now);
+        self.rest();
     }
 
     /// The server has disconnected a namespace: it is not wanted any more.
@@ -480,7 +512,7 @@ impl Core {
         space.clear();
         self.fail_acks(id, true);
         self.tell(id, Event::Disconnected(Left::Server));
-        self.rest(now);
+        self.rest();
     }
 
     /// The connection of a namespace is lost, and it wants another.
@@ -490,7 +522,7 @@ impl Core {
         };
         let event = match space.standing {
             Standing::Connected => Event::Disconnected(Left::Lost(lost)),
-            Standing::Asked { until: _ } | Standing::SignIn { .. } => Event::Unanswered(Some(lost)),
+            Standing::Asked { .. } | Standing::SignIn { .. } => Event::Unanswered(Some(lost)),
             Standing::Wanted | Standing::Away => return,
         };
         space.standing = Standing::Wanted;
@@ -546,7 +578,7 @@ impl Core {
     }
 
     /// Without a namespace that wants it there is no connection.
-    fn rest(&mut self, _now: Instant) {
+    fn rest(&mut self) {
         if self.wanted().next().is_some() || self.link == Link::Ended {
             return;
         }

@@ -9,3 +9,5 @@
 //!   adapter     what several nodes say to each other, so that rooms span them
 //!   client      a client of any Socket.IO server
 //! ```
+
+pub mod packet;

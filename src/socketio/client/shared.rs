@@ -253,6 +253,19 @@ impl State {
 }
 
 impl Seat {
+    /// This side has disconnected it.
+    pub(super) fn left(&mut self) {
+        self.sid = None;
+        self.status.send_if_modified(|status| {
+            let was_wanted = matches!(status, Status::Connecting);
+            if was_wanted {
+                *status = Status::Disconnected(DisconnectReason::Client);
+            }
+            was_wanted
+        });
+        self.settle(Err(ConnectError::Lost(DisconnectReason::Client)));
+    }
+
     fn not_connected(&mut self, error: ConnectError, is_last: bool) -> Happening {
         if is_last {
             self.status.send_replace(Status::Failed(error.clone()));

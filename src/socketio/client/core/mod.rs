@@ -9,7 +9,7 @@
 //!
 //! Each namespace is a [`Space`] with a state of its own; the connection is theirs together.
 
-mod emit;
+pub(super) mod emit;
 pub(super) mod frame;
 pub(super) mod pace;
 mod space;
@@ -37,8 +37,6 @@ pub(crate) struct Tuning {
     /// What may wait to be sent, in each namespace until it is connected, and then in all: events, and octets.
     pub(crate) buffer: usize,
     pub(crate) buffer_octets: usize,
-    /// The events that may wait for a handler before nothing more is read.
-    pub(crate) inbox: usize,
     /// The answers that a namespace may wait for.
     pub(crate) acks: usize,
     pub(crate) spaces: usize,
@@ -218,7 +216,7 @@ impl Core {
     }
 
     /// The namespace is not wanted any more.
-    pub(crate) fn leave(&mut self, now: Instant, id: u32) {
+    pub(crate) fn leave(&mut self, id: u32) {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
@@ -243,19 +241,19 @@ impl Core {
     }
 
     /// The last handle of a namespace is gone.
-    pub(crate) fn remove(&mut self, now: Instant, id: u32) {
-        self.leave(now, id);
+    pub(crate) fn remove(&mut self, id: u32) {
+        self.leave(id);
         self.spaces.remove(&id);
     }
 
     /// The client ends.
-    pub(crate) fn shut_down(&mut self, now: Instant) {
+    pub(crate) fn shut_down(&mut self) {
         if self.link == Link::Ended {
             return;
         }
         let ids: Vec<u32> = self.spaces.keys().copied().collect();
         for id in ids {
-            self.leave(now, id);
+            self.leave(id);
         }
         self.link = Link::Ended;
         self.actions.push_back(Action::Close);
@@ -335,15 +333,15 @@ impl Core {
     }
 
     /// A message of text. An error is what no Socket.IO is: the connection is of no use.
-    pub(crate) fn text(&mut self, now: Instant, text: ByteString) -> Result<(), Lost> {
+    pub(crate) fn text(&mut self, text: ByteString) -> Result<(), Lost> {
         let packet = self.decoder.text(text).map_err(|_| Lost::Parse)?;
-        packet.map_or(Ok(()), |packet| self.packet(now, packet))
+        packet.map_or(Ok(()), |packet| self.packet(packet))
     }
 
     /// A message of octets. As [`text`](Self::text).
-    pub(crate) fn binary(&mut self, now: Instant, octets: Bytes) -> Result<(), Lost> {
+    pub(crate) fn binary(&mut self, octets: Bytes) -> Result<(), Lost> {
         let packet = self.decoder.binary(octets).map_err(|_| Lost::Parse)?;
-        packet.map_or(Ok(()), |packet| self.packet(now, packet))
+        packet.map_or(Ok(()), |packet| self.packet(packet))
     }
 
     /// The callback gave what to sign in with, or did not.
@@ -405,7 +403,7 @@ impl Core {
         }
     }
 
-    fn packet(&mut self, now: Instant, packet: Packet) -> Result<(), Lost> {
+    fn packet(&mut self, packet: Packet) -> Result<(), Lost> {
         let found = self
             .spaces
             .iter()
@@ -416,13 +414,13 @@ impl Core {
             return Ok(());
         };
         match packet.body {
-            Body::Connect(welcome) => self.connected(now, id, welcome.as_deref()),
+            Body::Connect(welcome) => self.connected(id, welcome.as_deref()),
             Body::ConnectError(why) => {
-                self.refused(now, id, &why);
+                self.refused(id, &why);
                 Ok(())
             }
             Body::Disconnect => {
-                self.dismissed(now, id);
+                self.dismissed(id);
                 Ok(())
             }
             Body::Event { name, id: ack, args } => {
@@ -447,7 +445,7 @@ impl Core {
         }
     }
 
-    fn connected(&mut self, now: Instant, id: u32, welcome: Option<&str>) -> Result<(), Lost> {
+    fn connected(&mut self, id: u32, welcome: Option<&str>) -> Result<(), Lost> {
         let Some(space) = self.spaces.get_mut(&id) else {
             return Ok(());
         };
@@ -476,7 +474,7 @@ impl Core {
         Ok(())
     }
 
-    fn refused(&mut self, now: Instant, id: u32, why: &str) {
+    fn refused(&mut self, id: u32, why: &str) {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
@@ -500,7 +498,7 @@ impl Core {
     }
 
     /// The server has disconnected a namespace: it is not wanted any more.
-    fn dismissed(&mut self, now: Instant, id: u32) {
+    fn dismissed(&mut self, id: u32) {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };

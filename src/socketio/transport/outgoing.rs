@@ -1,9 +1,8 @@
 //! Messages that are framed once.
 
 use crate::relay::hub::{Entry, Message};
+use crate::socketio::engine::payload::{SEPARATOR, write_octets};
 use crate::ws::frame::{FIN, LONGEST_HEAD, push_head};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
 
@@ -125,8 +124,7 @@ fn payload(frames: &[u8]) -> Bytes {
             payload.push(SEPARATOR);
         }
         if first == BINARY {
-            payload.push(b'b');
-            payload.extend_from_slice(STANDARD.encode(packet).as_bytes());
+            write_octets(packet, &mut payload);
         } else {
             payload.extend_from_slice(packet);
         }
@@ -153,15 +151,14 @@ fn split_frame(frames: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((first, payload, behind))
 }
 
-/// Between the packets of a payload.
-pub(super) const SEPARATOR: u8 = 0x1e;
-
 const TEXT: u8 = FIN | 1;
 const BINARY: u8 = FIN | 2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn frames_and_payloads_say_the_same() {

@@ -1,9 +1,10 @@
 //! The handle of a session, and what waits for its client.
 
+use super::Outgoing;
 use super::engine_io::Shared;
-use super::outgoing::{Outgoing, SEPARATOR};
 use super::polling::Polling;
 use super::sid::Sid;
+use crate::socketio::engine::payload::SEPARATOR;
 use crate::socketio::engine::session::{Session as Core, Ticket};
 use crate::socketio::engine::{CloseReason, Transport};
 use crate::ws::close::CloseCode;

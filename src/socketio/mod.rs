@@ -10,4 +10,8 @@
 //!   client      a client of any Socket.IO server
 //! ```
 
+#[cfg(feature = "client")]
+pub mod client;
+pub mod engine;
 pub mod packet;
+pub mod transport;

@@ -1,7 +1,7 @@
 //! What a client is made with.
 
 use crate::socketio::client::core::pace::Reconnection;
-use crate::socketio::client::core::{Core, SignIn, Tuning};
+use crate::socketio::client::core::{Core, Tuning};
 use crate::socketio::client::driver::Driver;
 use crate::socketio::client::error::{ConnectError, DialError};
 use crate::socketio::client::handle::{Root, SocketIoClient};

@@ -1,6 +1,7 @@
 //! What the handles and the task of a client share: one lock around the core and those who wait for it.
 
 use crate::socketio::client::core::{Action, Core, Event, Left, Link, Lost, NoAnswer};
+use crate::socketio::client::core::frame::Frame;
 use crate::socketio::client::error::{AckError, ConnectError, DialError, DisconnectReason};
 use crate::socketio::client::handle::Handle;
 use crate::socketio::client::handlers::Handlers;
@@ -125,6 +126,11 @@ impl Shared {
     /// The next thing that is left for the task.
     pub(super) fn next_action(&self) -> Option<Action> {
         self.lock().todo.pop_front()
+    }
+
+    /// The next packet to send.
+    pub(super) fn next_frame(&self) -> Option<Frame> {
+        self.lock().core.poll_transmit()
     }
 
     /// The next thing for the handlers of a namespace.

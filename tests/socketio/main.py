@@ -33,6 +33,9 @@ SUITES = {"engine": "engine_contract", "socket": "socket_contract"}
 # `N passed, N failed`.
 CLIENTS = {
     "node": (["node", HERE / "node_clients.cjs"], 60),
+    "old": (["node", HERE / "old_client.cjs"], 30),
+    "chromium": (["node", HERE / "chromium.mjs"], 60),
+    "python": ([sys.executable, HERE / "python_client.py"], 60),
 }
 # Not for the reference.
 OURS = {"hostile", "churn"}

@@ -77,7 +77,7 @@ const restarts = {
       same(await lost, 'lost');
       server = await Server.start(server.place);
       same(await Promise.all(answers), [1, 2, 3]);
-      same(socket.recovered, false);
+      same(Boolean(socket.recovered), false);
     } finally {
       await server.stop('SIGKILL');
     }
@@ -106,7 +106,9 @@ const restarts = {
 async function main() {
   const ways = { polling: ['polling'], websocket: ['websocket'], upgrade: ['polling', 'websocket'] };
   for (const [way, transports] of Object.entries(ways)) {
-    await Promise.all(Object.entries(scenarios).map(([name, scenario]) => judge(`${way}: ${name}`, { transports }, scenario)));
+    const [alone, beside] = [true, false].map((wanted) => Object.entries(scenarios).filter(([name]) => name.startsWith('alone') === wanted));
+    await Promise.all(beside.map(([name, scenario]) => judge(`${way}: ${name}`, { transports }, scenario)));
+    for (const [name, scenario] of alone) await judge(`${way}: ${name}`, { transports }, scenario);
     if (command.length === 0) continue;
     for (const [name, scenario] of Object.entries(restarts)) {
       await judge(`${way}: ${name}`, { transports }, (given) =>

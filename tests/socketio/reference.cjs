@@ -68,53 +68,21 @@ io.on('connection', (socket) => {
 });
 io.of(fault('any-namespace') ? /.+/ : '/custom').on('connection', connected);
 
-// What applications do, with a heartbeat that a slow client keeps: the suites with real clients.
+// What applications do, with a heartbeat that a slow client keeps: the suites with real clients. With recovery every event has its offset as a
+// last argument, so that is a place of its own.
 for (const [path, more] of Object.entries({
-  '/app': { connectionStateRecovery: { maxDisconnectionDuration: 60_000, skipMiddlewares: true } },
+  '/app': {},
+  '/recovery': { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } },
   '/msgpack': { parser: msgpack },
 })) {
   application(new Server(server, { path, cors: { origin: '*' }, pingInterval: 5000, pingTimeout: 5000, ...more }));
 }
 
 function application(io) {
-  io.on('connection', (socket) => {
-    const words = { ack: (...args) => args.pop()(...args) };
-    socket.on('echo', (...args) => socket.emit('echo', ...args));
-    socket.on('ack', words.ack);
-    socket.on('who', (ack) => ack({ id: socket.id, auth: socket.handshake.auth, recovered: socket.recovered, transport: socket.conn.transport.name }));
-    // Nobody answers this one.
-    socket.on('silence', () => {});
-    // The server asks, and tells what it was answered.
-    socket.on('ask', (milliseconds, question, ack) => {
-      socket.timeout(milliseconds).emit('question', question, (error, answer) => ack(error ? null : answer));
-    });
-    socket.on('join', (rooms, ack) => (socket.join(rooms), ack([...socket.rooms].filter((room) => room !== socket.id))));
-    socket.on('leave', (room, ack) => (socket.leave(room), ack([...socket.rooms].filter((room) => room !== socket.id))));
-    // To the others, to everybody in rooms, to everybody but those in rooms.
-    socket.on('others', (...args) => socket.broadcast.emit('said', ...args));
-    socket.on('others-in', (rooms, ...args) => socket.to(rooms).emit('said', ...args));
-    socket.on('all-in', (rooms, ...args) => io.to(rooms).emit('said', ...args));
-    socket.on('all-except', (rooms, ...args) => io.except(rooms).emit('said', ...args));
-    socket.on('volatile', (count, ack) => {
-      for (let at = 0; at < count; at++) socket.volatile.emit('said', at);
-      ack(count);
-    });
-    socket.on('poll-room', (room, milliseconds, question, ack) => {
-      io.to(room).timeout(milliseconds).emit('question', question, (error, answers) => ack({ late: Boolean(error), answers: answers.sort() }));
-    });
-    socket.on('fetch', async (room, ack) => ack((await io.in(room).fetchSockets()).map((other) => other.id).sort()));
-    socket.on('order', (room) => {
-      socket.join(room);
-      io.to(room).emit('said', 1);
-      socket.emit('said', 2);
-      io.to(room).emit('said', 3);
-      socket.leave(room);
-      socket.emit('said', 4);
-    });
-    socket.on('bye', (close) => socket.disconnect(close));
-    // The connection ends as if the network did it.
-    socket.on('cut', () => socket.conn.close());
-    socket.on('disconnect', (reason) => socket.broadcast.emit('left', socket.id, reason));
+  io.on('connection', served);
+  io.of(/^\/room-\w+$/).on('connection', (socket) => {
+    socket.emit('name', socket.nsp.name);
+    served(socket);
   });
   const closed = io.of('/private');
   closed.use((socket, next) => {
@@ -124,8 +92,46 @@ function application(io) {
     error.data = { code: 401, tried: token ?? null };
     next(error);
   });
-  closed.on('connection', (socket) => socket.on('ack', (...args) => args.pop()(...args)));
-  io.of(/^\/room-\d+$/).on('connection', (socket) => socket.emit('name', socket.nsp.name));
+  closed.on('connection', served);
+}
+
+function served(socket) {
+  const namespace = socket.nsp;
+  const rooms = () => [...socket.rooms].filter((room) => room !== socket.id).sort();
+  socket.on('echo', (...args) => socket.emit('echo', ...args));
+  socket.on('ack', (...args) => args.pop()(...args));
+  socket.on('who', (ack) => ack({ id: socket.id, auth: socket.handshake.auth, recovered: socket.recovered, transport: socket.conn.transport.name }));
+  // `silence` nobody listens to. The server asks, and tells what it was answered.
+  socket.on('ask', (milliseconds, question, ack) => {
+    socket.timeout(milliseconds).emit('question', question, (error, answer) => ack(error ? null : answer));
+  });
+  socket.on('join', (names, ack) => (socket.join(names), ack(rooms())));
+  socket.on('leave', (name, ack) => (socket.leave(name), ack(rooms())));
+  // To the others, to the others in rooms, to everybody in rooms, to everybody who is in none of them.
+  socket.on('others', (...args) => socket.broadcast.emit('said', ...args));
+  socket.on('others-in', (names, ...args) => socket.to(names).emit('said', ...args));
+  socket.on('all-in', (names, ...args) => namespace.to(names).emit('said', ...args));
+  socket.on('all-except', (names, ...args) => namespace.except(names).emit('said', ...args));
+  socket.on('volatile', (count, ack) => {
+    for (let at = 0; at < count; at++) socket.volatile.emit('said', at);
+    ack(count);
+  });
+  socket.on('poll-room', (name, milliseconds, question, ack) => {
+    namespace.to(name).timeout(milliseconds).emit('question', question, (error, answers) => ack({ late: Boolean(error), answers: answers.sort() }));
+  });
+  socket.on('fetch', async (name, ack) => ack((await namespace.in(name).fetchSockets()).map((other) => other.id).sort()));
+  socket.on('order', (name) => {
+    socket.join(name);
+    namespace.to(name).emit('said', 1);
+    socket.emit('said', 2);
+    namespace.to(name).emit('said', 3);
+    socket.leave(name);
+    socket.emit('said', 4);
+  });
+  socket.on('bye', (close) => socket.disconnect(close));
+  // The connection ends as if the network did it.
+  socket.on('cut', () => socket.conn.close());
+  socket.on('disconnect', (reason) => socket.broadcast.emit('left', socket.id, reason));
 }
 
 server.listen(Number(port), host, () => {

@@ -82,8 +82,8 @@ exports.scenarios = {
   async 'namespaces over one connection'({ open, up, next, same }) {
     const main = open('/');
     await up(main);
-    const other = open('/room-7', { share: main });
-    same(await next(other, 'name'), ['/room-7']);
+    const other = open('/room-seven', { share: main });
+    same(await next(other, 'name'), ['/room-seven']);
     same([other.io === main.io, other.id !== main.id], [true, true]);
     other.disconnect();
     same(await main.timeout(5000).emitWithAck('ack', 1), 1);
@@ -134,7 +134,8 @@ exports.scenarios = {
   },
 
   async 'a broadcast reaches the others, with octets, and not whom it leaves out'({ open, up, next, same, octets, plain, unique }) {
-    const [one, two, three] = [open('/'), open('/'), open('/')];
+    const place = unique('/room');
+    const [one, two, three] = [open(place), open(place), open(place)];
     await Promise.all([one, two, three].map(up));
     const mine = unique('mine');
     const quiet = unique('quiet');
@@ -178,9 +179,10 @@ exports.scenarios = {
     same(seen, [1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]);
   },
 
-  async 'volatile events come in order, or not at all'({ open, up, same }) {
+  async 'volatile events come in order, or not at all'({ open, up, same, upgrades }) {
     const socket = open('/');
     await up(socket);
+    if (upgrades && socket.io.engine.transport.name === 'polling') await new Promise((resolve) => socket.io.engine.once('upgrade', resolve));
     const seen = [];
     socket.on('said', (at) => typeof at === 'number' && seen.push(at));
     same(await socket.timeout(5000).emitWithAck('volatile', 50), 50);
@@ -210,13 +212,12 @@ exports.scenarios = {
     leaves.disconnect();
     same(await first, 'client namespace disconnect');
     cut.io.engine.close();
-    const reason = await second;
-    same(['transport close', 'client namespace disconnect'].includes(reason), true);
+    same(['transport close', 'transport error'].includes(await second), true);
   },
 
   async 'a connection that is cut comes back with its rooms and what it missed'({ open, up, next, same, unique }) {
     const room = unique('room');
-    const [socket, other] = [open('/', { reconnection: true, reconnectionDelay: 300, reconnectionDelayMax: 300, randomizationFactor: 0 }), open('/')];
+    const [socket, other] = [open('/', { path: '/recovery', reconnection: true, reconnectionDelay: 300, reconnectionDelayMax: 300, randomizationFactor: 0 }), open('/', { path: '/recovery' })];
     await Promise.all([socket, other].map(up));
     await socket.emitWithAck('join', [room]);
     const id = socket.id;
@@ -242,7 +243,7 @@ exports.scenarios = {
   async 'a client that missed nothing and was sent nothing comes back as itself'({ open, up, next, same, unique, reference }) {
     if (reference) return;
     const room = unique('room');
-    const [socket, other] = [open('/', { reconnection: true, reconnectionDelay: 100, reconnectionDelayMax: 100, randomizationFactor: 0 }), open('/')];
+    const [socket, other] = [open('/', { path: '/recovery', reconnection: true, reconnectionDelay: 100, reconnectionDelayMax: 100, randomizationFactor: 0 }), open('/', { path: '/recovery' })];
     await Promise.all([socket, other].map(up));
     await socket.emitWithAck('join', [room]);
     const id = socket.id;
@@ -253,10 +254,11 @@ exports.scenarios = {
     same([socket.recovered, socket.id], [true, id]);
     const said = next(socket, 'said');
     other.emit('all-in', [room], 'after');
-    same(await said, ['after']);
+    same((await said)[0], 'after');
   },
 
-  async 'a heartbeat of 300 ms is kept'({ open, up, same }) {
+  // Beside others, a client may be too slow for this one.
+  async 'alone: a heartbeat of 300 ms is kept'({ open, up, same }) {
     const socket = open('/', { path: '/socket.io' });
     const reasons = [];
     socket.on('disconnect', (reason) => reasons.push(reason));
@@ -304,7 +306,6 @@ exports.tools = function tools({ io, base, transports, msgpack, reference }) {
       const socket = place
         ? place.socket(namespace, options)
         : io(other + namespace, { path: '/app', forceNew: true, reconnection: false, transports, timeout: 10_000, ...options });
-      if (place) socket.connect();
       opened.push(socket);
       return socket;
     },
@@ -316,7 +317,7 @@ exports.tools = function tools({ io, base, transports, msgpack, reference }) {
     octets: (list) => (typeof Buffer === 'undefined' ? new Uint8Array(list) : Buffer.from(list)),
     plain,
     within,
-    unique: (name) => `${name}-${Math.random().toString(36).slice(2)}-${++counter}`,
+    unique: (name) => `${name}-${Math.random().toString(36).slice(2)}_${++counter}`,
     websocket: transports.includes('websocket'),
     upgrades: transports.length > 1,
     msgpack,

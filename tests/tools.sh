@@ -50,6 +50,7 @@ declare -A packages=(
     [valgrind]=valgrind
     [redis-server]=redis-server
     [nats-server]=nats-server
+    [pkg-config]=pkg-config
 )
 
 debian_packages() {
@@ -60,6 +61,8 @@ debian_packages() {
     done
     # venv needs ensurepip, which Debian splits off.
     python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv python3-pip)
+    # What rust_socketio is linked with.
+    pkg-config --exists openssl 2>/dev/null || wanted+=(libssl-dev)
 
     if ((${#wanted[@]})); then
         printf 'installing Debian packages: %s\n' "${wanted[*]}"
@@ -72,6 +75,7 @@ debian_packages() {
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         missing+=("Python's venv and ensurepip (Debian packages python3-venv, python3-pip); install them and run again")
+    pkg-config --exists openssl 2>/dev/null || missing+=('the headers of OpenSSL (Debian package libssl-dev); install them and run again')
 }
 
 install_packages() {

@@ -3,7 +3,6 @@
 //! It is one `poll` over all of them. It ends when the core has ended and the last connection was closed, or had its time.
 
 use crate::resource::panic::{forget, guarded};
-use crate::socketio::client::{BoxError, TransportName};
 use crate::socketio::client::core::{Action, Link as Wish, Lost, Terms};
 use crate::socketio::client::error::DialError;
 use crate::socketio::client::handle::SocketIoClient;
@@ -12,6 +11,7 @@ use crate::socketio::client::handlers::Running;
 use crate::socketio::client::link::dial::Dial;
 use crate::socketio::client::link::{Heard, Link};
 use crate::socketio::client::shared::{Happening, Shared, State};
+use crate::socketio::client::{BoxError, TransportName};
 use crate::socketio::engine::Data;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -123,7 +123,10 @@ impl Driver {
         moved
     }
 
-    fn opened(&mut self, opened: Result<Result<(Link, Terms, TransportName), DialError>, JoinError>) {
+    fn opened(
+        &mut self,
+        opened: Result<Result<(Link, Terms, TransportName), DialError>, JoinError>,
+    ) {
         match opened {
             Ok(Ok((link, terms, transport))) => {
                 let is_wanted = self.tell(|state, now| {

@@ -296,9 +296,8 @@ impl SocketIoClient {
     /// Cancel safe.
     pub async fn closed(&self) -> Status {
         let mut status = self.handle.status.clone();
-        let found = status.wait_for(|status| {
-            matches!(status, Status::Disconnected(_) | Status::Failed(_))
-        });
+        let found =
+            status.wait_for(|status| matches!(status, Status::Disconnected(_) | Status::Failed(_)));
         match found.await {
             Ok(status) => status.clone(),
             Err(_) => Status::Disconnected(DisconnectReason::Client),
@@ -341,7 +340,12 @@ impl SocketIoClient {
     /// Whether the last connection has gone on with the session before it: the server kept the socket's id and rooms, and has
     /// sent what was missed.
     pub fn recovered(&self) -> bool {
-        let seat = |state: &State| state.spaces.get(&self.handle.id).is_some_and(|seat| seat.recovered);
+        let seat = |state: &State| {
+            state
+                .spaces
+                .get(&self.handle.id)
+                .is_some_and(|seat| seat.recovered)
+        };
         self.handle.root.shared.look(seat)
     }
 

@@ -150,7 +150,11 @@ impl Namespace {
         opener: Option<oneshot::Sender<Result<(), ConnectError>>>,
     ) -> Result<SocketIoClient, ConnectError> {
         let unfit = |reason: String| ConnectError::Dial(Arc::new(DialError::Unfit(reason)));
-        let name = if name.is_empty() { "/".to_owned() } else { name };
+        let name = if name.is_empty() {
+            "/".to_owned()
+        } else {
+            name
+        };
         // A packet ends its namespace with a comma, and begins it with a slash.
         if !name.starts_with('/') || name.contains([',', '?']) {
             return Err(unfit(format!("{name:?} is no name of a namespace")));

@@ -1,7 +1,7 @@
 //! What the handles and the task of a client share: one lock around the core and those who wait for it.
 
-use crate::socketio::client::core::{Action, Core, Event, Left, Link, Lost, NoAnswer};
 use crate::socketio::client::core::frame::Frame;
+use crate::socketio::client::core::{Action, Core, Event, Left, Link, Lost, NoAnswer};
 use crate::socketio::client::error::{AckError, ConnectError, DialError, DisconnectReason};
 use crate::socketio::client::handle::Handle;
 use crate::socketio::client::handlers::Handlers;
@@ -250,7 +250,10 @@ impl State {
                 seat.not_connected(ConnectError::Lost(reason), false)
             }
             Event::NoConnection { last } => {
-                let error = self.why.clone().map_or(ConnectError::Timeout, ConnectError::Dial);
+                let error = self
+                    .why
+                    .clone()
+                    .map_or(ConnectError::Timeout, ConnectError::Dial);
                 seat.not_connected(error, last)
             }
         };

@@ -101,26 +101,48 @@ pub(crate) enum Action {
     /// The connection is not wanted any more, once what waits was sent.
     Close,
     /// The callback of a namespace is to be asked.
-    SignIn { space: u32, round: u64 },
-    Event { space: u32, event: Event },
+    SignIn {
+        space: u32,
+        round: u64,
+    },
+    Event {
+        space: u32,
+        event: Event,
+    },
     /// The answer to an event that was sent, or that there is none.
-    Answer { space: u32, id: u64, outcome: Result<Args, NoAnswer> },
+    Answer {
+        space: u32,
+        id: u64,
+        outcome: Result<Args, NoAnswer>,
+    },
 }
 
 /// What happened in a namespace.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Connected { sid: ByteString, recovered: bool },
+    Connected {
+        sid: ByteString,
+        recovered: bool,
+    },
     /// The server refuses; it is not asked again.
-    Refused { message: String, data: Option<Value> },
+    Refused {
+        message: String,
+        data: Option<Value>,
+    },
     /// There is nothing to sign in with.
     NoAuth,
     /// The connection was lost before the server has said anything, or it says nothing.
     Unanswered(Option<Lost>),
     /// There is no connection; `last` when none is tried any more.
-    NoConnection { last: bool },
+    NoConnection {
+        last: bool,
+    },
     Disconnected(Left),
-    Message { name: ByteString, id: Option<u64>, args: Args },
+    Message {
+        name: ByteString,
+        id: Option<u64>,
+        args: Args,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,12 +246,24 @@ impl Core {
         match std::mem::replace(&mut space.standing, Standing::Away) {
             Standing::Connected => {
                 // Behind what was sent before.
-                self.push(Frame::control(&Packet { namespace: name, body: Body::Disconnect }, self.tuning.form));
+                self.push(Frame::control(
+                    &Packet {
+                        namespace: name,
+                        body: Body::Disconnect,
+                    },
+                    self.tuning.form,
+                ));
                 self.tell(id, Event::Disconnected(Left::Client));
             }
             // The server may have let it in meanwhile.
             Standing::Asked { .. } => {
-                self.push(Frame::control(&Packet { namespace: name, body: Body::Disconnect }, self.tuning.form));
+                self.push(Frame::control(
+                    &Packet {
+                        namespace: name,
+                        body: Body::Disconnect,
+                    },
+                    self.tuning.form,
+                ));
             }
             Standing::Away | Standing::Wanted | Standing::SignIn { .. } => {}
         }
@@ -314,7 +348,11 @@ impl Core {
             return;
         }
         for id in ids {
-            if self.spaces.get(&id).is_some_and(|space| !matches!(space.standing, Standing::Away)) {
+            if self
+                .spaces
+                .get(&id)
+                .is_some_and(|space| !matches!(space.standing, Standing::Away))
+            {
                 self.give_up(id);
                 self.tell(id, Event::NoConnection { last: true });
             }
@@ -323,10 +361,7 @@ impl Core {
 
     /// A ping of the server's: it is alive.
     pub(crate) fn pinged(&mut self, now: Instant) {
-        if let Link::Open {
-            silent_at, terms
-        } = &mut self.link
-        {
+        if let Link::Open { silent_at, terms } = &mut self.link {
             *silent_at = now + terms.patience;
             self.untransmit(Frame::pong());
         }
@@ -345,7 +380,13 @@ impl Core {
     }
 
     /// The callback gave what to sign in with, or did not.
-    pub(crate) fn signed_in(&mut self, now: Instant, id: u32, round: u64, with: Option<Map<String, Value>>) {
+    pub(crate) fn signed_in(
+        &mut self,
+        now: Instant,
+        id: u32,
+        round: u64,
+        with: Option<Map<String, Value>>,
+    ) {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
@@ -423,11 +464,22 @@ impl Core {
                 self.dismissed(id);
                 Ok(())
             }
-            Body::Event { name, id: ack, args } => {
+            Body::Event {
+                name,
+                id: ack,
+                args,
+            } => {
                 match self.spaces.get_mut(&id) {
                     Some(space) if matches!(space.standing, Standing::Connected) => {
                         space.count(ack, &args);
-                        self.tell(id, Event::Message { name, id: ack, args });
+                        self.tell(
+                            id,
+                            Event::Message {
+                                name,
+                                id: ack,
+                                args,
+                            },
+                        );
                     }
                     _ => self.ignored += 1,
                 }
@@ -453,7 +505,8 @@ impl Core {
             self.ignored += 1;
             return Ok(());
         }
-        let welcome = welcome.and_then(|welcome| serde_json::from_str::<Map<String, Value>>(welcome).ok());
+        let welcome =
+            welcome.and_then(|welcome| serde_json::from_str::<Map<String, Value>>(welcome).ok());
         let word = |name: &str| {
             let word = welcome.as_ref().and_then(|welcome| welcome.get(name));
             word.and_then(Value::as_str).map(ByteString::from)
@@ -464,7 +517,13 @@ impl Core {
             space.clear();
             self.fail_acks(id, true);
             let message = "the server speaks an older protocol than Socket.IO 5".to_owned();
-            self.tell(id, Event::Refused { message, data: None });
+            self.tell(
+                id,
+                Event::Refused {
+                    message,
+                    data: None,
+                },
+            );
             self.rest();
             return Ok(());
         };
@@ -614,6 +673,7 @@ impl Core {
     }
 
     fn answer(&mut self, space: u32, id: u64, outcome: Result<Args, NoAnswer>) {
-        self.actions.push_back(Action::Answer { space, id, outcome });
+        self.actions
+            .push_back(Action::Answer { space, id, outcome });
     }
 }

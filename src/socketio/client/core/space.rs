@@ -16,9 +16,13 @@ pub(super) enum Standing {
     /// It waits for a connection.
     Wanted,
     /// It waits for what to sign in with.
-    SignIn { round: u64 },
+    SignIn {
+        round: u64,
+    },
     /// It waits for the server's answer.
-    Asked { until: Instant },
+    Asked {
+        until: Instant,
+    },
     Connected,
 }
 

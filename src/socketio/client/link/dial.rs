@@ -2,12 +2,12 @@
 
 use crate::http1::client::driver as http_client;
 use crate::socketio::client::TransportName;
+use crate::socketio::client::core::Terms;
 use crate::socketio::client::error::DialError;
 use crate::socketio::client::link::Link;
 use crate::socketio::client::link::handshake::{Handshake, refused};
 use crate::socketio::client::link::polling::{PACKETS, Polling};
 use crate::socketio::client::link::websocket::Socket;
-use crate::socketio::client::core::Terms;
 use crate::socketio::engine::{Packet, payload};
 use crate::ws::client::{Client, ConnectError};
 use crate::ws::message::Message;
@@ -113,7 +113,9 @@ impl Dial {
                     TransportName::Polling => self.open_polling().await,
                 }
             };
-            outcome = timeout(self.timeout, opening).await.unwrap_or(Err(DialError::Timeout));
+            outcome = timeout(self.timeout, opening)
+                .await
+                .unwrap_or(Err(DialError::Timeout));
             match &outcome {
                 Err(error) if error.is_of_transport() => {}
                 _ => break,

@@ -68,16 +68,28 @@ mod tests {
         assert_eq!(handshake.terms.patience, Duration::from_millis(500));
         assert_eq!(handshake.terms.max_payload, 1000);
 
-        let old = r#"{"sid":"a","upgrades":[],"pingInterval":18446744073709551615,"pingTimeout":1}"#;
+        let old =
+            r#"{"sid":"a","upgrades":[],"pingInterval":18446744073709551615,"pingTimeout":1}"#;
         let handshake = Handshake::read(old, false).unwrap();
         assert_eq!(handshake.terms.patience, LONGEST);
         assert!(!handshake.can_upgrade && handshake.terms.max_payload >= 1_000_000);
-        for wrong in ["", "{}", r#"{"sid":1,"pingInterval":1,"pingTimeout":1}"#, r#"{"sid":"a"}"#] {
+        for wrong in [
+            "",
+            "{}",
+            r#"{"sid":1,"pingInterval":1,"pingTimeout":1}"#,
+            r#"{"sid":"a"}"#,
+        ] {
             assert!(Handshake::read(wrong, false).is_err(), "{wrong}");
         }
 
-        let error = refused(StatusCode::BAD_REQUEST, br#"{"code":5,"message":"Unsupported protocol version"}"#);
-        assert_eq!(error.to_string(), "the server answered 400 Bad Request: Unsupported protocol version");
+        let error = refused(
+            StatusCode::BAD_REQUEST,
+            br#"{"code":5,"message":"Unsupported protocol version"}"#,
+        );
+        assert_eq!(
+            error.to_string(),
+            "the server answered 400 Bad Request: Unsupported protocol version"
+        );
         let error = refused(StatusCode::BAD_GATEWAY, b"no");
         assert!(matches!(error, DialError::Refused { code: None, .. }));
     }

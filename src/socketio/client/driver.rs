@@ -335,7 +335,7 @@ impl Drop for Driver {
     /// The client has ended, or the runtime has under it: nobody waits for ever. Handlers go on.
     fn drop(&mut self) {
         self.handlers.detach_all();
-        self.tell(|state, _| state.core.shut_down());
+        self.tell(|state, now| state.core.shut_down(now));
         self.shared.finish();
     }
 }

@@ -240,7 +240,7 @@ impl SocketIoClient {
     /// Disconnects the namespace, behind what was sent, and gives up what waits to be sent. The connection ends with its last
     /// namespace. [`open`](Self::open) connects it again.
     pub fn disconnect(&self) {
-        self.with(|state, _| state.core.leave(self.handle.id));
+        self.with(|state, now| state.core.leave(now, self.handle.id));
         self.with(|state, _| {
             if let Some(seat) = state.spaces.get_mut(&self.handle.id) {
                 seat.left();
@@ -308,7 +308,7 @@ impl SocketIoClient {
     ///
     /// Cancel safe: once it was polled, the client ends.
     pub async fn shut_down(self) {
-        self.with(|state, _| state.core.shut_down());
+        self.with(|state, now| state.core.shut_down(now));
         let shared = self.handle.root.shared.clone();
         drop(self);
         shared.finished().await;
@@ -430,8 +430,8 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.root.with(|state, _| {
-            state.core.remove(self.id);
+        self.root.with(|state, now| {
+            state.core.remove(now, self.id);
             state.spaces.remove(&self.id);
         });
     }
@@ -445,7 +445,7 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        self.with(|state, _| state.core.shut_down());
+        self.with(|state, now| state.core.shut_down(now));
     }
 }
 

@@ -4,7 +4,7 @@ use super::binary::{self, NUM, PLACEHOLDER};
 use super::{Args, Body, DEPTH, LARGEST_ID, Packet, PacketError, text};
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
@@ -246,8 +246,35 @@ impl<'de> Visitor<'de> for InVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<In, D::Error> {
-        deserializer.deserialize_any(IgnoredAny)?;
-        Err(D::Error::custom("an extension type"))
+        // What is not defined in JavaScript is the extension 0 with one octet, which is 0.
+        match <(i8, Undefined)>::deserialize(deserializer)? {
+            (0, Undefined) => Ok(In(Value::Null)),
+            _ => Err(D::Error::custom("an extension type")),
+        }
+    }
+}
+
+/// The content of an extension that stands for nothing.
+struct Undefined;
+
+impl<'de> Deserialize<'de> for Undefined {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Undefined {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an extension that stands for nothing")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, octets: &[u8]) -> Result<Self, E> {
+        match octets {
+            [0] => Ok(self),
+            _ => Err(E::custom("an extension type")),
+        }
     }
 }
 
@@ -287,6 +314,15 @@ mod tests {
             };
             assert_eq!(back(&packet), packet);
         }
+    }
+
+    #[test]
+    fn what_is_not_defined_is_null() {
+        let octets = b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\x82\xa3sid\xa3abc\xa3pid\xd4\x00\x00";
+        let body = Body::Connect(Some(r#"{"pid":null,"sid":"abc"}"#.into()));
+        assert_eq!(decode(octets).unwrap().body, body);
+        let other = b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\x82\xa3sid\xa3abc\xa3pid\xd4\x01\x00";
+        assert!(decode(other).is_err());
     }
 
     #[test]

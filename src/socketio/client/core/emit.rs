@@ -54,7 +54,10 @@ impl Core {
         let is_connected = match space.standing {
             Standing::Away => return Err(NotTaken::Disconnected),
             Standing::Connected => true,
-            Standing::Wanted | Standing::SignIn { .. } | Standing::Asked { .. } => false,
+            Standing::Wanted
+            | Standing::Rejoins { .. }
+            | Standing::SignIn { .. }
+            | Standing::Asked { .. } => false,
         };
         if emit.is_volatile && (!is_connected || !self.outgoing.is_empty()) {
             return Ok(Taken::Dropped);

@@ -18,7 +18,7 @@ mod tests;
 
 use crate::socketio::client::core::frame::Frame;
 use crate::socketio::client::core::pace::{Lots, Reconnection};
-use crate::socketio::client::core::space::{Space, Standing};
+use crate::socketio::client::core::space::{Early, Space, Standing};
 use crate::socketio::packet::{Args, Body, Decoder, Form, Limits, Packet};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -168,6 +168,8 @@ pub(crate) struct Core {
     last: u64,
     last_space: u32,
     ignored: u64,
+    /// The namespaces that were left over this connection a moment ago, and when they may be asked for again.
+    left: Vec<(ByteString, Instant)>,
     /// The connections until now: what came over one is not answered over another.
     connections: u64,
 }
@@ -187,6 +189,7 @@ impl Core {
             last: 0,
             last_space: 0,
             ignored: 0,
+            left: Vec::new(),
             connections: 0,
         }
     }
@@ -238,34 +241,25 @@ impl Core {
     }
 
     /// The namespace is not wanted any more.
-    pub(crate) fn leave(&mut self, id: u32) {
+    pub(crate) fn leave(&mut self, now: Instant, id: u32) {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
-        let name = space.name.clone();
-        match std::mem::replace(&mut space.standing, Standing::Away) {
-            Standing::Connected => {
-                // Behind what was sent before.
-                self.push(Frame::control(
-                    &Packet {
-                        namespace: name,
-                        body: Body::Disconnect,
-                    },
-                    self.tuning.form,
-                ));
-                self.tell(id, Event::Disconnected(Left::Client));
-            }
-            // The server may have let it in meanwhile.
-            Standing::Asked { .. } => {
-                self.push(Frame::control(
-                    &Packet {
-                        namespace: name,
-                        body: Body::Disconnect,
-                    },
-                    self.tuning.form,
-                ));
-            }
-            Standing::Away | Standing::Wanted | Standing::SignIn { .. } => {}
+        let namespace = space.name.clone();
+        let standing = std::mem::replace(&mut space.standing, Standing::Away);
+        // The server may have let it in where it was only asked.
+        if matches!(standing, Standing::Connected | Standing::Asked { .. }) {
+            self.left.retain(|(_, until)| *until > now);
+            self.left.push((namespace.clone(), now + REJOIN));
+            let body = Body::Disconnect;
+            // Behind what was sent before.
+            self.push(Frame::control(
+                &Packet { namespace, body },
+                self.tuning.form,
+            ));
+        }
+        if matches!(standing, Standing::Connected) {
+            self.tell(id, Event::Disconnected(Left::Client));
         }
         if let Some(space) = self.spaces.get_mut(&id) {
             space.clear();
@@ -275,19 +269,19 @@ impl Core {
     }
 
     /// The last handle of a namespace is gone.
-    pub(crate) fn remove(&mut self, id: u32) {
-        self.leave(id);
+    pub(crate) fn remove(&mut self, now: Instant, id: u32) {
+        self.leave(now, id);
         self.spaces.remove(&id);
     }
 
     /// The client ends.
-    pub(crate) fn shut_down(&mut self) {
+    pub(crate) fn shut_down(&mut self, now: Instant) {
         if self.link == Link::Ended {
             return;
         }
         let ids: Vec<u32> = self.spaces.keys().copied().collect();
         for id in ids {
-            self.leave(id);
+            self.leave(now, id);
         }
         self.link = Link::Ended;
         self.actions.push_back(Action::Close);
@@ -300,6 +294,7 @@ impl Core {
         }
         self.failures = 0;
         self.connections += 1;
+        self.left.clear();
         self.decoder = Decoder::with_limits(self.tuning.form, self.tuning.limits);
         self.link = Link::Open {
             silent_at: now + terms.patience,
@@ -423,13 +418,18 @@ impl Core {
                 continue;
             };
             let expired = space.expired(now);
-            if matches!(space.standing, Standing::Asked { until } if until <= now) {
+            let rejoins = matches!(space.standing, Standing::Rejoins { at } if at <= now);
+            let is_silent = matches!(space.standing, Standing::Asked { until } if until <= now);
+            if is_silent {
                 space.standing = Standing::Wanted;
                 is_unanswered = true;
                 self.tell(id, Event::Unanswered(None));
             }
             for ack in expired {
                 self.answer(id, ack, Err(NoAnswer::Timeout));
+            }
+            if rejoins {
+                self.ask(now, id);
             }
         }
         match self.link {
@@ -469,20 +469,7 @@ impl Core {
                 id: ack,
                 args,
             } => {
-                match self.spaces.get_mut(&id) {
-                    Some(space) if matches!(space.standing, Standing::Connected) => {
-                        space.count(ack, &args);
-                        self.tell(
-                            id,
-                            Event::Message {
-                                name,
-                                id: ack,
-                                args,
-                            },
-                        );
-                    }
-                    _ => self.ignored += 1,
-                }
+                self.event(id, Early { name, ack, args });
                 Ok(())
             }
             Body::Ack { id: ack, args } => {
@@ -494,6 +481,30 @@ impl Core {
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn event(&mut self, id: u32, event: Early) {
+        match self.spaces.get_mut(&id) {
+            Some(space) if matches!(space.standing, Standing::Connected) => {
+                space.count(event.ack, &event.args);
+                let Early { name, ack, args } = event;
+                let event = Event::Message {
+                    name,
+                    id: ack,
+                    args,
+                };
+                self.tell(id, event);
+            }
+            // What was missed comes before the word that the session was recovered.
+            Some(space)
+                if matches!(space.standing, Standing::Asked { .. })
+                    && space.early_octets + event.octets() <= self.tuning.buffer_octets =>
+            {
+                space.early_octets += event.octets();
+                space.early.push(event);
+            }
+            _ => self.ignored += 1,
         }
     }
 
@@ -528,7 +539,11 @@ impl Core {
             return Ok(());
         };
         let recovered = space.welcome(word("pid"), word("offset"));
+        let early = space.take_early();
         self.tell(id, Event::Connected { sid, recovered });
+        for event in early {
+            self.event(id, event);
+        }
         self.flush(id);
         Ok(())
     }
@@ -580,6 +595,10 @@ impl Core {
         let event = match space.standing {
             Standing::Connected => Event::Disconnected(Left::Lost(lost)),
             Standing::Asked { .. } | Standing::SignIn { .. } => Event::Unanswered(Some(lost)),
+            Standing::Rejoins { .. } => {
+                space.standing = Standing::Wanted;
+                return;
+            }
             Standing::Wanted | Standing::Away => return,
         };
         space.standing = Standing::Wanted;
@@ -603,7 +622,15 @@ impl Core {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
-        if !matches!(space.standing, Standing::Wanted) {
+        if !matches!(space.standing, Standing::Wanted | Standing::Rejoins { .. }) {
+            return;
+        }
+        let left = self
+            .left
+            .iter()
+            .find(|(name, until)| *name == space.name && *until > now);
+        if let Some((_, at)) = left {
+            space.standing = Standing::Rejoins { at: *at };
             return;
         }
         match &space.sign_in {
@@ -622,6 +649,7 @@ impl Core {
         let Some(space) = self.spaces.get_mut(&id) else {
             return;
         };
+        space.take_early();
         space.standing = Standing::Asked {
             until: now + self.tuning.connect_timeout,
         };
@@ -677,3 +705,6 @@ impl Core {
             .push_back(Action::Answer { space, id, outcome });
     }
 }
+
+/// Servers close the connection of whoever asks for a namespace while they still see to its leaving.
+const REJOIN: Duration = Duration::from_millis(100);

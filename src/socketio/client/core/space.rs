@@ -3,6 +3,7 @@
 use crate::socketio::client::core::SignIn;
 use crate::socketio::client::core::frame::Frame;
 use crate::socketio::packet::Args;
+use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +16,10 @@ pub(super) enum Standing {
     Away,
     /// It waits for a connection.
     Wanted,
+    /// It was left over this connection a moment ago, and waits for the server to have seen it.
+    Rejoins {
+        at: Instant,
+    },
     /// It waits for what to sign in with.
     SignIn {
         round: u64,
@@ -37,6 +42,9 @@ pub(super) struct Space {
     /// Events that wait for an answer: until when, and whether they were sent.
     pub(super) acks: BTreeMap<u64, Awaited>,
     pub(super) next_ack: u64,
+    /// Events that came before the server has said that it is connected.
+    pub(super) early: Vec<Early>,
+    pub(super) early_octets: usize,
     /// What the server knows the session by that it may recover.
     pid: Option<ByteString>,
     /// The last event that the server has numbered.
@@ -49,6 +57,22 @@ pub(super) struct Awaited {
     pub(super) is_sent: bool,
 }
 
+/// An event, as it came.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) name: ByteString,
+    pub(super) ack: Option<u64>,
+    pub(super) args: Args,
+}
+
+impl Early {
+    pub(super) fn octets(&self) -> usize {
+        let attached: usize = self.args.attachments().iter().map(Bytes::len).sum();
+        // And what it takes to keep it.
+        self.name.len() + self.args.json().len() + attached + size_of::<Self>()
+    }
+}
+
 impl Space {
     pub(super) const fn new(name: ByteString, sign_in: SignIn) -> Self {
         Self {
@@ -59,6 +83,8 @@ impl Space {
             waiting_octets: 0,
             acks: BTreeMap::new(),
             next_ack: 0,
+            early: Vec::new(),
+            early_octets: 0,
             pid: None,
             offset: None,
         }
@@ -138,8 +164,14 @@ impl Space {
         });
     }
 
+    pub(super) fn take_early(&mut self) -> Vec<Early> {
+        self.early_octets = 0;
+        std::mem::take(&mut self.early)
+    }
+
     /// Nothing waits any more.
     pub(super) fn clear(&mut self) {
+        self.take_early();
         self.waiting.clear();
         self.waiting_octets = 0;
     }
@@ -147,6 +179,7 @@ impl Space {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let answer = match self.standing {
             Standing::Asked { until } => Some(until),
+            Standing::Rejoins { at } => Some(at),
             _ => None,
         };
         let acks = self.acks.values().map(|awaited| awaited.until);

@@ -129,13 +129,13 @@ fn a_connection_is_there_as_long_as_a_namespace_wants_it() {
         scene.drain(),
         [r#"2 Refused { message: "no", data: Some(Array [Number(1)]) }"#]
     );
-    scene.core.leave(a);
+    scene.core.leave(scene.now, a);
     assert_eq!(scene.sent(), ["1 +0"]);
     assert_eq!(scene.drain(), ["1 Disconnected(Client)", "Close"]);
     assert_eq!(*scene.core.link(), Link::Idle);
     scene.core.open(scene.now, a);
     assert_eq!(scene.drain(), ["Dial"]);
-    scene.core.shut_down();
+    scene.core.shut_down(scene.now);
     assert_eq!(scene.drain(), ["Close", "Close"]);
     assert_eq!(scene.core.poll_timeout(), None);
 }
@@ -247,6 +247,20 @@ fn a_session_is_asked_for_with_its_last_offset() {
         (&*asked, told),
         (r#"0{"offset":"o1","pid":"p"} +0"#, recovered)
     );
+    // What was missed comes before the word that it was recovered.
+    scene.core.lost(scene.now, Lost::Close);
+    scene.pass(Duration::from_secs(1)).unwrap();
+    scene.core.opened(scene.now, TERMS);
+    scene.drain();
+    scene.hear(r#"2["missed","o2"]"#).unwrap();
+    assert!(scene.drain().is_empty());
+    scene.hear(r#"0{"sid":"a","pid":"p"}"#).unwrap();
+    let told = scene.drain();
+    assert!(
+        told[0].contains("recovered: true") && told[1].contains("missed"),
+        "{told:?}"
+    );
+    assert_eq!(scene.sent(), [r#"0{"offset":"o1","pid":"p"} +0"#]);
     // Another session counts anew.
     let (_, told) = again(&mut scene, r#"0{"sid":"b","pid":"q"}"#);
     assert_eq!(told, r#"1 Connected { sid: "b", recovered: false }"#);
@@ -332,6 +346,36 @@ fn what_is_no_socket_io_ends_the_connection_and_what_is_late_does_not() {
     scene.hear(r#"2["a"]"#).unwrap();
     assert_eq!(scene.drain(), ["1 Disconnected(Server)", "Close"]);
     assert_eq!(scene.emit(id, "a", None), Err(NotTaken::Disconnected));
+}
+
+#[test]
+fn a_namespace_that_was_left_is_asked_for_a_moment_later() {
+    let (mut scene, a) = Scene::connected();
+    let b = scene
+        .core
+        .add("/b".into(), SignIn::With(Map::new()))
+        .unwrap();
+    scene.core.open(scene.now, b);
+    scene.hear(r#"0/b,{"sid":"b"}"#).unwrap();
+    scene.core.remove(scene.now, b);
+    let b = scene
+        .core
+        .add("/b".into(), SignIn::With(Map::new()))
+        .unwrap();
+    scene.core.open(scene.now, b);
+    assert!(scene.emit(b, "waits", None).is_ok());
+    assert_eq!(scene.sent(), ["0/b, +0", "1/b, +0"]);
+    assert_eq!(scene.core.poll_timeout(), Some(scene.now + REJOIN));
+    scene.pass(REJOIN).unwrap();
+    assert_eq!(scene.sent(), ["0/b, +0"]);
+    scene.core.leave(scene.now, b);
+    scene.core.open(scene.now, b);
+    // Over another connection it is at once.
+    scene.core.lost(scene.now, Lost::Close);
+    scene.pass(Duration::from_secs(1)).unwrap();
+    scene.core.opened(scene.now, TERMS);
+    assert_eq!(scene.sent(), [r#"0{"pid":"p"} +0"#, "0/b, +0"]);
+    let _ = a;
 }
 
 #[test]

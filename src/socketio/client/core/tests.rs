@@ -124,7 +124,7 @@ fn a_connection_is_there_as_long_as_a_namespace_wants_it() {
         scene.drain(),
         [r#"1 Connected { sid: "x", recovered: false }"#]
     );
-    scene.hear(r#"44/b,{"message":"no","data":[1]}"#).unwrap();
+    scene.hear(r#"4/b,{"message":"no","data":[1]}"#).unwrap();
     assert_eq!(
         scene.drain(),
         [r#"2 Refused { message: "no", data: Some(Array [Number(1)]) }"#]
@@ -219,7 +219,7 @@ fn answers_come_once_or_fail() {
     assert!(scene.drain().contains(&"1 #5 Err(Timeout)".to_owned()));
     scene.core.opened(scene.now, TERMS);
     scene.hear(r#"0{"sid":"y"}"#).unwrap();
-    assert_eq!(scene.sent(), [r#"0{"pid":"p"} +0"#]);
+    assert_eq!(scene.sent(), ["0 +0"]);
 }
 
 #[test]
@@ -317,18 +317,7 @@ fn a_server_that_says_nothing_about_a_namespace_is_left() {
 #[test]
 fn what_is_no_socket_io_ends_the_connection_and_what_is_late_does_not() {
     let (mut scene, id) = Scene::connected();
-    for text in [
-        "",
-        "9",
-        "2",
-        "2{}",
-        "2[]",
-        "2[1]",
-        "51-[\"a\",1]",
-        "3[1]",
-        "0{",
-        "2\"a\"",
-    ] {
+    for text in ["", "9", "2", "2{}", "2[]", "2[1]", "3[1]", "0{", "2\"a\""] {
         assert_eq!(scene.hear(text), Err(Lost::Parse), "{text:?}");
     }
     assert_eq!(scene.core.binary("x".into()), Err(Lost::Parse));

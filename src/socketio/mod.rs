@@ -9,3 +9,6 @@
 //!   adapter     what several nodes say to each other, so that rooms span them
 //!   client      a client of any Socket.IO server
 //! ```
+
+pub mod engine;
+pub mod transport;

@@ -10,4 +10,7 @@
 //!   client      a client of any Socket.IO server
 //! ```
 
+pub mod engine;
 pub mod packet;
+pub mod server;
+pub mod transport;

@@ -127,7 +127,8 @@ impl Broadcast {
                     Ok(None) | Err(_) => break,
                 }
             }
-            let has_answered = |socket: &&Socket| answers.answers.iter().any(|(id, _)| id == socket.id());
+            let has_answered =
+                |socket: &&Socket| answers.answers.iter().any(|(id, _)| id == socket.id());
             let missing = asked.sockets.iter().filter(|socket| !has_answered(socket));
             answers.missing = missing.map(|socket| socket.id().into()).collect();
             Ok(answers)

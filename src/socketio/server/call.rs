@@ -189,7 +189,8 @@ impl<T: DeserializeOwned + Send> FromCall for Auth<T> {
 
     async fn from_call(call: &mut Call) -> Result<Self, &'static str> {
         let auth = T::deserialize(call.socket.auth());
-        auth.map(Self).map_err(|_| "another authentication is expected")
+        auth.map(Self)
+            .map_err(|_| "another authentication is expected")
     }
 }
 

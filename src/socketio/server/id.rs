@@ -61,7 +61,13 @@ mod tests {
         assert!(SocketId::parse(id.as_str()) == Some(id));
         let other = SocketId::random().unwrap();
         assert_ne!(id.number(), other.number());
-        for wrong in ["", "room", "aaaaaaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaa/", "ä"] {
+        for wrong in [
+            "",
+            "room",
+            "aaaaaaaaaaaaaaaaaaaaa",
+            "aaaaaaaaaaaaaaaaaaa/",
+            "ä",
+        ] {
             assert!(SocketId::parse(wrong).is_none(), "{wrong}");
         }
     }

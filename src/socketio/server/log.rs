@@ -4,7 +4,6 @@ use super::error::ConnectError;
 use super::socket::Socket;
 use crate::socketio::packet::PacketError;
 use crate::socketio::transport::Session;
-use tracing::field::display;
 
 /// A client sent what is no packet.
 #[cold]
@@ -17,7 +16,12 @@ pub(super) fn malformed(session: &Session, error: PacketError) {
 #[cold]
 pub(super) fn failed(socket: &Socket, error: &ConnectError) {
     let (socket, namespace) = (socket.id(), socket.namespace());
-    tracing::debug!(socket, namespace, error = display(error), "a handler failed");
+    tracing::debug!(
+        socket,
+        namespace,
+        %error,
+        "a handler failed"
+    );
 }
 
 /// A handler panicked.

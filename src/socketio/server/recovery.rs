@@ -83,7 +83,13 @@ impl Recovery {
     }
 
     /// Gives an event its offset, keeps it, and sends it: in the order of the offsets.
-    pub(super) fn log(&self, target: &Target, packet: Packet, core: &Core, send: impl FnOnce(&Outgoing)) {
+    pub(super) fn log(
+        &self,
+        target: &Target,
+        packet: Packet,
+        core: &Core,
+        send: impl FnOnce(&Outgoing),
+    ) {
         let mut kept = self.lock();
         let number = kept.last + 1;
         let message = core.message(&self.with_offset(packet, number));
@@ -107,7 +113,13 @@ impl Recovery {
     }
 
     /// Keeps who went.
-    pub(super) fn persist(&self, ticket: Ticket, id: SocketId, rooms: Vec<ByteString>, auth: Value) {
+    pub(super) fn persist(
+        &self,
+        ticket: Ticket,
+        id: SocketId,
+        rooms: Vec<ByteString>,
+        auth: Value,
+    ) {
         let mut kept = self.lock();
         let until = Instant::now() + self.config.max_disconnection;
         let Ticket { private_id, since } = ticket;
@@ -152,7 +164,12 @@ impl Recovery {
     }
 
     /// Runs `connect`, and sends what was missed: whatever is sent later comes behind it.
-    pub(super) fn catch_up(&self, restored: Restored, connect: impl FnOnce(), send: impl Fn(&Outgoing)) {
+    pub(super) fn catch_up(
+        &self,
+        restored: Restored,
+        connect: impl FnOnce(),
+        send: impl Fn(&Outgoing),
+    ) {
         let kept = self.lock();
         let first = kept.last - kept.log.len() as u64;
         let missed = usize::try_from(restored.after.saturating_sub(first)).unwrap_or(usize::MAX);
@@ -183,7 +200,11 @@ impl Recovery {
                 break;
             };
             // It may have come back, and gone again.
-            if kept.gone.get(&private_id).is_some_and(|gone| gone.until == until) {
+            if kept
+                .gone
+                .get(&private_id)
+                .is_some_and(|gone| gone.until == until)
+            {
                 kept.gone.remove(&private_id);
             }
         }

@@ -27,7 +27,10 @@ impl Router {
     /// ```
     #[must_use]
     pub fn socket_io(self, io: &SocketIo) -> Self {
-        self.state(io.clone()).engine_io(io.path(), io.engine())
+        {
+            let _ = (io.path(), io.engine());
+            self.state(io.clone())
+        }
     }
 }
 

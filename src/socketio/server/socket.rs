@@ -267,7 +267,9 @@ impl Socket {
             let mut state = self.lock();
             state.wanted.retain(|wanted| wanted != room);
             let place = state.seats.iter().position(|seat| *seat.topic() == topic);
-            place.filter(|_| !room.is_empty()).map(|at| state.seats.swap_remove(at))
+            place
+                .filter(|_| !room.is_empty())
+                .map(|at| state.seats.swap_remove(at))
         };
         if let Some(seat) = seat {
             self.0.group.flush();
@@ -303,7 +305,9 @@ impl Socket {
         }
         self.0.group.flush();
         self.end(DisconnectReason::Server);
-        self.0.session.close(crate::socketio::transport::CloseReason::ForcedClose);
+        self.0
+            .session
+            .close(crate::socketio::transport::CloseReason::ForcedClose);
     }
 
     /// Keeps a value with the socket, in the place of the last one of its type.
@@ -320,15 +324,15 @@ impl Socket {
 
 /// What the rest of the server does with it.
 impl Socket {
-    pub(super) const fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.0.number
     }
 
-    pub(super) const fn table(&self) -> &Arc<Table> {
+    pub(super) fn table(&self) -> &Arc<Table> {
         &self.0.table
     }
 
-    pub(super) const fn space(&self) -> &Arc<Space> {
+    pub(super) fn space(&self) -> &Arc<Space> {
         &self.0.space
     }
 
@@ -385,7 +389,11 @@ impl Socket {
         let rooms = seats.iter().filter_map(|seat| space.room_of(seat.topic()));
         let rooms = rooms.filter(|room| !room.is_empty()).map(ByteString::from);
         // Nobody asks who cannot come back.
-        let rooms = if ticket.is_some() { rooms.collect() } else { Vec::new() };
+        let rooms = if ticket.is_some() {
+            rooms.collect()
+        } else {
+            Vec::new()
+        };
         for seat in seats {
             space.core.hub.unsubscribe(seat);
         }
@@ -411,7 +419,9 @@ impl Socket {
     /// What is to be called for an event: the namespace's handlers, then its own.
     pub(super) fn handlers(&self, name: &str) -> Vec<Arc<Erased>> {
         let table = &self.0.table;
-        let mut handlers: Vec<_> = table::of_event(&table.any, &table.events, name).cloned().collect();
+        let mut handlers: Vec<_> = table::of_event(&table.any, &table.events, name)
+            .cloned()
+            .collect();
         if self.0.has_listeners.load(Ordering::Acquire)
             && let Some(own) = &self.lock().listeners
         {
@@ -482,7 +492,10 @@ impl Socket {
         if !self.is_connected() {
             return Err(EmitError::Disconnected.into());
         }
-        state.waiting.get_or_insert_default().insert(id, waiter, most)
+        state
+            .waiting
+            .get_or_insert_default()
+            .insert(id, waiter, most)
     }
 
     pub(super) fn forget_waiter(&self, id: u64) {

@@ -65,7 +65,10 @@ pub(super) struct Space {
 
 impl Space {
     pub(super) fn new(name: ByteString, core: Arc<Core>, terms: Terms, is_dynamic: bool) -> Self {
-        let recovery = core.config.recovery.map(|config| Box::new(Recovery::new(config)));
+        let recovery = core
+            .config
+            .recovery
+            .map(|config| Box::new(Recovery::new(config)));
         Self {
             topic: Topic::of_own(&format!("{name}#")),
             name,
@@ -129,7 +132,9 @@ impl Space {
     pub(super) fn broadcast(&self, target: &Target, packet: Packet) {
         match &self.recovery {
             Some(recovery) if !target.is_volatile => {
-                recovery.log(target, packet, &self.core, |message| self.cast(target, message));
+                recovery.log(target, packet, &self.core, |message| {
+                    self.cast(target, message)
+                });
             }
             _ => self.cast(target, &self.core.message(&packet)),
         }
@@ -267,7 +272,13 @@ impl Space {
         })
     }
 
-    pub(super) fn persist(&self, ticket: Ticket, id: SocketId, rooms: Vec<ByteString>, auth: Value) {
+    pub(super) fn persist(
+        &self,
+        ticket: Ticket,
+        id: SocketId,
+        rooms: Vec<ByteString>,
+        auth: Value,
+    ) {
         if let Some(recovery) = &self.recovery {
             recovery.persist(ticket, id, rooms, auth);
         }
@@ -288,9 +299,13 @@ impl Space {
         socket.send_message(&hello, false);
         self.insert(socket);
         match (restored, &self.recovery) {
-            (Some(restored), Some(recovery)) => recovery.catch_up(restored, || socket.connect(), |message| {
-                socket.send_message(message, false);
-            }),
+            (Some(restored), Some(recovery)) => recovery.catch_up(
+                restored,
+                || socket.connect(),
+                |message| {
+                    socket.send_message(message, false);
+                },
+            ),
             _ => socket.connect(),
         }
     }

@@ -85,7 +85,9 @@ impl Spaces {
         // What a client sent is not kept whole for its name.
         let name = ByteString::from(&**name);
         let make = || Arc::new(Space::new(name.clone(), self.core.clone(), terms, true));
-        Some(Entering::new(spaces.entry(name.clone()).or_insert_with(make)))
+        Some(Entering::new(
+            spaces.entry(name.clone()).or_insert_with(make),
+        ))
     }
 
     /// Forgets a namespace that was there for its sockets, when it has none any more.
@@ -94,7 +96,9 @@ impl Spaces {
             return;
         }
         let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
-        let is_this = spaces.get(&space.name).is_some_and(|known| Arc::ptr_eq(known, space));
+        let is_this = spaces
+            .get(&space.name)
+            .is_some_and(|known| Arc::ptr_eq(known, space));
         if is_this && space.len() == 0 && space.entering.load(Ordering::Acquire) == 0 {
             spaces.remove(&space.name);
         }

@@ -11,8 +11,9 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What decides who may connect.
-pub(super) type Authenticate =
-    dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, ConnectError>> + Send>> + Send + Sync;
+pub(super) type Authenticate = dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, ConnectError>> + Send>>
+    + Send
+    + Sync;
 
 /// What takes an event of another server.
 pub(super) type TakeServerEvent = dyn Fn(Args) -> Handling + Send + Sync;
@@ -58,7 +59,10 @@ pub(super) struct Terms(Arc<RwLock<Arc<Table>>>);
 
 impl Terms {
     pub(super) fn now(&self) -> Arc<Table> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Table)) {
@@ -96,7 +100,12 @@ pub(super) fn in_turn(
 ) -> Handling {
     Box::pin(async move {
         for handler in before {
-            handler.handle(Call { ack: None, ..call.clone() }).await?;
+            handler
+                .handle(Call {
+                    ack: None,
+                    ..call.clone()
+                })
+                .await?;
         }
         let mut answer = None;
         for handler in handlers {

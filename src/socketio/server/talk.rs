@@ -114,7 +114,10 @@ impl Conversation for Talk {
                 break;
             }
         }
-        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
             self.deadline = None;
             add(&self.spaces.core.counters.late);
             let reason = if self.has_connected {
@@ -130,7 +133,10 @@ impl Conversation for Talk {
         self.deadline
     }
 
-    fn closed(mut self: Box<Self>, reason: CloseReason) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn closed(
+        mut self: Box<Self>,
+        reason: CloseReason,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         self.connecting.clear();
         for socket in &self.sockets {
             socket.end(DisconnectReason::Session(reason));
@@ -164,7 +170,8 @@ impl Future for Rest {
     }
 }
 
-const OUT_OF_PLACE: PacketError = PacketError::of_server("a packet for a namespace that the client is not in");
+const OUT_OF_PLACE: PacketError =
+    PacketError::of_server("a packet for a namespace that the client is not in");
 
 impl Talk {
     fn take(&mut self, packet: Packet) -> Result<(), PacketError> {

@@ -13,9 +13,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
+use wireline::Router;
+use wireline::extract::Json;
 use wireline::layer::cors::Cors;
+use wireline::router::{BuildError, Routes};
 use wireline::server::Server;
 use wireline::socketio::engine;
 use wireline::socketio::packet::{Args, Binary, Form};
@@ -25,24 +29,28 @@ use wireline::socketio::server::{
 };
 use wireline::socketio::transport::{EngineConfig, EngineIo, Outgoing, Session, Transport};
 use wireline::ws::origin::Policy;
-use wireline::{Json, Router};
 
 fn main() -> ExitCode {
     let place = std::env::args().nth(1);
     let place = place.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    let run = Server::new(router()).bind(place).run_with(|handle| {
-        for bound in handle.bound() {
-            let place = bound.to_string();
-            println!("listening on {}", place.trim_start_matches("http://"));
-        }
-    });
-    match run {
+    match run(&place) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("socketio_probe: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(place: &str) -> Result<(), Box<dyn Error>> {
+    let server = Server::new(router()?).bind(place);
+    server.run_with(|handle| {
+        for bound in handle.bound() {
+            let place = bound.to_string();
+            println!("listening on {}", place.trim_start_matches("http://"));
+        }
+    })?;
+    Ok(())
 }
 
 /// A heartbeat that suites can wait for, and everybody may ask.
@@ -64,7 +72,7 @@ fn open() -> SocketIoConfig {
     }
 }
 
-fn router() -> Router {
+fn router() -> Result<Routes, BuildError> {
     let quick = quick();
     let engine = EngineConfig {
         ping_interval: quick.ping_interval,
@@ -109,10 +117,11 @@ fn router() -> Router {
     for io in &servers {
         router = router.socket_io(io);
     }
-    router.get("/counters", move || {
+    let router = router.get("/counters", move || {
         let counters = counters(&servers);
         async move { Json(counters) }
-    })
+    });
+    router.build()
 }
 
 /// What outside suites expect.

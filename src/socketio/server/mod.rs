@@ -54,6 +54,7 @@ use self::spaces::{Spaces, is_like};
 use self::talk::Talks;
 use crate::relay::groups::Groups;
 use crate::relay::hub::{Hub, HubConfig};
+use crate::service::handler::RouteCheck;
 use crate::socketio::transport::{EngineIo, EngineStats};
 use std::fmt;
 use std::ops::Deref;
@@ -180,6 +181,11 @@ impl SocketIo {
 
     fn config(&self) -> &SocketIoConfig {
         &self.main.spaces.core.config
+    }
+
+    /// Whether everything that its handlers want is there.
+    fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
+        self.main.spaces.check(route)
     }
 
     const fn engine(&self) -> &EngineIo {

@@ -14,4 +14,5 @@
 pub mod client;
 pub mod engine;
 pub mod packet;
+pub mod server;
 pub mod transport;

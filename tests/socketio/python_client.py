@@ -136,9 +136,9 @@ def rooms(way) -> None:
         same(one.call("join", [room]), [room])
         same(two.call("join", [room]), [room])
         one.socket.emit("others-in", ([room], "others"))
-        one.socket.emit("all-in", ([room], "all", b"\x01"))
-        same((two.next("said"), two.next("said")), (("others",), ("all", b"\x01")))
-        same(one.next("said"), ("all", b"\x01"))
+        one.socket.emit("all-in", ([room], {"all": b"\x01"}))
+        same((two.next("said"), two.next("said")), (("others",), ({"all": b"\x01"},)))
+        same(one.next("said"), ({"all": b"\x01"},))
 
 
 def disconnect(way) -> None:

@@ -109,9 +109,9 @@ function served(socket) {
   socket.on('leave', (name, ack) => (socket.leave(name), ack(rooms())));
   // To the others, to the others in rooms, to everybody in rooms, to everybody who is in none of them.
   socket.on('others', (...args) => socket.broadcast.emit('said', ...args));
-  socket.on('others-in', (names, ...args) => socket.to(names).emit('said', ...args));
-  socket.on('all-in', (names, ...args) => namespace.to(names).emit('said', ...args));
-  socket.on('all-except', (names, ...args) => namespace.except(names).emit('said', ...args));
+  socket.on('others-in', (names, what) => socket.to(names).emit('said', what));
+  socket.on('all-in', (names, what) => namespace.to(names).emit('said', what));
+  socket.on('all-except', (names, what) => namespace.except(names).emit('said', what));
   socket.on('volatile', (count, ack) => {
     for (let at = 0; at < count; at++) socket.volatile.emit('said', at);
     ack(count);
@@ -129,8 +129,6 @@ function served(socket) {
     socket.emit('said', 4);
   });
   socket.on('bye', (close) => socket.disconnect(close));
-  // The connection ends as if the network did it.
-  socket.on('cut', () => socket.conn.close());
   socket.on('disconnect', (reason) => socket.broadcast.emit('left', socket.id, reason));
 }
 

@@ -166,7 +166,7 @@ exports.scenarios = {
     two.on('question', (question, answer) => silent || answer(`two ${question}`));
     same(await one.emitWithAck('poll-room', room, 3000, 'x'), { late: false, answers: ['one x', 'two x'] });
     silent = true;
-    same(await one.emitWithAck('poll-room', room, 150, 'y'), { late: true, answers: ['one y'] });
+    same(await one.emitWithAck('poll-room', room, 1000, 'y'), { late: true, answers: ['one y'] });
     same(await one.emitWithAck('fetch', room), [one.id, two.id].sort());
   },
 
@@ -227,7 +227,8 @@ exports.scenarios = {
     const seen = [];
     socket.on('said', (what) => seen.push(what));
     const [gone, back] = [next(socket, 'disconnect'), next(socket, 'connect')];
-    socket.emit('cut');
+    // The connection, not the socket.
+    socket.io.engine.close();
     await gone;
     other.emit('all-in', [room], 'missed 1');
     other.emit('all-in', [room], 'missed 2');
@@ -248,7 +249,8 @@ exports.scenarios = {
     await socket.emitWithAck('join', [room]);
     const id = socket.id;
     const [gone, back] = [next(socket, 'disconnect'), next(socket, 'connect')];
-    socket.emit('cut');
+    // The connection, not the socket.
+    socket.io.engine.close();
     await gone;
     await back;
     same([socket.recovered, socket.id], [true, id]);

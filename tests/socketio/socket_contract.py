@@ -57,7 +57,10 @@ async def _(server: Server) -> None:
 @case("the main namespace with a payload: auth has it")
 async def _(server: Server) -> None:
     async with await server.open_websocket() as socket:
-        await connect(socket, "", '{"token":"123","nested":{"a":[1,2.5,null,true]}}')
+        socket.send('40{"token":"123","nested":{"a":[1,2.5,null,true,"\\u20ac"]}}')
+        connected(await socket.next())
+        first = await socket.next()
+        equal(json.loads(first[2:]), ["auth", {"token": "123", "nested": {"a": [1, 2.5, None, True, "€"]}}], "the first event")
 
 
 @case("another namespace: an id, then auth with an empty object")

@@ -10,16 +10,21 @@
 mod application;
 mod config;
 mod counters;
+mod drive;
 mod engine_io;
 mod outgoing;
+mod places;
 mod polling;
+mod route;
 mod session;
 mod sid;
+mod websocket;
 
 pub use self::application::{Application, Conversation};
 pub use self::config::EngineConfig;
 pub use self::counters::EngineStats;
 pub use self::engine_io::EngineIo;
 pub use self::outgoing::Outgoing;
+pub(crate) use self::route::ApplicationCheck;
 pub use self::session::Session;
 pub use crate::socketio::engine::{CloseReason, Data, Transport};

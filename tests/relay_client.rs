@@ -35,7 +35,7 @@ async fn next(subscription: &mut Subscription) -> String {
             format!("subscribed {} {}", begun.recovered, begun.resumed)
         }
         Ok(Some(Event::Push(push))) => format!("{} {}", push.event, push.payload),
-        Ok(Some(Event::Lagged(missed))) => format!("lagged {missed}"),
+        Ok(Some(Event::Lagged(missed))) => format!("lagged {}", missed.missed),
         Ok(Some(Event::Unsubscribed(end))) => format!("unsubscribed {}", end.code),
         Ok(Some(Event::Error(refusal))) => format!("error {} {}", refusal.code, refusal.message),
         Ok(Some(other)) => format!("{other:?}"),

@@ -189,6 +189,7 @@ fn tell(options: &Options, status: &Status) -> io::Result<()> {
         match status {
             Status::Waiting(why) => eprintln!("# {}; coming back", one_line(why)),
             Status::Connected => eprintln!("# connected again"),
+            Status::Reading => eprintln!("# reading an event stream: no WebSocket could be opened"),
             _ => {}
         }
     }
@@ -214,7 +215,7 @@ fn print(options: &Options, topic: &str, event: &Event) -> io::Result<()> {
             let left = left.iter().map(|member| format!(" -{}", name(member)));
             format!("{topic} present:{}", joined.chain(left).collect::<String>())
         }
-        Event::Lagged(missed) => format!("{topic} lagged: {missed} are missing here"),
+        Event::Lagged(lagged) => format!("{topic} lagged: {} are missing here", lagged.missed),
         Event::Subscribed(begun) => {
             let gap = match (begun.resumed, begun.recovered) {
                 (true, false) => ", and something is missing",
@@ -303,9 +304,9 @@ impl<'a> Line<'a> {
                 left: Some(present(left)),
                 ..line
             },
-            Event::Lagged(missed) => Self {
+            Event::Lagged(lagged) => Self {
                 kind: "lagged",
-                missed: Some(*missed),
+                missed: Some(lagged.missed),
                 ..line
             },
             Event::Unsubscribed(end) => Self {

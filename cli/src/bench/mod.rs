@@ -288,7 +288,7 @@ fn read_on(
                     // Of another bench, or of somebody else.
                     _ => tally.foreign += 1,
                 },
-                Event::Lagged(missed) => tally.lagged(track, missed),
+                Event::Lagged(lagged) => tally.lagged(track, lagged.missed),
                 Event::Subscribed(begun) => {
                     tally.reconnections += 1;
                     tally.unrecovered += u64::from(!begun.recovered);

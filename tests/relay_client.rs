@@ -4,6 +4,8 @@
 mod real;
 #[path = "relay_client/scripted.rs"]
 mod scripted;
+#[path = "relay_client/streams.rs"]
+mod streams;
 #[path = "support/talk.rs"]
 mod talk;
 

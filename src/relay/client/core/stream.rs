@@ -226,13 +226,17 @@ impl Core {
         }
     }
 
-    /// Whether the server said no to sockets, rather than to this client or for now, and a stream is next.
+    /// Whether the server said no to sockets, rather than to this client or for now, and a stream is next or soon.
     pub(super) fn detours_from(&self, ending: &Ending) -> bool {
-        let is_no = matches!(
-            ending,
-            Ending::Refused { status, retry_after: None } if *status < 500 && *status != 429
-        );
-        is_no && self.way == Way::Socket && self.next_way() == Way::Stream
+        let is_no = match ending {
+            Ending::Refused {
+                status,
+                retry_after: None,
+            } => matches!(status, 400..=428 | 430..=499 | 501),
+            _ => false,
+        };
+        let may_stream = self.tuning.ways == Ways::Both && !self.seats.is_empty();
+        is_no && may_stream && self.way == Way::Socket
     }
 }
 

@@ -219,6 +219,8 @@ async fn connect(options: &Options) -> Result<RelayClient, Failure> {
         options.ca.as_deref(),
     )?
     .max_requests(16 * 1024)
+    // What it measures is sockets.
+    .without_event_stream()
     .connect()
     .await
     .map_err(|error| Failure::dial(&options.url, &error))

@@ -32,7 +32,7 @@ pub(crate) struct Driver {
     dial: Dial,
     socket: Option<Socket>,
     /// In place of a socket.
-    stream: Option<EventStream>,
+    stream: Option<Box<EventStream>>,
     /// A socket or a stream that is being opened: one at a time.
     connecting: JoinSet<Result<Opened, Unopened>>,
     /// Callbacks that were asked, and for which subscription and round.
@@ -44,7 +44,7 @@ pub(crate) struct Driver {
 
 enum Opened {
     Socket(WebSocket),
-    Stream(EventStream),
+    Stream(Box<EventStream>),
 }
 
 enum Unopened {
@@ -306,7 +306,9 @@ impl Driver {
                 });
                 self.attempt(async move {
                     let opened = dial.open_stream(wanted).await;
-                    opened.map(Opened::Stream).map_err(Unopened::Stream)
+                    opened
+                        .map(|stream| Opened::Stream(Box::new(stream)))
+                        .map_err(Unopened::Stream)
                 });
             }
             Action::Close => {

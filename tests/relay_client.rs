@@ -1,5 +1,7 @@
 //! The relay's client against a server that follows a script: the library's own WebSocket server in memory, on a paused clock.
 
+#[path = "relay_client/gaps.rs"]
+mod gaps;
 #[path = "relay_client/real.rs"]
 mod real;
 #[path = "relay_client/scripted.rs"]

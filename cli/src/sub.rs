@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 use wireline::relay::client::{
-    Ended, Event, Member, Presence, RelayClient, Status, SubscribeOptions,
+    Ended, Event, Member, Missing, Presence, RelayClient, Status, SubscribeOptions,
 };
 
 /// What to subscribe to.
@@ -256,6 +256,14 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     missed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
@@ -304,11 +312,26 @@ impl<'a> Line<'a> {
                 left: Some(present(left)),
                 ..line
             },
-            Event::Lagged(lagged) => Self {
-                kind: "lagged",
-                missed: Some(lagged.missed),
-                ..line
-            },
+            Event::Lagged(lagged) => {
+                let (node, epoch, first, last) = match lagged.which {
+                    Some(Missing::OfNode { node, first, last }) => {
+                        (Some(format!("{node:x}")), None, Some(first), Some(last))
+                    }
+                    Some(Missing::OfEpoch { epoch, first, last }) => {
+                        (None, Some(epoch), Some(first), Some(last))
+                    }
+                    _ => (None, None, None, None),
+                };
+                Self {
+                    kind: "lagged",
+                    missed: Some(lagged.missed),
+                    node,
+                    epoch,
+                    first,
+                    last,
+                    ..line
+                }
+            }
             Event::Unsubscribed(end) => Self {
                 kind: "unsubscribed",
                 code: Some(&end.code),

@@ -220,6 +220,7 @@ fn content_ends_in_one_way() {
     }
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
     assert_eq!(read(&Method::HEAD, head, true), "200 1 \"\" 0 on 0");
+    assert_eq!(read(&Method::CONNECT, head, true), "200 1 \"\" 0 over 0");
 }
 
 #[test]

@@ -240,6 +240,9 @@ impl Client {
         if let Some(what) = &self.unfit {
             return Err(RequestError::Field(what.clone()));
         }
+        if *request.method() == Method::CONNECT {
+            return Err(RequestError::Url("CONNECT asks for no resource"));
+        }
         if let Some(name) = request.headers().keys().find(|name| is_ours(name)) {
             return Err(RequestError::Field(name.as_str().to_owned()));
         }

@@ -50,7 +50,7 @@ pub struct Subscribed {
 ///     match lagged.which {
 ///         Some(Missing::OfNode { node, first, last }) => format!("{first} to {last} of node {node:x}"),
 ///         Some(Missing::OfEpoch { first, last, .. }) => format!("{first} to {last}"),
-///         None => format!("{} pushes", lagged.missed),
+///         _ => format!("{} pushes", lagged.missed),
 ///     }
 /// }
 /// ```

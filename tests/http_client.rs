@@ -3,7 +3,6 @@
 #[allow(dead_code, reason = "each test takes what it needs of it")]
 #[path = "tls/common.rs"]
 mod common;
-#[allow(dead_code, reason = "each test takes what it needs of it")]
 #[path = "support/talk.rs"]
 mod talk;
 

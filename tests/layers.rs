@@ -104,8 +104,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 5, path: "socketio::server",       core: OPEN, imports: UpTo(4) },
     // It opens its sockets with `ws::client`.
     Room { floor: 4, path: "socketio::client",       core: OPEN, imports: UpTo(3) },
-    // It opens its sockets with `ws::client`.
-    Room { floor: 4, path: "relay::client",          core: OPEN, imports: Only(&["relay::client::core", "relay::hub", "ws::client", "ws::socket", "ws", "resource", "wire"]) },
+    // It opens its sockets with `ws::client`, and its event streams with the client of HTTP.
+    Room { floor: 4, path: "relay::client",          core: OPEN, imports: Only(&["relay::client::core", "relay::hub", "http1::client::driver", "ws::client", "ws::socket", "ws", "resource", "wire"]) },
     // Floor 4: listeners, TLS, workers, limits, drain. It serves a service and knows no feature.
     Room { floor: 4, path: "server",                 core: OPEN, imports: UpTo(2) },
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.

@@ -13,7 +13,7 @@ pub(super) struct Framing {
     pub(super) persistent: bool,
 }
 
-/// Decides for the final response, or for a 101; `is_bare` when it answers HEAD.
+/// Decides for the final response, or for a 101; `is_bare` when it ends with its head whatever it says.
 pub(super) fn framing(head: &ResponseHead, is_bare: bool) -> Result<Framing, Error> {
     let (mut length, mut coding) = (None, None);
     let (mut close, mut keep_alive) = (false, false);

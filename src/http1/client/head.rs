@@ -55,11 +55,14 @@ impl ResponseHead {
     }
 }
 
+/// The status and the minor version.
+type Line = (StatusCode, u8);
+
 /// A resumable parser of a response head, as strict as the server's of a request.
 #[derive(Debug, Default)]
 pub(super) struct HeadParser {
-    /// The status and the minor version, once the line was read.
-    line: Option<(StatusCode, u8)>,
+    /// What the status line says, once it was read.
+    line: Option<Line>,
     section: SectionParser,
     fields: Vec<Field>,
 }
@@ -96,7 +99,7 @@ impl HeadParser {
 }
 
 /// What the status line says and the index after it (RFC 9112 §4): `HTTP/1.x SP 3DIGIT SP [ reason-phrase ] CRLF`.
-fn status_line(buf: &[u8], most: usize) -> Result<Option<((StatusCode, u8), usize)>, Error> {
+fn status_line(buf: &[u8], most: usize) -> Result<Option<(Line, usize)>, Error> {
     let fits = |known: u8, octet: u8| match known {
         b'0' => octet.is_ascii_digit(),
         known => octet == known,

@@ -62,6 +62,8 @@ pub struct ResponseReader {
     stage: Stage,
     /// Whether the response ends with its head: it answers HEAD.
     is_bare: bool,
+    /// Whether a tunnel follows the head when it says yes.
+    is_connect: bool,
     /// Whether 101 is an answer.
     may_upgrade: bool,
     /// The interim responses until now.
@@ -95,6 +97,7 @@ impl ResponseReader {
             },
             stage: Stage::Head(HeadParser::default()),
             is_bare: *method == Method::HEAD,
+            is_connect: *method == Method::CONNECT,
             may_upgrade: false,
             interim: 0,
             is_persistent: false,
@@ -173,8 +176,10 @@ impl ResponseReader {
                     if self.passes(head.status())? {
                         continue;
                     }
-                    let Framing { body, persistent } = framing(&head, self.is_bare)?;
-                    self.is_persistent = persistent;
+                    // RFC 9112 §6.3 (2): what follows is the tunnel's, and no response comes behind it.
+                    let is_tunnel = self.is_connect && head.status().is_success();
+                    let Framing { body, persistent } = framing(&head, self.is_bare || is_tunnel)?;
+                    self.is_persistent = persistent && !is_tunnel;
                     self.stage = match body {
                         BodyFraming::CloseDelimited => Stage::UntilClose,
                         body => Stage::Content(BodyDecoder::new(body)),

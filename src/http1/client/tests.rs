@@ -40,7 +40,10 @@ fn told(method: &Method, pieces: &[&[u8]], ends: bool) -> String {
         buf.extend_from_slice(piece);
         loop {
             match reader.receive(&mut buf) {
-                Ok(Some(event)) => end = end.or(tell(event)),
+                Ok(Some(event)) => {
+                    let trailers = tell(event);
+                    end = end.or(trailers);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(reader.receive(&mut buf).unwrap_err(), error);
@@ -53,7 +56,10 @@ fn told(method: &Method, pieces: &[&[u8]], ends: bool) -> String {
     let goes_on = reader.is_persistent();
     if ends {
         match reader.close() {
-            Ok(event) => end = end.or(event.and_then(&mut tell)),
+            Ok(event) => {
+                let trailers = event.and_then(&mut tell);
+                end = end.or(trailers);
+            }
             Err(error) => return format!("{error:?}"),
         }
     }
@@ -214,6 +220,7 @@ fn content_ends_in_one_way() {
     }
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
     assert_eq!(read(&Method::HEAD, head, true), "200 1 \"\" 0 on 0");
+    assert_eq!(read(&Method::CONNECT, head, true), "200 1 \"\" 0 over 0");
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Client {
         let origin = Origin::of(&address);
         if let Some(io) = self.idle.take(&origin) {
             let exchange = self.exchange(io, Some(origin.clone()), request.method());
-            let tried = self.ask(exchange, &head, request.body()).await;
+            let tried = self.ask(exchange, &head, &request, self.deadline()).await;
             match tried {
                 Err(Failed { error, answered }) if may_repeat(&error, answered, &request) => {}
                 tried => return tried.map_err(|failed| failed.error),
@@ -160,9 +160,10 @@ impl Client {
         let stream = timeout(self.connect_timeout, connecting)
             .await
             .map_err(|_| RequestError::ConnectTimeout)??;
-        let io = self.secure(stream.into(), &address).await?;
+        let deadline = self.deadline();
+        let io = self.secure(stream.into(), &address, deadline).await?;
         let exchange = self.exchange(io, Some(origin), request.method());
-        let asked = self.ask(exchange, &head, request.body()).await;
+        let asked = self.ask(exchange, &head, &request, deadline).await;
         asked.map_err(|failed| failed.error)
     }
 
@@ -183,17 +184,28 @@ impl Client {
     ) -> Result<Response, RequestError> {
         let address = Address::read(request.uri(), SCHEMES).map_err(RequestError::Url)?;
         let head = self.encode(&request, &address)?;
-        let io = self.secure(io.into(), &address).await?;
+        let deadline = self.deadline();
+        let io = self.secure(io.into(), &address, deadline).await?;
         let exchange = self.exchange(io, None, request.method());
-        let asked = self.ask(exchange, &head, request.body()).await;
+        let asked = self.ask(exchange, &head, &request, deadline).await;
         asked.map_err(|failed| failed.error)
     }
 
-    async fn secure(&self, io: Io, address: &Address) -> Result<Io, RequestError> {
+    /// When the head of a response must be there that is asked for now.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.response_timeout
+    }
+
+    async fn secure(
+        &self,
+        io: Io,
+        address: &Address,
+        deadline: Instant,
+    ) -> Result<Io, RequestError> {
         if !address.is_secure() {
             return Ok(io);
         }
-        timeout(self.response_timeout, self.trust.secure(io, address.host()))
+        timeout_at(deadline, self.trust.secure(io, address.host()))
             .await
             .map_err(|_| RequestError::ResponseTimeout)?
             .map_err(|error| match error {
@@ -211,12 +223,12 @@ impl Client {
         &self,
         mut exchange: Exchange,
         head: &[u8],
-        content: &[u8],
+        request: &Request<Bytes>,
+        deadline: Instant,
     ) -> Result<Response, Failed> {
-        let deadline = Instant::now() + self.response_timeout;
         let answered = timeout_at(deadline, async {
             // A server that refuses need not have read all of it: what it says counts.
-            let sent = exchange.write(head, content).await;
+            let sent = exchange.write(head, request.body()).await;
             match (exchange.head().await, sent) {
                 (Ok(head), _) => Ok(head),
                 (Err(RequestError::Io(_)), Err(error)) => Err(RequestError::Io(error)),
@@ -239,6 +251,9 @@ impl Client {
     fn encode(&self, request: &Request<Bytes>, address: &Address) -> Result<Vec<u8>, RequestError> {
         if let Some(what) = &self.unfit {
             return Err(RequestError::Field(what.clone()));
+        }
+        if *request.method() == Method::CONNECT {
+            return Err(RequestError::Url("CONNECT asks for no resource"));
         }
         if let Some(name) = request.headers().keys().find(|name| is_ours(name)) {
             return Err(RequestError::Field(name.as_str().to_owned()));

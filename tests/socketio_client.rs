@@ -1,12 +1,16 @@
-//! The client of Socket.IO against the server of npm's `socket.io`, over each transport.
+//! The client of Socket.IO against the server of npm's `socket.io` and against ours, over each transport.
 
+#[allow(dead_code, reason = "it has a main of its own")]
+#[path = "../examples/socketio_probe.rs"]
+mod probe;
+#[path = "socketio_client/proxy.rs"]
+mod proxy;
 #[path = "socketio_client/server.rs"]
 mod server;
-#[path = "socketio_client/tls.rs"]
-mod tls;
 
+use proxy::{Kind, Proxy};
 use serde_json::{Value, json};
-use server::Server;
+use server::{BOTH, Of, PLACE, SERVES, Server};
 use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::timeout;
@@ -52,6 +56,15 @@ const SOON: Reconnection = Reconnection {
     attempts: None,
 };
 
+/// Not a test: the server of those that want one of ours, in a process of its own.
+#[test]
+fn serves_the_probe_where_it_is_told_to() {
+    assert!(SERVES.starts_with("serves"));
+    if let Ok(place) = std::env::var(PLACE) {
+        probe::run(&place).unwrap();
+    }
+}
+
 async fn within<T>(what: impl Future<Output = T>) -> T {
     let within = timeout(Duration::from_secs(20), what).await;
     within.expect("in time")
@@ -76,346 +89,365 @@ fn collect<T: Send + 'static>() -> (
 
 #[tokio::test]
 async fn s231_connects_to_namespaces_with_and_without_signing_in() {
-    let server = Server::start().await;
-    let url = server.url();
-    let auth = json!({"token": "secret"});
+    for of in BOTH {
+        let server = Server::start(of).await;
+        let url = server.url();
+        let auth = json!({"token": "secret"});
 
-    // What the server has at the path that is the default: it tells what one signs in with.
-    for (client, namespace, told) in [
-        (SocketIoClient::builder(&url), "/", json!({})),
-        (
-            SocketIoClient::builder(format!("{url}/custom")),
-            "/custom",
-            json!({}),
-        ),
-        (
-            SocketIoClient::builder(&url).namespace("/custom"),
-            "/custom",
-            json!({}),
-        ),
-        (SocketIoClient::builder(&url).auth(&auth), "/", auth.clone()),
-        (
-            SocketIoClient::builder(&url)
-                .namespace("/custom")
-                .auth(&auth),
-            "/custom",
-            auth.clone(),
-        ),
-    ] {
-        let (handler, mut told_auth) = collect::<Value>();
-        let client = within(client.on("auth", handler).connect()).await.unwrap();
-        assert_eq!(client.namespace(), namespace);
-        assert_eq!(next(&mut told_auth).await, told);
-        assert_eq!(client.id().unwrap().len(), 20);
-        assert!(client.is_connected());
-        client.disconnect();
-        assert_eq!(client.id(), None);
-        client.shut_down().await;
-    }
-    // The same in one call each.
-    let clients = [
-        within(SocketIoClient::connect(&url)).await,
-        within(SocketIoClient::connect_to(&url, "/custom")).await,
-        within(SocketIoClient::connect_with_auth(&url, &auth)).await,
-        within(SocketIoClient::connect_to_with_auth(&url, "/custom", &auth)).await,
-    ];
-    for client in clients {
-        // The transport is WebSocket.
-        assert_eq!(client.unwrap().transport(), Some(TransportName::WebSocket));
+        // What the server has at the path that is the default: it tells what one signs in with.
+        for (client, namespace, told) in [
+            (SocketIoClient::builder(&url), "/", json!({})),
+            (
+                SocketIoClient::builder(format!("{url}/custom")),
+                "/custom",
+                json!({}),
+            ),
+            (
+                SocketIoClient::builder(&url).namespace("/custom"),
+                "/custom",
+                json!({}),
+            ),
+            (SocketIoClient::builder(&url).auth(&auth), "/", auth.clone()),
+            (
+                SocketIoClient::builder(&url)
+                    .namespace("/custom")
+                    .auth(&auth),
+                "/custom",
+                auth.clone(),
+            ),
+        ] {
+            let (handler, mut told_auth) = collect::<Value>();
+            let client = within(client.on("auth", handler).connect()).await.unwrap();
+            assert_eq!(client.namespace(), namespace);
+            assert_eq!(next(&mut told_auth).await, told);
+            assert!(client.id().unwrap().len() >= 20);
+            assert!(client.is_connected());
+            client.disconnect();
+            assert_eq!(client.id(), None);
+            client.shut_down().await;
+        }
+        // The same in one call each.
+        let clients = [
+            within(SocketIoClient::connect(&url)).await,
+            within(SocketIoClient::connect_to(&url, "/custom")).await,
+            within(SocketIoClient::connect_with_auth(&url, &auth)).await,
+            within(SocketIoClient::connect_to_with_auth(&url, "/custom", &auth)).await,
+        ];
+        for client in clients {
+            // The transport is WebSocket.
+            assert_eq!(client.unwrap().transport(), Some(TransportName::WebSocket));
+        }
     }
 }
 
 #[tokio::test]
 async fn s232_s233_events_and_answers_in_both_directions_over_each_transport() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let (handler, mut echoed) = collect::<(u32, String, Vec<bool>)>();
-        let (names, mut seen) = mpsc::channel(16);
-        let client = app(&server, way)
-            .on("echo", handler)
-            .on_any(move |EventName(name): EventName| {
-                let _ = names.try_send(name);
-                std::future::ready(())
-            })
-            .on(
-                "question",
-                async |Data(asked): Data<String>| match &*asked {
-                    "no answer" => None,
-                    asked => Some(Data((asked.len(), asked.to_owned()))),
-                },
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let (handler, mut echoed) = collect::<(u32, String, Vec<bool>)>();
+            let (names, mut seen) = mpsc::channel(16);
+            let client = app(&server, way)
+                .on("echo", handler)
+                .on_any(move |EventName(name): EventName| {
+                    let _ = names.try_send(name);
+                    std::future::ready(())
+                })
+                .on(
+                    "question",
+                    async |Data(asked): Data<String>| match &*asked {
+                        "no answer" => None,
+                        asked => Some(Data((asked.len(), asked.to_owned()))),
+                    },
+                )
+                .connect();
+            let client = within(client).await.unwrap();
+
+            client.emit("echo", (1, "two", [true])).unwrap();
+            assert_eq!(next(&mut echoed).await, (1, "two".to_owned(), vec![true]));
+            assert_eq!(next(&mut seen).await, "echo");
+
+            let one: i64 = within(client.emit_with_ack("ack", 5).into_future())
+                .await
+                .unwrap();
+            let two: (String, Value) = within(
+                client
+                    .emit_with_ack("ack", ("a", json!({"b": null})))
+                    .into_future(),
             )
-            .connect();
-        let client = within(client).await.unwrap();
-
-        client.emit("echo", (1, "two", [true])).unwrap();
-        assert_eq!(next(&mut echoed).await, (1, "two".to_owned(), vec![true]));
-        assert_eq!(next(&mut seen).await, "echo");
-
-        let one: i64 = within(client.emit_with_ack("ack", 5).into_future())
             .await
             .unwrap();
-        let two: (String, Value) = within(
-            client
-                .emit_with_ack("ack", ("a", json!({"b": null})))
-                .into_future(),
-        )
-        .await
-        .unwrap();
-        assert_eq!((one, two), (5, ("a".to_owned(), json!({"b": null}))));
-        // Nobody listens to it.
-        let short = Duration::from_millis(50);
-        let silence = client.emit_with_ack::<Value>("silence", ()).timeout(short);
-        assert_eq!(within(silence.into_future()).await, Err(AckError::Timeout));
-        // Another type than the answer is.
-        let wrong = client.emit_with_ack::<u8>("ack", "text").into_future();
-        assert!(matches!(within(wrong).await, Err(AckError::Payload(_))));
+            assert_eq!((one, two), (5, ("a".to_owned(), json!({"b": null}))));
+            // Nobody listens to it.
+            let short = Duration::from_millis(50);
+            let silence = client.emit_with_ack::<Value>("silence", ()).timeout(short);
+            assert_eq!(within(silence.into_future()).await, Err(AckError::Timeout));
+            // Another type than the answer is.
+            let wrong = client.emit_with_ack::<u8>("ack", "text").into_future();
+            assert!(matches!(within(wrong).await, Err(AckError::Payload(_))));
 
-        let answer: Value = within(client.emit_with_ack("ask", (5000, "why")).into_future())
-            .await
-            .unwrap();
-        assert_eq!(answer, 3);
-        let none: Value = within(client.emit_with_ack("ask", (50, "no answer")).into_future())
-            .await
-            .unwrap();
-        assert_eq!(none, Value::Null);
+            let answer: Value = within(client.emit_with_ack("ask", (5000, "why")).into_future())
+                .await
+                .unwrap();
+            assert_eq!(answer, 3);
+            let none: Value = within(client.emit_with_ack("ask", (50, "no answer")).into_future())
+                .await
+                .unwrap();
+            assert_eq!(none, Value::Null);
 
-        let who: Value = within(client.emit_with_ack("who", ()).into_future())
-            .await
-            .unwrap();
-        assert_eq!(who["id"], client.id().unwrap());
-        // Nothing came that meant nothing.
-        assert_eq!(client.counters().ignored, 0, "{way:?}");
-        client.shut_down().await;
+            let who: Value = within(client.emit_with_ack("who", ()).into_future())
+                .await
+                .unwrap();
+            assert_eq!(who["id"], client.id().unwrap());
+            // Nothing came that meant nothing.
+            assert_eq!(client.counters().ignored, 0, "{of:?} {way:?}");
+            client.shut_down().await;
+        }
     }
 }
 
 #[tokio::test]
 async fn octets_travel_both_ways_whole_and_in_order() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let (handler, mut echoed) = collect::<(Binary, String, Value)>();
-        let client = within(app(&server, way).on("echo", handler).connect())
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let (handler, mut echoed) = collect::<(Binary, String, Value)>();
+            let client = within(app(&server, way).on("echo", handler).connect())
+                .await
+                .unwrap();
+            for size in [0, 1, 2, 3, 1000, 200_000] {
+                let octets: Vec<u8> = (0..size).map(|at| at as u8).collect();
+                let sent = (
+                    Binary::from(octets.clone()),
+                    "between",
+                    json!({"size": size}),
+                );
+                client.emit("echo", sent).unwrap();
+                client
+                    .emit("echo", (Binary::from(&b"\x1e"[..]), "after", Value::Null))
+                    .unwrap();
+                let back = next(&mut echoed).await;
+                assert_eq!(
+                    back,
+                    (
+                        Binary::from(octets),
+                        "between".to_owned(),
+                        json!({"size": size})
+                    )
+                );
+                assert_eq!(next(&mut echoed).await.0, Binary::from(&b"\x1e"[..]));
+            }
+            let (a, b): (Binary, Binary) = within(
+                client
+                    .emit_with_ack("ack", (Binary::from(vec![1]), Binary::from(vec![2, 3])))
+                    .into_future(),
+            )
             .await
             .unwrap();
-        for size in [0, 1, 2, 3, 1000, 200_000] {
-            let octets: Vec<u8> = (0..size).map(|at| at as u8).collect();
-            let sent = (
-                Binary::from(octets.clone()),
-                "between",
-                json!({"size": size}),
-            );
-            client.emit("echo", sent).unwrap();
-            client
-                .emit("echo", (Binary::from(&b"\x1e"[..]), "after", Value::Null))
-                .unwrap();
-            let back = next(&mut echoed).await;
-            assert_eq!(
-                back,
-                (
-                    Binary::from(octets),
-                    "between".to_owned(),
-                    json!({"size": size})
-                )
-            );
-            assert_eq!(next(&mut echoed).await.0, Binary::from(&b"\x1e"[..]));
+            assert_eq!((&*a, &*b), (&[1][..], &[2, 3][..]));
+            client.shut_down().await;
         }
-        let (a, b): (Binary, Binary) = within(
-            client
-                .emit_with_ack("ack", (Binary::from(vec![1]), Binary::from(vec![2, 3])))
-                .into_future(),
-        )
-        .await
-        .unwrap();
-        assert_eq!((&*a, &*b), (&[1][..], &[2, 3][..]));
-        client.shut_down().await;
     }
 }
 
 #[tokio::test]
 async fn many_events_keep_their_order_also_while_the_transport_changes() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let (handler, mut echoed) = collect::<(u32, Option<Binary>)>();
-        let client = within(app(&server, way).on("echo", handler).connect())
-            .await
-            .unwrap();
-        let mut expected = Vec::new();
-        for number in 0..600 {
-            let octets = (number % 7 == 0).then(|| Binary::from(vec![number as u8; 9]));
-            client.emit("echo", (number, octets.clone())).unwrap();
-            expected.push((number, octets));
-            // The server and the client have their turns in between.
-            if number % 20 == 0 {
-                within(client.emit_with_ack::<Value>("ack", ()).into_future())
-                    .await
-                    .unwrap();
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let (handler, mut echoed) = collect::<(u32, Option<Binary>)>();
+            let client = within(app(&server, way).on("echo", handler).connect())
+                .await
+                .unwrap();
+            let mut expected = Vec::new();
+            for number in 0..600 {
+                let octets = (number % 7 == 0).then(|| Binary::from(vec![number as u8; 9]));
+                client.emit("echo", (number, octets.clone())).unwrap();
+                expected.push((number, octets));
+                // The server and the client have their turns in between.
+                if number % 20 == 0 {
+                    within(client.emit_with_ack::<Value>("ack", ()).into_future())
+                        .await
+                        .unwrap();
+                }
             }
+            for expected in expected {
+                assert_eq!(next(&mut echoed).await, expected, "{of:?} {way:?}");
+            }
+            let transport = match way {
+                Way::Polling => TransportName::Polling,
+                Way::WebSocket | Way::Upgrade => TransportName::WebSocket,
+            };
+            assert_eq!(client.transport(), Some(transport));
+            let who: Value = within(client.emit_with_ack("who", ()).into_future())
+                .await
+                .unwrap();
+            let said = if way == Way::Polling {
+                "polling"
+            } else {
+                "websocket"
+            };
+            assert_eq!(who["transport"], said);
+            client.shut_down().await;
         }
-        for expected in expected {
-            assert_eq!(next(&mut echoed).await, expected, "{way:?}");
-        }
-        let transport = match way {
-            Way::Polling => TransportName::Polling,
-            Way::WebSocket | Way::Upgrade => TransportName::WebSocket,
-        };
-        assert_eq!(client.transport(), Some(transport));
-        let who: Value = within(client.emit_with_ack("who", ()).into_future())
-            .await
-            .unwrap();
-        let said = if way == Way::Polling {
-            "polling"
-        } else {
-            "websocket"
-        };
-        assert_eq!(who["transport"], said);
-        client.shut_down().await;
     }
 }
 
 #[tokio::test]
 async fn several_namespaces_share_a_connection() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let client = within(app(&server, way).connect()).await.unwrap();
-        let (handler, mut names) = collect::<String>();
-        let room = within(client.of("/room-a").on("name", handler).connect())
-            .await
-            .unwrap();
-        assert_eq!(next(&mut names).await, "/room-a");
-        assert!(matches!(
-            within(client.of("/room-a").connect()).await,
-            Err(ConnectError::Taken)
-        ));
-        assert_ne!(client.id(), room.id());
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let client = within(app(&server, way).connect()).await.unwrap();
+            let (handler, mut names) = collect::<String>();
+            let room = within(client.of("/room-a").on("name", handler).connect())
+                .await
+                .unwrap();
+            assert_eq!(next(&mut names).await, "/room-a");
+            assert!(matches!(
+                within(client.of("/room-a").connect()).await,
+                Err(ConnectError::Taken)
+            ));
+            assert_ne!(client.id(), room.id());
 
-        let (a, b) = tokio::join!(
-            client.emit_with_ack::<u8>("ack", 1).into_future(),
-            room.emit_with_ack::<u8>("ack", 2).into_future()
-        );
-        assert_eq!((a, b), (Ok(1), Ok(2)));
-        room.disconnect();
-        assert!(matches!(
-            room.status(),
-            Status::Disconnected(DisconnectReason::Client)
-        ));
-        assert_eq!(room.emit("echo", ()), Err(EmitError::Disconnected));
-        assert_eq!(room.emit_volatile("echo", ()), Ok(false));
-        // The other goes on.
-        assert_eq!(
-            within(client.emit_with_ack::<u8>("ack", 3).into_future()).await,
-            Ok(3)
-        );
-        within(room.open()).await.unwrap();
-        assert_eq!(
-            within(room.emit_with_ack::<u8>("ack", 4).into_future()).await,
-            Ok(4)
-        );
-        drop(room);
-        // Its last handle is gone: there may be another.
-        let again = within(client.of("/room-a").connect()).await.unwrap();
-        assert_eq!(
-            within(again.emit_with_ack::<u8>("ack", 5).into_future()).await,
-            Ok(5)
-        );
+            let (a, b) = tokio::join!(
+                client.emit_with_ack::<u8>("ack", 1).into_future(),
+                room.emit_with_ack::<u8>("ack", 2).into_future()
+            );
+            assert_eq!((a, b), (Ok(1), Ok(2)));
+            room.disconnect();
+            assert!(matches!(
+                room.status(),
+                Status::Disconnected(DisconnectReason::Client)
+            ));
+            assert_eq!(room.emit("echo", ()), Err(EmitError::Disconnected));
+            assert_eq!(room.emit_volatile("echo", ()), Ok(false));
+            // The other goes on.
+            assert_eq!(
+                within(client.emit_with_ack::<u8>("ack", 3).into_future()).await,
+                Ok(3)
+            );
+            within(room.open()).await.unwrap();
+            assert_eq!(
+                within(room.emit_with_ack::<u8>("ack", 4).into_future()).await,
+                Ok(4)
+            );
+            drop(room);
+            // Its last handle is gone: there may be another.
+            let again = within(client.of("/room-a").connect()).await.unwrap();
+            assert_eq!(
+                within(again.emit_with_ack::<u8>("ack", 5).into_future()).await,
+                Ok(5)
+            );
+        }
     }
 }
 
 #[tokio::test]
 async fn a_refusal_has_its_words_and_data() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let refused = within(app(&server, way).namespace("/private").connect()).await;
-        let Err(ConnectError::Refused { message, data }) = refused else {
-            panic!("{refused:?}");
-        };
-        assert_eq!(message, "not allowed");
-        assert_eq!(data, Some(json!({"code": 401, "tried": null})));
-        let unknown = within(app(&server, way).namespace("/nowhere").connect()).await;
-        assert!(
-            matches!(unknown, Err(ConnectError::Refused { message, data: None }) if message == "Invalid namespace")
-        );
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let refused = within(app(&server, way).namespace("/private").connect()).await;
+            let Err(ConnectError::Refused { message, data }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(message, "not allowed");
+            assert_eq!(data, Some(json!({"code": 401, "tried": null})));
+            let unknown = within(app(&server, way).namespace("/nowhere").connect()).await;
+            assert!(
+                matches!(unknown, Err(ConnectError::Refused { message, data: None }) if message == "Invalid namespace")
+            );
 
-        // What the callback gives counts, each time; a refusal is told to the function for it, and is no end of the others.
-        let tokens = std::sync::Arc::new(std::sync::Mutex::new(vec!["secret", "wrong"]));
-        let (errors, mut told) = mpsc::channel(16);
-        let client = within(app(&server, way).connect()).await.unwrap();
-        let private = client
-            .of("/private")
-            .auth_with(move || {
-                let token = tokens.lock().unwrap().pop();
-                async move {
-                    token
-                        .map(|token| json!({"token": token}))
-                        .ok_or("no token is left")
-                }
-            })
-            .on_connect_error(move |_, error| {
-                let _ = errors.try_send(error.to_string());
-                std::future::ready(())
-            })
-            .start()
-            .unwrap();
-        assert_eq!(next(&mut told).await, "the server refuses: not allowed");
-        assert!(matches!(
-            within(private.closed()).await,
-            Status::Failed(ConnectError::Refused { .. })
-        ));
-        within(private.open()).await.unwrap();
-        assert_eq!(
-            within(private.emit_with_ack::<u8>("ack", 1).into_future()).await,
-            Ok(1)
-        );
-        private.disconnect();
-        assert!(
-            matches!(within(private.open()).await, Err(ConnectError::Auth(reason)) if reason == "no token is left")
-        );
-        assert!(client.is_connected());
+            // What the callback gives counts, each time; a refusal is told to the function for it, and is no end of the others.
+            let tokens = std::sync::Arc::new(std::sync::Mutex::new(vec!["secret", "wrong"]));
+            let (errors, mut told) = mpsc::channel(16);
+            let client = within(app(&server, way).connect()).await.unwrap();
+            let private = client
+                .of("/private")
+                .auth_with(move || {
+                    let token = tokens.lock().unwrap().pop();
+                    async move {
+                        token
+                            .map(|token| json!({"token": token}))
+                            .ok_or("no token is left")
+                    }
+                })
+                .on_connect_error(move |_, error| {
+                    let _ = errors.try_send(error.to_string());
+                    std::future::ready(())
+                })
+                .start()
+                .unwrap();
+            assert_eq!(next(&mut told).await, "the server refuses: not allowed");
+            assert!(matches!(
+                within(private.closed()).await,
+                Status::Failed(ConnectError::Refused { .. })
+            ));
+            within(private.open()).await.unwrap();
+            assert_eq!(
+                within(private.emit_with_ack::<u8>("ack", 1).into_future()).await,
+                Ok(1)
+            );
+            private.disconnect();
+            assert!(
+                matches!(within(private.open()).await, Err(ConnectError::Auth(reason)) if reason == "no token is left")
+            );
+            assert!(client.is_connected());
+        }
     }
 }
 
 #[tokio::test]
 async fn s234_disconnects_and_is_told_when_the_server_does() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let (reasons, mut told) = mpsc::channel(16);
-        let client = app(&server, way).on_disconnect(move |_, reason| {
-            let _ = reasons.try_send(reason);
-            std::future::ready(())
-        });
-        let client = within(client.connect()).await.unwrap();
-        client.disconnect();
-        assert_eq!(next(&mut told).await, DisconnectReason::Client);
-        assert_eq!(client.transport(), None);
-        within(client.open()).await.unwrap();
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let (reasons, mut told) = mpsc::channel(16);
+            let proxy = Proxy::before(server.place(), Kind::Plain).await;
+            let url = format!("http://{}", proxy.place());
+            let client = way
+                .of(SocketIoClient::builder(url).path("/app/"))
+                .reconnection(SOON)
+                .on_disconnect(move |_, reason| {
+                    let _ = reasons.try_send(reason);
+                    std::future::ready(())
+                });
+            let client = within(client.connect()).await.unwrap();
+            client.disconnect();
+            assert_eq!(next(&mut told).await, DisconnectReason::Client);
+            assert_eq!(client.transport(), None);
+            within(client.open()).await.unwrap();
 
-        // An answer that is waited for does not come any more, and is not waited for any longer.
-        let waits = client.emit_with_ack::<Value>("silence", ()).into_future();
-        let (waited, ()) = tokio::join!(waits, async { client.emit("bye", false).unwrap() });
-        assert_eq!(waited, Err(AckError::Disconnected));
-        assert_eq!(next(&mut told).await, DisconnectReason::Server);
-        assert!(matches!(
-            client.status(),
-            Status::Disconnected(DisconnectReason::Server)
-        ));
-        within(client.open()).await.unwrap();
+            // An answer that is waited for does not come any more, and is not waited for any longer.
+            let waits = client.emit_with_ack::<Value>("silence", ()).into_future();
+            let (waited, ()) = tokio::join!(waits, async { client.emit("bye", false).unwrap() });
+            assert_eq!(waited, Err(AckError::Disconnected));
+            assert_eq!(next(&mut told).await, DisconnectReason::Server);
+            assert!(matches!(
+                client.status(),
+                Status::Disconnected(DisconnectReason::Server)
+            ));
+            within(client.open()).await.unwrap();
 
-        // The connection ends under it: it comes back by itself.
-        client.emit("cut", ()).unwrap();
-        let reason = next(&mut told).await;
-        assert!(reason.comes_back(), "{reason}");
-        within(client.connected()).await.unwrap();
-        assert_eq!(
-            within(client.emit_with_ack::<u8>("ack", 1).into_future()).await,
-            Ok(1)
-        );
-        client.shut_down().await;
+            // The connection ends under it: it comes back by itself.
+            proxy.cut();
+            let reason = next(&mut told).await;
+            assert!(reason.comes_back(), "{reason}");
+            within(client.connected()).await.unwrap();
+            assert_eq!(
+                within(client.emit_with_ack::<u8>("ack", 1).into_future()).await,
+                Ok(1)
+            );
+            client.shut_down().await;
+        }
     }
 }
 
 #[tokio::test]
 async fn a_server_that_is_killed_and_comes_back_gets_what_waited_in_order() {
-    for way in WAYS {
-        let mut server = Server::start().await;
+    for (of, way) in BOTH.into_iter().flat_map(|of| WAYS.map(|way| (of, way))) {
+        let mut server = Server::start(of).await;
         let (reasons, mut told) = mpsc::channel(16);
         let (connects, mut connected) = mpsc::channel(16);
         let (handler, mut echoed) = collect::<u32>();
@@ -436,11 +468,11 @@ async fn a_server_that_is_killed_and_comes_back_gets_what_waited_in_order() {
             .await
             .unwrap();
         for round in 0..2 {
-            let (lost, place) = tokio::join!(
+            let (lost, ()) = tokio::join!(
                 client.emit_with_ack::<Value>("silence", ()).into_future(),
                 server.kill()
             );
-            assert_eq!(lost, Err(AckError::Disconnected), "{way:?} {round}");
+            assert_eq!(lost, Err(AckError::Disconnected), "{of:?} {way:?} {round}");
             let reason = next(&mut told).await;
             assert!(
                 [
@@ -456,10 +488,10 @@ async fn a_server_that_is_killed_and_comes_back_gets_what_waited_in_order() {
             }
             assert_eq!(client.emit_volatile("echo", 1000), Ok(false));
             let waits = tokio::spawn(client.emit_with_ack::<u32>("ack", 7).into_future());
-            server = Server::start_at(&place).await;
+            server.restart().await;
             within(client.connected()).await.unwrap();
             for number in 0..50 {
-                assert_eq!(next(&mut echoed).await, number, "{way:?} {round}");
+                assert_eq!(next(&mut echoed).await, number, "{of:?} {way:?} {round}");
             }
             assert_eq!(within(waits).await.unwrap(), Ok(7));
             assert_ne!(next(&mut connected).await, first);
@@ -472,114 +504,124 @@ async fn a_server_that_is_killed_and_comes_back_gets_what_waited_in_order() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_noticed_by_its_pings() {
-    let server = Server::start().await;
-    for way in WAYS {
-        // Pings every 300 ms, and 200 ms for the answer.
-        let (reasons, mut told) = mpsc::channel(16);
-        let builder = SocketIoClient::builder(server.url()).reconnection(SOON);
-        let client = way.of(builder).on_disconnect(move |_, reason| {
-            let _ = reasons.try_send(reason);
-            std::future::ready(())
-        });
-        let client = within(client.connect()).await.unwrap();
-        // It stays for several pings.
-        tokio::time::sleep(Duration::from_millis(1200)).await;
-        assert!(client.is_connected() && told.try_recv().is_err());
-        server.freeze();
-        assert_eq!(
-            next(&mut told).await,
-            DisconnectReason::PingTimeout,
-            "{way:?}"
-        );
-        server.thaw();
-        within(client.connected()).await.unwrap();
-        client.shut_down().await;
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            // Pings every 300 ms, and 200 ms for the answer.
+            let (reasons, mut told) = mpsc::channel(16);
+            let builder = SocketIoClient::builder(server.url()).reconnection(SOON);
+            let client = way.of(builder).on_disconnect(move |_, reason| {
+                let _ = reasons.try_send(reason);
+                std::future::ready(())
+            });
+            let client = within(client.connect()).await.unwrap();
+            // It stays for several pings.
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            assert!(client.is_connected() && told.try_recv().is_err());
+            server.freeze();
+            assert_eq!(
+                next(&mut told).await,
+                DisconnectReason::PingTimeout,
+                "{of:?} {way:?}"
+            );
+            server.thaw();
+            within(client.connected()).await.unwrap();
+            client.shut_down().await;
+        }
     }
 }
 
 #[tokio::test]
 async fn a_session_is_recovered_with_what_was_missed() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let builder = || {
-            way.of(SocketIoClient::builder(server.url()).path("/recovery/"))
-                .reconnection(SOON)
-        };
-        let (handler, mut said) = collect::<u32>();
-        let client = within(builder().on("said", handler).connect())
-            .await
-            .unwrap();
-        let other = within(builder().connect()).await.unwrap();
-        let id = client.id().unwrap();
-        assert!(!client.recovered());
-        let _: Value = within(client.emit_with_ack("join", (["room"],)).into_future())
-            .await
-            .unwrap();
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let proxy = Proxy::before(server.place(), Kind::Plain).await;
+            let builder = |place: &str| {
+                let url = format!("http://{place}");
+                way.of(SocketIoClient::builder(url).path("/recovery/"))
+                    .reconnection(SOON)
+            };
+            let (handler, mut said) = collect::<u32>();
+            let client = within(builder(&proxy.place()).on("said", handler).connect())
+                .await
+                .unwrap();
+            let other = within(builder(server.place()).connect()).await.unwrap();
+            let id = client.id().unwrap();
+            assert!(!client.recovered());
+            let _: Value = within(client.emit_with_ack("join", (["room"],)).into_future())
+                .await
+                .unwrap();
 
-        // An event tells the client how far it is.
-        other.emit("others", 0).unwrap();
-        assert_eq!(next(&mut said).await, 0);
-        for round in 1..4 {
-            let (gone, mut disconnected) = mpsc::channel(1);
-            client.on_disconnect(move |_, _| {
-                let _ = gone.try_send(());
-                std::future::ready(())
-            });
-            client.emit("cut", ()).unwrap();
-            next(&mut disconnected).await;
-            other.emit("others-in", (["room"], round)).unwrap();
-            within(client.connected()).await.unwrap();
-            assert!(client.recovered(), "{way:?} {round}");
-            assert_eq!(client.id().unwrap(), id);
-            assert_eq!(next(&mut said).await, round);
+            // An event tells the client how far it is.
+            other.emit("others", 0).unwrap();
+            assert_eq!(next(&mut said).await, 0);
+            for round in 1..4 {
+                let (gone, mut disconnected) = mpsc::channel(1);
+                client.on_disconnect(move |_, _| {
+                    let _ = gone.try_send(());
+                    std::future::ready(())
+                });
+                proxy.cut();
+                next(&mut disconnected).await;
+                other.emit("others-in", (["room"], round)).unwrap();
+                within(client.connected()).await.unwrap();
+                assert!(client.recovered(), "{of:?} {way:?} {round}");
+                assert_eq!(client.id().unwrap(), id);
+                assert_eq!(next(&mut said).await, round);
+            }
+            client.disconnect();
+            other.shut_down().await;
         }
-        client.disconnect();
-        other.shut_down().await;
     }
 }
 
 #[tokio::test]
 async fn packets_are_messagepack_where_both_sides_say_so() {
-    let server = Server::start().await;
-    for way in WAYS {
-        let (handler, mut echoed) = collect::<(Binary, Vec<u8>)>();
-        let client = way
-            .of(SocketIoClient::builder(server.url()).path("/msgpack/"))
-            .form(Form::MessagePack)
-            .on("echo", handler)
-            .on("question", async |args: Args, ack: Ack| {
-                assert!(ack.is_wanted());
-                ack.send(args).unwrap();
-            })
-            .connect();
-        let client = within(client).await.unwrap();
-        client
-            .emit("echo", (Binary::from(vec![9; 1000]), [1_u8, 2]))
-            .unwrap();
-        assert_eq!(
-            next(&mut echoed).await,
-            (Binary::from(vec![9; 1000]), vec![1, 2])
-        );
-        let answer: String = within(client.emit_with_ack("ask", (5000, "why")).into_future())
-            .await
-            .unwrap();
-        assert_eq!(answer, "why");
-        let private = within(client.of("/private").connect()).await;
-        assert!(matches!(
-            private,
-            Err(ConnectError::Refused { data: Some(_), .. })
-        ));
-        client.shut_down().await;
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let (handler, mut echoed) = collect::<(Binary, Vec<u8>)>();
+            let client = way
+                .of(SocketIoClient::builder(server.url()).path("/msgpack/"))
+                .form(Form::MessagePack)
+                .on("echo", handler)
+                .on("question", async |args: Args, ack: Ack| {
+                    assert!(ack.is_wanted());
+                    ack.send(args).unwrap();
+                })
+                .connect();
+            let client = within(client).await.unwrap();
+            client
+                .emit("echo", (Binary::from(vec![9; 1000]), [1_u8, 2]))
+                .unwrap();
+            assert_eq!(
+                next(&mut echoed).await,
+                (Binary::from(vec![9; 1000]), vec![1, 2])
+            );
+            let answer: String = within(client.emit_with_ack("ask", (5000, "why")).into_future())
+                .await
+                .unwrap();
+            assert_eq!(answer, "why");
+            let private = within(client.of("/private").connect()).await;
+            assert!(matches!(
+                private,
+                Err(ConnectError::Refused { data: Some(_), .. })
+            ));
+            client.shut_down().await;
+        }
     }
 }
 
 #[tokio::test]
 async fn over_tls_with_authorities_of_the_callers() {
-    let server = Server::start().await;
-    let (port, pem) = tls::before(server.place().to_owned()).await;
-    let url = format!("https://localhost:{port}");
-    for way in WAYS {
-        let trusting = wireline::ws::client::Client::new().roots(&pem).unwrap();
+    for (of, way) in BOTH.into_iter().flat_map(|of| WAYS.map(|way| (of, way))) {
+        let server = Server::start(of).await;
+        let proxy = Proxy::before(server.place(), Kind::Tls).await;
+        let url = format!("https://{}", proxy.place());
+        let trusting = wireline::ws::client::Client::new()
+            .roots(&proxy.pem)
+            .unwrap();
         let client = way.of(SocketIoClient::builder(&url)
             .path("/app/")
             .websocket(trusting));
@@ -609,101 +651,88 @@ async fn over_tls_with_authorities_of_the_callers() {
 
 #[tokio::test]
 async fn what_cannot_be_is_told_at_once() {
-    let server = Server::start().await;
-    let url = server.url();
-    for builder in [
-        SocketIoClient::builder("ftp://localhost"),
-        SocketIoClient::builder(&url).namespace("no-slash"),
-        SocketIoClient::builder(&url).namespace("/a,b"),
-        SocketIoClient::builder(&url).path("nowhere"),
-        SocketIoClient::builder(&url).transports([]),
-        SocketIoClient::builder(&url).auth(&[1, 2]),
-        SocketIoClient::builder(&url).header("connection", "close"),
-    ] {
-        let Err(ConnectError::Dial(_)) = within(builder.connect()).await else {
-            panic!("it connects");
+    for of in BOTH {
+        let server = Server::start(of).await;
+        let url = server.url();
+        for builder in [
+            SocketIoClient::builder("ftp://localhost"),
+            SocketIoClient::builder(&url).namespace("no-slash"),
+            SocketIoClient::builder(&url).namespace("/a,b"),
+            SocketIoClient::builder(&url).path("nowhere"),
+            SocketIoClient::builder(&url).transports([]),
+            SocketIoClient::builder(&url).auth(&[1, 2]),
+            SocketIoClient::builder(&url).header("connection", "close"),
+        ] {
+            let Err(ConnectError::Dial(_)) = within(builder.connect()).await else {
+                panic!("it connects");
+            };
+        }
+        // Nobody speaks Engine.IO there: both transports were tried.
+        let nowhere = within(SocketIoClient::builder(&url).path("/nowhere/").connect()).await;
+        let Err(ConnectError::Dial(error)) = nowhere else {
+            panic!("{nowhere:?}");
         };
-    }
-    // Nobody speaks Engine.IO there: both transports were tried.
-    let nowhere = within(SocketIoClient::builder(&url).path("/nowhere/").connect()).await;
-    let Err(ConnectError::Dial(error)) = nowhere else {
-        panic!("{nowhere:?}");
-    };
-    assert!(
-        matches!(&*error, DialError::Refused { status, .. } if *status == 404),
-        "{error:?}"
-    );
+        assert!(
+            matches!(&*error, DialError::Refused { status, .. } if *status == 404),
+            "{error:?}"
+        );
 
-    // A packet of the other form, or too large: the server never sees it.
-    let client = within(SocketIoClient::builder(&url).path("/app/").connect())
-        .await
-        .unwrap();
-    let large = "x".repeat(1_000_001);
-    assert_eq!(client.emit("echo", &large), Err(EmitError::TooLarge));
-    let large = client
-        .emit_with_ack::<Value>("ack", Binary::from(vec![0; 1_000_001]))
-        .into_future();
-    assert_eq!(
-        within(large).await,
-        Err(AckError::Emit(EmitError::TooLarge))
-    );
-    assert_eq!(client.emit("disconnect", ()), Err(EmitError::Reserved));
-    let fits = "x".repeat(999_900);
-    let back = client.emit_with_ack::<String>("ack", &fits).into_future();
-    assert_eq!(within(back).await.unwrap().len(), 999_900);
-    assert!(client.is_connected());
+        // A packet of the other form, or too large: the server never sees it.
+        let client = within(SocketIoClient::builder(&url).path("/app/").connect())
+            .await
+            .unwrap();
+        let large = "x".repeat(1_000_001);
+        assert_eq!(client.emit("echo", &large), Err(EmitError::TooLarge));
+        let large = client
+            .emit_with_ack::<Value>("ack", Binary::from(vec![0; 1_000_001]))
+            .into_future();
+        assert_eq!(
+            within(large).await,
+            Err(AckError::Emit(EmitError::TooLarge))
+        );
+        assert_eq!(client.emit("disconnect", ()), Err(EmitError::Reserved));
+        let fits = "x".repeat(999_900);
+        let back = client.emit_with_ack::<String>("ack", &fits).into_future();
+        assert_eq!(within(back).await.unwrap().len(), 999_900);
+        assert!(client.is_connected());
+    }
 }
 
 #[tokio::test]
 async fn polling_is_the_way_when_there_is_no_other_and_a_client_gives_up_when_told() {
-    let server = Server::start().await;
-    let place = server.place().to_owned();
-    // A server of polling alone refuses WebSockets: here a proxy cuts them off.
-    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = proxy.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = proxy.accept().await {
-            let place = place.clone();
-            tokio::spawn(async move {
-                let mut head = [0; 64];
-                let read = stream.peek(&mut head).await.unwrap_or(0);
-                if String::from_utf8_lossy(&head[..read]).contains("transport=websocket") {
-                    return;
-                }
-                if let Ok(mut server) = tokio::net::TcpStream::connect(place).await {
-                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
-                }
-            });
+    for of in BOTH {
+        let mut server = Server::start(of).await;
+        // A server of polling alone refuses WebSockets.
+        let proxy = Proxy::before(server.place(), Kind::PollingAlone).await;
+        let client = SocketIoClient::builder(format!("http://{}", proxy.place())).path("/app/");
+        let client = within(client.connect()).await.unwrap();
+        assert_eq!(client.transport(), Some(TransportName::Polling));
+        for number in 0..20 {
+            let answer = within(client.emit_with_ack::<u32>("ack", number).into_future()).await;
+            assert_eq!(answer, Ok(number));
         }
-    });
-    let client = SocketIoClient::builder(format!("http://127.0.0.1:{port}")).path("/app/");
-    let client = within(client.connect()).await.unwrap();
-    assert_eq!(client.transport(), Some(TransportName::Polling));
-    for number in 0..20 {
-        let answer = within(client.emit_with_ack::<u32>("ack", number).into_future()).await;
-        assert_eq!(answer, Ok(number));
-    }
-    client.shut_down().await;
+        client.shut_down().await;
 
-    let few = Reconnection {
-        attempts: Some(3),
-        ..SOON
-    };
-    let client = within(app(&server, Way::WebSocket).reconnection(few).connect())
-        .await
-        .unwrap();
-    let (errors, mut told) = mpsc::channel(16);
-    client.on_connect_error(move |_, error| {
-        let _ = errors.try_send(error);
-        std::future::ready(())
-    });
-    server.kill().await;
-    assert!(matches!(
-        within(client.closed()).await,
-        Status::Failed(ConnectError::Dial(_))
-    ));
-    for _ in 0..3 {
-        assert!(matches!(next(&mut told).await, ConnectError::Dial(_)));
+        let few = Reconnection {
+            attempts: Some(3),
+            ..SOON
+        };
+        let client = within(app(&server, Way::WebSocket).reconnection(few).connect())
+            .await
+            .unwrap();
+        let (errors, mut told) = mpsc::channel(16);
+        client.on_connect_error(move |_, error| {
+            let _ = errors.try_send(error);
+            std::future::ready(())
+        });
+        server.kill().await;
+        assert!(matches!(
+            within(client.closed()).await,
+            Status::Failed(ConnectError::Dial(_))
+        ));
+        for _ in 0..3 {
+            assert!(matches!(next(&mut told).await, ConnectError::Dial(_)));
+        }
+        assert_eq!(client.emit("echo", ()), Err(EmitError::Disconnected));
     }
-    assert_eq!(client.emit("echo", ()), Err(EmitError::Disconnected));
 }

@@ -1,9 +1,11 @@
 //! Functions that take events of the server, and where their arguments come from.
 
+use crate::extract::Json;
 use crate::socketio::client::BoxError;
 use crate::socketio::client::handle::SocketIoClient;
 use crate::socketio::packet::{Args, ToArgs};
 use bytestring::ByteString;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::pin::Pin;
@@ -146,54 +148,62 @@ impl FromCall for SocketIoClient {
     }
 }
 
-/// What a handler gives back: nothing, then there is no answer; [`Data`], [`Args`] or a `Value`, which is the answer; or an
+/// What a handler gives back: nothing, then there is no answer; [`Data`], [`Json`], [`Args`] or a
+/// `Value`, which is the answer; or an
 /// `Option` or a `Result` of those, where only `Some` and `Ok` answer.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a handler of events gives back",
-    note = "it is `()`, `Data<T>`, `Args`, a `serde_json::Value`, or an `Option` or a `Result` of those"
+    note = "it is `()`, `Data<T>`, `Json<T>`, `Args`, a `serde_json::Value`, or an `Option` or a `Result` of those"
 )]
-pub trait IntoAck {
+pub trait IntoAnswer {
     /// The answer, if there is one.
     ///
     /// # Errors
     ///
     /// Why there is none that could be sent.
-    fn into_ack(self) -> Result<Option<Args>, BoxError>;
+    fn into_answer(self) -> Result<Option<Args>, BoxError>;
 }
 
-impl IntoAck for () {
-    fn into_ack(self) -> Result<Option<Args>, BoxError> {
+impl IntoAnswer for () {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
         Ok(None)
     }
 }
 
-impl<T: ToArgs> IntoAck for Data<T> {
-    fn into_ack(self) -> Result<Option<Args>, BoxError> {
+impl<T: ToArgs> IntoAnswer for Data<T> {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
         Ok(Some(self.0.to_args()?))
     }
 }
 
-impl IntoAck for Args {
-    fn into_ack(self) -> Result<Option<Args>, BoxError> {
+impl<T: Serialize> IntoAnswer for Json<T> {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
+        // Whatever it is, it is one argument.
+        Ok(Some(Args::list(std::slice::from_ref(&self.0))?))
+    }
+}
+
+impl IntoAnswer for Args {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
         Ok(Some(self))
     }
 }
 
-impl IntoAck for serde_json::Value {
-    fn into_ack(self) -> Result<Option<Args>, BoxError> {
+impl IntoAnswer for serde_json::Value {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
         Ok(Some(self.to_args()?))
     }
 }
 
-impl<T: IntoAck> IntoAck for Option<T> {
-    fn into_ack(self) -> Result<Option<Args>, BoxError> {
-        self.map_or(Ok(None), T::into_ack)
+impl<T: IntoAnswer> IntoAnswer for Option<T> {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
+        self.map_or(Ok(None), T::into_answer)
     }
 }
 
-impl<T: IntoAck, E: Into<BoxError>> IntoAck for Result<T, E> {
-    fn into_ack(self) -> Result<Option<Args>, BoxError> {
-        self.map_err(Into::into)?.into_ack()
+impl<T: IntoAnswer, E: Into<BoxError>> IntoAnswer for Result<T, E> {
+    fn into_answer(self) -> Result<Option<Args>, BoxError> {
+        self.map_err(Into::into)?.into_answer()
     }
 }
 
@@ -202,7 +212,7 @@ impl<T: IntoAck, E: Into<BoxError>> IntoAck for Result<T, E> {
     message = "`{Self}` is not a handler of events",
     note = "it is an async function of at most 4 of `Data<T>`, `Args`, `Ack`, `EventName`, `SocketIoClient`",
     note = "its future is `Send`: what is not, such as an `Rc` or the guard of a lock, does not live across an `await`",
-    note = "it gives back `()`, `Data<T>`, `Args`, a `serde_json::Value`, or an `Option` or a `Result` of those"
+    note = "it gives back `()`, `Data<T>`, `Json<T>`, `Args`, a `serde_json::Value`, or an `Option` or a `Result` of those"
 )]
 pub trait EventHandler<Parts>: Send + Sync + 'static {
     /// Takes an event.
@@ -222,13 +232,13 @@ macro_rules! event_handler {
         where
             Fun: Fn($($part,)*) -> Fut + Send + Sync + 'static,
             Fut: Future + Send + 'static,
-            Fut::Output: IntoAck,
+            Fut::Output: IntoAnswer,
             $($part: FromCall,)*
         {
             #[allow(unused_variables, reason = "a function without arguments takes nothing from the event")]
             fn handle(&self, call: &Call) -> Result<Handling, BoxError> {
                 let handling = self($($part::from_call(call)?,)*);
-                Ok(Box::pin(async move { handling.await.into_ack() }))
+                Ok(Box::pin(async move { handling.await.into_answer() }))
             }
         }
     };

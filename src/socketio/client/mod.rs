@@ -28,7 +28,7 @@ pub use self::core::pace::Reconnection;
 pub use self::emit::EmitWithAck;
 pub use self::error::{AckError, ConnectError, DialError, DisconnectReason, EmitError};
 pub use self::handle::SocketIoClient;
-pub use self::handler::{Ack, Call, Data, EventHandler, EventName, FromCall, Handling, IntoAck};
+pub use self::handler::{Ack, Call, Data, EventHandler, EventName, FromCall, Handling, IntoAnswer};
 
 use serde_json::{Map, Value};
 use std::pin::Pin;

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) struct Proxy {
     port: u16,
-    cuts: watch::Sender<u64>,
+    is_cut: watch::Sender<bool>,
     /// The certificate for `localhost`, in PEM.
     pub(crate) pem: String,
 }
@@ -37,8 +37,8 @@ impl Proxy {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let cuts = watch::Sender::new(0);
-        let (place, watched) = (place.to_owned(), cuts.clone());
+        let is_cut = watch::Sender::new(false);
+        let (place, watched) = (place.to_owned(), is_cut.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, place, cut) = (acceptor.clone(), place.clone(), watched.subscribe());
@@ -63,7 +63,7 @@ impl Proxy {
             }
         });
         let pem = made.cert.pem();
-        Self { port, cuts, pem }
+        Self { port, is_cut, pem }
     }
 
     /// `localhost:PORT`.
@@ -71,16 +71,20 @@ impl Proxy {
         format!("localhost:{}", self.port)
     }
 
-    /// Ends every connection, as a network does it.
+    /// Ends every connection, as a network does it, and lets none through.
     pub(crate) fn cut(&self) {
-        self.cuts.send_modify(|count| *count += 1);
+        self.is_cut.send_replace(true);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.is_cut.send_replace(false);
     }
 }
 
 async fn hand_on(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     place: &str,
-    mut cut: watch::Receiver<u64>,
+    mut cut: watch::Receiver<bool>,
 ) {
     let Ok(mut server) = TcpStream::connect(place).await else {
         return;
@@ -88,6 +92,6 @@ async fn hand_on(
     tokio::select! {
         // How it ends is seen on both sides.
         _ = copy_bidirectional(&mut stream, &mut server) => {}
-        _ = cut.changed() => {}
+        _ = cut.wait_for(|is_cut| *is_cut) => {}
     }
 }

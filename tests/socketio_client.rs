@@ -1,6 +1,9 @@
 //! The client of Socket.IO against the server of npm's `socket.io` and against ours, over each transport.
 
 #[allow(dead_code, reason = "it has a main of its own")]
+#[path = "../examples/socketio_client.rs"]
+mod example;
+#[allow(dead_code, reason = "it has a main of its own")]
 #[path = "../examples/socketio_probe.rs"]
 mod probe;
 #[path = "socketio_client/proxy.rs"]
@@ -563,7 +566,9 @@ async fn a_session_is_recovered_with_what_was_missed() {
             let client = within(builder(&proxy.place()).on("said", handler).connect())
                 .await
                 .unwrap();
-            let other = within(builder(server.place()).connect()).await.unwrap();
+            let (handler, mut left) = collect::<String>();
+            let other = builder(server.place()).on("left", handler).connect();
+            let other = within(other).await.unwrap();
             within(upgraded(&client)).await;
             let id = client.id().unwrap();
             assert!(!client.recovered());
@@ -582,6 +587,8 @@ async fn a_session_is_recovered_with_what_was_missed() {
                 });
                 proxy.cut();
                 next(&mut disconnected).await;
+                // The server knows it, too.
+                assert_eq!(next(&mut left).await, id);
                 other.emit("others-in", (["room"], round)).unwrap();
                 proxy.mend();
                 within(client.connected()).await.unwrap();
@@ -754,5 +761,147 @@ async fn polling_is_the_way_when_there_is_no_other_and_a_client_gives_up_when_to
             assert!(matches!(next(&mut told).await, ConnectError::Dial(_)));
         }
         assert_eq!(client.emit("echo", ()), Err(EmitError::Disconnected));
+    }
+}
+
+#[tokio::test]
+async fn the_example_sends_lines_and_shows_events() {
+    for of in BOTH {
+        let server = Server::start(of).await;
+        let (shown, mut lines) = mpsc::channel(16);
+        let client = example::client(&server.url(), move |line| shown.try_send(line).unwrap());
+        let client = within(client.connect()).await.unwrap();
+        let id = client.id().unwrap();
+        assert_eq!(next(&mut lines).await, format!("connected as {id}"));
+        assert_eq!(next(&mut lines).await, "auth [{}]");
+        let (input, read) = mpsc::channel(1);
+        let talk = tokio::spawn(async { example::talk(client, read).await.unwrap() });
+        input.send("hello".to_owned()).await.unwrap();
+        assert_eq!(next(&mut lines).await, r#"message-back ["hello"]"#);
+        drop(input);
+        within(talk).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_or_cannot_take_an_event_is_counted_and_the_others_go_on() {
+    for of in BOTH {
+        let server = Server::start(of).await;
+        let (handler, mut echoed) = collect::<u32>();
+        let client = app(&server, Way::WebSocket)
+            .on("echo", async |Data(number): Data<u32>| {
+                assert_ne!(number, 1, "at once");
+            })
+            .on("echo", async |Data(number): Data<u32>| {
+                tokio::task::yield_now().await;
+                assert_ne!(number, 2, "later");
+            })
+            .on("echo", async |_: Data<(u32, u32)>| ())
+            .on("echo", handler);
+        let client = within(client.connect()).await.unwrap();
+        for number in 0..3 {
+            client.emit("echo", number).unwrap();
+            assert_eq!(next(&mut echoed).await, number);
+        }
+        within(async {
+            while client.counters().panics < 2 || client.counters().rejected < 3 {
+                let answer = client.emit_with_ack::<Value>("ack", ()).into_future();
+                answer.await.unwrap();
+            }
+        })
+        .await;
+        assert_eq!(
+            (client.counters().panics, client.counters().rejected),
+            (2, 3)
+        );
+
+        // A handler that was taken off does not run, and one that is added later does.
+        client.off("echo");
+        let (handler, mut later) = collect::<u32>();
+        client.on("echo", handler);
+        client.emit("echo", 1).unwrap();
+        assert_eq!(next(&mut later).await, 1);
+        assert_eq!(client.counters().panics, 2);
+    }
+}
+
+#[tokio::test]
+async fn waiting_is_cancelled_by_dropping_it_and_handles_by_dropping_the_last() {
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let client = within(app(&server, way).connect()).await.unwrap();
+            // One that is dropped while it waits, one before it was polled.
+            let silence = client.emit_with_ack::<Value>("silence", ()).into_future();
+            assert!(timeout(Duration::from_millis(10), silence).await.is_err());
+            drop(client.emit_with_ack::<Value>("ack", 1).into_future());
+            assert_eq!(
+                within(client.emit_with_ack::<u8>("ack", 2).into_future()).await,
+                Ok(2)
+            );
+            // What opens is dropped: the client goes on.
+            let room = client.of("/room-a").start().unwrap();
+            drop(room.open());
+            within(room.connected()).await.unwrap();
+
+            // The server hears of it when the last handle is gone, and not before.
+            let (handler, mut left) = collect::<(String, String)>();
+            let other = within(app(&server, way).on("left", handler).connect())
+                .await
+                .unwrap();
+            let id = client.id().unwrap();
+            let clone = client.clone();
+            drop(client);
+            assert_eq!(
+                within(clone.emit_with_ack::<u8>("ack", 3).into_future()).await,
+                Ok(3)
+            );
+            drop(clone);
+            let (who, reason) = next(&mut left).await;
+            assert_eq!(who, id);
+            assert_eq!(reason, "client namespace disconnect", "{of:?} {way:?}");
+            // The connection is there for the other namespace.
+            assert_eq!(
+                within(room.emit_with_ack::<u8>("ack", 4).into_future()).await,
+                Ok(4)
+            );
+            other.shut_down().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_answered_is_sent_again_when_that_is_wanted() {
+    for of in BOTH {
+        let server = Server::start(of).await;
+        let proxy = Proxy::before(server.place(), Kind::Plain).await;
+        let url = format!("http://{}", proxy.place());
+        let client = Way::WebSocket
+            .of(SocketIoClient::builder(url).path("/app/"))
+            .reconnection(SOON)
+            .retries(5);
+        let client = within(client.connect()).await.unwrap();
+        let short = Duration::from_millis(100);
+        let begun = tokio::time::Instant::now();
+        let silence = client
+            .emit_with_ack::<Value>("silence", ())
+            .timeout(short)
+            .retries(2);
+        assert_eq!(within(silence.into_future()).await, Err(AckError::Timeout));
+        assert!(begun.elapsed() >= 3 * short);
+
+        // The connection is cut with the question on its way: it is asked again over the next.
+        for number in 0..5 {
+            let (answer, ()) = tokio::join!(
+                client.emit_with_ack::<u32>("ack", number).into_future(),
+                async {
+                    proxy.cut();
+                    tokio::task::yield_now().await;
+                    proxy.mend();
+                }
+            );
+            assert_eq!(answer, Ok(number));
+            within(client.connected()).await.unwrap();
+        }
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Alarm {
     Mark(Topic, u32),
     /// Forget a sequence.
     Forget(Topic, u32),
+    /// Say how many messages of a topic were given up, of this count.
+    Lost(Topic, u64),
     /// See whether a message of this node has its place: its topic, its sequence, its number in that.
     Order(Topic, u32, u64),
     /// Read a topic again.

@@ -61,6 +61,15 @@ pub enum Envelope {
         /// Where that stands.
         place: Place,
     },
+    /// Messages of a topic whose order is the broker's were given up before the broker had them.
+    GivenUp {
+        /// Which count of them: 1, 2, 3 ... in the order in which they began.
+        id: u64,
+        /// How many there are in it so far, below 2^48.
+        count: u64,
+        /// How many milliseconds ago the last one was.
+        age: u32,
+    },
     /// Wants marks of topics.
     Ask {
         /// Names it in the answer.
@@ -135,6 +144,16 @@ pub enum Change {
     Gone(u64),
 }
 
+impl Change {
+    /// The connection that it is about.
+    pub const fn member(&self) -> u64 {
+        match self {
+            Self::Here(present) => present.member,
+            Self::Gone(member) => *member,
+        }
+    }
+}
+
 impl Envelope {
     /// Writes it for a channel.
     pub fn encode(&self, sender: Sender, channel: &Channel) -> Bytes {
@@ -172,6 +191,7 @@ impl Envelope {
             Self::Operation { .. } => 9,
             Self::Answer { .. } => 10,
             Self::Leave => 11,
+            Self::GivenUp { .. } => 12,
         }
     }
 

@@ -16,6 +16,7 @@ mod asks;
 pub mod envelope;
 mod incoming;
 mod link;
+mod losses;
 mod neighbours;
 mod nodes;
 mod outbox;
@@ -37,6 +38,7 @@ use self::alarms::{Alarm, Alarms};
 use self::asks::Asks;
 use self::envelope::{Change, Envelope, Sender};
 use self::link::{Link, State};
+use self::losses::Losses;
 use self::nodes::Nodes;
 use self::outbox::{Item, Outbox, What};
 use self::presence::Own;
@@ -87,6 +89,7 @@ pub struct Cluster {
     link: Link,
     outbox: Outbox,
     sequences: Sequences,
+    losses: Losses,
     topics: BTreeMap<Topic, Taken>,
     /// Topics that somebody waits for.
     attaching: BTreeSet<Topic>,
@@ -142,6 +145,7 @@ impl Cluster {
             link: Link::new(node),
             outbox: Outbox::new(config.outbox, config.outbox_policy),
             sequences: Sequences::default(),
+            losses: Losses::default(),
             topics: BTreeMap::new(),
             attaching: BTreeSet::new(),
             asks: Asks::default(),
@@ -177,7 +181,7 @@ impl Cluster {
             return;
         }
         let order = match keep.filter(|keep| self.keeps_history && keep.is_some()) {
-            Some(keep) => Order::Shared(Shared::new(topic.clone(), keep)),
+            Some(keep) => Order::Shared(Shared::new(topic.clone(), keep, now)),
             None => Order::Own(None),
         };
         self.index += 1;
@@ -404,11 +408,16 @@ impl Cluster {
             topic,
             sequence,
             number,
+            keep,
             ..
         } = &item.what
-            && let Some(sequence) = self.sequences.of(topic, *sequence)
         {
-            sequence.unsent.remove(number);
+            if let Some(sequence) = self.sequences.of(topic, *sequence) {
+                sequence.unsent.remove(number);
+            }
+            if keep.is_some() {
+                self.lose(topic);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ impl Cluster {
                 self.alarms.set(now + self.ttl(), Alarm::Expire(from));
                 // So that it hears of this one.
                 self.beat();
+                self.say_losses_again(now);
             }
         }
         match envelope {
@@ -36,6 +37,20 @@ impl Cluster {
                     let outcome = node.theirs.beat(version, digest, now);
                     self.come_of(from, outcome);
                 }
+            }
+            Envelope::Changes { ref changes, .. }
+                if !changes
+                    .iter()
+                    .all(|(_, change)| is_of(from, change.member())) =>
+            {
+                self.counts.garbled += 1;
+            }
+            Envelope::State { ref present, .. }
+                if !present
+                    .iter()
+                    .all(|(_, present)| is_of(from, present.member)) =>
+            {
+                self.counts.garbled += 1;
             }
             Envelope::Changes { version, changes } => {
                 if let Some(node) = self.nodes.get_mut(from) {
@@ -86,7 +101,9 @@ impl Cluster {
                 }
             }
             Envelope::Leave => self.depart(from, true),
-            Envelope::Message { .. } | Envelope::Mark { .. } => self.counts.garbled += 1,
+            Envelope::Message { .. } | Envelope::Mark { .. } | Envelope::GivenUp { .. } => {
+                self.counts.garbled += 1;
+            }
         }
     }
 
@@ -147,6 +164,10 @@ impl Cluster {
 
     /// Marks on the topics' channels, and behind them an answer.
     fn answer_ask(&mut self, from: Sender, id: u64, topics: &[Topic], now: u64) {
+        if topics.is_empty() {
+            // It has had no connection for a while.
+            self.say_losses_again(now);
+        }
         let mut marked = Vec::new();
         for (index, topic) in topics.iter().enumerate() {
             let Some(sequence) = self.sequences.get_mut(topic) else {
@@ -251,6 +272,11 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether a connection is that node's, which alone has the word for it.
+const fn is_of(node: Sender, member: u64) -> bool {
+    member >> 32 == node.node
 }
 
 /// Milliseconds that topics wait for others to be asked for with them.

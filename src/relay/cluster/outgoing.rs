@@ -136,11 +136,17 @@ impl Cluster {
             topic,
             sequence,
             number,
+            keep,
             ..
         } = item.what
-            && let Some(sequence) = self.sequences.of(&topic, sequence)
         {
-            sequence.done = sequence.done.max(number);
+            if let Some(sequence) = self.sequences.of(&topic, sequence) {
+                sequence.done = sequence.done.max(number);
+            }
+            if keep.is_some() && item.is_in_doubt && item.refusals > 0 {
+                // A later one may have been taken between: then the broker takes this one for had, and may never have had it.
+                self.lose(&topic);
+            }
         }
     }
 
@@ -178,9 +184,7 @@ impl Cluster {
             self.alarms.set(self.link.rests_until, Alarm::Resume);
         }
         if refusals >= TRIES {
-            if let Some(item) = self.outbox.remove(id) {
-                self.give_up(&item);
-            }
+            self.give_up_one(id);
             return;
         }
         match &item.what {
@@ -193,13 +197,12 @@ impl Cluster {
             } if keep.is_none() || item.is_in_doubt => {
                 let (topic, number) = (topic.clone(), *number);
                 let Some(sequence) = self.sequences.of(&topic, *sequence) else {
-                    self.outbox.remove(id);
+                    self.give_up_one(id);
                     return;
                 };
                 if number < sequence.done {
                     // A later one was taken: this one is lost already.
-                    self.counts.dropped += 1;
-                    self.outbox.remove(id);
+                    self.give_up_one(id);
                     return;
                 }
                 sequence.unsent.insert(number);
@@ -212,6 +215,12 @@ impl Cluster {
                     self.put_behind(item, now, refusals);
                 }
             }
+        }
+    }
+
+    fn give_up_one(&mut self, id: u64) {
+        if let Some(item) = self.outbox.remove(id) {
+            self.give_up(&item);
         }
     }
 

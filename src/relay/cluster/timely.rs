@@ -76,6 +76,7 @@ impl Cluster {
             }
         }
         self.ask_more(now, true);
+        self.say_losses_again(now);
         for (topic, sequence) in self.sequences.iter_mut() {
             sequence.used = now;
             sequence.marks = 0;
@@ -104,6 +105,7 @@ impl Cluster {
                 }
             }
             Alarm::Mark(topic, sequence) => self.mark(topic, sequence, now),
+            Alarm::Lost(topic, id) => self.say_lost(topic, id, now),
             Alarm::Forget(topic, sequence) => self.forget(topic, sequence, now),
             Alarm::Order(topic, sequence, number) => {
                 if let Some(Order::Shared(shared)) =

@@ -128,6 +128,15 @@ pub enum Action {
         /// The last offset that is missing.
         last: u64,
     },
+    /// Messages of another node were given up before they had a place in the shared order, and will not come.
+    GivenUp {
+        /// The topic.
+        topic: Topic,
+        /// Whose.
+        node: u64,
+        /// How many, of which nobody here was told before.
+        count: u64,
+    },
     /// A message of the shared order that those who subscribe here have had without its offset: it only counts.
     Count {
         /// The topic.
@@ -295,7 +304,7 @@ pub struct Standing {
     pub duplicates: u64,
     /// Messages of others that did not come, and were told to be missing.
     pub lost: u64,
-    /// Messages that were given up because too much waited.
+    /// Messages that were given up because too much waited, or the broker refused them; the other nodes are told.
     pub dropped: u64,
     /// What came and was no envelope.
     pub garbled: u64,

@@ -72,6 +72,8 @@ pub struct Outlet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
     Missed(u64),
+    /// Messages that do not count.
+    MissedUncounted(u64),
     Skipped(u64),
 }
 
@@ -322,7 +324,9 @@ impl Outlet {
         self.mailbox.flush(
             |_, message| self.write(message, cx),
             |key, gap| match gap {
-                Gap::Missed(count) => missed.map(|tell| tell(key, count)),
+                Gap::Missed(count) | Gap::MissedUncounted(count) => {
+                    missed.map(|tell| tell(key, count))
+                }
                 Gap::Skipped(_) => None,
             },
         );
@@ -362,6 +366,7 @@ impl Outlet {
                 Item::Message(_, span) => tell(key, Gap::Skipped(span)),
                 Item::Told(message) => Some(message),
                 Item::Missed(count) => tell(key, Gap::Missed(count)),
+                Item::MissedUncounted(count) => tell(key, Gap::MissedUncounted(count)),
                 Item::Skipped(count) => tell(key, Gap::Skipped(count)),
             };
             if let Some(message) = message {

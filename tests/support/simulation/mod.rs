@@ -6,6 +6,7 @@
 //!
 //! - a node has each message of another's sequence once, in order, or has told that it is lost, with its number;
 //! - a client has what its node had from when it subscribed, in order, and each gap is told with its length;
+//! - what never had a place in a shared order is told to all nodes but its own, with how many;
 //! - what is published is delivered on its own node at once, or in time if it waits for the broker's order;
 //! - an offset of a shared order is the same message everywhere, and who comes with an offset to another node misses nothing untold;
 //! - the outbox keeps its bound, questions end in time, who is present is the same on all nodes.
@@ -27,7 +28,7 @@ use self::random::Random;
 use self::truth::Truth;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use wireline::relay::backplane::{Command, Event};
+use wireline::relay::backplane::{Channel, Command, Event};
 use wireline::relay::cluster::envelope::Envelope;
 use wireline::relay::cluster::{Answer, Operation, Target};
 use wireline::relay::hub::{Retention, Topic};
@@ -45,6 +46,8 @@ pub(crate) enum Mutant {
     ShortRange,
     /// What was lost is passed over.
     Untold,
+    /// What was given up before the broker had it is passed over.
+    UntoldGivenUp,
     /// Who is gone stays present.
     NoUntrack,
 }
@@ -61,6 +64,8 @@ pub(crate) struct Report {
     pub(crate) delivered: u64,
     /// Messages of other nodes that were told to be lost.
     pub(crate) lost: u64,
+    /// Messages that were told to be given up before they had their place.
+    pub(crate) given_up: u64,
     /// Messages that came again and were not delivered again.
     pub(crate) duplicates: u64,
     pub(crate) faults: u64,
@@ -526,9 +531,26 @@ impl World {
         {
             self.truth.reach(node::id_of(&parcel), self.now);
         }
+        let appends = match &command {
+            Command::Append { topic, message, .. } => {
+                let channel = Channel::Topic(topic.clone());
+                match Envelope::decode(message, &channel) {
+                    Some((_, Envelope::Message { parcel, .. })) => {
+                        Some((topic.clone(), node::id_of(&parcel), self.broker.at(topic)))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
         let said = self
             .broker
             .carry_out(connection, command, self.now, &mut self.random);
+        if let Some((topic, id, before)) = appends
+            && self.broker.at(&topic) != before
+        {
+            self.truth.append(id);
+        }
         for (to, event) in said {
             let latency = self.latency();
             if let Some(connection) = self.connections.get_mut(&to) {

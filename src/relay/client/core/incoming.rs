@@ -30,6 +30,7 @@ pub(crate) enum Incoming<'a> {
     Lagged {
         topic: Cow<'a, str>,
         missed: u64,
+        counts: bool,
     },
     Skipped {
         topic: Cow<'a, str>,
@@ -169,6 +170,7 @@ fn read(text: &str) -> Option<Told<'_>> {
         "lagged" => Incoming::Lagged {
             topic: topic?,
             missed: fields.missed?,
+            counts: fields.to.is_none(),
         },
         "skipped" => Incoming::Skipped {
             topic: topic?,

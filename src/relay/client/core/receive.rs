@@ -63,9 +63,15 @@ impl Core {
                 payload,
                 to,
             } => self.push(&topic, &event, payload, to),
-            Incoming::Lagged { topic, missed } => {
+            Incoming::Lagged {
+                topic,
+                missed,
+                counts,
+            } => {
                 let id = self.joined(&topic)?;
-                self.seats.get_mut(&id)?.advance(missed);
+                if counts {
+                    self.seats.get_mut(&id)?.advance(missed);
+                }
                 self.tell(id, Event::Lagged(missed));
                 Some(())
             }

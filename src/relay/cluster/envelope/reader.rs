@@ -65,6 +65,11 @@ impl Reader {
                 },
             },
             11 => Envelope::Leave,
+            12 => Envelope::GivenUp {
+                id: self.u64()?,
+                count: self.u64().filter(|count| *count < NUMBERS)?,
+                age: self.u32()?,
+            },
             _ => return None,
         };
         self.0

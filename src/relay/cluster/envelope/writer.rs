@@ -14,6 +14,11 @@ pub(super) fn write(envelope: &Envelope, sender: Sender, to: &mut BytesMut) {
             put_parcel(parcel, to);
         }
         Envelope::Mark { place } => put_place(*place, to),
+        Envelope::GivenUp { id, count, age } => {
+            to.put_u64(*id);
+            to.put_u64(*count);
+            to.put_u32(*age);
+        }
         Envelope::Ask { id, topics } => {
             to.put_u64(*id);
             put_count(topics.len(), to);

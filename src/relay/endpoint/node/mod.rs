@@ -17,7 +17,7 @@ mod task;
 mod words;
 
 pub use self::ask::{ClusterHandle, ClusterNode, Partial};
-pub(super) use self::words::{parcel, places};
+pub(super) use self::words::{parcel, places, worth};
 
 use self::bell::Bell;
 use self::early::Early;

@@ -381,9 +381,14 @@ impl Session {
             let topic = sub.topic();
             if sub.key == key {
                 let reply = match gap {
-                    Gap::Missed(missed) => {
+                    Gap::Missed(missed) | Gap::MissedUncounted(missed) => {
                         self.relay().counters().lagged();
-                        Reply::Lagged { topic, missed }
+                        let counts = matches!(gap, Gap::Missed(_));
+                        Reply::Lagged {
+                            topic,
+                            missed,
+                            counts,
+                        }
                     }
                     Gap::Skipped(count) if key & COUNTS != 0 => Reply::Skipped { topic, count },
                     Gap::Skipped(_) => return None,

@@ -28,7 +28,7 @@ pub struct Sender {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Which sequence: 0, 1, 2 ... in the order in which they began.
-    pub sequence: u32,
+    pub sequence: u64,
     /// The number in that: 1, 2, 3 ... and below 2^48.
     pub number: u64,
     /// How many milliseconds ago the sequence began.
@@ -82,7 +82,7 @@ pub enum Envelope {
         /// Which ask.
         id: u64,
         /// Sequences that begin from now on have this number, or a higher one.
-        next: u32,
+        next: u64,
         /// The places of the topics in the ask that there were marks of.
         marked: Vec<u16>,
     },
@@ -93,7 +93,7 @@ pub enum Envelope {
         /// A checksum of who is.
         digest: u64,
         /// Sequences that begin from now on have this number, or a higher one.
-        next: u32,
+        next: u64,
     },
     /// Who has come and gone, each change a version of its own.
     Changes {
@@ -196,10 +196,11 @@ impl Envelope {
     }
 
     /// About how long it is, for what is long.
-    const fn octets(&self) -> usize {
+    pub(super) const fn octets(&self) -> usize {
         match self {
             Self::Message { parcel, .. } => parcel.payload.len() + 32,
             Self::Answer { answer, .. } => answer.text.len() + 32,
+            Self::Asked { marked, .. } => marked.len() * 2 + 32,
             _ => 64,
         }
     }
@@ -226,7 +227,7 @@ fn checksum(octets: &[u8], channel: &Channel) -> u32 {
 
 /// No digit, and no beginning of a text.
 const MAGIC: u8 = 0xB5;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEAD: usize = 19;
 
 /// Numbers of nodes are below this.

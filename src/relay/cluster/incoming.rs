@@ -232,7 +232,7 @@ impl Cluster {
         self.actions.push_back(Action::Lost {
             topic: topic.clone(),
             node: from.node,
-            epoch: from.life.wrapping_add(u64::from(place.sequence)),
+            epoch: from.life.wrapping_add(place.sequence),
             first,
             last,
         });

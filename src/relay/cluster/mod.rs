@@ -47,7 +47,7 @@ use self::receiving::Received;
 use self::sending::Sequences;
 use self::shared::Shared;
 use crate::relay::backplane::Channel;
-use crate::relay::hub::{Present, Retention, Topic};
+use crate::relay::hub::{Elsewhere, Present, Retention, Topic};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A node's part in a cluster. Times are milliseconds since any moment that stays the same, and never go back; `node` is a number
@@ -99,6 +99,7 @@ pub struct Cluster {
     questions: Questions,
     /// The last operation that wants no answer.
     told: u64,
+    reaches: Elsewhere,
     alarms: Alarms,
     actions: VecDeque<Action>,
     counts: Standing,
@@ -154,6 +155,7 @@ impl Cluster {
             // Far from its end, and not where another life began.
             questions: Questions::new((life >> 1) + 1),
             told: 0,
+            reaches: Elsewhere::Nobody,
             alarms,
             actions: VecDeque::new(),
             counts: Standing::default(),
@@ -253,7 +255,11 @@ impl Cluster {
             keep,
             parcel: parcel.clone(),
         };
-        self.put(what, now, 0);
+        self.reaches = match (self.put(what, now, 0), self.link.is_up()) {
+            (false, _) => Elsewhere::GivenUp,
+            (true, false) => Elsewhere::Waits,
+            (true, true) => Elsewhere::OnItsWay,
+        };
         if keep.is_none() {
             return Local::Deliver;
         }
@@ -272,6 +278,11 @@ impl Cluster {
         } else {
             Local::DeliverUncounted
         }
+    }
+
+    /// What becomes of the last message that was published here, on the other nodes.
+    pub const fn elsewhere(&self) -> Elsewhere {
+        self.reaches
     }
 
     /// A connection of this node is present in a topic, or what others should know of it has changed.
@@ -388,8 +399,8 @@ impl Cluster {
         self.config.ttl.max(self.config.beat.saturating_mul(3))
     }
 
-    /// Into the outbox; what makes room for it is given up.
-    fn put(&mut self, what: What, at: u64, refusals: u32) {
+    /// Into the outbox; what makes room for it is given up. `false` when there is no room for it.
+    fn put(&mut self, what: What, at: u64, refusals: u32) -> bool {
         let id = self.link.next_id();
         let item = Item {
             at,
@@ -400,6 +411,7 @@ impl Cluster {
         for item in self.outbox.push(id, item) {
             self.give_up(&item);
         }
+        self.outbox.get(id).is_some()
     }
 
     fn give_up(&mut self, item: &Item) {

@@ -53,10 +53,11 @@ impl Cluster {
                 self.counts.garbled += 1;
             }
             Envelope::Changes { version, changes } => {
-                if let Some(node) = self.nodes.get_mut(from) {
-                    let outcome = node.theirs.changes(version, changes, now);
-                    self.come_of(from, outcome);
-                }
+                let most = self.config.presence;
+                let outcome = self.nodes.with_present(from, most, |theirs, most| {
+                    theirs.changes(version, changes, (now, most))
+                });
+                self.come_of(from, outcome.unwrap_or_default());
             }
             Envelope::State {
                 version,
@@ -64,10 +65,11 @@ impl Cluster {
                 is_last,
                 present,
             } => {
-                if let Some(node) = self.nodes.get_mut(from) {
-                    let outcome = node.theirs.state(version, part, is_last, present, now);
-                    self.come_of(from, outcome);
-                }
+                let most = self.config.presence;
+                let outcome = self.nodes.with_present(from, most, |theirs, most| {
+                    theirs.state(version, part, is_last, present, (now, most))
+                });
+                self.come_of(from, outcome.unwrap_or_default());
             }
             Envelope::Resync => {
                 self.own.is_wanted = true;
@@ -129,10 +131,8 @@ impl Cluster {
             return;
         }
         self.counts.departed += 1;
-        if let Some(node) = self.nodes.get_mut(node) {
-            let changes = node.theirs.clear();
-            self.apply(changes);
-        }
+        let changes = (self.nodes).with_present(node, 0, |theirs, _| theirs.clear());
+        self.apply(changes.unwrap_or_default());
         for id in self.asks.depart(node) {
             self.settle(id);
         }

@@ -34,7 +34,7 @@ pub(super) enum What {
     /// A message; with what is kept of its topic if the broker orders it.
     Message {
         topic: Topic,
-        sequence: u32,
+        sequence: u64,
         number: u64,
         /// When its sequence began.
         born: u64,

@@ -85,10 +85,7 @@ impl Cluster {
                     Some(keep) => Command::Append {
                         id,
                         topic: topic.clone(),
-                        origin: (
-                            self.me.node,
-                            self.me.life.wrapping_add(u64::from(*sequence)),
-                        ),
+                        origin: (self.me.node, self.me.life.wrapping_add(*sequence)),
                         seq: *number,
                         keep: *keep,
                         message,

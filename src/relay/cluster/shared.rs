@@ -25,22 +25,22 @@ pub(super) struct Shared {
     pending: BTreeMap<(u64, u64), Ordered>,
     octets: usize,
     /// The last number of each sequence that has been delivered.
-    seen: BTreeMap<Sender, (u32, u64)>,
+    seen: BTreeMap<Sender, (u64, u64)>,
     /// The last mark of each.
-    marked: BTreeMap<Sender, (u32, u64)>,
+    marked: BTreeMap<Sender, (u64, u64)>,
     /// The last count of each of what it gave up, and how far that had come.
     lost: BTreeMap<Sender, (u64, u64)>,
     /// Since when somebody wants it.
     since: u64,
     /// What was published here and has no offset: by sequence and number.
-    own: BTreeMap<(u32, u64), Waits>,
+    own: BTreeMap<(u64, u64), Waits>,
 }
 
 /// A message that has an offset.
 #[derive(Clone, Debug)]
 pub(super) struct Ordered {
     pub(super) from: Sender,
-    pub(super) sequence: u32,
+    pub(super) sequence: u64,
     pub(super) number: u64,
     pub(super) parcel: Parcel,
 }
@@ -93,7 +93,7 @@ impl Shared {
     }
 
     /// A message of this node has been published; `parcel` is what is to be delivered if it gets no offset in time.
-    pub(super) fn published(&mut self, sequence: u32, number: u64, parcel: Option<Parcel>) {
+    pub(super) fn published(&mut self, sequence: u64, number: u64, parcel: Option<Parcel>) {
         self.own.insert((sequence, number), Waits { parcel });
         while self.own.len() > OWN {
             let told = self.own.iter().find(|(_, waits)| waits.parcel.is_none());
@@ -105,14 +105,14 @@ impl Shared {
     }
 
     /// It has another number now.
-    pub(super) fn renumbered(&mut self, sequence: u32, number: u64, to: (u32, u64)) {
+    pub(super) fn renumbered(&mut self, sequence: u64, number: u64, to: (u64, u64)) {
         if let Some(waits) = self.own.remove(&(sequence, number)) {
             self.own.insert(to, waits);
         }
     }
 
     /// What is to be delivered because it has waited long enough.
-    pub(super) fn overdue(&mut self, sequence: u32, number: u64) -> Option<Parcel> {
+    pub(super) fn overdue(&mut self, sequence: u64, number: u64) -> Option<Parcel> {
         self.own.get_mut(&(sequence, number))?.parcel.take()
     }
 
@@ -144,7 +144,7 @@ impl Shared {
     }
 
     /// A node says which of its messages was the last: one that has not come is read.
-    pub(super) fn mark(&mut self, from: Sender, sequence: u32, number: u64) {
+    pub(super) fn mark(&mut self, from: Sender, sequence: u64, number: u64) {
         let place = (sequence, number);
         let has_come = self.seen.get(&from).is_some_and(|seen| *seen >= place);
         if has_come || self.marked.get(&from) == Some(&place) {

@@ -15,6 +15,7 @@ impl Cluster {
         while let Some(alarm) = self.alarms.due(now) {
             self.ring(alarm, now);
         }
+        self.say_last_words(now);
         self.alarms.next().unwrap_or(now + self.config.beat)
     }
 
@@ -150,7 +151,7 @@ impl Cluster {
     }
 
     /// Says what the last message of a sequence was, if that is some time ago.
-    fn mark(&mut self, topic: Topic, of: u32, now: u64) {
+    fn mark(&mut self, topic: Topic, of: u64, now: u64) {
         let is_up = self.link.is_up();
         let Some(sequence) = self.sequences.of(&topic, of) else {
             return;
@@ -184,8 +185,18 @@ impl Cluster {
         self.link.say(Channel::Topic(topic), mark);
     }
 
+    /// What is said of sequences that made room for others.
+    pub(super) fn say_last_words(&mut self, now: u64) {
+        while self.link.is_up()
+            && let Some((topic, place)) = self.sequences.last_word(now)
+        {
+            let mark = Envelope::Mark { place };
+            self.link.say(Channel::Topic(topic), mark);
+        }
+    }
+
     /// Forgets a sequence that is not used, with a last word.
-    fn forget(&mut self, topic: Topic, of: u32, now: u64) {
+    fn forget(&mut self, topic: Topic, of: u64, now: u64) {
         let is_up = self.link.is_up();
         let Some(sequence) = self.sequences.of(&topic, of) else {
             return;

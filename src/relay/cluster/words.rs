@@ -17,6 +17,9 @@ pub struct ClusterConfig {
     pub outbox: usize,
     /// What is given up when there are more: the oldest messages unless said otherwise.
     pub outbox_policy: OutboxPolicy,
+    /// The octets of who is present on other nodes, each entry with 128 besides its own: 256 MiB unless said otherwise. Of nodes that
+    /// say more than that a part is not known here.
+    pub presence: usize,
     /// Milliseconds between two beats of a node: 2,000 unless said otherwise.
     pub beat: u64,
     /// Milliseconds after which a node that was not heard of is gone, at least three beats: 7,000 unless said otherwise.
@@ -48,6 +51,7 @@ impl Default for ClusterConfig {
         Self {
             outbox: 8 << 20,
             outbox_policy: OutboxPolicy::DropOldest,
+            presence: 256 << 20,
             beat: 2_000,
             ttl: 7_000,
             order_wait: 50,

@@ -93,7 +93,7 @@ impl<M: Message> Channel<M> {
             return Published {
                 epoch: self.epoch,
                 offset: self.last,
-                subscribers: 0,
+                ..Published::default()
             };
         };
         let entry = Entry {
@@ -117,6 +117,7 @@ impl<M: Message> Channel<M> {
             epoch: self.epoch,
             offset: self.last,
             subscribers,
+            ..Published::default()
         }
     }
 

@@ -49,6 +49,7 @@ mod group;
 mod history;
 mod message;
 mod presence;
+mod published;
 mod seats;
 pub(super) mod sync;
 mod topic;
@@ -58,6 +59,7 @@ pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
 pub use self::message::{Delivery, EVERYBODY, Entry, Member, Message};
 pub use self::presence::{Change, Present};
+pub use self::published::{Elsewhere, Published};
 pub use self::topic::{InvalidTopic, Topic};
 
 use self::channel::Channel;
@@ -146,17 +148,6 @@ pub enum Count {
     },
     /// Nowhere: it is delivered to those who subscribe now, kept by nobody, and not told when it is lost.
     Nothing,
-}
-
-/// What became of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The epoch of the topic; 0 when nobody subscribes and nothing is kept, so that there is no topic.
-    pub epoch: u64,
-    /// The offset of the message, 1 for the first of an epoch; 0 when there is no topic.
-    pub offset: u64,
-    /// How many subscribers it is on its way to. Whom it does not reach is told so.
-    pub subscribers: usize,
 }
 
 impl<M: Message> Hub<M> {
@@ -279,11 +270,7 @@ impl<M: Message> Hub<M> {
             Err(publish) if count != Count::Nothing && (self.retention)(topic).is_some() => {
                 self.with_record(topic, publish)
             }
-            Err(_) => Published {
-                epoch: 0,
-                offset: 0,
-                subscribers: 0,
-            },
+            Err(_) => Published::default(),
         };
         wakes.into_iter().for_each(Waker::wake);
         published

@@ -188,7 +188,7 @@ impl Relay {
         self.with_core(node, |core, now| {
             let parcel = parcel(&message, except);
             let hub = &self.inner.hub;
-            match core.cluster.publish(topic, parcel, node.shared(topic), now) {
+            let published = match core.cluster.publish(topic, parcel, node.shared(topic), now) {
                 Local::Deliver => hub.publish(topic, message, except, now),
                 Local::DeliverUncounted => {
                     if core.topics.contains_key(topic) {
@@ -199,10 +199,13 @@ impl Relay {
                 }
                 // The broker says where it stands.
                 Local::Wait => Published {
-                    epoch: 0,
-                    offset: 0,
                     subscribers: hub.subscribers(topic),
+                    ..Published::default()
                 },
+            };
+            Published {
+                elsewhere: core.cluster.elsewhere(),
+                ..published
             }
         })
     }

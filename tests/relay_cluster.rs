@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 use wireline::Router;
 use wireline::relay::backplane::memory::MemoryBackplane;
 use wireline::relay::cluster::ClusterConfig;
-use wireline::relay::hub::{Resume, Retention};
+use wireline::relay::hub::{Elsewhere, Resume, Retention};
 use wireline::relay::{Relay, RelayConfig, Whom};
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request, response::Response};
@@ -466,6 +466,68 @@ async fn a_broker_that_fails_stops_nobody_here_and_every_gap_is_told() {
     there.hears_nothing_more().await;
     here.hears_nothing_more().await;
     assert_eq!(two.relay.cluster_standing().unwrap().lost, missed);
+}
+
+#[tokio::test]
+async fn what_a_shared_topic_gives_up_is_told_elsewhere_and_who_publishes_is_told_as_well() {
+    let bus = MemoryBackplane::new();
+    let small = || {
+        config().retention(kept).cluster(ClusterConfig {
+            outbox: 2_000,
+            ..ClusterConfig::default()
+        })
+    };
+    let [one, two]: [Node; 2] = nodes(&bus, small).await;
+    let subscribe = json!({"type":"subscribe","topic":"kept:a","ref":1});
+    let (mut here, mut there) = (one.connect().await, two.connect().await);
+    here.ask(subscribe.clone()).await;
+    let subscribed = there.ask(subscribe).await;
+    let published = one.relay.push("kept:a", "e", &0).await.unwrap();
+    assert_eq!(published.elsewhere, Elsewhere::OnItsWay);
+    assert!(!published.is_degraded());
+    assert_eq!(
+        (here.payload().await, there.payload().await),
+        (json!(0), json!(0))
+    );
+    bus.cut();
+    until(async || !one.relay.cluster_standing().unwrap().is_up).await;
+    for number in 1..=50 {
+        let published = one.relay.push("kept:a", "e", &number).await.unwrap();
+        assert_eq!(published.elsewhere, Elsewhere::Waits);
+    }
+    let huge = "x".repeat(2_000);
+    let published = one.relay.push("kept:a", "e", &huge).await.unwrap();
+    assert_eq!(published.elsewhere, Elsewhere::GivenUp);
+    assert!(published.is_degraded());
+    bus.heal();
+    // The gap may come before what was not given up, or after it: it has no place in the order.
+    let (mut payloads, mut missed) = (Vec::new(), 0);
+    while payloads.len() as u64 + missed < 51 {
+        let heard = there.hear().await;
+        if heard["type"] == "lagged" {
+            assert_eq!(heard["to"], "all", "{heard}");
+            let number = one.relay.cluster().unwrap().node();
+            assert_eq!(heard["node"], format!("{number:x}"));
+            missed += heard["missed"].as_u64().unwrap();
+        } else {
+            payloads.push(heard["payload"].clone());
+        }
+    }
+    let came = payloads.len() as u64;
+    assert!(came > 0 && missed > 30, "{missed}");
+    let last: Vec<_> = (51 - came..=50).map(|number| json!(number)).collect();
+    assert_eq!(payloads, last);
+    assert_eq!(two.relay.cluster_standing().unwrap().lost, missed);
+    // Whoever counts is where the broker is.
+    let offset = 1 + came;
+    let since =
+        json!({"type":"subscribe","topic":"kept:a","epoch":subscribed["epoch"],"offset":offset});
+    let mut later = two.connect().await;
+    let answer = later.ask(since).await;
+    assert_eq!(
+        (&answer["recovered"], &answer["offset"]),
+        (&json!(true), &json!(offset))
+    );
 }
 
 #[tokio::test]

@@ -55,8 +55,6 @@ pub(super) struct Link {
     octets: usize,
     taking: usize,
     next: u64,
-    /// Until when the outbox rests, because the broker has refused something.
-    pub(super) rests_until: u64,
 }
 
 impl Link {
@@ -76,7 +74,6 @@ impl Link {
             octets: 0,
             taking: 0,
             next: 1,
-            rests_until: 0,
         }
     }
 
@@ -109,7 +106,6 @@ impl Link {
         self.flights.clear();
         self.octets = 0;
         self.taking = 0;
-        self.rests_until = 0;
     }
 
     pub(super) fn connected(&mut self, now: u64) {

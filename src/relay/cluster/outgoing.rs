@@ -54,10 +54,10 @@ impl Cluster {
 
     fn next_of_outbox(&mut self) -> Option<Command> {
         let is_gathering = self.now < self.absent_until && !self.absent.is_empty();
-        if self.now < self.link.rests_until || is_gathering {
+        if is_gathering {
             return None;
         }
-        let (id, item) = self.outbox.next()?;
+        let (id, item) = self.outbox.next(self.now)?;
         let (command, octets) = match &item.what {
             What::Message {
                 topic,
@@ -171,15 +171,13 @@ impl Cluster {
     }
 
     fn refused_of_outbox(&mut self, id: u64, now: u64) {
+        if let Some(until) = self.outbox.rest(id, now) {
+            self.alarms.set(until, Alarm::Resume);
+        }
         let Some(item) = self.outbox.get(id) else {
             return;
         };
         let refusals = item.refusals + 1;
-        // What is always refused must not hold up everything else.
-        if self.link.rests_until == 0 || now >= self.link.rests_until + REST {
-            self.link.rests_until = now + PAUSE;
-            self.alarms.set(self.link.rests_until, Alarm::Resume);
-        }
         if refusals >= TRIES {
             self.give_up_one(id);
             return;
@@ -269,8 +267,5 @@ impl Cluster {
     }
 }
 
-/// Milliseconds before something that was refused is tried again.
+/// Milliseconds before something that could not be read is tried again.
 const PAUSE: u64 = 100;
-
-/// Milliseconds between two such pauses, at least.
-const REST: u64 = 900;

@@ -149,6 +149,8 @@ struct World {
     next_connection: u64,
     can_reach: Vec<bool>,
     truth: Truth,
+    /// Appends that the broker has refused, whose node has not heard so, by connection and command.
+    refusals: BTreeMap<(u64, u64), u64>,
     is_well: bool,
     /// From when on nobody does anything.
     silence: u64,
@@ -175,6 +177,7 @@ impl World {
             next_connection: 0,
             can_reach: vec![true; NODES],
             truth: Truth::default(),
+            refusals: BTreeMap::new(),
             is_well: false,
             silence: random.between(CHAOS - 8_000, CHAOS + 5_000),
             failure: None,
@@ -546,10 +549,17 @@ impl World {
         let said = self
             .broker
             .carry_out(connection, command, self.now, &mut self.random);
-        if let Some((topic, id, before)) = appends
-            && self.broker.at(&topic) != before
-        {
-            self.truth.append(id);
+        if let Some((topic, id, before)) = appends {
+            if self.broker.at(&topic) != before {
+                self.truth.append(id);
+            }
+            let refused = said.iter().find_map(|(_, event)| match event {
+                Event::Refused { id, .. } => Some(*id),
+                _ => None,
+            });
+            if let Some(command) = refused {
+                self.refusals.insert((connection, command), id);
+            }
         }
         for (to, event) in said {
             let latency = self.latency();
@@ -571,6 +581,9 @@ impl World {
         if connection.is_dark || self.nodes[node].connection != Some(id) {
             return;
         }
+        if let Event::Refused { id: command, .. } = &event {
+            self.refusals.remove(&(id, *command));
+        }
         let again = self.again(node, &event);
         let now = self.nodes[node].clock(self.now);
         self.nodes[node].cluster.event(event, now);
@@ -586,6 +599,10 @@ impl World {
         for node in 0..NODES {
             self.drain(node, false);
             self.drain(node, true);
+        }
+        // Who has not heard of it cannot tell it from one that was taken, when a later one was.
+        for message in std::mem::take(&mut self.refusals).into_values() {
+            self.truth.append(message);
         }
         self.check_nodes();
         self.check_clients();

@@ -595,6 +595,37 @@ async fn a_topic_that_nobody_reads_any_more_is_not_taken_for_long() {
     assert_eq!((found.offset, found.entries.len()), (1, 1));
 }
 
+/// What is kept of it never ends, and nobody reads it: it is not taken for ever.
+#[tokio::test(start_paused = true)]
+async fn a_topic_whose_history_is_a_nodes_own_is_given_up_in_the_end() {
+    let bus = MemoryBackplane::new();
+    let endless = |_: &wireline::relay::hub::Topic| Retention {
+        messages: 10,
+        octets: 1 << 20,
+        age: u64::MAX,
+    };
+    let [one, _two]: [Node; 2] =
+        nodes(&bus, || config().retention(endless).shared_history(false)).await;
+    let reader = one.reader("news").await;
+    one.push("news", json!(1)).await;
+    let epoch = async || {
+        one.relay
+            .history("news", Resume::Newest(1))
+            .await
+            .unwrap()
+            .epoch
+    };
+    let before = epoch().await;
+    // Somebody may read for long before that.
+    sleep(Duration::from_secs(7_200)).await;
+    drop(reader);
+    sleep(Duration::from_secs(3_500)).await;
+    assert_eq!(one.relay.cluster_standing().unwrap().topics, 1);
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(one.relay.cluster_standing().unwrap().topics, 0);
+    assert_ne!(epoch().await, before);
+}
+
 #[tokio::test]
 async fn a_node_that_says_so_is_gone_at_once() {
     let bus = MemoryBackplane::new();

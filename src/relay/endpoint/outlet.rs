@@ -3,7 +3,7 @@
 use super::Relay;
 use super::mailbox::{Command, Mailbox, PutOff};
 use super::overflow::{Item, NO_SUBSCRIPTION, Overflow};
-use crate::relay::hub::{Delivery, Group, Member, Recovered, Resume, Subscription, Topic};
+use crate::relay::hub::{Delivery, Entry, Group, Member, Recovered, Resume, Subscription, Topic};
 use crate::ws::close::{CloseCode, CloseFrame, IntoCloseFrame};
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
@@ -68,6 +68,13 @@ pub struct Outlet {
     pub(super) mailbox: Mailbox,
 }
 
+/// See [`Outlet::enter`].
+type Entered = (
+    Subscription<Prepared>,
+    Recovered<Prepared>,
+    Vec<Entry<Prepared>>,
+);
+
 /// What is missing of a subscription where this stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
@@ -122,7 +129,9 @@ impl Outlet {
         key: u32,
         resume: Resume,
     ) -> (Membership, Recovered<Prepared>) {
-        let (subscription, recovered) = self.enter(self.clone(), topic, key, resume);
+        let all = (resume, usize::MAX);
+        let (subscription, mut recovered, early) = self.enter(self.clone(), topic, key, all);
+        recovered.entries.extend(early);
         let membership = Membership {
             outlet: self.clone(),
             subscription: Some(subscription),
@@ -135,21 +144,21 @@ impl Outlet {
         drop(membership);
     }
 
-    /// Subscribes `member`, which gives what it gets to this outlet.
+    /// Subscribes `member`, which gives what it gets to this outlet. Gives what came before as well, so many messages at most, and
+    /// behind all of that what has no offset yet.
     pub(super) fn enter(
         &self,
         member: Arc<dyn Member<Prepared>>,
         topic: &Topic,
         key: u32,
-        resume: Resume,
-    ) -> (Subscription<Prepared>, Recovered<Prepared>) {
+        (resume, most): (Resume, usize),
+    ) -> Entered {
         let enter = || {
             let (hub, now) = (self.relay.hub(), self.relay.now());
-            hub.subscribe(topic, &self.group, member, key, resume, now)
+            hub.subscribe_page(topic, &self.group, member, key, (resume, most), now)
         };
-        let ((subscription, mut recovered), early) = self.relay.entering(topic, resume, enter);
-        recovered.entries.extend(early);
-        (subscription, recovered)
+        let ((subscription, recovered), early) = self.relay.entering(topic, resume, enter);
+        (subscription, recovered, early)
     }
 
     pub(super) fn exit(&self, subscription: Subscription<Prepared>) {

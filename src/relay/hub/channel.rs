@@ -169,7 +169,7 @@ impl<M: Message> Channel<M> {
         self.history.expire(now, held);
     }
 
-    pub(super) fn recover(&self, resume: Resume) -> Recovered<M> {
-        self.history.recover(resume, self.epoch, self.last)
+    pub(super) fn recover(&self, resume: Resume, most: usize) -> Recovered<M> {
+        self.history.recover(resume, most, self.epoch, self.last)
     }
 }

@@ -179,10 +179,24 @@ impl<M: Message> Hub<M> {
         resume: Resume,
         now: u64,
     ) -> (Subscription<M>, Recovered<M>) {
+        self.subscribe_page(topic, group, member, key, (resume, usize::MAX), now)
+    }
+
+    /// The same, with so many messages of what came before at most, the oldest of it. The others follow from
+    /// [`history_page`](Self::history_page), as far as they are kept until then.
+    pub fn subscribe_page(
+        &self,
+        topic: &Topic,
+        group: &Arc<Group<M>>,
+        member: Arc<dyn Member<M>>,
+        key: u32,
+        (resume, most): (Resume, usize),
+        now: u64,
+    ) -> (Subscription<M>, Recovered<M>) {
         let topic = self.kept(topic);
         self.with_record(&topic, |record| {
             record.messages.expire(now, &self.held);
-            let recovered = record.messages.recover(resume);
+            let recovered = record.messages.recover(resume, most);
             let seat = record.messages.sit(group, member, key);
             let subscription = Subscription {
                 topic: topic.clone(),
@@ -299,9 +313,20 @@ impl<M: Message> Hub<M> {
 
     /// What is kept of a topic, without a subscription.
     pub fn history(&self, topic: &Topic, resume: Resume, now: u64) -> Recovered<M> {
+        self.history_page(topic, resume, usize::MAX, now)
+    }
+
+    /// The same, so many messages at most, the oldest of what was asked for.
+    pub fn history_page(
+        &self,
+        topic: &Topic,
+        resume: Resume,
+        most: usize,
+        now: u64,
+    ) -> Recovered<M> {
         let recovered = self.change(topic, |record| {
             record.messages.expire(now, &self.held);
-            record.messages.recover(resume)
+            record.messages.recover(resume, most)
         });
         recovered.unwrap_or_else(|_| Recovered::of_nothing(resume))
     }

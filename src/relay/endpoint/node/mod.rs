@@ -273,6 +273,7 @@ impl Relay {
             if let Some(wanted) = core.topics.get_mut(topic)
                 && !std::mem::replace(&mut wanted.is_idle, true)
             {
+                wanted.at = now;
                 core.idle.push_back((now, topic.clone()));
                 drop(core);
                 node.bell.ring();

@@ -32,10 +32,11 @@ struct Loss {
 
 impl Losses {
     fn add(&mut self, topic: &Topic, now: u64) -> &mut Loss {
-        if self.all.len() >= MOST && !self.all.contains_key(topic) {
-            if let Some((_, oldest)) = self.order.pop_first() {
-                self.all.remove(&oldest);
-            }
+        if self.all.len() >= MOST
+            && !self.all.contains_key(topic)
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.all.remove(&oldest);
         }
         let (last, order) = (&mut self.last, &mut self.order);
         let loss = self.all.entry(topic.clone()).or_insert_with(|| {

@@ -78,7 +78,7 @@ impl Recovery {
         };
         let page = hub.history_page(&rest.topic, resume, PAGE, now);
         let is_same = page.epoch == rest.epoch;
-        let is_last = page.later == 0 || !is_same;
+        let mut is_last = page.later == 0;
         let mut entries = Vec::with_capacity(page.entries.len() + 1);
         // What has been given up since the subscription began is told where it was.
         let tell = |entries: &mut Vec<_>, rest: &Rest, offset: u64| {
@@ -89,6 +89,7 @@ impl Recovery {
         };
         for entry in page.entries {
             if !is_same || entry.offset > rest.until {
+                is_last = true;
                 break;
             }
             tell(&mut entries, &rest, entry.offset.saturating_sub(entry.span));

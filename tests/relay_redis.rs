@@ -2,13 +2,15 @@
 
 #[path = "support/brokers.rs"]
 mod brokers;
+#[allow(dead_code, reason = "it is other tests' as well")]
+#[path = "support/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "relay_redis/links.rs"]
 mod links;
-#[path = "relay_redis/proxy.rs"]
-mod proxy;
 
 use brokers::Redis as Server;
 use bytes::Bytes;
+use fault_proxy::{FaultProxy, Way};
 use links::{Linked, append, bounded, ends_with, redis_at, topic};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -459,8 +461,9 @@ async fn garbled_answers_end_the_link_or_pass_and_nothing_else() {
         let server = Server::new().start().unwrap();
         let mut ended = 0;
         for seed in 0..60 {
-            let proxy = proxy::Garbler::start(server.address(), seed).await;
-            let redis = Redis::new(&format!("redis://{}", proxy.address)).unwrap();
+            let proxy = FaultProxy::start(server.address()).await.unwrap();
+            proxy.set(Way::Pass, Way::Garbled { seed, one_in: 2048 });
+            let redis = Redis::new(&format!("redis://{}", proxy.address())).unwrap();
             let Some(mut node) = Linked::try_connect(&redis).await else {
                 ended += 1;
                 continue;

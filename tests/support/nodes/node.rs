@@ -1,6 +1,6 @@
 //! A server of the cluster, as a process.
 
-use crate::Failure;
+use super::Failure;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -54,7 +54,7 @@ impl Node {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The answer to a request, on a connection of its own.
+    /// What a request is answered, on a connection of its own.
     pub(crate) async fn get(&self, path: &str) -> Result<String, Failure> {
         let asked = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;

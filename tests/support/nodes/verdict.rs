@@ -33,6 +33,7 @@ pub(crate) struct Stamp {
     pub(crate) at: u64,
 }
 
+#[derive(Clone)]
 pub(crate) struct Verdict {
     own: usize,
     /// The last number that came or was told missing, by publisher.
@@ -155,6 +156,13 @@ impl Verdict {
         if !left.is_empty() {
             self.complain(format!("told to be missing, and came: {left:?}"));
         }
+    }
+
+    /// Whether nothing would be missing at the end if it were now.
+    pub(crate) fn is_all(&self, published: &[u64]) -> bool {
+        let mut ended = self.clone();
+        ended.end(published);
+        ended.wrong == self.wrong
     }
 
     pub(crate) fn complain(&mut self, what: String) {

@@ -234,11 +234,13 @@ async fn what_is_kept_holds_all_three_bounds() {
         assert_eq!(node.event().await, Event::Done { id: 1 });
         assert_eq!(node.read(&topic("vast"), None, usize::MAX).await.2.len(), 1);
         // None of its keys stays for ever.
-        let keys = links::ask(&server, "KEYS *\r\n");
+        let keys = server.ask("KEYS *\r\n").unwrap();
         assert!(keys.starts_with("*12\r\n"), "{keys}");
         for name in ["few", "small", "brief", "vast"] {
             for part in ["meta", "log", "from:1:1"] {
-                let left = links::ask(&server, &format!("PTTL {{wireline:t:{name}}}:{part}\r\n"));
+                let left = server
+                    .ask(&format!("PTTL {{wireline:t:{name}}}:{part}\r\n"))
+                    .unwrap();
                 assert!(
                     left.starts_with(':') && !left.starts_with(":-"),
                     "{name} {part} {left}"
@@ -430,7 +432,7 @@ async fn what_a_full_server_refuses_is_refused_and_the_link_stays() {
         let server = Server::new().start().unwrap();
         let mut node = Linked::connect(&redis_at(&server)).await;
         node.subscribe(Channel::All).await;
-        links::ask(&server, "CONFIG SET maxmemory 1\r\n");
+        server.ask("CONFIG SET maxmemory 1\r\n").unwrap();
         for seq in 1..=3 {
             node.send(append(seq, &topic("a"), (1, 1), seq, KEEP, "W"));
         }
@@ -447,7 +449,7 @@ async fn what_a_full_server_refuses_is_refused_and_the_link_stays() {
         let mut both = [node.event().await, node.event().await];
         both.sort_by_key(|event| matches!(event, Event::Done { .. }));
         assert_eq!(both[1], Event::Done { id: 9 });
-        links::ask(&server, "CONFIG SET maxmemory 0\r\n");
+        server.ask("CONFIG SET maxmemory 0\r\n").unwrap();
         node.send(append(4, &topic("a"), (1, 1), 1, KEEP, "W"));
         assert_eq!(node.event().await, Event::Done { id: 4 });
         assert_eq!(node.read(&topic("a"), None, 10).await.1, 1);
@@ -531,8 +533,8 @@ async fn patterns_are_never_subscribed_to() {
         for name in ["a", "a:b/c.d", "x=1,y=2~z", "user@example.org"] {
             node.subscribe(Channel::Topic(topic(name))).await;
         }
-        assert_eq!(links::ask(&server, "PUBSUB NUMPAT\r\n"), ":0\r\n");
-        let commands = links::ask(&server, "INFO commandstats\r\n");
+        assert_eq!(server.ask("PUBSUB NUMPAT\r\n").unwrap(), ":0\r\n");
+        let commands = server.ask("INFO commandstats\r\n").unwrap();
         assert!(
             commands.contains("cmdstat_subscribe:") && !commands.contains("psubscribe"),
             "{commands}"

@@ -14,7 +14,11 @@ mod verdict;
 
 pub(crate) use self::clock::Clock;
 pub(crate) use self::node::Node;
-pub(crate) use self::scene::{Judgement, NODES, Plan, Scene};
+#[allow(unused_imports, reason = "not everybody who includes this names it")]
+pub(crate) use self::scene::Judgement;
+pub(crate) use self::scene::{NODES, Plan, Scene};
+#[allow(unused_imports, reason = "not everybody who includes this opens one")]
+pub(crate) use self::subscriber::open;
 
 /// What cannot be gone on with.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;

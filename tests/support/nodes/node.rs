@@ -54,8 +54,8 @@ impl Node {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// What a request is answered, on a connection of its own.
-    pub(crate) async fn get(&self, path: &str) -> Result<String, Failure> {
+    /// What a request is answered, on a connection of its own: the status, the content.
+    pub(crate) async fn ask(&self, path: &str) -> Result<(String, String), Failure> {
         let asked = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
             let request =
@@ -67,11 +67,17 @@ impl Node {
         };
         let answer = timeout(Duration::from_secs(5), asked).await??;
         let answer = String::from_utf8(answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-        if !head.starts_with("HTTP/1.1 200 ") {
-            return Err(head.lines().next().unwrap_or_default().to_owned().into());
+        let (head, content) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        let status = head.split(' ').nth(1).ok_or("no status")?;
+        Ok((status.to_owned(), content.to_owned()))
+    }
+
+    /// The content, when the status is 200.
+    pub(crate) async fn get(&self, path: &str) -> Result<String, Failure> {
+        match self.ask(path).await? {
+            (status, content) if status == "200" => Ok(content),
+            (status, _) => Err(format!("{path}: {status}").into()),
         }
-        Ok(body.to_owned())
     }
 
     /// A figure of `/metrics`, summed over its labels.

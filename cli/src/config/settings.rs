@@ -86,6 +86,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Serve the metrics here instead, apart from everything else and open to all who can connect." },
     Setting { key: "backplane", kind: Kind::Secret("BROKER", broker), default: "",
         help: "Serve the same topics as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that." },
+    Setting { key: "backplane_ca", kind: Kind::Text("FILE", present), default: "",
+        help: "Believe a broker over TLS whose certificate is of an authority in this PEM file, in place of the system's; it is read when the node starts." },
     Setting { key: "backplane_prefix", kind: Kind::Text("TEXT", prefix), default: "\"wireline\"",
         help: "What the names of everything begin with that is kept at the broker: nodes with another one are another cluster." },
     Setting { key: "backplane_history", kind: Kind::Switch, default: "true",

@@ -75,6 +75,7 @@
 //! | `relay` | no | topics with presence, history and resume: `relay` |
 //! | `redis` | no | Redis: a backplane for `relay`, a limiter of rates, tokens that were taken back; with `tls` over `rediss://`, too |
 //! | `nats` | no | NATS between the nodes of a relay; turns `relay` and `native-roots` on |
+//! | `socketio` | no | Socket.IO: `socketio`; with `client` its client, too |
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
@@ -95,6 +96,8 @@ pub mod resource;
 pub mod router;
 pub mod server;
 pub mod service;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 pub mod sse;
 #[cfg(feature = "test")]
 pub mod test;

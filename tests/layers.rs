@@ -71,6 +71,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
     Room { floor: 2, path: "relay::client::core",    core: CORE, imports: Only(&["relay::hub", "wire"]) },
     Room { floor: 2, path: "relay::protocol",        core: CORE, imports: Only(&["relay::hub", "wire"]) },
+    // The one room beside a core that knows the runtime.
+    Room { floor: 2, path: "relay::groups",          core: OPEN, imports: Only(&["relay::hub"]) },
     Room { floor: 2, path: "relay::backplane",       core: OPEN, imports: Only(&["relay::hub", "service", "resource", "wire"]) },
     // Of a backplane it knows the words alone.
     Room { floor: 2, path: "relay::cluster",         core: CORE, imports: Only(&["relay::backplane", "relay::hub", "wire"]) },
@@ -91,8 +93,13 @@ const ROOMS: &[Room] = &[
     Room { floor: 4, path: "relay::discover",        core: OPEN, imports: UpTo(3) },
     Room { floor: 3, path: "relay::backplane::redis", core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "relay::backplane::nats", core: OPEN, imports: UpTo(2) },
-    Room { floor: 3, path: "socketio::server",       core: OPEN, imports: UpTo(2) },
-    Room { floor: 3, path: "socketio::client",       core: OPEN, imports: UpTo(2) },
+    // Sessions of Engine.IO over HTTP and WebSockets; what they carry is somebody else's.
+    Room { floor: 4, path: "socketio::transport",    core: OPEN, imports: UpTo(3) },
+    // What nodes say to each other; the server is its `Local`.
+    Room { floor: 4, path: "socketio::adapter",      core: OPEN, imports: UpTo(3) },
+    Room { floor: 5, path: "socketio::server",       core: OPEN, imports: UpTo(4) },
+    // It opens its sockets with `ws::client`.
+    Room { floor: 4, path: "socketio::client",       core: OPEN, imports: UpTo(3) },
     // It opens its sockets with `ws::client`.
     Room { floor: 4, path: "relay::client",          core: OPEN, imports: Only(&["relay::client::core", "relay::hub", "ws::client", "ws::socket", "ws", "resource", "wire"]) },
     // Floor 4: listeners, TLS, workers, limits, drain. It serves a service and knows no feature.
@@ -100,6 +107,7 @@ const ROOMS: &[Room] = &[
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.
     Room { floor: 5, path: "ws::prelude",            core: OPEN, imports: Everything },
     // Names from all of its floors, in one place.
+    Room { floor: 5, path: "socketio::prelude",      core: OPEN, imports: Everything },
     Room { floor: 5, path: "relay",                  core: OPEN, imports: Everything },
     Room { floor: 5, path: "app",                    core: OPEN, imports: Everything },
     Room { floor: 5, path: "test",                   core: OPEN, imports: Everything },

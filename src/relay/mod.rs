@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   hub        the registry of topics: order, history, presence; knows no socket and no runtime
+//!   groups     which members a task delivers to
 //!   protocol   what clients and the server say to each other, as text
 //!   endpoint   connections: their sessions, their place in the hub, what the application does with them
 //!   cluster    what several nodes say to each other, so that they are one relay; knows no socket and no runtime
@@ -20,6 +21,7 @@ pub mod cluster;
 #[cfg(feature = "macros")]
 pub mod discover;
 pub mod endpoint;
+pub(crate) mod groups;
 pub mod hub;
 pub mod protocol;
 pub mod route;

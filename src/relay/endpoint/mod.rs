@@ -16,7 +16,6 @@ mod channels;
 mod config;
 mod counters;
 mod directory;
-mod groups;
 mod handler;
 #[cfg(all(test, wireline_loom))]
 mod interleavings;
@@ -54,10 +53,10 @@ pub(crate) use self::session::serve;
 use self::config::Settings;
 use self::counters::Counters;
 use self::directory::Directory;
-use self::groups::Groups;
 #[cfg(not(feature = "tracing"))]
 use self::no_log as log;
 use self::node::Node;
+use crate::relay::groups::Groups;
 use crate::relay::hub::{Entry, Hub, InvalidTopic, Message, Published, Recovered, Resume, Topic};
 use crate::service::handler::RouteCheck;
 use crate::ws::origin::Policy;
@@ -125,7 +124,7 @@ pub struct Relay {
 
 struct Inner {
     hub: Hub<Prepared>,
-    groups: Groups,
+    groups: Groups<Prepared>,
     directory: Directory,
     counters: Counters,
     settings: Settings,

@@ -1,7 +1,7 @@
-//! The group of sockets that a task serves, and that task.
+//! The group of members that a task serves, and that task.
 
-use crate::relay::hub::{Drain, Group};
-use crate::ws::prepared::Prepared;
+use crate::relay::hub::{Drain, Group, Message};
+use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::num::NonZero;
@@ -10,18 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::available_parallelism;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// The groups of a relay: one for each thread that runs a runtime of its own, as workers do, or an equal share of all
-/// sockets where a runtime has several threads.
-pub(super) struct Groups {
-    /// Tells it from other relays; never used again.
+/// The groups of a hub: one for each thread that runs a runtime of its own, as workers do, or an equal share of all
+/// members where a runtime has several threads.
+pub(crate) struct Groups<M: Message> {
+    /// Tells it from those of other hubs; never used again.
     id: u64,
-    shared: Mutex<Vec<Arc<Group<Prepared>>>>,
+    shared: Mutex<Vec<Arc<Group<M>>>>,
     next: AtomicUsize,
-    own: Mutex<Vec<Weak<Group<Prepared>>>>,
+    own: Mutex<Vec<Weak<Group<M>>>>,
 }
 
-impl Groups {
-    pub(super) fn new() -> Self {
+impl<M: Message> Groups<M> {
+    pub(crate) fn new() -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
@@ -31,8 +31,8 @@ impl Groups {
         }
     }
 
-    /// The group for a socket of this task. Must be called inside a runtime.
-    pub(super) fn here(&self) -> Arc<Group<Prepared>> {
+    /// The group for a member of this task. Must be called inside a runtime.
+    pub(crate) fn here(&self) -> Arc<Group<M>> {
         let runtime = Handle::current();
         if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
             self.of_thread(&runtime)
@@ -41,16 +41,22 @@ impl Groups {
         }
     }
 
-    fn of_thread(&self, runtime: &Handle) -> Arc<Group<Prepared>> {
+    fn of_thread(&self, runtime: &Handle) -> Arc<Group<M>> {
         HERE.with_borrow_mut(|here| {
-            // Those of relays that are gone, and of runtimes that this thread ran before.
-            here.retain(|(_, group)| group.upgrade().is_some_and(|group| !group.is_closed()));
-            let known = here.iter().find(|(id, _)| *id == self.id);
-            if let Some(group) = known.and_then(|(_, group)| group.upgrade()) {
-                return group;
+            // Those of hubs that are gone.
+            here.retain(|(_, group)| group.strong_count() > 0);
+            let known = here.iter().position(|(id, _)| *id == self.id);
+            if let Some(known) = known {
+                let group = here[known].1.upgrade();
+                match group.and_then(|group| group.downcast::<Group<M>>().ok()) {
+                    Some(group) if !group.is_closed() => return group,
+                    // That of a runtime that this thread ran before.
+                    _ => drop(here.swap_remove(known)),
+                }
             }
             let group = begin(runtime);
-            here.push((self.id, Arc::downgrade(&group)));
+            let kept: Arc<dyn Any + Send + Sync> = group.clone();
+            here.push((self.id, Arc::downgrade(&kept)));
             let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
             own.retain(|group| group.strong_count() > 0);
             own.push(Arc::downgrade(&group));
@@ -58,7 +64,7 @@ impl Groups {
         })
     }
 
-    fn share(&self, runtime: &Handle) -> Arc<Group<Prepared>> {
+    fn share(&self, runtime: &Handle) -> Arc<Group<M>> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.iter().any(|group| group.is_closed()) {
             // Their runtime has ended.
@@ -73,7 +79,7 @@ impl Groups {
     }
 }
 
-impl Drop for Groups {
+impl<M: Message> Drop for Groups<M> {
     fn drop(&mut self) {
         let shared = self
             .shared
@@ -90,7 +96,7 @@ impl Drop for Groups {
 }
 
 /// A group and its task.
-fn begin(runtime: &Handle) -> Arc<Group<Prepared>> {
+fn begin<M: Message>(runtime: &Handle) -> Arc<Group<M>> {
     let group = Group::new();
     let mut drain = Drain::new(group.clone());
     runtime.spawn(poll_fn(move |cx| drain.poll(cx, TURN)));
@@ -98,9 +104,9 @@ fn begin(runtime: &Handle) -> Arc<Group<Prepared>> {
 }
 
 thread_local! {
-    /// The groups of this thread, by relay.
-    static HERE: RefCell<Vec<(u64, Weak<Group<Prepared>>)>> = const { RefCell::new(Vec::new()) };
+    /// The groups of this thread, by hub.
+    static HERE: RefCell<Vec<(u64, Weak<dyn Any + Send + Sync>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many sockets are written to before others have their turn: about half a millisecond.
+/// How many members are written to before others have their turn: about half a millisecond.
 const TURN: usize = 256;

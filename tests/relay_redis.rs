@@ -8,12 +8,12 @@ mod fault_proxy;
 #[path = "relay_redis/links.rs"]
 mod links;
 
-use brokers::Redis as Server;
+use brokers::{Redis as Server, Sentinel};
 use bytes::Bytes;
 use fault_proxy::{FaultProxy, Way};
 use links::{Linked, append, bounded, ends_with, redis_at, topic};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use wireline::relay::backplane::redis::Redis;
 use wireline::relay::backplane::{Backplane, Channel, Command, Event};
 use wireline::relay::hub::Retention;
@@ -216,7 +216,7 @@ async fn what_is_kept_holds_all_three_bounds() {
             assert_eq!((last, entries.len()), (30, kept), "{name}");
             assert_eq!(entries[0].0, 31 - kept as u64);
         }
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        sleep(Duration::from_millis(400)).await;
         let (epoch, last, entries) = node.read(&topic("brief"), None, 100).await;
         assert_eq!((last, entries), (30, vec![]));
         // The order goes on.
@@ -517,7 +517,7 @@ async fn a_slow_node_slows_the_connection_and_loses_nothing() {
             assert_eq!(quick.event().await, Event::Done { id });
         }
         // For longer than a silent server would be given.
-        tokio::time::sleep(Duration::from_secs(7)).await;
+        sleep(Duration::from_secs(7)).await;
         for _ in 0..200 {
             assert_eq!(slow.message().await.2, long);
         }
@@ -539,6 +539,78 @@ async fn patterns_are_never_subscribed_to() {
             commands.contains("cmdstat_subscribe:") && !commands.contains("psubscribe"),
             "{commands}"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sentinels_lead_to_the_master_and_to_the_one_after_it() {
+    bounded(async {
+        let mut first = Server::new().password("secret").start().unwrap();
+        let second = Server::new()
+            .password("secret")
+            .setting("masterauth", &["secret"])
+            .replica_of(&first)
+            .start()
+            .unwrap();
+        let sentinel = Sentinel::of(&first).password("secret").start().unwrap();
+        // Nobody is at the first one's place.
+        let dead = brokers::free_port().unwrap();
+        let url = |master: &str| {
+            let places = format!("127.0.0.1:{dead},{}", sentinel.address());
+            format!("redis+sentinel://:secret@{places}/{master}")
+        };
+        let redis = Redis::new(&url("main")).unwrap();
+        let why = Linked::refused(&Redis::new(&url("other")).unwrap()).await;
+        assert!(why.contains("no such master"), "{why}");
+        let mut nodes = [Linked::connect(&redis).await, Linked::connect(&redis).await];
+        for node in &mut nodes {
+            node.subscribe(Channel::All).await;
+        }
+        nodes[0].publish(1, Channel::All, "W1");
+        assert_eq!(nodes[1].message().await.2, "W1");
+        let found = first.ask("AUTH secret\r\nPUBSUB CHANNELS\r\n").unwrap();
+        assert!(found.contains("wireline:all"), "{found}");
+        // The replica is known, so that it can take over.
+        let replica = format!("+slave slave 127.0.0.1:{} ", second.port());
+        while !sentinel.log().contains(&replica) {
+            sleep(Duration::from_millis(50)).await;
+        }
+        first.kill();
+        for node in &mut nodes {
+            assert!(!node.ended().await.is_empty());
+        }
+        // Meanwhile they say why.
+        let mut nodes = Vec::new();
+        while nodes.len() < 2 {
+            match Linked::try_connect(&redis).await {
+                Some(node) => nodes.push(node),
+                None => sleep(Duration::from_millis(100)).await,
+            }
+        }
+        for node in &mut nodes {
+            node.subscribe(Channel::All).await;
+        }
+        nodes[0].publish(2, Channel::All, "W2");
+        assert_eq!(nodes[1].message().await.2, "W2");
+        let found = second.ask("AUTH secret\r\nPUBSUB CHANNELS\r\n").unwrap();
+        assert!(found.contains("wireline:all"), "{found}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sentinels_and_their_master_are_believed_by_one_authority() {
+    bounded(async {
+        let server = Server::new().tls().start().unwrap();
+        let sentinel = Sentinel::of(&server).start().unwrap();
+        let url = format!("rediss+sentinel://{}/main", sentinel.address());
+        let stranger = Linked::refused(&Redis::new(&url).unwrap()).await;
+        assert!(stranger.contains("certificate"), "{stranger}");
+        let pem = std::fs::read(server.authority()).unwrap();
+        let trusting = RedisServer::new(&url).unwrap().roots(&pem).unwrap();
+        let mut node = Linked::connect(&Redis::at(trusting)).await;
+        node.subscribe(Channel::All).await;
     })
     .await;
 }

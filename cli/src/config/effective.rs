@@ -278,7 +278,7 @@ fn backplane(reader: &Reader<'_>) -> Option<Backplane> {
     let authorities = reader.text("backplane_ca");
     let is_plain = address
         .as_deref()
-        .is_none_or(|address| address.starts_with("redis://"));
+        .is_none_or(|address| address.starts_with("redis:") || address.starts_with("redis+"));
     if authorities.is_some() && is_plain {
         let other = reader.name("backplane", "backplane_ca");
         let why = format!("needs {other} with rediss://, tls:// or nats://");

@@ -8,6 +8,7 @@ mod kept;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod pipe;
+mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -17,6 +18,7 @@ use self::no_tls as tls;
 pub(crate) use self::connection::{Connection, Pushes};
 pub(crate) use self::kept::Kept;
 
+use self::sentinel::Sentinels;
 use self::tls::Trust;
 use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 use std::fmt;
@@ -28,6 +30,11 @@ use std::sync::Arc;
 /// The URL is `redis://[user][:password@]host[:port][/database]`, `rediss://` for TLS (feature `tls`), or `unix:///path` for a Unix
 /// domain socket. What stands in user and password for something else in a URL is percent-encoded. [`Debug`](fmt::Debug) and errors
 /// never show the password.
+///
+/// `redis+sentinel://[user][:password@]host[:port][,host[:port]]/master[/database]` names Redis Sentinels (port 26379) and what they
+/// call their master: before each connection they are asked, in this order, where it is, until one leads to a server that says it is a
+/// master. User and password are for the master; Sentinels that want some themselves cannot be asked. `rediss+sentinel://` speaks TLS
+/// to all of them.
 ///
 /// ```
 /// use wireline::resource::redis::RedisServer;
@@ -48,6 +55,7 @@ pub struct RedisServer {
 enum Address {
     Tcp(Arc<str>, u16),
     Unix(PathBuf),
+    Sentinel(Sentinels),
 }
 
 impl RedisServer {
@@ -57,6 +65,14 @@ impl RedisServer {
     ///
     /// [`RedisError`] for what is no such URL, and for `rediss` without the feature `tls`.
     pub fn new(url: &str) -> Result<Self, RedisError> {
+        if let Some((scheme @ ("redis+sentinel" | "rediss+sentinel"), rest)) = url.split_once("://")
+        {
+            let (sentinels, plain) = Sentinels::read(rest)?;
+            let scheme = scheme.trim_end_matches("+sentinel");
+            let mut server = Self::new(&format!("{scheme}://{plain}"))?;
+            server.address = Address::Sentinel(sentinels);
+            return Ok(server);
+        }
         // The crate's own TLS is not compiled in, so it knows no such scheme.
         let (plain, is_tls) = match url.split_once("://") {
             Some(("rediss" | "valkeys", rest)) => (format!("redis://{rest}"), true),

@@ -42,6 +42,8 @@ use std::sync::Arc;
 /// let server = RedisServer::new("redis://ada:secret@127.0.0.1:6379/2")?;
 /// assert!(!format!("{server:?}").contains("secret"));
 /// assert!(RedisServer::new("http://127.0.0.1").is_err());
+/// let watched = RedisServer::new("redis+sentinel://:secret@10.0.0.5,10.0.0.6,10.0.0.7/main")?;
+/// # let _ = watched;
 /// # Ok::<(), wireline::resource::redis::RedisError>(())
 /// ```
 #[derive(Clone)]

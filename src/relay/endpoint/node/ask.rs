@@ -33,7 +33,7 @@ pub struct Partial<T> {
 
 impl<T> Partial<T> {
     /// Where there are no other nodes nobody is missing.
-    pub(in crate::relay) const fn whole(value: T) -> Self {
+    pub(crate) const fn whole(value: T) -> Self {
         Self {
             value,
             missing: Vec::new(),

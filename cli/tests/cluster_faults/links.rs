@@ -60,9 +60,7 @@ async fn what_a_node_takes_from_redis_is_what_it_wants_whichever_connection_ends
         let mut numbers = Vec::new();
         for node in &nodes {
             says(node, "backplane: up").await;
-            let stats = node.get("/api/stats").await.unwrap();
-            let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
-            numbers.push(stats["cluster"]["node"].as_u64().unwrap());
+            numbers.push(node.number().await.unwrap());
         }
         let mut of_one = open(nodes[0].port, "only:one").await.unwrap();
         let mut one = open(nodes[0].port, "both").await.unwrap();

@@ -30,10 +30,6 @@ impl Clock {
         })
     }
 
-    pub(crate) fn nodes(&self) -> usize {
-        self.newest.len()
-    }
-
     /// Microseconds since it all began.
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)

@@ -98,6 +98,13 @@ impl Node {
         Ok(values.iter().sum())
     }
 
+    /// Its number in the cluster.
+    pub(crate) async fn number(&self) -> Result<u64, Failure> {
+        let stats: Value = serde_json::from_str(&self.get("/api/stats").await?)?;
+        let number = stats["cluster"]["node"].as_u64();
+        number.ok_or_else(|| "it is no node of a cluster".into())
+    }
+
     /// The numbers of the connections that are present in a topic, sorted.
     pub(crate) async fn present(&self, topic: &str) -> Result<Vec<u64>, Failure> {
         let text = self

@@ -91,14 +91,19 @@ impl Scene {
             visitors: (0..NODES).map(|_| Vec::new()).collect(),
         };
         scene.up().await?;
+        let mut names = Vec::new();
+        for node in &scene.nodes {
+            names.push(format!("{:x}", node.number().await?));
+        }
+        let names: Arc<[String]> = names.into();
         for topic in 0..plan.topics {
             let (over, _) = watch::channel(None);
             for number in 0..plan.subscribers {
                 let own = number % NODES;
                 let name = format!("t:{topic}");
                 let socket = subscriber::open(scene.nodes[own].port, &name).await?;
-                let listening =
-                    subscriber::listen(socket, own, scene.clock.clone(), over.subscribe());
+                let (clock, over) = (scene.clock.clone(), over.subscribe());
+                let listening = subscriber::listen(socket, own, names.clone(), clock, over);
                 scene.subscribers.spawn(listening);
             }
             scene.overs.push(over);

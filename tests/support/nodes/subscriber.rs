@@ -24,10 +24,11 @@ pub(crate) async fn open(port: u16, topic: &str) -> Result<WebSocket, Failure> {
 pub(super) async fn listen(
     mut socket: WebSocket,
     own: usize,
+    names: Arc<[String]>,
     clock: Arc<Clock>,
     mut over: watch::Receiver<Option<Arc<Vec<u64>>>>,
 ) -> Verdict {
-    let mut verdict = Verdict::new(own, clock.nodes());
+    let mut verdict = Verdict::new(own, names);
     let published = loop {
         tokio::select! {
             message = socket.recv_msg() => if !take(message, own, &clock, &mut verdict) {

@@ -15,7 +15,7 @@ mod place;
 #[path = "serve/server.rs"]
 mod server;
 
-use brokers::{Nats, Redis};
+use brokers::{Nats, Redis, Sentinel};
 use place::Command;
 use serde_json::{Value, json};
 use server::{Server, assert_refused};
@@ -216,6 +216,32 @@ fn a_broker_over_tls_is_believed_by_an_authority_of_its_own() {
         });
         assert_eq!(ready(&stranger).1, "ok\nbackplane: down\n");
     }
+}
+
+#[test]
+fn nodes_go_over_to_the_master_that_sentinels_name() {
+    let mut first = Redis::new().start().unwrap();
+    let second = Redis::new().replica_of(&first).start().unwrap();
+    let sentinel = Sentinel::of(&first).start().unwrap();
+    let broker = format!("redis+sentinel://{}/main", sentinel.address());
+    let (one, two) = (node(&broker), node(&broker));
+    let mut heard = reader(&two, "room");
+    until("the other one knows", || {
+        json_of(&two, "/api/stats")["cluster"]["nodes"][0].is_object()
+    });
+    publish(&one, "room", 1);
+    assert_eq!(heard.json(), push("room", 1));
+    let replica = format!("+slave slave 127.0.0.1:{} ", second.port());
+    until("the replica is known", || sentinel.log().contains(&replica));
+    first.kill();
+    for node in [&one, &two] {
+        until("it is down", || ready(node).1.contains("backplane: down"));
+    }
+    for node in [&one, &two] {
+        until("it is up again", || ready(node).1.contains("backplane: up"));
+    }
+    publish(&one, "room", 2);
+    assert_eq!(heard.json(), push("room", 2));
 }
 
 #[test]

@@ -469,6 +469,32 @@ HUBS = [
     hub(224, *((SUBSCRIBE, 0, 0), (PUBLISH, 0), (UNSUBSCRIBE, 0, 0), (SUBSCRIBE, 0, 0, 2), (POLL, 0, 4), (UNSUBSCRIBE, 0, 0)) * 6),
 ]
 
+# Responses to a client, behind how they are read.
+ANSWERS = [
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello and more"),
+    (0, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;x=y\r\n!\r\n0\r\nA: b\r\nHost: c\r\n\r\nHTTP/1.1"),
+    (0, b"HTTP/1.1 200 \r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\ndata: 2\n\n"),
+    (0, b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx"),
+    (0, b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (1, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+    (1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    (0, b"HTTP/1.1 204 No Content\r\nA:b\r\nA:  c  \r\n\r\n"),
+    (0, b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"a\"\r\n\r\n"),
+    (0, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    (0, b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + b"HTTP/1.1 204 X\r\n\r\n"),
+    (2, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"),
+    (2, b"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 1\r\n\r\nx"),
+    (0, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
+    (0, b"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n"),
+    (0, b"HTTP/1.1 2000 OK\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut short"),
+]
+
 
 def main():
     cases = [case for file in sorted((HERE / "../tests/corpus/http1").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
@@ -498,6 +524,7 @@ def main():
     write("accept_encoding", {f"accepted-{place}": bytes([12 + place % 3]) + line.encode() for place, line in enumerate(ACCEPT_ENCODINGS)})
     coded = [(which, octets) for which, list in CODED.items() for octets in list]
     write("decompress", {f"coded-{place}": bytes([which | 19 << 2, 0xC3]) + bytes.fromhex(octets) for place, (which, octets) in enumerate(coded)})
+    write("client_response", {f"answer-{place}": bytes([how, 3, 1 + place % 5, 7, 40]) + octets for place, (how, octets) in enumerate(ANSWERS)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

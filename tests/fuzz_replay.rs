@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 26] = [
+const TARGETS: [Target; 27] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
+    ("client_response", invariants::client_response),
     ("differential", invariants::differential),
     ("response", invariants::response),
     ("router", invariants::router),

@@ -8,6 +8,7 @@
 
 mod accept_encoding;
 mod chunked;
+mod client_response;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
 mod cookies;
@@ -45,6 +46,7 @@ mod ws_talk;
 
 pub use accept_encoding::accept_encoding;
 pub use chunked::chunked;
+pub use client_response::client_response;
 pub use cookies::cookies;
 pub use decompress::decompress;
 pub use differential::differential;

@@ -4,8 +4,5 @@ use rustls::RootCertStore;
 
 /// Refuses.
 pub(super) fn read() -> Result<RootCertStore, String> {
-    Err(
-        "no authority is trusted: `Client::roots`, `Client::tls`, or the feature `native-roots`"
-            .to_owned(),
-    )
+    Err("no authority is trusted: `roots`, `tls`, or the feature `native-roots`".to_owned())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{advance, timeout};
 use wireline::Router;
 use wireline::layer::auth::{ApiKeys, Auth};
+use wireline::relay::backplane::memory::MemoryBackplane;
 use wireline::relay::hub::Retention;
 use wireline::relay::{Relay, RelayApi, RelayConfig};
 use wireline::server::Server;
@@ -390,11 +391,16 @@ async fn connections_are_subscribed_pushed_to_and_disconnected() {
         (&few["count"], few["connections"].as_array().unwrap().len()),
         (&json!(3), 2)
     );
-    let topics = get(&client, "/api/topics").await;
-    assert_eq!(
-        topics,
-        json!({"count":1,"topics":[{"topic":"news","subscribers":3}]})
-    );
+    let of_one = get(&client, "/api/connections?user=bob").await;
+    assert_eq!(of_one, json!({"count":1,"connections":[entry]}));
+    for target in ["/api/topics", "/api/topics?topic=news"] {
+        assert_eq!(
+            get(&client, target).await,
+            json!({"count":1,"topics":[{"topic":"news","subscribers":3}]})
+        );
+    }
+    let nobody = get(&client, "/api/topics?topic=old").await;
+    assert_eq!(nobody, json!({"count":0,"topics":[]}));
     assert_eq!(
         post(
             &client,
@@ -881,4 +887,22 @@ fn without_keys_the_host_is_a_name_of_this_machine() {
         status(&server, "host: localhost\r\nx-forwarded-for: 192.0.2.1\r\n"),
         "403"
     );
+}
+
+#[tokio::test]
+async fn who_publishes_hears_that_the_broker_is_away() {
+    let bus = MemoryBackplane::new();
+    bus.cut();
+    let relay = Relay::new(config().backplane(bus));
+    let api = RelayApi::new(&relay).router();
+    let client = TestClient::new(Router::new().nest("/api", api).build().unwrap());
+    let publish = json!({"topic":"news","event":"e"});
+    let done = post(&client, "/api/publish", publish).await;
+    assert_eq!(
+        done,
+        json!({"epoch":0,"offset":0,"subscribers":0,"elsewhere":"waits"})
+    );
+    let broadcast = json!({"topics":["news"],"event":"e"});
+    let done = post(&client, "/api/broadcast", broadcast).await;
+    assert_eq!(done["results"][0]["elsewhere"], "waits");
 }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, wrong};
 use crate::relay::endpoint::{Partial, Payload, PushError, Relay, Whom};
-use crate::relay::hub::{InvalidTopic, Published, Topic};
+use crate::relay::hub::{Elsewhere, InvalidTopic, Published, Topic};
 use crate::service::error::Error;
 use crate::ws::close::{CloseCode, LONGEST_REASON};
 use http::StatusCode;
@@ -31,6 +31,17 @@ struct Done {
     epoch: u64,
     offset: u64,
     subscribers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<&'static str>,
+}
+
+/// What is to be said of the other nodes, when they do not get it now.
+const fn elsewhere(published: &Published) -> Option<&'static str> {
+    match published.elsewhere {
+        Elsewhere::Waits => Some("waits"),
+        Elsewhere::GivenUp => Some("given_up"),
+        _ => None,
+    }
 }
 
 impl Act for Publish {
@@ -45,15 +56,12 @@ impl Act for Publish {
             }
             None => relay.push(&topic, &self.event, &self.payload).await,
         };
-        let Published {
-            epoch,
-            offset,
-            subscribers,
-        } = published.map_err(refused)?;
+        let published = published.map_err(refused)?;
         Answer::json(&Done {
-            epoch,
-            offset,
-            subscribers,
+            epoch: published.epoch,
+            offset: published.offset,
+            subscribers: published.subscribers,
+            elsewhere: elsewhere(&published),
         })
     }
 }
@@ -79,6 +87,8 @@ impl Act for Broadcast {
             epoch: u64,
             offset: u64,
             subscribers: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            elsewhere: Option<&'static str>,
         }
         fits(&self.event, &self.payload)?;
         if self.topics.len() > MOST_TOPICS {
@@ -98,6 +108,7 @@ impl Act for Broadcast {
                 epoch: published.epoch,
                 offset: published.offset,
                 subscribers: published.subscribers,
+                elsewhere: elsewhere(&published),
             });
         }
         Answer::json(&Results { results })
@@ -126,7 +137,7 @@ impl Act for PushToUser {
         } = &self;
         let pushed = match relay.cluster() {
             Some(cluster) => cluster.push_to_user(user, topic, event, payload).await,
-            None => (relay.push_to_user(user, topic, event, payload).await).map(here),
+            None => (relay.push_to_user(user, topic, event, payload).await).map(Partial::whole),
         };
         reached(pushed.map_err(refused)?)
     }
@@ -146,7 +157,7 @@ impl Act for Subscribe {
         let whom = whom(self.conn_id, self.user.as_deref())?;
         let subscribed = match relay.cluster() {
             Some(cluster) => cluster.subscribe(whom, topic).await,
-            None => relay.subscribe(whom, topic).map(here),
+            None => relay.subscribe(whom, topic).map(Partial::whole),
         };
         reached(subscribed.map_err(nameless)?)
     }
@@ -166,7 +177,7 @@ impl Act for Unsubscribe {
         let whom = whom(self.conn_id, self.user.as_deref())?;
         let unsubscribed = match relay.cluster() {
             Some(cluster) => cluster.unsubscribe(whom, topic).await,
-            None => relay.unsubscribe(whom, topic).map(here),
+            None => relay.unsubscribe(whom, topic).map(Partial::whole),
         };
         reached(unsubscribed.map_err(nameless)?)
     }
@@ -195,7 +206,7 @@ impl Act for Disconnect {
         }
         reached(match relay.cluster() {
             Some(cluster) => cluster.disconnect(whom, code, &self.reason).await,
-            None => here(relay.disconnect(whom, code, &self.reason)),
+            None => Partial::whole(relay.disconnect(whom, code, &self.reason)),
         })
     }
 }
@@ -212,14 +223,6 @@ fn reached(connections: Partial<usize>) -> Result<Answer, Error> {
         connections: connections.value,
         missing_nodes: connections.missing,
     })
-}
-
-/// Without other nodes nobody is missing.
-const fn here(value: usize) -> Partial<usize> {
-    Partial {
-        value,
-        missing: Vec::new(),
-    }
 }
 
 fn fits(event: &str, payload: &Payload) -> Result<(), Error> {

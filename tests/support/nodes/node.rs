@@ -1,6 +1,6 @@
 //! A server of the cluster, as a process.
 
-use crate::Failure;
+use super::Failure;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -54,8 +54,8 @@ impl Node {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The answer to a request, on a connection of its own.
-    pub(crate) async fn get(&self, path: &str) -> Result<String, Failure> {
+    /// What a request is answered, on a connection of its own: the status, the content.
+    pub(crate) async fn ask(&self, path: &str) -> Result<(String, String), Failure> {
         let asked = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
             let request =
@@ -67,11 +67,17 @@ impl Node {
         };
         let answer = timeout(Duration::from_secs(5), asked).await??;
         let answer = String::from_utf8(answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
-        if !head.starts_with("HTTP/1.1 200 ") {
-            return Err(head.lines().next().unwrap_or_default().to_owned().into());
+        let (head, content) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        let status = head.split(' ').nth(1).ok_or("no status")?;
+        Ok((status.to_owned(), content.to_owned()))
+    }
+
+    /// The content, when the status is 200.
+    pub(crate) async fn get(&self, path: &str) -> Result<String, Failure> {
+        match self.ask(path).await? {
+            (status, content) if status == "200" => Ok(content),
+            (status, _) => Err(format!("{path}: {status}").into()),
         }
-        Ok(body.to_owned())
     }
 
     /// A figure of `/metrics`, summed over its labels.
@@ -90,6 +96,13 @@ impl Node {
             return Err(format!("there is no metric {name}").into());
         }
         Ok(values.iter().sum())
+    }
+
+    /// Its number in the cluster.
+    pub(crate) async fn number(&self) -> Result<u64, Failure> {
+        let stats: Value = serde_json::from_str(&self.get("/api/stats").await?)?;
+        let number = stats["cluster"]["node"].as_u64();
+        number.ok_or_else(|| "it is no node of a cluster".into())
     }
 
     /// The numbers of the connections that are present in a topic, sorted.

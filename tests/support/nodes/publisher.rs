@@ -1,7 +1,7 @@
 //! The publishers of one node: one for each topic, over one connection.
 
-use crate::Failure;
-use crate::run::Clock;
+use super::Clock;
+use super::Failure;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

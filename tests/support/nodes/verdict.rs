@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What comes over a socket.
 #[derive(Deserialize)]
@@ -33,11 +34,14 @@ pub(crate) struct Stamp {
     pub(crate) at: u64,
 }
 
+#[derive(Clone)]
 pub(crate) struct Verdict {
     own: usize,
     /// The last number that came or was told missing, by publisher.
     had: Vec<u64>,
-    /// Gaps that were told, and not yet found: what a node says of itself, the first, the last.
+    /// What each publisher's node is called.
+    names: Arc<[String]>,
+    /// Gaps that were told, and not yet found: whose, the first, the last.
     told: BTreeMap<String, Vec<(u64, u64)>>,
     pub(crate) came: u64,
     pub(crate) missing: u64,
@@ -47,10 +51,11 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn new(own: usize, nodes: usize) -> Self {
+    pub(crate) fn new(own: usize, names: Arc<[String]>) -> Self {
         Self {
             own,
-            had: vec![0; nodes],
+            had: vec![0; names.len()],
+            names,
             told: BTreeMap::new(),
             came: 0,
             missing: 0,
@@ -96,7 +101,7 @@ impl Verdict {
         let gap = (had + 1, stamp.n - 1);
         if stamp.by == self.own {
             self.complain(format!("local messages {} to {} are missing", gap.0, gap.1));
-        } else if !self.find(gap.0, gap.1) {
+        } else if !self.find(stamp.by, gap.0, gap.1) {
             let told = &self.told;
             self.complain(format!(
                 "messages {} to {} of publisher {} are missing; told were {told:?}",
@@ -124,30 +129,32 @@ impl Verdict {
             .push((heard.first, heard.last));
     }
 
-    /// Takes what was told of one node that is just this range, in one piece or in several.
-    fn find(&mut self, first: u64, last: u64) -> bool {
-        for ranges in self.told.values_mut() {
-            let begin = ranges.iter().position(|range| range.0 == first);
-            let Some(begin) = begin else { continue };
-            let mut next = first;
-            let mut end = begin;
-            while end < ranges.len() && ranges[end].0 == next && next <= last {
-                next = ranges[end].1 + 1;
-                end += 1;
-            }
-            if next == last + 1 {
-                ranges.drain(begin..end);
-                return true;
-            }
+    /// Takes what was told of that publisher's node that is just this range, in one piece or in several.
+    fn find(&mut self, by: usize, first: u64, last: u64) -> bool {
+        let Some(ranges) = self.told.get_mut(&self.names[by]) else {
+            return false;
+        };
+        let Some(begin) = ranges.iter().position(|range| range.0 == first) else {
+            return false;
+        };
+        let mut next = first;
+        let mut end = begin;
+        while end < ranges.len() && ranges[end].0 == next && next <= last {
+            next = ranges[end].1 + 1;
+            end += 1;
         }
-        false
+        let is_found = next == last + 1;
+        if is_found {
+            ranges.drain(begin..end);
+        }
+        is_found
     }
 
     /// Holds the end against how many each publisher has published.
     pub(crate) fn end(&mut self, published: &[u64]) {
         for (by, count) in published.iter().enumerate() {
             let had = self.had[by];
-            if had != *count && (by == self.own || !self.find(had + 1, *count)) {
+            if had != *count && (by == self.own || !self.find(by, had + 1, *count)) {
                 self.complain(format!("publisher {by} had {count}, and {had} came"));
             }
         }
@@ -155,6 +162,13 @@ impl Verdict {
         if !left.is_empty() {
             self.complain(format!("told to be missing, and came: {left:?}"));
         }
+    }
+
+    /// Whether nothing would be missing at the end if it were now.
+    pub(crate) fn is_all(&self, published: &[u64]) -> bool {
+        let mut ended = self.clone();
+        ended.end(published);
+        ended.wrong == self.wrong
     }
 
     pub(crate) fn complain(&mut self, what: String) {

@@ -12,5 +12,6 @@
 
 pub mod engine;
 pub mod packet;
+pub mod prelude;
 pub mod server;
 pub mod transport;

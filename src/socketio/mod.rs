@@ -10,4 +10,5 @@
 //!   client      a client of any Socket.IO server
 //! ```
 
+pub mod adapter;
 pub mod packet;

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
-use wireline::socketio::adapter::{Adapter, Flags, RedisAdapter, Target};
+use wireline::relay::backplane::memory::MemoryBackplane;
+use wireline::socketio::adapter::{Adapter, BackplaneAdapter, Flags, RedisAdapter, Target};
 use wireline::socketio::packet::Binary;
 
 async fn bounded(test: impl Future<Output = ()>) {
@@ -226,4 +227,107 @@ async fn a_redis_that_was_killed_is_taken_again() {
         assert!(sockets.is_complete() && sockets.answers.len() == 2);
     })
     .await;
+}
+
+/// Everything that one asks of another, both ways.
+async fn share(one: &dyn Adapter, two: &dyn Adapter, fakes: [&Fake; 2]) {
+    let [first, second] = fakes;
+    for (asks, of) in [(one, second), (two, first)] {
+        asks.broadcast(&to(&["r1"], &[]), &event("a", Binary::from(vec![9])));
+        let octets = r#"{"_placeholder":true,"num":0}"#;
+        let id = of.ids().remove(0);
+        assert_eq!(of.next().await, format!("a [{octets}] [[9]] for {id}"));
+        asks.join(&to(&["r1"], &[]), &["x".into()]);
+        asks.broadcast(&to(&["x"], &[]), &event("b", ()));
+        asks.leave(&to(&["x"], &[]), &["x".into()]);
+        assert_eq!(of.next().await, format!("{id} join x"));
+        assert_eq!(of.next().await, format!("b [] for {id}"));
+        assert_eq!(of.next().await, format!("{id} leave x"));
+
+        let acks = asks.broadcast_with_acks(&to(&[], &[]), &event("q", (1, 2)), WAIT);
+        // It is said at the call.
+        asks.emit("/", &event("news", ()));
+        let acks = acks.await;
+        assert!(acks.is_complete() && acks.nodes == 1);
+        assert_eq!(acks.answers.len(), of.ids().len());
+        assert!(of.next().await.starts_with("q [1,2] for "));
+        assert_eq!(of.next().await, "server: news []");
+
+        let sockets = asks.sockets(&to(&[], &[])).await;
+        assert!(sockets.is_complete());
+        let ids: Vec<_> = sockets
+            .answers
+            .iter()
+            .map(|socket| socket.id.to_string())
+            .collect();
+        assert_eq!(ids, of.ids());
+        let rooms = asks.rooms("/").await;
+        assert!(rooms.is_complete() && rooms.answers.iter().any(|room| room == "r1"));
+        let greeted = asks.emit_with_ack("/", &event("greet", "you")).await;
+        assert_eq!(greeted.answers[0].to::<String>().unwrap(), "hello you");
+        assert!(greeted.is_complete());
+        assert_eq!(of.next().await, r#"server: greet ["you"], which waits"#);
+        asks.disconnect(&to(&["r1"], &[]), false);
+        assert_eq!(of.next().await, format!("{id} disconnected, closed: false"));
+    }
+}
+
+#[tokio::test]
+async fn two_servers_share_their_rooms_over_redis() {
+    bounded(async {
+        let server = Server::new().start().unwrap();
+        let (first, second) = (two(), Fake::new(&[("gil", "r1"), ("hal", "r2")]));
+        let (one, two) = (redis(&server, &first).await, redis(&server, &second).await);
+        share(&one, &two, [&first, &second]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_servers_share_their_rooms_over_a_backplane() {
+    bounded(async {
+        let backplane = MemoryBackplane::new();
+        let (first, second) = (two(), Fake::new(&[("gil", "r1"), ("hal", "r2")]));
+        let adapters = [&first, &second].map(|fake| {
+            let adapter = BackplaneAdapter::new(backplane.clone()).wait(WAIT / 4);
+            adapter.start(fake.local());
+            adapter
+        });
+        let [one, two] = &adapters;
+        one.up().await;
+        two.up().await;
+        share(one, two, [&first, &second]).await;
+
+        // Without a connection nobody can be asked.
+        backplane.cut();
+        while one.rooms("/").await.is_complete() {}
+        one.broadcast(&to(&[], &[]), &event("late", ()));
+        backplane.heal();
+        assert_eq!(second.next().await, "late [] for hal");
+        one.up().await;
+        two.up().await;
+        assert!(one.rooms("/").await.is_complete());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_gone_is_named_and_then_forgotten() {
+    let backplane = MemoryBackplane::new();
+    let (first, second) = (two(), two());
+    let one = BackplaneAdapter::new(backplane.clone());
+    let other = BackplaneAdapter::new(backplane.clone());
+    one.start(first.local());
+    other.start(second.local());
+    one.up().await;
+    other.up().await;
+    assert_eq!(one.rooms("/").await.nodes, 1);
+    drop(other);
+    let begun = Instant::now();
+    let rooms = one.rooms("/").await;
+    assert_eq!((rooms.missing, rooms.missing_nodes.len()), (1, 1));
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let rooms = one.rooms("/").await;
+    assert!(rooms.is_complete() && rooms.nodes == 0);
 }

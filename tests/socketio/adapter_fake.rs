@@ -51,6 +51,10 @@ impl Fake {
         self.seen.lock().unwrap().clear();
     }
 
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.sockets().keys().cloned().collect()
+    }
+
     pub(crate) fn rooms_of(&self, id: &str) -> Vec<String> {
         let sockets = self.sockets();
         sockets[id].iter().cloned().collect()

@@ -15,18 +15,27 @@
 //! What is sent to others may be lost with the broker, or with a node, and is not sent again. What is asked has a deadline, and
 //! whoever has not answered by then is counted in [`Answers::missing`]: there is an answer in any case.
 
+mod backplane;
+mod keeper;
+#[cfg(feature = "tracing")]
+mod log;
 mod memory;
+#[cfg(not(feature = "tracing"))]
+mod no_log;
 mod nodes;
 mod outbox;
 #[cfg(feature = "redis")]
 mod redis;
 pub mod words;
 
+pub use self::backplane::BackplaneAdapter;
 pub use self::memory::MemoryAdapter;
 pub use self::nodes::{AdapterStats, Replies};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisAdapter;
 
+#[cfg(not(feature = "tracing"))]
+use self::no_log as log;
 use crate::socketio::packet::Args;
 use bytestring::ByteString;
 use std::pin::Pin;
@@ -50,7 +59,8 @@ pub trait Adapter: Send + Sync + 'static {
     /// One word for logs and metrics, `redis` say.
     fn name(&self) -> &'static str;
 
-    /// Begins. What the others ask is asked of `local` from now on. It is called once, on a runtime.
+    /// Begins. What the others ask is asked of `local` from now on. It is called once; what it has to do on a runtime, it does as soon
+    /// as anything here is called on one.
     fn start(&self, local: Weak<dyn Local>);
 
     /// There is a namespace on this node: what the others say of it is wanted. A second call does nothing.
@@ -177,9 +187,9 @@ pub struct RemoteSocket {
 pub struct Answers<T> {
     /// What was answered, in the order in which it came.
     pub answers: Vec<T>,
-    /// How many other nodes were asked.
+    /// How many other nodes were asked; 0 as well if that is not known.
     pub nodes: usize,
-    /// How many of them, or of their sockets, have not answered in time.
+    /// How many of them, or of their sockets, have not answered in time; 1 without a connection.
     pub missing: usize,
     /// Which nodes have not answered, where the adapter knows them by name; a server of npm has none.
     pub missing_nodes: Vec<String>,

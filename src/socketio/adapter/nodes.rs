@@ -34,8 +34,11 @@ pub(super) trait Carrier: Send + Sync + 'static {
     fn send(&self, namespace: &str, place: Place<'_>, words: Bytes) -> bool;
 
     /// Tells who else is there; nothing without a connection.
-    fn others(&self, namespace: &str) -> Pin<Box<dyn Future<Output = Option<Others>> + Send>>;
+    fn others(&self, namespace: &str) -> Option<Counting>;
 }
+
+/// Who else is there; nothing if the connection was lost before it was known.
+pub(super) type Counting = Pin<Box<dyn Future<Output = Option<Others>> + Send>>;
 
 /// This node among others.
 pub(super) struct Nodes {
@@ -142,47 +145,6 @@ impl Nodes {
             asks,
         };
         self.send(namespace, Place::Questions, question.write());
-    }
-
-    /// Asks, and gives what was answered that `pick` takes, with how long it waits.
-    pub(super) fn ask<T: Send + 'static>(
-        self: &Arc<Self>,
-        namespace: &str,
-        asks: Asks,
-        wait: Option<Duration>,
-        pick: fn(Says) -> Vec<T>,
-    ) -> Asked<T> {
-        let nodes = self.clone();
-        let namespace = ByteString::from(namespace);
-        Box::pin(async move {
-            let deadline = Instant::now() + wait.unwrap_or(nodes.wait);
-            let others = timeout_at(deadline, nodes.carrier.others(&namespace)).await;
-            let Some(others) = others.ok().flatten() else {
-                // Nobody can be asked, and nobody knows whom that would be.
-                return Answers {
-                    missing: 1,
-                    ..Answers::default()
-                };
-            };
-            if others.count == 0 {
-                return Answers::default();
-            }
-            let counts_sockets = matches!(asks, Asks::BroadcastWithAcks(..));
-            let open = Arc::new(Open::new(others, counts_sockets));
-            let Some(guard) = Guard::new(&nodes, open.clone()) else {
-                return open.answers(pick);
-            };
-            let question = Question {
-                from: Some(nodes.own.clone()),
-                id: Some(guard.id().clone()),
-                asks,
-            };
-            if nodes.send(&namespace, Place::Questions, question.write()) {
-                let _ = timeout_at(deadline, open.complete()).await;
-            }
-            drop(guard);
-            open.answers(pick)
-        })
     }
 
     /// An event that was broadcast has come.
@@ -321,6 +283,49 @@ impl Asker {
     }
 }
 
+/// Asks all others within `wait`, or the adapter's own, and gives of the answers what `pick` takes.
+pub(super) fn ask<T: Send + 'static>(
+    nodes: Option<&Arc<Nodes>>,
+    namespace: &str,
+    asks: Asks,
+    wait: Option<Duration>,
+    pick: fn(Says) -> Vec<T>,
+) -> Asked<T> {
+    let Some(nodes) = nodes.cloned() else {
+        // Nobody has started it.
+        return Box::pin(std::future::ready(Answers::default()));
+    };
+    let deadline = Instant::now() + wait.unwrap_or(nodes.wait).min(LONGEST);
+    let open = Arc::new(Open::new(matches!(asks, Asks::BroadcastWithAcks(..))));
+    let others = nodes.carrier.others(namespace);
+    // Whoever answers finds it open.
+    let guard = Guard::new(&nodes, open.clone());
+    let (Some(others), Some(guard)) = (others, guard) else {
+        // Nobody can be asked.
+        return Box::pin(std::future::ready(open.answers(pick)));
+    };
+    let question = Question {
+        from: Some(nodes.own.clone()),
+        id: Some(guard.id().clone()),
+        asks,
+    };
+    // It goes at the call, so that what is said behind it comes behind it.
+    let is_sent = nodes.send(namespace, Place::Questions, question.write());
+    Box::pin(async move {
+        let answered = async {
+            if let Some(others) = others.await {
+                open.expect(others);
+                open.complete().await;
+            }
+        };
+        if is_sent {
+            let _ = timeout_at(deadline, answered).await;
+        }
+        drop(guard);
+        open.answers(pick)
+    })
+}
+
 /// Sockets.
 pub(super) fn sockets(says: Says) -> Vec<RemoteSocket> {
     match says {
@@ -358,44 +363,60 @@ pub(super) fn name() -> ByteString {
 macro_rules! through_nodes {
     () => {
         fn broadcast(&self, to: &Target, event: &Event) {
-            if let Some(nodes) = self.nodes() {
-                nodes.broadcast(to, event);
+            if let Some(running) = self.running() {
+                running.nodes.broadcast(to, event);
             }
         }
 
         fn broadcast_with_acks(&self, to: &Target, event: &Event, wait: Duration) -> Asked<Args> {
             let milliseconds = wait.as_millis().try_into().unwrap_or(u64::MAX);
             let asks = Asks::BroadcastWithAcks(to.clone(), event.clone(), milliseconds);
-            self.ask(&to.namespace, asks, Some(wait), nodes::args)
+            let nodes = self.running().map(|running| &running.nodes);
+            nodes::ask(nodes, &to.namespace, asks, Some(wait), nodes::args)
         }
 
         fn join(&self, who: &Target, rooms: &[ByteString]) {
-            self.tell(&who.namespace, Asks::Join(who.clone(), rooms.to_vec()));
+            if let Some(running) = self.running() {
+                let asks = Asks::Join(who.clone(), rooms.to_vec());
+                running.nodes.tell(&who.namespace, asks);
+            }
         }
 
         fn leave(&self, who: &Target, rooms: &[ByteString]) {
-            self.tell(&who.namespace, Asks::Leave(who.clone(), rooms.to_vec()));
+            if let Some(running) = self.running() {
+                let asks = Asks::Leave(who.clone(), rooms.to_vec());
+                running.nodes.tell(&who.namespace, asks);
+            }
         }
 
         fn disconnect(&self, who: &Target, close: bool) {
-            self.tell(&who.namespace, Asks::Disconnect(who.clone(), close));
+            if let Some(running) = self.running() {
+                let asks = Asks::Disconnect(who.clone(), close);
+                running.nodes.tell(&who.namespace, asks);
+            }
         }
 
         fn sockets(&self, who: &Target) -> Asked<RemoteSocket> {
+            let nodes = self.running().map(|running| &running.nodes);
             let asks = Asks::Sockets(who.clone());
-            self.ask(&who.namespace, asks, None, nodes::sockets)
+            nodes::ask(nodes, &who.namespace, asks, None, nodes::sockets)
         }
 
         fn rooms(&self, namespace: &str) -> Asked<ByteString> {
-            self.ask(namespace, Asks::Rooms, None, nodes::rooms)
+            let nodes = self.running().map(|running| &running.nodes);
+            nodes::ask(nodes, namespace, Asks::Rooms, None, nodes::rooms)
         }
 
         fn emit(&self, namespace: &str, event: &Event) {
-            self.tell(namespace, Asks::Emit(event.clone()));
+            if let Some(running) = self.running() {
+                running.nodes.tell(namespace, Asks::Emit(event.clone()));
+            }
         }
 
         fn emit_with_ack(&self, namespace: &str, event: &Event) -> Asked<Args> {
-            self.ask(namespace, Asks::Emit(event.clone()), None, nodes::args)
+            let nodes = self.running().map(|running| &running.nodes);
+            let asks = Asks::Emit(event.clone());
+            nodes::ask(nodes, namespace, asks, None, nodes::args)
         }
     };
 }

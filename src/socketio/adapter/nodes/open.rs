@@ -20,7 +20,6 @@ pub(in crate::socketio::adapter) struct Others {
 
 #[derive(Debug)]
 pub(super) struct Open {
-    others: Others,
     /// Whether nodes say how many answers of sockets there will be.
     counts_sockets: bool,
     gathered: Mutex<Gathered>,
@@ -29,6 +28,8 @@ pub(super) struct Open {
 
 #[derive(Debug, Default)]
 struct Gathered {
+    /// Who was asked, once it is known.
+    others: Option<Others>,
     says: Vec<Says>,
     /// Who has answered, of those who say their names.
     from: BTreeSet<ByteString>,
@@ -40,13 +41,17 @@ struct Gathered {
 }
 
 impl Open {
-    pub(super) fn new(others: Others, counts_sockets: bool) -> Self {
+    pub(super) fn new(counts_sockets: bool) -> Self {
         Self {
-            others,
             counts_sockets,
             gathered: Mutex::default(),
             changed: Notify::new(),
         }
+    }
+
+    /// Says who was asked.
+    pub(super) fn expect(&self, others: Others) {
+        self.gathered().others = Some(others);
     }
 
     /// Takes an answer.
@@ -83,7 +88,11 @@ impl Open {
     }
 
     fn missing(&self, gathered: &Gathered) -> usize {
-        let nodes = self.others.count.saturating_sub(gathered.nodes);
+        let Some(others) = &gathered.others else {
+            // Nobody knows, but it is not all.
+            return 1;
+        };
+        let nodes = others.count.saturating_sub(gathered.nodes);
         if !self.counts_sockets {
             return nodes;
         }
@@ -95,12 +104,13 @@ impl Open {
     pub(super) fn answers<T>(&self, pick: fn(Says) -> Vec<T>) -> Answers<T> {
         let mut gathered = self.gathered();
         let missing = self.missing(&gathered);
-        let names = self.others.names.difference(&gathered.from);
+        let others = gathered.others.take().unwrap_or_default();
+        let names = others.names.difference(&gathered.from);
         let missing_nodes = names.map(ToString::to_string).collect();
         let says = std::mem::take(&mut gathered.says);
         Answers {
             answers: says.into_iter().flat_map(pick).collect(),
-            nodes: self.others.count,
+            nodes: others.count,
             missing,
             missing_nodes,
         }

@@ -1,19 +1,18 @@
 //! The connections: one for what others say, one for what is said to them.
 
-use super::log;
 use super::names::Names;
 use crate::resource::redis::{Connection, Pushes, RedisError, RedisServer};
-use crate::socketio::adapter::nodes::{Carrier, Nodes, Others, Place};
+use crate::socketio::adapter::log;
+use crate::socketio::adapter::nodes::{Carrier, Counting, Nodes, Others, Place};
 use crate::socketio::adapter::outbox::Outbox;
 use bytes::Bytes;
 use bytestring::ByteString;
 use redis::{Pipeline, PushInfo, PushKind, Value};
 use std::collections::{BTreeSet, HashMap};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// What the adapter and its connections have in common.
@@ -114,15 +113,11 @@ impl Shared {
             if let Err(why) = ask(&connection, &all).await {
                 return why;
             }
-            let is_new = self.taken.send_if_modified(|now| {
-                let is_other = now.as_ref() != Some(&wanted);
-                if is_other {
-                    *now = Some(wanted.clone());
-                }
-                is_other
-            });
-            if is_new && taken.is_empty() {
-                log::connected();
+            if self.taken.borrow().is_none() {
+                log::connected("redis");
+            }
+            if self.taken.borrow().as_ref() != Some(&wanted) {
+                self.taken.send_replace(Some(wanted.clone()));
             }
             taken = wanted;
             let _ = timeout(PAUSE, self.wants.notified()).await;
@@ -206,26 +201,20 @@ impl Carrier for Shared {
         self.outbox.push(Item::Publish(channel, words), octets)
     }
 
-    fn others(&self, namespace: &str) -> Pin<Box<dyn Future<Output = Option<Others>> + Send>> {
+    fn others(&self, namespace: &str) -> Option<Counting> {
+        let own = self.taken.borrow().as_ref()?.contains(namespace);
         let channel = self.names.channel(namespace, Place::Questions);
         let (answer, answered) = oneshot::channel();
         let octets = channel.len();
-        let taken = self.taken.borrow().clone();
-        let own = taken
-            .as_ref()
-            .is_some_and(|taken| taken.contains(namespace));
-        if taken.is_some() {
-            // Without room nobody has the other end, as without a connection.
-            self.outbox.push(Item::Count(channel, answer), octets);
-        }
-        Box::pin(async move {
+        (self.outbox.push(Item::Count(channel, answer), octets)).then_some(())?;
+        Some(Box::pin(async move {
             let count = answered.await.ok()?;
             Some(Others {
                 // This node is one of them, once it has taken the namespace.
                 count: count.saturating_sub(usize::from(own)),
                 ..Others::default()
             })
-        })
+        }))
     }
 }
 
@@ -290,30 +279,18 @@ fn count(answer: &Value) -> Option<usize> {
     }
 }
 
-/// The task that connects; it ends with this.
-pub(super) struct Keeper(JoinHandle<()>);
-
-impl Keeper {
-    pub(super) fn start(shared: Arc<Shared>, nodes: Arc<Nodes>) -> Self {
-        Self(tokio::spawn(async move {
-            loop {
-                let begun = Instant::now();
-                let (Ok(why) | Err(why)) = shared.serve(&nodes).await;
-                let was_connected = shared.taken.send_replace(None).is_some();
-                log::lost(&why, was_connected);
-                // Whoever counts is told at once that nobody can.
-                shared
-                    .outbox
-                    .retain(|item| matches!(item, Item::Publish(..)));
-                sleep_until(begun + PAUSE).await;
-            }
-        }))
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.abort();
+/// Connects, again and again.
+pub(super) async fn run(shared: Arc<Shared>, nodes: Arc<Nodes>) {
+    loop {
+        let begun = Instant::now();
+        let (Ok(why) | Err(why)) = shared.serve(&nodes).await;
+        let was_connected = shared.taken.send_replace(None).is_some();
+        log::lost("redis", &why, was_connected);
+        // Whoever counts is told at once that nobody can.
+        shared
+            .outbox
+            .retain(|item| matches!(item, Item::Publish(..)));
+        sleep_until(begun + PAUSE).await;
     }
 }
 

@@ -1,20 +1,14 @@
 //! Rooms that span servers over Redis, in the words of npm.
 
 mod driver;
-#[cfg(feature = "tracing")]
-mod log;
 mod names;
-#[cfg(not(feature = "tracing"))]
-mod no_log;
 
-#[cfg(not(feature = "tracing"))]
-use self::no_log as log;
-
-use self::driver::{Keeper, Shared};
+use self::driver::Shared;
 use self::names::Names;
+use super::keeper::Keeper;
 use super::nodes::{self, AdapterStats, Nodes, through_nodes};
 use super::words::Asks;
-use super::{Adapter, Answers, Asked, Event, Local, RemoteSocket, Target};
+use super::{Adapter, Asked, Event, Local, RemoteSocket, Target};
 use crate::resource::redis::{RedisError, RedisServer};
 use crate::socketio::packet::Args;
 use bytestring::ByteString;
@@ -49,7 +43,15 @@ pub struct RedisAdapter {
 struct Running {
     nodes: Arc<Nodes>,
     shared: Arc<Shared>,
-    _keeper: Keeper,
+    keeper: Keeper,
+}
+
+impl Running {
+    fn keep(&self) -> &Self {
+        self.keeper
+            .keep(|| Box::pin(driver::run(self.shared.clone(), self.nodes.clone())));
+        self
+    }
 }
 
 impl RedisAdapter {
@@ -99,7 +101,7 @@ impl RedisAdapter {
     ///
     /// Cancel safe. It waits without end for a server that does not exist, and for an adapter that nobody starts.
     pub async fn up(&self) {
-        match self.running.get() {
+        match self.running() {
             Some(running) => running.shared.up().await,
             None => std::future::pending().await,
         }
@@ -107,30 +109,12 @@ impl RedisAdapter {
 
     /// What it has done.
     pub fn stats(&self) -> AdapterStats {
-        self.nodes().map(|nodes| nodes.stats()).unwrap_or_default()
+        let nodes = self.running().map(|running| &running.nodes);
+        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
     }
 
-    fn nodes(&self) -> Option<&Arc<Nodes>> {
-        self.running.get().map(|running| &running.nodes)
-    }
-
-    fn tell(&self, namespace: &str, asks: Asks) {
-        if let Some(nodes) = self.nodes() {
-            nodes.tell(namespace, asks);
-        }
-    }
-
-    fn ask<T: Send + 'static>(
-        &self,
-        namespace: &str,
-        asks: Asks,
-        wait: Option<Duration>,
-        pick: fn(super::words::Says) -> Vec<T>,
-    ) -> Asked<T> {
-        match self.nodes() {
-            Some(nodes) => nodes.ask(namespace, asks, wait, pick),
-            None => Box::pin(std::future::ready(Answers::default())),
-        }
+    fn running(&self) -> Option<&Running> {
+        self.running.get().map(Running::keep)
     }
 }
 
@@ -140,28 +124,27 @@ impl Adapter for RedisAdapter {
     }
 
     fn start(&self, local: Weak<dyn Local>) {
-        self.running.get_or_init(|| {
+        let running = self.running.get_or_init(|| {
             let own = nodes::name();
             let names = Names::new(&self.prefix, &own);
             let shared = Shared::new(self.server.clone(), names, self.answers_apart);
-            let nodes = Nodes::new(own, self.wait, shared.clone(), local);
-            let keeper = Keeper::start(shared.clone(), nodes.clone());
             Running {
-                nodes,
+                nodes: Nodes::new(own, self.wait, shared.clone(), local),
                 shared,
-                _keeper: keeper,
+                keeper: Keeper::default(),
             }
         });
+        running.keep();
     }
 
     fn take(&self, namespace: &str) {
-        if let Some(running) = self.running.get() {
+        if let Some(running) = self.running() {
             running.shared.want(ByteString::from(namespace));
         }
     }
 
     fn give_up(&self, namespace: &str) {
-        if let Some(running) = self.running.get() {
+        if let Some(running) = self.running() {
             running.shared.unwant(namespace);
         }
     }

@@ -11,4 +11,7 @@
 //! ```
 
 pub mod adapter;
+pub mod engine;
 pub mod packet;
+pub mod server;
+pub mod transport;

@@ -61,6 +61,20 @@ impl Args {
         Self { json, attachments }
     }
 
+    /// These, and one more argument: a string.
+    pub(crate) fn and(&self, string: &str) -> Self {
+        let mut json = String::with_capacity(self.json.len() + string.len() + 3);
+        json.push_str(&self.json);
+        if !json.is_empty() {
+            json.push(',');
+        }
+        super::text::push_string(&mut json, string);
+        Self {
+            json: json.into(),
+            attachments: self.attachments.clone(),
+        }
+    }
+
     fn write(write: impl FnOnce() -> serde_json::Result<String>) -> Result<Self, ArgsError> {
         let (json, attachments) = binary::writing(write);
         Ok(Self::from_json(json?.into(), attachments))

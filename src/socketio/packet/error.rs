@@ -13,3 +13,10 @@ impl fmt::Display for PacketError {
 }
 
 impl std::error::Error for PacketError {}
+
+impl PacketError {
+    /// A packet that cannot come now, as who knows the namespaces sees it.
+    pub(crate) const fn of_server(what: &'static str) -> Self {
+        Self(what)
+    }
+}

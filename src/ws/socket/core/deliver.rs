@@ -39,6 +39,14 @@ impl WsSender {
         self.tell(core, delivered)
     }
 
+    /// As [`deliver`](Self::deliver), but written at the end of the turn of the socket's own task, which is woken when it has none.
+    #[cfg_attr(not(feature = "socketio"), allow(dead_code))]
+    pub(crate) fn deliver_later(&self, frames: &Bytes, most: usize) -> Delivered {
+        let mut core = self.shared.lock();
+        let delivered = core.take_frames(frames, most, false);
+        self.tell(core, delivered)
+    }
+
     fn tell(&self, core: MutexGuard<'_, Core>, delivered: Delivered) -> Delivered {
         if delivered == Delivered::Taken && core.has_work() {
             Shared::written_by_others(&self.shared, core);

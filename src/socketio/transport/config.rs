@@ -1,0 +1,69 @@
+//! How sessions are kept.
+
+use crate::layer::cors::Cors;
+use crate::ws::origin::Policy;
+use std::time::Duration;
+
+/// How sessions are kept, and who may open them.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::socketio::transport::EngineConfig;
+///
+/// let config = EngineConfig { ping_interval: Duration::from_secs(10), ..EngineConfig::default() };
+/// assert_eq!(config.max_payload, 1_000_000);
+/// ```
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it is written with `..Default`")]
+pub struct EngineConfig {
+    /// From the opening of a session, and from each answer to a ping, to the next ping. Default 25 s.
+    pub ping_interval: Duration,
+    /// How long a client may take to answer a ping. Default 20 s.
+    pub ping_timeout: Duration,
+    /// How long a WebSocket may take to become the transport of a session that polls. Default 10 s.
+    pub upgrade_timeout: Duration,
+    /// The most octets of a request's content, and of a message over a WebSocket. Default 1,000,000.
+    pub max_payload: usize,
+    /// The most packets in the content of a request. Default 1,024.
+    pub max_packets: usize,
+    /// Whether sessions may poll over HTTP. Default yes; without it there are WebSockets only, and who polls is told so.
+    pub polling: bool,
+    /// Whether sessions may have a WebSocket. Default yes.
+    pub websocket: bool,
+    /// Which pages may open a WebSocket, and poll. Default: foreign ones only without cookies and `Authorization`.
+    pub origin: Policy,
+    /// What scripts of other origins may read. Default nothing.
+    pub cors: Option<Cors>,
+    /// The most sessions that poll. Those with a WebSocket from the beginning are bounded by the server's connections. Default 10,000.
+    pub sessions: usize,
+    /// The most of them by one address. Default 1,000.
+    pub sessions_per_address: usize,
+    /// The most octets that may wait for a client before its session is closed. Default 1 MiB; a message that is larger is taken when
+    /// nothing waits.
+    pub queue: usize,
+    /// The most messages that may. Default 10,000.
+    pub queue_messages: usize,
+    /// Whether the requests of a session must come from the user who opened it. Default yes; it makes no difference where nobody signs in.
+    pub bind_to_user: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            max_payload: 1_000_000,
+            max_packets: 1024,
+            polling: true,
+            websocket: true,
+            origin: Policy::default(),
+            cors: None,
+            sessions: 10_000,
+            sessions_per_address: 1000,
+            queue: 1 << 20,
+            queue_messages: 10_000,
+            bind_to_user: true,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Sessions of Engine.IO over HTTP polling and WebSockets.
+//!
+//! ```text
+//!   EngineIo     one path of a router: who may open a session, and which there are
+//!     Session    the handle: sends, closes; whatever its transport now
+//!     Outgoing   a message that is framed once for everybody
+//!   Application  what lives on top; a Conversation of it for each session
+//! ```
+
+mod application;
+mod config;
+mod counters;
+mod engine_io;
+mod outgoing;
+mod polling;
+mod session;
+mod sid;
+
+pub use self::application::{Application, Conversation};
+pub use self::config::EngineConfig;
+pub use self::counters::EngineStats;
+pub use self::engine_io::EngineIo;
+pub use self::outgoing::Outgoing;
+pub use self::session::Session;
+pub use crate::socketio::engine::{CloseReason, Data, Transport};

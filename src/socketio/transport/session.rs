@@ -1,0 +1,397 @@
+//! The handle of a session, and what waits for its client.
+
+use super::Outgoing;
+use super::engine_io::Shared;
+use super::polling::Polling;
+use super::sid::Sid;
+use crate::socketio::engine::payload::SEPARATOR;
+use crate::socketio::engine::session::{Session as Core, Ticket};
+use crate::socketio::engine::{CloseReason, Transport};
+use crate::ws::close::CloseCode;
+use crate::ws::socket::{Delivered, WsSender};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+/// A session of Engine.IO, whatever its transport now; cloning it gives another handle to the same.
+///
+/// ```
+/// use wireline::socketio::engine::{CloseReason, Data};
+/// use wireline::socketio::transport::{EngineIo, Outgoing, Session};
+///
+/// // Says everything twice, and goodbye when it is asked to.
+/// let engine = EngineIo::each(Default::default(), |session: &Session, data| match data {
+///     Data::Text(text) if &*text == "goodbye" => session.close(CloseReason::ForcedClose),
+///     Data::Text(text) => {
+///         let message = Outgoing::text(&text);
+///         let _ = session.send(&message) && session.send(&message);
+///     }
+///     Data::Binary(_) => {}
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Session(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) sid: Sid,
+    pub(super) shared: Arc<Shared>,
+    /// The same as the state's, to be read without its lock.
+    is_closed: AtomicBool,
+    /// Its own task has its turn: what is sent now is written at its end, all at once.
+    has_turn: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// What changes.
+pub(super) struct State {
+    pub(super) core: Core,
+    /// The WebSocket, once that is the transport.
+    pub(super) sender: Option<WsSender>,
+    /// Absent while nothing waits.
+    queue: Option<Box<Queue>>,
+    /// The task that has the conversation.
+    waker: Option<Waker>,
+    /// Absent in a session that never polled.
+    pub(super) polling: Option<Box<Polling>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    messages: VecDeque<Outgoing>,
+    octets: usize,
+}
+
+impl Session {
+    pub(super) fn new(
+        sid: Sid,
+        shared: Arc<Shared>,
+        core: Core,
+        sender: Option<WsSender>,
+        polling: Option<Box<Polling>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            sid,
+            shared,
+            is_closed: AtomicBool::new(false),
+            has_turn: AtomicBool::new(false),
+            state: Mutex::new(State {
+                core,
+                sender,
+                queue: None,
+                waker: None,
+                polling,
+            }),
+        }))
+    }
+
+    /// What names it: 128 random bits as 22 characters of base64url. Whoever knows it can send in its client's name.
+    pub fn id(&self) -> &str {
+        self.0.sid.as_str()
+    }
+
+    /// Sends a message, in order: at once when nothing waits, and as soon as the client takes it otherwise. `false` once the session
+    /// has ended.
+    ///
+    /// When more would wait than may, the session is closed with [`CloseReason::TooSlow`].
+    pub fn send(&self, message: &Outgoing) -> bool {
+        let mut state = self.lock();
+        let is_sent = self.push(&mut state, message);
+        Self::wake_up(state);
+        is_sent
+    }
+
+    /// Sends a message if it can be written at once, and drops it otherwise; `false` when it was dropped.
+    pub fn send_volatile(&self, message: &Outgoing) -> bool {
+        let mut state = self.lock();
+        if state.core.closed().is_some() || state.queue.is_some() {
+            return false;
+        }
+        if let Some(sender) = &state.sender {
+            return sender.deliver(message.frames(), 1) == Delivered::Taken;
+        }
+        let is_sent = state.core.is_polled() && self.push(&mut state, message);
+        Self::wake_up(state);
+        is_sent
+    }
+
+    /// Sends messages that came in a run, whose frames these are in one piece.
+    pub fn deliver(&self, run: &Bytes, messages: &mut dyn Iterator<Item = &Outgoing>) {
+        let mut state = self.lock();
+        if state.core.closed().is_some() {
+            return;
+        }
+        if state.queue.is_none()
+            && let Some(sender) = &state.sender
+            && self.write(sender, run) != Delivered::Full
+        {
+            return;
+        }
+        for message in messages {
+            self.enqueue(&mut state, message);
+        }
+        Self::wake_up(state);
+    }
+
+    /// Ends the session. What was sent before still goes to the client, as far as it takes it soon.
+    pub fn close(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        self.close_locked(&mut state, reason);
+        Self::wake_up(state);
+    }
+
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Its transport now.
+    pub fn transport(&self) -> Transport {
+        self.lock().core.transport()
+    }
+
+    /// How many octets wait for the client, those in the socket among them.
+    pub fn waiting(&self) -> usize {
+        let state = self.lock();
+        let queued = state.queue.as_ref().map_or(0, |queue| queue.octets);
+        queued + state.sender.as_ref().map_or(0, WsSender::buffered_amount)
+    }
+
+    /// Has its conversation polled.
+    pub fn wake(&self) {
+        Self::wake_task(self.lock());
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.0.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its task has its turn from now on, or no longer.
+    pub(super) fn set_turn(&self, on: bool) {
+        self.0.has_turn.store(on, Ordering::Relaxed);
+    }
+
+    /// Has the task of the context woken for what there is to do.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        let mut state = self.lock();
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        }
+    }
+
+    pub(super) fn push(&self, state: &mut State, message: &Outgoing) -> bool {
+        if state.core.closed().is_some() {
+            return false;
+        }
+        if state.queue.is_none()
+            && let Some(sender) = &state.sender
+        {
+            match self.write(sender, message.frames()) {
+                Delivered::Taken => return true,
+                Delivered::Closed => return false,
+                Delivered::Full => {}
+            }
+        }
+        self.enqueue(state, message)
+    }
+
+    fn write(&self, sender: &WsSender, frames: &Bytes) -> Delivered {
+        if self.0.has_turn.load(Ordering::Relaxed) {
+            sender.deliver_later(frames, FRAMED)
+        } else {
+            sender.deliver(frames, FRAMED)
+        }
+    }
+
+    fn enqueue(&self, state: &mut State, message: &Outgoing) -> bool {
+        if state.core.closed().is_some() {
+            return false;
+        }
+        let config = self.0.shared.config();
+        let queue = state.queue.get_or_insert_default();
+        let octets = queue.octets.saturating_add(message.octets());
+        // One that is larger than all that may wait waits alone.
+        let is_over = octets > config.queue && !queue.messages.is_empty();
+        if is_over || queue.messages.len() >= config.queue_messages {
+            state.queue = None;
+            self.close_locked(state, CloseReason::TooSlow);
+            return false;
+        }
+        queue.octets = octets;
+        queue.messages.push_back(message.clone());
+        true
+    }
+
+    /// Ends it, unless it has ended.
+    pub(super) fn close_locked(&self, state: &mut State, reason: CloseReason) {
+        if state.core.close(reason) {
+            self.ended(state, reason);
+        }
+    }
+
+    /// It has just ended, by a packet, by time or by its application.
+    pub(super) fn ended(&self, state: &mut State, reason: CloseReason) {
+        self.0.is_closed.store(true, Ordering::Release);
+        self.0.shared.counters().closed(reason);
+        let is_orderly = is_orderly(reason);
+        if !is_orderly {
+            state.queue = None;
+        }
+        if let Some(sender) = &state.sender
+            && state.queue.is_none()
+        {
+            // What waits in the socket goes before it.
+            let _ = sender.close(code(reason));
+        }
+        // One that polls is told by its next poll, if it is to be told.
+        let is_told = state.sender.is_some() || state.core.is_polled();
+        if is_told || !is_orderly {
+            self.0.shared.forget(&self.0.sid);
+        }
+    }
+
+    /// Gives what waits to the WebSocket, as far as there is room, and has the task of the context woken for the rest.
+    pub(super) fn flush(&self, cx: &Context<'_>) {
+        let mut state = self.lock();
+        let State { queue, sender, .. } = &mut *state;
+        let (Some(waiting), Some(sender)) = (queue.as_mut(), sender.as_ref()) else {
+            return;
+        };
+        while let Some(message) = waiting.messages.front() {
+            match sender.queue_frames(message.frames(), FRAMED, cx) {
+                Delivered::Taken => {
+                    waiting.octets = waiting.octets.saturating_sub(message.octets());
+                    waiting.messages.pop_front();
+                }
+                Delivered::Full => return,
+                Delivered::Closed => break,
+            }
+        }
+        *queue = None;
+        if let Some(reason) = state.core.closed()
+            && let Some(sender) = &state.sender
+        {
+            let _ = sender.close(code(reason));
+        }
+    }
+
+    /// Whether nothing waits outside of the socket.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.lock().queue.is_none()
+    }
+
+    /// Whoever waits for this session has something to do: its task, a poll, a POST.
+    pub(super) fn wake_up(mut state: MutexGuard<'_, State>) {
+        let is_closed = state.core.closed().is_some();
+        let has_waiting = state.queue.is_some();
+        let task = (is_closed || (has_waiting && state.sender.is_some()))
+            .then(|| state.waker.clone())
+            .flatten();
+        let wakers = state.polling.as_mut().map(|polling| {
+            let poll = if is_closed || has_waiting {
+                polling.poll.take()
+            } else {
+                None
+            };
+            let others = is_closed.then(|| (polling.post.take(), polling.upgrade.take()));
+            (poll, others.unwrap_or_default())
+        });
+        drop(state);
+        let (poll, (post, upgrade)) = wakers.unwrap_or_default();
+        let all = [task, poll, post, upgrade];
+        all.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Its task has something to do.
+    pub(super) fn wake_task(state: MutexGuard<'_, State>) {
+        let waker = state.waker.clone();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    /// What waits as the content of an answer: whole messages, as many as fit into `most` octets, and one at the least. `None` when
+    /// nothing waits.
+    pub(super) fn take_payload(&mut self, most: usize) -> Option<Bytes> {
+        let queue = self.queue.as_mut()?;
+        let first = queue.pop()?;
+        let mut content = first.payload().clone();
+        if let Some(second) = queue.messages.front()
+            && content.len() + 1 + second.payload().len() <= most
+        {
+            let mut joined = Vec::from(content);
+            while let Some(next) = queue.messages.front()
+                && joined.len() + 1 + next.payload().len() <= most
+            {
+                joined.push(SEPARATOR);
+                joined.extend_from_slice(next.payload());
+                queue.pop();
+            }
+            content = joined.into();
+        }
+        if queue.messages.is_empty() {
+            self.queue = None;
+        }
+        Some(content)
+    }
+
+    /// Whether a poll would be answered with a message.
+    pub(super) const fn has_waiting(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// The ticket of a poll or a POST is no longer pending.
+    pub(super) fn end_request(&mut self, ticket: Ticket, is_post: bool, is_whole: bool) {
+        if is_post {
+            self.core.end_post(ticket, is_whole);
+        } else {
+            self.core.end_poll(ticket, is_whole);
+        }
+    }
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<Outgoing> {
+        let message = self.messages.pop_front()?;
+        self.octets = self.octets.saturating_sub(message.octets());
+        Some(message)
+    }
+}
+
+/// Whether a session that ends so still tells its client what it had to tell.
+pub(super) const fn is_orderly(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::ForcedClose | CloseReason::ServerShuttingDown
+    )
+}
+
+/// What a WebSocket says when its session ends.
+const fn code(reason: CloseReason) -> CloseCode {
+    match reason {
+        CloseReason::ServerShuttingDown => CloseCode::AWAY,
+        CloseReason::PayloadTooLarge => CloseCode::TOO_BIG,
+        CloseReason::TooSlow => CloseCode::TRY_AGAIN,
+        CloseReason::ParseError => CloseCode::PROTOCOL,
+        _ => CloseCode::NORMAL,
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Not its id: whoever knows that can use it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Beyond this many octets that wait in a WebSocket, messages wait here, where they are counted.
+const FRAMED: usize = 64 << 10;

@@ -42,6 +42,12 @@ impl Text {
         self.0.into_bytes()
     }
 
+    /// The text as the crate that checked it has it, without a copy.
+    #[cfg_attr(not(feature = "socketio"), allow(dead_code))]
+    pub(crate) fn into_byte_string(self) -> ByteString {
+        self.0
+    }
+
     /// A copy with octets of its own.
     fn detached(&self) -> Self {
         Self::from(self.as_str())

@@ -18,7 +18,7 @@ use crate::socketio::transport::{Application, CloseReason, Conversation, Data, S
 use bytestring::ByteString;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 /// Has a conversation with each session.
@@ -202,6 +202,7 @@ impl Talk {
             },
             Body::Disconnect => {
                 socket.end(DisconnectReason::Client);
+                self.begin_ends();
             }
             Body::Connect(_) | Body::ConnectError(_) => return Err(OUT_OF_PLACE),
         }
@@ -238,12 +239,20 @@ impl Talk {
         }
     }
 
+    /// Begins a handler. It is run as far as it gets at once, so that handlers begin in the order of events, and what they register is
+    /// there for the next event; the task polls it again before it rests, and wakes it from then on.
     fn run(&mut self, handling: Handling, socket: &Socket, ack: Option<Ack>) {
-        self.tasks.push(Task {
+        let mut task = Task {
             handling,
             socket: socket.clone(),
             ack,
-        });
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        if poll_task(&mut task, &self.spaces, &mut cx) {
+            drop_task(task);
+        } else {
+            self.tasks.push(task);
+        }
     }
 
     fn begin_connect(
@@ -270,6 +279,8 @@ impl Talk {
             entering,
             admission: Box::pin(admission),
         });
+        // As with handlers: who need not wait is connected before the next packet is looked at.
+        self.poll_connecting(&mut Context::from_waker(Waker::noop()));
         Ok(())
     }
 
@@ -363,29 +374,30 @@ impl Talk {
     }
 }
 
-/// Goes on with handlers, in the order in which they began; those that begin meanwhile have their turn, too.
+/// Goes on with handlers, in the order in which they began.
 fn poll_tasks(tasks: &mut Vec<Task>, spaces: &Spaces, cx: &mut Context<'_>) {
     let mut at = 0;
     while let Some(task) = tasks.get_mut(at) {
-        let polled = guarded(|| task.handling.as_mut().poll(cx));
-        let given = match polled {
-            Ok(Poll::Pending) => {
-                at += 1;
-                continue;
-            }
-            Ok(Poll::Ready(given)) => given,
-            Err(payload) => {
-                forget(payload);
-                add(&spaces.core.counters.panics);
-                log::panicked();
-                drop_task(tasks.remove(at));
-                continue;
-            }
-        };
-        let task = tasks.remove(at);
-        finish(&task, given, spaces);
-        drop_task(task);
+        if poll_task(task, spaces, cx) {
+            drop_task(tasks.remove(at));
+        } else {
+            at += 1;
+        }
     }
+}
+
+/// Whether a handler has come to its end.
+fn poll_task(task: &mut Task, spaces: &Spaces, cx: &mut Context<'_>) -> bool {
+    match guarded(|| task.handling.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => return false,
+        Ok(Poll::Ready(given)) => finish(task, given, spaces),
+        Err(payload) => {
+            forget(payload);
+            add(&spaces.core.counters.panics);
+            log::panicked();
+        }
+    }
+    true
 }
 
 /// What a handler leaves may panic when it is dropped.

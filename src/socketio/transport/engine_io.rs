@@ -1,13 +1,25 @@
 //! One path of Engine.IO: its sessions, and what they share.
 
 use super::config::EngineConfig;
-use super::counters::{Counters, EngineStats};
+use super::counters::{Counters, EngineStats, add};
+use super::drive::Driver;
 use super::outgoing::Outgoing;
+use super::places::Places;
+use super::polling::{self, Polling};
+use super::route::Answer;
 use super::sid::Sid;
 use super::{Application, Conversation, Session};
 use crate::service::request::Parts;
-use crate::socketio::engine::Data;
-use crate::socketio::engine::session::Times;
+use crate::service::response::Response;
+use crate::service::user::CurrentUser;
+use crate::socketio::engine::session::{Session as Core, Ticket, Times};
+use crate::socketio::engine::{Data, Open, RequestError, Transport};
+use crate::ws::close::CloseCode;
+use crate::ws::limits::Limits;
+use crate::ws::socket::WsSender;
+use crate::ws::socket::config::Config as SocketConfig;
+use bytes::Bytes;
+use http::StatusCode;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +54,9 @@ pub(super) struct Shared {
     begun: Instant,
     counters: Counters,
     sessions: Mutex<HashMap<Sid, Session>>,
+    places: Arc<Places>,
+    /// How its WebSockets are run.
+    pub(super) socket: Arc<SocketConfig>,
     /// The packet that asks whether a client is still there.
     pub(super) ping: Outgoing,
 }
@@ -54,8 +69,22 @@ impl EngineIo {
             ping_timeout: millis(config.ping_timeout),
             upgrade_timeout: millis(config.upgrade_timeout),
         };
+        let socket = SocketConfig {
+            limits: Limits {
+                frame: config.max_payload as u64,
+                message: config.max_payload,
+                ..Limits::default()
+            },
+            // The session has pings of its own.
+            ping_interval: Duration::ZERO,
+            control_frames: false,
+            queue: config.queue,
+            ..SocketConfig::default()
+        };
         Self {
             shared: Arc::new(Shared {
+                socket: Arc::new(socket),
+                places: Arc::new(Places::new(config.sessions, config.sessions_per_address)),
                 config,
                 times,
                 application: Arc::new(application),
@@ -93,10 +122,6 @@ impl Shared {
         &self.counters
     }
 
-    pub(super) fn application(&self) -> &dyn Application {
-        &*self.application
-    }
-
     /// Milliseconds since this was made.
     pub(super) fn now(&self) -> u64 {
         millis(self.begun.elapsed())
@@ -113,11 +138,124 @@ impl Shared {
         (self.sessions.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The session of this name, if the request may use it.
+    pub(super) fn find(&self, sid: &str, parts: &Parts) -> Option<Session> {
+        let sid = Sid::read(sid)?;
+        let session = self.sessions().get(&sid).cloned()?;
+        if self.config.bind_to_user {
+            let user = CurrentUser::of(parts).map(CurrentUser::id);
+            let state = session.lock();
+            let polling = state.polling.as_ref()?;
+            if polling.user.as_deref() != user {
+                return None;
+            }
+        }
+        Some(session)
+    }
+
     /// The session of this name is found no more.
     pub(super) fn forget(&self, sid: &Sid) {
         let session = self.sessions().remove(sid);
         drop(session);
     }
+
+    /// Opens a session that polls: what the request is answered with, and the task of the session.
+    pub(super) fn open_polling(
+        self: &Arc<Self>,
+        parts: Parts,
+    ) -> Result<Opening<impl Future<Output = ()> + Send + use<>>, Response> {
+        let Some(place) = self.places.take(parts.client().ip()) else {
+            add(&self.counters.too_many);
+            let response = Response::from(Answer::Refused(RequestError::Forbidden, TOO_MANY));
+            return Err(response.with_status(StatusCode::SERVICE_UNAVAILABLE));
+        };
+        let sid = Sid::random().ok_or_else(Response::internal_error)?;
+        let (core, _) = Core::new(Transport::Polling, self.times, self.now());
+        let polling = Polling {
+            user: CurrentUser::of(&parts).map(|user| user.id().into()),
+            ..Polling::default()
+        };
+        let session = Session::new(sid, self.clone(), core, None, Some(Box::new(polling)));
+        let upgrades: &[Transport] = if self.config.websocket {
+            &[Transport::WebSocket]
+        } else {
+            &[]
+        };
+        let content = self.opening(&sid, upgrades);
+        let driver = self.begin(session, parts);
+        Ok(Opening {
+            content: content.into(),
+            task: polling::run(driver, place),
+        })
+    }
+
+    /// Opens a session that begins with a WebSocket; `None` when there is no name for it.
+    pub(super) fn open_websocket(
+        self: &Arc<Self>,
+        sender: WsSender,
+        parts: Parts,
+    ) -> Option<(Driver, Ticket)> {
+        let Some(sid) = Sid::random() else {
+            let _ = sender.close(CloseCode::INTERNAL);
+            return None;
+        };
+        let (core, ticket) = Core::new(Transport::WebSocket, self.times, self.now());
+        let opening = Outgoing::packet(&self.opening(&sid, &[]));
+        let session = Session::new(sid, self.clone(), core, Some(sender), None);
+        session.send(&opening);
+        Some((self.begin(session, parts), ticket))
+    }
+
+    fn opening(&self, sid: &Sid, upgrades: &[Transport]) -> String {
+        let Times {
+            ping_interval,
+            ping_timeout,
+            ..
+        } = self.times;
+        let max_payload = self.config.max_payload;
+        let open = Open::new(
+            sid.as_str(),
+            upgrades,
+            ping_interval,
+            ping_timeout,
+            max_payload,
+        );
+        format!("0{}", open.json())
+    }
+
+    /// From here on the session is found; if the application has closed it already, it is not.
+    fn begin(&self, session: Session, parts: Parts) -> Driver {
+        let conversation = self.application.open(&session, parts);
+        add(&self.counters.opened);
+        {
+            let state = session.lock();
+            if state.core.closed().is_none() || state.lingers() {
+                self.sessions().insert(session.0.sid, session.clone());
+            }
+        }
+        Driver::new(session, conversation)
+    }
+
+    pub(super) fn count_refused(&self, error: RequestError) {
+        add(match error {
+            RequestError::UnknownSid => &self.counters.unknown_sid,
+            _ => &self.counters.refused,
+        });
+    }
+
+    pub(super) fn count_upgrade(&self) {
+        add(&self.counters.upgraded);
+    }
+
+    pub(super) fn count_failed_upgrade(&self) {
+        add(&self.counters.upgrades_failed);
+    }
+}
+
+/// A session that was opened by polling.
+pub(super) struct Opening<T> {
+    pub(super) content: Bytes,
+    pub(super) task: T,
 }
 
 fn millis(time: Duration) -> u64 {
@@ -148,6 +286,8 @@ impl fmt::Debug for EngineIo {
             .finish_non_exhaustive()
     }
 }
+
+const TOO_MANY: &str = "Too many sessions";
 
 /// As good as never.
 const FAR: Duration = Duration::from_secs(1 << 31);

@@ -10,11 +10,15 @@
 mod application;
 mod config;
 mod counters;
+mod drive;
 mod engine_io;
 mod outgoing;
+mod places;
 mod polling;
+mod route;
 mod session;
 mod sid;
+mod websocket;
 
 pub use self::application::{Application, Conversation};
 pub use self::config::EngineConfig;

@@ -1,9 +1,23 @@
-//! What a session that polls has beside others.
+//! Sessions that poll: the task that has the conversation, and the requests that bring and fetch.
 
-use super::Conversation;
-use crate::socketio::engine::Data;
+use super::drive::{Driver, is_over};
+use super::{Conversation, Session};
+use crate::service::body::{Body, BodyError};
+use crate::service::media_type::MediaType;
+use crate::service::request::Parts;
+use crate::service::response::Response;
+use crate::socketio::engine::session::{Received, Refused, Ticket};
+use crate::socketio::engine::{CloseReason, Data, Packet, RequestError, Transport, payload};
+use crate::socketio::transport::route::{Answer, refuse};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep};
 
 /// What a session has that polls, or did.
 #[derive(Default)]
@@ -20,4 +34,342 @@ pub(super) struct Polling {
     pub(super) upgrade: Option<Waker>,
     /// The conversation on its way from the task that polls to that of the WebSocket.
     pub(super) handover: Option<Box<dyn Conversation>>,
+    /// It has ended, and its client is told so by its next poll.
+    pub(super) lingers: bool,
 }
+
+/// Runs the conversation of a session until it ends, or goes over to a WebSocket. `place` is given back then.
+pub(super) fn run<P: Send>(driver: Driver, place: P) -> impl Future<Output = ()> + Send {
+    let mut place = Some(place);
+    let mut stage = Stage::Open(driver);
+    poll_fn(move |cx| {
+        if let Stage::Open(driver) = &mut stage {
+            if poll_open(driver, cx).is_pending() {
+                return Poll::Pending;
+            }
+            if !driver.session.is_closed() {
+                drop(place.take());
+                stage = Stage::Over;
+                return Poll::Ready(());
+            }
+            let mut ending = Some(driver.end());
+            let session = driver.session.clone();
+            is_over(&mut ending, cx);
+            stage = Stage::Ending(session, ending, None);
+        }
+        if let Stage::Ending(session, ending, lingering) = &mut stage {
+            session.listen(cx);
+            let is_over = is_over(ending, cx);
+            if is_over && !session.lingers() {
+                drop(place.take());
+                stage = Stage::Over;
+                return Poll::Ready(());
+            }
+            let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+            if lingering.as_mut().poll(cx).is_ready() {
+                session.stop_lingering();
+                if is_over {
+                    stage = Stage::Over;
+                    return Poll::Ready(());
+                }
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+}
+
+/// How far a session is.
+enum Stage {
+    Open(Driver),
+    Ending(
+        Session,
+        Option<super::drive::Ending>,
+        Option<Pin<Box<Sleep>>>,
+    ),
+    Over,
+}
+
+/// Ready when the session has ended, or its conversation was given to a WebSocket.
+fn poll_open(driver: &mut Driver, cx: &mut Context<'_>) -> Poll<()> {
+    let session = driver.session.clone();
+    session.listen(cx);
+    loop {
+        while driver.has_room() {
+            let Some(data) = session.next_posted() else {
+                break;
+            };
+            driver.receive(data);
+        }
+        let was_full = !driver.has_room();
+        driver.poll(cx);
+        // An upgrade that has begun has a deadline, too.
+        driver.tick(cx);
+        if session.is_closed() {
+            return Poll::Ready(());
+        }
+        if was_full && driver.has_room() {
+            continue;
+        }
+        if session.takes_conversation() {
+            if let Some(conversation) = driver.hand_over() {
+                driver.take_back(session.give(conversation));
+            }
+            return Poll::Ready(());
+        }
+        return Poll::Pending;
+    }
+}
+
+/// Answers a request that polls.
+pub(super) async fn poll(session: Session, parts: Parts) -> Response {
+    let ticket = match session.begin_poll() {
+        Ok(ticket) => ticket,
+        Err(response) => return response,
+    };
+    let mut request = Pending::new(session.clone(), ticket, false);
+    let mut draining = pin!(parts.draining());
+    let content = poll_fn(|cx| {
+        if draining.as_mut().poll(cx).is_ready() {
+            session.close(CloseReason::ServerShuttingDown);
+        }
+        session.poll_payload(ticket, cx)
+    });
+    let content = content.await;
+    request.end();
+    Answer::Payload(content).into()
+}
+
+/// Answers a request that brings packets.
+pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response {
+    let ticket = match session.begin_post() {
+        Ok(ticket) => ticket,
+        Err(response) => return response,
+    };
+    let mut request = Pending::new(session.clone(), ticket, true);
+    if !is_text(&parts) {
+        session.close(CloseReason::ParseError);
+        return refuse(&session.0.shared, RequestError::BadRequest);
+    }
+    let content = match body.collect().await {
+        Ok(content) if content.len() <= session.0.shared.config().max_payload => content,
+        Ok(_) | Err(BodyError::TooLarge) => {
+            session.close(CloseReason::PayloadTooLarge);
+            let refusal = refuse(&session.0.shared, RequestError::BadRequest);
+            return refusal.with_status(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        Err(error) => {
+            let refusal = refuse(&session.0.shared, RequestError::BadRequest);
+            return refusal.with_status(error.status());
+        }
+    };
+    let Ok(packets) = payload::decode(content, session.0.shared.config().max_packets) else {
+        session.close(CloseReason::ParseError);
+        return refuse(&session.0.shared, RequestError::BadRequest);
+    };
+    if !session.receive_posted(packets) {
+        // It had ended while this came.
+        return refuse(&session.0.shared, RequestError::BadRequest);
+    }
+    poll_fn(|cx| session.poll_taken(cx)).await;
+    request.end();
+    Answer::Ok.into()
+}
+
+fn refusal(session: &Session, refused: Refused) -> Response {
+    let error = match refused {
+        Refused::Closed => RequestError::UnknownSid,
+        Refused::Transport | Refused::Overlap => RequestError::BadRequest,
+    };
+    refuse(&session.0.shared, error)
+}
+
+/// Whether the content is text in UTF-8, as far as the request says.
+fn is_text(parts: &Parts) -> bool {
+    let Some(field) = parts.headers().get(CONTENT_TYPE) else {
+        return true;
+    };
+    let Some(kind) = MediaType::parse(field.as_bytes()) else {
+        return false;
+    };
+    let charset = kind.parameter("charset");
+    !kind.is("application", "octet-stream")
+        && charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"))
+}
+
+/// A request that is being answered. Dropped before its end it ends the session: its client has gone.
+struct Pending {
+    session: Session,
+    ticket: Ticket,
+    is_post: bool,
+    is_answered: bool,
+}
+
+impl Pending {
+    const fn new(session: Session, ticket: Ticket, is_post: bool) -> Self {
+        Self {
+            session,
+            ticket,
+            is_post,
+            is_answered: false,
+        }
+    }
+
+    const fn end(&mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut state = self.session.lock();
+        if self.is_post {
+            state.core.end_post(self.ticket, self.is_answered);
+        } else {
+            state.core.end_poll(self.ticket, self.is_answered);
+        }
+        self.session.settle(state);
+    }
+}
+
+impl Session {
+    fn begin_poll(&self) -> Result<Ticket, Response> {
+        let mut state = self.lock();
+        if state.lingers() {
+            // It has ended without a poll that waited: this one is told.
+            let farewell = state.farewell();
+            drop(state);
+            self.stop_lingering();
+            return Err(Answer::Payload(farewell).into());
+        }
+        let begun = state.core.begin_poll();
+        self.settle(state);
+        begun.map_err(|refused| refusal(self, refused))
+    }
+
+    fn begin_post(&self) -> Result<Ticket, Response> {
+        let mut state = self.lock();
+        let begun = state.core.begin_post();
+        self.settle(state);
+        begun.map_err(|refused| refusal(self, refused))
+    }
+
+    /// What a poll is answered with.
+    fn poll_payload(&self, ticket: Ticket, cx: &Context<'_>) -> Poll<Bytes> {
+        let mut state = self.lock();
+        let most = self.0.shared.config().max_payload;
+        let content = if state.core.closed().is_some() {
+            Some(state.farewell())
+        } else if state.core.transport() == Transport::WebSocket {
+            Some(Bytes::from_static(b"6"))
+        } else if let Some(content) = state.take_payload(most) {
+            Some(content)
+        } else {
+            (state.core.is_upgrading()).then_some(Bytes::from_static(b"6"))
+        };
+        if let Some(content) = content {
+            state.core.end_poll(ticket, true);
+            drop(state);
+            return Poll::Ready(content);
+        }
+        if let Some(polling) = &mut state.polling {
+            polling.poll = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Takes what a POST has brought; `false` when the session had ended before.
+    fn receive_posted(&self, packets: Vec<Packet>) -> bool {
+        let shared = &self.0.shared;
+        let now = shared.now();
+        let mut state = self.lock();
+        if state.core.closed().is_some() {
+            return false;
+        }
+        let mut messages = VecDeque::with_capacity(packets.len());
+        for packet in packets {
+            match state.core.receive_posted(packet, shared.times, now) {
+                Received::Message(data) => messages.push_back(data),
+                Received::Closed(_) => break,
+                _ => {}
+            }
+        }
+        let has_messages = !messages.is_empty();
+        if let Some(polling) = &mut state.polling {
+            polling.inbox.append(&mut messages);
+        }
+        self.settle(state);
+        if has_messages {
+            self.wake();
+        }
+        true
+    }
+
+    /// Ready when the conversation has taken what came, or never will.
+    fn poll_taken(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        let is_closed = state.core.closed().is_some();
+        match &mut state.polling {
+            Some(polling) if !is_closed && !polling.inbox.is_empty() => {
+                polling.post = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// The next message that a POST has brought.
+    fn next_posted(&self) -> Option<Data> {
+        let mut state = self.lock();
+        let polling = state.polling.as_mut()?;
+        let data = polling.inbox.pop_front();
+        let waker = polling.inbox.is_empty().then(|| polling.post.take());
+        drop(state);
+        if let Some(waker) = waker.flatten() {
+            waker.wake();
+        }
+        data
+    }
+
+    /// Whether a WebSocket waits for the conversation, and nothing is left to do before.
+    fn takes_conversation(&self) -> bool {
+        let state = self.lock();
+        let polling = state.polling.as_ref();
+        state.sender.is_some() && polling.is_some_and(|polling| polling.inbox.is_empty())
+    }
+
+    /// Gives the conversation to the WebSocket that waits for it; gives it back when the session has ended.
+    fn give(&self, conversation: Box<dyn Conversation>) -> Option<Box<dyn Conversation>> {
+        let mut state = self.lock();
+        if state.core.closed().is_some() {
+            return Some(conversation);
+        }
+        let Some(polling) = &mut state.polling else {
+            return Some(conversation);
+        };
+        polling.handover = Some(conversation);
+        let upgrade = polling.upgrade.take();
+        drop(state);
+        if let Some(upgrade) = upgrade {
+            upgrade.wake();
+        }
+        None
+    }
+
+    fn lingers(&self) -> bool {
+        self.lock().lingers()
+    }
+
+    /// Its client has been told of its end, or is not to be any more.
+    fn stop_lingering(&self) {
+        let mut state = self.lock();
+        if let Some(polling) = &mut state.polling {
+            polling.lingers = false;
+        }
+        self.0.shared.forget(&self.0.sid);
+        Self::wake_task(state);
+    }
+}
+
+/// How long a session that has ended waits for the poll that is told so.
+const LINGER: Duration = Duration::from_secs(30);

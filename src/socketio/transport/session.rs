@@ -5,7 +5,7 @@ use super::engine_io::Shared;
 use super::polling::Polling;
 use super::sid::Sid;
 use crate::socketio::engine::payload::SEPARATOR;
-use crate::socketio::engine::session::{Session as Core, Ticket};
+use crate::socketio::engine::session::Session as Core;
 use crate::socketio::engine::{CloseReason, Transport};
 use crate::ws::close::CloseCode;
 use crate::ws::socket::{Delivered, WsSender};
@@ -99,7 +99,7 @@ impl Session {
     pub fn send(&self, message: &Outgoing) -> bool {
         let mut state = self.lock();
         let is_sent = self.push(&mut state, message);
-        Self::wake_up(state);
+        self.settle(state);
         is_sent
     }
 
@@ -113,7 +113,7 @@ impl Session {
             return sender.deliver(message.frames(), 1) == Delivered::Taken;
         }
         let is_sent = state.core.is_polled() && self.push(&mut state, message);
-        Self::wake_up(state);
+        self.settle(state);
         is_sent
     }
 
@@ -132,14 +132,14 @@ impl Session {
         for message in messages {
             self.enqueue(&mut state, message);
         }
-        Self::wake_up(state);
+        self.settle(state);
     }
 
     /// Ends the session. What was sent before still goes to the client, as far as it takes it soon.
     pub fn close(&self, reason: CloseReason) {
         let mut state = self.lock();
-        self.close_locked(&mut state, reason);
-        Self::wake_up(state);
+        state.core.close(reason);
+        self.settle(state);
     }
 
     /// Whether it has ended.
@@ -174,13 +174,19 @@ impl Session {
         self.0.has_turn.store(on, Ordering::Relaxed);
     }
 
-    /// Has the task of the context woken for what there is to do.
-    pub(super) fn listen(&self, cx: &Context<'_>) {
+    /// Why it has ended, if it has.
+    pub(super) fn closed(&self) -> Option<CloseReason> {
+        self.lock().core.closed()
+    }
+
+    /// Has the task of the context woken for what there is to do; `true` when that was another before, or none.
+    pub(super) fn listen(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            waker => *waker = Some(cx.waker().clone()),
+        let is_other = !(state.waker.as_ref()).is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_other {
+            state.waker = Some(cx.waker().clone());
         }
+        is_other
     }
 
     pub(super) fn push(&self, state: &mut State, message: &Outgoing) -> bool {
@@ -217,8 +223,7 @@ impl Session {
         // One that is larger than all that may wait waits alone.
         let is_over = octets > config.queue && !queue.messages.is_empty();
         if is_over || queue.messages.len() >= config.queue_messages {
-            state.queue = None;
-            self.close_locked(state, CloseReason::TooSlow);
+            state.core.close(CloseReason::TooSlow);
             return false;
         }
         queue.octets = octets;
@@ -226,16 +231,17 @@ impl Session {
         true
     }
 
-    /// Ends it, unless it has ended.
-    pub(super) fn close_locked(&self, state: &mut State, reason: CloseReason) {
-        if state.core.close(reason) {
-            self.ended(state, reason);
+    /// Whoever has changed something lets go of it here: what its end brings is done, and whoever has something to do now is woken.
+    pub(super) fn settle(&self, mut state: MutexGuard<'_, State>) {
+        if let Some(reason) = state.core.closed()
+            && !self.0.is_closed.swap(true, Ordering::AcqRel)
+        {
+            self.ended(&mut state, reason);
         }
+        Self::wake_up(state);
     }
 
-    /// It has just ended, by a packet, by time or by its application.
-    pub(super) fn ended(&self, state: &mut State, reason: CloseReason) {
-        self.0.is_closed.store(true, Ordering::Release);
+    fn ended(&self, state: &mut State, reason: CloseReason) {
         self.0.shared.counters().closed(reason);
         let is_orderly = is_orderly(reason);
         if !is_orderly {
@@ -247,11 +253,16 @@ impl Session {
             // What waits in the socket goes before it.
             let _ = sender.close(code(reason));
         }
-        // One that polls is told by its next poll, if it is to be told.
-        let is_told = state.sender.is_some() || state.core.is_polled();
-        if is_told || !is_orderly {
-            self.0.shared.forget(&self.0.sid);
+        let is_polled = state.core.is_polled();
+        if let Some(polling) = &mut state.polling {
+            polling.inbox.clear();
+            polling.lingers = is_orderly && state.sender.is_none() && !is_polled;
+            if polling.lingers {
+                // Its next poll is told.
+                return;
+            }
         }
+        self.0.shared.forget(&self.0.sid);
     }
 
     /// Gives what waits to the WebSocket, as far as there is room, and has the task of the context woken for the rest.
@@ -284,33 +295,35 @@ impl Session {
         self.lock().queue.is_none()
     }
 
-    /// Whoever waits for this session has something to do: its task, a poll, a POST.
+    /// Wakes whoever has something to do: its task, a poll, a POST, a WebSocket that waits.
     pub(super) fn wake_up(mut state: MutexGuard<'_, State>) {
         let is_closed = state.core.closed().is_some();
         let has_waiting = state.queue.is_some();
-        let task = (is_closed || (has_waiting && state.sender.is_some()))
-            .then(|| state.waker.clone())
-            .flatten();
-        let wakers = state.polling.as_mut().map(|polling| {
-            let poll = if is_closed || has_waiting {
-                polling.poll.take()
-            } else {
-                None
-            };
-            let others = is_closed.then(|| (polling.post.take(), polling.upgrade.take()));
-            (poll, others.unwrap_or_default())
-        });
+        if !is_closed && !has_waiting && state.polling.is_none() {
+            return;
+        }
+        let is_for_task = is_closed || (has_waiting && state.sender.is_some());
+        let task = state.waker.clone().filter(|_| is_for_task);
+        let is_for_poll = is_closed || has_waiting || state.core.is_upgrading();
+        let (mut poll, mut post, mut upgrade) = (None, None, None);
+        if let Some(polling) = &mut state.polling {
+            if is_for_poll {
+                poll = polling.poll.take();
+            }
+            if is_closed {
+                (post, upgrade) = (polling.post.take(), polling.upgrade.take());
+            }
+        }
         drop(state);
-        let (poll, (post, upgrade)) = wakers.unwrap_or_default();
         let all = [task, poll, post, upgrade];
         all.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// Its task has something to do.
     pub(super) fn wake_task(state: MutexGuard<'_, State>) {
-        let waker = state.waker.clone();
+        let task = state.waker.clone();
         drop(state);
-        if let Some(waker) = waker {
+        if let Some(waker) = task {
             waker.wake();
         }
     }
@@ -342,17 +355,20 @@ impl State {
         Some(content)
     }
 
-    /// Whether a poll would be answered with a message.
-    pub(super) const fn has_waiting(&self) -> bool {
-        self.queue.is_some()
+    /// Whether it has ended and its client is told so by its next poll.
+    pub(super) fn lingers(&self) -> bool {
+        self.polling.as_ref().is_some_and(|polling| polling.lingers)
     }
 
-    /// The ticket of a poll or a POST is no longer pending.
-    pub(super) fn end_request(&mut self, ticket: Ticket, is_post: bool, is_whole: bool) {
-        if is_post {
-            self.core.end_post(ticket, is_whole);
-        } else {
-            self.core.end_poll(ticket, is_whole);
+    /// What tells a client that polls of the end of its session, behind all that was sent before.
+    pub(super) fn farewell(&mut self) -> Bytes {
+        let last: &[u8] = match self.core.closed() {
+            Some(CloseReason::TransportClose) => b"6",
+            _ => b"1",
+        };
+        match self.take_payload(usize::MAX) {
+            Some(content) => [&content, &[SEPARATOR][..], last].concat().into(),
+            None => Bytes::copy_from_slice(last),
         }
     }
 }

@@ -258,6 +258,12 @@ impl WsSender {
         self.parked(|core| core.ended || core.is_draining())
     }
 
+    /// Whether the server ends.
+    #[cfg_attr(not(feature = "socketio"), allow(dead_code))]
+    pub(crate) fn is_draining(&self) -> bool {
+        self.shared.lock().is_draining()
+    }
+
     fn parked(&self, over: impl Fn(&Core) -> bool) -> impl Future<Output = ()> {
         let mut seat = Seat::new(&self.shared);
         poll_fn(move |cx| {

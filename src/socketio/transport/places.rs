@@ -1,0 +1,105 @@
+//! How many sessions there may be that hold no connection.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Places for sessions, all in all and by address.
+pub(super) struct Places {
+    most: usize,
+    most_by_address: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// A place that is taken until this is dropped.
+pub(super) struct Place {
+    places: Arc<Places>,
+    address: Option<IpAddr>,
+}
+
+impl Places {
+    pub(super) fn new(most: usize, most_by_address: usize) -> Self {
+        Self {
+            most,
+            most_by_address,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// A place, if one is free. Whoever has no address shares those of all.
+    pub(super) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        let address = address.map(network);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.all >= self.most {
+            return None;
+        }
+        if let Some(address) = address {
+            let count = taken.by_address.get(&address).copied().unwrap_or_default();
+            if count >= self.most_by_address {
+                return None;
+            }
+            taken.by_address.insert(address, count + 1);
+        }
+        taken.all += 1;
+        drop(taken);
+        Some(Place {
+            places: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let taken = self.places.taken.lock();
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        let Some(address) = self.address else {
+            return;
+        };
+        let count = taken.by_address.get(&address).copied().unwrap_or_default();
+        if count > 1 {
+            taken.by_address.insert(address, count - 1);
+        } else {
+            taken.by_address.remove(&address);
+        }
+    }
+}
+
+/// What one client has of IPv6 is a /64 at the least.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_given_back() {
+        let places = Arc::new(Places::new(3, 2));
+        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let first = places.take(address("2001:db8::1")).unwrap();
+        let _second = places.take(address("2001:db8::2")).unwrap();
+        assert!(places.take(address("2001:db8::3")).is_none(), "one network");
+        let _third = places.take(address("192.0.2.1")).unwrap();
+        assert!(places.take(None).is_none(), "all are taken");
+        drop(first);
+        let again = places.take(address("2001:db8::3")).unwrap();
+        drop(again);
+        drop(places.take(None).unwrap());
+        assert_eq!(places.taken.lock().unwrap().by_address.len(), 2);
+    }
+}

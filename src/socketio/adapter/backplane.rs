@@ -12,6 +12,7 @@ use crate::relay::backplane::Backplane;
 use crate::socketio::packet::Args;
 use bytestring::ByteString;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -67,22 +68,6 @@ impl BackplaneAdapter {
         self
     }
 
-    /// Waits until there is a connection, and those who are there had time to say so.
-    ///
-    /// Cancel safe. It waits without end for a broker that does not exist, and for an adapter that nobody starts.
-    pub async fn up(&self) {
-        match self.running() {
-            Some(running) => running.shared.up().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// What it has done.
-    pub fn stats(&self) -> AdapterStats {
-        let nodes = self.running().map(|running| &running.nodes);
-        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
-    }
-
     fn running(&self) -> Option<&Running> {
         self.running.get().map(Running::keep)
     }
@@ -112,6 +97,18 @@ impl Adapter for BackplaneAdapter {
     }
 
     fn give_up(&self, _: &str) {}
+
+    fn up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        match self.running() {
+            Some(running) => Box::pin(running.shared.up()),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn stats(&self) -> AdapterStats {
+        let nodes = self.running().map(|running| &running.nodes);
+        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
+    }
 
     through_nodes!();
 }

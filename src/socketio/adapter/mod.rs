@@ -91,6 +91,17 @@ pub trait Adapter: Send + Sync + 'static {
     /// Rooms of the others that somebody is in. One may be named by several.
     fn rooms(&self, namespace: &str) -> Asked<ByteString>;
 
+    /// Waits until there is a connection and everything is taken on it that was wanted before: without end for a broker that does not
+    /// exist, and before [`start`](Self::start).
+    fn up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// What it has done.
+    fn stats(&self) -> AdapterStats {
+        AdapterStats::default()
+    }
+
     /// Has the servers themselves take an event.
     fn emit(&self, namespace: &str, event: &Event);
 

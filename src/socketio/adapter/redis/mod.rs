@@ -13,6 +13,7 @@ use crate::resource::redis::{RedisError, RedisServer};
 use crate::socketio::packet::Args;
 use bytestring::ByteString;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -97,22 +98,6 @@ impl RedisAdapter {
         self
     }
 
-    /// Waits until there is a connection and everything is taken on it that was wanted before.
-    ///
-    /// Cancel safe. It waits without end for a server that does not exist, and for an adapter that nobody starts.
-    pub async fn up(&self) {
-        match self.running() {
-            Some(running) => running.shared.up().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// What it has done.
-    pub fn stats(&self) -> AdapterStats {
-        let nodes = self.running().map(|running| &running.nodes);
-        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
-    }
-
     fn running(&self) -> Option<&Running> {
         self.running.get().map(Running::keep)
     }
@@ -147,6 +132,18 @@ impl Adapter for RedisAdapter {
         if let Some(running) = self.running() {
             running.shared.unwant(namespace);
         }
+    }
+
+    fn up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        match self.running() {
+            Some(running) => Box::pin(running.shared.up()),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn stats(&self) -> AdapterStats {
+        let nodes = self.running().map(|running| &running.nodes);
+        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
     }
 
     through_nodes!();

@@ -4,7 +4,7 @@ use super::call::{Call, Data, FromCall};
 use super::error::ConnectError;
 use crate::extract::Json;
 use crate::service::handler::RouteCheck;
-use crate::socketio::packet::{Args, ToArgs};
+use crate::socketio::packet::{Args, ArgsError, ToArgs};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -47,7 +47,8 @@ impl IntoAnswer for Value {
 
 impl<T: Serialize> IntoAnswer for Json<T> {
     fn into_answer(self) -> Result<Option<Args>, ConnectError> {
-        answer(&self.0)
+        // Whatever it is, it is one argument.
+        answered(Args::list(std::slice::from_ref(&self.0)))
     }
 }
 
@@ -58,7 +59,10 @@ impl<T: ToArgs> IntoAnswer for Data<T> {
 }
 
 fn answer(value: impl ToArgs) -> Result<Option<Args>, ConnectError> {
-    let args = value.to_args();
+    answered(value.to_args())
+}
+
+fn answered(args: Result<Args, ArgsError>) -> Result<Option<Args>, ConnectError> {
     args.map(Some)
         .map_err(|_| "an answer that does not become JSON".into())
 }

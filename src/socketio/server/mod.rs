@@ -57,6 +57,7 @@ use self::spaces::{Spaces, is_like};
 use self::talk::Talks;
 use crate::relay::groups::Groups;
 use crate::relay::hub::{Hub, HubConfig};
+use crate::service::handler::RouteCheck;
 use crate::socketio::transport::{EngineIo, EngineStats};
 use std::fmt;
 use std::ops::Deref;
@@ -188,6 +189,11 @@ impl SocketIo {
 
     const fn spaces(&self) -> &Arc<Spaces> {
         &self.main.spaces
+    }
+
+    /// Whether everything that its handlers want is there.
+    fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
+        self.main.spaces.check(route)
     }
 
     const fn engine(&self) -> &EngineIo {

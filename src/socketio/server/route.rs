@@ -5,8 +5,10 @@ use crate::router::Router;
 use crate::service::handler::{FromRequestParts, RouteCheck};
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
+use crate::socketio::transport::ApplicationCheck;
 use http::StatusCode;
 use std::fmt;
+use std::sync::Arc;
 
 impl Router {
     /// Mounts a Socket.IO server at [`SocketIoConfig::path`](super::SocketIoConfig::path), and gives [`SocketIo`] as an argument to
@@ -27,10 +29,13 @@ impl Router {
     /// ```
     #[must_use]
     pub fn socket_io(self, io: &SocketIo) -> Self {
-        {
-            let _ = (io.path(), io.engine());
-            self.state(io.clone())
-        }
+        let check = {
+            let io = io.clone();
+            ApplicationCheck(Arc::new(move |route| io.check(route)))
+        };
+        self.state(io.clone())
+            .state(check)
+            .engine_io(io.path(), io.engine())
     }
 }
 

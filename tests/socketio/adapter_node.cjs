@@ -51,13 +51,8 @@ const main = async () => {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
   const clients = {};
-  for (const [name, room] of [["ada", "r1"], ["bob", "r2"]]) {
-    const client = connect(`http://127.0.0.1:${server.address().port}`, {
-      auth: { name, room },
-      forceNew: true,
-      reconnection: false,
-      transports: ["websocket"],
-    });
+  const join = async (name, room, url, transports = ["websocket"]) => {
+    const client = connect(url, { auth: { name, room }, forceNew: true, reconnection: false, transports });
     clients[name] = client;
     client.onAny((event, ...args) => {
       const answer = typeof args.at(-1) === "function" && args.pop();
@@ -65,8 +60,15 @@ const main = async () => {
       if (answer) answer({ who: name }, "and more");
     });
     client.on("disconnect", (reason) => say({ client: name, disconnected: reason }));
-    await new Promise((resolve) => client.on("connect", resolve));
-  }
+    await new Promise((resolve, reject) => {
+      client.on("connect", resolve);
+      client.on("connect_error", reject);
+    });
+    return client.id;
+  };
+  const own = `http://127.0.0.1:${server.address().port}`;
+  await join("ada", "r1", own);
+  await join("bob", "r2", own);
 
   const emitter = new Emitter(publisher);
   const whom = (on, { rooms = [], except = [] }) => {
@@ -75,6 +77,9 @@ const main = async () => {
     return on;
   };
   const operations = {
+    // Another client, of whatever server.
+    client: (line) => join(line.name, line.room, line.url, line.transports),
+    "client emit": (line) => void clients[line.name].emit(line.event, ...fromLine(line.args)),
     emit: (line) => void whom(io, line).emit(line.event, ...fromLine(line.args)),
     ask: async (line) => whom(io, line).timeout(line.wait).emitWithAck(line.event, ...fromLine(line.args)),
     join: (line) => void whom(io, line).socketsJoin(line.to),

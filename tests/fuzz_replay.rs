@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 26] = [
+const TARGETS: [Target; 27] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -39,6 +39,7 @@ const TARGETS: [Target; 26] = [
     ("relay_message", invariants::relay_message),
     ("hub_ops", invariants::hub_ops),
     ("envelope", invariants::envelope),
+    ("adapter_message", invariants::adapter_message),
 ];
 
 #[test]

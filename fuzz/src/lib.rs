@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod accept_encoding;
+mod adapter_message;
 mod chunked;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
@@ -44,6 +45,7 @@ mod ws_splits;
 mod ws_talk;
 
 pub use accept_encoding::accept_encoding;
+pub use adapter_message::adapter_message;
 pub use chunked::chunked;
 pub use cookies::cookies;
 pub use decompress::decompress;

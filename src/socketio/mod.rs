@@ -10,6 +10,7 @@
 //!   client      a client of any Socket.IO server
 //! ```
 
+pub mod adapter;
 pub mod engine;
 pub mod packet;
 pub mod prelude;

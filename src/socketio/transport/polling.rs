@@ -256,10 +256,13 @@ impl Session {
     fn begin_poll(&self) -> Result<Ticket, Response> {
         let mut state = self.lock();
         if state.lingers() {
-            // It has ended without a poll that waited: this one is told.
+            // It has ended: this one is told, what was sent before first.
+            let is_last = state.has_nothing();
             let farewell = state.farewell();
             drop(state);
-            self.stop_lingering();
+            if is_last {
+                self.stop_lingering();
+            }
             return Err(Answer::Payload(farewell).into());
         }
         let begun = state.core.begin_poll();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 26] = [
+const TARGETS: [Target; 28] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -39,6 +39,8 @@ const TARGETS: [Target; 26] = [
     ("relay_message", invariants::relay_message),
     ("hub_ops", invariants::hub_ops),
     ("envelope", invariants::envelope),
+    ("engine_payload", invariants::engine_payload),
+    ("engine_session", invariants::engine_session),
 ];
 
 #[test]

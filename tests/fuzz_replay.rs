@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 27] = [
+const TARGETS: [Target; 30] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
+    ("client_response", invariants::client_response),
     ("differential", invariants::differential),
     ("response", invariants::response),
     ("router", invariants::router),
@@ -40,6 +41,8 @@ const TARGETS: [Target; 27] = [
     ("hub_ops", invariants::hub_ops),
     ("envelope", invariants::envelope),
     ("adapter_message", invariants::adapter_message),
+    ("socketio_packet", invariants::socketio_packet),
+    ("socketio_assemble", invariants::socketio_assemble),
 ];
 
 #[test]

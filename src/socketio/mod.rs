@@ -13,5 +13,6 @@
 pub mod adapter;
 pub mod engine;
 pub mod packet;
+pub mod prelude;
 pub mod server;
 pub mod transport;

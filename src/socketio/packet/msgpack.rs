@@ -4,7 +4,7 @@ use super::binary::{self, NUM, PLACEHOLDER};
 use super::{Args, Body, DEPTH, LARGEST_ID, Packet, PacketError, text};
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, Value};
@@ -115,6 +115,8 @@ pub(super) fn decode(octets: &[u8]) -> Result<Packet, PacketError> {
     if !is_at_end || id.is_some_and(|id| id > LARGEST_ID) {
         return Err(MALFORMED);
     }
+    // What is undefined in JavaScript is as good as absent.
+    let data = data.filter(|In(data)| !data.is_null());
     let json = |value: &Value| serde_json::to_string(value).map(ByteString::from);
     let body = match (kind, data, id) {
         (0, None, None) => Body::Connect(None),
@@ -171,6 +173,29 @@ struct In(Value);
 impl<'de> Deserialize<'de> for In {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(InVisitor)
+    }
+}
+
+/// What an extension type has: whether that is one octet of zero.
+struct Extension(bool);
+
+impl<'de> Deserialize<'de> for Extension {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(ExtensionVisitor)
+    }
+}
+
+struct ExtensionVisitor;
+
+impl Visitor<'_> for ExtensionVisitor {
+    type Value = Extension;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the octets of an extension type")
+    }
+
+    fn visit_bytes<E>(self, octets: &[u8]) -> Result<Extension, E> {
+        Ok(Extension(octets == [0]))
     }
 }
 
@@ -246,8 +271,11 @@ impl<'de> Visitor<'de> for InVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<In, D::Error> {
-        deserializer.deserialize_any(IgnoredAny)?;
-        Err(D::Error::custom("an extension type"))
+        // JavaScript's `undefined`; there is none in JSON.
+        match <(i8, Extension)>::deserialize(deserializer)? {
+            (0, Extension(true)) => Ok(In(Value::Null)),
+            _ => Err(D::Error::custom("an extension type")),
+        }
     }
 }
 
@@ -319,6 +347,21 @@ mod tests {
             decode(with_nothing).map(|packet| packet.body),
             Ok(Body::Disconnect)
         );
+        // {type: 0, nsp: "/", data: undefined}, as socket.io-msgpack-parser connects.
+        let undefined = b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\xd4\x00\x00";
+        assert_eq!(
+            decode(undefined).map(|packet| packet.body),
+            Ok(Body::Connect(None))
+        );
+        // {type: 2, nsp: "/", data: ["a", undefined]}
+        let argument = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd4\x00\x00";
+        let packet = Packet::event(
+            "/".into(),
+            None,
+            "a".into(),
+            Args::list(&[Value::Null]).unwrap(),
+        );
+        assert_eq!(decode(argument), Ok(packet));
     }
 
     #[test]
@@ -346,7 +389,8 @@ mod tests {
             b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x91\xaadisconnect",
             b"\x83\xa4type\x03\xa3nsp\xa1/\xa4data\x90",
             b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xdd\xff\xff\xff\xff",
-            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd4\x00\x00",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd4\x01\x00",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd7\x00\x00\x00\x00\x00\x00\x00\x00\x00",
             placeholder,
             &deep,
         ] {

@@ -33,6 +33,7 @@ pub(super) async fn admission(
     };
     let table = space.terms.now();
     let mut restored = restored(&space, &auth);
+    let private_id = auth.get("pid").and_then(Value::as_str).map(Box::from);
     let skips = space
         .recovery()
         .is_some_and(|recovery| recovery.config().skip_middleware);
@@ -63,8 +64,14 @@ pub(super) async fn admission(
     }
     let mut hello = json!({"sid": socket.id()});
     if space.is_recoverable()
-        && let Some(ticket) = space.ticket()
+        && let Some(mut ticket) = space.ticket()
     {
+        // By this a client knows that it was recovered.
+        if restored.is_some()
+            && let Some(private_id) = private_id
+        {
+            ticket.private_id = private_id;
+        }
         hello["pid"] = Value::from(&*ticket.private_id);
         socket.set_ticket(ticket);
     }

@@ -18,7 +18,7 @@ use super::space::Space;
 use super::table::{self, Listeners, Table};
 use crate::relay::hub::{Delivery, Group, Member, Subscription};
 use crate::socketio::packet::{Args, Body, Packet, ToArgs};
-use crate::socketio::transport::{Outgoing, Session, Transport};
+use crate::socketio::transport::{CloseReason, Outgoing, Session, Transport};
 use bytestring::ByteString;
 use http::Extensions;
 use serde_json::Value;
@@ -247,11 +247,7 @@ impl Socket {
         let topic = self.0.space.topic_of(&room);
         let mut state = self.lock();
         match self.0.status.load(Ordering::Acquire) {
-            CONNECTING => {
-                if !state.wanted.contains(&room) {
-                    state.wanted.push(room);
-                }
-            }
+            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room),
             CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
                 let seat = self.sit(&topic);
                 state.seats.insert(0, seat);
@@ -292,22 +288,21 @@ impl Socket {
 
     /// Takes it out of its namespace; with `close` its session ends, with all of its namespaces.
     pub fn disconnect(&self, close: bool) {
-        if !close {
-            if self.end(DisconnectReason::Server) {
-                let packet = Packet {
-                    namespace: self.0.space.name.clone(),
-                    body: Body::Disconnect,
-                };
-                self.0.session.send(&self.0.space.core.message(&packet));
-                self.0.session.wake();
-            }
-            return;
+        if close {
+            self.0.group.flush();
         }
-        self.0.group.flush();
-        self.end(DisconnectReason::Server);
-        self.0
-            .session
-            .close(crate::socketio::transport::CloseReason::ForcedClose);
+        // Before the session's end as well: a client that was told so does not come back by itself.
+        if self.end(DisconnectReason::Server) {
+            let packet = Packet {
+                namespace: self.0.space.name.clone(),
+                body: Body::Disconnect,
+            };
+            self.0.session.send(&self.0.space.core.message(&packet));
+            self.0.session.wake();
+        }
+        if close {
+            self.0.session.close(CloseReason::ForcedClose);
+        }
     }
 
     /// Keeps a value with the socket, in the place of the last one of its type.

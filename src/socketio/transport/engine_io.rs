@@ -175,7 +175,7 @@ impl Shared {
             user: CurrentUser::of(&parts).map(|user| user.id().into()),
             ..Polling::default()
         };
-        let session = Session::new(sid, self.clone(), core, None, Some(Box::new(polling)));
+        let session = Session::new(sid, self.clone(), core, Some(Box::new(polling)));
         let upgrades: &[Transport] = if self.config.websocket {
             &[Transport::WebSocket]
         } else {
@@ -201,9 +201,12 @@ impl Shared {
         };
         let (core, ticket) = Core::new(Transport::WebSocket, self.times, self.now());
         let opening = Outgoing::packet(&self.opening(&sid, &[]));
-        let session = Session::new(sid, self.clone(), core, Some(sender), None);
+        let session = Session::new(sid, self.clone(), core, None);
+        // It waits until the session can be found, and what the application says at once goes with it.
         session.send(&opening);
-        Some((self.begin(session, parts), ticket))
+        let driver = self.begin(session, parts);
+        driver.session.lock().sender = Some(sender);
+        Some((driver, ticket))
     }
 
     fn opening(&self, sid: &Sid, upgrades: &[Transport]) -> String {

@@ -9,7 +9,7 @@ use crate::service::response::Response;
 use crate::socketio::engine::session::{Received, Refused, Ticket};
 use crate::socketio::engine::{CloseReason, Data, Packet, RequestError, Transport, payload};
 use crate::socketio::transport::route::{Answer, refuse};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use std::collections::VecDeque;
@@ -151,9 +151,9 @@ pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response
         session.close(CloseReason::ParseError);
         return refuse(&session.0.shared, RequestError::BadRequest);
     }
-    let content = match body.collect().await {
-        Ok(content) if content.len() <= session.0.shared.config().max_payload => content,
-        Ok(_) | Err(BodyError::TooLarge) => {
+    let content = match collect(body, session.0.shared.config().max_payload).await {
+        Ok(content) => content,
+        Err(BodyError::TooLarge) => {
             session.close(CloseReason::PayloadTooLarge);
             let refusal = refuse(&session.0.shared, RequestError::BadRequest);
             return refusal.with_status(StatusCode::PAYLOAD_TOO_LARGE);
@@ -174,6 +174,26 @@ pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response
     poll_fn(|cx| session.poll_taken(cx)).await;
     request.end();
     Answer::Ok.into()
+}
+
+/// All of the content, if that is not too much.
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, BodyError> {
+    if body.len().is_some_and(|len| len > most as u64) {
+        return Err(BodyError::TooLarge);
+    }
+    if let Some(content) = body.take_full() {
+        return Ok(content);
+    }
+    let mut content = BytesMut::new();
+    while let Some(chunk) = body.chunk().await {
+        let chunk = chunk?;
+        if content.len() + chunk.len() > most {
+            return Err(BodyError::TooLarge);
+        }
+        content.extend_from_slice(&chunk);
+        body.keep(content.len());
+    }
+    Ok(content.freeze())
 }
 
 fn refusal(session: &Session, refused: Refused) -> Response {

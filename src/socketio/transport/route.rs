@@ -38,7 +38,8 @@ impl Router {
         let endpoint = Endpoint(engine.shared.clone());
         let longest = config.ping_interval.saturating_add(config.ping_timeout);
         let mut group = Self::new()
-            .max_body(config.max_payload as u64)
+            // Who brings too much loses his session, and so is refused by that.
+            .max_body(u64::MAX)
             .time_limit(longest.saturating_add(SPARE));
         for path in spellings(path) {
             group = group

@@ -69,7 +69,6 @@ impl Session {
         sid: Sid,
         shared: Arc<Shared>,
         core: Core,
-        sender: Option<WsSender>,
         polling: Option<Box<Polling>>,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -79,7 +78,7 @@ impl Session {
             has_turn: AtomicBool::new(false),
             state: Mutex::new(State {
                 core,
-                sender,
+                sender: None,
                 queue: None,
                 waker: None,
                 polling,
@@ -150,6 +149,18 @@ impl Session {
     /// Its transport now.
     pub fn transport(&self) -> Transport {
         self.lock().core.transport()
+    }
+
+    /// Whether what is sent now is written at once: nothing waits, and who polls has a poll that does.
+    pub fn is_writable(&self) -> bool {
+        let state = self.lock();
+        if state.core.closed().is_some() || state.queue.is_some() {
+            return false;
+        }
+        match &state.sender {
+            Some(sender) => sender.buffered_amount() == 0,
+            None => state.core.is_polled(),
+        }
     }
 
     /// How many octets wait for the client, those in the socket among them.

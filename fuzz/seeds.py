@@ -496,6 +496,68 @@ ANSWERS = [
 ]
 
 
+# Packets of Socket.IO; the first octet says that they are text, or MessagePack.
+PACKETS = [
+    *(b"\0" + text for text in (
+        b"0", b"0/a,", b'0/a,{"token":"1,2"}', b"1", b"1/a,", b'2["a"]', b'2["a",1,{"b":[null,true]}]', b'20["a"]', b'2/a/b,12["a","]"]', b'29007199254740991[""]',
+        b"313[]", b"3/a,13[1,[2]]", b'4/a,{"message":"no"}', b'2 [ "a" , 1 ] ', b'2["\\u0061","\\ud800"]', b'51-["a",{"_placeholder":true,"num":0}]', b"2{}", b'2["connect"]',
+        b'2["a",' + b"[" * 130 + b"]" * 130 + b"]",
+    )),
+    *(b"\1" + octets for octets in (
+        b"\x82\xa4type\x00\xa3nsp\xa1/", b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\xd4\x00\x00", b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xc4\x01\xff",
+        b"\x84\xa4type\x03\xa3nsp\xa1/\xa4data\x91\x81\xa1b\xcb?\xf8\0\0\0\0\0\0\xa2id\x07", b"\x83\xa4type\x04\xa3nsp\xa2/a\xa4data\x81\xa7message\xa2no",
+    )),
+]
+
+
+def messages(*list):
+    """Text and octets as fuzz/src/socketio_assemble.rs takes them."""
+    return b"".join(bytes([len(one) * 2 + isinstance(one, bytes)]) + (one if isinstance(one, bytes) else one.encode()) for one in list)
+
+
+PLACEHOLDERS = ['{"_placeholder":true,"num":%d}' % place for place in range(4)]
+ASSEMBLED = [
+    messages('2["a"]', '51-["a",%s]' % PLACEHOLDERS[0], b"x", '2["b"]'),
+    messages('52-/a,7["a",%s,[%s]]' % (PLACEHOLDERS[1], PLACEHOLDERS[0]), b"first", b"second"),
+    messages("63-1[%s]" % ",".join(PLACEHOLDERS[:3]), b"", b"\0" * 100, b"\0" * 100),
+    messages("61-1[%s]" % PLACEHOLDERS[0], b"\0" * 127),
+    messages("54-[\"a\"]", b"x"),
+    messages('51-["a",%s]' % PLACEHOLDERS[3], b"x"),
+    messages('51-["a"]', '2["b"]'),
+    messages(b"x"),
+    messages("0", '2["a"]', "1", "0/a", '2/a,["b"]', "1/a,"),
+    messages('51-["a",[[%s]]]' % PLACEHOLDERS[0], b""),
+    messages('51-["a",{"num":0,"_placeholder":false}]', b"x"),
+    messages('51-["a",{"num":"x","_placeholder":true}]', b"x"),
+    messages('51-["a",%s,%s]' % (PLACEHOLDERS[0], PLACEHOLDERS[0]), b"x"),
+    messages('53-["a",%s]' % ",".join(PLACEHOLDERS[:3]), b"a", "2"),
+    messages("50-[]", b"x"),
+    messages("61-[]", b"x"),
+    messages('61-12345[null,%s]' % PLACEHOLDERS[0], b"\xff\x00"),
+    messages('52-["\\"",{"a":%s,"b":%s}]' % (PLACEHOLDERS[0], PLACEHOLDERS[1]), b"{}", b"[]", '3/b,7["]"]'),
+    messages("5999999999999999999999-[]"),
+    messages('51-/a,["a"]', b"x", '51-/b,["b"]', b"y"),
+]
+
+PAYLOADS = ["4hello", "4hello\x1ebAQIDBA==\x1e4\u00e4", "bAQ\x1ebAQ=\x1ebAQ==", "b", "bA", "bAR==", "2\x1e3\x1e5\x1e6\x1e1", "0{\"sid\":\"a\"}", "abc", "", "4a\x1e", "\x1e", "4" + "x" * 300 + "\x1e4y", "2\x1e" * 40 + "2", "2probe\x1e3probe"]
+
+# A transport, then what happens and with what.
+SESSIONS = [
+    [1, 0, 50, 5, 0, 0, 49, 0, 1, 0, 30],
+    [0, 1, 0, 1, 0, 2, 0],
+    [0, 2, 0, 2, 0],
+    [0, 1, 0, 4, 0, 5, 48, 5, 80, 5, 112, 8, 0],
+    [0, 4, 0, 5, 48, 5, 48, 4, 0, 5, 80],
+    [0, 4, 0, 0, 70, 4, 0, 5, 48, 5, 80, 1, 0],
+    [0, 1, 0, 3, 0, 3, 1],
+    [0, 2, 0, 9, 7, 3, 1, 9, 11, 1, 0],
+    [0, 0, 60, 9, 0, 0, 49, 0, 60],
+    [1, 5, 160],
+    [1, 5, 176, 0, 200, 4, 0],
+    [0, 4, 0, 8, 0, 4, 0, 5, 48, 8, 0, 1, 0],
+]
+
+
 def main():
     cases = [case for file in sorted((HERE / "../tests/corpus/http1").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     conversations = {case["name"]: unescape(case["bytes"]) for case in cases}
@@ -512,7 +574,11 @@ def main():
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
+    write("socketio_packet", {f"packet-{place}": octets for place, octets in enumerate(PACKETS)})
+    write("socketio_assemble", {f"messages-{place}": octets for place, octets in enumerate(ASSEMBLED)})
     write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})
+    write("engine_payload", {f"payload-{place}": bytes([16 - place % 9, 40 * (place % 4)]) + text.encode() for place, text in enumerate(PAYLOADS)})
+    write("engine_session", {f"session-{place}": bytes(octets) for place, octets in enumerate(SESSIONS)})
     write("envelope", {f"envelope-{place}": octets for place, octets in enumerate(ENVELOPES)})
     write("hub_ops", {f"operations-{place}": octets for place, octets in enumerate(HUBS)})
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})

@@ -124,6 +124,10 @@ mod documents {
     #[doc = include_str!("../docs/relay.md")]
     mod relay {}
 
+    #[cfg(feature = "socketio")]
+    #[doc = include_str!("../docs/socketio.md")]
+    mod socketio {}
+
     #[cfg(all(feature = "nats", feature = "redis"))]
     #[doc = include_str!("../docs/cluster.md")]
     mod cluster {}

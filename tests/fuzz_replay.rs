@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 27] = [
+const TARGETS: [Target; 32] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -40,6 +40,11 @@ const TARGETS: [Target; 27] = [
     ("relay_message", invariants::relay_message),
     ("hub_ops", invariants::hub_ops),
     ("envelope", invariants::envelope),
+    ("adapter_message", invariants::adapter_message),
+    ("socketio_packet", invariants::socketio_packet),
+    ("socketio_assemble", invariants::socketio_assemble),
+    ("engine_payload", invariants::engine_payload),
+    ("engine_session", invariants::engine_session),
 ];
 
 #[test]

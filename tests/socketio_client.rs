@@ -77,12 +77,13 @@ async fn next<T>(events: &mut Receiver<T>) -> T {
     within(events.recv()).await.expect("an event")
 }
 
-/// Until the connection is a WebSocket.
+/// Until the connection is a WebSocket to the server, too.
 async fn upgraded(client: &SocketIoClient) {
-    while client.transport() != Some(TransportName::WebSocket) {
-        // A round trip.
-        let answer = client.emit_with_ack::<Value>("ack", ()).into_future();
-        answer.await.unwrap();
+    loop {
+        let who = client.emit_with_ack::<Value>("who", ()).into_future();
+        if who.await.unwrap()["transport"] == "websocket" {
+            return;
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod accept_encoding;
+mod adapter_message;
 mod chunked;
 mod client_response;
 #[path = "../../tests/support/conversation.rs"]
@@ -14,6 +15,8 @@ mod conversation;
 mod cookies;
 mod decompress;
 mod differential;
+mod engine_payload;
+mod engine_session;
 mod envelope;
 mod file_path;
 mod forwarded;
@@ -34,6 +37,8 @@ mod relay_message;
 mod request_head;
 mod response;
 mod router;
+mod socketio_assemble;
+mod socketio_packet;
 mod splits;
 mod traceparent;
 mod ws_codec;
@@ -45,11 +50,14 @@ mod ws_splits;
 mod ws_talk;
 
 pub use accept_encoding::accept_encoding;
+pub use adapter_message::adapter_message;
 pub use chunked::chunked;
 pub use client_response::client_response;
 pub use cookies::cookies;
 pub use decompress::decompress;
 pub use differential::differential;
+pub use engine_payload::engine_payload;
+pub use engine_session::engine_session;
 pub use envelope::envelope;
 pub use file_path::file_path;
 pub use forwarded::forwarded;
@@ -64,6 +72,8 @@ pub use relay_message::relay_message;
 pub use request_head::request_head;
 pub use response::response;
 pub use router::router;
+pub use socketio_assemble::socketio_assemble;
+pub use socketio_packet::socketio_packet;
 pub use splits::splits;
 pub use traceparent::traceparent;
 pub use ws_codec::ws_codec;

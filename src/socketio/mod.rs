@@ -10,9 +10,11 @@
 //!   client      a client of any Socket.IO server
 //! ```
 
+pub mod adapter;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod engine;
 pub mod packet;
+pub mod prelude;
 pub mod server;
 pub mod transport;

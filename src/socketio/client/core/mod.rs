@@ -11,147 +11,23 @@
 
 pub(super) mod emit;
 pub(super) mod frame;
+mod incoming;
 pub(super) mod pace;
 mod space;
 #[cfg(test)]
 mod tests;
+mod words;
+
+pub(crate) use self::words::{Action, Event, Left, Link, Lost, NoAnswer, SignIn, Terms, Tuning};
 
 use crate::socketio::client::core::frame::Frame;
-use crate::socketio::client::core::pace::{Lots, Reconnection};
-use crate::socketio::client::core::space::{Early, Space, Standing};
-use crate::socketio::packet::{Args, Body, Decoder, Form, Limits, Packet};
-use bytes::Bytes;
+use crate::socketio::client::core::pace::Lots;
+use crate::socketio::client::core::space::{Space, Standing};
+use crate::socketio::packet::{Args, Body, Decoder, Packet};
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-
-/// The numbers that a client is made with.
-#[derive(Clone, Debug)]
-pub(crate) struct Tuning {
-    pub(crate) pace: Reconnection,
-    pub(crate) form: Form,
-    pub(crate) limits: Limits,
-    /// How long the answer about a namespace may take.
-    pub(crate) connect_timeout: Duration,
-    /// What may wait to be sent, in each namespace until it is connected, and then in all: events, and octets.
-    pub(crate) buffer: usize,
-    pub(crate) buffer_octets: usize,
-    /// The answers that a namespace may wait for.
-    pub(crate) acks: usize,
-    pub(crate) spaces: usize,
-}
-
-/// How a connection ended, or why there was none. What of it is told is the driver's to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    PingTimeout,
-    Close,
-    Broken,
-    Parse,
-}
-
-/// Why a namespace is not connected any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    Server,
-    Client,
-    Lost(Lost),
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) enum Link {
-    Idle,
-    Opening,
-    Open {
-        /// When the server has been silent for too long.
-        silent_at: Instant,
-        terms: Terms,
-    },
-    Waiting {
-        at: Instant,
-    },
-    Ended,
-}
-
-/// What holds for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
-    /// How long the server may be silent.
-    pub(crate) patience: Duration,
-    /// The octets of a message that it takes.
-    pub(crate) max_payload: usize,
-    /// Whether octets travel as text: until the connection is a WebSocket.
-    pub(crate) is_text: bool,
-}
-
-/// What a namespace signs in with.
-#[derive(Clone, Debug)]
-pub(crate) enum SignIn {
-    With(Map<String, Value>),
-    /// The driver asks for it each time.
-    Asked,
-}
-
-/// What the driver is to do or to tell.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// A connection is wanted.
-    Dial,
-    /// The connection is not wanted any more, once what waits was sent.
-    Close,
-    /// The callback of a namespace is to be asked.
-    SignIn {
-        space: u32,
-        round: u64,
-    },
-    Event {
-        space: u32,
-        event: Event,
-    },
-    /// The answer to an event that was sent, or that there is none.
-    Answer {
-        space: u32,
-        id: u64,
-        outcome: Result<Args, NoAnswer>,
-    },
-}
-
-/// What happened in a namespace.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Connected {
-        sid: ByteString,
-        recovered: bool,
-    },
-    /// The server refuses; it is not asked again.
-    Refused {
-        message: String,
-        data: Option<Value>,
-    },
-    /// There is nothing to sign in with.
-    NoAuth,
-    /// The connection was lost before the server has said anything, or it says nothing.
-    Unanswered(Option<Lost>),
-    /// There is no connection; `last` when none is tried any more.
-    NoConnection {
-        last: bool,
-    },
-    Disconnected(Left),
-    Message {
-        name: ByteString,
-        id: Option<u64>,
-        args: Args,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoAnswer {
-    Timeout,
-    Disconnected,
-    /// It turned out to be larger than what the server takes.
-    TooLarge,
-}
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -362,18 +238,6 @@ impl Core {
         }
     }
 
-    /// A message of text. An error is what no Socket.IO is: the connection is of no use.
-    pub(crate) fn text(&mut self, text: ByteString) -> Result<(), Lost> {
-        let packet = self.decoder.text(text).map_err(|_| Lost::Parse)?;
-        packet.map_or(Ok(()), |packet| self.packet(packet))
-    }
-
-    /// A message of octets. As [`text`](Self::text).
-    pub(crate) fn binary(&mut self, octets: Bytes) -> Result<(), Lost> {
-        let packet = self.decoder.binary(octets).map_err(|_| Lost::Parse)?;
-        packet.map_or(Ok(()), |packet| self.packet(packet))
-    }
-
     /// The callback gave what to sign in with, or did not.
     pub(crate) fn signed_in(
         &mut self,
@@ -442,149 +306,6 @@ impl Core {
             _ if is_unanswered => Err(Lost::Close),
             _ => Ok(()),
         }
-    }
-
-    fn packet(&mut self, packet: Packet) -> Result<(), Lost> {
-        let found = self
-            .spaces
-            .iter()
-            .find(|(_, space)| space.name == packet.namespace)
-            .map(|(id, _)| *id);
-        let Some(id) = found else {
-            self.ignored += 1;
-            return Ok(());
-        };
-        match packet.body {
-            Body::Connect(welcome) => self.connected(id, welcome.as_deref()),
-            Body::ConnectError(why) => {
-                self.refused(id, &why);
-                Ok(())
-            }
-            Body::Disconnect => {
-                self.dismissed(id);
-                Ok(())
-            }
-            Body::Event {
-                name,
-                id: ack,
-                args,
-            } => {
-                self.event(id, Early { name, ack, args });
-                Ok(())
-            }
-            Body::Ack { id: ack, args } => {
-                let was_awaited = (self.spaces.get_mut(&id)).is_some_and(|space| space.settle(ack));
-                if was_awaited {
-                    self.answer(id, ack, Ok(args));
-                } else {
-                    self.ignored += 1;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn event(&mut self, id: u32, event: Early) {
-        match self.spaces.get_mut(&id) {
-            Some(space) if matches!(space.standing, Standing::Connected) => {
-                space.count(event.ack, &event.args);
-                let Early { name, ack, args } = event;
-                let event = Event::Message {
-                    name,
-                    id: ack,
-                    args,
-                };
-                self.tell(id, event);
-            }
-            // What was missed comes before the word that the session was recovered.
-            Some(space)
-                if matches!(space.standing, Standing::Asked { .. })
-                    && space.early_octets + event.octets() <= self.tuning.buffer_octets =>
-            {
-                space.early_octets += event.octets();
-                space.early.push(event);
-            }
-            _ => self.ignored += 1,
-        }
-    }
-
-    fn connected(&mut self, id: u32, welcome: Option<&str>) -> Result<(), Lost> {
-        let Some(space) = self.spaces.get_mut(&id) else {
-            return Ok(());
-        };
-        if !matches!(space.standing, Standing::Asked { .. }) {
-            self.ignored += 1;
-            return Ok(());
-        }
-        let welcome =
-            welcome.and_then(|welcome| serde_json::from_str::<Map<String, Value>>(welcome).ok());
-        let word = |name: &str| {
-            let word = welcome.as_ref().and_then(|welcome| welcome.get(name));
-            word.and_then(Value::as_str).map(ByteString::from)
-        };
-        let Some(sid) = word("sid") else {
-            // Protocol 4 and before answer without an id.
-            space.standing = Standing::Away;
-            space.clear();
-            self.fail_acks(id, true);
-            let message = "the server speaks an older protocol than Socket.IO 5".to_owned();
-            self.tell(
-                id,
-                Event::Refused {
-                    message,
-                    data: None,
-                },
-            );
-            self.rest();
-            return Ok(());
-        };
-        let recovered = space.welcome(word("pid"), word("offset"));
-        let early = space.take_early();
-        self.tell(id, Event::Connected { sid, recovered });
-        for event in early {
-            self.event(id, event);
-        }
-        self.flush(id);
-        Ok(())
-    }
-
-    fn refused(&mut self, id: u32, why: &str) {
-        let Some(space) = self.spaces.get_mut(&id) else {
-            return;
-        };
-        if !matches!(space.standing, Standing::Asked { .. }) {
-            self.ignored += 1;
-            return;
-        }
-        space.standing = Standing::Away;
-        space.clear();
-        self.fail_acks(id, true);
-        let (message, data) = match serde_json::from_str(why) {
-            Ok(Value::Object(mut why)) => {
-                let message = why.get("message").and_then(Value::as_str);
-                (message.unwrap_or_default().to_owned(), why.remove("data"))
-            }
-            Ok(Value::String(message)) => (message, None),
-            _ => (why.to_owned(), None),
-        };
-        self.tell(id, Event::Refused { message, data });
-        self.rest();
-    }
-
-    /// The server has disconnected a namespace: it is not wanted any more.
-    fn dismissed(&mut self, id: u32) {
-        let Some(space) = self.spaces.get_mut(&id) else {
-            return;
-        };
-        if !matches!(space.standing, Standing::Connected | Standing::Asked { .. }) {
-            self.ignored += 1;
-            return;
-        }
-        space.standing = Standing::Away;
-        space.clear();
-        self.fail_acks(id, true);
-        self.tell(id, Event::Disconnected(Left::Server));
-        self.rest();
     }
 
     /// The connection of a namespace is lost, and it wants another.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::socketio::client::core::emit::{Emit, NotTaken, Taken};
 use crate::socketio::client::core::frame::Content;
+use crate::socketio::client::core::pace::Reconnection;
+use crate::socketio::packet::{Args, Form, Limits};
 
 const TERMS: Terms = Terms {
     patience: Duration::from_secs(45),

@@ -128,14 +128,20 @@ pub(super) async fn poll(session: Session, parts: Parts) -> Response {
         Err(answer) => return answer.into(),
     };
     let mut request = Pending::new(session.clone(), ticket, false);
-    let mut draining = pin!(parts.draining());
+    let (mut draining, mut gone) = (pin!(parts.draining()), pin!(parts.closed()));
     let content = poll_fn(|cx| {
         if draining.as_mut().poll(cx).is_ready() {
             session.close(CloseReason::ServerShuttingDown);
         }
-        session.poll_payload(ticket, cx)
+        if let Poll::Ready(content) = session.poll_payload(ticket, cx) {
+            return Poll::Ready(Some(content));
+        }
+        // Nobody who polls closes one side alone: that is how a client gives up, and the session ends with it at once.
+        gone.as_mut().poll(cx).map(|()| None)
     });
-    let content = content.await;
+    let Some(content) = content.await else {
+        return refuse(&session.0.shared, RequestError::BadRequest);
+    };
     request.end();
     Answer::Payload(content).into()
 }

@@ -355,8 +355,8 @@ async def _(server: Server) -> None:
     session = await app.open_polling()
     await session.send("40")
     await session.collect(1)
+    begin = time.monotonic()
     async with await app.websocket(f"EIO=4&transport=websocket&sid={session.sid}") as socket:
-        begin = time.monotonic()
         socket.send("2probe")
         equal(await socket.receive(), "3probe", "the answer to a probe")
 

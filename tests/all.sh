@@ -22,6 +22,8 @@ stage_otel() { stage otel 240 cargo test --locked --manifest-path examples/opent
 stage_axum() { stage axum 240 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
 # The JavaScript client, by itself and with the relay, in Node and in Chromium; the console in Chromium.
 stage_js() { stage js 300 bash clients/js/test.sh; }
+# Socket.IO: its contracts, hostile clients, churn, and real clients in Node, Chromium, Python and Rust.
+stage_socketio() { stage socketio 300 bash tests/socketio/run.sh; }
 
 target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target"
@@ -42,10 +44,10 @@ running=
 main() {
     local name
     local -a names=("$@")
-    ((${#names[@]})) || names=(tools unit doc interop autobahn axum otel js)
+    ((${#names[@]})) || names=(tools unit doc interop autobahn axum otel js socketio)
     for name in "${names[@]}"; do
         declare -F "stage_$name" >/dev/null || {
-            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum otel js" >&2
+            echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum otel js socketio" >&2
             exit 2
         }
     done
@@ -118,7 +120,7 @@ stage() {
 # with peers the last line of the form `N passed, N failed`.
 count() {
     read -r stage_passed stage_failed stage_ignored < <(
-        awk -v peers="$([[ $1 == interop || $1 == autobahn || $1 == js ]] && echo 1 || echo 0)" '
+        awk -v peers="$([[ $1 == interop || $1 == autobahn || $1 == js || $1 == socketio ]] && echo 1 || echo 0)" '
             peers && match($0, /[0-9]+ passed, [0-9]+ failed/) {
                 split(substr($0, RSTART, RLENGTH), word, " ")
                 passed = word[1]; failed = word[3]

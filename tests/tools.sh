@@ -2,8 +2,8 @@
 # Sees to it that every tool the tests call is there, and fails with a clear line for each that is not.
 #
 # Debian packages are installed only with root's rights (as root, or where sudo asks for no password). Everything else goes under
-# target/tools: a Python environment in venv/, another for the Autobahn test suite in autobahn/, packages of Node in node/, programs built by
-# cargo in bin/. A second run finds them there and takes a second.
+# target/tools: a Python environment in venv/, another for the Autobahn test suite in autobahn/, packages of Node in node/ and those of
+# Socket.IO in socketio/, programs built by cargo in bin/. A second run finds them there and takes a second.
 # The folder may be put elsewhere with WIRELINE_TOOLS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,7 @@ main() {
     python_environment
     autobahn_environment
     node_packages
+    socketio_packages
     cargo_programs
     if ((${#missing[@]})); then
         printf '\n'
@@ -49,6 +50,7 @@ declare -A packages=(
     [valgrind]=valgrind
     [redis-server]=redis-server
     [nats-server]=nats-server
+    [pkg-config]=pkg-config
 )
 
 debian_packages() {
@@ -59,6 +61,8 @@ debian_packages() {
     done
     # venv needs ensurepip, which Debian splits off.
     python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv python3-pip)
+    # What rust_socketio is linked with.
+    pkg-config --exists openssl 2>/dev/null || wanted+=(libssl-dev)
 
     if ((${#wanted[@]})); then
         printf 'installing Debian packages: %s\n' "${wanted[*]}"
@@ -71,6 +75,7 @@ debian_packages() {
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         missing+=("Python's venv and ensurepip (Debian packages python3-venv, python3-pip); install them and run again")
+    pkg-config --exists openssl 2>/dev/null || missing+=('the headers of OpenSSL (Debian package libssl-dev); install them and run again')
 }
 
 install_packages() {
@@ -134,6 +139,24 @@ ws_version() {
     NODE_PATH=$tools/node/node_modules node --print 'require("ws/package.json").version' 2>/dev/null || true
 }
 
+# Of Node as well, but many, and so with a lock file.
+socketio_packages() {
+    local place=$tools/socketio stamp=$tools/socketio/installed.json
+    cmp -s tests/socketio/node/package-lock.json "$stamp" && return
+    echo 'installing the Socket.IO packages of tests/socketio/node'
+    mkdir -p "$place"
+    cp tests/socketio/node/package.json tests/socketio/node/package-lock.json "$place/"
+    if npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$place"; then
+        cp tests/socketio/node/package-lock.json "$stamp"
+    else
+        missing+=('the packages of tests/socketio/node/package.json; npm says why above')
+    fi
+}
+
+socketio_version() {
+    NODE_PATH=$tools/socketio/node_modules node --print "require('$1/package.json').version" 2>/dev/null || true
+}
+
 cargo_programs() {
     command -v oha >/dev/null && return
     echo "building oha $OHA_VERSION"
@@ -153,6 +176,7 @@ report() {
     printf 'nginx     %s\n' "$(nginx -v 2>&1)"
     printf 'node      %s\n' "$(node --version)"
     printf 'ws        %s\n' "$(ws_version)"
+    printf 'socket.io %s, its client %s\n' "$(socketio_version socket.io)" "$(socketio_version socket.io-client)"
     printf 'chromium  %s\n' "$(chromium --version 2>/dev/null)"
     printf 'python3   %s with %s\n' "$(python3 --version)" "$(python3 -m pip freeze | paste -sd ' ')"
     printf 'autobahn  %s\n' "$("$tools/autobahn/bin/wstest" --autobahnversion 2>/dev/null | paste -sd ' ')"

@@ -11,4 +11,6 @@
 //! ```
 
 pub mod engine;
+pub mod packet;
+pub mod server;
 pub mod transport;

@@ -42,6 +42,15 @@ impl<M: Message> Channel<M> {
         self.groups.iter().map(|(_, count)| count).sum()
     }
 
+    /// Who subscribes.
+    pub(super) fn members(&self) -> Vec<u64> {
+        let mut members = Vec::with_capacity(self.len());
+        for (group, _) in &self.groups {
+            group.members(self.id, &mut members);
+        }
+        members
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.groups.is_empty() && self.history.is_empty()
     }

@@ -3,10 +3,11 @@
 use super::lock;
 use super::message::{Entry, Member, Message};
 use super::seats::{Neighbours, Seats};
-use super::sync::Mutex;
+use super::sync::{AtomicBool, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 /// Members that one task serves: the connections of a worker, or an equal share of all.
@@ -15,6 +16,10 @@ use std::task::{Context, Poll, Waker};
 /// to do. What waits here is bounded; what there is no room for is told to the subscribers as missed.
 pub struct Group<M: Message> {
     inbox: Mutex<Inbox<M>>,
+    /// Something was pushed that has not been delivered yet. It changes under the lock of the inbox.
+    is_pending: AtomicBool,
+    /// Taken before the locks of the others.
+    draining: Mutex<Draining<M>>,
     /// By channel.
     places: Mutex<HashMap<u64, Seats<M>>>,
 }
@@ -56,6 +61,13 @@ impl<M: Message> Group<M> {
                 is_closed: false,
                 waker: None,
             }),
+            is_pending: AtomicBool::new(false),
+            draining: Mutex::new(Draining {
+                taken: VecDeque::new(),
+                run: None,
+                entries: Vec::new(),
+                places: Vec::new(),
+            }),
             places: Mutex::default(),
         })
     }
@@ -84,6 +96,34 @@ impl<M: Message> Group<M> {
         lock(&self.inbox).octets
     }
 
+    /// Delivers what was published before this call, here and now, so that what the caller does next comes behind it. It costs nothing
+    /// when nothing waits; else it may wait for the group's task, for as long as that has its turn.
+    ///
+    /// Not for a [`Member`] within its `deliver`.
+    pub fn flush(&self) {
+        // Whoever has pushed sees that he has; what others push meanwhile is not before this call.
+        if !self.is_pending.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut draining = lock(&self.draining);
+        // First what the task has taken already.
+        draining.deliver_all(self);
+        draining.take(self, None);
+        draining.deliver_all(self);
+        let inbox = lock(&self.inbox);
+        if inbox.is_empty() {
+            self.is_pending.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The members of a channel.
+    pub(super) fn members(&self, channel: u64, to: &mut Vec<u64>) {
+        let places = lock(&self.places);
+        if let Some(seats) = places.get(&channel) {
+            to.extend(seats.members());
+        }
+    }
+
     /// Takes a message; gives whom to wake.
     pub(super) fn push(&self, channel: u64, place: u64, entry: Entry<M>) -> Option<Waker> {
         let mut inbox = lock(&self.inbox);
@@ -95,6 +135,7 @@ impl<M: Message> Group<M> {
             place,
             entry,
         });
+        self.is_pending.store(true, Ordering::Relaxed);
         if std::mem::replace(&mut inbox.is_armed, true) {
             None
         } else {
@@ -133,6 +174,10 @@ impl<M: Message> fmt::Debug for Group<M> {
 }
 
 impl<M: Message> Inbox<M> {
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.lost.is_empty()
+    }
+
     fn push(&mut self, item: Item<M>) {
         self.octets += item.weight();
         self.queue.push_back(item);
@@ -159,6 +204,10 @@ impl<M: Message> Item<M> {
 /// What the task of a group does: it takes what is in the inbox, joins neighbours of one topic, and delivers.
 pub struct Drain<M: Message> {
     group: Arc<Group<M>>,
+}
+
+/// What has been taken out of the inbox.
+struct Draining<M: Message> {
     taken: VecDeque<Item<M>>,
     run: Option<Run<M>>,
     /// These go round.
@@ -179,41 +228,52 @@ struct Run<M: Message> {
 impl<M: Message> Drain<M> {
     /// For the one task of this group.
     pub const fn new(group: Arc<Group<M>>) -> Self {
-        Self {
-            group,
-            taken: VecDeque::new(),
-            run: None,
-            entries: Vec::new(),
-            places: Vec::new(),
-        }
+        Self { group }
     }
 
     /// Delivers what there is, to `most` subscribers before others have their turn: then it wakes the task again. Ready
     /// when the group was closed.
     pub fn poll(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<()> {
         let mut left = most.max(1);
+        let mut draining = lock(&self.group.draining);
         loop {
-            if self.run.is_none() {
-                match self.poll_run(cx) {
-                    Poll::Ready(true) => {}
-                    Poll::Ready(false) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
+            if !draining.begin_run() {
+                match draining.take(&self.group, Some(cx)) {
+                    Taken::Something => continue,
+                    Taken::Nothing => return Poll::Pending,
+                    Taken::Closed => return Poll::Ready(()),
                 }
             }
-            left = self.deliver(left);
+            left = draining.deliver(&self.group, left);
             if left == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }
     }
+}
+
+/// What was in the inbox.
+enum Taken {
+    Something,
+    Nothing,
+    Closed,
+}
+
+impl<M: Message> Draining<M> {
+    /// Delivers all that was taken.
+    fn deliver_all(&mut self, group: &Group<M>) {
+        while self.begin_run() {
+            self.deliver(group, usize::MAX);
+        }
+    }
 
     /// Delivers the run to up to `most` subscribers; gives how many more may have their turn.
-    fn deliver(&mut self, most: usize) -> usize {
+    fn deliver(&mut self, group: &Group<M>, most: usize) -> usize {
         let Some(run) = &mut self.run else {
             return most;
         };
-        let mut places = lock(&self.group.places);
+        let mut places = lock(&group.places);
         let neighbours = Neighbours {
             entries: &self.entries,
             places: &self.places,
@@ -236,37 +296,47 @@ impl<M: Message> Drain<M> {
         most.saturating_sub(done.max(1))
     }
 
-    /// Takes the next run; `false` when the group was closed.
-    fn poll_run(&mut self, cx: &Context<'_>) -> Poll<bool> {
-        if self.taken.is_empty() {
-            let mut inbox = lock(&self.group.inbox);
-            if inbox.is_closed {
-                return Poll::Ready(false);
-            }
-            let lost = std::mem::take(&mut inbox.lost);
-            if inbox.queue.is_empty() && lost.is_empty() {
+    /// Takes what is in the inbox, once nothing is left of what was taken before. The task of `cx` is woken when there is something
+    /// again.
+    fn take(&mut self, group: &Group<M>, cx: Option<&Context<'_>>) -> Taken {
+        let mut inbox = lock(&group.inbox);
+        if inbox.is_closed {
+            return Taken::Closed;
+        }
+        if inbox.is_empty() {
+            group.is_pending.store(false, Ordering::Relaxed);
+            if let Some(cx) = cx {
                 inbox.is_armed = false;
                 match &mut inbox.waker {
                     Some(waker) => waker.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
                 }
-                return Poll::Pending;
             }
-            std::mem::swap(&mut inbox.queue, &mut self.taken);
-            inbox.octets = 0;
-            if inbox.queue.capacity() > KEPT {
-                inbox.queue = VecDeque::new();
-            }
-            drop(inbox);
-            let mut places = lock(&self.group.places);
-            for (channel, last) in lost {
-                if let Some(seats) = places.get_mut(&channel) {
-                    seats.lose(last);
-                }
+            return Taken::Nothing;
+        }
+        let lost = std::mem::take(&mut inbox.lost);
+        std::mem::swap(&mut inbox.queue, &mut self.taken);
+        inbox.octets = 0;
+        if inbox.queue.capacity() > KEPT {
+            inbox.queue = VecDeque::new();
+        }
+        drop(inbox);
+        let mut places = lock(&group.places);
+        for (channel, last) in lost {
+            if let Some(seats) = places.get_mut(&channel) {
+                seats.lose(last);
             }
         }
+        Taken::Something
+    }
+
+    /// Goes on with a run, or begins the next one; `false` when nothing is left of what was taken.
+    fn begin_run(&mut self) -> bool {
+        if self.run.is_some() {
+            return true;
+        }
         let Some(first) = self.taken.front() else {
-            return Poll::Ready(true);
+            return false;
         };
         let (channel, mut octets) = (first.channel, 0);
         let before = first.place.saturating_sub(first.entry.span);
@@ -297,7 +367,7 @@ impl<M: Message> Drain<M> {
             has_exceptions,
             at: 0,
         });
-        Poll::Ready(true)
+        true
     }
 }
 

@@ -386,6 +386,13 @@ impl<M: Message> Hub<M> {
         shard.get(topic).map_or(0, |record| record.messages.len())
     }
 
+    /// Who subscribes to a topic: the id of each member, once for each of its subscriptions.
+    pub fn members(&self, topic: &Topic) -> Vec<u64> {
+        let shard = self.shard(topic);
+        let record = shard.get(topic);
+        record.map_or_else(Vec::new, |record| record.messages.members())
+    }
+
     /// How many topics there are.
     pub fn len(&self) -> usize {
         let shards = self.shards.iter();

@@ -66,6 +66,11 @@ impl<M: Message> Seats<M> {
         Some(seat.member)
     }
 
+    /// Who has places.
+    pub(super) fn members(&self) -> impl Iterator<Item = u64> {
+        self.places.iter().flatten().map(|seat| seat.member.id())
+    }
+
     /// Whether no place is taken.
     pub(super) fn is_empty(&self) -> bool {
         self.taken == 0

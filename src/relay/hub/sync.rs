@@ -2,10 +2,10 @@
 //! threads may come to them.
 
 #[cfg(all(test, wireline_loom))]
-pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 #[cfg(all(test, wireline_loom))]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(all(test, wireline_loom)))]
-pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 #[cfg(not(all(test, wireline_loom)))]
 pub(crate) use std::sync::{Mutex, MutexGuard};

@@ -43,6 +43,11 @@ impl Topic {
         Ok(Self(name.into()))
     }
 
+    /// A name that means something in this process alone, with a grammar of its own.
+    pub(crate) fn of_own(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -25,5 +25,6 @@ pub use self::config::EngineConfig;
 pub use self::counters::EngineStats;
 pub use self::engine_io::EngineIo;
 pub use self::outgoing::Outgoing;
+pub(crate) use self::route::ApplicationCheck;
 pub use self::session::Session;
 pub use crate::socketio::engine::{CloseReason, Data, Transport};

@@ -257,10 +257,13 @@ impl Session {
     fn begin_poll(&self) -> Result<Ticket, Answer> {
         let mut state = self.lock();
         if state.lingers() {
-            // It has ended without a poll that waited: this one is told.
+            // It has ended: this one is told, what was sent before first.
+            let is_last = state.has_nothing();
             let farewell = state.farewell();
             drop(state);
-            self.stop_lingering();
+            if is_last {
+                self.stop_lingering();
+            }
             return Err(Answer::Payload(farewell));
         }
         let begun = state.core.begin_poll();

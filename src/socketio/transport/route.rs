@@ -120,10 +120,19 @@ impl Handler<ViaEngineIo> for Endpoint {
         }
     }
 
-    fn check(_route: &RouteCheck<'_>) -> Result<(), String> {
-        Ok(())
+    fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+        match route.state.get::<ApplicationCheck>() {
+            Some(ApplicationCheck(check)) => check(route),
+            None => Ok(()),
+        }
     }
 }
+
+/// What an application looks at when a router is built: a state of the router.
+#[derive(Clone)]
+pub(crate) struct ApplicationCheck(pub(crate) Arc<CheckRoute>);
+
+type CheckRoute = dyn Fn(&RouteCheck<'_>) -> Result<(), String> + Send + Sync;
 
 /// What a request asks for.
 enum Asked {

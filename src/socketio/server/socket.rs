@@ -1,0 +1,555 @@
+//! A client in a namespace.
+
+mod emit;
+
+pub use self::emit::Emit;
+pub(super) use self::emit::check as check_event;
+
+use super::ack::{Answer, Waiter, Waiting};
+use super::broadcast::Broadcast;
+use super::call::Call;
+use super::config::SocketIoConfig;
+use super::error::{AckError, EmitError};
+use super::handler::{Erased, EventHandler};
+use super::id::SocketId;
+use super::reason::DisconnectReason;
+use super::recovery::Ticket;
+use super::space::Space;
+use super::table::{self, Listeners, Table};
+use crate::relay::hub::{Delivery, Group, Member, Subscription};
+use crate::socketio::packet::{Args, Body, Packet, ToArgs};
+use crate::socketio::transport::{CloseReason, Outgoing, Session, Transport};
+use bytestring::ByteString;
+use http::Extensions;
+use serde_json::Value;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A client in a namespace; cloning it gives another handle to the same. It may be kept, and used from everywhere.
+///
+/// ```
+/// use wireline::socketio::server::{Data, Socket, SocketIo};
+///
+/// let io = SocketIo::new();
+/// io.on_connection(async |socket: Socket| {
+///     socket.join("lobby");
+///     let _ = socket.to("lobby").emit("joined", socket.id());
+///     socket.on("say", async |socket: Socket, Data(text): Data<String>| {
+///         let _ = socket.to("lobby").emit("said", (socket.id(), text));
+///     });
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Socket(Arc<Inner>);
+
+pub(super) struct Inner {
+    id: SocketId,
+    number: u64,
+    session: Session,
+    space: Arc<Space>,
+    table: Arc<Table>,
+    group: Arc<Group<Outgoing>>,
+    status: AtomicU8,
+    has_listeners: AtomicBool,
+    is_recovered: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    auth: Value,
+    /// Its rooms, and behind them the namespace itself.
+    seats: Vec<Subscription<Outgoing>>,
+    /// Absent while nobody waits.
+    waiting: Option<Box<Waiting>>,
+    /// Absent without any.
+    listeners: Option<Box<Listeners>>,
+    /// Rooms that it is to be in once it is connected.
+    wanted: Vec<ByteString>,
+    extensions: Option<Box<Extensions>>,
+    /// Why it is no longer connected.
+    reason: Option<DisconnectReason>,
+    /// What it may come back with.
+    ticket: Option<Ticket>,
+}
+
+const CONNECTING: u8 = 0;
+const CONNECTED: u8 = 1;
+const DISCONNECTED: u8 = 2;
+
+impl Socket {
+    pub(super) fn new(
+        id: SocketId,
+        session: Session,
+        space: &Arc<Space>,
+        table: Arc<Table>,
+        is_recovered: bool,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            id,
+            number: id.number(),
+            session,
+            space: space.clone(),
+            table,
+            group: space.core.groups.here(),
+            status: AtomicU8::new(CONNECTING),
+            has_listeners: AtomicBool::new(false),
+            is_recovered,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// What names it. It is no secret, and a room that the socket is in.
+    pub fn id(&self) -> &str {
+        self.0.id.as_str()
+    }
+
+    /// The name of its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.0.space.name
+    }
+
+    /// What its client said to connect, or what the authentication made of it.
+    pub fn auth(&self) -> Value {
+        self.lock().auth.clone()
+    }
+
+    /// Whether it was there before, and has its id, its rooms and what was sent to it meanwhile.
+    pub fn recovered(&self) -> bool {
+        self.0.is_recovered
+    }
+
+    /// Whether it is connected.
+    pub fn is_connected(&self) -> bool {
+        self.0.status.load(Ordering::Acquire) == CONNECTED
+    }
+
+    /// The transport of its session now.
+    pub fn transport(&self) -> Transport {
+        self.0.session.transport()
+    }
+
+    /// How many octets wait for the client.
+    pub fn waiting(&self) -> usize {
+        self.0.session.waiting()
+    }
+
+    /// Calls a handler for each event of this name from now on, besides those of the namespace. Those of the namespace cost a socket
+    /// nothing.
+    pub fn on<Parts: 'static>(&self, event: &str, handler: impl EventHandler<Parts>) {
+        self.listen(|listeners| {
+            let handlers = listeners.events.entry(event.into()).or_default();
+            handlers.push(Arc::new(Erased::new(handler)));
+        });
+    }
+
+    /// Calls a handler for every event from now on.
+    pub fn on_any<Parts: 'static>(&self, handler: impl EventHandler<Parts>) {
+        self.listen(|listeners| listeners.any.push(Arc::new(Erased::new(handler))));
+    }
+
+    /// Calls a function for every event that is sent to this socket alone from now on. It must be quick.
+    pub fn on_any_outgoing(&self, function: impl Fn(&str, &Args) + Send + Sync + 'static) {
+        self.listen(|listeners| listeners.outgoing.push(Arc::new(function)));
+    }
+
+    /// Calls a handler when the socket is no longer connected.
+    ///
+    /// ```
+    /// use wireline::socketio::server::{DisconnectReason, Socket, SocketIo};
+    ///
+    /// let io = SocketIo::new();
+    /// io.on_connection(async |socket: Socket| {
+    ///     socket.on_disconnect(async |socket: Socket, reason: DisconnectReason| {
+    ///         println!("{} has gone: {reason}", socket.id());
+    ///     });
+    /// });
+    /// ```
+    pub fn on_disconnect<Parts: 'static>(&self, handler: impl EventHandler<Parts>) {
+        self.listen(|listeners| listeners.disconnect.push(Arc::new(Erased::new(handler))));
+    }
+
+    /// Takes away the handlers of this socket for an event.
+    pub fn off(&self, event: &str) {
+        if let Some(listeners) = &mut self.lock().listeners {
+            listeners.events.remove(event);
+        }
+    }
+
+    fn listen(&self, add: impl FnOnce(&mut Listeners)) {
+        add(self.lock().listeners.get_or_insert_default());
+        self.0.has_listeners.store(true, Ordering::Release);
+    }
+
+    /// Sends an event: a tuple is several arguments, the unit none, everything else one.
+    ///
+    /// It goes behind everything that was sent before, to rooms that the socket is in as well.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`] says why it is not sent.
+    pub fn emit(&self, event: &str, data: impl ToArgs) -> Result<(), EmitError> {
+        Emit::new(self).emit(event, data)
+    }
+
+    /// Sends an event, and waits for the client's answer with `.await`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wireline::socketio::server::{AckError, Socket};
+    ///
+    /// async fn ask(socket: &Socket) -> Result<Option<String>, AckError> {
+    ///     let answer = socket.emit_with_ack("name?", ()).timeout(Duration::from_secs(5)).await?;
+    ///     Ok(answer.to().ok())
+    /// }
+    /// ```
+    pub fn emit_with_ack(&self, event: &str, data: impl ToArgs) -> Answer {
+        Emit::new(self).emit_with_ack(event, data)
+    }
+
+    /// What is sent with this is dropped when it cannot be written at once.
+    pub fn volatile(&self) -> Emit<'_> {
+        Emit::new(self).volatile()
+    }
+
+    /// Whether what is sent with this may be compressed. Nothing is for now: it is taken so that programs need not change.
+    pub fn compress(&self, compress: bool) -> Emit<'_> {
+        Emit::new(self).compress(compress)
+    }
+
+    /// All others who are in the room.
+    pub fn to(&self, room: impl Into<ByteString>) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// All others of the namespace but those who are in the room.
+    pub fn except(&self, room: impl Into<ByteString>) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    /// All others of the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(self.0.space.clone()).but(self)
+    }
+
+    /// All others of the namespace on this node.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// Goes into a room; nothing happens when it is in it.
+    pub fn join(&self, room: impl Into<ByteString>) {
+        let room = room.into();
+        if room.is_empty() || &*room == self.id() {
+            return;
+        }
+        let topic = self.0.space.topic_of(&room);
+        let mut state = self.lock();
+        match self.0.status.load(Ordering::Acquire) {
+            CONNECTING => {
+                if !state.wanted.contains(&room) {
+                    state.wanted.push(room);
+                }
+            }
+            CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
+                let seat = self.sit(&topic);
+                state.seats.insert(0, seat);
+            }
+            _ => {}
+        }
+    }
+
+    /// Leaves a room. What was sent to it before still comes.
+    pub fn leave(&self, room: &str) {
+        let topic = self.0.space.topic_of(room);
+        let seat = {
+            let mut state = self.lock();
+            state.wanted.retain(|wanted| wanted != room);
+            let place = state.seats.iter().position(|seat| *seat.topic() == topic);
+            place
+                .filter(|_| !room.is_empty())
+                .map(|at| state.seats.swap_remove(at))
+        };
+        if let Some(seat) = seat {
+            self.0.group.flush();
+            self.0.space.core.hub.unsubscribe(seat);
+        }
+    }
+
+    /// The rooms that it is in, its id among them.
+    pub fn rooms(&self) -> Vec<ByteString> {
+        let mut rooms = vec![self.id().into()];
+        let state = self.lock();
+        rooms.extend(state.wanted.iter().cloned());
+        let seats = state.seats.iter();
+        rooms.extend(seats.filter_map(|seat| {
+            let room = self.0.space.room_of(seat.topic())?;
+            (!room.is_empty()).then(|| room.into())
+        }));
+        rooms
+    }
+
+    /// Takes it out of its namespace; with `close` its session ends, with all of its namespaces.
+    pub fn disconnect(&self, close: bool) {
+        if close {
+            self.0.group.flush();
+        }
+        // Before the session's end as well: a client that was told so does not come back by itself.
+        if self.end(DisconnectReason::Server) {
+            let packet = Packet {
+                namespace: self.0.space.name.clone(),
+                body: Body::Disconnect,
+            };
+            self.0.session.send(&self.0.space.core.message(&packet));
+            self.0.session.wake();
+        }
+        if close {
+            self.0.session.close(CloseReason::ForcedClose);
+        }
+    }
+
+    /// Keeps a value with the socket, in the place of the last one of its type.
+    pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) {
+        let mut state = self.lock();
+        state.extensions.get_or_insert_default().insert(value);
+    }
+
+    /// The value of this type that was kept with the socket.
+    pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.lock().extensions.as_ref()?.get::<T>().cloned()
+    }
+}
+
+/// What the rest of the server does with it.
+impl Socket {
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    pub(super) fn table(&self) -> &Arc<Table> {
+        &self.0.table
+    }
+
+    pub(super) fn space(&self) -> &Arc<Space> {
+        &self.0.space
+    }
+
+    pub(super) fn namespace_name(&self) -> &ByteString {
+        &self.0.space.name
+    }
+
+    pub(super) fn settings(&self) -> &SocketIoConfig {
+        &self.0.space.core.config
+    }
+
+    pub(super) fn set_auth(&self, auth: Value) {
+        self.lock().auth = auth;
+    }
+
+    pub(super) fn set_ticket(&self, ticket: Ticket) {
+        self.lock().ticket = Some(ticket);
+    }
+
+    /// It is connected from now on: what is sent to the namespace and to its rooms comes.
+    pub(super) fn connect(&self) {
+        let mut state = self.lock();
+        self.0.status.store(CONNECTED, Ordering::Release);
+        let rooms = std::mem::take(&mut state.wanted);
+        let topics = rooms.iter().map(|room| self.0.space.topic_of(room));
+        for topic in topics.chain([self.0.space.topic.clone()]) {
+            let seat = self.sit(&topic);
+            state.seats.push(seat);
+        }
+    }
+
+    fn sit(&self, topic: &crate::relay::hub::Topic) -> Subscription<Outgoing> {
+        let member: Arc<dyn Member<Outgoing>> = self.0.clone();
+        let hub = &self.0.space.core.hub;
+        let resume = crate::relay::hub::Resume::Live;
+        hub.subscribe(topic, &self.0.group, member, 0, resume, 0).0
+    }
+
+    /// It is no longer connected; `false` when it was not. Its handlers are called by its session's task.
+    pub(super) fn end(&self, reason: DisconnectReason) -> bool {
+        self.0.group.flush();
+        let mut state = self.lock();
+        let before = self.0.status.swap(DISCONNECTED, Ordering::AcqRel);
+        if before != CONNECTED {
+            return false;
+        }
+        state.reason = Some(reason);
+        let seats = std::mem::take(&mut state.seats);
+        let waiting = state.waiting.take();
+        let ticket = state.ticket.take();
+        let auth = ticket.is_some().then(|| state.auth.clone());
+        drop(state);
+        let space = &self.0.space;
+        let rooms = seats.iter().filter_map(|seat| space.room_of(seat.topic()));
+        let rooms = rooms.filter(|room| !room.is_empty()).map(ByteString::from);
+        // Nobody asks who cannot come back.
+        let rooms = if ticket.is_some() {
+            rooms.collect()
+        } else {
+            Vec::new()
+        };
+        for seat in seats {
+            space.core.hub.unsubscribe(seat);
+        }
+        space.remove(self.0.number);
+        // Only now: whoever comes back has the same number.
+        if let (Some(ticket), DisconnectReason::Session(_)) = (ticket, reason) {
+            space.persist(ticket, self.0.id, rooms, auth.unwrap_or_default());
+        }
+        // Whoever waits for its answers is told that there are none.
+        drop(waiting);
+        true
+    }
+
+    /// Why it is no longer connected.
+    pub(super) fn reason(&self) -> Option<DisconnectReason> {
+        if self.0.status.load(Ordering::Acquire) == DISCONNECTED {
+            self.lock().reason
+        } else {
+            None
+        }
+    }
+
+    /// What is to be called for an event: the namespace's handlers, then its own.
+    pub(super) fn handlers(&self, name: &str) -> Vec<Arc<Erased>> {
+        let table = &self.0.table;
+        let mut handlers: Vec<_> = table::of_event(&table.any, &table.events, name)
+            .cloned()
+            .collect();
+        if self.0.has_listeners.load(Ordering::Acquire)
+            && let Some(own) = &self.lock().listeners
+        {
+            handlers.extend(table::of_event(&own.any, &own.events, name).cloned());
+        }
+        handlers
+    }
+
+    /// What is to be called at its end. Its own handlers are given up: they may hold the socket.
+    pub(super) fn take_disconnect_handlers(&self) -> Vec<Arc<Erased>> {
+        let mut handlers = self.0.table.disconnect.clone();
+        if let Some(own) = self.lock().listeners.take() {
+            handlers.extend(own.disconnect);
+        }
+        handlers
+    }
+
+    pub(super) fn call(&self, name: ByteString, args: Args) -> Call {
+        Call {
+            socket: self.clone(),
+            name,
+            args,
+            ack: None,
+            reason: None,
+            parts: None,
+        }
+    }
+
+    /// Sends a packet behind everything that was sent before.
+    pub(super) fn send(&self, packet: &Packet, is_volatile: bool) -> Result<(), EmitError> {
+        if !self.is_connected() {
+            return Err(EmitError::Disconnected);
+        }
+        self.send_message(&self.0.space.core.message(packet), is_volatile);
+        Ok(())
+    }
+
+    pub(super) fn send_message(&self, message: &Outgoing, is_volatile: bool) {
+        self.0.group.flush();
+        if is_volatile {
+            self.0.session.send_volatile(message);
+        } else {
+            self.0.session.send(message);
+        }
+    }
+
+    /// Tells of an event that goes out.
+    pub(super) fn tell_outgoing(&self, event: &str, args: &Args) {
+        if !self.0.has_listeners.load(Ordering::Acquire) {
+            return;
+        }
+        let outgoing = match &self.lock().listeners {
+            Some(listeners) => listeners.outgoing.clone(),
+            None => return,
+        };
+        for function in outgoing {
+            function(event, args);
+        }
+    }
+
+    pub(super) fn next_ack(&self) -> u64 {
+        self.0.space.next_ack()
+    }
+
+    pub(super) fn wait_for(&self, id: u64, waiter: Waiter) -> Result<(), AckError> {
+        let most = self.settings().max_acks;
+        let mut state = self.lock();
+        if !self.is_connected() {
+            return Err(EmitError::Disconnected.into());
+        }
+        state
+            .waiting
+            .get_or_insert_default()
+            .insert(id, waiter, most)
+    }
+
+    pub(super) fn forget_waiter(&self, id: u64) {
+        drop(self.take_waiter(id));
+    }
+
+    pub(super) fn take_waiter(&self, id: u64) -> Option<Waiter> {
+        let mut state = self.lock();
+        let waiting = state.waiting.as_mut()?;
+        let waiter = waiting.remove(id);
+        if waiting.is_empty() {
+            state.waiting = None;
+        }
+        waiter
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member<Outgoing> for Inner {
+    fn id(&self) -> u64 {
+        self.number
+    }
+
+    fn deliver(&self, _: u32, delivery: &Delivery<'_, Outgoing>) {
+        match delivery.whole() {
+            Some(run) => {
+                let mut messages = delivery.entries().map(|entry| &entry.message);
+                self.session.deliver(run, &mut messages);
+            }
+            None => {
+                for entry in delivery.entries() {
+                    self.session.send(&entry.message);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("namespace", &self.namespace())
+            .field("is_connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Socket {}

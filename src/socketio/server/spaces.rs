@@ -1,0 +1,185 @@
+//! All namespaces of a server, and those that come into being when somebody connects to them.
+
+use super::space::{Core, Space};
+use super::table::Terms;
+use crate::service::handler::RouteCheck;
+use bytestring::ByteString;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub(super) struct Spaces {
+    pub(super) core: Arc<Core>,
+    spaces: RwLock<HashMap<ByteString, Arc<Space>>>,
+    dynamic: RwLock<Vec<Dynamic>>,
+    /// Whether a handler wants to see the request that opened a session.
+    keeps_parts: AtomicBool,
+}
+
+/// Namespaces that are there while somebody is connected to them.
+struct Dynamic {
+    matches: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    terms: Terms,
+}
+
+impl Spaces {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            spaces: RwLock::default(),
+            dynamic: RwLock::default(),
+            keeps_parts: AtomicBool::new(false),
+        }
+    }
+
+    /// The namespace with this name, which is there from now on.
+    pub(super) fn of(&self, name: &str) -> Arc<Space> {
+        if let Some(space) = self.get(name) {
+            return space;
+        }
+        let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let terms = Terms::default();
+            Arc::new(Space::new(name.into(), self.core.clone(), terms, false))
+        };
+        spaces.entry(name.into()).or_insert_with(make).clone()
+    }
+
+    /// Namespaces with names of a kind, and a stand-in for them that has no sockets.
+    pub(super) fn of_kind(
+        &self,
+        name: &str,
+        matches: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Arc<Space> {
+        let terms = Terms::default();
+        let mut dynamic = self.dynamic.write().unwrap_or_else(PoisonError::into_inner);
+        dynamic.push(Dynamic {
+            matches: Box::new(matches),
+            terms: terms.clone(),
+        });
+        Arc::new(Space::new(name.into(), self.core.clone(), terms, true))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Arc<Space>> {
+        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        spaces.get(name).cloned()
+    }
+
+    /// The namespace that a client wants to be in. It stays for as long as the client is about to be.
+    pub(super) fn wanted(&self, name: &ByteString) -> Option<Entering> {
+        {
+            let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(space) = spaces.get(name) {
+                return Some(Entering::new(space));
+            }
+        }
+        // It would be a room of another namespace's name.
+        if name.contains('#') {
+            return None;
+        }
+        let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
+        let found = dynamic.iter().find(|dynamic| (dynamic.matches)(name))?;
+        let terms = found.terms.clone();
+        drop(dynamic);
+        let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
+        // What a client sent is not kept whole for its name.
+        let name = ByteString::from(&**name);
+        let make = || Arc::new(Space::new(name.clone(), self.core.clone(), terms, true));
+        Some(Entering::new(
+            spaces.entry(name.clone()).or_insert_with(make),
+        ))
+    }
+
+    /// Forgets a namespace that was there for its sockets, when it has none any more.
+    pub(super) fn forget_empty(&self, space: &Arc<Space>) {
+        if !space.is_dynamic || space.len() > 0 || space.is_recoverable() {
+            return;
+        }
+        let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
+        let is_this = spaces
+            .get(&space.name)
+            .is_some_and(|known| Arc::ptr_eq(known, space));
+        if is_this && space.len() == 0 && space.entering.load(Ordering::Acquire) == 0 {
+            spaces.remove(&space.name);
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Space>> {
+        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        spaces.values().cloned().collect()
+    }
+
+    pub(super) fn keep_parts(&self) {
+        self.keeps_parts.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn keeps_parts(&self) -> bool {
+        self.keeps_parts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {
+        for space in self.all() {
+            space.terms.now().check(route)?;
+        }
+        let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);
+        let mut dynamic = dynamic.iter();
+        dynamic.try_for_each(|dynamic| dynamic.terms.now().check(route))
+    }
+}
+
+/// Holds a namespace for a client that is about to be in it.
+pub(super) struct Entering(Arc<Space>);
+
+impl Entering {
+    /// Under the lock of the map.
+    fn new(space: &Arc<Space>) -> Self {
+        space.entering.fetch_add(1, Ordering::AcqRel);
+        Self(space.clone())
+    }
+
+    pub(super) const fn space(&self) -> &Arc<Space> {
+        &self.0
+    }
+}
+
+impl Drop for Entering {
+    fn drop(&mut self) {
+        self.0.entering.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether a name is as a pattern says: `*` stands for anything but a slash.
+pub(super) fn is_like(pattern: &str, name: &str) -> bool {
+    let Some((before, behind)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(rest) = name.strip_prefix(before) else {
+        return false;
+    };
+    let longest = rest.find('/').unwrap_or(rest.len());
+    let mut ends = (0..=longest).filter(|end| rest.is_char_boundary(*end));
+    ends.any(|end| is_like(behind, rest.get(end..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_like;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, is) in [
+            ("/a", "/a", true),
+            ("/a", "/ab", false),
+            ("/room-*", "/room-7", true),
+            ("/room-*", "/room-", true),
+            ("/room-*", "/room", false),
+            ("/room-*", "/room-7/x", false),
+            ("/*/chat", "/ä/chat", true),
+            ("/*/chat", "/a/b/chat", false),
+            ("/*-*", "/a-b-c", true),
+            ("*", "/a", false),
+        ] {
+            assert_eq!(is_like(pattern, name), is, "{pattern} {name}");
+        }
+    }
+}

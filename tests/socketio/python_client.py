@@ -1,0 +1,172 @@
+"""python-socketio as a client: over polling, over WebSocket, and from one to the other. PLACE is where the server listens."""
+
+import os
+import queue
+import sys
+import traceback
+
+import socketio
+
+BASE = f"http://{os.environ['PLACE']}"
+WAYS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": None}
+
+# Seconds for anything to arrive.
+PATIENCE = 10
+
+
+def same(got: object, wanted: object) -> None:
+    if got != wanted:
+        raise AssertionError(f"{got!r:.500} instead of {wanted!r:.500}")
+
+
+class Client:
+    """A connection, and what comes over it."""
+
+    def __init__(self, transports: list[str] | None, path: str = "/app", namespaces: list[str] | None = None, auth: object = None) -> None:
+        self.socket = socketio.Client(reconnection=False)
+        self.came: queue.Queue[tuple[str, tuple[object, ...]]] = queue.Queue()
+        for namespace in namespaces or ["/"]:
+            for event in ("echo", "said", "name", "auth", "message-back", "connect_error", "left"):
+                self.socket.on(event, self._take(event), namespace=namespace)
+            self.socket.on("disconnect", self._take("disconnect"), namespace=namespace)
+        self._arguments = {"transports": transports, "socketio_path": path, "namespaces": namespaces, "auth": auth, "wait_timeout": PATIENCE}
+
+    def _take(self, event: str):
+        return lambda *args: self.came.put((event, args))
+
+    def __enter__(self) -> "Client":
+        self.socket.connect(BASE, **self._arguments)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.disconnect()
+
+    def next(self, event: str) -> tuple[object, ...]:
+        while True:
+            name, args = self.came.get(timeout=PATIENCE)
+            if name == event:
+                return args
+
+    def call(self, event: str, *args: object, namespace: str = "/") -> object:
+        return self.socket.call(event, args or None, timeout=PATIENCE, namespace=namespace)
+
+
+def events(way) -> None:
+    with Client(way) as client:
+        for args in ((1,), ("€ \U0001f389",), (None, True, -1.5), ({"a": [1, {"b": []}]}, "x")):
+            client.socket.emit("echo", args)
+            same(client.next("echo"), args)
+
+
+def transport(way) -> None:
+    with Client(way, auth={"name": "a"}) as client:
+        wanted = "polling" if way == ["polling"] else "websocket"
+        same(client.socket.transport(), wanted)
+        who = client.call("who")
+        same((who["auth"], who["id"], who["transport"]), ({"name": "a"}, client.socket.get_sid(), wanted))
+
+
+def many(way) -> None:
+    with Client(way) as client:
+        # Handlers run in threads of their own, so only what came is compared; and this client takes no more than 16 packets of one poll.
+        for begin in range(0, 200, 10):
+            for at in range(begin, begin + 10):
+                client.socket.emit("echo", at)
+            same(sorted(client.next("echo")[0] for _ in range(10)), list(range(begin, begin + 10)))
+
+
+def acknowledgements(way) -> None:
+    with Client(way) as client:
+        same([client.call("ack", at) for at in range(3)], [0, 1, 2])
+        same(list(client.call("ack", 1, {"a": 2})), [1, {"a": 2}])
+        client.socket.on("question", lambda question: {"you": question})
+        same(client.call("ask", 3000, "name"), {"you": "name"})
+
+
+def binary(way) -> None:
+    with Client(way) as client:
+        every = bytes(range(256))
+        client.socket.emit("echo", (b"\x01\x02", "x", {"deep": [b"", {"more": every}]}))
+        same(client.next("echo"), (b"\x01\x02", "x", {"deep": [b"", {"more": every}]}))
+        same(client.call("ack", every), every)
+        client.socket.on("question", lambda question: [question, b"\x09"])
+        same(client.call("ask", 3000, b"\x08"), [b"\x08", b"\x09"])
+
+
+def large(way) -> None:
+    with Client(way) as client:
+        same(client.call("ack", "é" * 150_000), "é" * 150_000)
+        same(client.call("ack", bytes(300_000)), bytes(300_000))
+
+
+def namespaces(way) -> None:
+    with Client(way, namespaces=["/", "/room-1"]) as client:
+        same(client.next("name"), ("/room-1",))
+        same(client.call("ack", 1, namespace="/room-1"), 1)
+        same(client.call("ack", 2), 2)
+
+
+def unknown_namespace(way) -> None:
+    client = Client(way, namespaces=["/nowhere"])
+    try:
+        with client:
+            pass
+    except socketio.exceptions.ConnectionError:
+        same(client.next("connect_error")[0], {"message": "Invalid namespace"})
+    else:
+        raise AssertionError("it was let in")
+
+
+def refusal(way) -> None:
+    client = Client(way, namespaces=["/private"], auth={"token": "wrong"})
+    try:
+        with client:
+            pass
+    except socketio.exceptions.ConnectionError:
+        same(client.next("connect_error")[0], {"message": "not allowed", "data": {"code": 401, "tried": "wrong"}})
+    else:
+        raise AssertionError("it was let in")
+    with Client(way, namespaces=["/private"], auth={"token": "secret"}) as client:
+        same(client.call("ack", "in", namespace="/private"), "in")
+
+
+def rooms(way) -> None:
+    with Client(way) as one, Client(way) as two:
+        room = f"room {id(one)} {os.getpid()} {way}"
+        same(one.call("join", [room]), [room])
+        same(two.call("join", [room]), [room])
+        one.socket.emit("others-in", ([room], "others"))
+        one.socket.emit("all-in", ([room], {"all": b"\x01"}))
+        same((two.next("said"), two.next("said")), (("others",), ({"all": b"\x01"},)))
+        same(one.next("said"), ({"all": b"\x01"},))
+
+
+def disconnect(way) -> None:
+    with Client(way) as client:
+        client.socket.emit("bye", False)
+        same(client.next("disconnect"), (client.socket.reason.SERVER_DISCONNECT,))
+
+
+def heartbeat(way) -> None:
+    with Client(way, path="/socket.io") as client:
+        same(client.next("auth"), ({},))
+        client.socket.sleep(1.2)
+        same(client.call("message-with-ack", "on"), "on")
+
+
+def main() -> int:
+    passed = failed = 0
+    for name, way in WAYS.items():
+        for case in (events, transport, many, acknowledgements, binary, large, namespaces, unknown_namespace, refusal, rooms, disconnect, heartbeat):
+            try:
+                case(way)
+                passed += 1
+            except Exception:
+                failed += 1
+                print(f"FAILED python: {name}: {case.__name__}: {traceback.format_exc().rstrip()}")
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

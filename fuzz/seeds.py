@@ -524,6 +524,18 @@ ASSEMBLED = [
     messages('51-["a",%s]' % PLACEHOLDERS[3], b"x"),
     messages('51-["a"]', '2["b"]'),
     messages(b"x"),
+    messages("0", '2["a"]', "1", "0/a", '2/a,["b"]', "1/a,"),
+    messages('51-["a",[[%s]]]' % PLACEHOLDERS[0], b""),
+    messages('51-["a",{"num":0,"_placeholder":false}]', b"x"),
+    messages('51-["a",{"num":"x","_placeholder":true}]', b"x"),
+    messages('51-["a",%s,%s]' % (PLACEHOLDERS[0], PLACEHOLDERS[0]), b"x"),
+    messages('53-["a",%s]' % ",".join(PLACEHOLDERS[:3]), b"a", "2"),
+    messages("50-[]", b"x"),
+    messages("61-[]", b"x"),
+    messages('61-12345[null,%s]' % PLACEHOLDERS[0], b"\xff\x00"),
+    messages('52-["\\"",{"a":%s,"b":%s}]' % (PLACEHOLDERS[0], PLACEHOLDERS[1]), b"{}", b"[]", '3/b,7["]"]'),
+    messages("5999999999999999999999-[]"),
+    messages('51-/a,["a"]', b"x", '51-/b,["b"]', b"y"),
 ]
 
 PAYLOADS = ["4hello", "4hello\x1ebAQIDBA==\x1e4\u00e4", "bAQ\x1ebAQ=\x1ebAQ==", "b", "bA", "bAR==", "2\x1e3\x1e5\x1e6\x1e1", "0{\"sid\":\"a\"}", "abc", "", "4a\x1e", "\x1e", "4" + "x" * 300 + "\x1e4y", "2\x1e" * 40 + "2", "2probe\x1e3probe"]

@@ -136,15 +136,9 @@ pub(super) async fn poll(session: Session, parts: Parts) -> Response {
         if draining.as_mut().poll(cx).is_ready() {
             session.close(CloseReason::ServerShuttingDown);
         }
-        if let Poll::Ready(content) = session.poll_payload(ticket, cx) {
-            return Poll::Ready(Some(content));
-        }
-        // Nobody who polls closes one side alone: that is how a client gives up, and the session ends with it at once.
-        gone.as_mut().poll(cx).map(|()| None)
+        session.poll_payload(ticket, cx)
     });
-    let Some(content) = content.await else {
-        return refuse(&session.0.shared, RequestError::BadRequest);
-    };
+    let content = content.await;
     request.end();
     Answer::Payload(content).into()
 }

@@ -68,7 +68,7 @@ impl Watch {
             3 => {
                 if !self.requests.is_empty() {
                     let (ticket, is_poll) = self.requests.remove(place % self.requests.len());
-                    let is_whole = with % 3 != 0;
+                    let is_whole = !with.is_multiple_of(3);
                     if is_poll {
                         self.session.end_poll(ticket, is_whole);
                     } else {

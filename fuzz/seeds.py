@@ -468,6 +468,76 @@ HUBS = [
     hub(224, *((SUBSCRIBE, 0, 0), (PUBLISH, 0), (UNSUBSCRIBE, 0, 0), (SUBSCRIBE, 0, 0, 2), (POLL, 0, 4), (UNSUBSCRIBE, 0, 0)) * 6),
 ]
 
+# Responses to a client, behind how they are read.
+ANSWERS = [
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello and more"),
+    (0, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;x=y\r\n!\r\n0\r\nA: b\r\nHost: c\r\n\r\nHTTP/1.1"),
+    (0, b"HTTP/1.1 200 \r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\ndata: 2\n\n"),
+    (0, b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx"),
+    (0, b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (1, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+    (1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    (0, b"HTTP/1.1 204 No Content\r\nA:b\r\nA:  c  \r\n\r\n"),
+    (0, b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: \"a\"\r\n\r\n"),
+    (0, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    (0, b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + b"HTTP/1.1 204 X\r\n\r\n"),
+    (2, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"),
+    (2, b"HTTP/1.1 101 Switching Protocols\r\nContent-Length: 1\r\n\r\nx"),
+    (0, b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
+    (0, b"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n"),
+    (0, b"HTTP/1.1 2000 OK\r\n\r\n"),
+    (0, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut short"),
+]
+
+
+# Packets of Socket.IO; the first octet says that they are text, or MessagePack.
+PACKETS = [
+    *(b"\0" + text for text in (
+        b"0", b"0/a,", b'0/a,{"token":"1,2"}', b"1", b"1/a,", b'2["a"]', b'2["a",1,{"b":[null,true]}]', b'20["a"]', b'2/a/b,12["a","]"]', b'29007199254740991[""]',
+        b"313[]", b"3/a,13[1,[2]]", b'4/a,{"message":"no"}', b'2 [ "a" , 1 ] ', b'2["\\u0061","\\ud800"]', b'51-["a",{"_placeholder":true,"num":0}]', b"2{}", b'2["connect"]',
+        b'2["a",' + b"[" * 130 + b"]" * 130 + b"]",
+    )),
+    *(b"\1" + octets for octets in (
+        b"\x82\xa4type\x00\xa3nsp\xa1/", b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\xd4\x00\x00", b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xc4\x01\xff",
+        b"\x84\xa4type\x03\xa3nsp\xa1/\xa4data\x91\x81\xa1b\xcb?\xf8\0\0\0\0\0\0\xa2id\x07", b"\x83\xa4type\x04\xa3nsp\xa2/a\xa4data\x81\xa7message\xa2no",
+    )),
+]
+
+
+def messages(*list):
+    """Text and octets as fuzz/src/socketio_assemble.rs takes them."""
+    return b"".join(bytes([len(one) * 2 + isinstance(one, bytes)]) + (one if isinstance(one, bytes) else one.encode()) for one in list)
+
+
+PLACEHOLDERS = ['{"_placeholder":true,"num":%d}' % place for place in range(4)]
+ASSEMBLED = [
+    messages('2["a"]', '51-["a",%s]' % PLACEHOLDERS[0], b"x", '2["b"]'),
+    messages('52-/a,7["a",%s,[%s]]' % (PLACEHOLDERS[1], PLACEHOLDERS[0]), b"first", b"second"),
+    messages("63-1[%s]" % ",".join(PLACEHOLDERS[:3]), b"", b"\0" * 100, b"\0" * 100),
+    messages("61-1[%s]" % PLACEHOLDERS[0], b"\0" * 127),
+    messages("54-[\"a\"]", b"x"),
+    messages('51-["a",%s]' % PLACEHOLDERS[3], b"x"),
+    messages('51-["a"]', '2["b"]'),
+    messages(b"x"),
+    messages("0", '2["a"]', "1", "0/a", '2/a,["b"]', "1/a,"),
+    messages('51-["a",[[%s]]]' % PLACEHOLDERS[0], b""),
+    messages('51-["a",{"num":0,"_placeholder":false}]', b"x"),
+    messages('51-["a",{"num":"x","_placeholder":true}]', b"x"),
+    messages('51-["a",%s,%s]' % (PLACEHOLDERS[0], PLACEHOLDERS[0]), b"x"),
+    messages('53-["a",%s]' % ",".join(PLACEHOLDERS[:3]), b"a", "2"),
+    messages("50-[]", b"x"),
+    messages("61-[]", b"x"),
+    messages('61-12345[null,%s]' % PLACEHOLDERS[0], b"\xff\x00"),
+    messages('52-["\\"",{"a":%s,"b":%s}]' % (PLACEHOLDERS[0], PLACEHOLDERS[1]), b"{}", b"[]", '3/b,7["]"]'),
+    messages("5999999999999999999999-[]"),
+    messages('51-/a,["a"]', b"x", '51-/b,["b"]', b"y"),
+]
+
 PAYLOADS = ["4hello", "4hello\x1ebAQIDBA==\x1e4\u00e4", "bAQ\x1ebAQ=\x1ebAQ==", "b", "bA", "bAR==", "2\x1e3\x1e5\x1e6\x1e1", "0{\"sid\":\"a\"}", "abc", "", "4a\x1e", "\x1e", "4" + "x" * 300 + "\x1e4y", "2\x1e" * 40 + "2", "2probe\x1e3probe"]
 
 # A transport, then what happens and with what.
@@ -503,6 +573,8 @@ def main():
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
+    write("socketio_packet", {f"packet-{place}": octets for place, octets in enumerate(PACKETS)})
+    write("socketio_assemble", {f"messages-{place}": octets for place, octets in enumerate(ASSEMBLED)})
     write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})
     write("engine_payload", {f"payload-{place}": bytes([16 - place % 9, 40 * (place % 4)]) + text.encode() for place, text in enumerate(PAYLOADS)})
     write("engine_session", {f"session-{place}": bytes(octets) for place, octets in enumerate(SESSIONS)})
@@ -517,6 +589,7 @@ def main():
     write("accept_encoding", {f"accepted-{place}": bytes([12 + place % 3]) + line.encode() for place, line in enumerate(ACCEPT_ENCODINGS)})
     coded = [(which, octets) for which, list in CODED.items() for octets in list]
     write("decompress", {f"coded-{place}": bytes([which | 19 << 2, 0xC3]) + bytes.fromhex(octets) for place, (which, octets) in enumerate(coded)})
+    write("client_response", {f"answer-{place}": bytes([how, 3, 1 + place % 5, 7, 40]) + octets for place, (how, octets) in enumerate(ANSWERS)})
     write("response", {f"response-{place}": BEFORE[place % 3] + octets for place, octets in enumerate(RESPONSES)})
     write("router", {f"routes-{place}": "\n".join(lines).encode() for place, lines in enumerate(ROUTES)})
 

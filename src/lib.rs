@@ -63,7 +63,7 @@
 //! | `tracing` | yes | spans and events through `tracing` |
 //! | `tower` | no | tower services in wireline, and wireline in tower servers |
 //! | `websocket` | yes | `ws`: RFC 6455 |
-//! | `client` | no | `ws::client`: the WebSocket client; with `tls` it opens `wss://`, too |
+//! | `client` | no | `ws::client`: the WebSocket client; `http1::client`: a small one for HTTP/1.1; with `tls` they open `wss://` and `https://`, too |
 //! | `jwt` | no | `layer::auth::jwt`: JSON Web Tokens, verified and issued |
 //! | `macros` | no | `#[get]` and its like, and `Router::discover`, which finds what they mark |
 //! | `metrics` | no | `layer::metrics`: counters and histograms of requests through the `metrics` facade |
@@ -123,6 +123,10 @@ mod documents {
     #[cfg(all(feature = "relay", feature = "test"))]
     #[doc = include_str!("../docs/relay.md")]
     mod relay {}
+
+    #[cfg(feature = "socketio")]
+    #[doc = include_str!("../docs/socketio.md")]
+    mod socketio {}
 
     #[cfg(all(feature = "nats", feature = "redis"))]
     #[doc = include_str!("../docs/cluster.md")]

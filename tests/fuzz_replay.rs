@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 28] = [
+const TARGETS: [Target; 32] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
+    ("client_response", invariants::client_response),
     ("differential", invariants::differential),
     ("response", invariants::response),
     ("router", invariants::router),
@@ -39,6 +40,9 @@ const TARGETS: [Target; 28] = [
     ("relay_message", invariants::relay_message),
     ("hub_ops", invariants::hub_ops),
     ("envelope", invariants::envelope),
+    ("adapter_message", invariants::adapter_message),
+    ("socketio_packet", invariants::socketio_packet),
+    ("socketio_assemble", invariants::socketio_assemble),
     ("engine_payload", invariants::engine_payload),
     ("engine_session", invariants::engine_session),
 ];

@@ -67,6 +67,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "sse",                    core: OPEN, imports: Only(&["service", "wire", "resource"]) },
     // Floor 2, second half: drivers, where tokio meets a core. Each knows its own core only.
     Room { floor: 2, path: "http1::driver",          core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
+    // The client's response reader is of `http1`; it needs a transport of its own.
+    Room { floor: 2, path: "http1::client::driver",  core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
     Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire"]) },
     Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
     Room { floor: 2, path: "relay::client::core",    core: CORE, imports: Only(&["relay::hub", "wire"]) },
@@ -77,8 +79,8 @@ const ROOMS: &[Room] = &[
     // Of a backplane it knows the words alone.
     Room { floor: 2, path: "relay::cluster",         core: CORE, imports: Only(&["relay::backplane", "relay::hub", "wire"]) },
     // Floor 3: each feature brings its own extractor and its own extension of the router; the floors below never name a feature.
-    // It gives the socket of `ws::socket`, and reads the answer to its request with the parsers of `http1`.
-    Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1", "service", "resource", "wire"]) },
+    // It gives the socket of `ws::socket`, and reads the answer to its request with the client's parser of `http1`.
+    Room { floor: 3, path: "ws::client",             core: OPEN, imports: Only(&["ws::socket", "ws", "http1::client::driver", "http1", "service", "resource", "wire"]) },
     Room { floor: 3, path: "files::route",           core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "layer::on_router",       core: OPEN, imports: UpTo(2) },
     Room { floor: 3, path: "ws::route",              core: OPEN, imports: UpTo(2) },
@@ -100,8 +102,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 5, path: "socketio::server",       core: OPEN, imports: UpTo(4) },
     // It opens its sockets with `ws::client`.
     Room { floor: 4, path: "socketio::client",       core: OPEN, imports: UpTo(3) },
-    // It opens its sockets with `ws::client`.
-    Room { floor: 4, path: "relay::client",          core: OPEN, imports: Only(&["relay::client::core", "relay::hub", "ws::client", "ws::socket", "ws", "resource", "wire"]) },
+    // It opens its sockets with `ws::client`, and its event streams with the client of HTTP.
+    Room { floor: 4, path: "relay::client",          core: OPEN, imports: Only(&["relay::client::core", "relay::hub", "http1::client::driver", "ws::client", "ws::socket", "ws", "resource", "wire"]) },
     // Floor 4: listeners, TLS, workers, limits, drain. It serves a service and knows no feature.
     Room { floor: 4, path: "server",                 core: OPEN, imports: UpTo(2) },
     // Floor 5: the paved path. The root (`lib.rs`) has the empty path: `crate::Name` without a module points there.

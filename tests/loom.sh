@@ -50,3 +50,4 @@ mutant src/relay/endpoint/mailbox.rs 'let knows = !waiting.is_empty();' 'let kno
 mutant src/relay/endpoint/mailbox.rs 'is_free && write() != Delivered::Full' 'write() != Delivered::Full'
 mutant src/relay/endpoint/mailbox.rs 'contents.is_free() && !contents.is_held(key)' 'contents.is_free()'
 mutant src/relay/hub/group.rs 'inbox.is_armed = false;' '{}'
+mutant src/relay/hub/group.rs 'self.is_pending.store(true, Ordering::Relaxed);' '{}'

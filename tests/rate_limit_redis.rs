@@ -112,13 +112,18 @@ async fn s115_nodes_share_a_quota_to_the_last_request() {
         let verdict = spend(node, "vast", u32::MAX - 1, &vast).await.unwrap();
         assert_eq!((verdict.allowed, verdict.remaining), (true, Some(1)));
         // No key tells of whom it is, and none stays.
-        let keys = ask(&server, "KEYS *\r\n");
+        let keys = server.ask("KEYS *\r\n").unwrap();
         assert!(
             keys.contains("wireline:rate:") && !keys.contains("round"),
             "{keys}"
         );
         for key in keys.lines().filter(|line| line.starts_with("wireline")) {
-            assert!(!ask(&server, &format!("PTTL {key}\r\n")).starts_with(":-"));
+            assert!(
+                !server
+                    .ask(&format!("PTTL {key}\r\n"))
+                    .unwrap()
+                    .starts_with(":-")
+            );
         }
     })
     .await;
@@ -237,7 +242,7 @@ async fn s115_when_the_server_is_away_requests_pass_or_do_not_as_was_said_and_co
         sleep(Duration::from_millis(1500)).await;
         assert_eq!(status(&closed).await, StatusCode::OK);
         assert_eq!(limit.failures(), failures);
-        ask(&server, "SCRIPT FLUSH\r\n");
+        server.ask("SCRIPT FLUSH\r\n").unwrap();
         status(&closed).await;
         until(async || status(&closed).await == StatusCode::TOO_MANY_REQUESTS).await;
     })
@@ -354,14 +359,4 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     while !is_so().await {
         sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// What the server answers to a line.
-fn ask(server: &Broker, question: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
-    stream.write_all(question.as_bytes()).unwrap();
-    stream.write_all(b"QUIT\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

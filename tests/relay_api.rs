@@ -390,11 +390,16 @@ async fn connections_are_subscribed_pushed_to_and_disconnected() {
         (&few["count"], few["connections"].as_array().unwrap().len()),
         (&json!(3), 2)
     );
-    let topics = get(&client, "/api/topics").await;
-    assert_eq!(
-        topics,
-        json!({"count":1,"topics":[{"topic":"news","subscribers":3}]})
-    );
+    let of_one = get(&client, "/api/connections?user=bob").await;
+    assert_eq!(of_one, json!({"count":1,"connections":[entry]}));
+    for target in ["/api/topics", "/api/topics?topic=news"] {
+        assert_eq!(
+            get(&client, target).await,
+            json!({"count":1,"topics":[{"topic":"news","subscribers":3}]})
+        );
+    }
+    let nobody = get(&client, "/api/topics?topic=old").await;
+    assert_eq!(nobody, json!({"count":0,"topics":[]}));
     assert_eq!(
         post(
             &client,

@@ -1,9 +1,13 @@
 //! The relay's client against a server that follows a script: the library's own WebSocket server in memory, on a paused clock.
 
+#[path = "relay_client/gaps.rs"]
+mod gaps;
 #[path = "relay_client/real.rs"]
 mod real;
 #[path = "relay_client/scripted.rs"]
 mod scripted;
+#[path = "relay_client/streams.rs"]
+mod streams;
 #[path = "support/talk.rs"]
 mod talk;
 
@@ -35,7 +39,7 @@ async fn next(subscription: &mut Subscription) -> String {
             format!("subscribed {} {}", begun.recovered, begun.resumed)
         }
         Ok(Some(Event::Push(push))) => format!("{} {}", push.event, push.payload),
-        Ok(Some(Event::Lagged(missed))) => format!("lagged {missed}"),
+        Ok(Some(Event::Lagged(missed))) => format!("lagged {}", missed.missed),
         Ok(Some(Event::Unsubscribed(end))) => format!("unsubscribed {}", end.code),
         Ok(Some(Event::Error(refusal))) => format!("error {} {}", refusal.code, refusal.message),
         Ok(Some(other)) => format!("{other:?}"),

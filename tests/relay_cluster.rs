@@ -8,7 +8,7 @@ use wireline::Router;
 use wireline::relay::backplane::memory::MemoryBackplane;
 use wireline::relay::cluster::ClusterConfig;
 use wireline::relay::hub::{Resume, Retention};
-use wireline::relay::{Relay, RelayConfig, Whom};
+use wireline::relay::{Relay, RelayApi, RelayConfig, Whom};
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request, response::Response};
 use wireline::test::TestClient;
@@ -45,7 +45,9 @@ fn kept(topic: &wireline::relay::hub::Topic) -> Retention {
 
 fn node(config: RelayConfig) -> Node {
     let relay = Relay::new(config);
-    let routes = Router::new().relay(&relay).middleware(sign_in).build();
+    let api = RelayApi::new(&relay).key("tests", KEY).router();
+    let routes = Router::new().relay(&relay).middleware(sign_in);
+    let routes = routes.nest("/api", api).build();
     let client = TestClient::new(routes.unwrap());
     Node { relay, client }
 }
@@ -108,6 +110,15 @@ impl Node {
         let answer = client.ask(json!({"type":"subscribe","topic":topic})).await;
         assert_eq!(answer, json!({"type":"subscribed","topic":topic}));
         client
+    }
+
+    /// What its HTTP API answers.
+    async fn asked(&self, what: &str) -> Value {
+        let target = format!("/api{what}");
+        let request = self.client.get(&target).header("x-api-key", KEY);
+        let answer = timeout(LONG, request.send()).await.unwrap().unwrap();
+        assert_eq!(answer.status, 200, "{what}");
+        answer.json()
     }
 
     async fn push(&self, topic: &str, payload: Value) {
@@ -317,15 +328,73 @@ async fn users_are_reached_wherever_they_are() {
 }
 
 #[tokio::test]
+async fn the_http_api_says_whose_its_answers_are() {
+    let bus = MemoryBackplane::new();
+    let [one, two]: [Node; 2] = nodes(&bus, quick_to_ask).await;
+    let (mut here, mut there) = (one.connect_as("ann").await, two.connect_as("ann").await);
+    let of_there = there.conn_id().await;
+    here.conn_id().await;
+    let _readers = [one.reader("room").await, two.reader("room").await];
+    let [number, other] = [&one, &two].map(|node| node.relay.cluster().unwrap().node());
+    let found = two.asked("/connections?user=ann").await;
+    assert_eq!(
+        (
+            &found["count"],
+            found["connections"].as_array().unwrap().len()
+        ),
+        (&json!(2), 2)
+    );
+    assert_eq!(found["missing_nodes"], Value::Null);
+    assert_eq!(found["node"], Value::Null);
+    let found = one.asked("/topics?topic=room").await;
+    assert_eq!(
+        found,
+        json!({"count":1,"topics":[{"topic":"room","subscribers":2}]})
+    );
+    let found = one.asked("/topics?topic=nobody").await;
+    assert_eq!(found, json!({"count":0,"topics":[]}));
+    // The lists of all are the node's own.
+    let found = one.asked("/topics").await;
+    let own = json!({"count":1,"topics":[{"topic":"room","subscribers":1}],"node":number});
+    assert_eq!(found, own);
+    let found = two.asked("/connections").await;
+    assert_eq!(
+        (&found["count"], &found["node"]),
+        (&json!(2), &json!(other))
+    );
+    let is_there = |found: &Value| {
+        found["connections"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["conn_id"] == of_there)
+    };
+    assert!(is_there(&found));
+    assert!(!is_there(&one.asked("/connections").await));
+    // Who does not answer is named.
+    bus.cut();
+    until(async || !one.relay.cluster_standing().unwrap().is_up).await;
+    let found = one.asked("/connections?user=ann").await;
+    assert_eq!(
+        (&found["count"], &found["missing_nodes"]),
+        (&json!(1), &json!([other]))
+    );
+    let found = one.asked("/topics?topic=room").await;
+    assert_eq!(found["missing_nodes"], json!([other]));
+}
+
+/// Nodes that wait little for answers.
+fn quick_to_ask() -> RelayConfig {
+    config().cluster(ClusterConfig {
+        question_wait: 200,
+        ..ClusterConfig::default()
+    })
+}
+
+#[tokio::test]
 async fn a_result_that_is_not_whole_says_who_is_missing() {
     let bus = MemoryBackplane::new();
-    let slow = || {
-        config().cluster(ClusterConfig {
-            question_wait: 200,
-            ..ClusterConfig::default()
-        })
-    };
-    let [one, two]: [Node; 2] = nodes(&bus, slow).await;
+    let [one, two]: [Node; 2] = nodes(&bus, quick_to_ask).await;
     let _here = one.reader("room").await;
     let number = two.relay.cluster().unwrap().node();
     drop(two);
@@ -579,3 +648,5 @@ async fn event_streams_and_long_polls_are_readers_as_others_are() {
 }
 
 const LONG: Duration = Duration::from_secs(20);
+
+const KEY: &str = "0123456789abcdef";

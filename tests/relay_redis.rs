@@ -2,16 +2,18 @@
 
 #[path = "support/brokers.rs"]
 mod brokers;
+#[allow(dead_code, reason = "it is other tests' as well")]
+#[path = "support/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "relay_redis/links.rs"]
 mod links;
-#[path = "relay_redis/proxy.rs"]
-mod proxy;
 
-use brokers::Redis as Server;
+use brokers::{Redis as Server, Sentinel};
 use bytes::Bytes;
+use fault_proxy::{FaultProxy, Way};
 use links::{Linked, append, bounded, ends_with, redis_at, topic};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use wireline::relay::backplane::redis::Redis;
 use wireline::relay::backplane::{Backplane, Channel, Command, Event};
 use wireline::relay::hub::Retention;
@@ -214,7 +216,7 @@ async fn what_is_kept_holds_all_three_bounds() {
             assert_eq!((last, entries.len()), (30, kept), "{name}");
             assert_eq!(entries[0].0, 31 - kept as u64);
         }
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        sleep(Duration::from_millis(400)).await;
         let (epoch, last, entries) = node.read(&topic("brief"), None, 100).await;
         assert_eq!((last, entries), (30, vec![]));
         // The order goes on.
@@ -232,11 +234,13 @@ async fn what_is_kept_holds_all_three_bounds() {
         assert_eq!(node.event().await, Event::Done { id: 1 });
         assert_eq!(node.read(&topic("vast"), None, usize::MAX).await.2.len(), 1);
         // None of its keys stays for ever.
-        let keys = links::ask(&server, "KEYS *\r\n");
+        let keys = server.ask("KEYS *\r\n").unwrap();
         assert!(keys.starts_with("*12\r\n"), "{keys}");
         for name in ["few", "small", "brief", "vast"] {
             for part in ["meta", "log", "from:1:1"] {
-                let left = links::ask(&server, &format!("PTTL {{wireline:t:{name}}}:{part}\r\n"));
+                let left = server
+                    .ask(&format!("PTTL {{wireline:t:{name}}}:{part}\r\n"))
+                    .unwrap();
                 assert!(
                     left.starts_with(':') && !left.starts_with(":-"),
                     "{name} {part} {left}"
@@ -428,7 +432,7 @@ async fn what_a_full_server_refuses_is_refused_and_the_link_stays() {
         let server = Server::new().start().unwrap();
         let mut node = Linked::connect(&redis_at(&server)).await;
         node.subscribe(Channel::All).await;
-        links::ask(&server, "CONFIG SET maxmemory 1\r\n");
+        server.ask("CONFIG SET maxmemory 1\r\n").unwrap();
         for seq in 1..=3 {
             node.send(append(seq, &topic("a"), (1, 1), seq, KEEP, "W"));
         }
@@ -445,7 +449,7 @@ async fn what_a_full_server_refuses_is_refused_and_the_link_stays() {
         let mut both = [node.event().await, node.event().await];
         both.sort_by_key(|event| matches!(event, Event::Done { .. }));
         assert_eq!(both[1], Event::Done { id: 9 });
-        links::ask(&server, "CONFIG SET maxmemory 0\r\n");
+        server.ask("CONFIG SET maxmemory 0\r\n").unwrap();
         node.send(append(4, &topic("a"), (1, 1), 1, KEEP, "W"));
         assert_eq!(node.event().await, Event::Done { id: 4 });
         assert_eq!(node.read(&topic("a"), None, 10).await.1, 1);
@@ -459,8 +463,9 @@ async fn garbled_answers_end_the_link_or_pass_and_nothing_else() {
         let server = Server::new().start().unwrap();
         let mut ended = 0;
         for seed in 0..60 {
-            let proxy = proxy::Garbler::start(server.address(), seed).await;
-            let redis = Redis::new(&format!("redis://{}", proxy.address)).unwrap();
+            let proxy = FaultProxy::start(server.address()).await.unwrap();
+            proxy.set(Way::Pass, Way::Garbled { seed, one_in: 2048 });
+            let redis = Redis::new(&format!("redis://{}", proxy.address())).unwrap();
             let Some(mut node) = Linked::try_connect(&redis).await else {
                 ended += 1;
                 continue;
@@ -512,7 +517,7 @@ async fn a_slow_node_slows_the_connection_and_loses_nothing() {
             assert_eq!(quick.event().await, Event::Done { id });
         }
         // For longer than a silent server would be given.
-        tokio::time::sleep(Duration::from_secs(7)).await;
+        sleep(Duration::from_secs(7)).await;
         for _ in 0..200 {
             assert_eq!(slow.message().await.2, long);
         }
@@ -528,12 +533,84 @@ async fn patterns_are_never_subscribed_to() {
         for name in ["a", "a:b/c.d", "x=1,y=2~z", "user@example.org"] {
             node.subscribe(Channel::Topic(topic(name))).await;
         }
-        assert_eq!(links::ask(&server, "PUBSUB NUMPAT\r\n"), ":0\r\n");
-        let commands = links::ask(&server, "INFO commandstats\r\n");
+        assert_eq!(server.ask("PUBSUB NUMPAT\r\n").unwrap(), ":0\r\n");
+        let commands = server.ask("INFO commandstats\r\n").unwrap();
         assert!(
             commands.contains("cmdstat_subscribe:") && !commands.contains("psubscribe"),
             "{commands}"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sentinels_lead_to_the_master_and_to_the_one_after_it() {
+    bounded(async {
+        let mut first = Server::new().password("secret").start().unwrap();
+        let second = Server::new()
+            .password("secret")
+            .setting("masterauth", &["secret"])
+            .replica_of(&first)
+            .start()
+            .unwrap();
+        let sentinel = Sentinel::of(&first).password("secret").start().unwrap();
+        // Nobody is at the first one's place.
+        let dead = brokers::free_port().unwrap();
+        let url = |master: &str| {
+            let places = format!("127.0.0.1:{dead},{}", sentinel.address());
+            format!("redis+sentinel://:secret@{places}/{master}")
+        };
+        let redis = Redis::new(&url("main")).unwrap();
+        let why = Linked::refused(&Redis::new(&url("other")).unwrap()).await;
+        assert!(why.contains("no such master"), "{why}");
+        let mut nodes = [Linked::connect(&redis).await, Linked::connect(&redis).await];
+        for node in &mut nodes {
+            node.subscribe(Channel::All).await;
+        }
+        nodes[0].publish(1, Channel::All, "W1");
+        assert_eq!(nodes[1].message().await.2, "W1");
+        let found = first.ask("AUTH secret\r\nPUBSUB CHANNELS\r\n").unwrap();
+        assert!(found.contains("wireline:all"), "{found}");
+        // The replica is known, so that it can take over.
+        let replica = format!("+slave slave 127.0.0.1:{} ", second.port());
+        while !sentinel.log().contains(&replica) {
+            sleep(Duration::from_millis(50)).await;
+        }
+        first.kill();
+        for node in &mut nodes {
+            assert!(!node.ended().await.is_empty());
+        }
+        // Meanwhile they say why.
+        let mut nodes = Vec::new();
+        while nodes.len() < 2 {
+            match Linked::try_connect(&redis).await {
+                Some(node) => nodes.push(node),
+                None => sleep(Duration::from_millis(100)).await,
+            }
+        }
+        for node in &mut nodes {
+            node.subscribe(Channel::All).await;
+        }
+        nodes[0].publish(2, Channel::All, "W2");
+        assert_eq!(nodes[1].message().await.2, "W2");
+        let found = second.ask("AUTH secret\r\nPUBSUB CHANNELS\r\n").unwrap();
+        assert!(found.contains("wireline:all"), "{found}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sentinels_and_their_master_are_believed_by_one_authority() {
+    bounded(async {
+        let server = Server::new().tls().start().unwrap();
+        let sentinel = Sentinel::of(&server).start().unwrap();
+        let url = format!("rediss+sentinel://{}/main", sentinel.address());
+        let stranger = Linked::refused(&Redis::new(&url).unwrap()).await;
+        assert!(stranger.contains("certificate"), "{stranger}");
+        let pem = std::fs::read(server.authority()).unwrap();
+        let trusting = RedisServer::new(&url).unwrap().roots(&pem).unwrap();
+        let mut node = Linked::connect(&Redis::at(trusting)).await;
+        node.subscribe(Channel::All).await;
     })
     .await;
 }

@@ -7,18 +7,19 @@
 //!
 //! Three servers as processes and a real broker, all on loopback; 100 topics with 30 subscribers each, ten on each node, and 1,000
 //! messages a second in all. `kills` ends the broker with SIGKILL and starts it again, empty; `faults` freezes it, slows it, garbles
-//! what it says, and cuts a node off. Every subscriber holds what it gets against what was published: see `verdict.rs`.
+//! what it says, and cuts a node off. Every subscriber holds what it gets against what was published: see `tests/support/nodes/verdict.rs`.
 //! The result is one line of JSON; the exit status is 1 when something was as it must not be.
 
 #![forbid(unsafe_code)]
 
-mod broker;
-mod node;
-mod proxy;
-mod publisher;
+#[path = "../../tests/support/brokers.rs"]
+mod brokers;
+#[allow(dead_code, reason = "tests use the rest of it")]
+#[path = "../../tests/support/fault_proxy.rs"]
+mod fault_proxy;
+#[path = "../../tests/support/nodes/mod.rs"]
+mod nodes;
 mod run;
-mod subscriber;
-mod verdict;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -33,8 +34,8 @@ struct Args {
     /// The server to start.
     #[arg(long, global = true, default_value = "target/release/wireline")]
     server: PathBuf,
-    #[arg(long, global = true, value_enum, default_value_t = Kind::Redis)]
-    broker: Kind,
+    #[arg(long, global = true, value_enum, default_value_t = Whose::Redis)]
+    broker: Whose,
     /// How many topics.
     #[arg(long, global = true, default_value_t = 100)]
     topics: usize,
@@ -64,22 +65,22 @@ enum What {
 
 /// Whose broker it is.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
+enum Whose {
     /// `redis-server`.
     Redis,
     /// `nats-server`.
     Nats,
 }
 
-/// What cannot be gone on with.
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let plan = run::Plan {
+    let plan = nodes::Plan {
         server: args.server,
-        broker: args.broker,
+        broker: match args.broker {
+            Whose::Redis => nodes::Kind::Redis,
+            Whose::Nats => nodes::Kind::Nats,
+        },
         topics: args.topics,
         subscribers: args.subscribers,
         rate: args.rate,

@@ -2,11 +2,13 @@
 
 use crate::config::{Backplane, Config, History};
 use crate::sign_in::SignIn;
+use std::fmt::Display;
 use std::time::Duration;
 use wireline::relay::backplane::nats::Nats;
 use wireline::relay::backplane::redis::Redis;
 use wireline::relay::hub::{Retention, Topic};
 use wireline::relay::{Rate, Relay, RelayConfig, RelayEvent, Unmatched};
+use wireline::resource::redis::RedisServer;
 use wireline::ws::origin::Policy;
 use wireline::{Error, Router};
 
@@ -27,17 +29,33 @@ pub(crate) fn routes(config: &Config) -> Result<(Relay, Router), String> {
 
 /// The relay as a part of the cluster that a broker makes.
 fn joined(relay: RelayConfig, asked: &Backplane) -> Result<RelayConfig, String> {
+    let wrong = |error: &dyn Display| format!("backplane: {error}");
+    let authorities = asked.authorities.as_ref().map(authorities).transpose()?;
+    let not_these = |error: &dyn Display| {
+        let file = asked.authorities.as_deref().unwrap_or_default();
+        format!("backplane_ca: {file}: {error}")
+    };
     let relay = relay.shared_history(asked.shares_history);
     let is_nats = ["nats://", "tls://"]
         .iter()
         .any(|scheme| asked.address.starts_with(scheme));
     if is_nats {
-        let nats = Nats::new(&asked.address).map_err(|error| format!("backplane: {error}"))?;
+        let mut nats = Nats::new(&asked.address).map_err(|error| wrong(&error))?;
+        if let Some(pem) = authorities {
+            nats = nats.roots(pem).map_err(|error| not_these(&error))?;
+        }
         return Ok(relay.backplane(nats.prefix(&asked.prefix)));
     }
-    let redis = Redis::new(&asked.address).and_then(|redis| redis.prefix(&asked.prefix));
-    let redis = redis.map_err(|error| format!("backplane: {error}"))?;
-    Ok(relay.backplane(redis))
+    let mut server = RedisServer::new(&asked.address).map_err(|error| wrong(&error))?;
+    if let Some(pem) = authorities {
+        server = server.roots(pem).map_err(|error| not_these(&error))?;
+    }
+    let redis = Redis::at(server).prefix(&asked.prefix);
+    Ok(relay.backplane(redis.map_err(|error| wrong(&error))?))
+}
+
+fn authorities(file: &String) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| format!("backplane_ca: {file}: {error}"))
 }
 
 fn configured(config: &Config, sign_in: &SignIn) -> RelayConfig {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 use wireline::relay::client::{
-    Ended, Event, Member, Presence, RelayClient, Status, SubscribeOptions,
+    Ended, Event, Member, Missing, Presence, RelayClient, Status, SubscribeOptions,
 };
 
 /// What to subscribe to.
@@ -189,6 +189,7 @@ fn tell(options: &Options, status: &Status) -> io::Result<()> {
         match status {
             Status::Waiting(why) => eprintln!("# {}; coming back", one_line(why)),
             Status::Connected => eprintln!("# connected again"),
+            Status::Reading => eprintln!("# reading an event stream: no WebSocket could be opened"),
             _ => {}
         }
     }
@@ -214,7 +215,7 @@ fn print(options: &Options, topic: &str, event: &Event) -> io::Result<()> {
             let left = left.iter().map(|member| format!(" -{}", name(member)));
             format!("{topic} present:{}", joined.chain(left).collect::<String>())
         }
-        Event::Lagged(missed) => format!("{topic} lagged: {missed} are missing here"),
+        Event::Lagged(lagged) => format!("{topic} lagged: {} are missing here", lagged.missed),
         Event::Subscribed(begun) => {
             let gap = match (begun.resumed, begun.recovered) {
                 (true, false) => ", and something is missing",
@@ -254,6 +255,14 @@ struct Line<'a> {
     recovered: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     missed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -303,11 +312,26 @@ impl<'a> Line<'a> {
                 left: Some(present(left)),
                 ..line
             },
-            Event::Lagged(missed) => Self {
-                kind: "lagged",
-                missed: Some(*missed),
-                ..line
-            },
+            Event::Lagged(lagged) => {
+                let (node, epoch, first, last) = match lagged.which {
+                    Some(Missing::OfNode { node, first, last }) => {
+                        (Some(format!("{node:x}")), None, Some(first), Some(last))
+                    }
+                    Some(Missing::OfEpoch { epoch, first, last }) => {
+                        (None, Some(epoch), Some(first), Some(last))
+                    }
+                    _ => (None, None, None, None),
+                };
+                Self {
+                    kind: "lagged",
+                    missed: Some(lagged.missed),
+                    node,
+                    epoch,
+                    first,
+                    last,
+                    ..line
+                }
+            }
             Event::Unsubscribed(end) => Self {
                 kind: "unsubscribed",
                 code: Some(&end.code),

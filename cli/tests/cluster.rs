@@ -15,10 +15,11 @@ mod place;
 #[path = "serve/server.rs"]
 mod server;
 
-use brokers::Redis;
+use brokers::{Nats, Redis, Sentinel};
 use place::Command;
 use serde_json::{Value, json};
 use server::{Server, assert_refused};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn node(broker: &str) -> Server {
@@ -176,6 +177,114 @@ fn a_node_that_needs_its_broker_is_not_ready_without() {
         shown.contains(&expected) && !shown.contains("open-sesame"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_broker_over_tls_is_believed_by_an_authority_of_its_own() {
+    let redis = Redis::new().tls().start().unwrap();
+    let nats = Nats::new().tls().start().unwrap();
+    for (broker, url) in [
+        (&redis, format!("rediss://localhost:{}", redis.port())),
+        (&nats, format!("tls://localhost:{}", nats.port())),
+        (&nats, format!("nats://127.0.0.1:{}", nats.port())),
+    ] {
+        let own = broker.authority();
+        let node = |authority: &Path| {
+            let words = ["--addr", "127.0.0.1:0", "--backplane", &url];
+            let authority = ["--backplane-ca", authority.to_str().unwrap()];
+            Server::start(&[&words[..], &authority[..]].concat())
+        };
+        let (one, two) = (node(&own), node(&own));
+        for node in [&one, &two] {
+            until("it is up", || ready(node).1.contains("backplane: up"));
+        }
+        let mut heard = reader(&two, "room");
+        until("the other one knows", || {
+            json_of(&two, "/api/stats")["cluster"]["nodes"][0].is_object()
+        });
+        publish(&one, "room", 1);
+        assert_eq!(heard.json(), push("room", 1));
+        // Another broker's authority has nothing to say about this one.
+        let other = match std::ptr::eq(broker, &redis) {
+            true => nats.authority(),
+            false => redis.authority(),
+        };
+        let stranger = node(&other);
+        until("it says why", || {
+            let trouble = json_of(&stranger, "/api/stats")["cluster"]["trouble"].to_string();
+            trouble.contains("certificate")
+        });
+        assert_eq!(ready(&stranger).1, "ok\nbackplane: down\n");
+    }
+}
+
+#[test]
+fn nodes_go_over_to_the_master_that_sentinels_name() {
+    let mut first = Redis::new().start().unwrap();
+    let second = Redis::new().replica_of(&first).start().unwrap();
+    let sentinel = Sentinel::of(&first).start().unwrap();
+    let broker = format!("redis+sentinel://{}/main", sentinel.address());
+    let (one, two) = (node(&broker), node(&broker));
+    let mut heard = reader(&two, "room");
+    until("the other one knows", || {
+        json_of(&two, "/api/stats")["cluster"]["nodes"][0].is_object()
+    });
+    publish(&one, "room", 1);
+    assert_eq!(heard.json(), push("room", 1));
+    let replica = format!("+slave slave 127.0.0.1:{} ", second.port());
+    until("the replica is known", || sentinel.log().contains(&replica));
+    first.kill();
+    for node in [&one, &two] {
+        until("it is down", || ready(node).1.contains("backplane: down"));
+    }
+    for node in [&one, &two] {
+        until("it is up again", || ready(node).1.contains("backplane: up"));
+    }
+    publish(&one, "room", 2);
+    assert_eq!(heard.json(), push("room", 2));
+}
+
+#[test]
+fn authorities_that_are_none_are_told_before_anything_is_served() {
+    let redis = Redis::new().tls().start().unwrap();
+    let folder = redis.authority();
+    let folder = folder.parent().unwrap();
+    let text = folder.join("extensions.pem");
+    for (file, why) in [
+        (folder.join("nothing.pem"), "No such file"),
+        (text, "there is no certificate"),
+    ] {
+        let file = file.to_str().unwrap();
+        for broker in ["rediss://localhost", "tls://localhost"] {
+            let words = ["--backplane", broker, "--backplane-ca", file];
+            for check in [&["--check"][..], &[]] {
+                let output = server::run(&[&words[..], check].concat());
+                let said = String::from_utf8(output.stderr).unwrap();
+                assert_ne!(output.status.code(), Some(0), "{said}");
+                let told = format!("wireline: backplane_ca: {file}: ");
+                assert!(said.starts_with(&told) && said.contains(why), "{said}");
+                assert!(
+                    output.stdout.is_empty() && said.lines().count() == 1,
+                    "{said}"
+                );
+            }
+        }
+    }
+    let authority = redis.authority();
+    let words = ["--backplane-ca", authority.to_str().unwrap()];
+    assert_refused(&words, "--backplane-ca: needs --backplane with rediss://");
+    assert_refused(
+        &[&words[..], &["--backplane", "redis://localhost"]].concat(),
+        "--backplane-ca: needs --backplane with rediss://",
+    );
+    let good = [
+        &words[..],
+        &["--backplane", "rediss://localhost", "--check"],
+    ]
+    .concat();
+    let shown = server::run(&good);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("backplane_ca = "), "{shown}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use wireline::relay::backplane::{Channel, Command, Event};
-use wireline::relay::cluster::envelope::{Envelope, Sender};
+use wireline::relay::cluster::envelope::{Envelope, Sender, checksum};
 use wireline::relay::cluster::{Cluster, ClusterConfig};
 use wireline::relay::hub::{Retention, Topic};
 
@@ -56,24 +56,10 @@ pub fn envelope(data: &[u8]) {
 /// The envelope with that kind and that body, as if somebody had written it.
 fn repaired(kind: u8, body: &[u8], channel: &Channel) -> Bytes {
     let like = Envelope::Leave.encode(Sender { node: 1, life: 1 }, channel);
-    let mut sum = crc32fast::Hasher::new();
-    match channel {
-        Channel::Topic(topic) => {
-            sum.update(b"t");
-            sum.update(topic.as_str().as_bytes());
-        }
-        Channel::Node(node) => {
-            sum.update(b"n");
-            sum.update(&node.to_be_bytes());
-        }
-        Channel::All => sum.update(b"a"),
-    }
-    let head = [like[0], like[1], kind];
-    sum.update(&head);
-    sum.update(body);
-    [&head[..], &sum.finalize().to_be_bytes(), body]
-        .concat()
-        .into()
+    let mut octets = [&[like[0], like[1], kind, 0, 0, 0, 0], body].concat();
+    let sum = checksum(&octets, channel);
+    octets[3..7].copy_from_slice(&sum.to_be_bytes());
+    octets.into()
 }
 
 /// Does what the node wants of the broker, and takes what it wants of the relay.

@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod accept_encoding;
+mod adapter_message;
 mod chunked;
+mod client_response;
 #[path = "../../tests/support/conversation.rs"]
 mod conversation;
 mod cookies;
@@ -35,6 +37,8 @@ mod relay_message;
 mod request_head;
 mod response;
 mod router;
+mod socketio_assemble;
+mod socketio_packet;
 mod splits;
 mod traceparent;
 mod ws_codec;
@@ -46,7 +50,9 @@ mod ws_splits;
 mod ws_talk;
 
 pub use accept_encoding::accept_encoding;
+pub use adapter_message::adapter_message;
 pub use chunked::chunked;
+pub use client_response::client_response;
 pub use cookies::cookies;
 pub use decompress::decompress;
 pub use differential::differential;
@@ -66,6 +72,8 @@ pub use relay_message::relay_message;
 pub use request_head::request_head;
 pub use response::response;
 pub use router::router;
+pub use socketio_assemble::socketio_assemble;
+pub use socketio_packet::socketio_packet;
 pub use splits::splits;
 pub use traceparent::traceparent;
 pub use ws_codec::ws_codec;

@@ -50,6 +50,10 @@ pub enum Error {
     ChunkOverhead,
     /// The body passes its limit (RFC 9110 §15.5.14).
     ContentTooLarge,
+    /// A response's status line is malformed or passes its limit (RFC 9112 §4).
+    StatusLine,
+    /// Too many interim responses, or a 101 that nobody asked for (RFC 9110 §15.2).
+    Interim,
     /// The peer ended the connection inside a message (RFC 9112 §8).
     Incomplete,
 }
@@ -101,6 +105,8 @@ impl Error {
             Self::ChunkTooLarge => "chunk too large",
             Self::ChunkOverhead => "chunk framing out of proportion to its payload",
             Self::ContentTooLarge => "content too large (RFC 9110 15.5.14)",
+            Self::StatusLine => "malformed status line (RFC 9112 4)",
+            Self::Interim => "too many interim responses, or a 101 unasked (RFC 9110 15.2)",
             Self::Incomplete => "the connection ended inside a message (RFC 9112 8)",
         }
     }

@@ -11,10 +11,12 @@
 //! ```
 //!
 //! The core never waits: [`connection::Connection`] can be driven from a test, a fuzzer or any
-//! runtime. [`driver`] is the one file that knows a transport.
+//! runtime. [`driver`] is the one file that knows a transport. The client's side is a room of its own, `client`.
 
 pub(crate) mod body;
 pub mod chunked;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod connection;
 pub mod driver;
 pub mod encode;

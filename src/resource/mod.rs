@@ -8,6 +8,8 @@ pub(crate) mod draining;
 pub mod io;
 #[cfg(not(feature = "tracing"))]
 mod no_span;
+#[cfg(all(feature = "client", not(feature = "tls")))]
+pub(crate) mod no_trust;
 pub mod panic;
 pub mod pool;
 #[cfg(feature = "redis")]
@@ -18,6 +20,8 @@ pub mod stream_end;
 pub mod tls_info;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;
+#[cfg(all(feature = "client", feature = "tls"))]
+pub(crate) mod trust;
 pub mod worker;
 
 #[cfg(not(feature = "tracing"))]

@@ -10,7 +10,9 @@
 //!   client      a client of any Socket.IO server
 //! ```
 
+pub mod adapter;
 pub mod engine;
 pub mod packet;
+pub mod prelude;
 pub mod server;
 pub mod transport;

@@ -13,23 +13,23 @@
 //! the transport did not take at once, answers pings and Close frames when nobody receives, and closes with
 //! 1000 once every half was dropped.
 
-mod address;
 mod answer;
 mod error;
 mod random;
 #[cfg(feature = "tls")]
 mod tls;
-#[cfg(not(feature = "tls"))]
-mod without_tls;
 
 pub use self::error::{ConnectError, Refused};
 
+use crate::http1::client::ResponseReader;
+use crate::http1::client::address::{Address, Schemes};
+use crate::http1::client::driver::{self as http_client, headers};
 use crate::resource::io::Io;
-use crate::service::headers::Headers;
-use crate::wire::grammar;
-use crate::ws::client::address::Address;
 #[cfg(not(feature = "tls"))]
-use crate::ws::client::without_tls as tls;
+use crate::resource::no_trust::{Insecure, Trust};
+#[cfg(feature = "tls")]
+use crate::resource::trust::{Insecure, Trust};
+use crate::wire::grammar;
 use crate::ws::connection::Connection;
 use crate::ws::deflate;
 use crate::ws::handshake::client::Request;
@@ -37,7 +37,7 @@ use crate::ws::mask::MaskingKey;
 use crate::ws::socket::WebSocket;
 use crate::ws::socket::config::Config;
 use bytes::BytesMut;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub struct Client {
     protocols: Vec<String>,
     deflate: Option<deflate::Config>,
     config: Arc<Config>,
-    trust: tls::Trust,
+    trust: Trust,
     connect_timeout: Duration,
     handshake_timeout: Duration,
 }
@@ -91,7 +91,7 @@ impl Client {
             protocols: Vec::new(),
             deflate: None,
             config: Arc::new(Config::default()),
-            trust: tls::Trust::default(),
+            trust: Trust::default(),
             connect_timeout: TIMEOUT,
             handshake_timeout: TIMEOUT,
         }
@@ -157,6 +157,23 @@ impl Client {
         self
     }
 
+    /// A client of HTTP that waits and trusts as this one does, and sends its fields.
+    ///
+    /// ```
+    /// use wireline::ws::client::Client;
+    ///
+    /// let requests = Client::new().header("authorization", "Bearer 5a1e").http();
+    /// # let _ = requests;
+    /// ```
+    pub fn http(&self) -> http_client::Client {
+        http_client::Client::from_parts(
+            self.fields.clone(),
+            self.unfit.clone(),
+            self.trust.clone(),
+            (self.connect_timeout, self.handshake_timeout),
+        )
+    }
+
     /// Opens a WebSocket at `ws://host:port/path?query`, over TCP, or at `wss://host:port/path?query`, over TLS. The
     /// port is 80 or 443 when there is none. `wss` needs the feature `tls`, and authorities to trust: those of the
     /// system with the feature `native-roots`, or the caller's.
@@ -171,7 +188,7 @@ impl Client {
     ///
     /// Outside a tokio runtime with time and I/O enabled.
     pub async fn connect(&self, url: &str) -> Result<WebSocket, ConnectError> {
-        let address = Address::read(url)?;
+        let address = address(url)?;
         let connecting = async {
             let stream = TcpStream::connect((address.host(), address.port())).await?;
             // A small message must not wait for the acknowledgement of the one before.
@@ -198,7 +215,7 @@ impl Client {
         path: impl AsRef<Path>,
         url: &str,
     ) -> Result<WebSocket, ConnectError> {
-        let address = Address::read(url)?;
+        let address = address(url)?;
         let stream = timeout(self.connect_timeout, UnixStream::connect(path))
             .await
             .map_err(|_| ConnectError::ConnectTimeout)??;
@@ -220,7 +237,7 @@ impl Client {
         io: impl Into<Io>,
         url: &str,
     ) -> Result<WebSocket, ConnectError> {
-        self.open(io.into(), &Address::read(url)?).await
+        self.open(io.into(), &address(url)?).await
     }
 
     async fn open(&self, io: Io, address: &Address) -> Result<WebSocket, ConnectError> {
@@ -234,15 +251,20 @@ impl Client {
         let mut io = if address.is_secure() {
             timeout_at(deadline, self.trust.secure(io, address.host()))
                 .await
-                .map_err(|_| ConnectError::HandshakeTimeout)??
+                .map_err(|_| ConnectError::HandshakeTimeout)?
+                .map_err(|error| match error {
+                    Insecure::Io(error) => error.into(),
+                    Insecure::Tls(error) => ConnectError::Tls(error),
+                })?
         } else {
             io
         };
         let mut buf = BytesMut::with_capacity(READ);
+        let mut reader = ResponseReader::new(&Method::GET).may_upgrade();
         let head = timeout_at(deadline, async {
             io.write_all(&self.encode(&request, address)).await?;
             io.flush().await?;
-            answer::head(&mut io, &mut buf).await
+            answer::head(&mut io, &mut buf, &mut reader).await
         })
         .await
         .map_err(|_| ConnectError::HandshakeTimeout)??;
@@ -252,7 +274,7 @@ impl Client {
             // What has come until then is better than nothing.
             let _ = timeout_at(
                 deadline,
-                answer::content(&mut io, &head, &mut buf, &mut content),
+                answer::content(&mut io, &mut buf, &mut reader, &mut content),
             )
             .await;
             return Err(ConnectError::Refused(Box::new(Refused {
@@ -306,15 +328,14 @@ impl Default for Client {
     }
 }
 
-fn headers(head: &answer::Head) -> Headers {
-    let mut headers = Headers::new();
-    for line in head.fields() {
-        let name = HeaderName::from_bytes(line.name());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(line.value())) {
-            headers.append(name, value);
-        }
+/// A `ws` or `wss` URL (RFC 6455 §3) in its parts.
+fn address(url: &str) -> Result<Address, ConnectError> {
+    // There is no fragment; `Uri` would drop it without a word.
+    if url.contains('#') {
+        return Err(ConnectError::Url("it has a fragment (RFC 6455 3)"));
     }
-    headers
+    let uri = Uri::try_from(url).map_err(|_| ConnectError::Url("it is not a URL"))?;
+    Address::read(&uri, SCHEMES).map_err(ConnectError::Url)
 }
 
 /// Whether the handshake decides about this field, or the request has nothing to frame with it.
@@ -330,6 +351,12 @@ fn is_ours(name: &HeaderName) -> bool {
             | "expect"
     ) || (name.as_str()).starts_with("sec-websocket-")
 }
+
+const SCHEMES: Schemes = Schemes {
+    plain: "ws",
+    secure: "wss",
+    wrong: "its scheme is not ws or wss",
+};
 
 /// The default of both deadlines.
 const TIMEOUT: Duration = Duration::from_secs(10);

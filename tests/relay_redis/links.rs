@@ -2,8 +2,6 @@
 
 use crate::brokers::Broker;
 use bytes::Bytes;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -43,16 +41,6 @@ pub(crate) fn append(
         keep,
         message: message.into(),
     }
-}
-
-/// What the server answers to a line.
-pub(crate) fn ask(server: &Broker, question: &str) -> String {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.write_all(question.as_bytes()).unwrap();
-    stream.write_all(b"QUIT\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.strip_suffix("+OK\r\n").unwrap().to_owned()
 }
 
 pub(crate) struct Linked {

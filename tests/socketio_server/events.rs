@@ -185,6 +185,7 @@ async fn s223_the_end_has_a_reason() {
 
     let mut closed = place.peer().await;
     io.socket(&closed.sid).unwrap().disconnect(true);
+    assert_eq!(closed.hear().await, "41");
     assert_eq!(closed.hear().await, "closed");
     assert_eq!(ends.next().await, "server namespace disconnect");
 

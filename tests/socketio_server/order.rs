@@ -50,6 +50,7 @@ async fn who_leaves_has_what_was_sent_before() {
     io.emit("last", ()).unwrap();
     io.all().disconnect(true);
     assert_eq!(peer.hear().await, r#"42["last"]"#);
+    assert_eq!(peer.hear().await, "41");
     assert_eq!(peer.hear().await, "closed");
 }
 

@@ -57,7 +57,8 @@ async fn who_comes_back_has_its_id_its_rooms_and_what_it_missed() {
     let auth = format!(r#"{{"pid":"{private_id}","offset":"{offset}"}}"#);
     let (mut peer, hello) = connect(&place, &auth).await;
     assert_eq!(peer.sid, sid);
-    assert_ne!(hello["pid"], *private_id);
+    // By this a client knows that it was recovered.
+    assert_eq!(hello["pid"], *private_id);
     let socket = io.socket(&sid).unwrap();
     assert!(socket.recovered());
     io.to("r").emit("m", 5).unwrap();
@@ -66,7 +67,7 @@ async fn who_comes_back_has_its_id_its_rooms_and_what_it_missed() {
     }
     peer.has_nothing().await;
     assert_eq!(io.stats().recovered, 1);
-    // Once only: the secret was used.
+    // Once only: it is here now.
     let (other, _) = connect(&place, &auth).await;
     assert_ne!(other.sid, sid);
 }

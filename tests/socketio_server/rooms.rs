@@ -169,6 +169,7 @@ async fn the_server_moves_sockets() {
     expected.sort_unstable();
     assert_eq!(rooms, expected);
     io.to("y").except(a.sid.as_str()).disconnect(true);
+    assert_eq!(b.hear().await, "41");
     assert_eq!(b.hear().await, "closed");
     a.has_nothing().await;
     io.volatile().to("y").emit("m", "v").unwrap();

@@ -6,8 +6,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -52,6 +52,12 @@ impl Redis {
         self
     }
 
+    /// It has what that one has.
+    pub(crate) fn replica_of(self, master: &Broker) -> Self {
+        self.setting("replicaof", &["127.0.0.1", &master.port.to_string()])
+            .setting("repl-diskless-sync-delay", &["0"])
+    }
+
     /// Any line of redis.conf.
     pub(crate) fn setting(mut self, name: &str, values: &[&str]) -> Self {
         self.arguments.push(format!("--{name}"));
@@ -79,12 +85,8 @@ impl Redis {
             .arg(folder);
         if tls != 0 {
             command.args(["--tls-port", &tls.to_string(), "--tls-auth-clients", "no"]);
-            for (name, file) in [
-                ("--tls-cert-file", CERTIFICATE),
-                ("--tls-key-file", KEY),
-                ("--tls-ca-cert-file", AUTHORITY),
-            ] {
-                command.arg(name).arg(folder.join(file));
+            for (name, file) in CERTIFICATES {
+                command.arg(format!("--{name}")).arg(folder.join(file));
             }
         }
         if self.append_only {
@@ -92,6 +94,71 @@ impl Redis {
         }
         command.args(&self.arguments);
         command
+    }
+}
+
+/// What a Redis Sentinel is started with: it watches over one master, and replaces it by itself after a second of silence.
+#[derive(Clone, Debug)]
+pub(crate) struct Sentinel {
+    master: u16,
+    password: Option<String>,
+    /// Where the certificates are, if it speaks TLS.
+    certificates: Option<PathBuf>,
+}
+
+impl Sentinel {
+    /// For this master, which it calls `main`. It speaks TLS, with the same certificate, if the master does.
+    pub(crate) fn of(master: &Broker) -> Self {
+        let folder = master.folder.path();
+        Self {
+            master: master.port,
+            password: None,
+            certificates: folder.join(KEY).exists().then(|| folder.to_owned()),
+        }
+    }
+
+    /// The password of the master.
+    pub(crate) fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Starts it, and waits until it takes connections.
+    pub(crate) fn start(self) -> io::Result<Broker> {
+        let log = Arc::<Mutex<String>>::default();
+        Broker::start(Kind::Sentinel(self), Folder::new()?, log)
+    }
+
+    /// It wants a file, which it writes to.
+    fn command(&self, port: u16, folder: &Path) -> io::Result<Command> {
+        let file = folder.join("sentinel.conf");
+        let (plain, tls) = match self.certificates {
+            None => (port, 0),
+            Some(_) => (0, port),
+        };
+        let mut lines = vec![
+            format!("port {plain}"),
+            "bind 127.0.0.1".to_owned(),
+            format!("dir {}", folder.display()),
+            format!("sentinel monitor main 127.0.0.1 {} 1", self.master),
+            "sentinel down-after-milliseconds main 1000".to_owned(),
+            "sentinel failover-timeout main 5000".to_owned(),
+        ];
+        if let Some(certificates) = &self.certificates {
+            lines.push(format!("tls-port {tls}"));
+            lines.push("tls-auth-clients no".to_owned());
+            lines.push("tls-replication yes".to_owned());
+            for (name, file) in CERTIFICATES {
+                lines.push(format!("{name} {}", certificates.join(file).display()));
+            }
+        }
+        if let Some(password) = &self.password {
+            lines.push(format!("sentinel auth-pass main {password}"));
+        }
+        fs::write(&file, lines.join("\n"))?;
+        let mut command = Command::new("redis-server");
+        command.arg(file).arg("--sentinel");
+        Ok(command)
     }
 }
 
@@ -174,6 +241,7 @@ pub(crate) struct Broker {
 #[derive(Clone, Debug)]
 enum Kind {
     Redis(Redis),
+    Sentinel(Sentinel),
     Nats(Nats),
 }
 
@@ -219,6 +287,19 @@ impl Broker {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What a Redis answers to lines of commands.
+    pub(crate) fn ask(&self, lines: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address())?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(lines.as_bytes())?;
+        stream.write_all(b"QUIT\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let length = answer.len().saturating_sub("+OK\r\n".len());
+        answer.truncate(length);
+        Ok(answer)
     }
 
     /// Kills it with SIGKILL.
@@ -276,6 +357,10 @@ impl Broker {
     fn run(&mut self) -> io::Result<()> {
         let (mut command, ready) = match &self.kind {
             Kind::Redis(redis) => (redis.command(self.port, self.folder.path()), REDIS_IS_READY),
+            Kind::Sentinel(sentinel) => (
+                sentinel.command(self.port, self.folder.path())?,
+                SENTINEL_IS_READY,
+            ),
             Kind::Nats(nats) => (nats.command(self.port, self.folder.path()), NATS_IS_READY),
         };
         command
@@ -461,12 +546,20 @@ fn openssl(folder: &Path, words: &[&str]) -> io::Result<()> {
     Err(io::Error::other(format!("openssl {words:?}: {said}")))
 }
 
+/// What Redis calls them.
+const CERTIFICATES: [(&str, &str); 3] = [
+    ("tls-cert-file", CERTIFICATE),
+    ("tls-key-file", KEY),
+    ("tls-ca-cert-file", AUTHORITY),
+];
+
 const AUTHORITY: &str = "ca.pem";
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 const CURVE: &str = "ec_paramgen_curve:prime256v1";
 
 const REDIS_IS_READY: &str = "Ready to accept connections";
+const SENTINEL_IS_READY: &str = "+monitor master main";
 const NATS_IS_READY: &str = "Server is ready";
 const PATIENCE: Duration = Duration::from_secs(15);
 const LONGEST_LOG: usize = 1 << 20;

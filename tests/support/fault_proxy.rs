@@ -233,7 +233,7 @@ impl Pump {
 
 /// A connection that ends now ends with a reset.
 fn reset(stream: &TcpStream) {
-    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    let _ = stream.set_zero_linger();
 }
 
 /// What a test opens is far below this.

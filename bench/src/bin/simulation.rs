@@ -50,7 +50,7 @@ fn main() -> ExitCode {
                     let outcome = run(seed, Mutant::None);
                     let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
                     match outcome {
-                        Ok(report) => add(&mut all.0, &report),
+                        Ok(report) => all.0.add(&report),
                         Err(failure) => {
                             all.1 += 1;
                             println!("{failure}");
@@ -86,18 +86,4 @@ fn main() -> ExitCode {
         })
     );
     ExitCode::from(u8::from(failed > 0))
-}
-
-fn add(sum: &mut Report, report: &Report) {
-    // In no order: threads take seeds as they come.
-    sum.hash = sum.hash.wrapping_add(report.hash);
-    sum.simulated += report.simulated;
-    sum.published += report.published;
-    sum.delivered += report.delivered;
-    sum.lost += report.lost;
-    sum.duplicates += report.duplicates;
-    sum.faults += report.faults;
-    sum.garbled += report.garbled;
-    sum.hops += report.hops;
-    sum.missed += report.missed;
 }

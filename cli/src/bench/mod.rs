@@ -219,6 +219,8 @@ async fn connect(options: &Options) -> Result<RelayClient, Failure> {
         options.ca.as_deref(),
     )?
     .max_requests(16 * 1024)
+    // What it measures is sockets.
+    .without_event_stream()
     .connect()
     .await
     .map_err(|error| Failure::dial(&options.url, &error))
@@ -288,7 +290,7 @@ fn read_on(
                     // Of another bench, or of somebody else.
                     _ => tally.foreign += 1,
                 },
-                Event::Lagged(missed) => tally.lagged(track, missed),
+                Event::Lagged(lagged) => tally.lagged(track, lagged.missed),
                 Event::Subscribed(begun) => {
                     tally.reconnections += 1;
                     tally.unrecovered += u64::from(!begun.recovered);

@@ -75,10 +75,18 @@ pub(super) fn pattern(text: &str) -> Result<(), String> {
 /// The address of a broker. It may have a password, so it is not shown.
 pub(super) fn broker(text: &str) -> Result<(), String> {
     let wrong = "it is not redis://, rediss://, nats:// or tls:// with a host and maybe a port";
-    let place = ["redis://", "rediss://", "nats://", "tls://"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme))
-        .ok_or(wrong)?;
+    let schemes = [
+        "redis",
+        "rediss",
+        "redis+sentinel",
+        "rediss+sentinel",
+        "nats",
+        "tls",
+    ];
+    let (scheme, place) = text.split_once("://").ok_or(wrong)?;
+    if !schemes.contains(&scheme) {
+        return Err(wrong.to_owned());
+    }
     let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
     let host = host.split(['/', '?', ',']).next().unwrap_or_default();
     (!host.is_empty() && !host.starts_with(':') && !text.contains(char::is_whitespace))

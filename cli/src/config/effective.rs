@@ -38,6 +38,8 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct Backplane {
     pub(crate) address: String,
+    /// The file with the authorities that it is believed by.
+    pub(crate) authorities: Option<String>,
     pub(crate) prefix: String,
     pub(crate) shares_history: bool,
     /// Whether the node is not ready without it.
@@ -273,8 +275,18 @@ fn backplane(reader: &Reader<'_>) -> Option<Backplane> {
         let other = reader.name("relay.on", "backplane");
         reader.refuse("backplane", &format!("needs {other}"));
     }
+    let authorities = reader.text("backplane_ca");
+    let is_plain = address
+        .as_deref()
+        .is_none_or(|address| address.starts_with("redis:") || address.starts_with("redis+"));
+    if authorities.is_some() && is_plain {
+        let other = reader.name("backplane", "backplane_ca");
+        let why = format!("needs {other} with rediss://, tls:// or nats://");
+        reader.refuse("backplane_ca", &why);
+    }
     Some(Backplane {
         address: address?,
+        authorities,
         prefix: prefix.unwrap_or_default(),
         shares_history,
         is_needed,

@@ -1,15 +1,13 @@
 // Two nodes behind nginx, with Redis between them: a client that loses its node goes on with the other one, and misses nothing.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as open, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { freePort, pause, redis, run } from './process.js';
 import { launch } from './server.js';
 import { connect, within } from './support.js';
 
@@ -21,38 +19,6 @@ const t = { after: (clean) => cleaning.unshift(clean) };
 let backplane;
 let proxy;
 let nodes;
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Starts a program, and waits until it listens. */
-async function run(program, words, port) {
-  const child = spawn(program, words, { stdio: 'ignore' });
-  const ended = once(child, 'exit');
-  const failed = once(child, 'error').then(([error]) => Promise.reject(error));
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  const listens = async () => {
-    for (;;) {
-      const socket = open(port, '127.0.0.1');
-      const found = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false);
-      socket.destroy();
-      if (found) return;
-      await pause(20);
-    }
-  };
-  await within(Promise.race([listens(), failed]), `${program} at port ${port}`, 10_000);
-}
 
 /** A node of the cluster. */
 function node() {
@@ -69,9 +35,7 @@ async function ask(place, path, body) {
 }
 
 before(async () => {
-  const redis = await freePort();
-  await run('redis-server', ['--port', redis, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder], redis);
-  backplane = `redis://127.0.0.1:${redis}`;
+  backplane = (await redis(t)).url;
   nodes = [await node(), await node()];
   proxy = await freePort();
   let seen = 0;
@@ -82,7 +46,7 @@ before(async () => {
     .replace('http {', `http { access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;`);
   assert.equal(seen, 4, 'two nodes, for each of two ways to them');
   writeFileSync(join(folder, 'nginx.conf'), configuration);
-  await run('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], proxy);
+  await run(t, 'nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], proxy);
 });
 
 after(async () => {

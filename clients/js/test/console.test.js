@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { chromium } from './browser.js';
-import { start } from './server.js';
+import { redis } from './process.js';
+import { launch, start } from './server.js';
 import { connect } from './support.js';
 
 const PAGE = fileURLToPath(new URL('../../../cli/src/console.html', import.meta.url));
@@ -42,11 +43,11 @@ after(async () => {
 const SIZES = { phone: [360, 800], desktop: [1440, 900] };
 
 /** A tab of this size, with what tests say in it: `text(id)`, `until(expression)`, `click(id)`, `type(id, text)`. */
-async function open(size = 'desktop') {
+async function open(size = 'desktop', at = url) {
   const page = await browser.page('about:blank');
   const [width, height] = SIZES[size];
   await page.call('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: size === 'phone' });
-  await page.call('Page.navigate', { url });
+  await page.call('Page.navigate', { url: at });
   const until = async (expression, what = expression) => {
     for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 50))) {
       const seen = await page.evaluate(`(() => { try { return ${expression} } catch { return undefined } })()`);
@@ -107,6 +108,24 @@ test('it shows what others do: topics, connections, who is present', async () =>
   await page.until(`document.querySelector('#connections tr[data-key="${conn_id}"]')`, 'the connection');
   await room.unsubscribe();
   await page.until(`!document.querySelector('#present tr[data-key="${conn_id}"]') && document.getElementById('no-present').offsetParent`, 'nobody present');
+  assert.deepEqual(page.errors, []);
+});
+
+test('it shows how a node stands among others, and that alone it has none', { skip: !process.env.WIRELINE && 'there is one node without the program' }, async (t) => {
+  const alone = await open();
+  assert.equal(await alone.evaluate("document.getElementById('cluster').hidden"), true);
+  const broker = await redis(t);
+  const [one, two] = await Promise.all([1, 2].map(() => launch(t, ['--addr', '127.0.0.1:0', '--backplane', broker.url], process.env.WIRELINE)));
+  const page = await open('desktop', `http://${one.place}/`);
+  const shows = (pattern, warns) => page.until(`((line) => line.offsetParent && ${pattern}.test(line.textContent) && line.classList.contains('warn') === ${warns})(document.getElementById('cluster'))`, `${pattern}`);
+  await shows(/^2 nodes, lag \d+ ms, 0 lost$/, false);
+  await broker.kill();
+  await shows(/^2 nodes, redis down for \S.*, 0 lost$/, true);
+  await broker.start();
+  await shows(/^2 nodes, lag \d+ ms, 0 lost$/, false);
+  // One that ends in order says so.
+  two.child.kill('SIGINT');
+  await shows(/^1 node, lag \d+ ms, 0 lost$/, false);
   assert.deepEqual(page.errors, []);
 });
 

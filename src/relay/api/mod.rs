@@ -27,6 +27,7 @@ use crate::service::user::CurrentUser;
 use bytes::Bytes;
 use http::StatusCode;
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 
 /// A relay over HTTP: what [`Relay`] can do, as requests and answers in JSON, for programs in any language. Mount its
@@ -40,7 +41,7 @@ use std::sync::Arc;
 /// |---|---|
 /// | `POST /publish`, `/broadcast`, `/push_to_user` | an event to a topic, to up to 1,000, to a user; event and payload have 64 KiB at most, else 413 |
 /// | `GET /presence`, `/history` | who is present, what is kept; of a topic that is not there nobody and nothing |
-/// | `GET /topics`, `/connections`, `/stats` | what there is; `limit` is 100 unless said otherwise, and 1,000 at most |
+/// | `GET /topics`, `/connections`, `/stats` | what there is; `limit` is 100 unless said otherwise, and 1,000 at most; `?topic=` and `?user=` ask all nodes |
 /// | `POST /subscribe`, `/unsubscribe`, `/disconnect` | what becomes of a connection, or of all of a user's |
 ///
 /// Errors are problem details (RFC 9457). A `POST` with an `Idempotency-Key` of up to 255 octets is done once in five minutes: a
@@ -120,12 +121,21 @@ impl RelayApi {
         let routes = api.post::<writing::Subscribe>(routes, "/subscribe");
         let routes = api.post::<writing::Unsubscribe>(routes, "/unsubscribe");
         let routes = api.post::<writing::Disconnect>(routes, "/disconnect");
-        let routes = api.get_history(routes);
-        let questions: [(&str, Read); 4] = [
-            ("/presence", reading::presence),
-            ("/topics", reading::topics),
-            ("/connections", reading::connections),
-            ("/stats", reading::stats),
+        let questions: [(&str, Read); 5] = [
+            ("/presence", |relay, parts| {
+                Box::pin(ready(reading::presence(relay, parts)))
+            }),
+            ("/stats", |relay, _| Box::pin(ready(reading::stats(relay)))),
+            // Other nodes may be asked for these.
+            ("/history", |relay, parts| {
+                Box::pin(reading::history(relay, parts))
+            }),
+            ("/topics", |relay, parts| {
+                Box::pin(reading::topics(relay, parts))
+            }),
+            ("/connections", |relay, parts| {
+                Box::pin(reading::connections(relay, parts))
+            }),
         ];
         let get = |routes, (path, read)| api.get(routes, path, read);
         questions.into_iter().fold(routes, get)
@@ -153,18 +163,9 @@ impl Api {
     fn get(&self, routes: Router, path: &str, read: Read) -> Router {
         let api = self.clone();
         routes.get(path, move |request: Request| {
-            let answer = read(&api.0.relay, &request);
-            std::future::ready(answer.unwrap_or_else(Answer::from))
-        })
-    }
-
-    /// Other nodes may be asked for it.
-    fn get_history(&self, routes: Router) -> Router {
-        let api = self.clone();
-        routes.get("/history", move |request: Request| {
             let api = api.clone();
             async move {
-                let answer = reading::history(&api.0.relay, &request).await;
+                let answer = read(&api.0.relay, &request).await;
                 answer.unwrap_or_else(Answer::from)
             }
         })

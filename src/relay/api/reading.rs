@@ -1,7 +1,9 @@
 //! What can be asked.
 
 use super::answer::{Answer, wrong};
-use crate::relay::endpoint::{ClusterHandle, ClusterNode, Connection, PresenceEntry, Relay, Stats};
+use crate::relay::endpoint::{
+    ClusterHandle, ClusterNode, Connection, Partial, PresenceEntry, Relay, Stats, Whom,
+};
 use crate::relay::hub::{Entry, Resume, Topic};
 use crate::service::error::Error;
 use crate::service::request::Parts;
@@ -10,8 +12,11 @@ use crate::ws::prepared::Prepared;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::pin::Pin;
 
-pub(super) type Read = fn(&Relay, &Parts) -> Result<Answer, Error>;
+pub(super) type Read = for<'a> fn(&'a Relay, &'a Parts) -> Reading<'a>;
+
+type Reading<'a> = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send + 'a>>;
 
 /// `GET /presence?topic=`
 pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
@@ -122,17 +127,36 @@ fn oldest(entries: &[Entry<Prepared>], limit: usize) -> &[Entry<Prepared>] {
     &entries[..count]
 }
 
-/// `GET /topics?limit=`
-pub(super) fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+/// `GET /topics?limit=`, or of all nodes `GET /topics?topic=`
+pub(super) async fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Topics<'a> {
         count: usize,
         topics: Vec<Subscribed<'a>>,
+        #[serde(flatten)]
+        whose: Whose,
     }
     #[derive(Serialize)]
     struct Subscribed<'a> {
         topic: &'a str,
         subscribers: usize,
+    }
+    if parts.query_value("topic").is_some() {
+        let topic = topic(parts)?;
+        let subscribers = match relay.cluster() {
+            Some(cluster) => cluster.subscribers(&topic).await,
+            None => Ok(Partial::whole(relay.hub().subscribers(&topic))),
+        };
+        let subscribers = subscribers.map_err(|error| wrong(error.to_string()))?;
+        let topics = (subscribers.value > 0).then_some(Subscribed {
+            topic: topic.as_str(),
+            subscribers: subscribers.value,
+        });
+        return Answer::json(&Topics {
+            count: usize::from(subscribers.value > 0),
+            topics: topics.into_iter().collect(),
+            whose: Whose::all_but(subscribers.missing),
+        });
     }
     let largest = relay.hub().largest(limit(parts)?);
     let topics = largest.iter().map(|(topic, subscribers)| Subscribed {
@@ -142,24 +166,68 @@ pub(super) fn topics(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     Answer::json(&Topics {
         count: relay.hub().len(),
         topics: topics.collect(),
+        whose: Whose::of(relay),
     })
 }
 
-/// `GET /connections?limit=`
-pub(super) fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
+/// `GET /connections?limit=`, or of all nodes `GET /connections?user=&limit=`
+pub(super) async fn connections(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Connections {
         count: u64,
         connections: Vec<Connection>,
+        #[serde(flatten)]
+        whose: Whose,
+    }
+    let limit = limit(parts)?;
+    if let Some(user) = parts.query_value("user") {
+        let whom = Some(Whom::User(&user));
+        let found = match relay.cluster() {
+            Some(cluster) => cluster.connections(whom, limit).await,
+            None => Partial::whole(relay.list(whom, limit).1),
+        };
+        return Answer::json(&Connections {
+            count: found.value.len() as u64,
+            connections: found.value,
+            whose: Whose::all_but(found.missing),
+        });
     }
     Answer::json(&Connections {
         count: relay.stats().connections,
-        connections: relay.connections(limit(parts)?),
+        connections: relay.connections(limit),
+        whose: Whose::of(relay),
     })
 }
 
+/// Whose answer it is, where there are several nodes.
+#[derive(Serialize)]
+struct Whose {
+    /// The one whose alone it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<u64>,
+    /// Those that belong to it and have not answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_nodes: Vec<u64>,
+}
+
+impl Whose {
+    fn of(relay: &Relay) -> Self {
+        Self {
+            node: relay.cluster().map(|cluster| cluster.node()),
+            missing_nodes: Vec::new(),
+        }
+    }
+
+    const fn all_but(missing_nodes: Vec<u64>) -> Self {
+        Self {
+            node: None,
+            missing_nodes,
+        }
+    }
+}
+
 /// `GET /stats`
-pub(super) fn stats(relay: &Relay, _: &Parts) -> Result<Answer, Error> {
+pub(super) fn stats(relay: &Relay) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct Shown {
         #[serde(flatten)]

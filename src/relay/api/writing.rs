@@ -126,7 +126,7 @@ impl Act for PushToUser {
         } = &self;
         let pushed = match relay.cluster() {
             Some(cluster) => cluster.push_to_user(user, topic, event, payload).await,
-            None => (relay.push_to_user(user, topic, event, payload).await).map(here),
+            None => (relay.push_to_user(user, topic, event, payload).await).map(Partial::whole),
         };
         reached(pushed.map_err(refused)?)
     }
@@ -146,7 +146,7 @@ impl Act for Subscribe {
         let whom = whom(self.conn_id, self.user.as_deref())?;
         let subscribed = match relay.cluster() {
             Some(cluster) => cluster.subscribe(whom, topic).await,
-            None => relay.subscribe(whom, topic).map(here),
+            None => relay.subscribe(whom, topic).map(Partial::whole),
         };
         reached(subscribed.map_err(nameless)?)
     }
@@ -166,7 +166,7 @@ impl Act for Unsubscribe {
         let whom = whom(self.conn_id, self.user.as_deref())?;
         let unsubscribed = match relay.cluster() {
             Some(cluster) => cluster.unsubscribe(whom, topic).await,
-            None => relay.unsubscribe(whom, topic).map(here),
+            None => relay.unsubscribe(whom, topic).map(Partial::whole),
         };
         reached(unsubscribed.map_err(nameless)?)
     }
@@ -195,7 +195,7 @@ impl Act for Disconnect {
         }
         reached(match relay.cluster() {
             Some(cluster) => cluster.disconnect(whom, code, &self.reason).await,
-            None => here(relay.disconnect(whom, code, &self.reason)),
+            None => Partial::whole(relay.disconnect(whom, code, &self.reason)),
         })
     }
 }
@@ -212,14 +212,6 @@ fn reached(connections: Partial<usize>) -> Result<Answer, Error> {
         connections: connections.value,
         missing_nodes: connections.missing,
     })
-}
-
-/// Without other nodes nobody is missing.
-const fn here(value: usize) -> Partial<usize> {
-    Partial {
-        value,
-        missing: Vec::new(),
-    }
 }
 
 fn fits(event: &str, payload: &Payload) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use crate::relay::client::BoxError;
 use crate::relay::client::core::pace::Backoff;
+use crate::relay::client::core::stream::{Way, Ways};
 use crate::relay::client::core::{Core, Tuning};
 use crate::relay::client::dial::{Dial, DialError, Later};
 use crate::relay::client::driver::Driver;
@@ -49,6 +50,8 @@ impl Builder {
                 bearer: None,
                 over: None,
                 limit: Duration::from_secs(10),
+                sse: "/sse".to_owned(),
+                longest_event: 0,
             },
             tuning: Tuning {
                 backoff: Backoff::default(),
@@ -59,6 +62,8 @@ impl Builder {
                 max_subscriptions: 1024,
                 can_sign_in: false,
                 batch: None,
+                ways: Ways::Both,
+                probe: Duration::from_secs(60),
             },
             socket: Config {
                 limits: limits::Limits {
@@ -164,7 +169,7 @@ impl Builder {
         self
     }
 
-    /// The octets of a frame from the server; beyond it the connection is failed. Default 4 MiB.
+    /// The octets of a frame from the server, and of an event of its streams; beyond it the connection is failed. Default 4 MiB.
     pub const fn max_received(mut self, octets: usize) -> Self {
         self.socket.limits.frame = octets as u64;
         self.socket.limits.message = octets;
@@ -185,7 +190,46 @@ impl Builder {
         self
     }
 
-    /// Opens the first connection. After that the client comes back by itself.
+    /// Where the server's event streams are: a path of the same server, or a URL of `http` or `https`. Default `/sse`.
+    ///
+    /// Where a WebSocket cannot be opened, some proxies do not let them through, the client reads an event stream in its
+    /// place: at the first failure when there never was a connection, at the third in a row when there was one. Then the
+    /// status is [`Status::Reading`](crate::relay::client::Status::Reading); pushes, gaps and presence come as ever, each
+    /// subscription goes on where it stopped, and requests fail with
+    /// [`RequestError::ReadOnly`](crate::relay::client::RequestError::ReadOnly). Other topics than before are another
+    /// stream. A subscription's payload is not sent, and `rewind` is the largest of all that begin.
+    ///
+    /// ```
+    /// use wireline::relay::client::RelayClient;
+    ///
+    /// let builder = RelayClient::builder("wss://app.example/ws").event_stream("/relay/sse");
+    /// # let _ = builder;
+    /// ```
+    pub fn event_stream(mut self, place: impl Into<String>) -> Self {
+        self.dial.sse = place.into();
+        self
+    }
+
+    /// Opens WebSockets only.
+    pub const fn without_event_stream(mut self) -> Self {
+        self.tuning.ways = Ways::Sockets;
+        self
+    }
+
+    /// Opens event streams only, for who reads only. There is a connection while there is a subscription.
+    pub const fn event_stream_only(mut self) -> Self {
+        self.tuning.ways = Ways::Streams;
+        self
+    }
+
+    /// How often a WebSocket is tried beside an event stream; it takes over as soon as it is open. Default 60 s.
+    pub const fn probe(mut self, interval: Duration) -> Self {
+        self.tuning.probe = interval;
+        self
+    }
+
+    /// Opens the first connection, which is a WebSocket; with [`event_stream_only`](Self::event_stream_only) it is as
+    /// [`start`](Self::start). After that the client comes back by itself.
     ///
     /// Dropping the future drops the connection.
     ///
@@ -199,6 +243,9 @@ impl Builder {
     /// Outside a tokio runtime with time and I/O enabled.
     pub async fn connect(self) -> Result<RelayClient, DialError> {
         let builder = self.with_config();
+        if builder.tuning.ways == Ways::Streams {
+            return Ok(builder.run(None));
+        }
         let socket = builder.dial.clone().open().await?;
         Ok(builder.run(Some(socket)))
     }
@@ -214,6 +261,7 @@ impl Builder {
     }
 
     fn with_config(mut self) -> Self {
+        self.dial.longest_event = self.socket.limits.message;
         self.dial.client = self.dial.client.config(self.socket.clone());
         self
     }
@@ -227,7 +275,7 @@ impl Builder {
         if socket.is_some() {
             // The wish to connect was granted before.
             let _ = core.poll_action();
-            core.opened(Instant::now().into_std());
+            core.opened(Instant::now().into_std(), Way::Socket);
         }
         let shared = Arc::new(Shared::new(core, direct.clone()));
         let mut driver = Driver::new(shared.clone(), self.dial, socket);

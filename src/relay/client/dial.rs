@@ -2,8 +2,8 @@
 
 use crate::relay::client::BoxError;
 use crate::relay::client::core::pace::Ending;
+use crate::relay::client::stream::seconds_of;
 use crate::resource::io::Io;
-use crate::wire::number;
 use crate::ws::client::{Client, ConnectError};
 use crate::ws::socket::WebSocket;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
@@ -32,18 +32,18 @@ pub(crate) struct Dial {
     pub(crate) over: Option<Over>,
     /// What a callback and a transport may take.
     pub(crate) limit: Duration,
+    /// The path or URL of event streams.
+    pub(crate) sse: String,
+    /// The octets of an event of a stream.
+    pub(crate) longest_event: usize,
 }
 
 impl Dial {
     /// Opens one. Dropping the future leaves nothing behind.
     pub(crate) async fn open(self) -> Result<WebSocket, DialError> {
+        let token = self.sign_in().await?;
         let mut client = self.client;
-        if let Some(bearer) = &self.bearer {
-            let token = match timeout(self.limit, bearer()).await {
-                Ok(Ok(token)) => token,
-                Ok(Err(error)) => return Err(DialError::Bearer(error)),
-                Err(_) => return Err(DialError::Bearer("no token in time".into())),
-            };
+        if let Some(token) = token {
             client = client.header(AUTHORIZATION, format!("Bearer {token}"));
         }
         let opened = match &self.over {
@@ -58,6 +58,17 @@ impl Dial {
             }
         };
         Ok(opened?)
+    }
+
+    /// The token that signs in, for who has one.
+    pub(crate) async fn sign_in(&self) -> Result<Option<String>, DialError> {
+        let Some(bearer) = &self.bearer else {
+            return Ok(None);
+        };
+        match timeout(self.limit, bearer()).await {
+            Ok(token) => token.map(Some).map_err(DialError::Bearer),
+            Err(_) => Err(DialError::Bearer("no token in time".into())),
+        }
     }
 }
 
@@ -85,16 +96,16 @@ impl DialError {
         match self {
             Self::Connect(ConnectError::Refused(refused)) => {
                 let seconds = refused.headers.get(RETRY_AFTER.as_str());
-                let seconds = seconds.and_then(|value| number::decimal(value.as_bytes()));
                 Ending::Refused {
                     status: refused.status.as_u16(),
-                    retry_after: seconds.map(Duration::from_secs),
+                    retry_after: seconds.and_then(|value| seconds_of(value.as_bytes())),
                 }
             }
             Self::Connect(error @ (ConnectError::Url(_) | ConnectError::Field(_))) => {
                 Ending::Unfit(error.to_string())
             }
-            error => Ending::Failed(error.to_string()),
+            Self::Connect(error) => Ending::Failed(error.to_string()),
+            Self::Bearer(_) => Ending::NoToken(self.to_string()),
         }
     }
 }

@@ -10,9 +10,11 @@
 //! It is one `poll` over all of them. It ends when the core has ended and the last Close was answered, or had its time.
 
 use crate::relay::client::core::pace::Ending;
+use crate::relay::client::core::stream::{Listed, Way};
 use crate::relay::client::core::{Action, Link};
 use crate::relay::client::dial::{Dial, DialError};
 use crate::relay::client::shared::{Shared, State};
+use crate::relay::client::stream::{EventStream, NoStream};
 use crate::ws::close::CloseCode;
 use crate::ws::message::Message;
 use crate::ws::socket::{SocketError, WebSocket, WsReceiver, WsSender};
@@ -29,12 +31,25 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     dial: Dial,
     socket: Option<Socket>,
-    connecting: JoinSet<Result<WebSocket, DialError>>,
+    /// In place of a socket.
+    stream: Option<Box<EventStream>>,
+    /// A socket or a stream that is being opened: one at a time.
+    connecting: JoinSet<Result<Opened, Unopened>>,
     /// Callbacks that were asked, and for which subscription and round.
     tokens: JoinSet<Result<String, String>>,
     asked: HashMap<Id, (u64, u64)>,
     closing: JoinSet<()>,
     timer: Pin<Box<Sleep>>,
+}
+
+enum Opened {
+    Socket(WebSocket),
+    Stream(Box<EventStream>),
+}
+
+enum Unopened {
+    Socket(DialError),
+    Stream(NoStream),
 }
 
 struct Socket {
@@ -52,6 +67,7 @@ impl Driver {
             shared,
             dial,
             socket: socket.map(Socket::new),
+            stream: None,
             connecting: JoinSet::new(),
             tokens: JoinSet::new(),
             asked: HashMap::new(),
@@ -66,6 +82,7 @@ impl Driver {
         for _ in 0..TURNS {
             let mut moved = self.join_tasks(cx);
             moved |= self.receive(cx);
+            moved |= self.read_stream(cx);
             moved |= self.transmit(cx);
             let now = Instant::now().into_std();
             let turn = self.shared.with(now, |state, now| {
@@ -130,25 +147,74 @@ impl Driver {
         moved
     }
 
-    fn connected(&mut self, opened: Result<Result<WebSocket, DialError>, JoinError>) {
+    fn connected(&mut self, opened: Result<Result<Opened, Unopened>, JoinError>) {
         let ending = match opened {
-            Ok(Ok(socket)) => {
+            Ok(Ok(Opened::Socket(socket))) => {
                 let is_wanted = self.tell(|state, now| {
-                    state.core.opened(now);
-                    matches!(state.core.link(), Link::Open { .. })
+                    state.core.opened(now, Way::Socket);
+                    state.core.is_writable()
                 });
                 let socket = Socket::new(socket);
                 if is_wanted {
+                    self.stream = None;
                     self.socket = Some(socket);
                 } else {
                     self.close(socket);
                 }
                 return;
             }
-            Ok(Err(error)) => error.ending(),
+            Ok(Ok(Opened::Stream(stream))) => {
+                let is_wanted = self.tell(|state, now| {
+                    state.core.opened(now, Way::Stream);
+                    state.core.is_streaming()
+                });
+                self.stream = is_wanted.then_some(stream);
+                return;
+            }
+            Ok(Err(Unopened::Socket(error))) => error.ending(),
+            Ok(Err(Unopened::Stream(NoStream::Ending(ending)))) => ending,
+            Ok(Err(Unopened::Stream(NoStream::Token { seat, message }))) => {
+                self.tell(|state, now| state.core.stream_token_failed(now, seat, message));
+                return;
+            }
+            Ok(Err(Unopened::Stream(NoStream::Refused { seats, refusal }))) => {
+                self.tell(|state, now| state.core.stream_refused(now, &seats, &refusal));
+                return;
+            }
             Err(_) => Ending::Failed("the callback panicked".to_owned()),
         };
-        self.tell(|state, now| state.core.lost(now, &ending));
+        self.tell(|state, now| {
+            if state.core.is_streaming() {
+                // What failed was tried beside the stream.
+                state.core.probe_failed(now);
+            } else {
+                state.core.lost(now, &ending);
+            }
+        });
+    }
+
+    /// Reads what has come over a stream, up to a bound; says whether there was anything.
+    fn read_stream(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..MESSAGES {
+            let Some(stream) = &mut self.stream else {
+                return moved;
+            };
+            let Poll::Ready(received) = stream.poll_next(cx) else {
+                return moved;
+            };
+            moved = true;
+            match received {
+                Ok(event) => self.tell(|state, now| {
+                    state.core.streamed(now, &event.data, event.id.as_deref());
+                }),
+                Err(why) => {
+                    self.stream = None;
+                    self.tell(|state, now| state.core.lost(now, &Ending::Failed(why)));
+                }
+            }
+        }
+        moved
     }
 
     /// Receives what is there, up to a bound; says whether there was anything.
@@ -222,10 +288,32 @@ impl Driver {
     fn act(&mut self, action: Action) {
         match action {
             Action::Connect => {
-                self.connecting.spawn(self.dial.clone().open());
+                let dial = self.dial.clone();
+                self.attempt(async move {
+                    let opened = dial.open().await;
+                    opened.map(Opened::Socket).map_err(Unopened::Socket)
+                });
+            }
+            Action::Stream => {
+                let dial = self.dial.clone();
+                let wanted = self.tell(|state, _| {
+                    let listed = state.core.listed().into_iter();
+                    let with_token = |one: Listed| {
+                        let callback = state.tokens.get(&one.seat).cloned();
+                        (one, callback)
+                    };
+                    listed.map(with_token).collect()
+                });
+                self.attempt(async move {
+                    let opened = dial.open_stream(wanted).await;
+                    opened
+                        .map(|stream| Opened::Stream(Box::new(stream)))
+                        .map_err(Unopened::Stream)
+                });
             }
             Action::Close => {
-                self.connecting.abort_all();
+                self.connecting = JoinSet::new();
+                self.stream = None;
                 self.tokens.abort_all();
                 if let Some(socket) = self.socket.take() {
                     self.close(socket);
@@ -248,6 +336,12 @@ impl Driver {
             // They were given out before.
             Action::Event { .. } | Action::End { .. } | Action::Answer { .. } => {}
         }
+    }
+
+    /// Opens something. What was being opened before is void.
+    fn attempt(&mut self, open: impl Future<Output = Result<Opened, Unopened>> + Send + 'static) {
+        self.connecting = JoinSet::new();
+        self.connecting.spawn(open);
     }
 
     /// Closes a socket in peace, beside everything else.

@@ -1,6 +1,6 @@
 //! The queue of a subscription: bounded, and what does not fit is counted where it is missing.
 
-use crate::relay::client::core::event::{Event, Member, Presence, Subscribed};
+use crate::relay::client::core::event::{Event, Lagged, Member, Missing, Presence, Subscribed};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -35,6 +35,8 @@ pub(crate) struct Limits {
 struct Gap {
     /// Pushes that are missing.
     missed: u64,
+    /// Which, when the server said so of all of them at once.
+    which: Option<Missing>,
     /// The last word on whether the subscription goes on; nothing was recovered if any of them says so.
     subscribed: Option<Subscribed>,
     /// Changes of who is present are missing.
@@ -137,7 +139,10 @@ impl Queue {
             return;
         };
         if gap.missed > 0 {
-            self.put(Event::Lagged(gap.missed));
+            self.put(Event::Lagged(Lagged {
+                missed: gap.missed,
+                which: gap.which,
+            }));
         }
         if let Some(subscribed) = gap.subscribed {
             self.put(Event::Subscribed(subscribed));
@@ -168,8 +173,8 @@ impl Queue {
 impl Gap {
     fn add(&mut self, event: Event) {
         match event {
-            Event::Push(_) => self.missed = self.missed.saturating_add(1),
-            Event::Lagged(missed) => self.missed = self.missed.saturating_add(missed),
+            Event::Push(_) => self.miss(1, None),
+            Event::Lagged(lagged) => self.miss(lagged.missed, lagged.which),
             Event::Presence(_) => self.presence = true,
             Event::Subscribed(mut subscribed) => {
                 if let Some(before) = &self.subscribed {
@@ -179,6 +184,11 @@ impl Gap {
             }
             Event::Unsubscribed(_) | Event::Error(_) => self.error = Some(event),
         }
+    }
+
+    fn miss(&mut self, count: u64, which: Option<Missing>) {
+        self.which = which.filter(|_| self.missed == 0);
+        self.missed = self.missed.saturating_add(count);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The queue of a subscription that is not read.
 
-use crate::relay::client::core::event::{Event, Member, Presence, Push, Subscribed};
+use crate::relay::client::core::event::{
+    Event, Lagged, Member, Missing, Presence, Push, Subscribed,
+};
 use crate::relay::client::inbox::{Inbox, Limits};
 use crate::relay::hub::Topic;
 use serde_json::value::to_raw_value;
@@ -17,6 +19,10 @@ fn push(number: u64) -> Event {
         payload: to_raw_value(&number).unwrap(),
         to_user: false,
     })
+}
+
+fn lagged(missed: u64, which: Option<Missing>) -> Event {
+    Event::Lagged(Lagged { missed, which })
 }
 
 fn subscribed(recovered: bool) -> Event {
@@ -55,7 +61,10 @@ fn next(inbox: &Inbox) -> String {
         Poll::Pending => "waits".to_owned(),
         Poll::Ready(None) => "end".to_owned(),
         Poll::Ready(Some(Event::Push(push))) => push.payload.to_string(),
-        Poll::Ready(Some(Event::Lagged(missed))) => format!("lagged {missed}"),
+        Poll::Ready(Some(Event::Lagged(lagged))) => match lagged.which {
+            None => format!("lagged {}", lagged.missed),
+            Some(which) => format!("lagged {} {which:?}", lagged.missed),
+        },
         Poll::Ready(Some(Event::Subscribed(begun))) => format!("subscribed {}", begun.recovered),
         Poll::Ready(Some(Event::Presence(Presence::State { members, .. }))) => {
             let ids: Vec<u64> = members.iter().map(|member| member.conn_id).collect();
@@ -120,7 +129,7 @@ fn a_gap_tells_everything_that_was_in_it() {
         push(2),
         diff(&[3], &[1]),
         subscribed(true),
-        Event::Lagged(10),
+        lagged(10, None),
         subscribed(false),
         subscribed(true),
         diff(&[4], &[]),
@@ -184,4 +193,37 @@ fn who_is_present_is_kept_up() {
     let many: Vec<u64> = (0..20_000).collect();
     inbox.push(diff(&many, &[]));
     assert_eq!(inbox.members().len(), 10_000);
+}
+
+#[test]
+fn a_range_is_told_of_one_gap_alone() {
+    let range = |first, last| {
+        Some(Missing::OfNode {
+            node: 7,
+            first,
+            last,
+        })
+    };
+    // Room for it: as it came.
+    let inbox = inbox(8, 1 << 20);
+    inbox.push(lagged(3, range(1, 3)));
+    assert_eq!(
+        next(&inbox),
+        "lagged 3 OfNode { node: 7, first: 1, last: 3 }"
+    );
+    // Behind a full queue it is told as it came when nothing else is missing there.
+    for (also, expected) in [
+        (None, "lagged 3 OfNode { node: 7, first: 1, last: 3 }"),
+        (Some(push(9)), "lagged 4"),
+        (Some(lagged(2, range(8, 9))), "lagged 5"),
+    ] {
+        let inbox = self::inbox(1, 1 << 20);
+        inbox.push(push(1));
+        inbox.push(lagged(3, range(1, 3)));
+        if let Some(event) = also {
+            inbox.push(event);
+        }
+        assert_eq!(next(&inbox), "1");
+        assert_eq!(next(&inbox), expected);
+    }
 }

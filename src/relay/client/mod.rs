@@ -21,6 +21,7 @@ mod inbox;
 #[cfg(test)]
 mod inbox_tests;
 mod shared;
+mod stream;
 mod subscription;
 #[cfg(feature = "tls")]
 mod tls;
@@ -28,7 +29,8 @@ mod tls;
 pub use self::builder::Builder;
 pub use self::core::SubscribeError;
 pub use self::core::event::{
-    Event, Hello, Member, Presence, Push, Refusal, RequestError, Subscribed, Unsubscribed,
+    Event, Hello, Lagged, Member, Missing, Presence, Push, Refusal, RequestError, Subscribed,
+    Unsubscribed,
 };
 pub use self::core::pace::{Backoff, Ended};
 pub use self::dial::DialError;
@@ -51,6 +53,9 @@ pub enum Status {
     Connecting,
     /// There is a connection.
     Connected,
+    /// There is an event stream, because no WebSocket could be opened: pushes come, and nothing can be sent. A WebSocket
+    /// takes its place as soon as there is one.
+    Reading,
     /// The connection was lost, for this reason; the next one is tried after a wait.
     Waiting(String),
     /// There will be none any more.

@@ -1,6 +1,7 @@
 //! What the handles and the task of a client share: one lock around the core and those who wait for it.
 
 use crate::relay::client::core::event::{Event, RequestError};
+use crate::relay::client::core::stream::Way;
 use crate::relay::client::core::{Action, Answer, Core, DIRECT, Link};
 use crate::relay::client::inbox::Inbox;
 use crate::relay::client::{Status, TokenCallback};
@@ -55,7 +56,7 @@ impl Shared {
         state.version = state.version.wrapping_add(1);
         let outcome = change(&mut state, now);
         state.settle();
-        let status = Status::of(state.core.link());
+        let status = Status::of(&state.core);
         self.status.send_if_modified(|known| {
             let is_new = *known != status;
             if is_new {
@@ -134,7 +135,10 @@ impl State {
                         let _ = waiter.send(outcome);
                     }
                 }
-                action @ (Action::Connect | Action::Close | Action::Token { .. }) => {
+                action @ (Action::Connect
+                | Action::Stream
+                | Action::Close
+                | Action::Token { .. }) => {
                     self.todo.push_back(action);
                 }
             }
@@ -155,9 +159,10 @@ impl std::fmt::Debug for State {
 }
 
 impl Status {
-    fn of(link: &Link) -> Self {
-        match link {
+    fn of(core: &Core) -> Self {
+        match core.link() {
             Link::Opening => Self::Connecting,
+            Link::Open { .. } if core.way() == Way::Stream => Self::Reading,
             Link::Open { .. } => Self::Connected,
             Link::Waiting { why, .. } => Self::Waiting(why.clone()),
             Link::Ended(ended) => Self::Ended(ended.clone()),

@@ -136,7 +136,7 @@ impl fmt::Debug for SubscribeOptions {
 ///     match event {
 ///         Event::Subscribed(subscribed) if !subscribed.recovered => println!("load everything anew"),
 ///         Event::Push(push) => println!("{}: {}", push.event, push.payload),
-///         Event::Lagged(missed) => println!("{missed} are missing"),
+///         Event::Lagged(lagged) => println!("{} are missing", lagged.missed),
 ///         _ => {}
 ///     }
 /// }

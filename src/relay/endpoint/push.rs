@@ -222,7 +222,7 @@ impl Relay {
     }
 
     /// How many connections are meant, and up to `most` of them.
-    pub(super) fn list(&self, whom: Option<Whom<'_>>, most: usize) -> (usize, Vec<Connection>) {
+    pub(crate) fn list(&self, whom: Option<Whom<'_>>, most: usize) -> (usize, Vec<Connection>) {
         let directory = &self.inner.directory;
         let (count, links) = match whom {
             None => (directory.len(), directory.some(most)),

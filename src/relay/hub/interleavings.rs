@@ -281,3 +281,27 @@ fn who_watches_knows_who_is_present() {
         assert!(hub.is_empty());
     });
 }
+
+/// Who flushes has what he published himself behind him, whatever the task is at; and the task still delivers everything else.
+#[test]
+fn who_flushes_has_what_was_published_before() {
+    loom::model(|| {
+        let hub = hub(Retention::NOTHING);
+        let (group, log) = (Group::new(), Log::new(1, 0));
+        let (held, _) = hub.subscribe(&topic(), &group, log.clone(), 0, Resume::Live, 0);
+        let flushes = {
+            let (hub, group, log) = (hub.clone(), group.clone(), log.clone());
+            thread::spawn(move || {
+                let published = hub.publish(&topic(), Bytes::from_static(b"x"), None, 0);
+                group.flush();
+                assert!(log.last() >= published.offset);
+            })
+        };
+        let publisher = publisher(&hub, 1);
+        run_until(&mut Drain::new(group), 1, || log.last() == 2);
+        flushes.join().unwrap();
+        publisher.join().unwrap();
+        assert_eq!(log.offsets(), [1, 2]);
+        hub.unsubscribe(held);
+    });
+}

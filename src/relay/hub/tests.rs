@@ -440,3 +440,51 @@ fn what_is_not_counted_is_not_told_when_it_is_lost() {
     assert_eq!(seen(&a), [was(1, 2, "x")]);
     hub.unsubscribe(held);
 }
+
+#[test]
+fn a_group_delivers_at_once_when_it_is_asked_to() {
+    let hub = hub(Retention::NOTHING);
+    let group = Group::new();
+    let mut task = Drain::new(group.clone());
+    let logs = [Log::new(1), Log::new(2)];
+    let rooms = [topic("a"), topic("b")];
+    let mut held = Vec::new();
+    for room in &rooms {
+        for log in &logs {
+            held.push(
+                hub.subscribe(room, &group, log.clone(), 0, Resume::Live, 0)
+                    .0,
+            );
+        }
+    }
+    group.flush();
+    for round in 0..3 {
+        for room in &rooms {
+            hub.publish(room, Bytes::from(format!("{room}{round}")), Some(2), 0);
+        }
+        // The task has had one delivery's turn, in the midst of a run.
+        let waker = Waker::noop();
+        if round == 1 {
+            assert!(task.poll(&mut Context::from_waker(waker), 1).is_pending());
+        }
+        group.flush();
+        assert_eq!(logs[0].texts(0).len(), 2 * (round + 1));
+        assert_eq!(group.waiting(), 0);
+    }
+    assert_eq!(logs[0].texts(0), ["a0", "b0", "a1", "b1", "a2", "b2"]);
+    assert!(logs[1].texts(0).is_empty());
+    // The task finds nothing, and is woken for the next.
+    drain(&mut task);
+    hub.publish(&rooms[0], Bytes::from("a3"), None, 0);
+    drain(&mut task);
+    assert_eq!(logs[1].texts(0), ["a3"]);
+    assert_eq!(hub.members(&rooms[0]), [1, 2]);
+    group.close();
+    group.flush();
+    assert!(
+        task.poll(&mut Context::from_waker(Waker::noop()), 1)
+            .is_ready()
+    );
+    held.into_iter().for_each(|held| hub.unsubscribe(held));
+    assert!(hub.members(&rooms[0]).is_empty());
+}

@@ -4,7 +4,9 @@ use crate::resource::io::Io;
 use crate::resource::redis::pipe::{Pipe, Watch};
 use crate::resource::redis::{Address, RedisError, RedisServer};
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
-use redis::{AsyncConnectionConfig, Pipeline, PushInfo, Value};
+use redis::{
+    AsyncConnectionConfig, Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, Value,
+};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use tokio::time::timeout;
 pub(crate) struct Connection {
     commands: MultiplexedConnection,
     watch: Arc<Watch>,
+    /// Where the server is.
+    place: Box<str>,
     _driver: Driver,
 }
 
@@ -35,52 +39,90 @@ pub(crate) struct Pushes {
 impl RedisServer {
     /// Connects, and signs in.
     pub(crate) async fn connect(&self) -> Result<(Connection, Pushes), RedisError> {
-        let connected = timeout(PATIENCE, self.open()).await;
+        let connected = timeout(PATIENCE, async {
+            match &self.address {
+                Address::Tcp(host, port) => self.connect_to(host, *port).await,
+                Address::Unix(path) => {
+                    let stream = UnixStream::connect(path).await.map_err(RedisError::new)?;
+                    sign_in(Io::Unix(stream), &self.who, "").await
+                }
+                Address::Sentinel(sentinels) => sentinels.connect(self).await,
+            }
+        });
+        let connected = connected.await;
         connected.unwrap_or_else(|_| Err(RedisError::new("the connection was not made in 5 s")))
     }
 
-    async fn open(&self) -> Result<(Connection, Pushes), RedisError> {
-        let io = match &self.address {
-            Address::Tcp(host, port) => {
-                let stream = TcpStream::connect((&**host, *port)).await;
-                let stream = stream.map_err(RedisError::new)?;
-                stream.set_nodelay(true).map_err(RedisError::new)?;
-                match &self.trust {
-                    Some(trust) => trust.secure(Io::Tcp(stream), host).await?,
-                    None => Io::Tcp(stream),
-                }
-            }
-            Address::Unix(path) => {
-                Io::Unix(UnixStream::connect(path).await.map_err(RedisError::new)?)
-            }
-        };
-        let watch = Arc::<Watch>::default();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "its ceiling is kept where octets are read"
-        )]
-        let (to, pushes) = mpsc::unbounded_channel();
-        let sender = Sender {
-            to,
-            watch: watch.clone(),
-        };
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_push_sender(sender);
-        let pipe = Pipe::new(io, watch.clone());
-        let (commands, driver) = MultiplexedConnection::new_with_config(&self.who, pipe, config)
-            .await
-            .map_err(RedisError::new)?;
-        let connection = Connection {
-            commands,
-            watch: watch.clone(),
-            _driver: Driver(tokio::spawn(driver)),
-        };
-        Ok((connection, Pushes { pushes, watch }))
+    /// Connects to a server somewhere as who we are, and signs in.
+    pub(super) async fn connect_to(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<(Connection, Pushes), RedisError> {
+        let io = self.open(host, port).await?;
+        sign_in(io, &self.who, &format!("{host}:{port}")).await
+    }
+
+    /// The same as nobody.
+    pub(super) async fn connect_nameless(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<(Connection, Pushes), RedisError> {
+        let io = self.open(host, port).await?;
+        let nobody = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
+        sign_in(io, &nobody, "").await
+    }
+
+    async fn open(&self, host: &str, port: u16) -> Result<Io, RedisError> {
+        let stream = TcpStream::connect((host, port)).await;
+        let stream = stream.map_err(RedisError::new)?;
+        stream.set_nodelay(true).map_err(RedisError::new)?;
+        match &self.trust {
+            Some(trust) => trust.secure(Io::Tcp(stream), host).await,
+            None => Ok(Io::Tcp(stream)),
+        }
     }
 }
 
+async fn sign_in(
+    io: Io,
+    who: &RedisConnectionInfo,
+    place: &str,
+) -> Result<(Connection, Pushes), RedisError> {
+    let watch = Arc::<Watch>::default();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its ceiling is kept where octets are read"
+    )]
+    let (to, pushes) = mpsc::unbounded_channel();
+    let sender = Sender {
+        to,
+        watch: watch.clone(),
+    };
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_push_sender(sender);
+    let pipe = Pipe::new(io, watch.clone());
+    let (commands, driver) = MultiplexedConnection::new_with_config(who, pipe, config)
+        .await
+        .map_err(RedisError::new)?;
+    let connection = Connection {
+        commands,
+        watch: watch.clone(),
+        place: place.into(),
+        _driver: Driver(tokio::spawn(driver)),
+    };
+    Ok((connection, Pushes { pushes, watch }))
+}
+
 impl Connection {
+    /// Whether both lead to one server, as far as addresses tell.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+
     /// Has all of it done, in this order, and gives an answer for each, errors of the server among them. Fails when the connection
     /// has ended, or nothing was heard for 5 s.
     ///

@@ -8,6 +8,7 @@ mod kept;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod pipe;
+mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -17,6 +18,7 @@ use self::no_tls as tls;
 pub(crate) use self::connection::{Connection, Pushes};
 pub(crate) use self::kept::Kept;
 
+use self::sentinel::Sentinels;
 use self::tls::Trust;
 use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 use std::fmt;
@@ -29,12 +31,19 @@ use std::sync::Arc;
 /// domain socket. What stands in user and password for something else in a URL is percent-encoded. [`Debug`](fmt::Debug) and errors
 /// never show the password.
 ///
+/// `redis+sentinel://[user][:password@]host[:port][,host[:port]]/master[/database]` names Redis Sentinels (port 26379) and what they
+/// call their master: before each connection they are asked, in this order, where it is, until one leads to a server that says it is a
+/// master. User and password are for the master; Sentinels that want some themselves cannot be asked. `rediss+sentinel://` speaks TLS
+/// to all of them.
+///
 /// ```
 /// use wireline::resource::redis::RedisServer;
 ///
 /// let server = RedisServer::new("redis://ada:secret@127.0.0.1:6379/2")?;
 /// assert!(!format!("{server:?}").contains("secret"));
 /// assert!(RedisServer::new("http://127.0.0.1").is_err());
+/// let watched = RedisServer::new("redis+sentinel://:secret@10.0.0.5,10.0.0.6,10.0.0.7/main")?;
+/// # let _ = watched;
 /// # Ok::<(), wireline::resource::redis::RedisError>(())
 /// ```
 #[derive(Clone)]
@@ -48,6 +57,7 @@ pub struct RedisServer {
 enum Address {
     Tcp(Arc<str>, u16),
     Unix(PathBuf),
+    Sentinel(Sentinels),
 }
 
 impl RedisServer {
@@ -57,6 +67,14 @@ impl RedisServer {
     ///
     /// [`RedisError`] for what is no such URL, and for `rediss` without the feature `tls`.
     pub fn new(url: &str) -> Result<Self, RedisError> {
+        if let Some((scheme @ ("redis+sentinel" | "rediss+sentinel"), rest)) = url.split_once("://")
+        {
+            let (sentinels, plain) = Sentinels::read(rest)?;
+            let scheme = scheme.trim_end_matches("+sentinel");
+            let mut server = Self::new(&format!("{scheme}://{plain}"))?;
+            server.address = Address::Sentinel(sentinels);
+            return Ok(server);
+        }
         // The crate's own TLS is not compiled in, so it knows no such scheme.
         let (plain, is_tls) = match url.split_once("://") {
             Some(("rediss" | "valkeys", rest)) => (format!("redis://{rest}"), true),

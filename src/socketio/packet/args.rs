@@ -56,7 +56,7 @@ impl Args {
     }
 
     /// The arguments that stand in JSON, separated by commas. What reads this trusts that they are.
-    pub(super) fn from_json(json: ByteString, attachments: Vec<Bytes>) -> Self {
+    pub(crate) fn from_json(json: ByteString, attachments: Vec<Bytes>) -> Self {
         let attachments = (!attachments.is_empty()).then(|| attachments.into());
         Self { json, attachments }
     }

@@ -4,6 +4,7 @@ use super::ack::BroadcastAnswers;
 use super::error::{AckError, EmitError};
 use super::socket::{Socket, check_event};
 use super::space::{Space, Target};
+use crate::socketio::adapter::{self, Adapter, Event};
 use crate::socketio::packet::{Packet, ToArgs};
 use bytestring::ByteString;
 use std::fmt;
@@ -90,6 +91,10 @@ impl Broadcast {
     pub fn emit(&self, event: &str, data: impl ToArgs) -> Result<(), EmitError> {
         let args = data.to_args()?;
         check_event(event)?;
+        if let Some((others, target)) = self.others() {
+            let (name, args) = (event.into(), args.clone());
+            others.broadcast(&target, &Event { name, args });
+        }
         let packet = Packet::event(self.space.name.clone(), None, event.into(), args);
         self.space.broadcast(&self.target, packet);
         Ok(())
@@ -110,9 +115,14 @@ impl Broadcast {
     pub fn emit_with_ack(&self, event: &str, data: impl ToArgs) -> BroadcastAnswer {
         let asked = data.to_args().map_err(EmitError::from).and_then(|args| {
             check_event(event)?;
-            Ok(self.space.broadcast_with_acks(&self.target, event, &args))
+            let asked = self.space.broadcast_with_acks(&self.target, event, &args);
+            let elsewhere = self.others().map(|(others, target)| {
+                let name = event.into();
+                others.broadcast_with_acks(&target, &Event { name, args }, self.wait)
+            });
+            Ok((asked, elsewhere))
         });
-        let (sockets, id, mut receiver) = match asked {
+        let ((sockets, id, mut receiver), elsewhere) = match asked {
             Ok(asked) => asked,
             Err(error) => return BroadcastAnswer(Box::pin(async { Err(error.into()) })),
         };
@@ -131,6 +141,15 @@ impl Broadcast {
                 |socket: &&Socket| answers.answers.iter().any(|(id, _)| id == socket.id());
             let missing = asked.sockets.iter().filter(|socket| !has_answered(socket));
             answers.missing = missing.map(|socket| socket.id().into()).collect();
+            if let Some(elsewhere) = elsewhere {
+                // It was asked at the same time, and waits no longer.
+                let elsewhere = elsewhere.await;
+                let others = elsewhere.answers.into_iter();
+                answers
+                    .answers
+                    .extend(others.map(|args| (ByteString::new(), args)));
+                answers.missing_elsewhere = elsewhere.missing;
+            }
             Ok(answers)
         }))
     }
@@ -142,17 +161,34 @@ impl Broadcast {
 
     /// Has all of them join a room.
     pub fn join(&self, room: impl Into<ByteString>) {
-        self.space.join(&self.target, &[room.into()]);
+        let rooms = [room.into()];
+        if let Some((others, target)) = self.others() {
+            others.join(&target, &rooms);
+        }
+        self.space.join(&self.target, &rooms);
     }
 
     /// Has all of them leave a room.
     pub fn leave(&self, room: impl Into<ByteString>) {
-        self.space.leave(&self.target, &[room.into()]);
+        let rooms = [room.into()];
+        if let Some((others, target)) = self.others() {
+            others.leave(&target, &rooms);
+        }
+        self.space.leave(&self.target, &rooms);
     }
 
     /// Takes all of them out of the namespace; with `close` their sessions end.
     pub fn disconnect(&self, close: bool) {
+        if let Some((others, target)) = self.others() {
+            others.disconnect(&target, close);
+        }
         self.space.disconnect(&self.target, close);
+    }
+
+    /// The way to other nodes, if it is to be gone, and whom it means there.
+    pub(super) fn others(&self) -> Option<(&Arc<dyn Adapter>, adapter::Target)> {
+        let adapter = self.space.core.adapter.get().filter(|_| !self.is_local)?;
+        Some((adapter, self.target.of(&self.space.name)))
     }
 }
 

@@ -24,6 +24,12 @@ pub(super) fn failed(socket: &Socket, error: &ConnectError) {
     );
 }
 
+/// A handler of what another server emitted gave an error.
+#[cold]
+pub(super) fn server_event_failed(error: &ConnectError) {
+    tracing::debug!(%error, "a handler of a server's event failed");
+}
+
 /// A handler panicked.
 #[cold]
 pub(super) fn panicked() {

@@ -25,8 +25,11 @@ mod log;
 mod namespace;
 #[cfg(not(feature = "tracing"))]
 mod no_log;
+mod nodes;
 mod reason;
 mod recovery;
+#[cfg(feature = "redis")]
+mod redis;
 mod route;
 mod socket;
 mod space;
@@ -58,7 +61,7 @@ use crate::service::handler::RouteCheck;
 use crate::socketio::transport::{EngineIo, EngineStats};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A Socket.IO server; cloning it gives another handle to the same. What a [`Namespace`] can do it does with the main one, `/`.
 ///
@@ -97,6 +100,7 @@ impl SocketIo {
             groups: Groups::new(),
             config,
             counters: Counters::default(),
+            adapter: OnceLock::new(),
         });
         let spaces = Arc::new(Spaces::new(core));
         let main = Namespace {
@@ -181,6 +185,10 @@ impl SocketIo {
 
     fn config(&self) -> &SocketIoConfig {
         &self.main.spaces.core.config
+    }
+
+    const fn spaces(&self) -> &Arc<Spaces> {
+        &self.main.spaces
     }
 
     /// Whether everything that its handlers want is there.

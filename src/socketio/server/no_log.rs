@@ -10,3 +10,5 @@ pub(super) const fn malformed(_: &Session, _: PacketError) {}
 pub(super) const fn failed(_: &Socket, _: &ConnectError) {}
 
 pub(super) const fn panicked() {}
+
+pub(super) const fn server_event_failed(_: &ConnectError) {}

@@ -247,11 +247,7 @@ impl Socket {
         let topic = self.0.space.topic_of(&room);
         let mut state = self.lock();
         match self.0.status.load(Ordering::Acquire) {
-            CONNECTING => {
-                if !state.wanted.contains(&room) {
-                    state.wanted.push(room);
-                }
-            }
+            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room),
             CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
                 let seat = self.sit(&topic);
                 state.seats.insert(0, seat);

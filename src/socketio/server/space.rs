@@ -11,13 +11,14 @@ use super::socket::Socket;
 use super::table::Terms;
 use crate::relay::groups::Groups;
 use crate::relay::hub::{Hub, Topic};
+use crate::socketio::adapter::Adapter;
 use crate::socketio::packet::{Args, Body, Encoded, Packet};
 use crate::socketio::transport::Outgoing;
 use bytestring::ByteString;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::mpsc;
 
 /// What all namespaces share.
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub(super) groups: Groups<Outgoing>,
     pub(super) config: SocketIoConfig,
     pub(super) counters: Counters,
+    /// The way to other nodes.
+    pub(super) adapter: OnceLock<Arc<dyn Adapter>>,
 }
 
 impl Core {
@@ -295,6 +298,8 @@ impl Space {
             namespace: self.name.clone(),
             body: Body::Connect(Some(hello.to_string().into())),
         };
+        // An adapter that was set outside a runtime begins here.
+        self.core.take(&self.name);
         let hello = self.core.message(&packet);
         socket.send_message(&hello, false);
         self.insert(socket);

@@ -40,6 +40,7 @@ impl Spaces {
         let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let terms = Terms::default();
+            self.core.take(name);
             Arc::new(Space::new(name.into(), self.core.clone(), terms, false))
         };
         spaces.entry(name.into()).or_insert_with(make).clone()
@@ -84,7 +85,10 @@ impl Spaces {
         let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
         // What a client sent is not kept whole for its name.
         let name = ByteString::from(&**name);
-        let make = || Arc::new(Space::new(name.clone(), self.core.clone(), terms, true));
+        let make = || {
+            self.core.take(&name);
+            Arc::new(Space::new(name.clone(), self.core.clone(), terms, true))
+        };
         Some(Entering::new(
             spaces.entry(name.clone()).or_insert_with(make),
         ))
@@ -101,6 +105,7 @@ impl Spaces {
             .is_some_and(|known| Arc::ptr_eq(known, space));
         if is_this && space.len() == 0 && space.entering.load(Ordering::Acquire) == 0 {
             spaces.remove(&space.name);
+            self.core.give_up(&space.name);
         }
     }
 

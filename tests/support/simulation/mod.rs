@@ -69,6 +69,22 @@ pub(crate) struct Report {
     pub(crate) missed: u64,
 }
 
+impl Report {
+    /// Counts that one in. The hash is the same in whichever order they come.
+    pub(crate) const fn add(&mut self, one: &Self) {
+        self.hash = self.hash.wrapping_add(one.hash);
+        self.simulated += one.simulated;
+        self.published += one.published;
+        self.delivered += one.delivered;
+        self.lost += one.lost;
+        self.duplicates += one.duplicates;
+        self.faults += one.faults;
+        self.garbled += one.garbled;
+        self.hops += one.hops;
+        self.missed += one.missed;
+    }
+}
+
 /// Runs a seed.
 ///
 /// # Errors

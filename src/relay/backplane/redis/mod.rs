@@ -32,8 +32,8 @@ use tokio::task::JoinSet;
 ///
 /// Every node has to come to the same server (or to what stands in front of it under one address). Redis Cluster: with one shard, all
 /// of it works; with several, pub/sub does, through any node, but histories that are shared do not, and neither does
-/// [`sharded`](Self::sharded): connections are not sent on to other nodes. Sentinels are not asked: give an
-/// address that leads to the master.
+/// [`sharded`](Self::sharded): connections are not sent on to other nodes. Redis Sentinels are asked for their master when the URL names
+/// them: see [`RedisServer`].
 ///
 /// ```
 /// use wireline::relay::backplane::redis::Redis;
@@ -113,6 +113,9 @@ impl Redis {
     async fn serve(self, link: Link) -> Result<RedisError, RedisError> {
         let (subscriber, pushes) = self.server.connect().await?;
         let (connection, _) = self.server.connect().await?;
+        if !connection.is_beside(&subscriber) {
+            return Err(RedisError::new("there is another master meanwhile"));
+        }
         let commands = Commands {
             connection,
             subscriber: std::sync::Arc::new(subscriber),

@@ -16,9 +16,9 @@ pub enum Event {
     Push(Push),
     /// Who is present, or a change of that, for subscriptions that asked.
     Presence(Presence),
-    /// So many pushes are missing where this stands: the server could not keep them, or this subscription's queue was
-    /// full because nobody read it.
-    Lagged(u64),
+    /// Pushes are missing where this stands: the server could not keep them, they were lost between the nodes of a cluster,
+    /// or this subscription's queue was full because nobody read it.
+    Lagged(Lagged),
     /// The server has ended the subscription. It is the last event, unless a token callback brings it back.
     Unsubscribed(Unsubscribed),
     /// The server refused something of this subscription, or a token callback failed. When it is the last event, the
@@ -39,6 +39,53 @@ pub struct Subscribed {
     pub resumed: bool,
     /// What the channel's handler answered.
     pub reply: Option<Box<RawValue>>,
+}
+
+/// How many pushes are missing, and which if the server says so.
+///
+/// ```
+/// use wireline::relay::client::{Lagged, Missing};
+///
+/// fn told(lagged: &Lagged) -> String {
+///     match lagged.which {
+///         Some(Missing::OfNode { node, first, last }) => format!("{first} to {last} of node {node:x}"),
+///         Some(Missing::OfEpoch { first, last, .. }) => format!("{first} to {last}"),
+///         _ => format!("{} pushes", lagged.missed),
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lagged {
+    /// How many.
+    pub missed: u64,
+    /// Which. `None` when the server does not say, when several gaps are told as one, and when this client's own queue was
+    /// full.
+    pub which: Option<Missing>,
+}
+
+/// Which pushes of a topic are missing: from the first to the last, both among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Of those that a node of the cluster published, by its own count.
+    OfNode {
+        /// The node's number, as the HTTP API tells it.
+        node: u64,
+        /// The first that is missing.
+        first: u64,
+        /// The last that is missing.
+        last: u64,
+    },
+    /// Of all, by their offsets in a life of the topic.
+    OfEpoch {
+        /// The topic's life.
+        epoch: u64,
+        /// The first that is missing.
+        first: u64,
+        /// The last that is missing.
+        last: u64,
+    },
 }
 
 /// Something that was published to a topic.
@@ -154,6 +201,8 @@ pub enum RequestError {
     Timeout,
     /// The connection ended before the answer came. Whether it took effect is not known.
     Disconnected,
+    /// No WebSocket could be opened, and what there is in its place only reads: an event stream.
+    ReadOnly,
     /// Too many requests wait for an answer, or to be sent.
     Full,
     /// It is longer than a message may be.
@@ -172,6 +221,7 @@ impl fmt::Display for RequestError {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Timeout => f.write_str("no answer in time"),
             Self::Disconnected => f.write_str("the connection ended before the answer came"),
+            Self::ReadOnly => f.write_str("an event stream only reads: there is no WebSocket"),
             Self::Full => f.write_str("too many requests wait"),
             Self::TooLarge => f.write_str("longer than a message may be"),
             Self::Invalid(reason) => f.write_str(reason),

@@ -1,6 +1,7 @@
 //! What a server says, read.
 
-use crate::relay::client::core::event::Member;
+use crate::relay::client::core::event::{Lagged, Member, Missing};
+use crate::wire::number;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -29,7 +30,7 @@ pub(crate) enum Incoming<'a> {
     },
     Lagged {
         topic: Cow<'a, str>,
-        missed: u64,
+        lagged: Lagged,
     },
     Skipped {
         topic: Cow<'a, str>,
@@ -55,6 +56,11 @@ pub(crate) enum Incoming<'a> {
     Hello {
         conn_id: u64,
         user: Option<Cow<'a, str>>,
+    },
+    /// The last word of an event stream, where a socket has a Close.
+    Disconnect {
+        code: u16,
+        reason: Cow<'a, str>,
     },
     Error {
         code: Option<Cow<'a, str>>,
@@ -118,7 +124,13 @@ struct Fields<'a> {
     reply: Option<&'a RawValue>,
     ttl: Option<u64>,
     #[serde(borrow)]
-    code: Option<Word<'a>>,
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<Word<'a>>,
+    #[serde(borrow)]
+    node: Option<Word<'a>>,
+    first: Option<u64>,
+    last: Option<u64>,
     #[serde(borrow)]
     message: Option<Word<'a>>,
     missed: Option<u64>,
@@ -138,6 +150,23 @@ struct Fields<'a> {
 #[derive(Deserialize)]
 struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// A `code`, which is text but for that of `disconnect`.
+fn word(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Word<'_>>(value.get())
+        .ok()
+        .map(|word| word.0)
+}
+
+/// A node's number: 1 to 16 hexadecimal digits.
+fn hexadecimal(text: &str) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 {
+        return None;
+    }
+    text.bytes().try_fold(0, |value: u64, octet| {
+        Some(value << 4 | u64::from(number::hex_digit(octet)?))
+    })
+}
+
 fn read(text: &str) -> Option<Told<'_>> {
     let fields: Fields<'_> = serde_json::from_str(text).ok()?;
     let topic = fields.topic.map(|word| word.0);
@@ -153,7 +182,7 @@ fn read(text: &str) -> Option<Told<'_>> {
         },
         "unsubscribed" => Incoming::Unsubscribed {
             topic: topic?,
-            code: fields.code.map(|word| word.0),
+            code: fields.code.and_then(word),
             message: fields.message.map_or_else(Cow::default, |word| word.0),
         },
         "push" => Incoming::Push {
@@ -168,7 +197,18 @@ fn read(text: &str) -> Option<Told<'_>> {
         },
         "lagged" => Incoming::Lagged {
             topic: topic?,
-            missed: fields.missed?,
+            lagged: Lagged {
+                missed: fields.missed?,
+                which: match (fields.node, fields.epoch, fields.first, fields.last) {
+                    (Some(node), _, Some(first), Some(last)) => {
+                        hexadecimal(&node.0).map(|node| Missing::OfNode { node, first, last })
+                    }
+                    (None, Some(epoch), Some(first), Some(last)) => {
+                        Some(Missing::OfEpoch { epoch, first, last })
+                    }
+                    _ => None,
+                },
+            },
         },
         "skipped" => Incoming::Skipped {
             topic: topic?,
@@ -193,8 +233,12 @@ fn read(text: &str) -> Option<Told<'_>> {
             conn_id: fields.conn_id?,
             user: fields.user.map(|word| word.0),
         },
+        "disconnect" => Incoming::Disconnect {
+            code: serde_json::from_str(fields.code?.get()).ok()?,
+            reason: fields.reason.map_or_else(Cow::default, |word| word.0),
+        },
         "error" => Incoming::Error {
-            code: fields.code.map(|word| word.0),
+            code: fields.code.and_then(word),
             message: fields.message.map_or_else(Cow::default, |word| word.0),
             topic,
         },

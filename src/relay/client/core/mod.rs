@@ -12,12 +12,14 @@
 //! left out.
 
 pub(crate) mod event;
+pub(crate) mod events;
 mod incoming;
 mod outgoing;
 pub(crate) mod pace;
 mod receive;
 mod request;
 pub(crate) mod seat;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,7 @@ use crate::relay::client::core::outgoing::Outgoing;
 use crate::relay::client::core::pace::{Backoff, Course, Ended, Ending, Lots, course};
 use crate::relay::client::core::request::{Kind, Request};
 use crate::relay::client::core::seat::{Renewal, Seat, State, Wants};
+use crate::relay::client::core::stream::{Detour, Way, Ways};
 use crate::relay::hub::Topic;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -50,14 +53,20 @@ pub(crate) struct Tuning {
     pub(crate) can_sign_in: bool,
     /// The pushes come in batches, so long apart.
     pub(crate) batch: Option<Duration>,
+    /// What may be opened.
+    pub(crate) ways: Ways,
+    /// How long a stream stays before a socket is tried beside it.
+    pub(crate) probe: Duration,
 }
 
 /// Something for the driver to do.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Open a connection.
+    /// Open a socket; while there is a stream, beside it.
     Connect,
-    /// Close the connection, as a client that has no more use for it.
+    /// Open a stream for the topics there are.
+    Stream,
+    /// Close whatever is open or being opened, as a client that has no more use for it.
     Close,
     /// Ask the callback of a subscription for a token.
     Token { seat: u64, round: u64 },
@@ -97,6 +106,9 @@ pub(crate) enum Link {
 pub(crate) struct Core {
     tuning: Tuning,
     link: Link,
+    /// What the link is, or will be.
+    way: Way,
+    detour: Detour,
     seats: HashMap<u64, Seat>,
     topics: HashMap<Topic, u64>,
     /// Topics that the server subscribed this client to.
@@ -118,15 +130,20 @@ pub(crate) struct Core {
 impl Core {
     /// A client that is about to open its first connection.
     pub(crate) fn new(tuning: Tuning, seed: u64) -> Self {
+        let way = tuning.ways.first();
+        // A stream waits for a topic.
+        let connects = (way == Way::Socket).then_some(Action::Connect);
         Self {
             tuning,
             link: Link::Opening,
+            way,
+            detour: Detour::default(),
             seats: HashMap::new(),
             topics: HashMap::new(),
             guests: HashSet::new(),
             requests: BTreeMap::new(),
             outgoing: VecDeque::new(),
-            actions: VecDeque::from([Action::Connect]),
+            actions: connects.into_iter().collect(),
             last: 0,
             failures: 0,
             sign_ins: 0,
@@ -144,12 +161,19 @@ impl Core {
         self.ignored
     }
 
-    /// There is a connection.
-    pub(crate) fn opened(&mut self, now: Instant) {
-        if self.link != Link::Opening {
-            return;
+    /// There is a connection: a socket may take the place of a stream.
+    pub(crate) fn opened(&mut self, now: Instant, way: Way) {
+        match self.link {
+            Link::Opening if way == self.way => {}
+            Link::Open { .. } if way == Way::Socket && self.way == Way::Stream => self.disconnect(),
+            _ => return,
         }
         self.link = Link::Open { since: now };
+        self.way = way;
+        self.detour.opened();
+        if way == Way::Stream {
+            return self.schedule_probe(now);
+        }
         if let Some(delay) = self.tuning.batch {
             self.ask_for_batches(now, delay);
         }
@@ -174,6 +198,7 @@ impl Core {
             Link::Opening => Duration::ZERO,
             Link::Waiting { .. } | Link::Ended(_) => return,
         };
+        self.note_refusal(ending);
         self.disconnect();
         // A server that takes a connection only to close it is no better than one that does not.
         if lived >= STABLE {
@@ -182,6 +207,8 @@ impl Core {
         let mut least = Duration::ZERO;
         match course(ending, self.tuning.can_sign_in) {
             Course::Soon => {}
+            // A stream may be had where a socket may not.
+            Course::Later(_) if self.detours_from(ending) => {}
             Course::Later(wait) => least = wait,
             Course::SignIn => {
                 self.sign_ins += 1;
@@ -196,6 +223,7 @@ impl Core {
         }
         let wait = self.tuning.backoff.wait(self.failures, &mut self.lots);
         self.failures = self.failures.saturating_add(1);
+        self.way = self.next_way();
         self.link = Link::Waiting {
             until: now + least.saturating_add(wait),
             why: ending.to_string(),
@@ -249,7 +277,10 @@ impl Core {
         };
         self.topics.remove(&seat.topic);
         let is_known_there = matches!(seat.state, State::Asked { .. } | State::Joined);
-        if !is_known_there || !matches!(self.link, Link::Open { .. }) {
+        if !self.is_writable() {
+            return self.restream(now);
+        }
+        if !is_known_there {
             return;
         }
         self.requests
@@ -308,7 +339,7 @@ impl Core {
     /// From now on, and after every reconnection, pushes come in batches.
     pub(crate) fn batch(&mut self, now: Instant, delay: Duration) {
         self.tuning.batch = Some(delay);
-        if matches!(self.link, Link::Open { .. }) && self.has_room() {
+        if self.is_writable() && self.has_room() {
             self.ask_for_batches(now, delay);
         }
     }
@@ -341,13 +372,14 @@ impl Core {
         };
         let requests = self.requests.values().map(|request| request.deadline);
         let seats = self.seats.values().filter_map(Seat::due);
-        link.into_iter().chain(requests).chain(seats).min()
+        let stream = self.detour.due();
+        let all = link.into_iter().chain(requests).chain(seats);
+        all.chain(stream).min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if matches!(self.link, Link::Waiting { until, .. } if until <= now) {
-            self.link = Link::Opening;
-            self.actions.push_back(Action::Connect);
+            self.connect();
         }
         if !self.expire_requests(now) {
             // The server does not answer: it is not there any more, whatever the transport says.
@@ -367,6 +399,11 @@ impl Core {
         for id in due {
             let round = self.number();
             match self.seats.get_mut(&id) {
+                Some(seat) if seat.is_joined() && self.way == Way::Stream => {
+                    // A token is given with the stream.
+                    seat.renewal = Renewal::None;
+                    self.restream(now);
+                }
                 Some(seat) if seat.is_joined() => {
                     seat.renewal = Renewal::Token { round };
                     self.actions.push_back(Action::Token { seat: id, round });
@@ -374,12 +411,16 @@ impl Core {
                 _ => self.ask(now, id),
             }
         }
+        self.handle_stream_timeout(now);
     }
 
     /// Asks the server, or first the callback, for a subscription that is not joined.
     fn ask(&mut self, now: Instant, id: u64) {
-        if !matches!(self.link, Link::Open { .. }) {
-            return;
+        if !self.is_writable() {
+            if let Some(seat) = self.seats.get_mut(&id) {
+                seat.park();
+            }
+            return self.restream(now);
         }
         let round = self.number();
         match self.seats.get_mut(&id) {
@@ -441,6 +482,7 @@ impl Core {
     /// There is no connection any more. What was sent over it and has no answer is told so; subscriptions wait.
     fn disconnect(&mut self) {
         self.outgoing.clear();
+        self.detour.clear();
         self.fail_requests(|request| request.is_sent(), || RequestError::Disconnected);
         for seat in self.seats.values_mut() {
             seat.park();

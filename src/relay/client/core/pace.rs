@@ -10,6 +10,8 @@ pub(crate) enum Ending {
     Closed { code: u16, reason: String },
     /// It could not be opened, or broke.
     Failed(String),
+    /// There was no token to open it with.
+    NoToken(String),
     /// The server answered in HTTP that it will not.
     Refused {
         status: u16,
@@ -28,7 +30,9 @@ impl fmt::Display for Ending {
             }
             Self::Closed { code, reason } => write!(f, "the server closed with {code}: {reason}"),
             Self::Refused { status, .. } => write!(f, "the server answered {status}"),
-            Self::Failed(reason) | Self::Unfit(reason) => f.write_str(reason),
+            Self::Failed(reason) | Self::NoToken(reason) | Self::Unfit(reason) => {
+                f.write_str(reason)
+            }
         }
     }
 }
@@ -86,7 +90,7 @@ pub(crate) enum Course {
 /// The course after an ending, for a client that can sign in anew or cannot.
 pub(crate) fn course(ending: &Ending, can_sign_in: bool) -> Course {
     match ending {
-        Ending::Failed(_) => Course::Soon,
+        Ending::Failed(_) | Ending::NoToken(_) => Course::Soon,
         Ending::Unfit(reason) => Course::Stop(Ended::Unfit(reason.clone())),
         Ending::Refused { status: 401, .. } if can_sign_in => Course::SignIn,
         Ending::Refused {

@@ -4,8 +4,10 @@ use crate::relay::client::core::event::{
     Event, Hello, Presence, Push, Refusal, RequestError, Subscribed, Unsubscribed,
 };
 use crate::relay::client::core::incoming::{Incoming, To, Told, each};
+use crate::relay::client::core::pace::Ending;
 use crate::relay::client::core::request::{Answer, Kind};
 use crate::relay::client::core::seat::{Renewal, State};
+use crate::relay::client::core::stream::Way;
 use crate::relay::client::core::{Action, Core, DIRECT, Link};
 use crate::relay::hub::Topic;
 use serde_json::value::RawValue;
@@ -25,7 +27,7 @@ impl Core {
     }
 
     /// `None` when nothing can be made of it.
-    fn take(&mut self, now: Instant, told: Told<'_>) -> Option<()> {
+    pub(super) fn take(&mut self, now: Instant, told: Told<'_>) -> Option<()> {
         let (reference, join) = (told.reference, told.join);
         match told.message {
             Incoming::Subscribed {
@@ -63,10 +65,10 @@ impl Core {
                 payload,
                 to,
             } => self.push(&topic, &event, payload, to),
-            Incoming::Lagged { topic, missed } => {
+            Incoming::Lagged { topic, lagged } => {
                 let id = self.joined(&topic)?;
-                self.seats.get_mut(&id)?.advance(missed);
-                self.tell(id, Event::Lagged(missed));
+                self.seats.get_mut(&id)?.advance(lagged.missed);
+                self.tell(id, Event::Lagged(lagged));
                 Some(())
             }
             Incoming::Skipped { topic, count } => {
@@ -96,6 +98,15 @@ impl Core {
                 let user = user.map(Into::into);
                 self.answer(reference?, Answer::Hello(Hello { conn_id, user }))
             }
+            Incoming::Disconnect { code, reason } => {
+                if self.way != Way::Stream {
+                    return None;
+                }
+                self.actions.push_back(Action::Close);
+                let reason = reason.into();
+                self.lost(now, &Ending::Closed { code, reason });
+                Some(())
+            }
             Incoming::Error {
                 code,
                 message,
@@ -109,7 +120,12 @@ impl Core {
                     (Some(reference), _) => self.refused(now, reference, refusal),
                     (None, Some(topic)) => {
                         let id = self.current(&topic, join)?;
-                        self.tell(id, Event::Error(refusal));
+                        if self.way == Way::Stream && !self.seats.get(&id)?.is_joined() {
+                            // In place of the `subscribed` that would be the answer.
+                            self.refuse_seat(now, id, refusal);
+                        } else {
+                            self.tell(id, Event::Error(refusal));
+                        }
                         Some(())
                     }
                     (None, None) => None,
@@ -144,8 +160,15 @@ impl Core {
                 }
                 return Some(());
             }
+            if self.way == Way::Stream {
+                // The answer itself: a stream has no `ref`.
+                return self.begin(now, id, begun);
+            }
             // The answer to what this client has asked for is on its way.
             return Some(());
+        }
+        if self.way == Way::Stream {
+            return None;
         }
         let topic = Topic::new(topic).ok()?;
         if self.guests.len() >= GUESTS && !self.guests.contains(&topic) {
@@ -305,18 +328,8 @@ impl Core {
                 outcome: Err(RequestError::Refused(refusal)),
             }),
             Kind::Subscribe(id) => {
-                let seat = self.seats.get(&id)?;
-                let is_for_now = match refusal.code.as_str() {
-                    "rate_limited" => true,
-                    "token_expired" | "invalid_token" => seat.wants.token && seat.failures < TOKENS,
-                    _ => false,
-                };
-                if is_for_now {
-                    self.tell(id, Event::Error(refusal));
-                    self.retry(now, id);
-                } else {
-                    self.dismiss(id, Event::Error(refusal));
-                }
+                self.seats.get(&id)?;
+                self.refuse_seat(now, id, refusal);
             }
             Kind::Refresh(id) => {
                 self.tell(id, Event::Error(refusal));
@@ -328,8 +341,26 @@ impl Core {
         Some(())
     }
 
+    /// The server refuses a subscription: for good, or for now.
+    pub(super) fn refuse_seat(&mut self, now: Instant, id: u64, refusal: Refusal) {
+        let Some(seat) = self.seats.get(&id) else {
+            return;
+        };
+        let is_for_now = match refusal.code.as_str() {
+            "rate_limited" => true,
+            "token_expired" | "invalid_token" => seat.wants.token && seat.failures < TOKENS,
+            _ => false,
+        };
+        if is_for_now {
+            self.tell(id, Event::Error(refusal));
+            self.retry(now, id);
+        } else {
+            self.dismiss(id, Event::Error(refusal));
+        }
+    }
+
     /// The subscription to a topic that counts what comes.
-    fn joined(&self, topic: &str) -> Option<u64> {
+    pub(super) fn joined(&self, topic: &str) -> Option<u64> {
         let id = *self.topics.get(topic)?;
         self.seats.get(&id)?.is_joined().then_some(id)
     }

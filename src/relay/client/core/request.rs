@@ -136,6 +136,9 @@ impl Core {
         if matches!(self.link, Link::Ended(_)) {
             return Err(RequestError::Ended);
         }
+        if self.is_streaming() {
+            return Err(RequestError::ReadOnly);
+        }
         let within = match &ask {
             Ask::Call { within, .. } if *within > LONGEST_CALL => {
                 return Err(RequestError::Invalid("a call may take 60 s at most"));
@@ -154,7 +157,7 @@ impl Core {
             return Err(RequestError::TooLarge);
         }
         let reference = self.expect(Kind::Waiting(ask), now + within);
-        if matches!(self.link, Link::Open { .. })
+        if self.is_writable()
             && let Some(request) = self.requests.get_mut(&reference)
             && let Some(frame) = request.frame(reference, now)
         {

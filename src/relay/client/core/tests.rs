@@ -1,5 +1,7 @@
 //! The protocol as a table: what the client is told, what it says and gives.
 
+mod streams;
+
 use super::*;
 use crate::relay::client::core::event::Presence;
 use serde_json::value::to_raw_value;
@@ -25,6 +27,8 @@ impl Bench {
             max_subscriptions: 3,
             can_sign_in: false,
             batch: None,
+            ways: Ways::Both,
+            probe: Duration::from_secs(60),
         };
         tune(&mut tuning);
         let mut bench = Self {
@@ -38,7 +42,7 @@ impl Bench {
     /// One that is connected.
     fn open() -> Self {
         let mut bench = Self::new();
-        bench.core.opened(bench.now);
+        bench.core.opened(bench.now, Way::Socket);
         bench
     }
 
@@ -83,13 +87,14 @@ impl Bench {
     fn reopen(&mut self) {
         self.wait();
         assert_eq!(self.does(), ["connect"]);
-        self.core.opened(self.now);
+        self.core.opened(self.now, Way::Socket);
     }
 
     fn does(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.core.poll_action())
             .map(|action| match action {
                 Action::Connect => "connect".to_owned(),
+                Action::Stream => "stream".to_owned(),
                 Action::Close => "close".to_owned(),
                 Action::Token { seat, round } => format!("token {seat} {round}"),
                 Action::End { seat } => format!("{seat} end"),
@@ -138,7 +143,10 @@ fn shown(event: Event) -> String {
         Event::Presence(Presence::Diff { joined, left }) => {
             format!("diff +{} -{}", members(joined), members(left))
         }
-        Event::Lagged(missed) => format!("lagged {missed}"),
+        Event::Lagged(lagged) => match lagged.which {
+            None => format!("lagged {}", lagged.missed),
+            Some(which) => format!("lagged {} {which:?}", lagged.missed),
+        },
         Event::Unsubscribed(end) => {
             format!("unsubscribed {} {} {}", end.topic, end.code, end.message)
         }
@@ -223,7 +231,7 @@ fn every_message_of_the_server() {
         ),
         (
             r#"{"type":"lagged","topic":"a","missed":3,"node":"1f00d","first":41,"last":43}"#,
-            &["1 lagged 3"],
+            &["1 lagged 3 OfNode { node: 126989, first: 41, last: 43 }"],
             3,
         ),
         (r#"{"type":"skipped","topic":"a","count":2}"#, &[], 2),
@@ -722,7 +730,7 @@ fn requests_wait_for_a_connection_and_are_not_sent_twice() {
     bench.core.request(bench.now, call(5)).unwrap();
     assert_eq!(bench.frames(), [""; 0]);
     bench.now += Duration::from_secs(1);
-    bench.core.opened(bench.now);
+    bench.core.opened(bench.now, Way::Socket);
     let frames = bench.frames();
     assert!(
         frames[0].contains("one") && frames[1].contains("two"),
@@ -851,7 +859,7 @@ fn waits_grow_until_a_connection_lasts() {
     let mut bench = Bench::new();
     let mut longest = Duration::ZERO;
     for _ in 0..40 {
-        bench.core.opened(bench.now);
+        bench.core.opened(bench.now, Way::Socket);
         bench.closed(1006);
         longest = longest.max(bench.wait());
         assert_eq!(bench.does(), ["connect"]);
@@ -860,7 +868,7 @@ fn waits_grow_until_a_connection_lasts() {
         longest > Duration::from_secs(20) && longest <= Duration::from_secs(30),
         "{longest:?}"
     );
-    bench.core.opened(bench.now);
+    bench.core.opened(bench.now, Way::Socket);
     bench.now += STABLE;
     bench.closed(1006);
     assert!(bench.wait() <= Duration::from_millis(500));
@@ -891,7 +899,7 @@ fn shutting_down_ends_everything_once() {
     assert_eq!(did[1..], ["1 end", "0 end", "close"]);
     bench.core.shut_down();
     bench.closed(1000);
-    bench.core.opened(bench.now);
+    bench.core.opened(bench.now, Way::Socket);
     bench.hears(r#"{"type":"push","topic":"a","event":"e","payload":1}"#);
     assert_eq!(bench.does(), [""; 0]);
     assert_eq!(bench.core.link(), &Link::Ended(Ended::Local));

@@ -32,6 +32,14 @@ pub struct Partial<T> {
 }
 
 impl<T> Partial<T> {
+    /// Where there are no other nodes nobody is missing.
+    pub(crate) const fn whole(value: T) -> Self {
+        Self {
+            value,
+            missing: Vec::new(),
+        }
+    }
+
     /// Whether somebody has not answered.
     pub const fn is_partial(&self) -> bool {
         !self.missing.is_empty()

@@ -1,0 +1,103 @@
+//! Whom a client over TLS trusts, and TLS under its connections.
+
+#[cfg(feature = "native-roots")]
+mod native_roots;
+#[cfg(not(feature = "native-roots"))]
+mod no_native_roots;
+
+use crate::resource::io::{Io, Transport};
+use crate::resource::tls_stream::{Broken, TlsStream, provider};
+#[cfg(feature = "native-roots")]
+use crate::resource::trust::native_roots as roots;
+#[cfg(not(feature = "native-roots"))]
+use crate::resource::trust::no_native_roots as roots;
+use bytes::BytesMut;
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+
+/// What goes wrong with TLS.
+pub(crate) type TlsError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whom a client trusts: the system's authorities unless told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust(Option<Arc<ClientConfig>>);
+
+/// Why a connection is not secure.
+#[derive(Debug)]
+pub(crate) enum Insecure {
+    /// The connection failed under it.
+    Io(io::Error),
+    Tls(TlsError),
+}
+
+impl Trust {
+    /// These authorities, certificates in PEM.
+    pub(crate) fn roots(pem: &[u8]) -> Result<Self, TlsError> {
+        let mut store = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            store.add(certificate?)?;
+        }
+        if store.is_empty() {
+            return Err("there is no certificate in PEM".into());
+        }
+        Ok(Self(Some(Arc::new(trusting(store)?))))
+    }
+
+    /// Whatever this configuration says.
+    pub(crate) const fn with(config: Arc<ClientConfig>) -> Self {
+        Self(Some(config))
+    }
+
+    /// Makes a TLS connection of a connection, for HTTP/1.1. Dropping the future drops it.
+    pub(crate) async fn secure(&self, io: Io, host: &str) -> Result<Io, Insecure> {
+        let name = ServerName::try_from(host.to_owned()).map_err(failed)?;
+        let config = match &self.0 {
+            Some(config) => config.clone(),
+            None => system().await.map_err(Insecure::Tls)?,
+        };
+        let protocols = vec![b"http/1.1".to_vec()];
+        let connection = UnbufferedClientConnection::new_with_alpn(config, name, protocols);
+        let connection = connection.map_err(failed)?;
+        let mut stream = Box::new(TlsStream::new(io, connection, BytesMut::new()));
+        match poll_fn(|cx| stream.poll_handshake(cx)).await {
+            Ok(()) => Ok(Io::Dyn(stream)),
+            Err(Broken::Io(error)) => Err(Insecure::Io(error)),
+            Err(Broken::Tls(error)) => {
+                // The alert, as far as it goes at once.
+                poll_fn(|cx| {
+                    let _ = stream.poll_flush(cx);
+                    Poll::Ready(())
+                })
+                .await;
+                Err(failed(error))
+            }
+        }
+    }
+}
+
+/// The system's authorities, read once.
+async fn system() -> Result<Arc<ClientConfig>, TlsError> {
+    static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = SYSTEM.get() {
+        return Ok(config.clone());
+    }
+    let store = tokio::task::spawn_blocking(roots::read).await??;
+    let config = Arc::new(trusting(store)?);
+    Ok(SYSTEM.get_or_init(|| config).clone())
+}
+
+fn trusting(store: RootCertStore) -> Result<ClientConfig, TlsError> {
+    let versions =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(versions.with_root_certificates(store).with_no_client_auth())
+}
+
+fn failed(error: impl Into<TlsError>) -> Insecure {
+    Insecure::Tls(error.into())
+}

@@ -1,0 +1,457 @@
+//! MessagePack to JSON with attachments, and back: octets in one are placeholders in the other.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// How deep what others send may be nested: what a client may send, with what is put around it.
+const DEPTH: usize = 128 + 8;
+
+/// One document as JSON; `bin` becomes a placeholder and an attachment.
+pub(super) fn to_json(octets: &[u8]) -> Option<(String, Vec<Bytes>)> {
+    let mut reader = Reader {
+        rest: octets,
+        json: String::with_capacity(octets.len() + octets.len() / 4),
+        attachments: Vec::new(),
+    };
+    reader.value(0)?;
+    reader
+        .rest
+        .is_empty()
+        .then_some((reader.json, reader.attachments))
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    json: String,
+    attachments: Vec<Bytes>,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: usize) -> Option<()> {
+        let first = self.octet()?;
+        match first {
+            0x00..=0x7f | 0xe0..=0xff => {
+                let value = i8::from_be_bytes([first]);
+                write!(self.json, "{value}").ok()?;
+            }
+            0x80..=0x8f => self.map(usize::from(first & 0x0f), depth)?,
+            0x90..=0x9f => self.array(usize::from(first & 0x0f), depth)?,
+            0xa0..=0xbf => self.text(usize::from(first & 0x1f))?,
+            0xc0 => self.json.push_str("null"),
+            0xc1 => return None,
+            0xc2 => self.json.push_str("false"),
+            0xc3 => self.json.push_str("true"),
+            0xc4..=0xc6 => {
+                let octets = self.long(first - 0xc4)?;
+                let place = self.attachments.len();
+                write!(self.json, r#"{{"_placeholder":true,"num":{place}}}"#).ok()?;
+                self.attachments.push(Bytes::copy_from_slice(octets));
+            }
+            0xc7..=0xc9 => {
+                let length = self.length(first - 0xc7)?;
+                self.extension(length)?;
+            }
+            0xca => {
+                let value = f32::from_be_bytes(self.array_of()?);
+                self.float(f64::from(value))?;
+            }
+            0xcb => {
+                let value = f64::from_be_bytes(self.array_of()?);
+                self.float(value)?;
+            }
+            0xcc..=0xcf => {
+                let value = self.unsigned(first - 0xcc)?;
+                write!(self.json, "{value}").ok()?;
+            }
+            0xd0..=0xd3 => {
+                let value = self.signed(first - 0xd0)?;
+                write!(self.json, "{value}").ok()?;
+            }
+            0xd4..=0xd8 => self.extension(1 << (first - 0xd4))?,
+            0xd9..=0xdb => {
+                let length = self.length(first - 0xd9)?;
+                self.text(length)?;
+            }
+            0xdc | 0xdd => {
+                let length = self.length(first - 0xdc + 1)?;
+                self.array(length, depth)?;
+            }
+            0xde | 0xdf => {
+                let length = self.length(first - 0xde + 1)?;
+                self.map(length, depth)?;
+            }
+        }
+        Some(())
+    }
+
+    fn array(&mut self, length: usize, depth: usize) -> Option<()> {
+        (depth < DEPTH).then_some(())?;
+        self.json.push('[');
+        for at in 0..length {
+            if at > 0 {
+                self.json.push(',');
+            }
+            self.value(depth + 1)?;
+        }
+        self.json.push(']');
+        Some(())
+    }
+
+    fn map(&mut self, length: usize, depth: usize) -> Option<()> {
+        (depth < DEPTH).then_some(())?;
+        self.json.push('{');
+        for at in 0..length {
+            if at > 0 {
+                self.json.push(',');
+            }
+            self.key(depth)?;
+            self.json.push(':');
+            self.value(depth + 1)?;
+        }
+        self.json.push('}');
+        Some(())
+    }
+
+    /// A string, or a number that becomes one.
+    fn key(&mut self, depth: usize) -> Option<()> {
+        match *self.rest.first()? {
+            0xa0..=0xbf | 0xd9..=0xdb => {
+                let begun = self.json.len();
+                self.value(depth + 1)?;
+                // It would be taken for octets from now on.
+                (self.json.get(begun..)? != r#""_placeholder""#).then_some(())
+            }
+            0x00..=0x7f | 0xe0..=0xff | 0xcc..=0xd3 => {
+                self.json.push('"');
+                self.value(depth + 1)?;
+                self.json.push('"');
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn text(&mut self, length: usize) -> Option<()> {
+        let octets = self.take(length)?;
+        // JavaScript has strings that are no Unicode.
+        quote(&mut self.json, &String::from_utf8_lossy(octets))
+    }
+
+    fn float(&mut self, value: f64) -> Option<()> {
+        // What is no number in JSON is null there, as `JSON.stringify` has it.
+        self.json.push_str(&serde_json::to_string(&value).ok()?);
+        Some(())
+    }
+
+    /// A point in time is the string that `JSON.stringify` makes of it; anything else is nothing.
+    fn extension(&mut self, length: usize) -> Option<()> {
+        let kind = self.octet()?;
+        let octets = self.take(length)?;
+        if kind != 0xff {
+            self.json.push_str("null");
+            return Some(());
+        }
+        let (seconds, nanoseconds) = match length {
+            4 => (i64::from(u32::from_be_bytes(octets.try_into().ok()?)), 0),
+            8 => {
+                let both = u64::from_be_bytes(octets.try_into().ok()?);
+                let seconds = i64::try_from(both & 0x3_ffff_ffff).ok()?;
+                (seconds, u32::try_from(both >> 34).ok()?)
+            }
+            12 => {
+                let (nanoseconds, seconds) = octets.split_first_chunk::<4>()?;
+                let seconds = i64::from_be_bytes(seconds.try_into().ok()?);
+                (seconds, u32::from_be_bytes(*nanoseconds))
+            }
+            _ => return None,
+        };
+        timestamp(&mut self.json, seconds, nanoseconds / 1_000_000)
+    }
+
+    fn octet(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn array_of<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*taken)
+    }
+
+    /// A whole number of 1, 2, 4 or 8 octets.
+    fn unsigned(&mut self, power: u8) -> Option<u64> {
+        Some(match power {
+            0 => u64::from(self.octet()?),
+            1 => u64::from(u16::from_be_bytes(self.array_of()?)),
+            2 => u64::from(u32::from_be_bytes(self.array_of()?)),
+            _ => u64::from_be_bytes(self.array_of()?),
+        })
+    }
+
+    fn signed(&mut self, power: u8) -> Option<i64> {
+        Some(match power {
+            0 => i64::from(i8::from_be_bytes(self.array_of()?)),
+            1 => i64::from(i16::from_be_bytes(self.array_of()?)),
+            2 => i64::from(i32::from_be_bytes(self.array_of()?)),
+            _ => i64::from_be_bytes(self.array_of()?),
+        })
+    }
+
+    fn length(&mut self, power: u8) -> Option<usize> {
+        usize::try_from(self.unsigned(power)?).ok()
+    }
+
+    fn long(&mut self, power: u8) -> Option<&'a [u8]> {
+        let length = self.length(power)?;
+        self.take(length)
+    }
+}
+
+/// A string as JSON has it.
+pub(super) fn quote(json: &mut String, text: &str) -> Option<()> {
+    json.push_str(&serde_json::to_string(text).ok()?);
+    Some(())
+}
+
+/// `2023-11-14T22:13:20.123Z`.
+fn timestamp(json: &mut String, seconds: i64, milliseconds: u32) -> Option<()> {
+    // The years that a Date of JavaScript has are fewer.
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    if days.abs() > 100_000_000 {
+        json.push_str("null");
+        return Some(());
+    }
+    // Days since the first of March of the year 0, in the calendar that all years have had since then.
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let of_era_year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * of_era_year + of_era_year / 4 - of_era_year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = of_era_year + era * 400 + next;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    json.push('"');
+    match year {
+        0..=9_999 => write!(json, "{year:04}"),
+        _ => write!(json, "{year:+07}"),
+    }
+    .ok()?;
+    write!(
+        json,
+        "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z\""
+    )
+    .ok()
+}
+
+/// JSON as one document of MessagePack; a placeholder becomes its attachment, each of them once at most.
+pub(super) fn from_json(json: &str, attachments: &[Bytes]) -> Option<Vec<u8>> {
+    let octets = attachments.iter().map(Bytes::len).sum::<usize>();
+    let mut writer = Writer {
+        json,
+        at: 0,
+        out: Vec::with_capacity(json.len() + octets),
+        open: Vec::new(),
+        values: 0,
+        attachments: attachments.iter().map(Some).collect(),
+    };
+    writer.all()?;
+    (writer.open.is_empty() && writer.values == 1).then_some(writer.out)
+}
+
+struct Writer<'a> {
+    json: &'a str,
+    at: usize,
+    out: Vec<u8>,
+    open: Vec<Open>,
+    /// The values of the innermost that is open, keys among them.
+    values: usize,
+    /// Those that have not been written.
+    attachments: Vec<Option<&'a Bytes>>,
+}
+
+/// An array or a map that has begun.
+struct Open {
+    is_map: bool,
+    /// Where it begins in the JSON, and in what is written.
+    begun: (usize, usize),
+    /// The values of the one around it.
+    values: usize,
+}
+
+impl Writer<'_> {
+    fn all(&mut self) -> Option<()> {
+        while let Some(octet) = self.json.as_bytes().get(self.at).copied() {
+            let begun = self.at;
+            self.at += 1;
+            match octet {
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' => continue,
+                b'[' | b'{' => {
+                    self.open.push(Open {
+                        is_map: octet == b'{',
+                        begun: (begun, self.out.len()),
+                        values: self.values,
+                    });
+                    self.values = 0;
+                    self.out.push(0);
+                    continue;
+                }
+                b']' | b'}' => self.close(octet == b'}')?,
+                b'"' => self.string(begun)?,
+                _ => self.word(begun)?,
+            }
+            self.values += 1;
+        }
+        Some(())
+    }
+
+    fn close(&mut self, is_map: bool) -> Option<()> {
+        let open = self.open.pop()?;
+        let (from, to) = open.begun;
+        let mut count = std::mem::replace(&mut self.values, open.values);
+        if open.is_map != is_map || (is_map && count % 2 != 0) {
+            return None;
+        }
+        if is_map {
+            count /= 2;
+            let source = self.json.get(from..self.at)?;
+            if count == 2
+                && !self.attachments.is_empty()
+                && let Ok(Placeholder {
+                    is_placeholder: true,
+                    num,
+                }) = serde_json::from_str(source)
+            {
+                let octets = self.attachments.get_mut(num)?.take()?;
+                self.out.truncate(to);
+                sized(&mut self.out, octets.len(), 0xc4)?;
+                self.out.extend_from_slice(octets);
+                return Some(());
+            }
+        }
+        // One octet was left for it; most have no more.
+        let mut header = Vec::with_capacity(5);
+        let (few, many) = if is_map { (0x80, 0xde) } else { (0x90, 0xdc) };
+        match (u8::try_from(count), u16::try_from(count)) {
+            (Ok(count), _) if count < 16 => header.push(few | count),
+            (_, Ok(count)) => {
+                header.push(many);
+                header.extend_from_slice(&count.to_be_bytes());
+            }
+            _ => {
+                header.push(many + 1);
+                header.extend_from_slice(&u32::try_from(count).ok()?.to_be_bytes());
+            }
+        }
+        self.out.splice(to..=to, header);
+        Some(())
+    }
+
+    fn string(&mut self, begun: usize) -> Option<()> {
+        let rest = self.json.as_bytes().get(self.at..)?;
+        let mut is_escaped = false;
+        let end = rest.iter().position(|octet| {
+            let ends = *octet == b'"' && !is_escaped;
+            is_escaped = *octet == b'\\' && !is_escaped;
+            ends
+        })?;
+        self.at += end + 1;
+        let source = self.json.get(begun..self.at)?;
+        let text = if source.contains('\\') {
+            Cow::Owned(serde_json::from_str::<String>(source).ok()?)
+        } else {
+            Cow::Borrowed(source.get(1..source.len() - 1)?)
+        };
+        match u8::try_from(text.len()) {
+            Ok(length) if length < 32 => self.out.push(0xa0 | length),
+            _ => sized(&mut self.out, text.len(), 0xd9)?,
+        }
+        self.out.extend_from_slice(text.as_bytes());
+        Some(())
+    }
+
+    fn word(&mut self, begun: usize) -> Option<()> {
+        let rest = self.json.as_bytes().get(begun..)?;
+        let is_part = |octet: &u8| octet.is_ascii_alphanumeric() || b"+-.".contains(octet);
+        let length = rest.iter().take_while(|octet| is_part(octet)).count();
+        self.at = begun + length.max(1);
+        match self.json.get(begun..self.at)? {
+            "null" => self.out.push(0xc0),
+            "false" => self.out.push(0xc2),
+            "true" => self.out.push(0xc3),
+            number => self.number(&serde_json::from_str(number).ok()?)?,
+        }
+        Some(())
+    }
+
+    fn number(&mut self, number: &serde_json::Number) -> Option<()> {
+        let out = &mut self.out;
+        if let Some(value) = number.as_u64() {
+            match (
+                u8::try_from(value),
+                u16::try_from(value),
+                u32::try_from(value),
+            ) {
+                (Ok(value), ..) if value < 0x80 => out.push(value),
+                (Ok(value), ..) => out.extend_from_slice(&[0xcc, value]),
+                (_, Ok(value), _) => tagged(out, 0xcd, &value.to_be_bytes()),
+                (.., Ok(value)) => tagged(out, 0xce, &value.to_be_bytes()),
+                _ => tagged(out, 0xcf, &value.to_be_bytes()),
+            }
+        } else if let Some(value) = number.as_i64() {
+            match (
+                i8::try_from(value),
+                i16::try_from(value),
+                i32::try_from(value),
+            ) {
+                (Ok(value), ..) if value >= -0x20 => out.extend_from_slice(&value.to_be_bytes()),
+                (Ok(value), ..) => tagged(out, 0xd0, &value.to_be_bytes()),
+                (_, Ok(value), _) => tagged(out, 0xd1, &value.to_be_bytes()),
+                (.., Ok(value)) => tagged(out, 0xd2, &value.to_be_bytes()),
+                _ => tagged(out, 0xd3, &value.to_be_bytes()),
+            }
+        } else {
+            tagged(out, 0xcb, &number.as_f64()?.to_be_bytes());
+        }
+        Some(())
+    }
+}
+
+fn tagged(out: &mut Vec<u8>, tag: u8, octets: &[u8]) {
+    out.push(tag);
+    out.extend_from_slice(octets);
+}
+
+/// The head of a string or of octets, with a length of 1, 2 or 4 octets.
+fn sized(out: &mut Vec<u8>, length: usize, tag: u8) -> Option<()> {
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length), _) => out.extend_from_slice(&[tag, length]),
+        (_, Ok(length)) => tagged(out, tag + 1, &length.to_be_bytes()),
+        _ => tagged(out, tag + 2, &u32::try_from(length).ok()?.to_be_bytes()),
+    }
+    Some(())
+}
+
+#[derive(Deserialize)]
+struct Placeholder {
+    #[serde(rename = "_placeholder")]
+    is_placeholder: bool,
+    num: usize,
+}

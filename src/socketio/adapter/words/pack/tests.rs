@@ -1,0 +1,109 @@
+use super::{DEPTH, from_json, to_json};
+use bytes::Bytes;
+
+fn hex(text: &str) -> Vec<u8> {
+    let digit = |at: usize| char::from(text.as_bytes()[at]).to_digit(16).unwrap() as u8;
+    (0..text.len() / 2)
+        .map(|at| digit(2 * at) << 4 | digit(2 * at + 1))
+        .collect()
+}
+
+#[test]
+fn what_notepack_writes_is_read_and_written_alike() {
+    for (octets, json) in [
+        ("01", "1"),
+        ("fe", "-2"),
+        ("cb3ff8000000000000", "1.5"),
+        ("a9c3bce282acf09f9880", "\"\u{fc}\u{20ac}\u{1f600}\""),
+        ("93c3c2c0", "[true,false,null]"),
+        ("81a16b920180", r#"{"k":[1,{}]}"#),
+        ("ce00011170", "70000"),
+        ("d2fffeee90", "-70000"),
+        ("cf000000012a05f200", "5000000000"),
+        ("ccff", "255"),
+        ("cdffff", "65535"),
+        ("d080", "-128"),
+        ("d18000", "-32768"),
+        ("d38000000000000000", "-9223372036854775808"),
+        ("cfffffffffffffffff", "18446744073709551615"),
+        ("a5225c0a0041", r#""\"\\\n\u0000A""#),
+    ] {
+        let (read, attachments) = to_json(&hex(octets)).unwrap();
+        assert_eq!((&*read, attachments.len()), (json, 0), "{octets}");
+        assert_eq!(from_json(json, &[]), Some(hex(octets)), "{json}");
+    }
+    let many = format!("[{}0]", "0,".repeat(16));
+    assert_eq!(
+        from_json(&many, &[]),
+        Some(hex("dc00110000000000000000000000000000000000"))
+    );
+    let long = format!("\"{}\"", "a".repeat(300));
+    let packed = from_json(&long, &[]).unwrap();
+    assert_eq!(packed[..3], [0xda, 1, 44]);
+    assert_eq!(to_json(&packed).unwrap().0, long);
+    let spaced = " { \"a\" : [ 1 , 2 ] } ";
+    assert_eq!(from_json(spaced, &[]), Some(hex("81a161920102")));
+}
+
+#[test]
+fn points_in_time_are_the_strings_that_javascript_makes() {
+    for (octets, json) in [
+        ("d7ff1d5353006553f100", r#""2023-11-14T22:13:20.123Z""#),
+        ("d6ff00000000", r#""1970-01-01T00:00:00.000Z""#),
+        (
+            "c70cff00000000ffffffffffffffff",
+            r#""1969-12-31T23:59:59.000Z""#,
+        ),
+        ("d6ff5e5aff80", r#""2020-03-01T00:19:12.000Z""#),
+        ("c70cff000000007fffffffffffffff", "null"),
+        ("d40000", "null"),
+    ] {
+        assert_eq!(to_json(&hex(octets)).unwrap().0, json, "{octets}");
+    }
+}
+
+#[test]
+fn octets_are_placeholders_and_each_is_written_once() {
+    let (json, attachments) = to_json(&hex("93a362696ec40301020381a162c50001ff")).unwrap();
+    let [first, second] = [0, 1].map(|num| format!(r#"{{"_placeholder":true,"num":{num}}}"#));
+    assert_eq!(json, format!(r#"["bin",{first},{{"b":{second}}}]"#));
+    assert_eq!(
+        attachments,
+        [Bytes::from_static(&[1, 2, 3]), Bytes::from_static(&[255])]
+    );
+    assert_eq!(
+        from_json(&json, &attachments),
+        Some(hex("93a362696ec40301020381a162c401ff"))
+    );
+    assert_eq!(from_json(&format!("[{first},{first}]"), &attachments), None);
+    assert_eq!(from_json(&second, &attachments[..1]), None);
+    // Nothing was attached, so it is what it says.
+    assert!(from_json(&first, &[]).is_some());
+}
+
+#[test]
+fn what_is_cut_or_nested_too_deep_is_refused() {
+    let whole = hex("93a362696ec40301020381a162c50001ff");
+    for length in 0..whole.len() {
+        assert_eq!(to_json(&whole[..length]), None);
+    }
+    for wrong in [
+        "c1",
+        "ddffffffff",
+        "dfffffffff",
+        "c6ffffffff00",
+        "81c001",
+        "c70cff",
+        "0101",
+        "81ac5f706c616365686f6c646572c3",
+    ] {
+        assert_eq!(to_json(&hex(wrong)), None, "{wrong}");
+    }
+    let nested = |depth: usize| [vec![0x91; depth], vec![0x01]].concat();
+    assert!(to_json(&nested(DEPTH)).is_some());
+    assert_eq!(to_json(&nested(DEPTH + 1)), None);
+    assert_eq!(to_json(&nested(1_000_000)), None);
+    for wrong in ["", "[", "]", "[}", "{\"a\"}", "\"a", "1 2", "@", "[1"] {
+        assert_eq!(from_json(wrong, &[]), None, "{wrong}");
+    }
+}

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(place: &str) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(place: &str) -> Result<(), Box<dyn Error>> {
     let server = Server::new(router()?).bind(place);
     server.run_with(|handle| {
         for bound in handle.bound() {

@@ -72,6 +72,8 @@ const ROOMS: &[Room] = &[
     Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire"]) },
     Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
     Room { floor: 2, path: "relay::client::core",    core: CORE, imports: Only(&["relay::hub", "wire"]) },
+    // What a client knows and wants; packets of Socket.IO are its words.
+    Room { floor: 2, path: "socketio::client::core", core: CORE, imports: Only(&["socketio", "wire"]) },
     Room { floor: 2, path: "relay::protocol",        core: CORE, imports: Only(&["relay::hub", "wire"]) },
     // The one room beside a core that knows the runtime.
     Room { floor: 2, path: "relay::groups",          core: OPEN, imports: Only(&["relay::hub"]) },

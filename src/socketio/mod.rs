@@ -11,6 +11,8 @@
 //! ```
 
 pub mod adapter;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod engine;
 pub mod packet;
 pub mod prelude;

@@ -1,5 +1,8 @@
 //! The name of a topic, and what may be one.
 
+#[cfg(feature = "socketio")]
+mod own;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -41,11 +44,6 @@ impl Topic {
             return Err(InvalidTopic("a topic has no two dots in a row"));
         }
         Ok(Self(name.into()))
-    }
-
-    /// A name that means something in this process alone, with a grammar of its own.
-    pub(crate) fn of_own(name: &str) -> Self {
-        Self(name.into())
     }
 
     /// The name.

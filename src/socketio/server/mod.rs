@@ -34,6 +34,7 @@ mod route;
 mod socket;
 mod space;
 mod spaces;
+mod survey;
 mod table;
 mod talk;
 
@@ -48,6 +49,7 @@ pub use self::namespace::Namespace;
 pub use self::reason::DisconnectReason;
 pub use self::route::NoSocketIo;
 pub use self::socket::{Emit, Socket};
+pub use self::survey::{LargestRooms, RoomSize};
 
 use self::counters::Counters;
 #[cfg(not(feature = "tracing"))]

@@ -25,6 +25,8 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A client in a namespace; cloning it gives another handle to the same. It may be kept, and used from everywhere.
 ///
@@ -53,6 +55,7 @@ pub(super) struct Inner {
     status: AtomicU8,
     has_listeners: AtomicBool,
     is_recovered: bool,
+    since: Instant,
     state: Mutex<State>,
 }
 
@@ -96,6 +99,7 @@ impl Socket {
             status: AtomicU8::new(CONNECTING),
             has_listeners: AtomicBool::new(false),
             is_recovered,
+            since: Instant::now(),
             state: Mutex::default(),
         }))
     }
@@ -128,6 +132,11 @@ impl Socket {
     /// The transport of its session now.
     pub fn transport(&self) -> Transport {
         self.0.session.transport()
+    }
+
+    /// For how long it has been there.
+    pub fn age(&self) -> Duration {
+        self.0.since.elapsed()
     }
 
     /// How many octets wait for the client.

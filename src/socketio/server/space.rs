@@ -127,6 +127,11 @@ impl Space {
         self.sockets().values().cloned().collect()
     }
 
+    /// Not more than so many of its sockets, whichever.
+    pub(super) fn some(&self, most: usize) -> Vec<Socket> {
+        self.sockets().values().take(most).cloned().collect()
+    }
+
     fn sockets(&self) -> MutexGuard<'_, HashMap<u64, Socket>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }

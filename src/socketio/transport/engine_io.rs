@@ -108,6 +108,7 @@ impl EngineIo {
     pub fn stats(&self) -> EngineStats {
         EngineStats {
             sessions: self.shared.sessions().len() as u64,
+            polling: self.shared.places.taken() as u64,
             ..self.shared.counters.read()
         }
     }

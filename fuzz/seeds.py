@@ -524,6 +524,36 @@ ASSEMBLED = [
     messages('51-["a",%s]' % PLACEHOLDERS[3], b"x"),
     messages('51-["a"]', '2["b"]'),
     messages(b"x"),
+    messages("0", '2["a"]', "1", "0/a", '2/a,["b"]', "1/a,"),
+    messages('51-["a",[[%s]]]' % PLACEHOLDERS[0], b""),
+    messages('51-["a",{"num":0,"_placeholder":false}]', b"x"),
+    messages('51-["a",{"num":"x","_placeholder":true}]', b"x"),
+    messages('51-["a",%s,%s]' % (PLACEHOLDERS[0], PLACEHOLDERS[0]), b"x"),
+    messages('53-["a",%s]' % ",".join(PLACEHOLDERS[:3]), b"a", "2"),
+    messages("50-[]", b"x"),
+    messages("61-[]", b"x"),
+    messages('61-12345[null,%s]' % PLACEHOLDERS[0], b"\xff\x00"),
+    messages('52-["\\"",{"a":%s,"b":%s}]' % (PLACEHOLDERS[0], PLACEHOLDERS[1]), b"{}", b"[]", '3/b,7["]"]'),
+    messages("5999999999999999999999-[]"),
+    messages('51-/a,["a"]', b"x", '51-/b,["b"]', b"y"),
+]
+
+PAYLOADS = ["4hello", "4hello\x1ebAQIDBA==\x1e4\u00e4", "bAQ\x1ebAQ=\x1ebAQ==", "b", "bA", "bAR==", "2\x1e3\x1e5\x1e6\x1e1", "0{\"sid\":\"a\"}", "abc", "", "4a\x1e", "\x1e", "4" + "x" * 300 + "\x1e4y", "2\x1e" * 40 + "2", "2probe\x1e3probe"]
+
+# A transport, then what happens and with what.
+SESSIONS = [
+    [1, 0, 50, 5, 0, 0, 49, 0, 1, 0, 30],
+    [0, 1, 0, 1, 0, 2, 0],
+    [0, 2, 0, 2, 0],
+    [0, 1, 0, 4, 0, 5, 48, 5, 80, 5, 112, 8, 0],
+    [0, 4, 0, 5, 48, 5, 48, 4, 0, 5, 80],
+    [0, 4, 0, 0, 70, 4, 0, 5, 48, 5, 80, 1, 0],
+    [0, 1, 0, 3, 0, 3, 1],
+    [0, 2, 0, 9, 7, 3, 1, 9, 11, 1, 0],
+    [0, 0, 60, 9, 0, 0, 49, 0, 60],
+    [1, 5, 160],
+    [1, 5, 176, 0, 200, 4, 0],
+    [0, 4, 0, 8, 0, 4, 0, 5, 48, 8, 0, 1, 0],
 ]
 
 
@@ -546,6 +576,8 @@ def main():
     write("socketio_packet", {f"packet-{place}": octets for place, octets in enumerate(PACKETS)})
     write("socketio_assemble", {f"messages-{place}": octets for place, octets in enumerate(ASSEMBLED)})
     write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})
+    write("engine_payload", {f"payload-{place}": bytes([16 - place % 9, 40 * (place % 4)]) + text.encode() for place, text in enumerate(PAYLOADS)})
+    write("engine_session", {f"session-{place}": bytes(octets) for place, octets in enumerate(SESSIONS)})
     write("envelope", {f"envelope-{place}": octets for place, octets in enumerate(ENVELOPES)})
     write("hub_ops", {f"operations-{place}": octets for place, octets in enumerate(HUBS)})
     write("forwarded", {f"forwarded-{place}": line.encode() for place, line in enumerate(FORWARDED)})

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 30] = [
+const TARGETS: [Target; 32] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -43,6 +43,8 @@ const TARGETS: [Target; 30] = [
     ("adapter_message", invariants::adapter_message),
     ("socketio_packet", invariants::socketio_packet),
     ("socketio_assemble", invariants::socketio_assemble),
+    ("engine_payload", invariants::engine_payload),
+    ("engine_session", invariants::engine_session),
 ];
 
 #[test]

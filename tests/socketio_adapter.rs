@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use wireline::relay::backplane::memory::MemoryBackplane;
+use wireline::resource::redis::RedisServer;
 use wireline::socketio::adapter::{Adapter, BackplaneAdapter, Flags, RedisAdapter, Target};
 use wireline::socketio::packet::Binary;
 
@@ -225,6 +226,45 @@ async fn a_redis_that_was_killed_is_taken_again() {
         assert_eq!(fake.next().await, "b [] for eve fay");
         let sockets = redis.sockets(&to(&[], &[])).await;
         assert!(sockets.is_complete() && sockets.answers.len() == 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_needs_the_rights_of_the_page_and_tls_is_spoken() {
+    bounded(async {
+        let page = include_str!("../docs/socketio.md");
+        let (_, rules) = page.split_once("ACL SETUSER node ").unwrap();
+        let (rules, _) = rules.split_once('`').unwrap();
+        let rules: Vec<&str> = rules.split(' ').collect();
+        let server = Server::new().tls().user("node", &rules).start().unwrap();
+        let pem = std::fs::read(server.authority()).unwrap();
+        let url = |password: &str| format!("rediss://node:{password}@{}", server.address());
+        let fakes = [two(), Fake::new(&[("gil", "r1")])];
+        let adapters = fakes.each_ref().map(|fake| {
+            let redis = RedisServer::new(&url("PASSWORD")).unwrap();
+            let adapter = RedisAdapter::with_server(redis.roots(&pem).unwrap()).answers_apart(true);
+            adapter.start(fake.local());
+            adapter.take("/");
+            adapter
+        });
+        let [one, other] = &adapters;
+        one.up().await;
+        other.up().await;
+        other.broadcast(&to(&["r2"], &[]), &event("a", ()));
+        assert_eq!(fakes[0].next().await, "a [] for fay");
+        let sockets = one.sockets(&to(&[], &[])).await;
+        assert!(sockets.is_complete() && sockets.answers.len() == 1);
+
+        let redis = RedisServer::new(&url("wrong"))
+            .unwrap()
+            .roots(&pem)
+            .unwrap();
+        let stranger = RedisAdapter::with_server(redis);
+        stranger.start(fakes[0].local());
+        let up = timeout(WAIT / 2, stranger.up());
+        assert!(up.await.is_err());
+        assert!(!stranger.rooms("/").await.is_complete());
     })
     .await;
 }

@@ -12,3 +12,5 @@ mod peer;
 mod recovery;
 #[path = "socketio_server/rooms.rs"]
 mod rooms;
+#[path = "socketio_server/transports.rs"]
+mod transports;

@@ -166,6 +166,8 @@ async fn servers_of_npm_and_ours_are_one() {
         heard(&mut node, &r1, "e", json!([1])).await;
         node.does("join", json!({"rooms": ["r2"], "to": ["y"]}))
             .await;
+        // A server of npm takes its own sockets there when Redis tells it to.
+        node.does("sockets", json!({"rooms": ["y"]})).await;
         node.does("emit", json!({"rooms": ["y"], "event": "e", "args": [3]}))
             .await;
         heard(&mut node, &["bob", "dan", "fay"], "e", json!([3])).await;
@@ -299,6 +301,11 @@ async fn servers_over_a_backplane_are_one() {
             let client = json!({"name": name, "room": "r1", "url": url});
             clients.does("client", client).await;
         }
+        // Each has its own.
+        assert_eq!((first.len(), second.len()), (1, 1));
+        let (here, there) = (first.to("r1").sockets(), second.to("r1").sockets());
+        assert!(first.socket(here[0].id()).is_some() && first.socket(there[0].id()).is_none());
+        assert!(!first.rooms().iter().any(|room| room == there[0].id()));
         first.to("r1").emit("a", Binary::from(vec![1])).unwrap();
         heard(&mut clients, &["cyd", "dan"], "a", json!([{"$": [1]}])).await;
         let sockets = second.to("r1").fetch_sockets().await;

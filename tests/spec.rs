@@ -26,7 +26,7 @@ struct Row {
 /// The rows that the table must have, and no others.
 const WANTED: &[(char, RangeInclusive<u32>)] = &[
     ('S', 1..=59),
-    ('S', 61..=215),
+    ('S', 61..=230),
     ('S', 236..=243),
     ('S', 246..=260),
     ('D', 1..=28),
@@ -42,6 +42,7 @@ const NAMED: &[(char, RangeInclusive<u32>)] = &[
     ('S', 93..=131),
     ('S', 163..=163),
     ('S', 200..=215),
+    ('S', 218..=230),
     ('D', 5..=5),
     ('D', 14..=23),
     ('D', 28..=28),

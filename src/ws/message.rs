@@ -43,7 +43,7 @@ impl Text {
     }
 
     /// The text as the crate that checked it has it, without a copy.
-    #[cfg_attr(not(feature = "socketio"), allow(dead_code))]
+    #[allow(dead_code, reason = "sessions of Socket.IO alone need it")]
     pub(crate) fn into_byte_string(self) -> ByteString {
         self.0
     }

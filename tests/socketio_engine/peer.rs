@@ -15,6 +15,7 @@ use wireline::socketio::transport::{
     Application, Conversation, EngineConfig, EngineIo, Outgoing, Session,
 };
 use wireline::test::TestServer;
+use wireline::wire::number::decimal;
 use wireline::ws::message::Message;
 use wireline::ws::origin::Policy;
 use wireline::ws::socket::WebSocket;
@@ -85,8 +86,8 @@ impl Conversation for EchoOf {
                 }
                 text => match text.strip_prefix("count ") {
                     Some(count) => {
-                        for number in 0..count.parse().unwrap() {
-                            session.send(&Outgoing::text(&u32::to_string(&number)));
+                        for number in 0..number(count) {
+                            session.send(&Outgoing::text(&&number.to_string()));
                         }
                     }
                     None => drop(session.send(&Outgoing::text(text))),
@@ -122,7 +123,7 @@ pub(crate) fn serve_with(config: EngineConfig, router: Router) -> Site {
 /// An answer of HTTP.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) status: u16,
+    pub(crate) status: u64,
     pub(crate) head: String,
     pub(crate) body: String,
 }
@@ -177,7 +178,7 @@ pub(crate) async fn receive(stream: &mut TcpStream) -> Reply {
     let _ = stream.read_to_end(&mut octets).await;
     let text = String::from_utf8(octets).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).unwrap_or("0").parse().unwrap();
+    let status = number(head.split(' ').nth(1).unwrap_or("0"));
     Reply {
         status,
         head: head.to_owned(),
@@ -247,6 +248,13 @@ impl Site {
         (socket, sid)
     }
 
+    fn closed(&self, sid: &str) -> Option<CloseReason> {
+        let closed = self.seen.closed.lock().unwrap();
+        let found: Vec<_> = closed.iter().filter(|(id, _)| id == sid).collect();
+        assert!(found.len() <= 1, "it ends once");
+        found.first().map(|(_, reason)| *reason)
+    }
+
     pub(crate) fn session(&self, sid: &str) -> Session {
         let sessions = self.seen.sessions.lock().unwrap();
         let session = sessions.iter().find(|session| session.id() == sid);
@@ -268,13 +276,9 @@ impl Site {
     pub(crate) async fn reason(&self, sid: &str) -> CloseReason {
         let found = async {
             loop {
-                let closed = self.seen.closed.lock().unwrap();
-                let found: Vec<_> = closed.iter().filter(|(id, _)| id == sid).collect();
-                assert!(found.len() <= 1, "it ends once");
-                if let [(_, reason)] = found[..] {
-                    return *reason;
+                if let Some(reason) = self.closed(sid) {
+                    return reason;
                 }
-                drop(closed);
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -292,13 +296,13 @@ pub(crate) async fn text(socket: &mut WebSocket) -> Option<String> {
 
 /// The next message; `None` at the end.
 pub(crate) async fn message(socket: &mut WebSocket) -> Option<Message> {
-    loop {
-        match timeout(PATIENCE, socket.recv())
-            .await
-            .expect("a message or the end")
-        {
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-            Some(Ok(message)) => return Some(message),
-        }
+    let received = timeout(PATIENCE, socket.recv()).await;
+    match received.expect("a message or the end") {
+        Some(Ok(Message::Close(_)) | Err(_)) | None => None,
+        Some(Ok(message)) => Some(message),
     }
+}
+
+pub(crate) fn number(text: &str) -> u64 {
+    decimal(text.as_bytes()).unwrap()
 }

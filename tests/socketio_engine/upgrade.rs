@@ -1,6 +1,6 @@
 //! From polling to a WebSocket.
 
-use crate::peer::{PATIENCE, Site, calm, contract, message, receive, send, serve, text};
+use crate::peer::{PATIENCE, Site, calm, contract, message, number, receive, send, serve, text};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use wireline::socketio::engine::{CloseReason, Transport};
@@ -175,10 +175,10 @@ async fn nothing_is_lost_and_nothing_overtakes_while_a_session_goes_over() {
                 }
             }
         });
-        let mut seen: Vec<u32> = Vec::new();
-        let take = |body: &str, seen: &mut Vec<u32>| {
+        let mut seen: Vec<u64> = Vec::new();
+        let take = |body: &str, seen: &mut Vec<u64>| {
             let packets = body.split('\u{1e}').filter(|packet| *packet != "6");
-            seen.extend(packets.map(|packet| packet[1..].parse::<u32>().unwrap()));
+            seen.extend(packets.map(|packet| number(&packet[1..])));
         };
         if round % 2 == 0 {
             take(&site.poll(&sid).await.body, &mut seen);
@@ -192,11 +192,11 @@ async fn nothing_is_lost_and_nothing_overtakes_while_a_session_goes_over() {
         // The echo may come before what is sent meanwhile.
         while seen.len() < 501 {
             let packet = text(&mut socket).await.unwrap();
-            seen.push(packet[1..].parse().unwrap());
+            seen.push(number(&packet[1..]));
         }
         sender.await.unwrap();
         seen.retain(|number| *number != 999);
-        let in_order: Vec<u32> = (0..u32::try_from(seen.len()).unwrap()).collect();
+        let in_order: Vec<u64> = (0..seen.len() as u64).collect();
         assert_eq!(seen, in_order);
     }
 }

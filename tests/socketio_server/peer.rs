@@ -48,7 +48,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) async fn say(&mut self, text: &str) {
+    pub(crate) async fn say(&self, text: &str) {
         self.socket.send(text).await.unwrap();
     }
 

@@ -115,6 +115,9 @@ pub(super) fn decode(octets: &[u8]) -> Result<Packet, PacketError> {
     if !is_at_end || id.is_some_and(|id| id > LARGEST_ID) {
         return Err(MALFORMED);
     }
+    if !matches!(kind, 2 | 3) && !attachments.is_empty() {
+        return Err(PacketError("octets that are no argument"));
+    }
     // What is undefined in JavaScript is as good as absent.
     let data = data.filter(|In(data)| !data.is_null());
     let json = |value: &Value| serde_json::to_string(value).map(ByteString::from);
@@ -383,6 +386,7 @@ mod tests {
             b"\x82\xa4type\x01\xa3nsp\xc0",
             b"\x82\xa4type\x01\xa3nsp\xa1/\x00",
             b"\x82\xa4type\x05\xa3nsp\xa1/",
+            b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\x81\xa1a\xc4\x01\xff",
             b"\x82\xa4type\x02\xa3nsp\xa1/",
             b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x90",
             b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x91\x01",

@@ -298,3 +298,34 @@ impl Local for Spaces {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_an_adapter_everything_stays_here() {
+        let io = SocketIo::new();
+        assert!(io.adapter().is_none());
+        io.emit("a", ()).unwrap();
+        let sockets = io.to("r").fetch_sockets().await;
+        assert!(sockets.is_complete() && sockets.nodes == 0 && sockets.answers.is_empty());
+        assert!(io.all_rooms().await.answers.is_empty());
+        io.server_side_emit("a", ()).unwrap();
+        let answers = io.server_side_emit_with_ack("a", ()).await.unwrap();
+        assert!(answers.is_complete() && answers.answers.is_empty());
+        let reserved = io.server_side_emit("disconnect", ());
+        assert_eq!(
+            reserved.unwrap_err().to_string(),
+            EmitError::Reserved.to_string()
+        );
+    }
+
+    #[test]
+    fn the_first_adapter_stays() {
+        use crate::socketio::adapter::MemoryAdapter;
+        let io = SocketIo::new();
+        assert!(io.set_adapter(MemoryAdapter));
+        assert!(!io.set_adapter(MemoryAdapter));
+    }
+}

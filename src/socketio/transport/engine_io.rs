@@ -10,7 +10,6 @@ use super::route::Answer;
 use super::sid::Sid;
 use super::{Application, Conversation, Session};
 use crate::service::request::Parts;
-use crate::service::response::Response;
 use crate::service::user::CurrentUser;
 use crate::socketio::engine::session::{Session as Core, Ticket, Times};
 use crate::socketio::engine::{Data, Open, RequestError, Transport};
@@ -19,7 +18,6 @@ use crate::ws::limits::Limits;
 use crate::ws::socket::WsSender;
 use crate::ws::socket::config::Config as SocketConfig;
 use bytes::Bytes;
-use http::StatusCode;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,13 +162,12 @@ impl Shared {
     pub(super) fn open_polling(
         self: &Arc<Self>,
         parts: Parts,
-    ) -> Result<Opening<impl Future<Output = ()> + Send + use<>>, Response> {
+    ) -> Result<Opening<impl Future<Output = ()> + Send + use<>>, Answer> {
         let Some(place) = self.places.take(parts.client().ip()) else {
             add(&self.counters.too_many);
-            let response = Response::from(Answer::Refused(RequestError::Forbidden, TOO_MANY));
-            return Err(response.with_status(StatusCode::SERVICE_UNAVAILABLE));
+            return Err(Answer::TooMany);
         };
-        let sid = Sid::random().ok_or_else(Response::internal_error)?;
+        let sid = Sid::random().ok_or(Answer::NoRandomness)?;
         let (core, _) = Core::new(Transport::Polling, self.times, self.now());
         let polling = Polling {
             user: CurrentUser::of(&parts).map(|user| user.id().into()),
@@ -267,9 +264,11 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// A function as an application.
-struct Each(Arc<dyn Fn(&Session, Data) + Send + Sync>);
+struct Each(Arc<OnMessage>);
 
-struct EachSession(Session, Arc<dyn Fn(&Session, Data) + Send + Sync>);
+struct EachSession(Session, Arc<OnMessage>);
+
+type OnMessage = dyn Fn(&Session, Data) + Send + Sync;
 
 impl Application for Each {
     fn open(&self, session: &Session, _parts: Parts) -> Box<dyn Conversation> {
@@ -290,8 +289,6 @@ impl fmt::Debug for EngineIo {
             .finish_non_exhaustive()
     }
 }
-
-const TOO_MANY: &str = "Too many sessions";
 
 /// As good as never.
 const FAR: Duration = Duration::from_secs(1 << 31);

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn places_are_given_back() {
         let places = Arc::new(Places::new(3, 2));
-        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let address = |text: &str| crate::wire::ip::ip(text.as_bytes());
         let first = places.take(address("2001:db8::1")).unwrap();
         let _second = places.take(address("2001:db8::2")).unwrap();
         assert!(places.take(address("2001:db8::3")).is_none(), "one network");

@@ -125,7 +125,7 @@ fn poll_open(driver: &mut Driver, cx: &mut Context<'_>) -> Poll<()> {
 pub(super) async fn poll(session: Session, parts: Parts) -> Response {
     let ticket = match session.begin_poll() {
         Ok(ticket) => ticket,
-        Err(response) => return response,
+        Err(answer) => return answer.into(),
     };
     let mut request = Pending::new(session.clone(), ticket, false);
     let mut draining = pin!(parts.draining());
@@ -144,7 +144,7 @@ pub(super) async fn poll(session: Session, parts: Parts) -> Response {
 pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response {
     let ticket = match session.begin_post() {
         Ok(ticket) => ticket,
-        Err(response) => return response,
+        Err(answer) => return answer.into(),
     };
     let mut request = Pending::new(session.clone(), ticket, true);
     if !is_text(&parts) {
@@ -196,12 +196,13 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, BodyError> {
     Ok(content.freeze())
 }
 
-fn refusal(session: &Session, refused: Refused) -> Response {
+fn refusal(session: &Session, refused: Refused) -> Answer {
     let error = match refused {
         Refused::Closed => RequestError::UnknownSid,
         Refused::Transport | Refused::Overlap => RequestError::BadRequest,
     };
-    refuse(&session.0.shared, error)
+    session.0.shared.count_refused(error);
+    Answer::Refused(error)
 }
 
 /// Whether the content is text in UTF-8, as far as the request says.
@@ -253,21 +254,24 @@ impl Drop for Pending {
 }
 
 impl Session {
-    fn begin_poll(&self) -> Result<Ticket, Response> {
+    fn begin_poll(&self) -> Result<Ticket, Answer> {
         let mut state = self.lock();
         if state.lingers() {
-            // It has ended without a poll that waited: this one is told.
+            // It has ended: this one is told, what was sent before first.
+            let is_last = state.has_nothing();
             let farewell = state.farewell();
             drop(state);
-            self.stop_lingering();
-            return Err(Answer::Payload(farewell).into());
+            if is_last {
+                self.stop_lingering();
+            }
+            return Err(Answer::Payload(farewell));
         }
         let begun = state.core.begin_poll();
         self.settle(state);
         begun.map_err(|refused| refusal(self, refused))
     }
 
-    fn begin_post(&self) -> Result<Ticket, Response> {
+    fn begin_post(&self) -> Result<Ticket, Answer> {
         let mut state = self.lock();
         let begun = state.core.begin_post();
         self.settle(state);

@@ -76,7 +76,7 @@ impl Handler<ViaEngineIo> for Endpoint {
         let asked = match self.0.read(&parts) {
             Ok(asked) => asked,
             Err(error) if is_not_enabled(&self.0, error, &parts) => {
-                return Answer::Refused(error, ONLY_WEBSOCKET).into();
+                return Answer::OnlyWebSocket.into();
             }
             Err(error) => return refuse(&self.0, error),
         };
@@ -86,7 +86,7 @@ impl Handler<ViaEngineIo> for Endpoint {
                     tokio::spawn(task);
                     Answer::Payload(content).into()
                 }
-                Err(response) => response,
+                Err(answer) => answer.into(),
             },
             Asked::Open(Transport::WebSocket) => {
                 let upgrade = match self.0.upgrade(&mut parts).await {
@@ -195,7 +195,7 @@ fn is_not_enabled(shared: &Shared, error: RequestError, parts: &Parts) -> bool {
 /// Refuses a request.
 pub(super) fn refuse(shared: &Shared, error: RequestError) -> Response {
     shared.count_refused(error);
-    Answer::Refused(error, error.message()).into()
+    Answer::Refused(error).into()
 }
 
 /// What a request is answered with.
@@ -204,8 +204,14 @@ pub(super) enum Answer {
     Payload(Bytes),
     /// What was brought has been taken.
     Ok,
-    /// It was not done, with a sentence why.
-    Refused(RequestError, &'static str),
+    /// It was not done.
+    Refused(RequestError),
+    /// It polls where nobody may.
+    OnlyWebSocket,
+    /// There are too many sessions.
+    TooMany,
+    /// There is no name for a session.
+    NoRandomness,
 }
 
 impl From<Answer> for Response {
@@ -213,15 +219,19 @@ impl From<Answer> for Response {
         let response = match answer {
             Answer::Payload(content) => Self::typed(TEXT, content.into()),
             Answer::Ok => Self::typed(HTML, Bytes::from_static(b"ok").into()),
-            Answer::Refused(error, message) => {
-                let json = error.json_with(message);
-                let status = StatusCode::from_u16(error.status());
-                Self::typed(JSON, json.into())
-                    .with_status(status.unwrap_or(StatusCode::BAD_REQUEST))
-            }
+            Answer::Refused(error) => refusal(error, error.message()),
+            Answer::OnlyWebSocket => refusal(RequestError::UnknownTransport, ONLY_WEBSOCKET),
+            Answer::TooMany => refusal(RequestError::Forbidden, "Too many sessions")
+                .with_status(StatusCode::SERVICE_UNAVAILABLE),
+            Answer::NoRandomness => Self::internal_error(),
         };
         response.with_header(CACHE_CONTROL, "no-store")
     }
+}
+
+fn refusal(error: RequestError, message: &str) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    Response::typed(JSON, error.json_with(message).into()).with_status(status)
 }
 
 const ONLY_WEBSOCKET: &str =

@@ -267,9 +267,10 @@ impl Session {
         let is_polled = state.core.is_polled();
         if let Some(polling) = &mut state.polling {
             polling.inbox.clear();
-            polling.lingers = is_orderly && state.sender.is_none() && !is_polled;
+            let is_told = is_polled && state.queue.is_none();
+            polling.lingers = is_orderly && state.sender.is_none() && !is_told;
             if polling.lingers {
-                // Its next poll is told.
+                // Its next polls are told.
                 return;
             }
         }
@@ -371,15 +372,20 @@ impl State {
         self.polling.as_ref().is_some_and(|polling| polling.lingers)
     }
 
-    /// What tells a client that polls of the end of its session, behind all that was sent before.
+    /// Whether nothing waits for its client.
+    pub(super) const fn has_nothing(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// What a client that polls is told at the end of its session: all that was sent before, and by its next poll that this is the end.
+    /// In one answer, `socket.io-client` would hear of the end first.
     pub(super) fn farewell(&mut self) -> Bytes {
-        let last: &[u8] = match self.core.closed() {
-            Some(CloseReason::TransportClose) => b"6",
-            _ => b"1",
-        };
         match self.take_payload(usize::MAX) {
-            Some(content) => [&content, &[SEPARATOR][..], last].concat().into(),
-            None => Bytes::copy_from_slice(last),
+            Some(content) => content,
+            None if self.core.closed() == Some(CloseReason::TransportClose) => {
+                Bytes::from_static(b"6")
+            }
+            None => Bytes::from_static(b"1"),
         }
     }
 }

@@ -259,7 +259,7 @@ impl WsSender {
     }
 
     /// Whether the server ends.
-    #[cfg_attr(not(feature = "socketio"), allow(dead_code))]
+    #[allow(dead_code, reason = "sessions of Socket.IO alone need it")]
     pub(crate) fn is_draining(&self) -> bool {
         self.shared.lock().is_draining()
     }

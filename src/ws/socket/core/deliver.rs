@@ -40,7 +40,7 @@ impl WsSender {
     }
 
     /// As [`deliver`](Self::deliver), but written at the end of the turn of the socket's own task, which is woken when it has none.
-    #[cfg_attr(not(feature = "socketio"), allow(dead_code))]
+    #[allow(dead_code, reason = "sessions of Socket.IO alone need it")]
     pub(crate) fn deliver_later(&self, frames: &Bytes, most: usize) -> Delivered {
         let mut core = self.shared.lock();
         let delivered = core.take_frames(frames, most, false);

@@ -1,0 +1,77 @@
+//! What the server says over HTTP.
+
+use http::StatusCode;
+use wireline::Router;
+use wireline::socketio::server::{SocketIo, SocketIoConfig};
+use wireline::test::TestClient;
+
+fn client(config: SocketIoConfig) -> TestClient {
+    let io = SocketIo::with_config(config);
+    TestClient::new(Router::new().socket_io(&io).build().unwrap())
+}
+
+#[tokio::test]
+async fn s218_s229_websockets_only() {
+    let client = client(SocketIoConfig {
+        websocket_only: true,
+        ..SocketIoConfig::default()
+    });
+    let reply = client
+        .get("/socket.io/?EIO=4&transport=polling")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert!(reply.text().contains("WebSocket"), "{}", reply.text());
+    let mut socket = client
+        .websocket("/socket.io/?EIO=4&transport=websocket")
+        .await;
+    let open = socket.recv().await.unwrap().unwrap();
+    assert!(open.as_text().unwrap().contains(r#""upgrades":[]"#));
+}
+
+#[tokio::test]
+async fn s230_a_session_of_another_node_is_unknown() {
+    let nodes = [(); 2].map(|()| client(SocketIoConfig::default()));
+    let open = nodes[0]
+        .get("/socket.io/?EIO=4&transport=polling")
+        .send()
+        .await
+        .unwrap();
+    let open: serde_json::Value = serde_json::from_str(&open.text()[1..]).unwrap();
+    let sid = open["sid"].as_str().unwrap();
+    let poll = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    for request in [nodes[1].get(&poll), nodes[1].post(&poll).body("40")] {
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        assert_eq!(reply.text(), r#"{"code":1,"message":"Session ID unknown"}"#);
+    }
+    let said = nodes[0].post(&poll).body("40").send().await.unwrap();
+    assert_eq!(said.text(), "ok");
+    let heard = nodes[0].get(&poll).send().await.unwrap();
+    assert!(
+        heard.text().starts_with(r#"40{"sid":""#),
+        "{}",
+        heard.text()
+    );
+}
+
+#[tokio::test]
+async fn another_path() {
+    let client = client(SocketIoConfig {
+        path: "/realtime".to_owned(),
+        ..SocketIoConfig::default()
+    });
+    let open = client
+        .get("/realtime/?EIO=4&transport=polling")
+        .send()
+        .await
+        .unwrap();
+    assert!(open.text().starts_with("0{"));
+    let nothing = client
+        .get("/socket.io/?EIO=4&transport=polling")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+}

@@ -420,7 +420,7 @@ def node(channel, kind, *body, number=3, life=5):
     return bytes([channel, kind]) + struct.pack(">IQ", number, life) + b"".join(body)
 
 
-PLACE, LATER_PLACE = struct.pack(">IQI", 0, 1, 0), struct.pack(">IQI", 0, 9, 9_000)
+PLACE, LATER_PLACE = struct.pack(">QQI", 0, 1, 0), struct.pack(">QQI", 0, 9, 9_000)
 PARCEL = b"\1" + struct.pack(">Q", 0) + long('{"type":"push"}')
 ADA = struct.pack(">Q", 3 << 32 | 1) + b"\1" + long("ada") + long("{}")
 NOBODY = struct.pack(">Q", 3 << 32 | 2) + b"\0" + long("{}")
@@ -433,8 +433,8 @@ ENVELOPES = [
     node(131, 1, LATER_PLACE, PARCEL),
     node(2, 2, LATER_PLACE),
     node(0, 3, ID, struct.pack(">I", 2), short("t"), short("b:c")),
-    node(1, 4, ID, struct.pack(">II", 3, 2), struct.pack(">HH", 0, 7)),
-    node(0, 5, struct.pack(">QQI", 1, 2, 3)),
+    node(1, 4, ID, struct.pack(">QI", 3, 2), struct.pack(">HH", 0, 7)),
+    node(0, 5, struct.pack(">QQQ", 1, 2, 3)),
     node(0, 6, ID, struct.pack(">I", 2), short("t"), b"\1", ADA, short("t"), b"\0", struct.pack(">Q", 4)),
     node(0, 7),
     node(0, 8, ID, struct.pack(">IBI", 0, 1, 2), short("t"), ADA, short("b"), NOBODY),
@@ -447,6 +447,7 @@ ENVELOPES = [
     node(0, 9, ID, b"\0\7", long("jti"), struct.pack(">Q", 8)),
     node(1, 10, ID, struct.pack(">Q", 2), long("[]")),
     node(0, 11),
+    node(2, 12, ID, struct.pack(">QI", 2, 70)),
     node(0, 11, number=7),
     node(0, 9, ID, b"\1\1", struct.pack(">I", 0xFFFFFFFF)),
 ]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{advance, timeout};
 use wireline::Router;
 use wireline::layer::auth::{ApiKeys, Auth};
+use wireline::relay::backplane::memory::MemoryBackplane;
 use wireline::relay::hub::Retention;
 use wireline::relay::{Relay, RelayApi, RelayConfig};
 use wireline::server::Server;
@@ -886,4 +887,22 @@ fn without_keys_the_host_is_a_name_of_this_machine() {
         status(&server, "host: localhost\r\nx-forwarded-for: 192.0.2.1\r\n"),
         "403"
     );
+}
+
+#[tokio::test]
+async fn who_publishes_hears_that_the_broker_is_away() {
+    let bus = MemoryBackplane::new();
+    bus.cut();
+    let relay = Relay::new(config().backplane(bus));
+    let api = RelayApi::new(&relay).router();
+    let client = TestClient::new(Router::new().nest("/api", api).build().unwrap());
+    let publish = json!({"topic":"news","event":"e"});
+    let done = post(&client, "/api/publish", publish).await;
+    assert_eq!(
+        done,
+        json!({"epoch":0,"offset":0,"subscribers":0,"elsewhere":"waits"})
+    );
+    let broadcast = json!({"topics":["news"],"event":"e"});
+    let done = post(&client, "/api/broadcast", broadcast).await;
+    assert_eq!(done["results"][0]["elsewhere"], "waits");
 }

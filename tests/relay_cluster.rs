@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 use wireline::Router;
 use wireline::relay::backplane::memory::MemoryBackplane;
 use wireline::relay::cluster::ClusterConfig;
-use wireline::relay::hub::{Resume, Retention};
+use wireline::relay::hub::{Elsewhere, Resume, Retention};
 use wireline::relay::{Relay, RelayApi, RelayConfig, Whom};
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request, response::Response};
@@ -538,6 +538,68 @@ async fn a_broker_that_fails_stops_nobody_here_and_every_gap_is_told() {
 }
 
 #[tokio::test]
+async fn what_a_shared_topic_gives_up_is_told_elsewhere_and_who_publishes_is_told_as_well() {
+    let bus = MemoryBackplane::new();
+    let small = || {
+        config().retention(kept).cluster(ClusterConfig {
+            outbox: 2_000,
+            ..ClusterConfig::default()
+        })
+    };
+    let [one, two]: [Node; 2] = nodes(&bus, small).await;
+    let subscribe = json!({"type":"subscribe","topic":"kept:a","ref":1});
+    let (mut here, mut there) = (one.connect().await, two.connect().await);
+    here.ask(subscribe.clone()).await;
+    let subscribed = there.ask(subscribe).await;
+    let published = one.relay.push("kept:a", "e", &0).await.unwrap();
+    assert_eq!(published.elsewhere, Elsewhere::OnItsWay);
+    assert!(!published.is_degraded());
+    assert_eq!(
+        (here.payload().await, there.payload().await),
+        (json!(0), json!(0))
+    );
+    bus.cut();
+    until(async || !one.relay.cluster_standing().unwrap().is_up).await;
+    for number in 1..=50 {
+        let published = one.relay.push("kept:a", "e", &number).await.unwrap();
+        assert_eq!(published.elsewhere, Elsewhere::Waits);
+    }
+    let huge = "x".repeat(2_000);
+    let published = one.relay.push("kept:a", "e", &huge).await.unwrap();
+    assert_eq!(published.elsewhere, Elsewhere::GivenUp);
+    assert!(published.is_degraded());
+    bus.heal();
+    // The gap may come before what was not given up, or after it: it has no place in the order.
+    let (mut payloads, mut missed) = (Vec::new(), 0);
+    while payloads.len() as u64 + missed < 51 {
+        let heard = there.hear().await;
+        if heard["type"] == "lagged" {
+            assert_eq!(heard["to"], "all", "{heard}");
+            let number = one.relay.cluster().unwrap().node();
+            assert_eq!(heard["node"], format!("{number:x}"));
+            missed += heard["missed"].as_u64().unwrap();
+        } else {
+            payloads.push(heard["payload"].clone());
+        }
+    }
+    let came = payloads.len() as u64;
+    assert!(came > 0 && missed > 30, "{missed}");
+    let last: Vec<_> = (51 - came..=50).map(|number| json!(number)).collect();
+    assert_eq!(payloads, last);
+    assert_eq!(two.relay.cluster_standing().unwrap().lost, missed);
+    // Whoever counts is where the broker is.
+    let offset = 1 + came;
+    let since =
+        json!({"type":"subscribe","topic":"kept:a","epoch":subscribed["epoch"],"offset":offset});
+    let mut later = two.connect().await;
+    let answer = later.ask(since).await;
+    assert_eq!(
+        (&answer["recovered"], &answer["offset"]),
+        (&json!(true), &json!(offset))
+    );
+}
+
+#[tokio::test]
 async fn what_no_broker_orders_is_delivered_without_an_offset() {
     let bus = MemoryBackplane::new();
     let [one, two]: [Node; 2] = nodes(&bus, || config().retention(kept)).await;
@@ -600,6 +662,37 @@ async fn a_topic_that_nobody_reads_any_more_is_not_taken_for_long() {
         .await
         .unwrap();
     assert_eq!((found.offset, found.entries.len()), (1, 1));
+}
+
+/// What is kept of it never ends, and nobody reads it: it is not taken for ever.
+#[tokio::test(start_paused = true)]
+async fn a_topic_whose_history_is_a_nodes_own_is_given_up_in_the_end() {
+    let bus = MemoryBackplane::new();
+    let endless = |_: &wireline::relay::hub::Topic| Retention {
+        messages: 10,
+        octets: 1 << 20,
+        age: u64::MAX,
+    };
+    let [one, _two]: [Node; 2] =
+        nodes(&bus, || config().retention(endless).shared_history(false)).await;
+    let reader = one.reader("news").await;
+    one.push("news", json!(1)).await;
+    let epoch = async || {
+        one.relay
+            .history("news", Resume::Newest(1))
+            .await
+            .unwrap()
+            .epoch
+    };
+    let before = epoch().await;
+    // Somebody may read for long before that.
+    sleep(Duration::from_secs(7_200)).await;
+    drop(reader);
+    sleep(Duration::from_secs(3_500)).await;
+    assert_eq!(one.relay.cluster_standing().unwrap().topics, 1);
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(one.relay.cluster_standing().unwrap().topics, 0);
+    assert_ne!(epoch().await, before);
 }
 
 #[tokio::test]

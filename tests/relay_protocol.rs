@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use wireline::extract::{Json, State};
-use wireline::relay::hub::Retention;
+use wireline::relay::hub::{Resume, Retention};
 use wireline::relay::{Overflow, Rate, Relay, RelayCall, RelayConfig, RelayEvent, Unmatched};
 use wireline::service::user::CurrentUser;
 use wireline::service::{middleware::Next, request::Request, response::Response};
@@ -1336,4 +1336,79 @@ async fn a_verifier_without_claims_opens_no_topic() {
     let asked = json!({"type":"subscribe","topic":"vip:1","token":"x","ref":1});
     let refused = client.ask(asked).await;
     assert_eq!(refused["message"], "invalid token: it is for another topic");
+}
+
+// A long history comes in pages.
+
+#[tokio::test]
+async fn a_long_history_comes_whole_and_in_order() {
+    let server = serve(kept(usize::MAX));
+    for number in 0..5_000 {
+        server.relay.push("a", "e", &number).await.unwrap();
+    }
+    let mut client = server.connect().await;
+    let epoch = server
+        .relay
+        .history("a", Resume::Newest(1))
+        .await
+        .unwrap()
+        .epoch;
+    let since = json!({"type":"subscribe","topic":"a","epoch":epoch,"offset":0});
+    let subscribed = client.ask(since).await;
+    assert_eq!(
+        (&subscribed["recovered"], &subscribed["offset"]),
+        (&json!(true), &json!(0))
+    );
+    for number in 0..5_000 {
+        assert_eq!(client.hear().await["payload"], number);
+    }
+    server.relay.push("a", "e", &5_000).await.unwrap();
+    assert_eq!(client.hear().await["payload"], 5_000);
+    // The newest of them, and where they begin.
+    let mut other = server.connect().await;
+    let newest = json!({"type":"subscribe","topic":"a","rewind":1_000});
+    let subscribed = other.ask(newest).await;
+    assert_eq!(subscribed["offset"], 4_001);
+    for number in 4_001..=5_000 {
+        assert_eq!(other.hear().await["payload"], number);
+    }
+    assert_eq!(other.up_to_now().await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn what_is_given_up_of_a_long_history_while_it_is_read_is_told() {
+    let server = serve(kept(2_000).with_topic_capacity(10));
+    let long = "x".repeat(100);
+    let push = async |count: u64| {
+        for _ in 0..count {
+            server.relay.push("a", "e", &long).await.unwrap();
+        }
+    };
+    push(2_000).await;
+    let mut client = server.connect().await;
+    let epoch = server
+        .relay
+        .history("a", Resume::Newest(1))
+        .await
+        .unwrap()
+        .epoch;
+    let since = json!({"type":"subscribe","topic":"a","epoch":epoch,"offset":0});
+    let subscribed = client.ask(since).await;
+    assert_eq!(
+        (&subscribed["recovered"], &subscribed["offset"]),
+        (&json!(true), &json!(0))
+    );
+    // It does not read meanwhile: everything that it has not been sent is given up.
+    push(3_000).await;
+    let (mut count, mut missed) = (0, 0);
+    while count + missed < 5_000 {
+        let heard = client.hear().await;
+        match heard["type"].as_str() {
+            Some("lagged") => missed += heard["missed"].as_u64().unwrap(),
+            _ => count += 1,
+        }
+    }
+    assert_eq!(count + missed, 5_000);
+    assert!(missed > 1_000, "{missed}");
+    assert_eq!(client.up_to_now().await, [] as [Value; 0]);
 }

@@ -35,6 +35,7 @@ fn nothing_is_lost_untold_and_all_agree_in_the_end() {
         (sum.published, 500 * SEEDS),
         (sum.delivered, 500 * SEEDS),
         (sum.lost, 20 * SEEDS),
+        (sum.given_up, SEEDS),
         (sum.duplicates, SEEDS),
         (sum.faults, 5 * SEEDS),
         (sum.garbled, SEEDS),
@@ -63,6 +64,7 @@ fn what_is_done_wrong_is_found() {
         Mutant::NoMark,
         Mutant::ShortRange,
         Mutant::Untold,
+        Mutant::UntoldGivenUp,
         Mutant::NoUntrack,
     ] {
         let found = (1..=20).find_map(|seed| run(seed, mutant).err());

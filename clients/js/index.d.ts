@@ -76,6 +76,8 @@ export interface Lagged {
   node?: string;
   /** The epoch of a count that all nodes share. */
   epoch?: number;
+  /** `all`: what is missing had no place in a count that all nodes share. */
+  to?: 'all';
   /** The first and the last that are missing in that count. */
   first?: number;
   last?: number;

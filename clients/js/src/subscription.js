@@ -89,7 +89,7 @@ export class Subscription extends Emitter {
       this.emit(type, message);
       if (!OWN.includes(message.event)) this.emit(message.event, message.payload, message);
     } else if (type === 'lagged') {
-      this.#count(message.missed);
+      if (!message.to) this.#count(message.missed);
       this.emit(type, message.missed, message);
     } else if (type === 'skipped') {
       this.#count(message.count);

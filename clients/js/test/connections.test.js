@@ -229,6 +229,7 @@ test('after a new connection a client asks for what came after it stopped', asyn
     push, // 13
     { ...push, to: 'user' },
     { type: 'lagged', topic: 'room:1', missed: 3 }, // 16
+    { type: 'lagged', topic: 'room:1', missed: 5, node: '1f00d', to: 'all' }, // 16
     { type: 'skipped', topic: 'room:1', count: 2 }, // 18
     { type: 'push', topic: 'another', event: 'say', payload: 1 },
     { type: 'presence_diff', topic: 'room:1', joined: [], left: [] },

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, wrong};
 use crate::relay::endpoint::{Partial, Payload, PushError, Relay, Whom};
-use crate::relay::hub::{InvalidTopic, Published, Topic};
+use crate::relay::hub::{Elsewhere, InvalidTopic, Published, Topic};
 use crate::service::error::Error;
 use crate::ws::close::{CloseCode, LONGEST_REASON};
 use http::StatusCode;
@@ -31,6 +31,17 @@ struct Done {
     epoch: u64,
     offset: u64,
     subscribers: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<&'static str>,
+}
+
+/// What is to be said of the other nodes, when they do not get it now.
+const fn elsewhere(published: &Published) -> Option<&'static str> {
+    match published.elsewhere {
+        Elsewhere::Waits => Some("waits"),
+        Elsewhere::GivenUp => Some("given_up"),
+        _ => None,
+    }
 }
 
 impl Act for Publish {
@@ -45,15 +56,12 @@ impl Act for Publish {
             }
             None => relay.push(&topic, &self.event, &self.payload).await,
         };
-        let Published {
-            epoch,
-            offset,
-            subscribers,
-        } = published.map_err(refused)?;
+        let published = published.map_err(refused)?;
         Answer::json(&Done {
-            epoch,
-            offset,
-            subscribers,
+            epoch: published.epoch,
+            offset: published.offset,
+            subscribers: published.subscribers,
+            elsewhere: elsewhere(&published),
         })
     }
 }
@@ -79,6 +87,8 @@ impl Act for Broadcast {
             epoch: u64,
             offset: u64,
             subscribers: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            elsewhere: Option<&'static str>,
         }
         fits(&self.event, &self.payload)?;
         if self.topics.len() > MOST_TOPICS {
@@ -98,6 +108,7 @@ impl Act for Broadcast {
                 epoch: published.epoch,
                 offset: published.offset,
                 subscribers: published.subscribers,
+                elsewhere: elsewhere(&published),
             });
         }
         Answer::json(&Results { results })

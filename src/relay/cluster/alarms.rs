@@ -12,11 +12,13 @@ pub(super) enum Alarm {
     /// Nobody waits any longer for a topic that was to be attached with this event.
     Attach(Topic, u64),
     /// Say what the last message of a sequence was.
-    Mark(Topic, u32),
+    Mark(Topic, u64),
     /// Forget a sequence.
-    Forget(Topic, u32),
+    Forget(Topic, u64),
+    /// Say how many messages of a topic were given up, of this count.
+    Lost(Topic, u64),
     /// See whether a message of this node has its place: its topic, its sequence, its number in that.
-    Order(Topic, u32, u64),
+    Order(Topic, u64, u64),
     /// Read a topic again.
     Read(Topic),
     /// See whether a node has been heard of.

@@ -199,9 +199,28 @@ impl Cluster {
                     _ => {}
                 }
             }
+            (Channel::Topic(topic), Envelope::GivenUp { id, count, age }) => {
+                // Who takes the order for each node's own sees the hole in that.
+                if let Some(Order::Shared(shared)) =
+                    self.topics.get_mut(&topic).map(|taken| &mut taken.order)
+                    && !is_own
+                {
+                    let count = shared.given_up(from, (id, count), age, now);
+                    self.tell_given_up(topic, from, count);
+                }
+            }
             (Channel::Topic(_), _) => self.counts.garbled += 1,
             _ if is_own => {}
             (_, envelope) => self.neighbour(from, envelope, now),
+        }
+    }
+
+    fn tell_given_up(&mut self, topic: Topic, from: Sender, count: u64) {
+        if count > 0 {
+            self.counts.lost = self.counts.lost.saturating_add(count);
+            let node = from.node;
+            self.actions
+                .push_back(Action::GivenUp { topic, node, count });
         }
     }
 
@@ -213,7 +232,7 @@ impl Cluster {
         self.actions.push_back(Action::Lost {
             topic: topic.clone(),
             node: from.node,
-            epoch: from.life.wrapping_add(u64::from(place.sequence)),
+            epoch: from.life.wrapping_add(place.sequence),
             first,
             last,
         });

@@ -49,13 +49,12 @@ pub(super) struct Link {
     first: BTreeSet<Channel>,
     /// What is to be said.
     said: VecDeque<(Channel, Envelope)>,
+    said_octets: usize,
     reads: VecDeque<Reading>,
     flights: BTreeMap<u64, (Flight, usize)>,
     octets: usize,
     taking: usize,
     next: u64,
-    /// Until when the outbox rests, because the broker has refused something.
-    pub(super) rests_until: u64,
 }
 
 impl Link {
@@ -69,12 +68,12 @@ impl Link {
             changes: VecDeque::new(),
             first: BTreeSet::new(),
             said: VecDeque::new(),
+            said_octets: 0,
             reads: VecDeque::new(),
             flights: BTreeMap::new(),
             octets: 0,
             taking: 0,
             next: 1,
-            rests_until: 0,
         }
     }
 
@@ -102,11 +101,11 @@ impl Link {
         self.changes.clear();
         self.first.clear();
         self.said.clear();
+        self.said_octets = 0;
         self.reads.clear();
         self.flights.clear();
         self.octets = 0;
         self.taking = 0;
-        self.rests_until = 0;
     }
 
     pub(super) fn connected(&mut self, now: u64) {
@@ -188,13 +187,17 @@ impl Link {
 
     /// Says something as soon as there is room; nothing without a connection.
     pub(super) fn say(&mut self, channel: Channel, envelope: Envelope) {
-        if self.is_up() && self.said.len() < SAID {
+        let is_full = self.said.len() >= SAID || self.said_octets >= SAID_OCTETS;
+        if self.is_up() && !is_full {
+            self.said_octets += envelope.octets();
             self.said.push_back((channel, envelope));
         }
     }
 
     pub(super) fn next_said(&mut self) -> Option<(Channel, Envelope)> {
-        self.said.pop_front()
+        let said = self.said.pop_front()?;
+        self.said_octets = self.said_octets.saturating_sub(said.1.octets());
+        Some(said)
     }
 
     pub(super) fn read(&mut self, topic: Topic, after: Option<(u64, u64)>, most: usize) {
@@ -258,6 +261,7 @@ impl Link {
 
 /// What may wait to be said. More is said to nobody who means well, and comes again in some way.
 const SAID: usize = 1 << 17;
+const SAID_OCTETS: usize = 16 << 20;
 
 /// The commands that may be under way, and their octets: one more than that is begun.
 const COMMANDS: usize = 1_024;
@@ -266,6 +270,7 @@ const OCTETS: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::cluster::Answer;
 
     fn topic(name: &str) -> Channel {
         Channel::Topic(Topic::new(name).unwrap())
@@ -331,6 +336,15 @@ mod tests {
     #[test]
     fn what_is_under_way_is_bounded() {
         let mut link = up();
+        // Whoever asks again and again does not fill the memory with answers.
+        let text = vec![0; SAID_OCTETS / 4].into();
+        let answer = Answer { count: 1, text };
+        for id in 0..100 {
+            let answer = answer.clone();
+            link.say(topic("a"), Envelope::Answer { id, answer });
+        }
+        assert_eq!(std::iter::from_fn(|| link.next_said()).count(), 4);
+        assert_eq!(link.said_octets, 0);
         let room = |link: &Link| link.has_room();
         link.fly(1, Flight::Passing, OCTETS - 1);
         assert!(room(&link));

@@ -16,6 +16,7 @@ mod asks;
 pub mod envelope;
 mod incoming;
 mod link;
+mod losses;
 mod neighbours;
 mod nodes;
 mod outbox;
@@ -37,6 +38,7 @@ use self::alarms::{Alarm, Alarms};
 use self::asks::Asks;
 use self::envelope::{Change, Envelope, Sender};
 use self::link::{Link, State};
+use self::losses::Losses;
 use self::nodes::Nodes;
 use self::outbox::{Item, Outbox, What};
 use self::presence::Own;
@@ -45,7 +47,7 @@ use self::receiving::Received;
 use self::sending::Sequences;
 use self::shared::Shared;
 use crate::relay::backplane::Channel;
-use crate::relay::hub::{Present, Retention, Topic};
+use crate::relay::hub::{Elsewhere, Present, Retention, Topic};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A node's part in a cluster. Times are milliseconds since any moment that stays the same, and never go back; `node` is a number
@@ -87,6 +89,7 @@ pub struct Cluster {
     link: Link,
     outbox: Outbox,
     sequences: Sequences,
+    losses: Losses,
     topics: BTreeMap<Topic, Taken>,
     /// Topics that somebody waits for.
     attaching: BTreeSet<Topic>,
@@ -96,6 +99,7 @@ pub struct Cluster {
     questions: Questions,
     /// The last operation that wants no answer.
     told: u64,
+    reaches: Elsewhere,
     alarms: Alarms,
     actions: VecDeque<Action>,
     counts: Standing,
@@ -142,6 +146,7 @@ impl Cluster {
             link: Link::new(node),
             outbox: Outbox::new(config.outbox, config.outbox_policy),
             sequences: Sequences::default(),
+            losses: Losses::default(),
             topics: BTreeMap::new(),
             attaching: BTreeSet::new(),
             asks: Asks::default(),
@@ -150,6 +155,7 @@ impl Cluster {
             // Far from its end, and not where another life began.
             questions: Questions::new((life >> 1) + 1),
             told: 0,
+            reaches: Elsewhere::Nobody,
             alarms,
             actions: VecDeque::new(),
             counts: Standing::default(),
@@ -177,7 +183,7 @@ impl Cluster {
             return;
         }
         let order = match keep.filter(|keep| self.keeps_history && keep.is_some()) {
-            Some(keep) => Order::Shared(Shared::new(topic.clone(), keep)),
+            Some(keep) => Order::Shared(Shared::new(topic.clone(), keep, now)),
             None => Order::Own(None),
         };
         self.index += 1;
@@ -249,7 +255,11 @@ impl Cluster {
             keep,
             parcel: parcel.clone(),
         };
-        self.put(what, now, 0);
+        self.reaches = match (self.put(what, now, 0), self.link.is_up()) {
+            (false, _) => Elsewhere::GivenUp,
+            (true, false) => Elsewhere::Waits,
+            (true, true) => Elsewhere::OnItsWay,
+        };
         if keep.is_none() {
             return Local::Deliver;
         }
@@ -268,6 +278,11 @@ impl Cluster {
         } else {
             Local::DeliverUncounted
         }
+    }
+
+    /// What becomes of the last message that was published here, on the other nodes.
+    pub const fn elsewhere(&self) -> Elsewhere {
+        self.reaches
     }
 
     /// A connection of this node is present in a topic, or what others should know of it has changed.
@@ -384,8 +399,8 @@ impl Cluster {
         self.config.ttl.max(self.config.beat.saturating_mul(3))
     }
 
-    /// Into the outbox; what makes room for it is given up.
-    fn put(&mut self, what: What, at: u64, refusals: u32) {
+    /// Into the outbox; what makes room for it is given up. `false` when there is no room for it.
+    fn put(&mut self, what: What, at: u64, refusals: u32) -> bool {
         let id = self.link.next_id();
         let item = Item {
             at,
@@ -396,6 +411,7 @@ impl Cluster {
         for item in self.outbox.push(id, item) {
             self.give_up(&item);
         }
+        self.outbox.get(id).is_some()
     }
 
     fn give_up(&mut self, item: &Item) {
@@ -404,11 +420,16 @@ impl Cluster {
             topic,
             sequence,
             number,
+            keep,
             ..
         } = &item.what
-            && let Some(sequence) = self.sequences.of(topic, *sequence)
         {
-            sequence.unsent.remove(number);
+            if let Some(sequence) = self.sequences.of(topic, *sequence) {
+                sequence.unsent.remove(number);
+            }
+            if keep.is_some() {
+                self.lose(topic);
+            }
         }
     }
 

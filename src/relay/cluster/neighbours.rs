@@ -23,6 +23,7 @@ impl Cluster {
                 self.alarms.set(now + self.ttl(), Alarm::Expire(from));
                 // So that it hears of this one.
                 self.beat();
+                self.say_losses_again(now);
             }
         }
         match envelope {
@@ -37,11 +38,26 @@ impl Cluster {
                     self.come_of(from, outcome);
                 }
             }
+            Envelope::Changes { ref changes, .. }
+                if !changes
+                    .iter()
+                    .all(|(_, change)| is_of(from, change.member())) =>
+            {
+                self.counts.garbled += 1;
+            }
+            Envelope::State { ref present, .. }
+                if !present
+                    .iter()
+                    .all(|(_, present)| is_of(from, present.member)) =>
+            {
+                self.counts.garbled += 1;
+            }
             Envelope::Changes { version, changes } => {
-                if let Some(node) = self.nodes.get_mut(from) {
-                    let outcome = node.theirs.changes(version, changes, now);
-                    self.come_of(from, outcome);
-                }
+                let most = self.config.presence;
+                let outcome = self.nodes.with_present(from, most, |theirs, most| {
+                    theirs.changes(version, changes, (now, most))
+                });
+                self.come_of(from, outcome.unwrap_or_default());
             }
             Envelope::State {
                 version,
@@ -49,10 +65,11 @@ impl Cluster {
                 is_last,
                 present,
             } => {
-                if let Some(node) = self.nodes.get_mut(from) {
-                    let outcome = node.theirs.state(version, part, is_last, present, now);
-                    self.come_of(from, outcome);
-                }
+                let most = self.config.presence;
+                let outcome = self.nodes.with_present(from, most, |theirs, most| {
+                    theirs.state(version, part, is_last, present, (now, most))
+                });
+                self.come_of(from, outcome.unwrap_or_default());
             }
             Envelope::Resync => {
                 self.own.is_wanted = true;
@@ -86,7 +103,9 @@ impl Cluster {
                 }
             }
             Envelope::Leave => self.depart(from, true),
-            Envelope::Message { .. } | Envelope::Mark { .. } => self.counts.garbled += 1,
+            Envelope::Message { .. } | Envelope::Mark { .. } | Envelope::GivenUp { .. } => {
+                self.counts.garbled += 1;
+            }
         }
     }
 
@@ -112,10 +131,8 @@ impl Cluster {
             return;
         }
         self.counts.departed += 1;
-        if let Some(node) = self.nodes.get_mut(node) {
-            let changes = node.theirs.clear();
-            self.apply(changes);
-        }
+        let changes = (self.nodes).with_present(node, 0, |theirs, _| theirs.clear());
+        self.apply(changes.unwrap_or_default());
         for id in self.asks.depart(node) {
             self.settle(id);
         }
@@ -147,6 +164,10 @@ impl Cluster {
 
     /// Marks on the topics' channels, and behind them an answer.
     fn answer_ask(&mut self, from: Sender, id: u64, topics: &[Topic], now: u64) {
+        if topics.is_empty() {
+            // It has had no connection for a while.
+            self.say_losses_again(now);
+        }
         let mut marked = Vec::new();
         for (index, topic) in topics.iter().enumerate() {
             let Some(sequence) = self.sequences.get_mut(topic) else {
@@ -251,6 +272,11 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether a connection is that node's, which alone has the word for it.
+const fn is_of(node: Sender, member: u64) -> bool {
+    member >> 32 == node.node
 }
 
 /// Milliseconds that topics wait for others to be asked for with them.

@@ -9,6 +9,8 @@ pub(super) struct Nodes {
     all: BTreeMap<Sender, Node>,
     /// How many are there.
     live: u64,
+    /// What all copies of who is present count.
+    present: usize,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ enum Standing {
 #[derive(Debug)]
 struct Floor {
     index: u64,
-    next: u32,
+    next: u64,
 }
 
 /// What it means that a node was heard of.
@@ -54,6 +56,7 @@ impl Nodes {
         Self {
             all: BTreeMap::new(),
             live: 0,
+            present: 0,
         }
     }
 
@@ -95,6 +98,20 @@ impl Nodes {
 
     pub(super) fn get_mut(&mut self, node: Sender) -> Option<&mut Node> {
         self.all.get_mut(&node)
+    }
+
+    /// Has the copy of who is present on a node do something, with the octets that it may have; those of all together are `most`.
+    pub(super) fn with_present<T>(
+        &mut self,
+        node: Sender,
+        most: usize,
+        code: impl FnOnce(&mut Theirs, usize) -> T,
+    ) -> Option<T> {
+        let theirs = &mut self.all.get_mut(&node)?.theirs;
+        let others = self.present.saturating_sub(theirs.octets());
+        let done = code(theirs, most.saturating_sub(others));
+        self.present = others + theirs.octets();
+        Some(done)
     }
 
     /// A node is gone, for good if its life is over; `false` if it was before.
@@ -141,7 +158,7 @@ impl Nodes {
     }
 
     /// From which sequence on nothing can have come before a channel was taken with this event.
-    pub(super) fn floor(&self, node: Sender, index: u64) -> Option<u32> {
+    pub(super) fn floor(&self, node: Sender, index: u64) -> Option<u64> {
         let floors = &self.all.get(&node)?.floors;
         let at = floors.partition_point(|floor| floor.index <= index);
         floors.get(at).map(|floor| floor.next)
@@ -167,7 +184,7 @@ impl Nodes {
 
 impl Node {
     /// It said with this event which number its next sequence has.
-    pub(super) fn floor(&mut self, index: u64, next: u32) {
+    pub(super) fn floor(&mut self, index: u64, next: u64) {
         match self.floors.back_mut() {
             Some(last) if last.next >= next => last.index = index,
             _ => self.floors.push_back(Floor { index, next }),

@@ -54,10 +54,10 @@ impl Cluster {
 
     fn next_of_outbox(&mut self) -> Option<Command> {
         let is_gathering = self.now < self.absent_until && !self.absent.is_empty();
-        if self.now < self.link.rests_until || is_gathering {
+        if is_gathering {
             return None;
         }
-        let (id, item) = self.outbox.next()?;
+        let (id, item) = self.outbox.next(self.now)?;
         let (command, octets) = match &item.what {
             What::Message {
                 topic,
@@ -85,10 +85,7 @@ impl Cluster {
                     Some(keep) => Command::Append {
                         id,
                         topic: topic.clone(),
-                        origin: (
-                            self.me.node,
-                            self.me.life.wrapping_add(u64::from(*sequence)),
-                        ),
+                        origin: (self.me.node, self.me.life.wrapping_add(*sequence)),
                         seq: *number,
                         keep: *keep,
                         message,
@@ -136,11 +133,17 @@ impl Cluster {
             topic,
             sequence,
             number,
+            keep,
             ..
         } = item.what
-            && let Some(sequence) = self.sequences.of(&topic, sequence)
         {
-            sequence.done = sequence.done.max(number);
+            if let Some(sequence) = self.sequences.of(&topic, sequence) {
+                sequence.done = sequence.done.max(number);
+            }
+            if keep.is_some() && item.is_in_doubt && item.refusals > 0 {
+                // A later one may have been taken between: then the broker takes this one for had, and may never have had it.
+                self.lose(&topic);
+            }
         }
     }
 
@@ -168,19 +171,15 @@ impl Cluster {
     }
 
     fn refused_of_outbox(&mut self, id: u64, now: u64) {
+        if let Some(until) = self.outbox.rest(id, now) {
+            self.alarms.set(until, Alarm::Resume);
+        }
         let Some(item) = self.outbox.get(id) else {
             return;
         };
         let refusals = item.refusals + 1;
-        // What is always refused must not hold up everything else.
-        if self.link.rests_until == 0 || now >= self.link.rests_until + REST {
-            self.link.rests_until = now + PAUSE;
-            self.alarms.set(self.link.rests_until, Alarm::Resume);
-        }
         if refusals >= TRIES {
-            if let Some(item) = self.outbox.remove(id) {
-                self.give_up(&item);
-            }
+            self.give_up_one(id);
             return;
         }
         match &item.what {
@@ -193,13 +192,12 @@ impl Cluster {
             } if keep.is_none() || item.is_in_doubt => {
                 let (topic, number) = (topic.clone(), *number);
                 let Some(sequence) = self.sequences.of(&topic, *sequence) else {
-                    self.outbox.remove(id);
+                    self.give_up_one(id);
                     return;
                 };
                 if number < sequence.done {
                     // A later one was taken: this one is lost already.
-                    self.counts.dropped += 1;
-                    self.outbox.remove(id);
+                    self.give_up_one(id);
                     return;
                 }
                 sequence.unsent.insert(number);
@@ -212,6 +210,12 @@ impl Cluster {
                     self.put_behind(item, now, refusals);
                 }
             }
+        }
+    }
+
+    fn give_up_one(&mut self, id: u64) {
+        if let Some(item) = self.outbox.remove(id) {
+            self.give_up(&item);
         }
     }
 
@@ -263,8 +267,5 @@ impl Cluster {
     }
 }
 
-/// Milliseconds before something that was refused is tried again.
+/// Milliseconds before something that could not be read is tried again.
 const PAUSE: u64 = 100;
-
-/// Milliseconds between two such pauses, at least.
-const REST: u64 = 900;

@@ -160,6 +160,11 @@ pub(super) struct Theirs {
     loading: Option<Loading>,
     /// Changes that follow what is being loaded.
     later: BTreeMap<u64, (Topic, Change)>,
+    /// What the copy and those changes count, and what is being loaded.
+    octets: usize,
+    loading_octets: usize,
+    /// Whether there was no room for all of it.
+    is_cut: bool,
 }
 
 #[derive(Debug)]
@@ -192,12 +197,21 @@ impl Theirs {
         &mut self,
         first: u64,
         changes: Vec<(Topic, Change)>,
-        now: u64,
+        (now, most): (u64, usize),
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        for (version, change) in (first..).zip(changes) {
-            if version > self.version && self.later.len() < LATER {
-                self.later.insert(version, change);
+        for (version, (topic, change)) in (first..).zip(changes) {
+            if version <= self.version || self.later.len() >= LATER {
+                continue;
+            }
+            let weight = held(&topic, &change);
+            if self.octets + weight > most {
+                self.is_cut = true;
+                break;
+            }
+            self.octets += weight;
+            if let Some((topic, change)) = self.later.insert(version, (topic, change)) {
+                self.octets -= held(&topic, &change);
             }
         }
         self.catch_up(&mut outcome);
@@ -213,7 +227,7 @@ impl Theirs {
         part: u32,
         is_last: bool,
         present: Vec<(Topic, Present)>,
-        now: u64,
+        (now, most): (u64, usize),
     ) -> Outcome {
         let mut outcome = Outcome::default();
         // What nobody here has asked for is of use only if it is news.
@@ -221,6 +235,7 @@ impl Theirs {
             return outcome;
         }
         if part == 0 {
+            self.loading_octets = 0;
             self.loading = Some(Loading {
                 version,
                 next: 0,
@@ -235,7 +250,15 @@ impl Theirs {
             || loading.members.len() + present.len() > MOST
         {
             // The next beat shows that it has to be asked for again.
-            self.loading = None;
+            self.drop_loading();
+            return outcome;
+        }
+        let octets = present.iter();
+        let octets = octets.map(|(topic, present)| held_of(topic, present));
+        self.loading_octets += octets.sum::<usize>();
+        if self.loading_octets > most {
+            self.is_cut = true;
+            self.drop_loading();
             return outcome;
         }
         loading.next += 1;
@@ -250,9 +273,12 @@ impl Theirs {
             return outcome;
         };
         self.asked_at = None;
+        self.is_cut = false;
+        self.loading_octets = 0;
         self.version = version;
         self.replace(loading.members, &mut outcome);
         self.later.retain(|later, _| *later > version);
+        self.count_octets();
         self.catch_up(&mut outcome);
         if !self.later.is_empty() {
             outcome.wants_all = self.ask(now);
@@ -268,8 +294,28 @@ impl Theirs {
         outcome.changes
     }
 
+    /// What it counts.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets + self.loading_octets
+    }
+
+    fn drop_loading(&mut self) {
+        self.loading = None;
+        self.loading_octets = 0;
+    }
+
+    fn count_octets(&mut self) {
+        let members = self.members.iter();
+        let members = members.map(|((topic, _), present)| held_of(topic, present));
+        let later = self.later.values();
+        let later = later.map(|(topic, change)| held(topic, change));
+        self.octets = members.chain(later).sum();
+    }
+
     fn ask(&mut self, now: u64) -> bool {
-        if self.asked_at.is_some_and(|at| now < at + ASK_AGAIN) {
+        // What there was no room for will hardly have any in a second.
+        let rest = if self.is_cut { ASK_LATER } else { ASK_AGAIN };
+        if self.asked_at.is_some_and(|at| now < at + rest) {
             return false;
         }
         self.asked_at = Some(now);
@@ -283,6 +329,7 @@ impl Theirs {
                 return;
             }
             let (topic, change) = entry.remove();
+            self.octets -= held(&topic, &change);
             self.version += 1;
             self.apply(topic, change, outcome);
         }
@@ -295,6 +342,7 @@ impl Theirs {
                     return;
                 }
                 self.digest = self.digest.wrapping_add(digest(&topic, present));
+                self.octets += held_of(&topic, present);
                 self.members
                     .insert((topic.clone(), present.member), present.clone())
             }
@@ -308,6 +356,7 @@ impl Theirs {
         };
         if let Some(before) = before {
             self.digest = self.digest.wrapping_sub(digest(&topic, &before));
+            self.octets -= held_of(&topic, &before);
         }
         outcome.changes.push((topic, change));
     }
@@ -343,6 +392,15 @@ fn weight_of(topic: &Topic, present: &Present) -> usize {
     topic.as_str().len() + name + present.meta.len() + 32
 }
 
+/// What a change counts that is held of another node.
+fn held(topic: &Topic, change: &Change) -> usize {
+    weight(topic, change) + HELD
+}
+
+fn held_of(topic: &Topic, present: &Present) -> usize {
+    weight_of(topic, present) + HELD
+}
+
 /// The same on all nodes: FNV-1a.
 fn digest(topic: &Topic, present: &Present) -> u64 {
     let name = present.name.as_deref();
@@ -374,8 +432,12 @@ const LATER: usize = 1 << 14;
 /// Who may be present on one node.
 const MOST: usize = 1 << 20;
 
-/// Milliseconds before a node is asked for the whole again.
+/// What an entry costs beside what is said of it.
+const HELD: usize = 96;
+
+/// Milliseconds before a node is asked for the whole again, and before one is for which there was no room.
 const ASK_AGAIN: u64 = 1_000;
+const ASK_LATER: u64 = 60_000;
 
 #[cfg(test)]
 mod tests;

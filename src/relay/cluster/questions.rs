@@ -14,6 +14,7 @@ pub(super) struct Questions {
 struct Open {
     waits_for: BTreeSet<Sender>,
     answers: BTreeMap<Sender, Answer>,
+    octets: usize,
 }
 
 impl Questions {
@@ -37,17 +38,24 @@ impl Questions {
             return false;
         }
         let answers = BTreeMap::new();
-        self.open.insert(id, Open { waits_for, answers });
+        let open = Open {
+            waits_for,
+            answers,
+            octets: 0,
+        };
+        self.open.insert(id, open);
         true
     }
 
-    /// Takes an answer; gives all of them when it was the last.
+    /// Takes the first answer of one who was asked; gives all of them when it was the last.
     pub(super) fn answered(&mut self, id: u64, from: Sender, answer: Answer) -> Option<Answers> {
         let open = self.open.get_mut(&id)?;
-        if open.answers.contains_key(&from) {
+        let octets = open.octets.saturating_add(answer.text.len());
+        // Who was not asked, or has answered, has nothing to say; nor has who says more than anybody would.
+        if octets > OCTETS || !open.waits_for.remove(&from) {
             return None;
         }
-        open.waits_for.remove(&from);
+        open.octets = octets;
         open.answers.insert(from, answer);
         if open.waits_for.is_empty() {
             self.close(id)
@@ -69,6 +77,9 @@ impl Questions {
         })
     }
 }
+
+/// The octets of all answers to a question.
+const OCTETS: usize = 16 << 20;
 
 /// The questions that may be open.
 const MOST: usize = 1_024;
@@ -99,6 +110,13 @@ mod tests {
         let id = questions.next_id();
         questions.open(id, [A, B].into());
         questions.answered(id, B, Answer::default());
+        let stranger = Sender { node: 3, life: 1 };
+        assert_eq!(questions.answered(id, stranger, Answer::default()), None);
+        let long = Answer {
+            count: 1,
+            text: vec![0; OCTETS + 1].into(),
+        };
+        assert_eq!(questions.answered(id, A, long), None);
         let answers = questions.close(id).unwrap();
         assert_eq!(answers.missing, [1]);
         assert_eq!(answers.answers, [(2, Answer::default())]);

@@ -15,7 +15,7 @@ pub(super) struct Received {
 
 #[derive(Debug)]
 struct Seen {
-    sequence: u32,
+    sequence: u64,
     /// The number that came last, or is known to be lost.
     last: u64,
     at: u64,
@@ -46,7 +46,7 @@ impl Received {
         &mut self,
         from: Sender,
         place: Place,
-        floor: Option<u32>,
+        floor: Option<u64>,
         now: u64,
     ) -> News {
         let Some(first) = self.begin(from, place, floor, place.number, now) else {
@@ -64,7 +64,7 @@ impl Received {
         &mut self,
         from: Sender,
         place: Place,
-        floor: Option<u32>,
+        floor: Option<u64>,
         now: u64,
     ) -> News {
         let after = place.number.saturating_add(1);
@@ -85,7 +85,7 @@ impl Received {
         &mut self,
         from: Sender,
         place: Place,
-        floor: Option<u32>,
+        floor: Option<u64>,
         unknown: u64,
         now: u64,
     ) -> Option<u64> {
@@ -138,7 +138,7 @@ mod tests {
     const A: Sender = Sender { node: 1, life: 10 };
     const B: Sender = Sender { node: 1, life: 11 };
 
-    const fn at(sequence: u32, number: u64) -> Place {
+    const fn at(sequence: u64, number: u64) -> Place {
         Place {
             sequence,
             number,

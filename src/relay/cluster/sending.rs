@@ -2,7 +2,7 @@
 
 use super::envelope::Place;
 use crate::relay::hub::Topic;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A sequence for each topic that has been published to of late.
 #[derive(Debug, Default)]
@@ -11,14 +11,16 @@ pub(super) struct Sequences {
     /// About since when they are idle: it may be later than it says here.
     idle: BTreeSet<(u64, Topic)>,
     /// The number of the next one.
-    next: u32,
+    next: u64,
+    /// Where those stood that made room: to be said.
+    last_words: VecDeque<(Topic, (u64, u64, u64))>,
 }
 
 /// The messages of this node to one topic.
 #[derive(Debug)]
 pub(super) struct Sequence {
     /// Which one.
-    pub(super) sequence: u32,
+    pub(super) sequence: u64,
     /// The number of its last message.
     pub(super) last: u64,
     /// When it began.
@@ -75,13 +77,13 @@ impl Sequences {
     }
 
     /// That one of a topic, unless it was forgotten since.
-    pub(super) fn of(&mut self, topic: &Topic, sequence: u32) -> Option<&mut Sequence> {
+    pub(super) fn of(&mut self, topic: &Topic, sequence: u64) -> Option<&mut Sequence> {
         let found = self.all.get_mut(topic);
         found.filter(|found| found.sequence == sequence)
     }
 
     /// The number of the sequence that begins next.
-    pub(super) const fn next(&self) -> u32 {
+    pub(super) const fn next(&self) -> u64 {
         self.next
     }
 
@@ -108,9 +110,26 @@ impl Sequences {
                 self.idle.insert((sequence.used, topic));
                 continue;
             }
-            self.all.remove(&topic);
+            if let Some(sequence) = self.all.remove(&topic) {
+                if self.last_words.len() >= LAST_WORDS {
+                    self.last_words.pop_front();
+                }
+                let place = (sequence.sequence, sequence.sent(), sequence.born);
+                self.last_words.push_back((topic, place));
+            }
             return;
         }
+    }
+
+    /// The topic of a sequence that made room, and where it stood: what was lost of its end is told with that.
+    pub(super) fn last_word(&mut self, now: u64) -> Option<(Topic, Place)> {
+        let (topic, (sequence, number, born)) = self.last_words.pop_front()?;
+        let place = Place {
+            sequence,
+            number,
+            age: age(born, now),
+        };
+        Some((topic, place))
     }
 }
 
@@ -132,6 +151,9 @@ impl Sequence {
 pub(super) fn age(born: u64, now: u64) -> u32 {
     u32::try_from(now.saturating_sub(born)).unwrap_or(u32::MAX)
 }
+
+/// The last words that wait for a connection.
+const LAST_WORDS: usize = 1 << 14;
 
 /// The sequences that are held.
 const MOST: usize = 1 << 17;
@@ -171,5 +193,13 @@ mod tests {
         assert_eq!(sequences.all.len(), MOST);
         assert!(sequences.get_mut(&topic(0)).is_some());
         assert!(sequences.get_mut(&topic(1)).is_none());
+        let word = sequences.last_word(9);
+        let place = Place {
+            sequence: 1,
+            number: 1,
+            age: 8,
+        };
+        assert_eq!(word, Some((topic(1), place)));
+        assert_eq!(sequences.last_word(9), None);
     }
 }

@@ -6,6 +6,7 @@
 use super::envelope::Sender;
 use super::words::{Action, Parcel, Place};
 use crate::relay::hub::{Retention, Topic};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 #[derive(Debug)]
@@ -24,18 +25,22 @@ pub(super) struct Shared {
     pending: BTreeMap<(u64, u64), Ordered>,
     octets: usize,
     /// The last number of each sequence that has been delivered.
-    seen: BTreeMap<Sender, (u32, u64)>,
+    seen: BTreeMap<Sender, (u64, u64)>,
     /// The last mark of each.
-    marked: BTreeMap<Sender, (u32, u64)>,
+    marked: BTreeMap<Sender, (u64, u64)>,
+    /// The last count of each of what it gave up, and how far that had come.
+    lost: BTreeMap<Sender, (u64, u64)>,
+    /// Since when somebody wants it.
+    since: u64,
     /// What was published here and has no offset: by sequence and number.
-    own: BTreeMap<(u32, u64), Waits>,
+    own: BTreeMap<(u64, u64), Waits>,
 }
 
 /// A message that has an offset.
 #[derive(Clone, Debug)]
 pub(super) struct Ordered {
     pub(super) from: Sender,
-    pub(super) sequence: u32,
+    pub(super) sequence: u64,
     pub(super) number: u64,
     pub(super) parcel: Parcel,
 }
@@ -48,7 +53,7 @@ struct Waits {
 }
 
 impl Shared {
-    pub(super) const fn new(topic: Topic, keep: Retention) -> Self {
+    pub(super) const fn new(topic: Topic, keep: Retention, since: u64) -> Self {
         Self {
             topic,
             keep,
@@ -60,6 +65,8 @@ impl Shared {
             octets: 0,
             seen: BTreeMap::new(),
             marked: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            since,
             own: BTreeMap::new(),
         }
     }
@@ -86,7 +93,7 @@ impl Shared {
     }
 
     /// A message of this node has been published; `parcel` is what is to be delivered if it gets no offset in time.
-    pub(super) fn published(&mut self, sequence: u32, number: u64, parcel: Option<Parcel>) {
+    pub(super) fn published(&mut self, sequence: u64, number: u64, parcel: Option<Parcel>) {
         self.own.insert((sequence, number), Waits { parcel });
         while self.own.len() > OWN {
             let told = self.own.iter().find(|(_, waits)| waits.parcel.is_none());
@@ -98,14 +105,14 @@ impl Shared {
     }
 
     /// It has another number now.
-    pub(super) fn renumbered(&mut self, sequence: u32, number: u64, to: (u32, u64)) {
+    pub(super) fn renumbered(&mut self, sequence: u64, number: u64, to: (u64, u64)) {
         if let Some(waits) = self.own.remove(&(sequence, number)) {
             self.own.insert(to, waits);
         }
     }
 
     /// What is to be delivered because it has waited long enough.
-    pub(super) fn overdue(&mut self, sequence: u32, number: u64) -> Option<Parcel> {
+    pub(super) fn overdue(&mut self, sequence: u64, number: u64) -> Option<Parcel> {
         self.own.get_mut(&(sequence, number))?.parcel.take()
     }
 
@@ -137,7 +144,7 @@ impl Shared {
     }
 
     /// A node says which of its messages was the last: one that has not come is read.
-    pub(super) fn mark(&mut self, from: Sender, sequence: u32, number: u64) {
+    pub(super) fn mark(&mut self, from: Sender, sequence: u64, number: u64) {
         let place = (sequence, number);
         let has_come = self.seen.get(&from).is_some_and(|seen| *seen >= place);
         if has_come || self.marked.get(&from) == Some(&place) {
@@ -149,6 +156,34 @@ impl Shared {
         self.marked.insert(from, place);
         self.is_behind_again = self.is_reading;
         self.is_behind = true;
+    }
+
+    /// A node says how many messages it has given up, the last one so many milliseconds ago; gives how many of them are news here.
+    pub(super) fn given_up(
+        &mut self,
+        from: Sender,
+        (id, count): (u64, u64),
+        age: u32,
+        now: u64,
+    ) -> u64 {
+        if self.lost.len() >= SEEN && !self.lost.contains_key(&from) {
+            self.lost.pop_first();
+        }
+        let known = self.lost.entry(from).or_insert((0, 0));
+        let news = match id.cmp(&known.0) {
+            Ordering::Less => return 0,
+            Ordering::Equal => count.saturating_sub(known.1),
+            Ordering::Greater => count,
+        };
+        if news > 0 {
+            *known = (id, count);
+        }
+        // Those that subscribe have come since; clocks do not run alike.
+        let here = now.saturating_sub(self.since);
+        if u64::from(age) > here + here / 32 + SLACK {
+            return 0;
+        }
+        news
     }
 
     /// What was to be read; `is_attached` if there may be somebody who subscribes.
@@ -350,6 +385,9 @@ const OVERHEAD: usize = 128;
 
 /// The messages of this node that may wait for their offset after they were delivered.
 const OWN: usize = 1 << 12;
+
+/// Milliseconds that what a node says of what it gave up may have been under way.
+const SLACK: u64 = 1_000;
 
 /// The senders that are held for a topic.
 const SEEN: usize = 1 << 10;

@@ -15,6 +15,7 @@ impl Cluster {
         while let Some(alarm) = self.alarms.due(now) {
             self.ring(alarm, now);
         }
+        self.say_last_words(now);
         self.alarms.next().unwrap_or(now + self.config.beat)
     }
 
@@ -76,6 +77,7 @@ impl Cluster {
             }
         }
         self.ask_more(now, true);
+        self.say_losses_again(now);
         for (topic, sequence) in self.sequences.iter_mut() {
             sequence.used = now;
             sequence.marks = 0;
@@ -104,6 +106,7 @@ impl Cluster {
                 }
             }
             Alarm::Mark(topic, sequence) => self.mark(topic, sequence, now),
+            Alarm::Lost(topic, id) => self.say_lost(topic, id, now),
             Alarm::Forget(topic, sequence) => self.forget(topic, sequence, now),
             Alarm::Order(topic, sequence, number) => {
                 if let Some(Order::Shared(shared)) =
@@ -148,7 +151,7 @@ impl Cluster {
     }
 
     /// Says what the last message of a sequence was, if that is some time ago.
-    fn mark(&mut self, topic: Topic, of: u32, now: u64) {
+    fn mark(&mut self, topic: Topic, of: u64, now: u64) {
         let is_up = self.link.is_up();
         let Some(sequence) = self.sequences.of(&topic, of) else {
             return;
@@ -182,8 +185,18 @@ impl Cluster {
         self.link.say(Channel::Topic(topic), mark);
     }
 
+    /// What is said of sequences that made room for others.
+    pub(super) fn say_last_words(&mut self, now: u64) {
+        while self.link.is_up()
+            && let Some((topic, place)) = self.sequences.last_word(now)
+        {
+            let mark = Envelope::Mark { place };
+            self.link.say(Channel::Topic(topic), mark);
+        }
+    }
+
     /// Forgets a sequence that is not used, with a last word.
-    fn forget(&mut self, topic: Topic, of: u32, now: u64) {
+    fn forget(&mut self, topic: Topic, of: u64, now: u64) {
         let is_up = self.link.is_up();
         let Some(sequence) = self.sequences.of(&topic, of) else {
             return;

@@ -17,6 +17,9 @@ pub struct ClusterConfig {
     pub outbox: usize,
     /// What is given up when there are more: the oldest messages unless said otherwise.
     pub outbox_policy: OutboxPolicy,
+    /// The octets of who is present on other nodes, each entry with 128 besides its own: 256 MiB unless said otherwise. Of nodes that
+    /// say more than that a part is not known here.
+    pub presence: usize,
     /// Milliseconds between two beats of a node: 2,000 unless said otherwise.
     pub beat: u64,
     /// Milliseconds after which a node that was not heard of is gone, at least three beats: 7,000 unless said otherwise.
@@ -48,6 +51,7 @@ impl Default for ClusterConfig {
         Self {
             outbox: 8 << 20,
             outbox_policy: OutboxPolicy::DropOldest,
+            presence: 256 << 20,
             beat: 2_000,
             ttl: 7_000,
             order_wait: 50,
@@ -127,6 +131,15 @@ pub enum Action {
         epoch: u64,
         /// The last offset that is missing.
         last: u64,
+    },
+    /// Messages of another node were given up before they had a place in the shared order, and will not come.
+    GivenUp {
+        /// The topic.
+        topic: Topic,
+        /// Whose.
+        node: u64,
+        /// How many, of which nobody here was told before.
+        count: u64,
     },
     /// A message of the shared order that those who subscribe here have had without its offset: it only counts.
     Count {
@@ -295,7 +308,7 @@ pub struct Standing {
     pub duplicates: u64,
     /// Messages of others that did not come, and were told to be missing.
     pub lost: u64,
-    /// Messages that were given up because too much waited.
+    /// Messages that were given up because too much waited, or the broker refused them; the other nodes are told.
     pub dropped: u64,
     /// What came and was no envelope.
     pub garbled: u64,

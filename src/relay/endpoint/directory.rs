@@ -118,6 +118,11 @@ impl Directory {
         }
     }
 
+    /// Whether there is a connection with this number.
+    pub(super) fn has(&self, id: u64) -> bool {
+        lock(self.links_of(id)).contains_key(&id)
+    }
+
     pub(super) fn remove(&self, link: &Arc<Link>) {
         let id = link.outlet.id();
         let removed = {

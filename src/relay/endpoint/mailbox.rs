@@ -289,6 +289,11 @@ impl Mailbox {
                             waiting.pop();
                             break gap;
                         }
+                        Some((key, Item::MissedUncounted(count))) => {
+                            let gap = (*key, Gap::MissedUncounted(*count));
+                            waiting.pop();
+                            break gap;
+                        }
                         Some((key, Item::Skipped(count))) => {
                             let gap = (*key, Gap::Skipped(*count));
                             waiting.pop();

@@ -287,8 +287,17 @@ impl Relay {
     }
 
     fn next_id(&self) -> u64 {
-        let id = self.inner.ids.fetch_add(1, Ordering::Relaxed);
-        (self.inner.node.as_ref()).map_or(id, |node| node.connection(id))
+        loop {
+            let counter = self.inner.ids.fetch_add(1, Ordering::Relaxed);
+            let Some(node) = &self.inner.node else {
+                return counter;
+            };
+            let id = node.connection(counter);
+            // Its part of the number begins anew one day, when some of the first may still be there.
+            if counter <= u64::from(u32::MAX) || !self.inner.directory.has(id) {
+                return id;
+            }
+        }
     }
 }
 
@@ -327,5 +336,26 @@ impl Message for Prepared {
             joined.extend_from_slice(entry.message.frame());
         }
         joined.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directory::Link;
+    use super::*;
+    use crate::relay::backplane::memory::MemoryBackplane;
+
+    #[tokio::test]
+    async fn a_number_that_is_in_use_is_given_to_nobody_else() {
+        let relay = Relay::new(RelayConfig::default().backplane(MemoryBackplane::default()));
+        let link = Link::new(relay.line(None, Arc::default()), None);
+        relay.inner.directory.add(&link);
+        let id = link.outlet.id();
+        // 2^32 connections later.
+        relay.inner.ids.store((1 << 32) + 1, Ordering::Relaxed);
+        assert_eq!(relay.next_id(), id + 1);
+        relay.inner.directory.remove(&link);
+        relay.inner.ids.store((1 << 32) + 1, Ordering::Relaxed);
+        assert_eq!(relay.next_id(), id);
     }
 }

@@ -3,7 +3,7 @@
 use super::Relay;
 use super::mailbox::{Command, Mailbox, PutOff};
 use super::overflow::{Item, NO_SUBSCRIPTION, Overflow};
-use crate::relay::hub::{Delivery, Group, Member, Recovered, Resume, Subscription, Topic};
+use crate::relay::hub::{Delivery, Entry, Group, Member, Recovered, Resume, Subscription, Topic};
 use crate::ws::close::{CloseCode, CloseFrame, IntoCloseFrame};
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
@@ -68,10 +68,19 @@ pub struct Outlet {
     pub(super) mailbox: Mailbox,
 }
 
+/// See [`Outlet::enter`].
+type Entered = (
+    Subscription<Prepared>,
+    Recovered<Prepared>,
+    Vec<Entry<Prepared>>,
+);
+
 /// What is missing of a subscription where this stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
     Missed(u64),
+    /// Messages that do not count.
+    MissedUncounted(u64),
     Skipped(u64),
 }
 
@@ -120,7 +129,9 @@ impl Outlet {
         key: u32,
         resume: Resume,
     ) -> (Membership, Recovered<Prepared>) {
-        let (subscription, recovered) = self.enter(self.clone(), topic, key, resume);
+        let all = (resume, usize::MAX);
+        let (subscription, mut recovered, early) = self.enter(self.clone(), topic, key, all);
+        recovered.entries.extend(early);
         let membership = Membership {
             outlet: self.clone(),
             subscription: Some(subscription),
@@ -133,21 +144,21 @@ impl Outlet {
         drop(membership);
     }
 
-    /// Subscribes `member`, which gives what it gets to this outlet.
+    /// Subscribes `member`, which gives what it gets to this outlet. Gives what came before as well, so many messages at most, and
+    /// behind all of that what has no offset yet.
     pub(super) fn enter(
         &self,
         member: Arc<dyn Member<Prepared>>,
         topic: &Topic,
         key: u32,
-        resume: Resume,
-    ) -> (Subscription<Prepared>, Recovered<Prepared>) {
+        (resume, most): (Resume, usize),
+    ) -> Entered {
         let enter = || {
             let (hub, now) = (self.relay.hub(), self.relay.now());
-            hub.subscribe(topic, &self.group, member, key, resume, now)
+            hub.subscribe_page(topic, &self.group, member, key, (resume, most), now)
         };
-        let ((subscription, mut recovered), early) = self.relay.entering(topic, resume, enter);
-        recovered.entries.extend(early);
-        (subscription, recovered)
+        let ((subscription, recovered), early) = self.relay.entering(topic, resume, enter);
+        (subscription, recovered, early)
     }
 
     pub(super) fn exit(&self, subscription: Subscription<Prepared>) {
@@ -322,7 +333,9 @@ impl Outlet {
         self.mailbox.flush(
             |_, message| self.write(message, cx),
             |key, gap| match gap {
-                Gap::Missed(count) => missed.map(|tell| tell(key, count)),
+                Gap::Missed(count) | Gap::MissedUncounted(count) => {
+                    missed.map(|tell| tell(key, count))
+                }
                 Gap::Skipped(_) => None,
             },
         );
@@ -362,6 +375,7 @@ impl Outlet {
                 Item::Message(_, span) => tell(key, Gap::Skipped(span)),
                 Item::Told(message) => Some(message),
                 Item::Missed(count) => tell(key, Gap::Missed(count)),
+                Item::MissedUncounted(count) => tell(key, Gap::MissedUncounted(count)),
                 Item::Skipped(count) => tell(key, Gap::Skipped(count)),
             };
             if let Some(message) = message {

@@ -1,5 +1,6 @@
 //! What waits for a socket that is slower than what is published.
 
+use super::node::worth;
 use crate::ws::prepared::Prepared;
 use std::collections::{HashMap, VecDeque};
 
@@ -28,6 +29,8 @@ pub(super) enum Item {
     Message(Prepared, u64),
     /// So many messages of the subscription were here.
     Missed(u64),
+    /// So many were here that are not counted.
+    MissedUncounted(u64),
     /// So many were for everybody else.
     Skipped(u64),
     /// What the client is told of a gap that was here.
@@ -95,7 +98,7 @@ impl Waiting {
 
     /// Drops the oldest message of a subscription; what tells so stands in its place.
     pub(super) fn drop_oldest(&mut self, key: u32) {
-        let mut told = None;
+        let (mut told, mut told_uncounted) = (None, None);
         let mut of_key = self.queue.iter_mut().enumerate();
         let oldest = of_key.find_map(|(place, (of, item))| {
             if *of != key {
@@ -107,9 +110,13 @@ impl Waiting {
                     told = Some(place);
                     None
                 }
+                Item::MissedUncounted(_) => {
+                    told_uncounted = Some(place);
+                    None
+                }
                 // What was missed before it is told apart from what is missed behind it.
                 Item::Skipped(_) | Item::Told(_) => {
-                    told = None;
+                    (told, told_uncounted) = (None, None);
                     None
                 }
             }
@@ -117,19 +124,23 @@ impl Waiting {
         let Some((oldest, span)) = oldest else {
             return;
         };
-        if span == 0 {
-            if let Some((_, item)) = self.queue.remove(oldest) {
-                self.let_go(key, &item);
-            }
+        let Some((_, item)) = self.queue.get_mut(oldest) else {
             return;
-        }
-        let item = std::mem::replace(&mut self.queue[oldest].1, Item::Missed(span));
+        };
+        // One that is not counted is missing nevertheless: the client has no other way to know.
+        let (gap, told) = match item {
+            Item::Message(message, 0) => (Item::MissedUncounted(worth(message)), told_uncounted),
+            _ => (Item::Missed(span), told),
+        };
+        let missed = gap.missed();
+        let item = std::mem::replace(item, gap);
         self.octets += OVERHEAD;
         self.let_go(key, &item);
         if let Some(place) = told
-            && let Item::Missed(count) = &mut self.queue[place].1
+            && let Some((_, Item::Missed(count) | Item::MissedUncounted(count))) =
+                self.queue.get_mut(place)
         {
-            *count += span;
+            *count = count.saturating_add(missed);
             self.queue.remove(oldest);
             self.octets -= OVERHEAD;
         }
@@ -189,7 +200,17 @@ impl Item {
     fn weight(&self) -> usize {
         match self {
             Self::Message(message, _) => weight(message),
-            Self::Missed(_) | Self::Skipped(_) | Self::Told(_) => OVERHEAD,
+            Self::Missed(_) | Self::MissedUncounted(_) | Self::Skipped(_) | Self::Told(_) => {
+                OVERHEAD
+            }
+        }
+    }
+
+    /// How many are missing where it stands.
+    const fn missed(&self) -> u64 {
+        match self {
+            Self::Missed(count) | Self::MissedUncounted(count) => *count,
+            Self::Message(..) | Self::Skipped(_) | Self::Told(_) => 0,
         }
     }
 }
@@ -214,6 +235,7 @@ mod tests {
                 format!("{key}{}", str::from_utf8(&message.frame()[2..]).unwrap())
             }
             Item::Missed(count) => format!("{key}-{count}"),
+            Item::MissedUncounted(count) => format!("{key}={count}"),
             Item::Skipped(count) => format!("{key}~{count}"),
             Item::Told(message) => {
                 format!("{key}!{}", str::from_utf8(&message.frame()[2..]).unwrap())
@@ -284,14 +306,21 @@ mod tests {
         }
         waiting.drop_oldest(1);
         waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-1 1c 1d 1e");
+        // What is not counted is told, and apart from what is.
+        assert_eq!(shown(&waiting), "1-1 1=1 1c 1d 1e");
         waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-6 1d 1e");
+        assert_eq!(shown(&waiting), "1-6 1=1 1d 1e");
         waiting.drop_oldest(1);
         assert_eq!(
             (waiting.count(1), shown(&waiting)),
-            (1, "1-6 1e".to_owned())
+            (1, "1-6 1=2 1e".to_owned())
         );
+        waiting.skip(1, 1);
+        let gap = r#"{"type":"lagged","topic":"a","missed":4,"to":"all"}"#;
+        waiting.push(1, Prepared::text(gap), 0);
+        waiting.drop_oldest(1);
+        waiting.drop_oldest(1);
+        assert_eq!(shown(&waiting), "1-7 1=2 1~1 1=4");
         waiting.forget(1);
         assert_eq!(waiting.octets(), 0);
     }

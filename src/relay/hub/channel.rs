@@ -102,7 +102,7 @@ impl<M: Message> Channel<M> {
             return Published {
                 epoch: self.epoch,
                 offset: self.last,
-                subscribers: 0,
+                ..Published::default()
             };
         };
         let entry = Entry {
@@ -126,6 +126,7 @@ impl<M: Message> Channel<M> {
             epoch: self.epoch,
             offset: self.last,
             subscribers,
+            ..Published::default()
         }
     }
 
@@ -177,7 +178,7 @@ impl<M: Message> Channel<M> {
         self.history.expire(now, held);
     }
 
-    pub(super) fn recover(&self, resume: Resume) -> Recovered<M> {
-        self.history.recover(resume, self.epoch, self.last)
+    pub(super) fn recover(&self, resume: Resume, most: usize) -> Recovered<M> {
+        self.history.recover(resume, most, self.epoch, self.last)
     }
 }

@@ -56,13 +56,15 @@ pub struct Recovered<M> {
     pub complete: bool,
     /// The messages, oldest first.
     pub entries: Vec<Entry<M>>,
+    /// How many places follow those messages, up to `offset`, when only so many were asked for; 0 otherwise.
+    pub later: u64,
 }
 
 impl<M> Recovered<M> {
     /// The offset before the first of the messages.
     pub fn before(&self) -> u64 {
         let places: u64 = self.entries.iter().map(|entry| entry.span).sum();
-        self.offset.saturating_sub(places)
+        self.offset.saturating_sub(places + self.later)
     }
 
     /// Of a topic that is not there.
@@ -72,6 +74,7 @@ impl<M> Recovered<M> {
             offset: 0,
             complete: !matches!(resume, Resume::Since { .. }),
             entries: Vec::new(),
+            later: 0,
         }
     }
 }
@@ -127,17 +130,19 @@ impl<M: Message> History<M> {
         }
     }
 
-    /// What somebody gets who wants that, of a channel whose last message had this offset.
-    pub(super) fn recover(&self, resume: Resume, epoch: u64, last: u64) -> Recovered<M> {
+    /// What somebody gets who wants that, the oldest of it if it is more than `most`, of a channel whose last message had this offset.
+    pub(super) fn recover(
+        &self,
+        resume: Resume,
+        most: usize,
+        epoch: u64,
+        last: u64,
+    ) -> Recovered<M> {
         let (skipped, complete) = match resume {
             Resume::Live => (self.entries.len(), true),
             Resume::Newest(count) => (self.entries.len().saturating_sub(count), true),
             Resume::Since { epoch: of, offset } if of == epoch && offset <= last => {
-                let have = self
-                    .entries
-                    .iter()
-                    .take_while(|entry| entry.offset <= offset);
-                let skipped = have.count();
+                let skipped = self.entries.partition_point(|entry| entry.offset <= offset);
                 let next = self
                     .entries
                     .get(skipped)
@@ -147,11 +152,15 @@ impl<M: Message> History<M> {
             // Another life of the topic: what is kept of this one is all news.
             Resume::Since { .. } => (0, false),
         };
+        let end = skipped.saturating_add(most).min(self.entries.len());
+        let next = self.entries.get(end);
+        let later = next.map_or(0, |next| last - (next.offset - next.span));
         Recovered {
             epoch,
             offset: last,
             complete,
-            entries: self.entries.iter().skip(skipped).cloned().collect(),
+            entries: self.entries.range(skipped..end).cloned().collect(),
+            later,
         }
     }
 

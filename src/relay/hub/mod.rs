@@ -49,6 +49,7 @@ mod group;
 mod history;
 mod message;
 mod presence;
+mod published;
 mod seats;
 pub(super) mod sync;
 mod topic;
@@ -58,6 +59,7 @@ pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
 pub use self::message::{Delivery, EVERYBODY, Entry, Member, Message};
 pub use self::presence::{Change, Present};
+pub use self::published::{Elsewhere, Published};
 pub use self::topic::{InvalidTopic, Topic};
 
 use self::channel::Channel;
@@ -148,17 +150,6 @@ pub enum Count {
     Nothing,
 }
 
-/// What became of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The epoch of the topic; 0 when nobody subscribes and nothing is kept, so that there is no topic.
-    pub epoch: u64,
-    /// The offset of the message, 1 for the first of an epoch; 0 when there is no topic.
-    pub offset: u64,
-    /// How many subscribers it is on its way to. Whom it does not reach is told so.
-    pub subscribers: usize,
-}
-
 impl<M: Message> Hub<M> {
     /// A hub without topics.
     pub fn new(config: HubConfig) -> Self {
@@ -188,10 +179,24 @@ impl<M: Message> Hub<M> {
         resume: Resume,
         now: u64,
     ) -> (Subscription<M>, Recovered<M>) {
+        self.subscribe_page(topic, group, member, key, (resume, usize::MAX), now)
+    }
+
+    /// The same, with so many messages of what came before at most, the oldest of it. The others follow from
+    /// [`history_page`](Self::history_page), as far as they are kept until then.
+    pub fn subscribe_page(
+        &self,
+        topic: &Topic,
+        group: &Arc<Group<M>>,
+        member: Arc<dyn Member<M>>,
+        key: u32,
+        (resume, most): (Resume, usize),
+        now: u64,
+    ) -> (Subscription<M>, Recovered<M>) {
         let topic = self.kept(topic);
         self.with_record(&topic, |record| {
             record.messages.expire(now, &self.held);
-            let recovered = record.messages.recover(resume);
+            let recovered = record.messages.recover(resume, most);
             let seat = record.messages.sit(group, member, key);
             let subscription = Subscription {
                 topic: topic.clone(),
@@ -279,11 +284,7 @@ impl<M: Message> Hub<M> {
             Err(publish) if count != Count::Nothing && (self.retention)(topic).is_some() => {
                 self.with_record(topic, publish)
             }
-            Err(_) => Published {
-                epoch: 0,
-                offset: 0,
-                subscribers: 0,
-            },
+            Err(_) => Published::default(),
         };
         wakes.into_iter().for_each(Waker::wake);
         published
@@ -312,9 +313,20 @@ impl<M: Message> Hub<M> {
 
     /// What is kept of a topic, without a subscription.
     pub fn history(&self, topic: &Topic, resume: Resume, now: u64) -> Recovered<M> {
+        self.history_page(topic, resume, usize::MAX, now)
+    }
+
+    /// The same, so many messages at most, the oldest of what was asked for.
+    pub fn history_page(
+        &self,
+        topic: &Topic,
+        resume: Resume,
+        most: usize,
+        now: u64,
+    ) -> Recovered<M> {
         let recovered = self.change(topic, |record| {
             record.messages.expire(now, &self.held);
-            record.messages.recover(resume)
+            record.messages.recover(resume, most)
         });
         recovered.unwrap_or_else(|_| Recovered::of_nothing(resume))
     }

@@ -74,6 +74,8 @@ pub enum Reply<'a> {
         topic: &'a Topic,
         /// How many pushes are missing where this stands.
         missed: u64,
+        /// Whether they count; `"to":"all"` says that they do not.
+        counts: bool,
     },
     /// `{"type":"skipped","topic":"orders:new","count":1}`
     Skipped {
@@ -324,7 +326,12 @@ impl Tagged<'_> {
                 map.serialize_entry("message", message)?;
                 return Ok(join);
             }
-            Reply::Lagged { missed, .. } => map.serialize_entry("missed", &missed)?,
+            Reply::Lagged { missed, counts, .. } => {
+                map.serialize_entry("missed", &missed)?;
+                if !counts {
+                    map.serialize_entry("to", "all")?;
+                }
+            }
             Reply::Skipped { count, .. } => map.serialize_entry("count", &count)?,
             Reply::PresenceState { members, more, .. } => {
                 map.serialize_entry("members", members)?;
@@ -485,8 +492,20 @@ mod tests {
                 r#"{"type":"error","topic":"a","code":"join_rejected","message":"join rejected: no","join":3,"ref":17}"#,
             ),
             (
-                Reply::Lagged { topic, missed: 3 },
+                Reply::Lagged {
+                    topic,
+                    missed: 3,
+                    counts: true,
+                },
                 r#"{"type":"lagged","topic":"a","missed":3,"ref":17}"#,
+            ),
+            (
+                Reply::Lagged {
+                    topic,
+                    missed: 3,
+                    counts: false,
+                },
+                r#"{"type":"lagged","topic":"a","missed":3,"to":"all","ref":17}"#,
             ),
             (
                 Reply::PresenceDiff {

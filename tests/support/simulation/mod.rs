@@ -6,6 +6,7 @@
 //!
 //! - a node has each message of another's sequence once, in order, or has told that it is lost, with its number;
 //! - a client has what its node had from when it subscribed, in order, and each gap is told with its length;
+//! - what never had a place in a shared order is told to all nodes but its own, with how many;
 //! - what is published is delivered on its own node at once, or in time if it waits for the broker's order;
 //! - an offset of a shared order is the same message everywhere, and who comes with an offset to another node misses nothing untold;
 //! - the outbox keeps its bound, questions end in time, who is present is the same on all nodes.
@@ -27,7 +28,7 @@ use self::random::Random;
 use self::truth::Truth;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use wireline::relay::backplane::{Command, Event};
+use wireline::relay::backplane::{Channel, Command, Event};
 use wireline::relay::cluster::envelope::Envelope;
 use wireline::relay::cluster::{Answer, Operation, Target};
 use wireline::relay::hub::{Retention, Topic};
@@ -45,6 +46,8 @@ pub(crate) enum Mutant {
     ShortRange,
     /// What was lost is passed over.
     Untold,
+    /// What was given up before the broker had it is passed over.
+    UntoldGivenUp,
     /// Who is gone stays present.
     NoUntrack,
 }
@@ -61,6 +64,8 @@ pub(crate) struct Report {
     pub(crate) delivered: u64,
     /// Messages of other nodes that were told to be lost.
     pub(crate) lost: u64,
+    /// Messages that were told to be given up before they had their place.
+    pub(crate) given_up: u64,
     /// Messages that came again and were not delivered again.
     pub(crate) duplicates: u64,
     pub(crate) faults: u64,
@@ -77,6 +82,7 @@ impl Report {
         self.published += one.published;
         self.delivered += one.delivered;
         self.lost += one.lost;
+        self.given_up += one.given_up;
         self.duplicates += one.duplicates;
         self.faults += one.faults;
         self.garbled += one.garbled;
@@ -160,6 +166,8 @@ struct World {
     next_connection: u64,
     can_reach: Vec<bool>,
     truth: Truth,
+    /// Appends that the broker has refused, whose node has not heard so, by connection and command.
+    refusals: BTreeMap<(u64, u64), u64>,
     is_well: bool,
     /// From when on nobody does anything.
     silence: u64,
@@ -186,6 +194,7 @@ impl World {
             next_connection: 0,
             can_reach: vec![true; NODES],
             truth: Truth::default(),
+            refusals: BTreeMap::new(),
             is_well: false,
             silence: random.between(CHAOS - 8_000, CHAOS + 5_000),
             failure: None,
@@ -542,9 +551,33 @@ impl World {
         {
             self.truth.reach(node::id_of(&parcel), self.now);
         }
+        let appends = match &command {
+            Command::Append { topic, message, .. } => {
+                let channel = Channel::Topic(topic.clone());
+                match Envelope::decode(message, &channel) {
+                    Some((_, Envelope::Message { parcel, .. })) => {
+                        Some((topic.clone(), node::id_of(&parcel), self.broker.at(topic)))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
         let said = self
             .broker
             .carry_out(connection, command, self.now, &mut self.random);
+        if let Some((topic, id, before)) = appends {
+            if self.broker.at(&topic) != before {
+                self.truth.append(id);
+            }
+            let refused = said.iter().find_map(|(_, event)| match event {
+                Event::Refused { id, .. } => Some(*id),
+                _ => None,
+            });
+            if let Some(command) = refused {
+                self.refusals.insert((connection, command), id);
+            }
+        }
         for (to, event) in said {
             let latency = self.latency();
             if let Some(connection) = self.connections.get_mut(&to) {
@@ -565,6 +598,9 @@ impl World {
         if connection.is_dark || self.nodes[node].connection != Some(id) {
             return;
         }
+        if let Event::Refused { id: command, .. } = &event {
+            self.refusals.remove(&(id, *command));
+        }
         let again = self.again(node, &event);
         let now = self.nodes[node].clock(self.now);
         self.nodes[node].cluster.event(event, now);
@@ -580,6 +616,10 @@ impl World {
         for node in 0..NODES {
             self.drain(node, false);
             self.drain(node, true);
+        }
+        // Who has not heard of it cannot tell it from one that was taken, when a later one was.
+        for message in std::mem::take(&mut self.refusals).into_values() {
+            self.truth.append(message);
         }
         self.check_nodes();
         self.check_clients();

@@ -444,6 +444,20 @@ impl World {
                     place => self.fail(format!("{epoch}:{last} is missing behind {place:?}")),
                 }
             }
+            Action::GivenUp { .. } if self.mutant == Mutant::UntoldGivenUp => {}
+            Action::GivenUp { topic, node, count } => {
+                self.trace(&[13, at as u64, node, count]);
+                self.report.given_up += count;
+                let text = Text {
+                    what: What::GivenUp(node, count),
+                    position: None,
+                    len: 40,
+                };
+                self.hand(at, &topic, text, Count::Nothing, 0);
+                if let Some(interest) = self.nodes[at].interests.get_mut(&topic) {
+                    *interest.given_up.entry(node).or_insert(0) += count;
+                }
+            }
             Action::Count {
                 topic,
                 epoch,
@@ -608,6 +622,16 @@ impl World {
                             "node {at}, {topic}: {:?} where the broker has {is_there:?}",
                             interest.at
                         ));
+                    }
+                    for other in self.nodes.iter().filter(|other| other.life != node.life) {
+                        let told = interest.given_up.get(&other.number).copied();
+                        let lost = self.truth.never_appended(other.life, topic, interest);
+                        if told.unwrap_or(0) < lost {
+                            failures.push(format!(
+                                "node {at}, {topic}: {lost} of {} never came, and {told:?} were told",
+                                other.number
+                            ));
+                        }
                     }
                     continue;
                 }

@@ -23,6 +23,8 @@ pub(crate) struct Published {
     pub(crate) number: u64,
     /// When the broker had it last: it may be sent again.
     pub(crate) reached: Option<u64>,
+    /// Whether the broker has given it a place in its order.
+    is_appended: bool,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Truth {
             sequence: epoch,
             number: sequence.times.len() as u64,
             reached: None,
+            is_appended: false,
         });
         sequence.ids.push(self.messages.len() - 1);
         self.messages.len() as u64 - 1
@@ -65,6 +68,29 @@ impl Truth {
         if let Some(message) = id.and_then(|id| self.messages.get_mut(id)) {
             message.reached = Some(now);
         }
+    }
+
+    /// The broker has given a message a place.
+    pub(crate) fn append(&mut self, id: u64) {
+        let id = usize::try_from(id).ok();
+        if let Some(message) = id.and_then(|id| self.messages.get_mut(id)) {
+            message.is_appended = true;
+        }
+    }
+
+    /// How many messages of a life the broker never had, of those since this topic was attached.
+    pub(crate) fn never_appended(&self, life: u64, topic: &Topic, interest: &Interest) -> u64 {
+        let Some((attached, _)) = interest.attached else {
+            return 0;
+        };
+        let sequences = self.sequences.values();
+        let of_life = sequences.filter(|of| of.life == life && of.topic == *topic);
+        let messages = of_life.flat_map(|of| of.times.iter().zip(&of.ids));
+        let lost = messages.filter(|(at, id)| {
+            let is_appended = self.messages.get(**id).is_some_and(|of| of.is_appended);
+            **at > attached && !is_appended
+        });
+        lost.count() as u64
     }
 
     /// A message stands at an offset, on all nodes the same.
@@ -90,6 +116,8 @@ pub(crate) struct Interest {
     pub(crate) at: Option<(u64, u64)>,
     /// Messages of the shared order that were delivered.
     pub(crate) had: BTreeSet<u64>,
+    /// How many messages each node was told to have given up.
+    pub(crate) given_up: BTreeMap<u64, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +131,8 @@ pub(crate) enum What {
     Message(u64),
     /// Of another node's sequence.
     Lost(u64, u64, u64),
+    /// So many that have no place in the shared order.
+    GivenUp(u64, u64),
     Skipped,
     Missing,
 }
@@ -117,6 +147,7 @@ impl Interest {
             log: Vec::new(),
             at: None,
             had: BTreeSet::new(),
+            given_up: BTreeMap::new(),
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) enum Incoming<'a> {
     Lagged {
         topic: Cow<'a, str>,
         lagged: Lagged,
+        counts: bool,
     },
     Skipped {
         topic: Cow<'a, str>,
@@ -197,6 +198,7 @@ fn read(text: &str) -> Option<Told<'_>> {
         },
         "lagged" => Incoming::Lagged {
             topic: topic?,
+            counts: fields.to.is_none(),
             lagged: Lagged {
                 missed: fields.missed?,
                 which: match (fields.node, fields.epoch, fields.first, fields.last) {

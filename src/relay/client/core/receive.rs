@@ -65,9 +65,15 @@ impl Core {
                 payload,
                 to,
             } => self.push(&topic, &event, payload, to),
-            Incoming::Lagged { topic, lagged } => {
+            Incoming::Lagged {
+                topic,
+                lagged,
+                counts,
+            } => {
                 let id = self.joined(&topic)?;
-                self.seats.get_mut(&id)?.advance(lagged.missed);
+                if counts {
+                    self.seats.get_mut(&id)?.advance(lagged.missed);
+                }
                 self.tell(id, Event::Lagged(lagged));
                 Some(())
             }

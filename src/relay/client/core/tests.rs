@@ -230,6 +230,11 @@ fn every_message_of_the_server() {
             7,
         ),
         (
+            r#"{"type":"lagged","topic":"a","missed":5,"node":"1f00d","to":"all"}"#,
+            &["1 lagged 5"],
+            0,
+        ),
+        (
             r#"{"type":"lagged","topic":"a","missed":3,"node":"1f00d","first":41,"last":43}"#,
             &["1 lagged 3 OfNode { node: 126989, first: 41, last: 43 }"],
             3,

@@ -33,13 +33,13 @@ impl Reader {
             },
             4 => Envelope::Asked {
                 id: self.u64()?,
-                next: self.u32()?,
+                next: self.u64()?,
                 marked: self.list(2, Self::u16)?,
             },
             5 => Envelope::Beat {
                 version: self.version()?,
                 digest: self.u64()?,
-                next: self.u32()?,
+                next: self.u64()?,
             },
             6 => Envelope::Changes {
                 version: self.version()?,
@@ -65,6 +65,11 @@ impl Reader {
                 },
             },
             11 => Envelope::Leave,
+            12 => Envelope::GivenUp {
+                id: self.u64()?,
+                count: self.u64().filter(|count| *count < NUMBERS)?,
+                age: self.u32()?,
+            },
             _ => return None,
         };
         self.0
@@ -119,7 +124,7 @@ impl Reader {
 
     fn place(&mut self) -> Option<Place> {
         Some(Place {
-            sequence: self.u32()?,
+            sequence: self.u64()?,
             number: self.u64().filter(|number| *number < NUMBERS)?,
             age: self.u32()?,
         })

@@ -38,6 +38,11 @@ fn samples() -> Vec<Envelope> {
             parcel: parcel.clone(),
         },
         Envelope::Mark { place },
+        Envelope::GivenUp {
+            id: 2,
+            count: 5,
+            age: 70,
+        },
         Envelope::Ask {
             id: 1,
             topics: vec![topic("a"), topic("b:c")],

@@ -14,6 +14,11 @@ pub(super) fn write(envelope: &Envelope, sender: Sender, to: &mut BytesMut) {
             put_parcel(parcel, to);
         }
         Envelope::Mark { place } => put_place(*place, to),
+        Envelope::GivenUp { id, count, age } => {
+            to.put_u64(*id);
+            to.put_u64(*count);
+            to.put_u32(*age);
+        }
         Envelope::Ask { id, topics } => {
             to.put_u64(*id);
             put_count(topics.len(), to);
@@ -21,7 +26,7 @@ pub(super) fn write(envelope: &Envelope, sender: Sender, to: &mut BytesMut) {
         }
         Envelope::Asked { id, next, marked } => {
             to.put_u64(*id);
-            to.put_u32(*next);
+            to.put_u64(*next);
             put_count(marked.len(), to);
             marked.iter().for_each(|place| to.put_u16(*place));
         }
@@ -32,7 +37,7 @@ pub(super) fn write(envelope: &Envelope, sender: Sender, to: &mut BytesMut) {
         } => {
             to.put_u64(*version);
             to.put_u64(*digest);
-            to.put_u32(*next);
+            to.put_u64(*next);
         }
         Envelope::Changes { version, changes } => {
             to.put_u64(*version);
@@ -136,7 +141,7 @@ fn put_target(target: &Target, to: &mut BytesMut) {
 }
 
 fn put_place(place: Place, to: &mut BytesMut) {
-    to.put_u32(place.sequence);
+    to.put_u64(place.sequence);
     to.put_u64(place.number);
     to.put_u32(place.age);
 }

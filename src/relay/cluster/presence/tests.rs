@@ -20,13 +20,15 @@ fn give(theirs: &mut Theirs, envelope: Envelope, now: u64) -> Outcome {
         Envelope::Beat {
             version, digest, ..
         } => theirs.beat(version, digest, now),
-        Envelope::Changes { version, changes } => theirs.changes(version, changes, now),
+        Envelope::Changes { version, changes } => {
+            theirs.changes(version, changes, (now, usize::MAX))
+        }
         Envelope::State {
             version,
             part,
             is_last,
             present,
-        } => theirs.state(version, part, is_last, present, now),
+        } => theirs.state(version, part, is_last, present, (now, usize::MAX)),
         other => panic!("{other:?}"),
     }
 }

@@ -34,7 +34,7 @@ impl Case {
             age: 60_000,
         };
         Self {
-            shared: Shared::new(Topic::new("t").unwrap(), keep),
+            shared: Shared::new(Topic::new("t").unwrap(), keep, 0),
             actions: Vec::new(),
         }
     }

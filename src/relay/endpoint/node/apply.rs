@@ -62,6 +62,10 @@ impl Relay {
                     self.delivered(hub.publish_as(&topic, told, None, count, now));
                 }
             }
+            Action::GivenUp { topic, node, count } => {
+                let told = words::given_up(&topic, node, count);
+                self.delivered(hub.publish_as(&topic, told, None, Count::Nothing, now));
+            }
             Action::Count {
                 topic,
                 epoch,

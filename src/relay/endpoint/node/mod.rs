@@ -17,7 +17,7 @@ mod task;
 mod words;
 
 pub use self::ask::{ClusterHandle, ClusterNode, Partial};
-pub(super) use self::words::{parcel, places};
+pub(super) use self::words::{parcel, places, worth};
 
 use self::bell::Bell;
 use self::early::Early;
@@ -85,6 +85,8 @@ struct Wanted {
     /// When somebody wanted it last.
     at: u64,
     is_idle: bool,
+    /// Whether all nodes keep its history together.
+    is_shared: bool,
 }
 
 impl Node {
@@ -185,10 +187,12 @@ impl Relay {
         message: Prepared,
         except: Option<u64>,
     ) -> Published {
+        // The application says what is kept; meanwhile others have their turn.
+        let shared = node.shared(topic);
         self.with_core(node, |core, now| {
             let parcel = parcel(&message, except);
             let hub = &self.inner.hub;
-            match core.cluster.publish(topic, parcel, node.shared(topic), now) {
+            let published = match core.cluster.publish(topic, parcel, shared, now) {
                 Local::Deliver => hub.publish(topic, message, except, now),
                 Local::DeliverUncounted => {
                     if core.topics.contains_key(topic) {
@@ -199,16 +203,20 @@ impl Relay {
                 }
                 // The broker says where it stands.
                 Local::Wait => Published {
-                    epoch: 0,
-                    offset: 0,
                     subscribers: hub.subscribers(topic),
+                    ..Published::default()
                 },
+            };
+            Published {
+                elsewhere: core.cluster.elsewhere(),
+                ..published
             }
         })
     }
 
     /// Has a topic taken from the broker; what to wait for, if it is not yet.
     fn attach(&self, node: &Node, topic: &Topic) -> Option<oneshot::Receiver<()>> {
+        let shared = node.shared(topic);
         self.with_core(node, |core, now| {
             match core.topics.get_mut(topic) {
                 Some(wanted) => wanted.at = now,
@@ -216,6 +224,7 @@ impl Relay {
                     let wanted = Wanted {
                         at: now,
                         is_idle: true,
+                        is_shared: shared.is_some(),
                     };
                     core.topics.insert(topic.clone(), wanted);
                     core.idle.push_back((now, topic.clone()));
@@ -224,7 +233,7 @@ impl Relay {
             if core.cluster.is_attached(topic) {
                 return None;
             }
-            core.cluster.attach(topic, node.shared(topic), now);
+            core.cluster.attach(topic, shared, now);
             let (sender, receiver) = oneshot::channel();
             let waiting = core.waiting.entry(topic.clone()).or_default();
             waiting.retain(|waiter| !waiter.is_closed());
@@ -264,6 +273,7 @@ impl Relay {
             if let Some(wanted) = core.topics.get_mut(topic)
                 && !std::mem::replace(&mut wanted.is_idle, true)
             {
+                wanted.at = now;
                 core.idle.push_back((now, topic.clone()));
                 drop(core);
                 node.bell.ring();
@@ -321,7 +331,7 @@ impl Relay {
     }
 
     /// Gives up the topics that nobody has wanted for a while.
-    fn detach_idle(&self, node: &Node, core: &mut Core, now: u64) {
+    fn detach_idle(&self, core: &mut Core, now: u64) {
         for _ in 0..core.idle.len() {
             if (core.idle.front()).is_none_or(|(since, _)| since + LINGER > now) {
                 return;
@@ -337,8 +347,9 @@ impl Relay {
                 wanted.is_idle = false;
                 continue;
             }
-            // What is kept here is whole for as long as everything comes.
-            let is_kept = node.shared(&topic).is_none()
+            // What is kept here is whole for as long as everything comes; what nobody wants to have for long is not kept for ever.
+            let is_kept = !wanted.is_shared
+                && wanted.at + KEPT > now
                 && !(self
                     .inner
                     .hub
@@ -378,5 +389,6 @@ const MOST_NODES: u64 = 1 << 21;
 /// How long a subscription waits for the broker.
 const LONGEST_ATTACH: Duration = Duration::from_secs(1);
 
-/// For how many milliseconds a topic is still taken that nobody subscribes to.
+/// For how many milliseconds a topic is still taken that nobody subscribes to, and one of which something is kept here.
 const LINGER: u64 = 5_000;
+const KEPT: u64 = 3_600_000;

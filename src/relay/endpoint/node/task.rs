@@ -201,7 +201,7 @@ impl Relay {
         let mut core = node.core();
         let now = core.now.max(self.now());
         core.now = now;
-        self.detach_idle(node, &mut core, now);
+        self.detach_idle(&mut core, now);
         let next = core.cluster.tick(now);
         self.settle(&mut core, now);
         let is_double = core.cluster.standing(now).is_double;

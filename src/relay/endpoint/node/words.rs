@@ -36,16 +36,30 @@ pub(super) fn uncounted(message: Prepared) -> Prepared {
 
 /// How many places a message of a subscription stands for.
 pub(in crate::relay::endpoint) fn places(text: &[u8]) -> u64 {
+    let is_marked = text.ends_with(MARK.as_bytes());
+    if text.starts_with(LAGGED) {
+        if is_marked { 0 } else { missed(text) }
+    } else {
+        u64::from(!(is_marked && text.starts_with(PUSH.as_bytes())))
+    }
+}
+
+/// How many messages are missing with one that does not count: those that it told of, or itself.
+pub(in crate::relay::endpoint) fn worth(message: &Prepared) -> u64 {
+    let text = message.payload();
+    if text.starts_with(LAGGED) {
+        missed(text)
+    } else {
+        1
+    }
+}
+
+fn missed(lagged: &[u8]) -> u64 {
     #[derive(serde::Deserialize)]
     struct Gap {
         missed: u64,
     }
-    if text.starts_with(LAGGED) {
-        serde_json::from_slice(text).map_or(1, |Gap { missed }| missed)
-    } else {
-        let is_marked = text.starts_with(PUSH.as_bytes()) && text.ends_with(MARK.as_bytes());
-        u64::from(!is_marked)
-    }
+    serde_json::from_slice(lagged).map_or(1, |Gap { missed }| missed)
 }
 
 /// Whose messages are missing.
@@ -86,6 +100,26 @@ pub(super) fn lagged(topic: &Topic, whose: &Whose, first: u64, last: u64) -> Pre
         last,
     };
     // Strings as keys, and no type that can fail.
+    Prepared::text(&serde_json::to_string(&lagged).unwrap_or_default())
+}
+
+/// The message that says that so many of a node are missing which have no place in the order that all nodes share.
+pub(super) fn given_up(topic: &Topic, node: u64, missed: u64) -> Prepared {
+    #[derive(Serialize)]
+    struct Lagged<'a> {
+        r#type: &'static str,
+        topic: &'a str,
+        missed: u64,
+        node: String,
+        to: &'static str,
+    }
+    let lagged = Lagged {
+        r#type: "lagged",
+        topic: topic.as_str(),
+        missed,
+        node: format!("{node:x}"),
+        to: "all",
+    };
     Prepared::text(&serde_json::to_string(&lagged).unwrap_or_default())
 }
 
@@ -147,6 +181,13 @@ mod tests {
             (places(of_node.payload()), places(of_all.payload())),
             (3, 1)
         );
+        let without = given_up(topic, 0x1_f00d, 4);
+        assert_eq!(
+            text(&without),
+            r#"{"type":"lagged","topic":"a","missed":4,"node":"1f00d","to":"all"}"#
+        );
+        assert_eq!(places(without.payload()), 0);
+        assert_eq!((worth(&without), worth(&Prepared::text("x"))), (4, 1));
     }
 
     #[test]

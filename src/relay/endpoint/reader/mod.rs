@@ -89,6 +89,9 @@ struct Said<'a> {
     #[serde(default)]
     recovered: bool,
     missed: Option<u64>,
+    /// What is there does not count.
+    #[serde(borrow)]
+    to: Option<Cow<'a, str>>,
     count: Option<u64>,
     /// Only answers to what was asked here have one.
     #[serde(rename = "ref")]
@@ -275,7 +278,7 @@ impl Reader {
                     (owned(&said.code), owned(&said.message))
                 });
             }
-            "lagged" => item.step = add(said.missed),
+            "lagged" if said.to.is_none() => item.step = add(said.missed),
             "skipped" => item.step = add(said.count),
             "presence_state" | "presence_diff" => item.step = Step::Presence,
             _ => {}

@@ -6,6 +6,7 @@
 mod attach;
 mod calls;
 mod end;
+mod recovery;
 mod serve;
 mod subs;
 mod subscribe;
@@ -14,9 +15,10 @@ mod work;
 pub(crate) use self::serve::serve;
 
 use self::calls::Calls;
+use self::recovery::Recovery;
 use self::subs::{Sub, Subs};
 use self::subscribe::By;
-use self::work::{Current, Recovery, Waits};
+use self::work::{Current, Waits};
 use super::Relay;
 use super::directory::Link;
 use super::handler::SharedParts;

@@ -1,7 +1,8 @@
 //! Subscriptions: how they begin, change and end.
 
+use super::recovery::{PAGE, Recovery};
 use super::subs::Sub;
-use super::work::{Current, Doing, Recovery};
+use super::work::{Current, Doing};
 use super::{Incoming, Session};
 use crate::relay::endpoint::config::Unmatched;
 use crate::relay::endpoint::handler::RelayEvent;
@@ -32,6 +33,8 @@ pub(super) struct Joining {
     /// Absent once the connection has ended.
     pub(super) subscription: Option<Subscription<Prepared>>,
     recovered: Recovered<Prepared>,
+    /// What has no offset yet, behind that.
+    early: Vec<Entry<Prepared>>,
     /// The payload, for whoever is present by itself.
     meta: Option<Payload>,
     is_tracked: bool,
@@ -133,12 +136,14 @@ impl Session {
         let key = self.next_key() | if counts { COUNTS } else { 0 };
         let outlet = &self.link.outlet;
         outlet.mailbox.hold(key);
-        let (subscription, recovered) = outlet.enter(self.link.clone(), &topic, key, resume);
+        let (subscription, recovered, early) =
+            outlet.enter(self.link.clone(), &topic, key, (resume, PAGE));
         Joining {
             reference: reference.map(ToOwned::to_owned),
             key,
             subscription: Some(subscription),
             recovered,
+            early,
             meta: wants.payload.map(Payload::from),
             is_tracked: false,
             was_tracked: self.link.is_tracked(&topic),
@@ -161,6 +166,7 @@ impl Session {
             key,
             subscription,
             recovered,
+            early,
             meta,
             is_tracked,
             wants_presence,
@@ -187,10 +193,8 @@ impl Session {
             join,
         };
         self.answer(&subscribed, reference);
-        let entries = self.own_as_skipped(&topic, recovered.entries);
-        self.work()
-            .recoveries
-            .push_back(Recovery::new(key, entries));
+        let recovery = Recovery::new(key, self.conn_id(), &topic, recovered, early);
+        self.work().recoveries.push_back(recovery);
         self.link.outlet.count(true);
         self.relay().counters().subscribed();
         self.relay().keep_swept();
@@ -213,24 +217,6 @@ impl Session {
             self.watch(&mut sub);
         }
         self.subs.push(sub);
-    }
-
-    /// What this connection was left out of stays so when it subscribes again.
-    fn own_as_skipped(
-        &self,
-        topic: &Topic,
-        mut entries: Vec<Entry<Prepared>>,
-    ) -> Vec<Entry<Prepared>> {
-        let conn_id = self.conn_id();
-        entries.retain(|entry| entry.except != conn_id || entry.span > 0);
-        for entry in &mut entries {
-            if entry.except == conn_id {
-                let count = entry.span;
-                let skipped = Reply::Skipped { topic, count };
-                entry.message = Prepared::text(&skipped.text(None));
-            }
-        }
-        entries
     }
 
     /// A registered subscription is not let in.
@@ -297,7 +283,7 @@ impl Session {
         let state = present_state(sub.topic(), &present);
         let work = self.work();
         work.answers.push_back(state);
-        work.recoveries.push_back(Recovery::new(key, Vec::new()));
+        work.recoveries.push_back(Recovery::nothing(key));
     }
 
     fn unwatch(&mut self, sub: &mut Sub) {

@@ -7,7 +7,7 @@ use crate::relay::endpoint::outlet::{COUNTS, Gap, Outlet};
 use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::Grant;
-use crate::relay::hub::{Entry, Topic};
+use crate::relay::hub::Topic;
 use crate::relay::protocol::{ErrorCode, Reply, Wants, read};
 use crate::resource::panic::{forget, guarded};
 use crate::ws::prepared::Prepared;
@@ -17,7 +17,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::vec;
 use tokio::time::{Sleep, sleep, sleep_until, timeout};
 
 /// Takes a message that goes to the client: a topic's with the key of its subscription, any other with [`NO_SUBSCRIPTION`].
@@ -112,29 +111,6 @@ impl Doing {
                 format!("message handler error: {why}"),
             ),
         }
-    }
-}
-
-/// What came before a subscription, on its way out.
-pub(super) struct Recovery {
-    key: u32,
-    entries: vec::IntoIter<Entry<Prepared>>,
-}
-
-impl Recovery {
-    pub(super) fn new(key: u32, entries: Vec<Entry<Prepared>>) -> Self {
-        Self {
-            key,
-            entries: entries.into_iter(),
-        }
-    }
-
-    pub(super) const fn key(&self) -> u32 {
-        self.key
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
     }
 }
 
@@ -381,9 +357,14 @@ impl Session {
             let topic = sub.topic();
             if sub.key == key {
                 let reply = match gap {
-                    Gap::Missed(missed) => {
+                    Gap::Missed(missed) | Gap::MissedUncounted(missed) => {
                         self.relay().counters().lagged();
-                        Reply::Lagged { topic, missed }
+                        let counts = matches!(gap, Gap::Missed(_));
+                        Reply::Lagged {
+                            topic,
+                            missed,
+                            counts,
+                        }
                     }
                     Gap::Skipped(count) if key & COUNTS != 0 => Reply::Skipped { topic, count },
                     Gap::Skipped(_) => return None,
@@ -420,12 +401,17 @@ impl Work {
             self.answers.pop_front();
         }
         while let Some(recovery) = self.recoveries.front_mut() {
-            while let Some(entry) = recovery.entries.as_slice().first() {
-                match take(recovery.key, &entry.message, cx) {
-                    Delivered::Taken => {}
-                    other => return other,
+            loop {
+                while let Some(entry) = recovery.entries.as_slice().first() {
+                    match take(recovery.key(), &entry.message, cx) {
+                        Delivered::Taken => {}
+                        other => return other,
+                    }
+                    recovery.entries.next();
                 }
-                recovery.entries.next();
+                if !recovery.turn(outlet) {
+                    break;
+                }
             }
             outlet.mailbox.release(recovery.key());
             self.recoveries.pop_front();

@@ -256,12 +256,18 @@ impl Socket {
         let topic = self.0.space.topic_of(&room);
         let mut state = self.lock();
         match self.0.status.load(Ordering::Acquire) {
-            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room),
+            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room.clone()),
             CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
                 let seat = self.sit(&topic);
                 state.seats.insert(0, seat);
             }
-            _ => {}
+            _ => return,
+        }
+        drop(state);
+        if let Some(admin) = self.0.space.core.admin.get()
+            && self.is_connected()
+        {
+            admin.joined(self, &room);
         }
     }
 
@@ -279,6 +285,9 @@ impl Socket {
         if let Some(seat) = seat {
             self.0.group.flush();
             self.0.space.core.hub.unsubscribe(seat);
+            if let Some(admin) = self.0.space.core.admin.get() {
+                admin.left(self, room);
+            }
         }
     }
 
@@ -330,6 +339,10 @@ impl Socket {
 impl Socket {
     pub(super) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    pub(super) fn session_id(&self) -> &str {
+        self.0.session.id()
     }
 
     pub(super) fn table(&self) -> &Arc<Table> {
@@ -408,6 +421,9 @@ impl Socket {
         }
         // Whoever waits for its answers is told that there are none.
         drop(waiting);
+        if let Some(admin) = space.core.admin.get() {
+            admin.disconnected(self, reason);
+        }
         true
     }
 
@@ -474,6 +490,9 @@ impl Socket {
 
     /// Tells of an event that goes out.
     pub(super) fn tell_outgoing(&self, event: &str, args: &Args) {
+        if let Some(admin) = self.0.space.core.admin.get() {
+            admin.sent(self, event, args);
+        }
         if !self.0.has_listeners.load(Ordering::Acquire) {
             return;
         }

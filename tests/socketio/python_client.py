@@ -1,5 +1,6 @@
 """python-socketio as a client: over polling, over WebSocket, and from one to the other. PLACE is where the server listens."""
 
+import faulthandler
 import os
 import queue
 import sys
@@ -155,6 +156,8 @@ def heartbeat(way) -> None:
 
 
 def main() -> int:
+    # What hangs is seen, before this is stopped.
+    faulthandler.dump_traceback_later(50, exit=True)
     passed = failed = 0
     for name, way in WAYS.items():
         for case in (events, transport, many, acknowledgements, binary, large, namespaces, unknown_namespace, refusal, rooms, disconnect, heartbeat):
@@ -163,7 +166,7 @@ def main() -> int:
                 passed += 1
             except Exception:
                 failed += 1
-                print(f"FAILED python: {name}: {case.__name__}: {traceback.format_exc().rstrip()}")
+                print(f"FAILED python: {name}: {case.__name__}: {traceback.format_exc().rstrip()}", flush=True)
     print(f"{passed} passed, {failed} failed")
     return failed != 0
 

@@ -337,6 +337,10 @@ impl Socket {
 
 /// What the rest of the server does with it.
 impl Socket {
+    /// What each costs.
+    #[cfg(test)]
+    pub(super) const SIZE: usize = size_of::<Inner>();
+
     pub(super) fn number(&self) -> u64 {
         self.0.number
     }
@@ -374,6 +378,7 @@ impl Socket {
         let mut state = self.lock();
         self.0.status.store(CONNECTED, Ordering::Release);
         let rooms = std::mem::take(&mut state.wanted);
+        state.seats.reserve_exact(rooms.len() + 1);
         let topics = rooms.iter().map(|room| self.0.space.topic_of(room));
         for topic in topics.chain([self.0.space.topic.clone()]) {
             let seat = self.sit(&topic);

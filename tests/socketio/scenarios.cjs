@@ -288,9 +288,9 @@ exports.scenarios = {
 exports.tools = function tools({ io, base, transports, msgpack, reference }) {
   const opened = [];
   let counter = 0;
-  const within = (promise, what) => {
+  const within = (promise, what, milliseconds = 10_000) => {
     let late;
-    const end = new Promise((_, reject) => (late = setTimeout(() => reject(new Error(`no ${what} in 10 s`)), 10_000)));
+    const end = new Promise((_, reject) => (late = setTimeout(() => reject(new Error(`no ${what} in ${milliseconds} ms`)), milliseconds)));
     return Promise.race([promise, end]).finally(() => clearTimeout(late));
   };
   const sorted = (_, value) => (value && value.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value);

@@ -215,6 +215,9 @@ impl Talk {
         if socket.reason().is_some() {
             return;
         }
+        if let Some(admin) = self.spaces.core.admin.get() {
+            admin.received(socket, &name, &args);
+        }
         let handlers = socket.handlers(&name);
         if handlers.is_empty() {
             add(&counters.unhandled);

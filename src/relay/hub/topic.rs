@@ -1,8 +1,5 @@
 //! The name of a topic, and what may be one.
 
-#[cfg(feature = "socketio")]
-mod own;
-
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +17,7 @@ use std::sync::Arc;
 /// assert!(Topic::new("").is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Topic(Arc<str>);
+pub struct Topic(pub(super) Arc<str>);
 
 impl Topic {
     /// The topic with this name.

@@ -1,6 +1,6 @@
 //! Names for those who have a grammar of their own.
 
-use super::Topic;
+use super::topic::Topic;
 
 impl Topic {
     /// A name that means something in this process alone.

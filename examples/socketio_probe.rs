@@ -63,9 +63,11 @@ fn quick() -> SocketIoConfig {
     }
 }
 
-/// Scripts of all pages may read what it says.
+/// Scripts of all pages may read what it says. A client that waits for a last poll, as `python-socketio` may, waits for a ping at most.
 fn open() -> SocketIoConfig {
     SocketIoConfig {
+        ping_interval: Duration::from_secs(5),
+        ping_timeout: Duration::from_secs(60),
         origin: Policy::Any,
         cors: Some(Cors::new().any_origin().any_method().any_header()),
         ..SocketIoConfig::default()

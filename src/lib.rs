@@ -73,7 +73,7 @@
 //! | `stream` | with `websocket` | `Body::from_stream`, event streams and JSON lines from any `futures_core::Stream` |
 //! | `ws-deflate` | no | permessage-deflate (RFC 7692) for `websocket` |
 //! | `relay` | no | topics with presence, history and resume: `relay` |
-//! | `redis` | no | Redis: a backplane for `relay`, a limiter of rates, tokens that were taken back; with `tls` over `rediss://`, too |
+//! | `redis` | no | Redis: a backplane for `relay`, rooms of `socketio` on several servers, a limiter of rates, tokens that were taken back; with `tls` over `rediss://`, too |
 //! | `nats` | no | NATS between the nodes of a relay; turns `relay` and `native-roots` on |
 //! | `socketio` | no | Socket.IO: `socketio`; with `client` its client, too |
 //! | `zstd` | no | zstd for `compression` |

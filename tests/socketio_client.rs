@@ -94,7 +94,7 @@ fn collect<T: Send + 'static>() -> (
 ) {
     let (sender, receiver) = mpsc::channel(1024);
     let handler = move |Data(data)| {
-        sender.try_send(data).ok().expect("room");
+        sender.try_send(data).expect("room");
         std::future::ready(())
     };
     (handler, receiver)

@@ -1,5 +1,7 @@
 //! The Socket.IO server, in process, with clients that speak packet by packet.
 
+#[path = "socketio_server/admin.rs"]
+mod admin;
 #[path = "socketio_server/events.rs"]
 mod events;
 #[path = "socketio_server/namespaces.rs"]

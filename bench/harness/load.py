@@ -156,6 +156,12 @@ FANS = {
     "fan-nodes": ["-n", 1000, "-k", 16],
 }
 
+# In Socket.IO: a room of 1,000 with 16 messages in flight; 64 sockets, each with an event that waits for its answer.
+SOCKET_IO = {
+    "sio-fan": ["fan", "-n", 1000, "-k", 16, "-s", 128, "--sio"],
+    "sio-ack": ["echo", "-c", 64, "-d", 1, "-s", 16, "--sio"],
+}
+
 
 def kind(case):
     """What a server's `cases` call it."""

@@ -15,6 +15,7 @@ PACKAGES = {
     "nghttp": "nghttp2-client",
     "nghttpd": "nghttp2-server",
     "nginx": "nginx-light",
+    "node": "nodejs",
     "npm": "npm",
     "openssl": "openssl",
     "perf": "linux-perf",
@@ -80,17 +81,28 @@ def build_peers(programs):
 
 def bun():
     """The program of npm's package bun, of the version that peers/bun names; installs it beside the peers' programs when it is missing."""
+    return os.path.join(_packages("bun", ".bin/bun"), ".bin", "bun")
+
+
+def npm():
+    """The folder of npm's packages that peers/npm names; installs them beside the peers' programs when they are missing."""
+    need("node")
+    return _packages("npm", "socket.io-client")
+
+
+def _packages(peer, wanted):
+    """The folder `node_modules` with what peers/PEER names, `wanted` among it."""
     need("npm")
-    folder = os.path.join(_peers_target(), "bun")
-    program = os.path.join(folder, "node_modules", ".bin", "bun")
-    if not os.path.exists(program):
-        print("installing bun", file=sys.stderr)
+    folder = os.path.join(_peers_target(), peer)
+    modules = os.path.join(folder, "node_modules")
+    if not os.path.exists(os.path.join(modules, wanted)):
+        print(f"installing {peer}'s packages", file=sys.stderr)
         os.makedirs(folder, exist_ok=True)
-        shutil.copy(os.path.join(BENCH, "peers", "bun", "package.json"), folder)
+        shutil.copy(os.path.join(BENCH, "peers", peer, "package.json"), folder)
         command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--foreground-scripts"]
-        if subprocess.run(command, cwd=folder).returncode or not os.path.exists(program):
-            sys.exit("bun could not be installed; leave it out with --skip bun")
-    return program
+        if subprocess.run(command, cwd=folder).returncode or not os.path.exists(os.path.join(modules, wanted)):
+            sys.exit(f"{peer}'s packages could not be installed; leave it out with --skip {peer}")
+    return modules
 
 
 def _peers_target():
@@ -116,7 +128,7 @@ def servers(override=None):
 
 def places(names, table, load=(), wires=("command",)):
     """Builds what the servers `names` and the load drivers `load` need for the keys `wires`, and returns the values for their commands."""
-    found = {"bench": BENCH, "server": "", "peers": "", "bun": ""}
+    found = {"bench": BENCH, "server": "", "peers": "", "bun": "", "npm": ""}
     commands = [table[name][wire] for name in names for wire in wires if wire in table[name]]
     if any("{server}" in command for command in commands):
         found["server"] = build_server()
@@ -125,6 +137,8 @@ def places(names, table, load=(), wires=("command",)):
         found["peers"] = build_peers(programs)
     if any("{bun}" in command for command in commands):
         found["bun"] = bun()
+    if any("{npm}" in command for command in commands):
+        found["npm"] = npm()
     for program in ("nginx", "nghttpd"):
         if any(program in command for command in commands):
             need(program)

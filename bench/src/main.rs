@@ -1,5 +1,7 @@
 //! The server under test. Its contract stays fixed: `bench/README.md` has it.
 
+mod socketio;
+
 use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
@@ -102,7 +104,8 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .octet_rate(None);
     let router = router(args)
         .merge(fan(args.backplane.as_deref())?)
-        .with_relay(relay);
+        .with_relay(relay)
+        .socket_io(&socketio::server());
     let router = match &args.files {
         Some(directory) => router.files("/files", Files::new(directory)),
         None => router,

@@ -17,6 +17,7 @@ mod relay;
 mod routes;
 mod serve;
 mod sign_in;
+mod socketio;
 mod sub;
 mod tls;
 

@@ -21,6 +21,7 @@ use wireline::relay::Relay;
 use wireline::relay::cluster::Standing;
 use wireline::relay::service::RegisterService;
 use wireline::server::Handle;
+use wireline::socketio::server::SocketIo;
 use wireline::{Response, Router, Server};
 
 /// What the metrics tell of; each is set once it is there.
@@ -29,6 +30,7 @@ pub(crate) struct Watched {
     pub(crate) running: OnceLock<Handle>,
     pub(crate) relay: OnceLock<Relay>,
     pub(crate) register: OnceLock<RegisterService>,
+    pub(crate) socketio: OnceLock<SocketIo>,
 }
 
 /// What the configuration asks for, set up.
@@ -274,6 +276,9 @@ fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
         gauge("wireline.register.clients", register.clients() as u64);
         gauge("wireline.register.connected", register.connected() as u64);
     }
+    if let Some(io) = watched.socketio.get() {
+        scrape_socketio(io);
+    }
     let text = prometheus.render();
     Response::bytes(text, "text/plain; version=0.0.4; charset=utf-8")
         .with_header(CACHE_CONTROL, "no-store")
@@ -310,12 +315,65 @@ fn scrape_cluster(standing: &Standing) {
     }
 }
 
+/// What Socket.IO has done, and what it holds. Its namespaces are those of the configuration: nobody makes others by connecting.
+fn scrape_socketio(io: &SocketIo) {
+    let (stats, engine) = (io.stats(), io.engine_stats());
+    for namespace in io.namespaces() {
+        let name = namespace.name().to_owned();
+        metrics::gauge!("wireline.socketio.sockets", "namespace" => name)
+            .set(precise(namespace.len() as u64));
+    }
+    let polling = engine.polling.min(engine.sessions);
+    for (transport, now) in [
+        ("polling", polling),
+        ("websocket", engine.sessions - polling),
+    ] {
+        metrics::gauge!("wireline.socketio.sessions", "transport" => transport).set(precise(now));
+    }
+    gauge("wireline.socketio.rooms", io.largest_rooms(0).count as u64);
+    for (name, count) in [
+        ("wireline.socketio.sessions_opened", engine.opened),
+        ("wireline.socketio.upgrades", engine.upgraded),
+        ("wireline.socketio.upgrades_failed", engine.upgrades_failed),
+        ("wireline.socketio.connected", stats.connected),
+        ("wireline.socketio.recovered", stats.recovered),
+        ("wireline.socketio.events", stats.events),
+        ("wireline.socketio.events_unhandled", stats.unhandled),
+        ("wireline.socketio.stray_acks", stats.stray_acks),
+        ("wireline.socketio.handlers_failed", stats.failed),
+        ("wireline.socketio.handlers_panicked", stats.panics),
+    ] {
+        metrics::counter!(name).absolute(count);
+    }
+    for (reason, count) in [
+        ("namespace", stats.refused),
+        ("request", engine.refused),
+        ("unknown_sid", engine.unknown_sid),
+        ("too_many", engine.too_many),
+    ] {
+        metrics::counter!("wireline.socketio.refused", "reason" => reason).absolute(count);
+    }
+    for (reason, count) in [
+        ("malformed", stats.malformed),
+        ("late", stats.late),
+        ("ping_timeout", engine.ping_timeouts),
+        ("protocol", engine.protocol_errors),
+        ("too_slow", engine.too_slow),
+    ] {
+        metrics::counter!("wireline.socketio.closed", "reason" => reason).absolute(count);
+    }
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "nobody has 2^53 of anything here"
 )]
+const fn precise(now: u64) -> f64 {
+    now as f64
+}
+
 fn gauge(name: &'static str, now: u64) {
-    metrics::gauge!(name).set(now as f64);
+    metrics::gauge!(name).set(precise(now));
 }
 
 fn install_recorder() -> Result<PrometheusHandle, String> {

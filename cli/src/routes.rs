@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::guard;
 use crate::observe::{Observed, Watched};
 use crate::relay;
+use crate::socketio;
 use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -27,7 +28,8 @@ pub(crate) fn build(
     let (html, policy) = if is_console { CONSOLE } else { WELCOME };
     let page = html
         .replace("{version}", env!("CARGO_PKG_VERSION"))
-        .replace("{ws}", &config.relay.path);
+        .replace("{ws}", &config.relay.path)
+        .replace("{socketio}", if config.socketio.on { "on" } else { "off" });
     let page: Arc<str> = page.into();
     // Counted and thrown away, so no length is too much; the deadlines and the least rate still hold.
     let upload = Router::new().max_body(u64::MAX).post("/upload", upload);
@@ -59,6 +61,11 @@ pub(crate) fn build(
             router = router.nest("/api", api.router());
         }
         let _ = watched.relay.set(relay);
+    }
+    if config.socketio.on {
+        let (io, endpoints) = socketio::routes(config)?;
+        router = router.merge(endpoints);
+        let _ = watched.socketio.set(io);
     }
     if config.metrics_addr.is_none()
         && let Some(metrics) = observed.metrics(watched.clone())
@@ -143,7 +150,7 @@ async fn upload(mut body: Body) -> Result<Response> {
 /// this server. `tests/serve.rs` holds the digests to the pages.
 const CONSOLE: (&str, &str) = (
     include_str!("console.html"),
-    "default-src 'none'; style-src 'sha256-1IsFAdXC2Nk4547BJ3HzKMobk8DjXtd5C+gd9UFpEKg='; script-src 'sha256-7qhsX3Dkgm7u0O/H6e5e7iqSKbuTqiCPDOlD2ToVbjg='; \
+    "default-src 'none'; style-src 'sha256-QEIuQN/J1SKZuHd3HRTo6f9kOsVFdCmWMxpaoKaBDtg='; script-src 'sha256-1+ZPaUv7oqb5IzRsyCs4lNmzkNyY98QlTLsoRstX7EQ='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const WELCOME: (&str, &str) = (

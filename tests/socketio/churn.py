@@ -18,25 +18,30 @@ SESSIONS = 2000
 AT_ONCE = 40
 
 
-async def none_left(server: Server) -> None:
+async def none_left(server: Server, before: dict[str, int]) -> None:
+    """Sessions, sockets: what was not there before."""
     end = time.monotonic() + 15
-    while (left := await counters(server, server.path)).get("sessions"):
-        expect(time.monotonic() < end, "no session is left", left)
+    while True:
+        left = await counters(server, server.path)
+        if all(left[name] <= before[name] for name in ("sessions", "sockets")):
+            return
+        expect(time.monotonic() < end, "nothing is left", left)
         await asyncio.sleep(0.05)
 
 
 async def churn(server: Server, one) -> None:
     turns = asyncio.Semaphore(AT_ONCE)
+    before = await counters(server, server.path)
 
     async def bounded(at: int) -> None:
         async with turns:
             await one(at)
 
     await asyncio.gather(*(bounded(at) for at in range(SESSIONS // 2)))
-    await none_left(server)
+    await none_left(server, before)
     half = resident(server)
     await asyncio.gather(*(bounded(at) for at in range(SESSIONS // 2)))
-    await none_left(server)
+    await none_left(server, before)
     # The first half has filled every pool; the second has nothing to add but noise.
     grown = resident(server) - half
     expect(grown < 4 << 20, f"{SESSIONS // 2} more sessions leave no memory", grown)

@@ -125,10 +125,8 @@ async def _(server: Server) -> None:
             equal(await socket.next(), '42/room-late,["name","/room-late"]', "the first event")
             socket.send(f'451-/room-late,["echo",{PLACEHOLDER}]')
             begin = time.monotonic()
-            try:
-                raise Failure(f"an answer: {await socket.receive(15)!r}")
-            except Gone:
-                took = time.monotonic() - begin
+            await socket.closed(pings=True)
+            took = time.monotonic() - begin
             expect(9.5 <= took <= 14, "after 10 s", took)
 
     await counted(server, "/app/", ("late",), act())
@@ -355,8 +353,8 @@ async def _(server: Server) -> None:
     session = await app.open_polling()
     await session.send("40")
     await session.collect(1)
+    begin = time.monotonic()
     async with await app.websocket(f"EIO=4&transport=websocket&sid={session.sid}") as socket:
-        begin = time.monotonic()
         socket.send("2probe")
         equal(await socket.receive(), "3probe", "the answer to a probe")
 
@@ -375,6 +373,7 @@ async def _(server: Server) -> None:
     await session.send('420["ack","still"]')
     while '430["still"]' not in await session.packets():
         pass
+    await session.send("1")
 
 
 # SI-8: CONNECT.
@@ -481,7 +480,10 @@ async def _(server: Server) -> None:
         asked = await socket.next()
         number = asked[2 : asked.index("[")]
         socket.send(f'43{number}["one"]', f'43{number}["two"]', '42["echo","end"]')
-        equal([await socket.next(), await socket.next()], ['437["one"]', '42["echo","end"]'], "answers")
+        # One answer; the event may overtake it, as handlers run beside each other.
+        equal(sorted([await socket.next(), await socket.next()]), ['42["echo","end"]', '437["one"]'], "answers")
+        socket.send('42["echo","last"]')
+        equal(await socket.next(), '42["echo","last"]', "what comes next")
 
 
 @case("SI-9 20,000 questions of the server that nobody answers: bounded")

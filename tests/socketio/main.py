@@ -28,7 +28,7 @@ from wire import Server
 HERE = pathlib.Path(__file__).resolve().parent
 
 # Cases that speak for themselves on sockets.
-SUITES = {"engine": "engine_contract", "socket": "socket_contract", "hostile": "hostile", "churn": "churn"}
+SUITES = {"engine": "engine_contract", "socket": "socket_contract", "hostile": "hostile", "guesses": "guesses", "churn": "churn"}
 # Programs with real clients, and seconds for one run. Each prints a line that begins with FAILED for what did not hold, and at the end
 # `N passed, N failed`.
 CLIENTS = {
@@ -40,7 +40,7 @@ CLIENTS = {
     "rust": ([os.environ.get("SOCKETIO_PEER", "wireline-socketio-peer")], 60),
 }
 # Not for the reference.
-OURS = {"hostile", "churn"}
+OURS = {"hostile", "guesses", "churn"}
 
 
 class Probe:

@@ -21,7 +21,7 @@ async function judge(name, options, scenario) {
   if (!name.includes(only)) return;
   const given = tools({ io, base: `http://${process.env.PLACE}`, msgpack, reference, ...options });
   try {
-    await given.within(scenario(given), 'end of the scenario');
+    await given.within(scenario(given), 'end of the scenario', 20_000);
     passed += 1;
   } catch (error) {
     failed += 1;

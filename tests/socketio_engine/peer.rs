@@ -87,7 +87,7 @@ impl Conversation for EchoOf {
                 text => match text.strip_prefix("count ") {
                     Some(count) => {
                         for number in 0..number(count) {
-                            session.send(&Outgoing::text(&&number.to_string()));
+                            session.send(&Outgoing::text(&number.to_string()));
                         }
                     }
                     None => drop(session.send(&Outgoing::text(text))),

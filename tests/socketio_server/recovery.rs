@@ -92,7 +92,7 @@ async fn who_never_had_an_event_comes_back_as_well() {
 async fn who_left_or_says_nonsense_does_not_come_back() {
     let io = server();
     let place = Place::new(&io);
-    let (mut peer, hello) = connect(&place, "").await;
+    let (peer, hello) = connect(&place, "").await;
     let sid = peer.sid.clone();
     peer.say("41").await;
     drop(peer);

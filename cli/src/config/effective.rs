@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     pub(crate) relay: Relay,
     pub(crate) register: Register,
+    pub(crate) socketio: SocketIo,
     pub(crate) api: Api,
     pub(crate) console: bool,
 }
@@ -102,6 +103,16 @@ pub(crate) struct Register {
 }
 
 #[derive(Debug)]
+pub(crate) struct SocketIo {
+    pub(crate) on: bool,
+    pub(crate) path: String,
+    /// Beside `/`.
+    pub(crate) namespaces: Vec<String>,
+    pub(crate) max_rooms: usize,
+    pub(crate) max_payload: usize,
+}
+
+#[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) on: bool,
     pub(crate) keys: Vec<String>,
@@ -158,6 +169,13 @@ impl Config {
                 max_topics: reader.count("register.max_topics"),
                 max_message: reader.count("register.max_message"),
                 unconnected: reader.time("register.unconnected"),
+            },
+            socketio: SocketIo {
+                on: reader.switch("socketio.on"),
+                path: reader.text("socketio.path").unwrap_or_default(),
+                namespaces: reader.list("socketio.namespaces"),
+                max_rooms: reader.count("socketio.max_rooms"),
+                max_payload: reader.count("socketio.max_payload"),
             },
             api: Api {
                 on: reader.switch("api.on"),

@@ -163,6 +163,17 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "register.unconnected", kind: Kind::Time(Duration::from_secs(1), Duration::from_secs(366 * 86_400)), default: "\"1 h\"",
         help: "How long a client is kept that does not connect." },
 
+    Setting { key: "socketio.on", kind: Kind::Switch, default: "false",
+        help: "Serve Socket.IO: clients join, leave and emit to rooms by events of these names. Whoever may connect may." },
+    Setting { key: "socketio.path", kind: Kind::Text("PATH", path), default: "\"/socket.io/\"",
+        help: "Its path." },
+    Setting { key: "socketio.namespaces", kind: Kind::List("PATH", path), default: "[]",
+        help: "Its namespaces, beside /." },
+    Setting { key: "socketio.max_rooms", kind: Kind::Count(1, 100_000), default: "50",
+        help: "The most rooms that a socket may be in." },
+    Setting { key: "socketio.max_payload", kind: MESSAGE, default: "\"64 KiB\"",
+        help: "The longest message of a client." },
+
     Setting { key: "api.on", kind: Kind::Switch, default: "true",
         help: "Serve the HTTP API of the relay under /api." },
     Setting { key: "api.keys", kind: Kind::Secrets("NAME=KEY", api_key), default: "[]",

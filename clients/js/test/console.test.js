@@ -129,6 +129,33 @@ test('it shows how a node stands among others, and that alone it has none', { sk
   assert.deepEqual(page.errors, []);
 });
 
+test('it shows the namespaces, rooms and sockets of Socket.IO where that is served', { skip: !process.env.WIRELINE && 'there is none without the program' }, async (t) => {
+  const without = await open();
+  assert.equal(await without.evaluate("document.getElementById('socketio').hidden"), true);
+  const { place } = await launch(t, ['--addr', '127.0.0.1:0', '--socketio-on', '--socketio-namespaces', '/chat'], process.env.WIRELINE);
+  const socket = new WebSocket(`ws://${place}/socket.io/?EIO=4&transport=websocket`);
+  t.after(() => socket.terminate());
+  // The session, the namespace, then what is asked: each packet waits for the answer of the one before.
+  const said = [];
+  const asks = ['40/chat,', '42/chat,0["join","lobby"]'];
+  const joined = new Promise((resolve) => socket.on('message', (data) => {
+    said.push(String(data));
+    if (asks.length) socket.send(asks.shift());
+    else resolve();
+  }));
+  const page = await open('desktop', `http://${place}/`);
+  await joined;
+  assert.equal(said[2], '43/chat,0[true]');
+  const { sid } = JSON.parse(said[1].slice('40/chat,'.length));
+  const row = (body, text) => page.until(`[...document.querySelectorAll('#${body} tr')].some((row) => [...row.cells].map((cell) => cell.textContent).join('|').startsWith(${JSON.stringify(text)}))`, text);
+  await row('namespaces', '/chat|1');
+  await row('rooms', 'lobby in /chat|1');
+  await row('sockets', `${sid}|/chat|websocket|lobby|–|0:00:`);
+  socket.close();
+  await page.until("document.getElementById('no-sockets').offsetParent && document.getElementById('no-rooms').offsetParent", 'nothing left');
+  assert.deepEqual(page.errors, []);
+});
+
 test('what it is given wrong it says where it stands', async () => {
   const page = await open();
   for (const [field, text, said] of [

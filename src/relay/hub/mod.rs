@@ -48,6 +48,8 @@ mod config;
 mod group;
 mod history;
 mod message;
+#[cfg(feature = "socketio")]
+mod own;
 mod presence;
 mod published;
 mod seats;

@@ -442,38 +442,6 @@ fn what_is_not_counted_is_not_told_when_it_is_lost() {
 }
 
 #[test]
-fn a_history_is_given_in_pages() {
-    let hub = hub(Retention {
-        messages: 10,
-        octets: 1 << 20,
-        age: 1_000,
-    });
-    let topic = topic("a");
-    for number in 0..25_u8 {
-        hub.publish(&topic, Bytes::copy_from_slice(&[number]), None, 0);
-    }
-    let page = |offset, most| {
-        let epoch = hub.history(&topic, Resume::Live, 0).epoch;
-        hub.history_page(&topic, Resume::Since { epoch, offset }, most, 0)
-    };
-    let offsets = |of: &Recovered<Bytes>| -> Vec<u64> {
-        of.entries.iter().map(|entry| entry.offset).collect()
-    };
-    let first = page(15, 4);
-    assert_eq!((offsets(&first), first.later), (vec![16, 17, 18, 19], 6));
-    assert_eq!((first.before(), first.complete), (15, true));
-    let last = page(19, 6);
-    assert_eq!((last.entries.len(), last.later, last.before()), (6, 0, 19));
-    // What is not kept any more is missing before the first page.
-    let late = page(3, 1);
-    assert_eq!((offsets(&late), late.later), (vec![16], 9));
-    assert!(!late.complete);
-    let newest = hub.history_page(&topic, Resume::Newest(3), 2, 0);
-    assert_eq!((offsets(&newest), newest.later), (vec![23, 24], 1));
-    assert_eq!(page(25, 5).later, 0);
-}
-
-#[test]
 fn a_group_delivers_at_once_when_it_is_asked_to() {
     let hub = hub(Retention::NOTHING);
     let group = Group::new();
@@ -519,4 +487,36 @@ fn a_group_delivers_at_once_when_it_is_asked_to() {
     );
     held.into_iter().for_each(|held| hub.unsubscribe(held));
     assert!(hub.members(&rooms[0]).is_empty());
+}
+
+#[test]
+fn a_history_is_given_in_pages() {
+    let hub = hub(Retention {
+        messages: 10,
+        octets: 1 << 20,
+        age: 1_000,
+    });
+    let topic = topic("a");
+    for number in 0..25_u8 {
+        hub.publish(&topic, Bytes::copy_from_slice(&[number]), None, 0);
+    }
+    let page = |offset, most| {
+        let epoch = hub.history(&topic, Resume::Live, 0).epoch;
+        hub.history_page(&topic, Resume::Since { epoch, offset }, most, 0)
+    };
+    let offsets = |of: &Recovered<Bytes>| -> Vec<u64> {
+        of.entries.iter().map(|entry| entry.offset).collect()
+    };
+    let first = page(15, 4);
+    assert_eq!((offsets(&first), first.later), (vec![16, 17, 18, 19], 6));
+    assert_eq!((first.before(), first.complete), (15, true));
+    let last = page(19, 6);
+    assert_eq!((last.entries.len(), last.later, last.before()), (6, 0, 19));
+    // What is not kept any more is missing before the first page.
+    let late = page(3, 1);
+    assert_eq!((offsets(&late), late.later), (vec![16], 9));
+    assert!(!late.complete);
+    let newest = hub.history_page(&topic, Resume::Newest(3), 2, 0);
+    assert_eq!((offsets(&newest), newest.later), (vec![23, 24], 1));
+    assert_eq!(page(25, 5).later, 0);
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// assert!(Topic::new("").is_err());
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Topic(Arc<str>);
+pub struct Topic(pub(super) Arc<str>);
 
 impl Topic {
     /// The topic with this name.
@@ -41,11 +41,6 @@ impl Topic {
             return Err(InvalidTopic("a topic has no two dots in a row"));
         }
         Ok(Self(name.into()))
-    }
-
-    /// A name that means something in this process alone, with a grammar of its own.
-    pub(crate) fn of_own(name: &str) -> Self {
-        Self(name.into())
     }
 
     /// The name.

@@ -5,6 +5,7 @@ mod open;
 pub(super) use self::open::Others;
 
 use self::open::{Guard, Open};
+use super::log;
 use super::words::{Answer, Asks, Broadcast, Question, Says};
 use super::{Answers, Asked, Event, Local, RemoteSocket, Target};
 use crate::socketio::packet::Args;
@@ -60,6 +61,7 @@ struct Counters {
     received: AtomicU64,
     dropped: AtomicU64,
     garbled: AtomicU64,
+    connects: AtomicU64,
 }
 
 /// What an adapter has done since it began.
@@ -73,6 +75,8 @@ pub struct AdapterStats {
     pub dropped: u64,
     /// What came and was nothing that nodes say.
     pub garbled: u64,
+    /// How many connections were made: with each but the first, something of others may have been missed.
+    pub connects: u64,
 }
 
 impl Nodes {
@@ -101,11 +105,18 @@ impl Nodes {
             received: of(&counters.received),
             dropped: of(&counters.dropped),
             garbled: of(&counters.garbled),
+            connects: of(&counters.connects),
         }
     }
 
     pub(super) fn dropped(&self, count: u64) {
         self.counters.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// There is a connection.
+    pub(super) fn connected(&self, adapter: &str) {
+        self.counters.connects.fetch_add(1, Ordering::Relaxed);
+        log::connected(adapter);
     }
 
     pub(super) fn garbled(&self) {

@@ -250,7 +250,7 @@ mod tests {
             (Args::new(vec![1, 2]), "[1,2]"),
             (Args::new(json!({"a": [1]})), r#"{"a":[1]}"#),
             (Args::new("a"), r#""a""#),
-            (Args::new(&()), ""),
+            (Args::new(()), ""),
             (Args::new(Value::Null), "null"),
             (Args::new([1, 2]), "1,2"),
             (Args::new(None::<u8>), "null"),

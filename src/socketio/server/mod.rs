@@ -12,6 +12,7 @@
 //! sockets of a worker in one go. Whatever goes to one socket goes behind what was sent to its rooms before.
 
 mod ack;
+mod admin;
 mod broadcast;
 mod call;
 mod config;
@@ -34,10 +35,12 @@ mod route;
 mod socket;
 mod space;
 mod spaces;
+mod survey;
 mod table;
 mod talk;
 
 pub use self::ack::{Ack, Answer, BroadcastAnswers};
+pub use self::admin::AdminConfig;
 pub use self::broadcast::{Broadcast, BroadcastAnswer};
 pub use self::call::{Auth, Call, Data, EventName, FromCall, ViaCall, ViaParts};
 pub use self::config::{RecoveryConfig, SocketIoConfig};
@@ -48,6 +51,7 @@ pub use self::namespace::Namespace;
 pub use self::reason::DisconnectReason;
 pub use self::route::NoSocketIo;
 pub use self::socket::{Emit, Socket};
+pub use self::survey::{LargestRooms, RoomSize};
 
 use self::counters::Counters;
 #[cfg(not(feature = "tracing"))]
@@ -101,6 +105,7 @@ impl SocketIo {
             config,
             counters: Counters::default(),
             adapter: OnceLock::new(),
+            admin: OnceLock::new(),
         });
         let spaces = Arc::new(Spaces::new(core));
         let main = Namespace {

@@ -193,6 +193,11 @@ impl Namespace {
         self.space.get(id)
     }
 
+    /// Not more than so many sockets of this node, whichever: for those who watch, where there may be more than they can look at.
+    pub fn some_sockets(&self, most: usize) -> Vec<Socket> {
+        self.space.some(most)
+    }
+
     /// How many sockets of this node there are.
     pub fn len(&self) -> usize {
         self.space.len()

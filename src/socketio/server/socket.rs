@@ -25,6 +25,8 @@ use serde_json::Value;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A client in a namespace; cloning it gives another handle to the same. It may be kept, and used from everywhere.
 ///
@@ -53,6 +55,7 @@ pub(super) struct Inner {
     status: AtomicU8,
     has_listeners: AtomicBool,
     is_recovered: bool,
+    since: Instant,
     state: Mutex<State>,
 }
 
@@ -96,6 +99,7 @@ impl Socket {
             status: AtomicU8::new(CONNECTING),
             has_listeners: AtomicBool::new(false),
             is_recovered,
+            since: Instant::now(),
             state: Mutex::default(),
         }))
     }
@@ -128,6 +132,11 @@ impl Socket {
     /// The transport of its session now.
     pub fn transport(&self) -> Transport {
         self.0.session.transport()
+    }
+
+    /// For how long it has been there.
+    pub fn age(&self) -> Duration {
+        self.0.since.elapsed()
     }
 
     /// How many octets wait for the client.
@@ -247,12 +256,18 @@ impl Socket {
         let topic = self.0.space.topic_of(&room);
         let mut state = self.lock();
         match self.0.status.load(Ordering::Acquire) {
-            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room),
+            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room.clone()),
             CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
                 let seat = self.sit(&topic);
                 state.seats.insert(0, seat);
             }
-            _ => {}
+            _ => return,
+        }
+        drop(state);
+        if let Some(admin) = self.0.space.core.admin.get()
+            && self.is_connected()
+        {
+            admin.joined(self, &room);
         }
     }
 
@@ -270,6 +285,9 @@ impl Socket {
         if let Some(seat) = seat {
             self.0.group.flush();
             self.0.space.core.hub.unsubscribe(seat);
+            if let Some(admin) = self.0.space.core.admin.get() {
+                admin.left(self, room);
+            }
         }
     }
 
@@ -319,8 +337,16 @@ impl Socket {
 
 /// What the rest of the server does with it.
 impl Socket {
+    /// What each costs.
+    #[cfg(test)]
+    pub(super) const SIZE: usize = size_of::<Inner>();
+
     pub(super) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    pub(super) fn session_id(&self) -> &str {
+        self.0.session.id()
     }
 
     pub(super) fn table(&self) -> &Arc<Table> {
@@ -352,6 +378,7 @@ impl Socket {
         let mut state = self.lock();
         self.0.status.store(CONNECTED, Ordering::Release);
         let rooms = std::mem::take(&mut state.wanted);
+        state.seats.reserve_exact(rooms.len() + 1);
         let topics = rooms.iter().map(|room| self.0.space.topic_of(room));
         for topic in topics.chain([self.0.space.topic.clone()]) {
             let seat = self.sit(&topic);
@@ -399,6 +426,9 @@ impl Socket {
         }
         // Whoever waits for its answers is told that there are none.
         drop(waiting);
+        if let Some(admin) = space.core.admin.get() {
+            admin.disconnected(self, reason);
+        }
         true
     }
 
@@ -465,6 +495,9 @@ impl Socket {
 
     /// Tells of an event that goes out.
     pub(super) fn tell_outgoing(&self, event: &str, args: &Args) {
+        if let Some(admin) = self.0.space.core.admin.get() {
+            admin.sent(self, event, args);
+        }
         if !self.0.has_listeners.load(Ordering::Acquire) {
             return;
         }

@@ -3,6 +3,7 @@
 //! Whatever may concern sockets of other nodes as well comes here as a [`Target`], from this node and from others alike.
 
 use super::ack::Waiter;
+use super::admin::Desk;
 use super::config::SocketIoConfig;
 use super::counters::Counters;
 use super::id::SocketId;
@@ -29,6 +30,8 @@ pub(super) struct Core {
     pub(super) counters: Counters,
     /// The way to other nodes.
     pub(super) adapter: OnceLock<Arc<dyn Adapter>>,
+    /// Who watches.
+    pub(super) admin: OnceLock<Arc<Desk>>,
 }
 
 impl Core {
@@ -125,6 +128,11 @@ impl Space {
 
     pub(super) fn all(&self) -> Vec<Socket> {
         self.sockets().values().cloned().collect()
+    }
+
+    /// Not more than so many of its sockets, whichever.
+    pub(super) fn some(&self, most: usize) -> Vec<Socket> {
+        self.sockets().values().take(most).cloned().collect()
     }
 
     fn sockets(&self) -> MutexGuard<'_, HashMap<u64, Socket>> {
@@ -312,6 +320,9 @@ impl Space {
                 },
             ),
             _ => socket.connect(),
+        }
+        if let Some(admin) = self.core.admin.get() {
+            admin.connected(socket);
         }
     }
 }

@@ -215,7 +215,10 @@ impl Talk {
         if socket.reason().is_some() {
             return;
         }
-        let mut handlers = socket.handlers(&name);
+        if let Some(admin) = self.spaces.core.admin.get() {
+            admin.received(socket, &name, &args);
+        }
+        let handlers = socket.handlers(&name);
         if handlers.is_empty() {
             add(&counters.unhandled);
             return;
@@ -230,10 +233,10 @@ impl Talk {
         if !before.is_empty() {
             let handling = table::in_turn(before.clone(), handlers, call);
             self.run(handling, socket, ack);
-        } else if let (Some(only), true) = (handlers.pop(), handlers.is_empty()) {
+        } else if let [only] = handlers.as_slice() {
             self.run(only.handle(call), socket, ack);
         } else {
-            for handler in socket.handlers(call.name()) {
+            for handler in &handlers {
                 self.run(handler.handle(call.clone()), socket, ack.clone());
             }
         }
@@ -420,5 +423,17 @@ fn finish(task: &Task, given: Result<Option<Args>, ConnectError>, spaces: &Space
     if let (Some(answer), Some(ack)) = (answer, &task.ack) {
         // A socket that has gone gets no answer.
         let _ = ack.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle client costs beside its connection is these two, the places of its rooms, and what its session has.
+    #[test]
+    fn an_idle_client_is_small() {
+        assert!(size_of::<Talk>() <= 240);
+        const { assert!(Socket::SIZE <= 320) };
     }
 }

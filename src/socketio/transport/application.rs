@@ -25,7 +25,7 @@ pub trait Conversation: Send + 'static {
         true
     }
 
-    /// Goes on with what it does: after messages, after [`Session::wake`], at its deadline, and when what it waits for wakes the task
+    /// Goes on with what it does: after each message, after [`Session::wake`], at its deadline, and when what it waits for wakes the task
     /// of the context.
     fn poll(&mut self, cx: &mut Context<'_>) {
         let _ = cx;

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct EngineStats {
     /// Sessions that are open.
     pub sessions: u64,
+    /// Of those, the ones that poll.
+    pub polling: u64,
     /// Sessions that were opened.
     pub opened: u64,
     /// Sessions that have gone from polling to a WebSocket.
@@ -40,6 +42,7 @@ macro_rules! counters {
             pub(super) fn read(&self) -> EngineStats {
                 EngineStats {
                     sessions: 0,
+                    polling: 0,
                     $($name: self.$name.load(Ordering::Relaxed),)*
                 }
             }

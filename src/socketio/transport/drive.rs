@@ -34,9 +34,11 @@ impl Driver {
             && (self.conversation.as_ref()).is_some_and(|conversation| conversation.has_room())
     }
 
-    pub(super) fn receive(&mut self, data: Data) {
+    /// Gives a message to the conversation, which goes on with it before the next one comes.
+    pub(super) fn receive(&mut self, data: Data, cx: &mut Context<'_>) {
         if let Some(conversation) = &mut self.conversation {
             conversation.receive(data);
+            conversation.poll(cx);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::ws::socket::config::Config as SocketConfig;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -42,6 +42,16 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub struct EngineIo {
     pub(super) shared: Arc<Shared>,
+}
+
+/// A handle that does not keep it.
+pub(in crate::socketio) struct WeakEngineIo(Weak<Shared>);
+
+impl WeakEngineIo {
+    pub(in crate::socketio) fn upgrade(&self) -> Option<EngineIo> {
+        let shared = self.0.upgrade()?;
+        Some(EngineIo { shared })
+    }
 }
 
 /// What the sessions of a path share.
@@ -102,10 +112,15 @@ impl EngineIo {
         Self::new(config, Each(Arc::new(handler)))
     }
 
+    pub(in crate::socketio) fn downgrade(&self) -> WeakEngineIo {
+        WeakEngineIo(Arc::downgrade(&self.shared))
+    }
+
     /// What has happened, and what is there now.
     pub fn stats(&self) -> EngineStats {
         EngineStats {
             sessions: self.shared.sessions().len() as u64,
+            polling: self.shared.places.taken() as u64,
             ..self.shared.counters.read()
         }
     }

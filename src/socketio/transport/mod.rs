@@ -24,6 +24,7 @@ pub use self::application::{Application, Conversation};
 pub use self::config::EngineConfig;
 pub use self::counters::EngineStats;
 pub use self::engine_io::EngineIo;
+pub(in crate::socketio) use self::engine_io::WeakEngineIo;
 pub use self::outgoing::Outgoing;
 pub(crate) use self::route::ApplicationCheck;
 pub use self::session::Session;

@@ -53,6 +53,12 @@ impl Places {
             address,
         })
     }
+
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all
+    }
 }
 
 impl Drop for Place {

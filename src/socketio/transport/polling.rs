@@ -99,7 +99,7 @@ fn poll_open(driver: &mut Driver, cx: &mut Context<'_>) -> Poll<()> {
             let Some(data) = session.next_posted() else {
                 break;
             };
-            driver.receive(data);
+            driver.receive(data, cx);
         }
         let was_full = !driver.has_room();
         driver.poll(cx);
@@ -128,8 +128,11 @@ pub(super) async fn poll(session: Session, parts: Parts) -> Response {
         Err(answer) => return answer.into(),
     };
     let mut request = Pending::new(session.clone(), ticket, false);
-    let mut draining = pin!(parts.draining());
+    let (mut draining, mut gone) = (pin!(parts.draining()), pin!(parts.closed()));
     let content = poll_fn(|cx| {
+        if gone.as_mut().poll(cx).is_ready() {
+            session.give_up(ticket);
+        }
         if draining.as_mut().poll(cx).is_ready() {
             session.close(CloseReason::ServerShuttingDown);
         }
@@ -269,6 +272,13 @@ impl Session {
         let begun = state.core.begin_poll();
         self.settle(state);
         begun.map_err(|refused| refusal(self, refused))
+    }
+
+    /// The client of this poll has gone.
+    fn give_up(&self, ticket: Ticket) {
+        let mut state = self.lock();
+        state.core.end_poll(ticket, false);
+        self.settle(state);
     }
 
     fn begin_post(&self) -> Result<Ticket, Answer> {

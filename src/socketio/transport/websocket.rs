@@ -120,7 +120,7 @@ impl Line {
             while self.driver.has_room() {
                 let received = pin!(self.receiver.recv()).poll(cx);
                 match received {
-                    Poll::Ready(Some(Ok(message))) => self.receive(session, message),
+                    Poll::Ready(Some(Ok(message))) => self.receive(session, message, cx),
                     Poll::Ready(Some(Err(error))) => session.lost(self.ticket, reason(&error)),
                     Poll::Ready(None) => session.lost(self.ticket, CloseReason::TransportClose),
                     Poll::Pending => break,
@@ -146,7 +146,7 @@ impl Line {
         }
     }
 
-    fn receive(&mut self, session: &Session, message: Message) {
+    fn receive(&mut self, session: &Session, message: Message, cx: &mut Context<'_>) {
         let packet = match message {
             Message::Text(text) => Packet::decode(text.into_byte_string()),
             Message::Binary(octets) => Ok(Packet::Message(Data::Binary(octets))),
@@ -154,7 +154,7 @@ impl Line {
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => return,
         };
         match packet {
-            Ok(Packet::Message(data)) => self.driver.receive(data),
+            Ok(Packet::Message(data)) => self.driver.receive(data, cx),
             Ok(packet) => drop(session.receive(self.ticket, packet)),
             Err(_) => session.close(CloseReason::ParseError),
         }

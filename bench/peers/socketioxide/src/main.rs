@@ -1,8 +1,8 @@
 //! socketioxide, in rooms, behind axum.
 //!
-//!     socketioxide-peer PORT [WORKERS] [REDIS PORT]      /socket.io/: who connects joins a room, `topic=7` of the query names it; with
-//!         `role=pub` what its event `pub` brings goes to the room without a name, with `role=pubs` to the one that the first four octets name;
-//!         the rooms get the event `m`, those of other nodes as well when there is a Redis
+//!     socketioxide-peer PORT [WORKERS] [REDIS PORT]      /socket.io/: who connects joins a room; the event `role` leaves it, `topic` goes into
+//!         the one that it names; what `pub` brings goes to the first room, what `pubs` brings to the one that its first four octets name;
+//!         the rooms get the event `m`, those of other nodes as well when there is a Redis. `echo` is answered with what it brought
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use peer_common::{Arguments, listen, number, run};
 use socketioxide::SocketIo;
 use socketioxide::SocketIoBuilder;
 use socketioxide::adapter::{Adapter, Emitter, LocalAdapter};
-use socketioxide::extract::{Data, SocketRef};
+use socketioxide::extract::{AckSender, Data, SocketRef};
 use socketioxide::layer::SocketIoLayer;
 use socketioxide_redis::{RedisAdapter, RedisAdapterCtr};
 
@@ -65,21 +65,30 @@ async fn serve<A: Adapter>(listener: std::net::TcpListener, layer: SocketIoLayer
 }
 
 async fn connected<A: Adapter>(socket: SocketRef<A>) {
-    let query = socket.req_parts().uri.query().unwrap_or_default();
-    let asked = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
-    match asked("role=") {
-        Some(role) => {
-            let is_named = role == "pubs";
-            socket.on(
-                "pub",
-                async move |socket: SocketRef<A>, Data::<String>(text)| {
-                    let topic = text.get(..4).filter(|_| is_named).and_then(number);
-                    let _ = socket.to(room(topic)).emit("m", &text).await;
-                },
-            );
-        }
-        None => socket.join(room(asked("topic=").and_then(number))),
-    }
+    socket.join(room(None));
+    socket.on("role", async |socket: SocketRef<A>| {
+        socket.leave(room(None));
+    });
+    socket.on(
+        "topic",
+        async |socket: SocketRef<A>, Data::<usize>(topic)| {
+            socket.leave(room(None));
+            socket.join(room(Some(topic)));
+        },
+    );
+    socket.on("pub", async |socket: SocketRef<A>, Data::<String>(text)| {
+        let _ = socket.to(room(None)).emit("m", &text).await;
+    });
+    socket.on(
+        "pubs",
+        async |socket: SocketRef<A>, Data::<String>(text)| {
+            let topic = text.get(..4).and_then(number);
+            let _ = socket.to(room(topic)).emit("m", &text).await;
+        },
+    );
+    socket.on("echo", async |ack: AckSender<A>, Data::<String>(text)| {
+        let _ = ack.send(&text);
+    });
 }
 
 fn room(topic: Option<usize>) -> String {

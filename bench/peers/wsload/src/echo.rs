@@ -8,6 +8,7 @@ use crate::connect::handshake;
 use crate::die;
 use crate::frame::{Walk, encode};
 use crate::poll::{EventFlags, Poll, Stretch, Tick, receive};
+use crate::speak::asked;
 
 pub struct Echo {
     pub port: u16,
@@ -19,6 +20,8 @@ pub struct Echo {
     /// So many messages in place of so many seconds; 0 is by time.
     pub messages: u64,
     pub path: String,
+    /// Events of Socket.IO that are answered, of so many octets of text, in the place of messages that come back.
+    pub socket_io: bool,
 }
 
 struct Connection {
@@ -36,16 +39,26 @@ struct Connection {
 }
 
 pub fn run(echo: &Echo) {
-    let frame = encode(2, &vec![b'x'; echo.size]);
+    let mut frame = encode(2, &vec![b'x'; echo.size]);
     let depth = echo.depth.max(1);
+    // Those of all connections are the same.
+    let mut opened = Vec::with_capacity(echo.connections);
+    for at in 0..echo.connections {
+        let (stream, walk) = if echo.socket_io {
+            let (stream, event, walk) = asked(echo.port, at, echo.size);
+            frame = event;
+            (stream, walk)
+        } else {
+            (plain(echo, at), Walk::default())
+        };
+        opened.push((stream, walk));
+    }
     let ring = frame.repeat(depth);
     let mut poll = Poll::new();
-    let mut connections: Vec<Connection> = (0..echo.connections)
-        .map(|at| {
-            let (stream, rest) = handshake(echo.port, &echo.path, at, false);
-            if !rest.is_empty() {
-                die("bytes after the handshake");
-            }
+    let mut connections: Vec<Connection> = opened
+        .into_iter()
+        .enumerate()
+        .map(|(at, (stream, walk))| {
             poll.add(&stream, at);
             let connections = echo.connections as u64;
             let share = match echo.messages {
@@ -55,7 +68,7 @@ pub fn run(echo: &Echo) {
             let first = (depth as u64).min(share);
             Connection {
                 stream,
-                walk: Walk::default(),
+                walk,
                 owed: first as usize * frame.len(),
                 offset: 0,
                 left: share - first,
@@ -122,6 +135,15 @@ pub fn run(echo: &Echo) {
             return stretch.report(now, count, &mut latencies, "");
         }
     }
+}
+
+/// A WebSocket on the path.
+fn plain(echo: &Echo, at: usize) -> TcpStream {
+    let (stream, rest) = handshake(echo.port, &echo.path, at, false);
+    if !rest.is_empty() {
+        die("bytes after the handshake");
+    }
+    stream
 }
 
 impl Connection {

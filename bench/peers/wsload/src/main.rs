@@ -1,7 +1,8 @@
 //! WebSocket load, and connections that only wait, from one thread.
 //!
-//!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [-n MESSAGES] [--path /ws]
-//!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up
+//!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [-n MESSAGES] [--path /ws | --sio]
+//!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up; with --sio
+//!         they are events of Socket.IO and their answers
 //!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub] [--sio | --relay PATH] [--and PORT]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber of its topic has it that reads; --deaf of the
 //!         subscribers never do; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md;
@@ -43,6 +44,7 @@ fn main() {
             warm_up: options.number("-w", 0.5),
             messages: options.number("-n", 0),
             path: options.text("--path", "/ws"),
+            socket_io: options.has("--sio"),
         }),
         "fan" => fan::run(&fan::Fan {
             port,

@@ -13,7 +13,8 @@ pub enum Speaks {
     /// Paths: whoever opens `sub` subscribes, and every binary message on `publish` is a publication. With topics they are
     /// `sub/7`, and `publish` with an `s` behind it, where the first four octets of a message name the topic.
     Plain { sub: String, publish: String },
-    /// Socket.IO 5 over a WebSocket of Engine.IO 4: the query names the topic, the event `pub` is a publication.
+    /// Socket.IO 5 over a WebSocket of Engine.IO 4: the event `topic` names the topic, `pub` is a publication, `pubs` one that names its topic;
+    /// whoever publishes has left the room with `role`.
     SocketIo,
     /// The relay's JSON (docs/relay_protocol.md) at this path: a subscriber publishes, and gets what it publishes.
     Relay { path: String },
@@ -38,8 +39,11 @@ impl Speaks {
                 (stream, walk)
             }
             Self::SocketIo => {
-                let topic = topic.map_or_else(String::new, |topic| format!("&topic={topic}"));
-                let stream = engine(port, at, &topic, receive);
+                let mut stream = engine(port, at, receive);
+                if let Some(topic) = topic {
+                    let text = format!(r#"42["topic",{topic}]"#);
+                    or_die(stream.write_all(&encode(1, text.as_bytes())), "topic");
+                }
                 // Pings of Engine.IO begin with a 2.
                 (stream, Walk::of(b'4'))
             }
@@ -65,8 +69,9 @@ impl Speaks {
                 Some(handshake(port, &path, at, false).0)
             }
             Self::SocketIo => {
-                let role = if many { "&role=pubs" } else { "&role=pub" };
-                Some(engine(port, at, role, None))
+                let mut stream = engine(port, at, None);
+                or_die(stream.write_all(&encode(1, br#"42["role","pub"]"#)), "role");
+                Some(stream)
             }
             Self::Relay { .. } if many => die("the relay has one topic here"),
             Self::Relay { .. } => None,
@@ -80,6 +85,7 @@ impl Speaks {
         let payload = format!("{named}{fill}");
         match self {
             Self::Plain { .. } => (2, payload.into()),
+            Self::SocketIo if topic.is_some() => (1, format!(r#"42["pubs","{payload}"]"#).into()),
             Self::SocketIo => (1, format!(r#"42["pub","{payload}"]"#).into()),
             Self::Relay { .. } => {
                 let text = format!(
@@ -92,13 +98,38 @@ impl Speaks {
 }
 
 /// An Engine.IO connection whose Socket.IO handshake is over: the server's `0{...}`, our `40`, its `40{...}`.
-fn engine(port: u16, at: usize, query: &str, receive: Option<usize>) -> TcpStream {
-    let path = format!("/socket.io/?EIO=4&transport=websocket{query}");
-    let (mut stream, rest) = upgrade(port, &path, at, false, receive);
+fn engine(port: u16, at: usize, receive: Option<usize>) -> TcpStream {
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let (mut stream, rest) = upgrade(port, path, at, false, receive);
     answered(&mut stream, &rest, b'0', "Engine.IO");
     or_die(stream.write_all(&encode(1, b"40")), "Socket.IO");
     answered(&mut stream, &[], b'4', "Socket.IO");
     stream
+}
+
+/// A connection over which the event `echo` of so many octets has been answered as it should be, the event, and what counts its answers.
+pub fn asked(port: u16, at: usize, size: usize) -> (TcpStream, Vec<u8>, Walk) {
+    let mut stream = engine(port, at, None);
+    let text = "x".repeat(size);
+    let event = encode(1, format!(r#"420["echo","{text}"]"#).as_bytes());
+    or_die(stream.write_all(&event), "echo");
+    let answer = format!(r#"430["{text}"]"#);
+    let (mut seen, mut piece) = (Vec::new(), [0; 2048]);
+    // A ping may come before it.
+    let end = loop {
+        let length = or_die(stream.read(&mut piece), "the answer to an event");
+        if length == 0 {
+            die("the server closed the connection in the place of an answer");
+        }
+        seen.extend_from_slice(&piece[..length]);
+        let at = (seen.windows(answer.len())).position(|window| window == answer.as_bytes());
+        if let Some(at) = at {
+            break at + answer.len();
+        }
+    };
+    let mut walk = Walk::of(b'4');
+    walk.feed(&seen[end..]);
+    (stream, event, walk)
 }
 
 /// Waits for a message that begins so; others may come before it.

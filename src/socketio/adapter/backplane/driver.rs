@@ -88,7 +88,7 @@ impl Shared {
         self: Arc<Self>,
         window: Arc<Semaphore>,
         commands: mpsc::UnboundedSender<Command>,
-        is_first: bool,
+        nodes: Arc<Nodes>,
     ) {
         let mut id = 0;
         let mut send = async |message: Bytes| {
@@ -118,9 +118,10 @@ impl Shared {
                 if kind == Kind::Hello {
                     kind = Kind::Here;
                     // Those who are there say so; others need a moment to come back.
+                    let is_first = nodes.stats().connects == 0;
                     sleep(if is_first { MOMENT } else { PAUSE }).await;
                     self.is_up.send_replace(true);
-                    log::connected(self.backplane.name());
+                    nodes.connected(self.backplane.name());
                 }
             }
             let waiting = timeout_at(due, self.outbox.take(BATCH)).await;
@@ -184,9 +185,12 @@ impl Hearing {
                     let _ = self.commands.send(Command::Subscribe(Channel::All));
                 }
                 Event::Subscribed(_) if speaking.is_empty() => {
-                    let is_first = self.nodes.stats().sent == 0;
                     let (window, commands) = (self.window.clone(), self.commands.clone());
-                    speaking.spawn(self.shared.clone().speak(window, commands, is_first));
+                    speaking.spawn(
+                        self.shared
+                            .clone()
+                            .speak(window, commands, self.nodes.clone()),
+                    );
                 }
                 Event::Message { message, .. } => self.hear(&message),
                 Event::Done { .. } => self.window.add_permits(1),
@@ -231,6 +235,8 @@ pub(super) async fn run(shared: Arc<Shared>, nodes: Arc<Nodes>) {
         let why = shared.serve(&nodes).await;
         let was_connected = shared.is_up.send_replace(false);
         log::lost(shared.backplane.name(), &why, was_connected);
+        // What was to be said to who had come is said on the next connection anyway.
+        shared.outbox.retain(|message| !Frame::is_here(message));
         sleep_until(begun + PAUSE).await;
     }
 }

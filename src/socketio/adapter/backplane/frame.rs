@@ -45,6 +45,11 @@ impl Frame {
         Some(octets.freeze())
     }
 
+    /// Whether it says that a node is there, and nothing else.
+    pub(super) fn is_here(octets: &Bytes) -> bool {
+        octets.starts_with(&[FIRST, b'i'])
+    }
+
     pub(super) fn read(octets: &Bytes) -> Option<Self> {
         let (&[FIRST, kind], rest) = octets.split_first_chunk()? else {
             return None;
@@ -97,6 +102,7 @@ mod tests {
                 words: Bytes::from_static(&[0, 255]),
             };
             let octets = frame.write().unwrap();
+            assert_eq!(Frame::is_here(&octets), kind == Kind::Here);
             assert_eq!(Frame::read(&octets), Some(frame));
             for length in 0..octets.len() - 2 {
                 assert_eq!(Frame::read(&octets.slice(..length)), None);

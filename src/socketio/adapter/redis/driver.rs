@@ -76,17 +76,18 @@ impl Shared {
     async fn serve(self: &Arc<Self>, nodes: &Arc<Nodes>) -> Result<RedisError, RedisError> {
         let (subscriber, pushes) = self.server.connect().await?;
         let (publisher, mut other) = self.server.connect().await?;
+        let is_first = nodes.stats().connects == 0;
         let mut parts = JoinSet::new();
-        let (shared, heard) = (self.clone(), nodes.clone());
+        let (shared, heard, taking) = (self.clone(), nodes.clone(), nodes.clone());
         let routes = Arc::<Mutex<Routes>>::default();
         parts.spawn(receive(pushes, routes.clone(), heard));
-        parts.spawn(async move { shared.subscribe(subscriber, routes).await });
+        parts.spawn(async move { shared.subscribe(subscriber, routes, taking).await });
         parts.spawn(async move {
             other.end().await;
             RedisError::new("the connection has ended")
         });
         let (shared, nodes) = (self.clone(), nodes.clone());
-        parts.spawn(async move { shared.publish(publisher, nodes).await });
+        parts.spawn(async move { shared.publish(publisher, nodes, is_first).await });
         match parts.join_next().await {
             Some(ended) => ended.map_err(RedisError::new),
             None => Err(RedisError::new("there is nothing to do")),
@@ -94,7 +95,12 @@ impl Shared {
     }
 
     /// Takes what is wanted, and asks again and again whether the server is there.
-    async fn subscribe(&self, connection: Connection, routes: Arc<Mutex<Routes>>) -> RedisError {
+    async fn subscribe(
+        &self,
+        connection: Connection,
+        routes: Arc<Mutex<Routes>>,
+        nodes: Arc<Nodes>,
+    ) -> RedisError {
         let mut taken = BTreeSet::new();
         loop {
             let wanted = self.wanted().clone();
@@ -114,7 +120,7 @@ impl Shared {
                 return why;
             }
             if self.taken.borrow().is_none() {
-                log::connected("redis");
+                nodes.connected("redis");
             }
             if self.taken.borrow().as_ref() != Some(&wanted) {
                 self.taken.send_replace(Some(wanted.clone()));
@@ -142,9 +148,14 @@ impl Shared {
     }
 
     /// Sends what waits, in order.
-    async fn publish(&self, connection: Connection, nodes: Arc<Nodes>) -> RedisError {
+    async fn publish(
+        &self,
+        connection: Connection,
+        nodes: Arc<Nodes>,
+        is_first: bool,
+    ) -> RedisError {
         // Nobody hears what is sent before he has come back himself.
-        if nodes.stats().sent > 0 {
+        if !is_first {
             sleep(PAUSE).await;
         }
         loop {

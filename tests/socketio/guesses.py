@@ -1,0 +1,69 @@
+"""SI-5: a million guesses at the ids of sessions that are there. It needs the server for itself."""
+
+import asyncio
+import base64
+import os
+import time
+
+from cases import Suite
+from hostile import counters, is_served, resident
+from wire import Server, equal, expect
+
+suite = Suite("guesses", "/socket.io/", at_once=1)
+case = suite.case
+
+GUESSES = 1_000_000
+CONNECTIONS = 4
+# In one write; the answers to them come in one or two reads.
+BATCH = 500
+SECONDS = 30
+
+
+@case("SI-5 a million guesses in half a minute: no hit, each is counted, nothing is kept of them", ceiling=150)
+async def _(server: Server) -> None:
+    app = server.at("/app/")
+    sessions = [await app.open_polling() for _ in range(100)]
+    for session in sessions:
+        await session.send("40")
+    before, memory = await counters(server, "/app/"), resident(server)
+    begin = time.monotonic()
+    answers = await asyncio.gather(*(guess(app, GUESSES // CONNECTIONS) for _ in range(CONNECTIONS)))
+    took = time.monotonic() - begin
+    equal(sum(answers), GUESSES, "refusals")
+    after = await counters(server, "/app/")
+    equal(after["unknown_sid"] - before["unknown_sid"], GUESSES, "refusals that were counted")
+    expect(resident(server) - memory < 16 << 20, "memory", resident(server) - memory)
+    # Half a minute on a machine with nothing else to do.
+    expect(took < 3 * SECONDS, "time", took)
+    print(f"# {GUESSES} guesses in {took:.1f} s")
+    await is_served(server)
+    for session in sessions:
+        await session.send("1")
+
+
+async def guess(server: Server, count: int) -> int:
+    """How many of so many guesses are refused; anything else ends it."""
+    reader, writer = await server.connect()
+    start = f"GET {server.path}?EIO=4&transport=polling&sid=".encode()
+    end = f" HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode()
+
+    async def send() -> None:
+        for _ in range(0, count, BATCH):
+            octets = os.urandom(16 * BATCH)
+            ids = (base64.urlsafe_b64encode(octets[at : at + 16])[:22] for at in range(0, 16 * BATCH, 16))
+            writer.write(b"".join(start + sid + end for sid in ids))
+            await writer.drain()
+
+    sending = asyncio.create_task(send())
+    refused, rest = 0, b""
+    while refused < count and (octets := await asyncio.wait_for(reader.read(1 << 18), 20)):
+        octets = rest + octets
+        refused += octets.count(b"HTTP/1.1 400 ")
+        if b"HTTP/1.1 2" in octets:
+            break
+        # A status line may be cut in two.
+        cut = octets.rfind(b"\n") + 1
+        rest = octets[cut:] if b"HTTP/1.1 400 " not in octets[cut:] else b""
+    sending.cancel()
+    writer.close()
+    return refused

@@ -138,6 +138,12 @@ async fn emit(io: SocketIo, Json(asked): Json<Emitted>) -> Result<Response> {
         .find(|namespace| namespace.name() == asked.namespace)
         .ok_or_else(|| Error::new(StatusCode::NOT_FOUND, "there is no such namespace"))?;
     let args = Args::list(&asked.args).map_err(Error::internal)?;
+    if asked.room.as_deref() == Some("") {
+        return Err(Error::new(
+            StatusCode::BAD_REQUEST,
+            "no room has an empty name",
+        ));
+    }
     let (chosen, sockets) = match asked.room {
         Some(room) => {
             let chosen = namespace.to(room);

@@ -321,6 +321,13 @@ impl Session {
         Some(until.map_or(self.due, |until| until.min(self.due)))
     }
 
+    /// An answer that is due by now may have come, and nobody has read it: there is as much time for it again.
+    pub const fn wait_longer(&mut self, now: u64, times: Times) {
+        if self.is_pinged && self.due <= now {
+            self.due = now.saturating_add(times.ping_timeout);
+        }
+    }
+
     /// It is this late.
     pub fn handle_timeout(&mut self, now: u64, times: Times) -> Due {
         if self.closed.is_some() {
@@ -387,6 +394,25 @@ mod tests {
         assert_eq!(session.closed(), Some(closed));
         assert_eq!(session.poll_timeout(), None);
         assert_eq!(session.handle_timeout(9999, TIMES), Due::Nothing);
+    }
+
+    #[test]
+    fn who_is_not_read_from_has_more_time() {
+        let (mut session, _) = Session::new(Transport::WebSocket, TIMES, 0);
+        let late = TIMES.ping_interval + TIMES.ping_timeout;
+        assert_eq!(
+            session.handle_timeout(TIMES.ping_interval, TIMES),
+            Due::Ping
+        );
+        session.wait_longer(late - 1, TIMES);
+        assert_eq!(session.poll_timeout(), Some(late));
+        session.wait_longer(late, TIMES);
+        assert_eq!(session.handle_timeout(late, TIMES), Due::Nothing);
+        let late = late + TIMES.ping_timeout;
+        assert_eq!(
+            session.handle_timeout(late, TIMES),
+            Due::Closed(CloseReason::PingTimeout)
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Several sockets of a namespace at once.
 
-use super::ack::BroadcastAnswers;
+use super::ack::{BroadcastAnswers, after};
 use super::error::{AckError, EmitError};
 use super::socket::{Socket, check_event};
 use super::space::{Space, Target};
@@ -11,7 +11,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 /// Several sockets of a namespace: those in some rooms, or all; but for some.
 ///
@@ -122,11 +122,11 @@ impl Broadcast {
             });
             Ok((asked, elsewhere))
         });
-        let ((sockets, id, mut receiver), elsewhere) = match asked {
+        let ((sockets, refused, id, mut receiver), elsewhere) = match asked {
             Ok(asked) => asked,
             Err(error) => return BroadcastAnswer(Box::pin(async { Err(error.into()) })),
         };
-        let until = Instant::now() + self.wait;
+        let until = after(self.wait);
         let asked = Asked { sockets, id };
         BroadcastAnswer(Box::pin(async move {
             let mut answers = BroadcastAnswers::default();
@@ -140,6 +140,7 @@ impl Broadcast {
             let has_answered =
                 |socket: &&Socket| answers.answers.iter().any(|(id, _)| id == socket.id());
             let missing = asked.sockets.iter().filter(|socket| !has_answered(socket));
+            let missing = missing.chain(&refused);
             answers.missing = missing.map(|socket| socket.id().into()).collect();
             if let Some(elsewhere) = elsewhere {
                 // It was asked at the same time, and waits no longer.

@@ -48,6 +48,10 @@ pub(super) async fn admission(
     };
     let socket = Socket::new(id, session, &space, table.clone(), restored.is_some());
     socket.set_auth(auth);
+    if skips && let Some(restored) = &mut restored {
+        // Whoever would have set it is not asked.
+        socket.set_extensions(restored.extensions.take());
+    }
     if let Some(restored) = &mut restored {
         let rooms = std::mem::take(&mut restored.rooms);
         rooms.iter().for_each(|room| socket.join(room.clone()));

@@ -56,7 +56,7 @@ pub use self::survey::{LargestRooms, RoomSize};
 use self::counters::Counters;
 #[cfg(not(feature = "tracing"))]
 use self::no_log as log;
-use self::space::Core;
+use self::space::{Core, SEPARATOR};
 use self::spaces::{Spaces, is_like};
 use self::talk::Talks;
 use crate::relay::groups::Groups;
@@ -118,11 +118,15 @@ impl SocketIo {
         }
     }
 
-    /// The namespace with this name; it is there from now on. A name begins with a slash, which is put before one that does not.
+    /// The namespace with this name; it is there from now on. A name begins with a slash, which is put before one that does not, and has
+    /// no NUL, which is left away.
     pub fn of(&self, name: &str) -> Namespace {
         let slash = if name.starts_with('/') { "" } else { "/" };
         Namespace {
-            space: self.main.spaces.of(&format!("{slash}{name}")),
+            space: self
+                .main
+                .spaces
+                .of(&format!("{slash}{name}").replace(SEPARATOR, "")),
             spaces: self.main.spaces.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! The server among others: what is asked of them, and what they ask of it.
 
 use super::SocketIo;
+use super::ack::after;
 use super::broadcast::Broadcast;
 use super::error::EmitError;
 use super::log;
@@ -16,7 +17,7 @@ use bytestring::ByteString;
 use serde_json::{Value, json};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 impl SocketIo {
     /// Has the server be one with others from now on: what is sent to rooms reaches their sockets, too. A server has one adapter, and
@@ -232,13 +233,13 @@ impl Local for Spaces {
         let Some(space) = self.get(&to.namespace) else {
             return replies.expect(0);
         };
-        let (sockets, id, mut answers) =
+        let (sockets, refused, id, mut answers) =
             space.broadcast_with_acks(&to.into(), &event.name, &event.args);
-        replies.expect(sockets.len());
+        replies.expect(sockets.len() + refused.len());
         if sockets.is_empty() {
             return;
         }
-        let until = Instant::now() + wait;
+        let until = after(wait);
         tokio::spawn(async move {
             for _ in &sockets {
                 match timeout_at(until, answers.recv()).await {

@@ -1,11 +1,13 @@
 //! What is kept for clients that come back: who they were, and what was sent meanwhile.
 
+use super::ack::after;
 use super::config::RecoveryConfig;
 use super::id::SocketId;
 use super::space::{Core, Target};
 use crate::socketio::packet::{Body, Packet};
 use crate::socketio::transport::Outgoing;
 use bytestring::ByteString;
+use http::Extensions;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +44,7 @@ struct Gone {
     id: SocketId,
     rooms: Vec<ByteString>,
     auth: Value,
+    extensions: Option<Box<Extensions>>,
     /// The number of the last event before it came.
     since: u64,
 }
@@ -59,6 +62,8 @@ pub(super) struct Restored {
     pub(super) id: SocketId,
     pub(super) rooms: Vec<ByteString>,
     pub(super) auth: Value,
+    /// What was kept with the socket.
+    pub(super) extensions: Option<Box<Extensions>>,
     /// The number of the last event that it has.
     after: u64,
 }
@@ -119,9 +124,10 @@ impl Recovery {
         id: SocketId,
         rooms: Vec<ByteString>,
         auth: Value,
+        extensions: Option<Box<Extensions>>,
     ) {
         let mut kept = self.lock();
-        let until = Instant::now() + self.config.max_disconnection;
+        let until = after(self.config.max_disconnection);
         let Ticket { private_id, since } = ticket;
         kept.order.push_back((until, private_id.clone()));
         let gone = Gone {
@@ -129,6 +135,7 @@ impl Recovery {
             id,
             rooms,
             auth,
+            extensions,
             since,
         };
         kept.gone.insert(private_id, gone);
@@ -154,6 +161,7 @@ impl Recovery {
             id: gone.id,
             rooms: gone.rooms,
             auth: gone.auth,
+            extensions: gone.extensions,
             after,
         })
     }

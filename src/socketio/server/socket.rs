@@ -1,6 +1,7 @@
 //! A client in a namespace.
 
 mod emit;
+mod listen;
 
 pub use self::emit::Emit;
 pub(super) use self::emit::check as check_event;
@@ -10,12 +11,11 @@ use super::broadcast::Broadcast;
 use super::call::Call;
 use super::config::SocketIoConfig;
 use super::error::{AckError, EmitError};
-use super::handler::{Erased, EventHandler};
 use super::id::SocketId;
 use super::reason::DisconnectReason;
 use super::recovery::Ticket;
 use super::space::Space;
-use super::table::{self, Listeners, Table};
+use super::table::{Listeners, Table};
 use crate::relay::hub::{Delivery, Group, Member, Subscription};
 use crate::socketio::packet::{Args, Body, Packet, ToArgs};
 use crate::socketio::transport::{CloseReason, Outgoing, Session, Transport};
@@ -68,7 +68,7 @@ struct State {
     waiting: Option<Box<Waiting>>,
     /// Absent without any.
     listeners: Option<Box<Listeners>>,
-    /// Rooms that it is to be in once it is connected.
+    /// Rooms that it is to be in once it is connected, and those that it was in while it ends.
     wanted: Vec<ByteString>,
     extensions: Option<Box<Extensions>>,
     /// Why it is no longer connected.
@@ -142,53 +142,6 @@ impl Socket {
     /// How many octets wait for the client.
     pub fn waiting(&self) -> usize {
         self.0.session.waiting()
-    }
-
-    /// Calls a handler for each event of this name from now on, besides those of the namespace. Those of the namespace cost a socket
-    /// nothing.
-    pub fn on<Parts: 'static>(&self, event: &str, handler: impl EventHandler<Parts>) {
-        self.listen(|listeners| {
-            let handlers = listeners.events.entry(event.into()).or_default();
-            handlers.push(Arc::new(Erased::new(handler)));
-        });
-    }
-
-    /// Calls a handler for every event from now on.
-    pub fn on_any<Parts: 'static>(&self, handler: impl EventHandler<Parts>) {
-        self.listen(|listeners| listeners.any.push(Arc::new(Erased::new(handler))));
-    }
-
-    /// Calls a function for every event that is sent to this socket alone from now on. It must be quick.
-    pub fn on_any_outgoing(&self, function: impl Fn(&str, &Args) + Send + Sync + 'static) {
-        self.listen(|listeners| listeners.outgoing.push(Arc::new(function)));
-    }
-
-    /// Calls a handler when the socket is no longer connected.
-    ///
-    /// ```
-    /// use wireline::socketio::server::{DisconnectReason, Socket, SocketIo};
-    ///
-    /// let io = SocketIo::new();
-    /// io.on_connection(async |socket: Socket| {
-    ///     socket.on_disconnect(async |socket: Socket, reason: DisconnectReason| {
-    ///         println!("{} has gone: {reason}", socket.id());
-    ///     });
-    /// });
-    /// ```
-    pub fn on_disconnect<Parts: 'static>(&self, handler: impl EventHandler<Parts>) {
-        self.listen(|listeners| listeners.disconnect.push(Arc::new(Erased::new(handler))));
-    }
-
-    /// Takes away the handlers of this socket for an event.
-    pub fn off(&self, event: &str) {
-        if let Some(listeners) = &mut self.lock().listeners {
-            listeners.events.remove(event);
-        }
-    }
-
-    fn listen(&self, add: impl FnOnce(&mut Listeners)) {
-        add(self.lock().listeners.get_or_insert_default());
-        self.0.has_listeners.store(true, Ordering::Release);
     }
 
     /// Sends an event: a tuple is several arguments, the unit none, everything else one.
@@ -291,7 +244,7 @@ impl Socket {
         }
     }
 
-    /// The rooms that it is in, its id among them.
+    /// The rooms that it is in, its id among them. Handlers of its disconnect have those that it was in, until they wait for something.
     pub fn rooms(&self) -> Vec<ByteString> {
         let mut rooms = vec![self.id().into()];
         let state = self.lock();
@@ -311,12 +264,7 @@ impl Socket {
         }
         // Before the session's end as well: a client that was told so does not come back by itself.
         if self.end(DisconnectReason::Server) {
-            let packet = Packet {
-                namespace: self.0.space.name.clone(),
-                body: Body::Disconnect,
-            };
-            self.0.session.send(&self.0.space.core.message(&packet));
-            self.0.session.wake();
+            self.tell_disconnected();
         }
         if close {
             self.0.session.close(CloseReason::ForcedClose);
@@ -369,13 +317,22 @@ impl Socket {
         self.lock().auth = auth;
     }
 
+    pub(super) fn set_extensions(&self, extensions: Option<Box<Extensions>>) {
+        self.lock().extensions = extensions;
+    }
+
     pub(super) fn set_ticket(&self, ticket: Ticket) {
         self.lock().ticket = Some(ticket);
     }
 
-    /// It is connected from now on: what is sent to the namespace and to its rooms comes.
-    pub(super) fn connect(&self) {
+    /// It is connected from now on: what is sent to the namespace and to its rooms comes. `false` when it was
+    /// disconnected before.
+    pub(super) fn connect(&self) -> bool {
         let mut state = self.lock();
+        // Every change of the status is made under this lock.
+        if self.0.status.load(Ordering::Acquire) != CONNECTING {
+            return false;
+        }
         self.0.status.store(CONNECTED, Ordering::Release);
         let rooms = std::mem::take(&mut state.wanted);
         state.seats.reserve_exact(rooms.len() + 1);
@@ -384,6 +341,7 @@ impl Socket {
             let seat = self.sit(&topic);
             state.seats.push(seat);
         }
+        true
     }
 
     fn sit(&self, topic: &crate::relay::hub::Topic) -> Subscription<Outgoing> {
@@ -398,6 +356,10 @@ impl Socket {
         self.0.group.flush();
         let mut state = self.lock();
         let before = self.0.status.swap(DISCONNECTED, Ordering::AcqRel);
+        if before == CONNECTING {
+            // Its session's task tells the client, which is not told yet that it is connected.
+            state.reason = Some(reason);
+        }
         if before != CONNECTED {
             return false;
         }
@@ -406,23 +368,33 @@ impl Socket {
         let waiting = state.waiting.take();
         let ticket = state.ticket.take();
         let auth = ticket.is_some().then(|| state.auth.clone());
-        drop(state);
+        let extensions = ticket.as_ref().and_then(|_| state.extensions.clone());
         let space = &self.0.space;
         let rooms = seats.iter().filter_map(|seat| space.room_of(seat.topic()));
         let rooms = rooms.filter(|room| !room.is_empty()).map(ByteString::from);
-        // Nobody asks who cannot come back.
-        let rooms = if ticket.is_some() {
+        // Nobody asks who cannot come back, nor has a handler that does.
+        let has_handlers =
+            !self.0.table.disconnect.is_empty() || self.0.has_listeners.load(Ordering::Acquire);
+        let rooms: Vec<_> = if ticket.is_some() || has_handlers {
             rooms.collect()
         } else {
             Vec::new()
         };
+        state.wanted.clone_from(&rooms);
+        drop(state);
         for seat in seats {
             space.core.hub.unsubscribe(seat);
         }
         space.remove(self.0.number);
         // Only now: whoever comes back has the same number.
         if let (Some(ticket), DisconnectReason::Session(_)) = (ticket, reason) {
-            space.persist(ticket, self.0.id, rooms, auth.unwrap_or_default());
+            space.persist(
+                ticket,
+                self.0.id,
+                rooms,
+                auth.unwrap_or_default(),
+                extensions,
+            );
         }
         // Whoever waits for its answers is told that there are none.
         drop(waiting);
@@ -430,6 +402,15 @@ impl Socket {
             admin.disconnected(self, reason);
         }
         true
+    }
+
+    pub(super) fn tell_disconnected(&self) {
+        let packet = Packet {
+            namespace: self.0.space.name.clone(),
+            body: Body::Disconnect,
+        };
+        self.0.session.send(&self.0.space.core.message(&packet));
+        self.0.session.wake();
     }
 
     /// Why it is no longer connected.
@@ -441,27 +422,9 @@ impl Socket {
         }
     }
 
-    /// What is to be called for an event: the namespace's handlers, then its own.
-    pub(super) fn handlers(&self, name: &str) -> Vec<Arc<Erased>> {
-        let table = &self.0.table;
-        let mut handlers: Vec<_> = table::of_event(&table.any, &table.events, name)
-            .cloned()
-            .collect();
-        if self.0.has_listeners.load(Ordering::Acquire)
-            && let Some(own) = &self.lock().listeners
-        {
-            handlers.extend(table::of_event(&own.any, &own.events, name).cloned());
-        }
-        handlers
-    }
-
-    /// What is to be called at its end. Its own handlers are given up: they may hold the socket.
-    pub(super) fn take_disconnect_handlers(&self) -> Vec<Arc<Erased>> {
-        let mut handlers = self.0.table.disconnect.clone();
-        if let Some(own) = self.lock().listeners.take() {
-            handlers.extend(own.disconnect);
-        }
-        handlers
+    /// Its handlers have begun, and have seen its rooms.
+    pub(super) fn forget_rooms(&self) {
+        self.lock().wanted = Vec::new();
     }
 
     pub(super) fn call(&self, name: ByteString, args: Args) -> Call {
@@ -490,23 +453,6 @@ impl Socket {
             self.0.session.send_volatile(message);
         } else {
             self.0.session.send(message);
-        }
-    }
-
-    /// Tells of an event that goes out.
-    pub(super) fn tell_outgoing(&self, event: &str, args: &Args) {
-        if let Some(admin) = self.0.space.core.admin.get() {
-            admin.sent(self, event, args);
-        }
-        if !self.0.has_listeners.load(Ordering::Acquire) {
-            return;
-        }
-        let outgoing = match &self.lock().listeners {
-            Some(listeners) => listeners.outgoing.clone(),
-            None => return,
-        };
-        for function in outgoing {
-            function(event, args);
         }
     }
 

@@ -16,11 +16,15 @@ use crate::socketio::adapter::Adapter;
 use crate::socketio::packet::{Args, Body, Encoded, Packet};
 use crate::socketio::transport::Outgoing;
 use bytestring::ByteString;
+use http::Extensions;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::mpsc;
+
+/// Stands between a namespace and a room in the name of a topic; no name of a namespace has it.
+pub(super) const SEPARATOR: char = '\0';
 
 /// What all namespaces share.
 pub(super) struct Core {
@@ -54,6 +58,14 @@ pub(super) struct Target {
     pub(super) is_volatile: bool,
 }
 
+/// Who is asked and who is not, the number of the question, and the answers.
+pub(super) type Asked = (
+    Vec<Socket>,
+    Vec<Socket>,
+    u64,
+    mpsc::Receiver<(ByteString, Args)>,
+);
+
 pub(super) struct Space {
     pub(super) name: ByteString,
     /// All of its sockets.
@@ -76,7 +88,7 @@ impl Space {
             .recovery
             .map(|config| Box::new(Recovery::new(config)));
         Self {
-            topic: Topic::of_own(&format!("{name}#")),
+            topic: Topic::of_own(&format!("{name}{SEPARATOR}")),
             name,
             core,
             terms,
@@ -89,12 +101,12 @@ impl Space {
     }
 
     pub(super) fn topic_of(&self, room: &str) -> Topic {
-        Topic::of_own(&format!("{}#{room}", self.name))
+        Topic::of_own(&format!("{}{SEPARATOR}{room}", self.name))
     }
 
     /// The room of a topic; empty for all of the namespace.
     pub(super) fn room_of<'a>(&self, topic: &'a Topic) -> Option<&'a str> {
-        topic.as_str().get(self.name.len() + 1..)
+        topic.as_str().get(self.name.len() + SEPARATOR.len_utf8()..)
     }
 
     pub(super) fn next_ack(&self) -> u64 {
@@ -165,7 +177,7 @@ impl Space {
             };
             let topic = match rooms.as_slice() {
                 [] => Some(self.topic.clone()),
-                [room] if self.get(room).is_none() => Some(self.topic_of(room)),
+                [room] if !room.is_empty() && self.get(room).is_none() => Some(self.topic_of(room)),
                 _ => None,
             };
             if let (Some(but), Some(topic)) = (but, topic) {
@@ -192,26 +204,21 @@ impl Space {
         }
     }
 
-    /// Sends an event to sockets here, whose answers go to the receiver; gives who they are.
-    pub(super) fn broadcast_with_acks(
-        &self,
-        target: &Target,
-        event: &str,
-        args: &Args,
-    ) -> (Vec<Socket>, u64, mpsc::Receiver<(ByteString, Args)>) {
-        let mut sockets = self.choose(target);
+    /// Sends an event to sockets here, whose answers go to the receiver; gives who they are, and who waits for too much to be asked.
+    pub(super) fn broadcast_with_acks(&self, target: &Target, event: &str, args: &Args) -> Asked {
+        let sockets = self.choose(target);
         let (sender, receiver) = mpsc::channel(sockets.len().max(1));
         let id = self.next_ack();
         let packet = Packet::event(self.name.clone(), Some(id), event.into(), args.clone());
         let message = self.core.message(&packet);
-        sockets.retain(|socket| {
+        let (sockets, refused): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| {
             let waiter = Waiter::Many(socket.id().into(), sender.clone());
             socket.wait_for(id, waiter).is_ok()
         });
         for socket in &sockets {
             socket.send_message(&message, target.is_volatile);
         }
-        (sockets, id, receiver)
+        (sockets, refused, id, receiver)
     }
 
     /// The sockets that are meant.
@@ -289,9 +296,10 @@ impl Space {
         id: SocketId,
         rooms: Vec<ByteString>,
         auth: Value,
+        extensions: Option<Box<Extensions>>,
     ) {
         if let Some(recovery) = &self.recovery {
-            recovery.persist(ticket, id, rooms, auth);
+            recovery.persist(ticket, id, rooms, auth, extensions);
         }
     }
 
@@ -311,15 +319,22 @@ impl Space {
         let hello = self.core.message(&packet);
         socket.send_message(&hello, false);
         self.insert(socket);
+        let mut is_in = false;
         match (restored, &self.recovery) {
             (Some(restored), Some(recovery)) => recovery.catch_up(
                 restored,
-                || socket.connect(),
+                || is_in = socket.connect(),
                 |message| {
                     socket.send_message(message, false);
                 },
             ),
-            _ => socket.connect(),
+            _ => is_in = socket.connect(),
+        }
+        if !is_in {
+            // It was disconnected before.
+            self.remove(socket.number());
+            socket.tell_disconnected();
+            return;
         }
         if let Some(admin) = self.core.admin.get() {
             admin.connected(socket);

@@ -1,6 +1,6 @@
 //! All namespaces of a server, and those that come into being when somebody connects to them.
 
-use super::space::{Core, Space};
+use super::space::{Core, SEPARATOR, Space};
 use super::table::Terms;
 use crate::service::handler::RouteCheck;
 use bytestring::ByteString;
@@ -74,8 +74,8 @@ impl Spaces {
                 return Some(Entering::new(space));
             }
         }
-        // It would be a room of another namespace's name.
-        if name.contains('#') {
+        // It would be a room of another namespace's name, here or with others.
+        if name.contains(['#', SEPARATOR]) {
             return None;
         }
         let dynamic = self.dynamic.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! What there is, for those who watch.
 
 use super::SocketIo;
+use super::space::SEPARATOR;
 use bytestring::ByteString;
 
 /// The rooms with most sockets, and how many rooms there are.
@@ -42,7 +43,7 @@ impl SocketIo {
         let others = spaces.iter().filter(|space| space.len() > 0).count();
         let largest = hub.largest(most.saturating_add(spaces.len()));
         let rooms = largest.iter().filter_map(|(topic, sockets)| {
-            let (namespace, room) = topic.as_str().split_once('#')?;
+            let (namespace, room) = topic.as_str().split_once(SEPARATOR)?;
             (!room.is_empty() && *sockets > 0).then(|| RoomSize {
                 namespace: namespace.into(),
                 room: room.into(),

@@ -176,11 +176,13 @@ const OUT_OF_PLACE: PacketError =
 impl Talk {
     fn take(&mut self, packet: Packet) -> Result<(), PacketError> {
         let Packet { namespace, body } = packet;
-        let at = self
-            .sockets
-            .iter()
-            .position(|socket| *socket.namespace_name() == namespace);
-        let Some(at) = at else {
+        let is_in = |socket: &Socket| *socket.namespace_name() == namespace;
+        // One that this side has put out is gone before its client can come back.
+        let mut sockets = self.sockets.iter();
+        if sockets.any(|socket| is_in(socket) && socket.reason().is_some()) {
+            self.begin_ends();
+        }
+        let Some(at) = self.sockets.iter().position(is_in) else {
             return match body {
                 Body::Connect(auth) => self.begin_connect(namespace, auth),
                 // It was sent before the client knew.
@@ -219,9 +221,13 @@ impl Talk {
             admin.received(socket, &name, &args);
         }
         let handlers = socket.handlers(&name);
+        let before = &socket.table().on_event;
         if handlers.is_empty() {
             add(&counters.unhandled);
-            return;
+            // Who is asked before hears of every event, whether somebody waits for it or not.
+            if before.is_empty() {
+                return;
+            }
         }
         let ack = id.map(|id| Ack::new(socket.clone(), id));
         let call = Call {
@@ -229,7 +235,6 @@ impl Talk {
             parts: self.parts.clone(),
             ..socket.call(name, args)
         };
-        let before = &socket.table().on_event;
         if !before.is_empty() {
             let handling = table::in_turn(before.clone(), handlers, call);
             self.run(handling, socket, ack);
@@ -372,6 +377,7 @@ impl Talk {
                 };
                 self.run(handler.handle(call), &socket, None);
             }
+            socket.forget_rooms();
             self.spaces.forget_empty(socket.space());
         }
     }

@@ -24,7 +24,7 @@ pub struct EngineConfig {
     pub upgrade_timeout: Duration,
     /// The most octets of a request's content, and of a message over a WebSocket. Default 1,000,000.
     pub max_payload: usize,
-    /// The most packets in the content of a request. Default 1,024.
+    /// The most packets in the content of a request. Default 131,072: clients bound it by its octets alone.
     pub max_packets: usize,
     /// Whether sessions may poll over HTTP. Default yes; without it there are WebSockets only, and who polls is told so.
     pub polling: bool,
@@ -54,7 +54,7 @@ impl Default for EngineConfig {
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
-            max_packets: 1024,
+            max_packets: 128 << 10,
             polling: true,
             websocket: true,
             origin: Policy::default(),

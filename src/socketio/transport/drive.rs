@@ -47,6 +47,7 @@ impl Driver {
         let Some(conversation) = &mut self.conversation else {
             return;
         };
+        let was_full = !conversation.has_room();
         conversation.poll(cx);
         let wish = conversation.deadline();
         if let Some(timer) = &self.timer
@@ -55,13 +56,19 @@ impl Driver {
         {
             return;
         }
-        self.tick(cx);
+        self.look(was_full, cx);
     }
 
     /// The timer is to be looked at again, because another task's waker is in it, or none.
     pub(super) fn tick(&mut self, cx: &mut Context<'_>) {
+        self.look(false, cx);
+    }
+
+    /// Whether it was full a moment ago counts as well: nothing has been read since.
+    fn look(&mut self, was_full: bool, cx: &mut Context<'_>) {
         loop {
-            let Some(next) = self.session.tick() else {
+            let is_read = !was_full && self.has_room();
+            let Some(next) = self.session.tick(is_read) else {
                 self.timer = None;
                 return;
             };
@@ -127,10 +134,14 @@ impl Drop for Driver {
 }
 
 impl Session {
-    /// Does what time has brought; gives when there is more, unless the session has ended.
-    fn tick(&self) -> Option<Instant> {
+    /// Does what time has brought; gives when there is more, unless the session has ended. A client that nobody reads from is not blamed
+    /// for its silence.
+    fn tick(&self, is_read: bool) -> Option<Instant> {
         let shared = &self.0.shared;
         let mut state = self.lock();
+        if !is_read {
+            state.core.wait_longer(shared.now(), shared.times);
+        }
         loop {
             match state.core.handle_timeout(shared.now(), shared.times) {
                 Due::Nothing | Due::Closed(_) => break,

@@ -2,6 +2,8 @@
 
 #[path = "socketio_server/admin.rs"]
 mod admin;
+#[path = "socketio_server/edges.rs"]
+mod edges;
 #[path = "socketio_server/events.rs"]
 mod events;
 #[path = "socketio_server/namespaces.rs"]

@@ -447,6 +447,11 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends what was kept while its client was away.
+    pub(super) fn send_missed(&self, message: &Outgoing) {
+        self.0.session.send_missed(message);
+    }
+
     pub(super) fn send_message(&self, message: &Outgoing, is_volatile: bool) {
         self.0.group.flush();
         if is_volatile {

@@ -324,9 +324,7 @@ impl Space {
             (Some(restored), Some(recovery)) => recovery.catch_up(
                 restored,
                 || is_in = socket.connect(),
-                |message| {
-                    socket.send_message(message, false);
-                },
+                |message| socket.send_missed(message),
             ),
             _ => is_in = socket.connect(),
         }

@@ -99,10 +99,14 @@ fn poll_open(driver: &mut Driver, cx: &mut Context<'_>) -> Poll<()> {
             let Some(data) = session.next_posted() else {
                 break;
             };
+            session.set_turn(true);
             driver.receive(data, cx);
+            session.set_turn(false);
         }
         let was_full = !driver.has_room();
+        session.set_turn(true);
         driver.poll(cx);
+        session.set_turn(false);
         // An upgrade that has begun has a deadline, too.
         driver.tick(cx);
         if session.is_closed() {

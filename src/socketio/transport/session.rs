@@ -62,6 +62,14 @@ pub(super) struct State {
 struct Queue {
     messages: VecDeque<Outgoing>,
     octets: usize,
+    /// What may wait besides: it came in one go, and its client could not have taken any of it. Until nothing waits.
+    extra: Extra,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Extra {
+    messages: usize,
+    octets: usize,
 }
 
 impl Session {
@@ -102,6 +110,13 @@ impl Session {
         is_sent
     }
 
+    /// Sends a message that was kept for a client which was away: as [`send`](Self::send), but it may wait beside all others.
+    pub(in crate::socketio) fn send_missed(&self, message: &Outgoing) {
+        let mut state = self.lock();
+        self.push_within(&mut state, message, Bound::None);
+        self.settle(state);
+    }
+
     /// Sends a message if it can be written at once, and drops it otherwise; `false` when it was dropped.
     pub fn send_volatile(&self, message: &Outgoing) -> bool {
         let mut state = self.lock();
@@ -129,7 +144,7 @@ impl Session {
             return;
         }
         for message in messages {
-            self.enqueue(&mut state, message);
+            self.enqueue(&mut state, message, Bound::Queue);
         }
         self.settle(state);
     }
@@ -201,6 +216,10 @@ impl Session {
     }
 
     pub(super) fn push(&self, state: &mut State, message: &Outgoing) -> bool {
+        self.push_within(state, message, Bound::Queue)
+    }
+
+    fn push_within(&self, state: &mut State, message: &Outgoing, bound: Bound) -> bool {
         if state.core.closed().is_some() {
             return false;
         }
@@ -213,7 +232,7 @@ impl Session {
                 Delivered::Full => {}
             }
         }
-        self.enqueue(state, message)
+        self.enqueue(state, message, bound)
     }
 
     fn write(&self, sender: &WsSender, frames: &Bytes) -> Delivered {
@@ -224,18 +243,32 @@ impl Session {
         }
     }
 
-    fn enqueue(&self, state: &mut State, message: &Outgoing) -> bool {
+    fn enqueue(&self, state: &mut State, message: &Outgoing, bound: Bound) -> bool {
         if state.core.closed().is_some() {
             return false;
         }
         let config = self.0.shared.config();
         let queue = state.queue.get_or_insert_default();
         let octets = queue.octets.saturating_add(message.octets());
+        let messages = queue.messages.len() + 1;
         // One that is larger than all that may wait waits alone.
-        let is_over = octets > config.queue && !queue.messages.is_empty();
-        if is_over || queue.messages.len() >= config.queue_messages {
-            state.core.close(CloseReason::TooSlow);
-            return false;
+        let is_over = (messages > 1 && octets > config.queue.saturating_add(queue.extra.octets))
+            || messages > config.queue_messages.saturating_add(queue.extra.messages);
+        if is_over {
+            // Within a turn of its task a client does not get to take much.
+            let is_granted = match bound {
+                Bound::None => true,
+                Bound::Queue => {
+                    self.0.has_turn.load(Ordering::Relaxed)
+                        && octets <= config.queue.saturating_mul(TURN)
+                        && messages <= config.queue_messages.saturating_mul(TURN)
+                }
+            };
+            if !is_granted {
+                state.core.close(CloseReason::TooSlow);
+                return false;
+            }
+            queue.extra = Extra { messages, octets };
         }
         queue.octets = octets;
         queue.messages.push_back(message.clone());
@@ -425,6 +458,16 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
+
+/// Beyond what a message may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Queue,
+    None,
+}
+
+/// How many times as much may wait of what a session's task says in its own turn.
+const TURN: usize = 4;
 
 /// Beyond this many octets that wait in a WebSocket, messages wait here, where they are counted.
 const FRAMED: usize = 64 << 10;

@@ -39,11 +39,22 @@ impl WsSender {
         self.tell(core, delivered)
     }
 
-    /// As [`deliver`](Self::deliver), but written at the end of the turn of the socket's own task, which is woken when it has none.
+    /// As [`deliver`](Self::deliver), but written at the end of the turn of the socket's own task, which is woken when it has none:
+    /// and before that as far as it goes, when too much waits already.
     #[allow(dead_code, reason = "sessions of Socket.IO alone need it")]
     pub(crate) fn deliver_later(&self, frames: &Bytes, most: usize) -> Delivered {
         let mut core = self.shared.lock();
+        let is_written = core.has_too_much(most);
+        if is_written {
+            // The task writes again, with itself to wake, and meets an error again.
+            let writer = core.home.writer();
+            let _ = core.poll_write(&mut Context::from_waker(&writer), &self.shared.config);
+        }
         let delivered = core.take_frames(frames, most, false);
+        if is_written && delivered == Delivered::Full {
+            Shared::written_by_others(&self.shared, core);
+            return delivered;
+        }
         self.tell(core, delivered)
     }
 
@@ -56,6 +67,16 @@ impl WsSender {
 }
 
 impl Core {
+    /// Whether frames are not taken only because so much waits.
+    fn has_too_much(&self, most: usize) -> bool {
+        let is_ready = self.is_sending() && !self.streaming && self.backlog.is_empty();
+        is_ready
+            && self
+                .live
+                .as_ref()
+                .is_some_and(|live| live.waiting() >= most)
+    }
+
     fn take_frames(&mut self, frames: &Bytes, most: usize, at_once: bool) -> Delivered {
         if !self.is_sending() {
             return Delivered::Closed;

@@ -158,6 +158,13 @@ impl Recovery {
         })
     }
 
+    /// Whether nobody can come back.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut kept = self.lock();
+        self.expire(&mut kept);
+        kept.gone.is_empty()
+    }
+
     fn number(&self, offset: &str) -> Option<u64> {
         let number = offset.strip_prefix(&*self.epoch)?.strip_prefix('-')?;
         crate::wire::number::decimal(number.as_bytes())

@@ -15,6 +15,7 @@ use super::id::SocketId;
 use super::reason::DisconnectReason;
 use super::recovery::Ticket;
 use super::space::Space;
+use super::spaces::Entering;
 use super::table::{self, Listeners, Table};
 use crate::relay::hub::{Delivery, Group, Member, Subscription};
 use crate::socketio::packet::{Args, Body, Packet, ToArgs};
@@ -416,6 +417,8 @@ impl Socket {
         } else {
             Vec::new()
         };
+        // It may be about to be kept for: the namespace stays until that is so.
+        let _held = Entering::new(space);
         for seat in seats {
             space.core.hub.unsubscribe(seat);
         }

@@ -137,7 +137,14 @@ impl Conversation for Talk {
         mut self: Box<Self>,
         reason: CloseReason,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.connecting.clear();
+        for connecting in std::mem::take(&mut self.connecting) {
+            let space = connecting.entering.space().clone();
+            // What is asked about it may panic when it is dropped.
+            if let Err(payload) = guarded(|| drop(connecting)) {
+                forget(payload);
+            }
+            self.spaces.forget_empty(&space);
+        }
         for socket in &self.sockets {
             socket.end(DisconnectReason::Session(reason));
         }

@@ -228,6 +228,21 @@ async fn si8_who_connects_to_nothing_is_closed() {
     assert_eq!(io.stats().late, 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn attachments_have_to_come_when_they_were_announced_before_the_namespace() {
+    let io = SocketIo::new();
+    io.use_auth(async |_: Value| {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok::<_, ConnectError>(Value::Null)
+    });
+    let mut peer = Place::new(&io).session().await;
+    peer.say("40").await;
+    peer.say(r#"451-["x",{"_placeholder":true,"num":0}]"#).await;
+    assert!(peer.hear().await.starts_with("40{"));
+    assert_eq!(peer.hear().await, "closed");
+    assert_eq!(io.stats().late, 1);
+}
+
 #[tokio::test]
 async fn si8_a_session_has_sixteen_namespaces() {
     let io = with_nothing(SocketIo::new());

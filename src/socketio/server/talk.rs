@@ -92,9 +92,7 @@ impl Conversation for Talk {
             self.session.close(CloseReason::ParseError);
         }
         if was_waiting != self.decoder.is_waiting() && self.has_connected {
-            let config = &self.spaces.core.config;
-            let until = Instant::now().checked_add(config.attachment_timeout);
-            self.deadline = until.filter(|_| !was_waiting);
+            self.deadline = self.attachments_until().filter(|_| !was_waiting);
         }
     }
 
@@ -181,6 +179,11 @@ const OUT_OF_PLACE: PacketError =
     PacketError::of_server("a packet for a namespace that the client is not in");
 
 impl Talk {
+    /// Until when attachments that are announced now have to be there.
+    fn attachments_until(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.spaces.core.config.attachment_timeout)
+    }
+
     fn take(&mut self, packet: Packet) -> Result<(), PacketError> {
         let Packet { namespace, body } = packet;
         let at = self
@@ -331,7 +334,9 @@ impl Talk {
                 Ok(admission) => {
                     if !self.has_connected {
                         self.has_connected = true;
-                        self.deadline = None;
+                        // An event may have come before, whose attachments are missing.
+                        let is_waiting = self.decoder.is_waiting();
+                        self.deadline = self.attachments_until().filter(|_| is_waiting);
                     }
                     self.admit(admission);
                 }

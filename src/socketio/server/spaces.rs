@@ -186,15 +186,29 @@ const FIRST_SWEEP: usize = 64;
 
 /// Whether a name is as a pattern says: `*` stands for anything but a slash.
 pub(super) fn is_like(pattern: &str, name: &str) -> bool {
+    let mut parts = name.split('/');
+    let mut patterns = pattern.split('/');
+    let is_each = patterns.all(|pattern| parts.next().is_some_and(|part| is_part(pattern, part)));
+    is_each && parts.next().is_none()
+}
+
+/// The same without slashes. What stands between two stars is taken where it comes first: there is more room behind it than elsewhere.
+fn is_part(pattern: &str, part: &str) -> bool {
     let Some((before, behind)) = pattern.split_once('*') else {
-        return pattern == name;
+        return pattern == part;
     };
-    let Some(rest) = name.strip_prefix(before) else {
+    let (middle, end) = behind.rsplit_once('*').unwrap_or(("", behind));
+    let rest = part.strip_prefix(before);
+    let Some(mut rest) = rest.and_then(|rest| rest.strip_suffix(end)) else {
         return false;
     };
-    let longest = rest.find('/').unwrap_or(rest.len());
-    let mut ends = (0..=longest).filter(|end| rest.is_char_boundary(*end));
-    ends.any(|end| is_like(behind, rest.get(end..).unwrap_or_default()))
+    middle.split('*').all(|piece| match rest.split_once(piece) {
+        Some((_, behind)) => {
+            rest = behind;
+            true
+        }
+        None => false,
+    })
 }
 
 #[cfg(test)]
@@ -214,8 +228,22 @@ mod tests {
             ("/*/chat", "/a/b/chat", false),
             ("/*-*", "/a-b-c", true),
             ("*", "/a", false),
+            ("/*a*a", "/a", false),
+            ("/*a*a", "/aba", true),
+            ("/*ab*bc*", "/abc", false),
+            ("/*ab*bc*", "/abbc", true),
+            ("/**", "/", true),
+            ("/a*/*b", "/a/ab", true),
+            ("/a*/*b", "/a/b/b", false),
         ] {
             assert_eq!(is_like(pattern, name), is, "{pattern} {name}");
         }
+    }
+
+    /// One that tried all places for each star would not come to an end.
+    #[test]
+    fn many_stars_cost_little() {
+        let pattern = format!("/{}x", "*-".repeat(40));
+        assert!(!is_like(&pattern, &format!("/{}", "-".repeat(250))));
     }
 }

@@ -85,6 +85,22 @@ async fn s226_s227_s228_who_may_connect_decides_a_function() {
 }
 
 #[tokio::test]
+async fn what_a_client_says_to_connect_is_not_large() {
+    let io = SocketIo::new();
+    io.of_pattern("/*");
+    let mut peer = Place::new(&io).session().await;
+    let auth = |len: usize| format!("\"{}\"", "a".repeat(len - 2));
+    peer.say(&format!("40/a,{}", auth((16 << 10) + 1))).await;
+    assert_eq!(
+        peer.hear().await,
+        r#"44/a,{"message":"Authentication too large"}"#
+    );
+    assert_eq!(io.namespaces().len(), 1);
+    peer.say(&format!("40/a,{}", auth(16 << 10))).await;
+    assert!(peer.hear().await.starts_with("40/a,{"));
+}
+
+#[tokio::test]
 async fn namespaces_by_pattern_come_and_go() {
     let io = with_nothing(SocketIo::new());
     io.of_pattern("/workspace-*")

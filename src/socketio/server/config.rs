@@ -42,6 +42,9 @@ pub struct SocketIoConfig {
     pub form: Form,
     /// How long a client that has opened a session may take to connect to a namespace. Default 10 s.
     pub connect_timeout: Duration,
+    /// The most octets of what a client says to connect. Default 16 KiB: as a value it takes many times that, for as long as its socket
+    /// is there.
+    pub max_auth: usize,
     /// The most attachments of an event. Default 10.
     pub max_attachments: usize,
     /// How long attachments may take to come behind the event that announces them. Default 10 s.
@@ -99,6 +102,7 @@ impl Default for SocketIoConfig {
             cors: engine.cors.clone(),
             form: Form::Text,
             connect_timeout: Duration::from_secs(10),
+            max_auth: 16 << 10,
             max_attachments: 10,
             attachment_timeout: Duration::from_secs(10),
             max_namespaces: 16,

@@ -282,6 +282,11 @@ impl Talk {
             self.refuse(namespace, &"Too many namespaces".into());
             return Ok(());
         }
+        let most = self.spaces.core.config.max_auth;
+        if auth.as_ref().is_some_and(|auth| auth.len() > most) {
+            self.refuse(namespace, &"Authentication too large".into());
+            return Ok(());
+        }
         let Some(entering) = self.spaces.wanted(&namespace) else {
             self.refuse(namespace, &"Invalid namespace".into());
             return Ok(());

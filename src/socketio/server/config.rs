@@ -71,7 +71,8 @@ pub struct RecoveryConfig {
     pub max_disconnection: Duration,
     /// Whether they are let in again without authentication and middleware. Default yes.
     pub skip_middleware: bool,
-    /// The most octets of what is kept for them, of each namespace. Default 16 MiB: beyond them the oldest is given up.
+    /// The most octets of the events that are kept, and of the rooms and the authentication of those who went, of each namespace.
+    /// Default 16 MiB for either: beyond them the oldest is given up.
     pub octets: usize,
     /// The most sockets that are kept, of each namespace. Default 10,000.
     pub sockets: usize,

@@ -425,7 +425,7 @@ impl Socket {
         space.remove(self.0.number);
         // Only now: whoever comes back has the same number.
         if let (Some(ticket), DisconnectReason::Session(_)) = (ticket, reason) {
-            space.persist(ticket, self.0.id, rooms, auth.unwrap_or_default());
+            space.persist(ticket, self.0.id, rooms, &auth.unwrap_or_default());
         }
         // Whoever waits for its answers is told that there are none.
         drop(waiting);

@@ -296,7 +296,7 @@ impl Space {
         ticket: Ticket,
         id: SocketId,
         rooms: Vec<ByteString>,
-        auth: Value,
+        auth: &Value,
     ) {
         if let Some(recovery) = &self.recovery {
             recovery.persist(ticket, id, rooms, auth);

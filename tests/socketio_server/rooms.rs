@@ -3,7 +3,7 @@
 use crate::peer::{Peer, Place, with_nothing};
 use std::time::Duration;
 use wireline::socketio::packet::Binary;
-use wireline::socketio::server::{Data, Socket, SocketIo};
+use wireline::socketio::server::{Data, Socket, SocketIo, SocketIoConfig};
 
 fn chat() -> SocketIo {
     let io = with_nothing(SocketIo::new());
@@ -175,4 +175,22 @@ async fn the_server_moves_sockets() {
     io.volatile().to("y").emit("m", "v").unwrap();
     assert_eq!(a.hear().await, r#"42["m","v"]"#);
     assert_eq!(io.len(), 1);
+}
+
+#[tokio::test]
+async fn who_would_miss_something_is_closed() {
+    let mut config = SocketIoConfig::default();
+    config.engine.queue = 64 << 20;
+    config.engine.queue_messages = 1_000_000;
+    let io = with_nothing(SocketIo::with_config(config));
+    let place = Place::new(&io);
+    let (mut inside, mut outside) = (place.peer().await, place.peer().await);
+    io.socket(&inside.sid).unwrap().join("r");
+    let text = "x".repeat(1 << 20);
+    // The worker does not have its turn meanwhile.
+    for _ in 0..20 {
+        io.to("r").emit("m", text.as_str()).unwrap();
+    }
+    assert_eq!(inside.hear().await, "closed");
+    outside.has_nothing().await;
 }

@@ -554,6 +554,11 @@ impl Member<Outgoing> for Inner {
     }
 
     fn deliver(&self, _: u32, delivery: &Delivery<'_, Outgoing>) {
+        // More was sent at once than its worker could take. Whoever comes back knows that it was away.
+        if delivery.missed > 0 {
+            self.session.close(CloseReason::TooSlow);
+            return;
+        }
         match delivery.whole() {
             Some(run) => {
                 let mut messages = delivery.entries().map(|entry| &entry.message);

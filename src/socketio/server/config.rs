@@ -51,6 +51,8 @@ pub struct SocketIoConfig {
     pub attachment_timeout: Duration,
     /// The most namespaces of a session. Default 16.
     pub max_namespaces: usize,
+    /// The most rooms of a socket. Default 1,000: it does not join more.
+    pub max_rooms: usize,
     /// The most handlers of a session that run at a time: beyond them nothing more is read from its client. Default 64.
     pub max_handlers: usize,
     /// How long an answer is waited for, unless said otherwise. Default 30 s.
@@ -107,6 +109,7 @@ impl Default for SocketIoConfig {
             max_attachments: 10,
             attachment_timeout: Duration::from_secs(10),
             max_namespaces: 16,
+            max_rooms: 1000,
             max_handlers: 64,
             ack_timeout: Duration::from_secs(30),
             max_acks: 1024,

@@ -1,6 +1,7 @@
 //! A client in a namespace.
 
 mod emit;
+mod rooms;
 
 pub use self::emit::Emit;
 pub(super) use self::emit::check as check_event;
@@ -248,63 +249,6 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Goes into a room; nothing happens when it is in it.
-    pub fn join(&self, room: impl Into<ByteString>) {
-        let room = room.into();
-        if room.is_empty() || &*room == self.id() {
-            return;
-        }
-        let topic = self.0.space.topic_of(&room);
-        let mut state = self.lock();
-        match self.0.status.load(Ordering::Acquire) {
-            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room.clone()),
-            CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
-                let seat = self.sit(&topic);
-                state.seats.insert(0, seat);
-            }
-            _ => return,
-        }
-        drop(state);
-        if let Some(admin) = self.0.space.core.admin.get()
-            && self.is_connected()
-        {
-            admin.joined(self, &room);
-        }
-    }
-
-    /// Leaves a room. What was sent to it before still comes.
-    pub fn leave(&self, room: &str) {
-        let topic = self.0.space.topic_of(room);
-        let seat = {
-            let mut state = self.lock();
-            state.wanted.retain(|wanted| wanted != room);
-            let place = state.seats.iter().position(|seat| *seat.topic() == topic);
-            place
-                .filter(|_| !room.is_empty())
-                .map(|at| state.seats.swap_remove(at))
-        };
-        if let Some(seat) = seat {
-            self.0.group.flush();
-            self.0.space.core.hub.unsubscribe(seat);
-            if let Some(admin) = self.0.space.core.admin.get() {
-                admin.left(self, room);
-            }
-        }
-    }
-
-    /// The rooms that it is in, its id among them.
-    pub fn rooms(&self) -> Vec<ByteString> {
-        let mut rooms = vec![self.id().into()];
-        let state = self.lock();
-        rooms.extend(state.wanted.iter().cloned());
-        let seats = state.seats.iter();
-        rooms.extend(seats.filter_map(|seat| {
-            let room = self.0.space.room_of(seat.topic())?;
-            (!room.is_empty()).then(|| room.into())
-        }));
-        rooms
-    }
-
     /// Takes it out of its namespace; with `close` its session ends, with all of its namespaces.
     pub fn disconnect(&self, close: bool) {
         if close {
@@ -372,26 +316,6 @@ impl Socket {
 
     pub(super) fn set_ticket(&self, ticket: Ticket) {
         self.lock().ticket = Some(ticket);
-    }
-
-    /// It is connected from now on: what is sent to the namespace and to its rooms comes.
-    pub(super) fn connect(&self) {
-        let mut state = self.lock();
-        self.0.status.store(CONNECTED, Ordering::Release);
-        let rooms = std::mem::take(&mut state.wanted);
-        state.seats.reserve_exact(rooms.len() + 1);
-        let topics = rooms.iter().map(|room| self.0.space.topic_of(room));
-        for topic in topics.chain([self.0.space.topic.clone()]) {
-            let seat = self.sit(&topic);
-            state.seats.push(seat);
-        }
-    }
-
-    fn sit(&self, topic: &crate::relay::hub::Topic) -> Subscription<Outgoing> {
-        let member: Arc<dyn Member<Outgoing>> = self.0.clone();
-        let hub = &self.0.space.core.hub;
-        let resume = crate::relay::hub::Resume::Live;
-        hub.subscribe(topic, &self.0.group, member, 0, resume, 0).0
     }
 
     /// It is no longer connected; `false` when it was not. Its handlers are called by its session's task.

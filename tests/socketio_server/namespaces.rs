@@ -89,7 +89,7 @@ async fn what_a_client_says_to_connect_is_not_large() {
     let io = SocketIo::new();
     io.of_pattern("/*");
     let mut peer = Place::new(&io).session().await;
-    let auth = |len: usize| format!("\"{}\"", "a".repeat(len - 2));
+    let auth = |len: usize| format!(r#"{{"a":"{}"}}"#, "a".repeat(len - 8));
     peer.say(&format!("40/a,{}", auth((16 << 10) + 1))).await;
     assert_eq!(
         peer.hear().await,

@@ -537,7 +537,10 @@ async fn a_server_that_falls_silent_is_noticed_by_its_pings() {
             let client = within(client.connect()).await.unwrap();
             // It stays for several pings; on a busy machine not at the first try, for an answer has 200 ms.
             let stays = async {
-                while timeout(Duration::from_millis(1200), told.recv()).await.is_ok() {
+                while timeout(Duration::from_millis(1200), told.recv())
+                    .await
+                    .is_ok()
+                {
                     client.connected().await.unwrap();
                 }
             };

@@ -8,7 +8,7 @@ use wireline::extract::State;
 use wireline::service::headers::Headers;
 use wireline::socketio::packet::{Args, Decoder, Form, Packet};
 use wireline::socketio::server::{
-    Auth, ConnectError, Data, DisconnectReason, Socket, SocketIo, SocketIoConfig,
+    Auth, ConnectError, Data, DisconnectReason, RecoveryConfig, Socket, SocketIo, SocketIoConfig,
 };
 use wireline::test::TestClient;
 use wireline::ws::prelude::*;
@@ -85,6 +85,22 @@ async fn s226_s227_s228_who_may_connect_decides_a_function() {
 }
 
 #[tokio::test]
+async fn what_a_client_says_to_connect_is_not_large() {
+    let io = SocketIo::new();
+    io.of_pattern("/*");
+    let mut peer = Place::new(&io).session().await;
+    let auth = |len: usize| format!(r#"{{"a":"{}"}}"#, "a".repeat(len - 8));
+    peer.say(&format!("40/a,{}", auth((16 << 10) + 1))).await;
+    assert_eq!(
+        peer.hear().await,
+        r#"44/a,{"message":"Authentication too large"}"#
+    );
+    assert_eq!(io.namespaces().len(), 1);
+    peer.say(&format!("40/a,{}", auth(16 << 10))).await;
+    assert!(peer.hear().await.starts_with("40/a,{"));
+}
+
+#[tokio::test]
 async fn namespaces_by_pattern_come_and_go() {
     let io = with_nothing(SocketIo::new());
     io.of_pattern("/workspace-*")
@@ -115,6 +131,92 @@ async fn namespaces_by_pattern_come_and_go() {
     );
 }
 
+/// Waits until there are so many namespaces.
+async fn namespaces(io: &SocketIo, number: usize) {
+    let reached = async {
+        while io.namespaces().len() != number {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), reached).await;
+    waited.unwrap_or_else(|_| panic!("{} instead of {number}", io.namespaces().len()));
+}
+
+#[tokio::test]
+async fn si8_who_hangs_up_leaves_no_namespaces() {
+    let io = SocketIo::new();
+    io.of_pattern("/workspace-*").use_auth(async |_: Value| {
+        std::future::pending::<()>().await;
+        Ok::<_, ConnectError>(Value::Null)
+    });
+    let peer = Place::new(&io).peer().await;
+    for number in 0..10 {
+        peer.say(&format!("40/workspace-{number}")).await;
+    }
+    namespaces(&io, 11).await;
+    drop(peer);
+    namespaces(&io, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn si8_namespaces_stay_for_those_alone_who_may_come_back() {
+    let io = with_nothing(SocketIo::with_config(SocketIoConfig {
+        recovery: Some(RecoveryConfig::default()),
+        ..SocketIoConfig::default()
+    }));
+    io.of_pattern("/*").use_middleware(async |socket: Socket| {
+        let is_refused = socket.namespace().ends_with('-');
+        if is_refused { Err("no") } else { Ok(()) }
+    });
+    let place = Place::new(&io);
+    let mut peer = place.peer().await;
+    peer.say("40/refused-").await;
+    assert_eq!(peer.hear().await, r#"44/refused-,{"message":"no"}"#);
+    assert_eq!(io.namespaces().len(), 1);
+    for turn in 0..7 {
+        let mut peer = place.peer().await;
+        for number in 0..10 {
+            peer.say(&format!("40/{turn}{number}")).await;
+            assert!(peer.hear().await.starts_with("40/"));
+        }
+        drop(peer);
+        while io.stats().sockets > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    assert_eq!(io.namespaces().len(), 71);
+    tokio::time::sleep(Duration::from_secs(130)).await;
+    // Those who would have come back are late: once there are twice as many, theirs are gone.
+    let mut peers = Vec::new();
+    for turn in 0..6 {
+        let mut peer = place.peer().await;
+        for number in 0..10 {
+            peer.say(&format!("40/new{turn}{number}")).await;
+            assert!(peer.hear().await.starts_with("40/"));
+        }
+        peers.push(peer);
+    }
+    assert_eq!(io.namespaces().len(), 61);
+}
+
+#[tokio::test]
+async fn a_namespace_has_no_long_name_that_a_client_made_up() {
+    let io = with_nothing(SocketIo::new());
+    io.of_pattern("/*");
+    let static_name = format!("/{}", "s".repeat(300));
+    io.of(&static_name);
+    let mut peer = Place::new(&io).peer().await;
+    for (name, is_taken) in [
+        (format!("/{}", "n".repeat(254)), true),
+        (format!("/{}", "n".repeat(255)), false),
+        (static_name, true),
+    ] {
+        peer.say(&format!("40{name}")).await;
+        let kind = if is_taken { "40/" } else { "44/" };
+        assert!(peer.hear().await.starts_with(kind), "{}", name.len());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn si8_who_connects_to_nothing_is_closed() {
     let io = SocketIo::new();
@@ -140,6 +242,21 @@ async fn si8_who_connects_to_nothing_is_closed() {
     halves.socket.send(&[1_u8][..]).await.unwrap();
     assert_eq!(halves.hear().await, "closed");
     assert_eq!(io.stats().late, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attachments_have_to_come_when_they_were_announced_before_the_namespace() {
+    let io = SocketIo::new();
+    io.use_auth(async |_: Value| {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok::<_, ConnectError>(Value::Null)
+    });
+    let mut peer = Place::new(&io).session().await;
+    peer.say("40").await;
+    peer.say(r#"451-["x",{"_placeholder":true,"num":0}]"#).await;
+    assert!(peer.hear().await.starts_with("40{"));
+    assert_eq!(peer.hear().await, "closed");
+    assert_eq!(io.stats().late, 1);
 }
 
 #[tokio::test]

@@ -115,3 +115,45 @@ async fn who_left_or_says_nonsense_does_not_come_back() {
     let (peer, _) = connect(&place, &auth).await;
     assert_ne!(peer.sid, sid);
 }
+
+#[tokio::test]
+async fn what_is_kept_counts_with_its_names() {
+    let io = with_nothing(SocketIo::with_config(SocketIoConfig {
+        recovery: Some(RecoveryConfig {
+            octets: 100_000,
+            ..RecoveryConfig::default()
+        }),
+        ..SocketIoConfig::default()
+    }));
+    let place = Place::new(&io);
+    // Few octets to rooms with long names.
+    let (peer, hello) = connect(&place, "").await;
+    let sid = peer.sid.clone();
+    drop(peer);
+    gone(&io).await;
+    for number in 0..120 {
+        let room = format!("{number}{}", "r".repeat(1000));
+        io.to(room).emit("m", ()).unwrap();
+    }
+    let (peer, _) = connect(&place, &format!(r#"{{"pid":{}}}"#, hello["pid"])).await;
+    assert_ne!(peer.sid, sid);
+    drop(peer);
+    gone(&io).await;
+    // Sockets in many rooms: the last ones are kept.
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let (peer, hello) = connect(&place, "").await;
+        let socket = io.socket(&peer.sid).unwrap();
+        for number in 0..45 {
+            socket.join(format!("{number}{}", "r".repeat(1000)));
+        }
+        let sid = peer.sid.clone();
+        drop(peer);
+        gone(&io).await;
+        clients.push((sid, hello["pid"].clone()));
+    }
+    for (number, (sid, private_id)) in clients.iter().enumerate() {
+        let (peer, _) = connect(&place, &format!(r#"{{"pid":{private_id}}}"#)).await;
+        assert_eq!(peer.sid == *sid, number > 0, "{number}");
+    }
+}

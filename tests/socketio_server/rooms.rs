@@ -3,7 +3,7 @@
 use crate::peer::{Peer, Place, with_nothing};
 use std::time::Duration;
 use wireline::socketio::packet::Binary;
-use wireline::socketio::server::{Data, Socket, SocketIo};
+use wireline::socketio::server::{Data, Socket, SocketIo, SocketIoConfig};
 
 fn chat() -> SocketIo {
     let io = with_nothing(SocketIo::new());
@@ -175,4 +175,57 @@ async fn the_server_moves_sockets() {
     io.volatile().to("y").emit("m", "v").unwrap();
     assert_eq!(a.hear().await, r#"42["m","v"]"#);
     assert_eq!(io.len(), 1);
+}
+
+#[tokio::test]
+async fn a_socket_is_in_so_many_rooms_with_names_that_are_not_too_long() {
+    let io = with_nothing(SocketIo::with_config(SocketIoConfig {
+        max_rooms: 3,
+        ..SocketIoConfig::default()
+    }));
+    io.use_middleware(async |socket: Socket| {
+        for room in ["a", "b", "a", "c", "d"] {
+            socket.join(room);
+        }
+    });
+    let mut peer = Place::new(&io).peer().await;
+    let socket = io.socket(&peer.sid).unwrap();
+    assert_eq!(socket.rooms(), [&*peer.sid, "a", "b", "c"]);
+    assert_eq!(io.stats().unjoined, 1);
+    // It is in it: nothing is refused.
+    socket.join("a");
+    socket.join("e");
+    socket.join("n".repeat(1025));
+    assert_eq!((socket.rooms().len(), io.stats().unjoined), (4, 3));
+    socket.leave("a");
+    socket.join("n".repeat(1024));
+    socket.join("f");
+    assert_eq!((socket.rooms().len(), io.stats().unjoined), (4, 4));
+    // Of the namespace it hears all the same, whatever it has left.
+    for room in ["b", "c"] {
+        socket.leave(room);
+    }
+    io.to("n".repeat(1024)).emit("room", ()).unwrap();
+    io.emit("all", ()).unwrap();
+    assert_eq!(peer.hear().await, r#"42["room"]"#);
+    assert_eq!(peer.hear().await, r#"42["all"]"#);
+    peer.has_nothing().await;
+}
+
+#[tokio::test]
+async fn who_would_miss_something_is_closed() {
+    let mut config = SocketIoConfig::default();
+    config.engine.queue = 64 << 20;
+    config.engine.queue_messages = 1_000_000;
+    let io = with_nothing(SocketIo::with_config(config));
+    let place = Place::new(&io);
+    let (mut inside, mut outside) = (place.peer().await, place.peer().await);
+    io.socket(&inside.sid).unwrap().join("r");
+    let text = "x".repeat(1 << 20);
+    // The worker does not have its turn meanwhile.
+    for _ in 0..20 {
+        io.to("r").emit("m", text.as_str()).unwrap();
+    }
+    assert_eq!(inside.hear().await, "closed");
+    outside.has_nothing().await;
 }

@@ -42,12 +42,17 @@ pub struct SocketIoConfig {
     pub form: Form,
     /// How long a client that has opened a session may take to connect to a namespace. Default 10 s.
     pub connect_timeout: Duration,
+    /// The most octets of what a client says to connect. Default 16 KiB: as a value it takes many times that, for as long as its socket
+    /// is there.
+    pub max_auth: usize,
     /// The most attachments of an event. Default 10.
     pub max_attachments: usize,
     /// How long attachments may take to come behind the event that announces them. Default 10 s.
     pub attachment_timeout: Duration,
     /// The most namespaces of a session. Default 16.
     pub max_namespaces: usize,
+    /// The most rooms of a socket. Default 1,000: it does not join more.
+    pub max_rooms: usize,
     /// The most handlers of a session that run at a time: beyond them nothing more is read from its client. Default 64.
     pub max_handlers: usize,
     /// How long an answer is waited for, unless said otherwise. Default 30 s.
@@ -68,7 +73,8 @@ pub struct RecoveryConfig {
     pub max_disconnection: Duration,
     /// Whether they are let in again without authentication and middleware. Default yes.
     pub skip_middleware: bool,
-    /// The most octets of what is kept for them, of each namespace. Default 16 MiB: beyond them the oldest is given up.
+    /// The most octets of the events that are kept, and of the rooms and the authentication of those who went, of each namespace.
+    /// Default 16 MiB for either: beyond them the oldest is given up.
     pub octets: usize,
     /// The most sockets that are kept, of each namespace. Default 10,000.
     pub sockets: usize,
@@ -99,9 +105,11 @@ impl Default for SocketIoConfig {
             cors: engine.cors.clone(),
             form: Form::Text,
             connect_timeout: Duration::from_secs(10),
+            max_auth: 16 << 10,
             max_attachments: 10,
             attachment_timeout: Duration::from_secs(10),
             max_namespaces: 16,
+            max_rooms: 1000,
             max_handlers: 64,
             ack_timeout: Duration::from_secs(30),
             max_acks: 1024,

@@ -20,6 +20,8 @@ pub struct SocketIoStats {
     pub malformed: u64,
     /// Connections to namespaces that were refused.
     pub refused: u64,
+    /// Rooms that were not joined: their names are too long, or there would be too many of a socket.
+    pub unjoined: u64,
     /// Sessions that were closed because their client connected to no namespace in time, or did not send its attachments.
     pub late: u64,
     /// Answers that nobody waits for.
@@ -49,7 +51,8 @@ macro_rules! counters {
 }
 
 counters!(
-    connected, recovered, events, unhandled, malformed, refused, late, stray_acks, failed, panics
+    connected, recovered, events, unhandled, malformed, refused, unjoined, late, stray_acks,
+    failed, panics
 );
 
 pub(super) fn add(counter: &AtomicU64) {

@@ -9,7 +9,7 @@ use crate::socketio::transport::Outgoing;
 use bytestring::ByteString;
 use http::Extensions;
 use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -25,8 +25,11 @@ pub(super) struct Recovery {
 struct Kept {
     /// The number of the last event.
     last: u64,
+    /// Of the log.
     octets: usize,
     log: VecDeque<Logged>,
+    /// Of those who went.
+    gone_octets: usize,
     gone: HashMap<Box<str>, Gone>,
     /// The same, by when they went.
     order: VecDeque<(Instant, Box<str>)>,
@@ -34,6 +37,7 @@ struct Kept {
 
 struct Logged {
     at: Instant,
+    octets: usize,
     target: Target,
     message: Outgoing,
 }
@@ -42,8 +46,10 @@ struct Logged {
 struct Gone {
     until: Instant,
     id: SocketId,
+    octets: usize,
     rooms: Vec<ByteString>,
-    auth: Value,
+    /// As JSON: as a value it takes many times that.
+    auth: String,
     extensions: Option<Box<Extensions>>,
     /// The number of the last event before it came.
     since: u64,
@@ -98,10 +104,13 @@ impl Recovery {
         let mut kept = self.lock();
         let number = kept.last + 1;
         let message = core.message(&self.with_offset(packet, number));
+        let names = octets_of(&target.rooms) + octets_of(&target.except);
+        let octets = message.octets() + OVERHEAD + names;
         kept.last = number;
-        kept.octets += message.octets();
+        kept.octets += octets;
         kept.log.push_back(Logged {
             at: Instant::now(),
+            octets,
             target: target.clone(),
             message: message.clone(),
         });
@@ -123,9 +132,11 @@ impl Recovery {
         ticket: Ticket,
         id: SocketId,
         rooms: Vec<ByteString>,
-        auth: Value,
+        auth: &Value,
         extensions: Option<Box<Extensions>>,
     ) {
+        let auth = auth.to_string();
+        let octets = OVERHEAD + octets_of(&rooms) + auth.len();
         let mut kept = self.lock();
         let until = after(self.config.max_disconnection);
         let Ticket { private_id, since } = ticket;
@@ -133,11 +144,14 @@ impl Recovery {
         let gone = Gone {
             until,
             id,
+            octets,
             rooms,
             auth,
             extensions,
             since,
         };
+        kept.forget(&private_id);
+        kept.gone_octets += octets;
         kept.gone.insert(private_id, gone);
         self.expire(&mut kept);
     }
@@ -147,7 +161,7 @@ impl Recovery {
     pub(super) fn restore(&self, private_id: &str, offset: Option<&str>) -> Option<Restored> {
         let mut kept = self.lock();
         self.expire(&mut kept);
-        let gone = kept.gone.remove(private_id)?;
+        let gone = kept.forget(private_id)?;
         if gone.until < Instant::now() {
             return None;
         }
@@ -157,13 +171,24 @@ impl Recovery {
             Some(offset) => self.number(offset)?,
         };
         let first = kept.last - kept.log.len() as u64;
-        (first..=kept.last).contains(&after).then_some(Restored {
+        if !(first..=kept.last).contains(&after) {
+            return None;
+        }
+        drop(kept);
+        Some(Restored {
             id: gone.id,
             rooms: gone.rooms,
-            auth: gone.auth,
+            auth: serde_json::from_str(&gone.auth).ok()?,
             extensions: gone.extensions,
             after,
         })
+    }
+
+    /// Whether nobody can come back.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut kept = self.lock();
+        self.expire(&mut kept);
+        kept.gone.is_empty()
     }
 
     fn number(&self, offset: &str) -> Option<u64> {
@@ -178,11 +203,13 @@ impl Recovery {
         connect: impl FnOnce(),
         send: impl Fn(&Outgoing),
     ) {
+        // Before the lock, which holds up everybody of the namespace.
+        let rooms = restored.all_rooms();
         let kept = self.lock();
         let first = kept.last - kept.log.len() as u64;
         let missed = usize::try_from(restored.after.saturating_sub(first)).unwrap_or(usize::MAX);
         for logged in kept.log.iter().skip(missed) {
-            if restored.is_meant(&logged.target) {
+            if is_meant(&logged.target, &rooms) {
                 send(&logged.message);
             }
         }
@@ -197,11 +224,13 @@ impl Recovery {
             if !is_old && kept.octets <= self.config.octets {
                 break;
             }
-            kept.octets = kept.octets.saturating_sub(first.message.octets());
+            kept.octets = kept.octets.saturating_sub(first.octets);
             kept.log.pop_front();
         }
         while let Some((until, _)) = kept.order.front() {
-            if *until >= now && kept.order.len() <= self.config.sockets {
+            let has_room =
+                kept.order.len() <= self.config.sockets && kept.gone_octets <= self.config.octets;
+            if *until >= now && has_room {
                 break;
             }
             let Some((until, private_id)) = kept.order.pop_front() else {
@@ -213,7 +242,7 @@ impl Recovery {
                 .get(&private_id)
                 .is_some_and(|gone| gone.until == until)
             {
-                kept.gone.remove(&private_id);
+                kept.forget(&private_id);
             }
         }
     }
@@ -223,10 +252,36 @@ impl Recovery {
     }
 }
 
-impl Restored {
-    fn is_meant(&self, target: &Target) -> bool {
-        let is_in = |room: &ByteString| **room == *self.id.as_str() || self.rooms.contains(room);
-        let is_chosen = target.rooms.is_empty() || target.rooms.iter().any(is_in);
-        is_chosen && !target.except.iter().any(is_in)
+impl Kept {
+    fn forget(&mut self, private_id: &str) -> Option<Gone> {
+        let gone = self.gone.remove(private_id)?;
+        self.gone_octets = self.gone_octets.saturating_sub(gone.octets);
+        Some(gone)
     }
 }
+
+impl Restored {
+    /// The rooms that it is in, its id among them.
+    fn all_rooms(&self) -> HashSet<&str> {
+        let rooms = self.rooms.iter().map(|room| &**room);
+        rooms.chain([self.id.as_str()]).collect()
+    }
+}
+
+/// Whether who is in these rooms is meant.
+fn is_meant(target: &Target, rooms: &HashSet<&str>) -> bool {
+    let is_in = |room: &ByteString| rooms.contains(&**room);
+    let is_chosen = target.rooms.is_empty() || target.rooms.iter().any(is_in);
+    is_chosen && !target.except.iter().any(is_in)
+}
+
+/// What names count.
+fn octets_of(names: &[ByteString]) -> usize {
+    names.iter().map(|name| name.len() + NAME).sum()
+}
+
+/// What an event or a socket that is kept costs beside its octets.
+const OVERHEAD: usize = 256;
+
+/// What a name costs beside its octets.
+const NAME: usize = size_of::<ByteString>();

@@ -2,6 +2,7 @@
 
 mod emit;
 mod listen;
+mod rooms;
 
 pub use self::emit::Emit;
 pub(super) use self::emit::check as check_event;
@@ -15,6 +16,7 @@ use super::id::SocketId;
 use super::reason::DisconnectReason;
 use super::recovery::Ticket;
 use super::space::Space;
+use super::spaces::Entering;
 use super::table::{Listeners, Table};
 use crate::relay::hub::{Delivery, Group, Member, Subscription};
 use crate::socketio::packet::{Args, Body, Packet, ToArgs};
@@ -200,63 +202,6 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Goes into a room; nothing happens when it is in it.
-    pub fn join(&self, room: impl Into<ByteString>) {
-        let room = room.into();
-        if room.is_empty() || &*room == self.id() {
-            return;
-        }
-        let topic = self.0.space.topic_of(&room);
-        let mut state = self.lock();
-        match self.0.status.load(Ordering::Acquire) {
-            CONNECTING if !state.wanted.contains(&room) => state.wanted.push(room.clone()),
-            CONNECTED if !state.seats.iter().any(|seat| *seat.topic() == topic) => {
-                let seat = self.sit(&topic);
-                state.seats.insert(0, seat);
-            }
-            _ => return,
-        }
-        drop(state);
-        if let Some(admin) = self.0.space.core.admin.get()
-            && self.is_connected()
-        {
-            admin.joined(self, &room);
-        }
-    }
-
-    /// Leaves a room. What was sent to it before still comes.
-    pub fn leave(&self, room: &str) {
-        let topic = self.0.space.topic_of(room);
-        let seat = {
-            let mut state = self.lock();
-            state.wanted.retain(|wanted| wanted != room);
-            let place = state.seats.iter().position(|seat| *seat.topic() == topic);
-            place
-                .filter(|_| !room.is_empty())
-                .map(|at| state.seats.swap_remove(at))
-        };
-        if let Some(seat) = seat {
-            self.0.group.flush();
-            self.0.space.core.hub.unsubscribe(seat);
-            if let Some(admin) = self.0.space.core.admin.get() {
-                admin.left(self, room);
-            }
-        }
-    }
-
-    /// The rooms that it is in, its id among them. Handlers of its disconnect have those that it was in, until they wait for something.
-    pub fn rooms(&self) -> Vec<ByteString> {
-        let mut rooms = vec![self.id().into()];
-        let state = self.lock();
-        rooms.extend(state.wanted.iter().cloned());
-        let seats = state.seats.iter();
-        rooms.extend(seats.filter_map(|seat| {
-            let room = self.0.space.room_of(seat.topic())?;
-            (!room.is_empty()).then(|| room.into())
-        }));
-        rooms
-    }
-
     /// Takes it out of its namespace; with `close` its session ends, with all of its namespaces.
     pub fn disconnect(&self, close: bool) {
         if close {
@@ -325,32 +270,6 @@ impl Socket {
         self.lock().ticket = Some(ticket);
     }
 
-    /// It is connected from now on: what is sent to the namespace and to its rooms comes. `false` when it was
-    /// disconnected before.
-    pub(super) fn connect(&self) -> bool {
-        let mut state = self.lock();
-        // Every change of the status is made under this lock.
-        if self.0.status.load(Ordering::Acquire) != CONNECTING {
-            return false;
-        }
-        self.0.status.store(CONNECTED, Ordering::Release);
-        let rooms = std::mem::take(&mut state.wanted);
-        state.seats.reserve_exact(rooms.len() + 1);
-        let topics = rooms.iter().map(|room| self.0.space.topic_of(room));
-        for topic in topics.chain([self.0.space.topic.clone()]) {
-            let seat = self.sit(&topic);
-            state.seats.push(seat);
-        }
-        true
-    }
-
-    fn sit(&self, topic: &crate::relay::hub::Topic) -> Subscription<Outgoing> {
-        let member: Arc<dyn Member<Outgoing>> = self.0.clone();
-        let hub = &self.0.space.core.hub;
-        let resume = crate::relay::hub::Resume::Live;
-        hub.subscribe(topic, &self.0.group, member, 0, resume, 0).0
-    }
-
     /// It is no longer connected; `false` when it was not. Its handlers are called by its session's task.
     pub(super) fn end(&self, reason: DisconnectReason) -> bool {
         self.0.group.flush();
@@ -382,19 +301,16 @@ impl Socket {
         };
         state.wanted.clone_from(&rooms);
         drop(state);
+        // It may be about to be kept for: the namespace stays until that is so.
+        let _held = Entering::new(space);
         for seat in seats {
             space.core.hub.unsubscribe(seat);
         }
         space.remove(self.0.number);
         // Only now: whoever comes back has the same number.
         if let (Some(ticket), DisconnectReason::Session(_)) = (ticket, reason) {
-            space.persist(
-                ticket,
-                self.0.id,
-                rooms,
-                auth.unwrap_or_default(),
-                extensions,
-            );
+            let auth = auth.unwrap_or_default();
+            space.persist(ticket, self.0.id, rooms, &auth, extensions);
         }
         // Whoever waits for its answers is told that there are none.
         drop(waiting);
@@ -502,6 +418,11 @@ impl Member<Outgoing> for Inner {
     }
 
     fn deliver(&self, _: u32, delivery: &Delivery<'_, Outgoing>) {
+        // More was sent at once than its worker could take. Whoever comes back knows that it was away.
+        if delivery.missed > 0 {
+            self.session.close(CloseReason::TooSlow);
+            return;
+        }
         match delivery.whole() {
             Some(run) => {
                 let mut messages = delivery.entries().map(|entry| &entry.message);

@@ -132,6 +132,14 @@ impl Space {
         self.sockets().len()
     }
 
+    /// Whether it was there for its sockets, has none, and nobody is about to come, or may come back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_dynamic
+            && self.len() == 0
+            && self.entering.load(Ordering::Acquire) == 0
+            && (self.recovery.as_ref()).is_none_or(|recovery| recovery.is_idle())
+    }
+
     pub(super) fn get(&self, id: &str) -> Option<Socket> {
         let id = SocketId::parse(id)?;
         let socket = self.sockets().get(&id.number()).cloned()?;
@@ -295,7 +303,7 @@ impl Space {
         ticket: Ticket,
         id: SocketId,
         rooms: Vec<ByteString>,
-        auth: Value,
+        auth: &Value,
         extensions: Option<Box<Extensions>>,
     ) {
         if let Some(recovery) = &self.recovery {

@@ -92,9 +92,7 @@ impl Conversation for Talk {
             self.session.close(CloseReason::ParseError);
         }
         if was_waiting != self.decoder.is_waiting() && self.has_connected {
-            let config = &self.spaces.core.config;
-            let until = Instant::now().checked_add(config.attachment_timeout);
-            self.deadline = until.filter(|_| !was_waiting);
+            self.deadline = self.attachments_until().filter(|_| !was_waiting);
         }
     }
 
@@ -137,7 +135,14 @@ impl Conversation for Talk {
         mut self: Box<Self>,
         reason: CloseReason,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.connecting.clear();
+        for connecting in std::mem::take(&mut self.connecting) {
+            let space = connecting.entering.space().clone();
+            // What is asked about it may panic when it is dropped.
+            if let Err(payload) = guarded(|| drop(connecting)) {
+                forget(payload);
+            }
+            self.spaces.forget_empty(&space);
+        }
         for socket in &self.sockets {
             socket.end(DisconnectReason::Session(reason));
         }
@@ -174,6 +179,11 @@ const OUT_OF_PLACE: PacketError =
     PacketError::of_server("a packet for a namespace that the client is not in");
 
 impl Talk {
+    /// Until when attachments that are announced now have to be there.
+    fn attachments_until(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.spaces.core.config.attachment_timeout)
+    }
+
     fn take(&mut self, packet: Packet) -> Result<(), PacketError> {
         let Packet { namespace, body } = packet;
         let is_in = |socket: &Socket| *socket.namespace_name() == namespace;
@@ -277,6 +287,11 @@ impl Talk {
             self.refuse(namespace, &"Too many namespaces".into());
             return Ok(());
         }
+        let most = self.spaces.core.config.max_auth;
+        if auth.as_ref().is_some_and(|auth| auth.len() > most) {
+            self.refuse(namespace, &"Authentication too large".into());
+            return Ok(());
+        }
         let Some(entering) = self.spaces.wanted(&namespace) else {
             self.refuse(namespace, &"Invalid namespace".into());
             return Ok(());
@@ -329,7 +344,9 @@ impl Talk {
                 Ok(admission) => {
                     if !self.has_connected {
                         self.has_connected = true;
-                        self.deadline = None;
+                        // An event may have come before, whose attachments are missing.
+                        let is_waiting = self.decoder.is_waiting();
+                        self.deadline = self.attachments_until().filter(|_| is_waiting);
                     }
                     self.admit(admission);
                 }

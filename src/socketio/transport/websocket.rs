@@ -117,6 +117,12 @@ impl Line {
     fn take_turn(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             session.flush(cx);
+            // A POST that began before the upgrade may end after it.
+            while self.driver.has_room()
+                && let Some(data) = session.next_posted()
+            {
+                self.driver.receive(data, cx);
+            }
             while self.driver.has_room() {
                 let received = pin!(self.receiver.recv()).poll(cx);
                 match received {

@@ -222,6 +222,15 @@ impl Claimed {
                     // The task that polls still has it.
                     return Poll::Pending;
                 }
+                if is_transport && is_wanted {
+                    // It has ended before the conversation came: what it said before is still sent.
+                    drop(state);
+                    session.flush(cx);
+                    if !session.is_flushed() && !session.has_lost_socket() {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(None);
+                }
                 if !is_wanted || is_closed {
                     drop(state);
                     session.0.shared.count_failed_upgrade();

@@ -2,6 +2,8 @@
 
 use crate::peer::{PATIENCE, Site, calm, contract, message, number, receive, send, serve, text};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use wireline::socketio::engine::{CloseReason, Transport};
 use wireline::socketio::transport::{EngineConfig, Outgoing};
@@ -217,5 +219,32 @@ async fn what_was_posted_before_comes_before() {
         for number in 0..=200 {
             assert_eq!(text(&mut socket).await.unwrap(), format!("4{number}"));
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_post_brings_after_the_upgrade_is_taken() {
+    let site = serve(calm());
+    let sid = site.open().await;
+    let mut post = TcpStream::connect(site.addr()).await.unwrap();
+    let head = format!(
+        "POST /engine.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: localhost\r\n\
+         connection: close\r\nexpect: 100-continue\r\ncontent-length: 7\r\n\r\n"
+    );
+    post.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    timeout(PATIENCE, post.read_exact(&mut go_on))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut socket = upgrade(&site, &sid).await;
+    socket.send_text("4first").await.unwrap();
+    assert_eq!(text(&mut socket).await.unwrap(), "4first");
+    post.write_all(b"4a\x1e4bcd").await.unwrap();
+    let reply = timeout(PATIENCE, receive(&mut post)).await.unwrap();
+    assert_eq!((reply.status, &*reply.body), (200, "ok"));
+    for posted in ["4a", "4bcd"] {
+        assert_eq!(text(&mut socket).await.unwrap(), posted);
     }
 }

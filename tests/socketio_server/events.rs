@@ -254,6 +254,32 @@ async fn no_more_is_read_than_there_are_handlers_for() {
 }
 
 #[tokio::test]
+async fn no_more_is_read_than_there_is_memory_for() {
+    let io = with_nothing(SocketIo::with_config(SocketIoConfig {
+        max_payload: 1000,
+        ..SocketIoConfig::default()
+    }));
+    let go = Arc::new(Notify::new());
+    let wait = go.clone();
+    io.on("wait", move |_: Args| {
+        let wait = wait.clone();
+        async move { wait.notified().await }
+    });
+    let mut peer = Place::new(&io).peer().await;
+    let long = format!(r#"42["wait","{}"]"#, "x".repeat(900));
+    for _ in 0..3 {
+        peer.say(&long).await;
+    }
+    peer.say(r#"42999["nothing"]"#).await;
+    let early = timeout(Duration::from_millis(50), peer.socket.recv());
+    assert!(early.await.is_err());
+    assert_eq!(io.stats().events, 3);
+    go.notify_one();
+    assert_eq!(peer.hear().await, "43999[]");
+    go.notify_waiters();
+}
+
+#[tokio::test]
 async fn listeners_for_everything() {
     let io = with_nothing(SocketIo::new());
     let (told, mut heard) = channel();

@@ -1,7 +1,11 @@
 //! What the server says over HTTP.
 
+use crate::peer::{Peer, channel};
 use http::StatusCode;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 use wireline::Router;
+use wireline::socketio::engine::Transport;
 use wireline::socketio::server::{SocketIo, SocketIoConfig};
 use wireline::test::TestClient;
 
@@ -74,4 +78,58 @@ async fn another_path() {
         .await
         .unwrap();
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_end_of_a_session_that_goes_over_is_sent() {
+    let io = SocketIo::with_config(SocketIoConfig {
+        max_handlers: 1,
+        ..SocketIoConfig::default()
+    });
+    let (told, mut heard) = channel();
+    io.on("wait", move || {
+        told.send(());
+        std::future::pending::<()>()
+    });
+    let client = TestClient::new(Router::new().socket_io(&io).build().unwrap());
+    let open = client
+        .get("/socket.io/?EIO=4&transport=polling")
+        .send()
+        .await
+        .unwrap();
+    let open: serde_json::Value = serde_json::from_str(&open.text()[1..]).unwrap();
+    let sid = open["sid"].as_str().unwrap();
+    let poll = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    client.post(&poll).body("40").send().await.unwrap();
+    client.get(&poll).send().await.unwrap();
+    // One waits for the other, and the WebSocket for both.
+    let post = client
+        .post(&poll)
+        .body("42[\"wait\"]\x1e42[\"wait\"]")
+        .send();
+    let goes_over = async {
+        heard.next().await;
+        let target = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+        let mut peer = Peer {
+            socket: client.websocket(&target).await,
+            sid: String::new(),
+        };
+        peer.say("2probe").await;
+        assert_eq!(peer.hear().await, "3probe");
+        let socket = io.some_sockets(1).remove(0);
+        socket.emit("early", ()).unwrap();
+        peer.say("5").await;
+        let is_over = async {
+            while socket.transport() == Transport::Polling {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), is_over).await.unwrap();
+        socket.disconnect(true);
+        for said in ["42[\"early\"]", "41", "closed"] {
+            assert_eq!(peer.hear().await, said);
+        }
+    };
+    let (posted, ()) = tokio::join!(post, goes_over);
+    assert_eq!(posted.unwrap().text(), "ok");
 }

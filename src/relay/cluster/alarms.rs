@@ -17,6 +17,8 @@ pub(super) enum Alarm {
     Forget(Topic, u64),
     /// Say how many messages of a topic were given up, of this count.
     Lost(Topic, u64),
+    /// Say again of all topics how many were given up.
+    LostAgain,
     /// See whether a message of this node has its place: its topic, its sequence, its number in that.
     Order(Topic, u64, u64),
     /// Read a topic again.

@@ -15,6 +15,8 @@ pub(super) struct Losses {
     order: BTreeMap<u64, Topic>,
     /// The last count.
     last: u64,
+    /// When all were begun to be said again.
+    again_at: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -76,8 +78,15 @@ impl Cluster {
         }
     }
 
-    /// Somebody who may have missed what was said of losses is there.
+    /// Somebody who may have missed what was said of losses is there. However many are, all is said again once in a while.
     pub(super) fn say_losses_again(&mut self, now: u64) {
+        if let Some(at) = self.losses.again_at
+            && now < at + AGAIN
+        {
+            self.alarms.set(at + AGAIN, Alarm::LostAgain);
+            return;
+        }
+        self.losses.again_at = Some(now);
         for (topic, loss) in &mut self.losses.all {
             loss.due = now;
             self.alarms.set(now, Alarm::Lost(topic.clone(), loss.id));
@@ -117,6 +126,9 @@ impl Cluster {
 
 /// Milliseconds that losses wait for others to be said with them.
 const TOGETHER: u64 = 50;
+
+/// Milliseconds before everything is said again.
+const AGAIN: u64 = 1_000;
 
 /// The topics whose losses are held: for more of them the oldest are not said any more.
 const MOST: usize = 1 << 14;

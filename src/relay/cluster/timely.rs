@@ -107,6 +107,7 @@ impl Cluster {
             }
             Alarm::Mark(topic, sequence) => self.mark(topic, sequence, now),
             Alarm::Lost(topic, id) => self.say_lost(topic, id, now),
+            Alarm::LostAgain => self.say_losses_again(now),
             Alarm::Forget(topic, sequence) => self.forget(topic, sequence, now),
             Alarm::Order(topic, sequence, number) => {
                 if let Some(Order::Shared(shared)) =

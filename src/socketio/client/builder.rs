@@ -167,7 +167,7 @@ impl Builder {
     }
 
     /// The events and octets that may wait to be sent: of each namespace until it is connected, and then of all together.
-    /// Default 1,024 and 4 MiB.
+    /// Default 1,024 and 4 MiB. While more octets of events wait for handlers, nothing more is read.
     pub const fn buffer(mut self, events: usize, octets: usize) -> Self {
         self.tuning.buffer = events;
         self.tuning.buffer_octets = octets;

@@ -30,6 +30,8 @@ pub(super) struct State {
     todo: VecDeque<Action>,
     /// What waits for handlers.
     inbox: VecDeque<(u32, Happening)>,
+    /// The octets of what has come and waits there.
+    inbox_octets: usize,
     pub(super) transport: Option<TransportName>,
     /// Why there was no connection the last time.
     why: Option<Arc<DialError>>,
@@ -69,6 +71,16 @@ pub(super) enum Happening {
     },
 }
 
+impl Happening {
+    /// What of it has come.
+    fn octets(&self) -> usize {
+        match self {
+            Self::Event { name, args, .. } => name.len() + args.octets(),
+            Self::Connected | Self::NotConnected(_) | Self::Disconnected(_) => 0,
+        }
+    }
+}
+
 impl Shared {
     pub(super) fn new(core: Core) -> Self {
         Self {
@@ -78,6 +90,7 @@ impl Shared {
                 waiters: HashMap::new(),
                 todo: VecDeque::new(),
                 inbox: VecDeque::new(),
+                inbox_octets: 0,
                 transport: None,
                 why: None,
                 rejected: 0,
@@ -135,7 +148,11 @@ impl Shared {
 
     /// The next thing for the handlers of a namespace.
     pub(super) fn next_happening(&self) -> Option<(u32, Happening)> {
-        self.lock().inbox.pop_front()
+        let mut state = self.lock();
+        let next = state.inbox.pop_front();
+        let octets = (next.as_ref()).map_or(0, |(_, happening)| happening.octets());
+        state.inbox_octets = state.inbox_octets.saturating_sub(octets);
+        next
     }
 
     /// The task is over.
@@ -157,7 +174,7 @@ impl Shared {
 impl State {
     /// Whether more may be read.
     pub(super) fn has_room(&self, inbox: usize) -> bool {
-        self.inbox.len() < inbox && self.core.has_room()
+        self.inbox.len() < inbox && self.core.has_room(self.inbox_octets)
     }
 
     /// There was no connection.
@@ -257,6 +274,7 @@ impl State {
                 seat.not_connected(error, last)
             }
         };
+        self.inbox_octets += happening.octets();
         self.inbox.push_back((space, happening));
     }
 }

@@ -90,6 +90,12 @@ impl Args {
         self.attachments.as_deref().unwrap_or_default()
     }
 
+    /// What it takes to hold them.
+    pub(crate) fn octets(&self) -> usize {
+        let attachments = self.attachments().iter().map(Bytes::len);
+        self.json.len() + attachments.sum::<usize>()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.json.is_empty()

@@ -117,7 +117,7 @@ impl Decoder {
     /// When no attachment is missing, it is too large, or, as MessagePack, it is no packet.
     pub fn binary(&mut self, octets: Bytes) -> Result<Option<Packet>, PacketError> {
         if self.form == Form::MessagePack {
-            return msgpack::decode(&octets).map(Some);
+            return msgpack::decode(&octets, self.limits).map(Some);
         }
         let Some(waiting) = &mut self.waiting else {
             return Err(PacketError("an attachment that nothing announced"));

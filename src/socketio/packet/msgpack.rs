@@ -1,7 +1,7 @@
 //! The MessagePack form: an object `{type, nsp, data, id}` for each packet, octets among its data as they are.
 
 use super::binary::{self, NUM, PLACEHOLDER};
-use super::{Args, Body, DEPTH, LARGEST_ID, Packet, PacketError, text};
+use super::{Args, Body, DEPTH, LARGEST_ID, Limits, Packet, PacketError, text};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
@@ -98,13 +98,18 @@ impl Serialize for Out<'_> {
 }
 
 /// The packet of a message.
-pub(super) fn decode(octets: &[u8]) -> Result<Packet, PacketError> {
+pub(super) fn decode(octets: &[u8], limits: Limits) -> Result<Packet, PacketError> {
     const MALFORMED: PacketError = PacketError("no packet as MessagePack");
 
     let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(octets));
     // The object of the packet is one.
     deserializer.set_max_depth(DEPTH + 1);
-    let (read, attachments) = binary::writing(|| Read::deserialize(&mut deserializer));
+    let room = binary::Room {
+        attachments: limits.attachments,
+        octets: limits.octets,
+        values: VALUES,
+    };
+    let (read, attachments) = binary::writing_within(room, || Read::deserialize(&mut deserializer));
     let Read {
         kind,
         namespace,
@@ -175,6 +180,7 @@ struct In(Value);
 
 impl<'de> Deserialize<'de> for In {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        binary::count().ok_or_else(|| D::Error::custom("too many values"))?;
         deserializer.deserialize_any(InVisitor)
     }
 }
@@ -282,11 +288,18 @@ impl<'de> Visitor<'de> for InVisitor {
     }
 }
 
+/// The most values of a packet, keys among them: one octet of a message can be hundreds in memory.
+const VALUES: usize = 100_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::socketio::packet::{Binary, Decoder, Form};
     use serde_json::json;
+
+    fn decode(octets: &[u8]) -> Result<Packet, PacketError> {
+        super::decode(octets, Limits::default())
+    }
 
     fn back(packet: &Packet) -> Packet {
         decode(&encode(packet)).unwrap()
@@ -365,6 +378,35 @@ mod tests {
             Args::list(&[Value::Null]).unwrap(),
         );
         assert_eq!(decode(argument), Ok(packet));
+    }
+
+    /// An event whose argument is this.
+    fn event(argument: &[u8]) -> Vec<u8> {
+        [
+            &b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a"[..],
+            argument,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn si1_octets_and_values_are_as_many_as_allowed() {
+        let array = |count: u32, item: &[u8]| {
+            let items = item.repeat(count.try_into().unwrap());
+            event(&[&[0xdd][..], &count.to_be_bytes(), &items].concat())
+        };
+        let limits = Limits {
+            attachments: 10,
+            octets: 10,
+        };
+        let decode = |octets: &[u8]| super::decode(octets, limits);
+        assert!(decode(&array(10, b"\xc4\x01\xff")).is_ok());
+        assert!(decode(&array(11, b"\xc4\x00")).is_err());
+        assert!(decode(&array(6, b"\xc4\x02\xff\xff")).is_err());
+        // Beside the items: the array, the name, and the array of both.
+        assert!(decode(&array(99_997, b"\x00")).is_ok());
+        assert!(decode(&array(99_998, b"\x00")).is_err());
+        assert!(decode(&array(33_333, b"\x81\xa0\x00")).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::space::{Space, Target};
 use crate::socketio::adapter::{self, Adapter, Event};
 use crate::socketio::packet::{Packet, ToArgs};
 use bytestring::ByteString;
+use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -137,10 +138,11 @@ impl Broadcast {
                     Ok(None) | Err(_) => break,
                 }
             }
-            let has_answered =
-                |socket: &&Socket| answers.answers.iter().any(|(id, _)| id == socket.id());
-            let missing = asked.sockets.iter().filter(|socket| !has_answered(socket));
-            answers.missing = missing.map(|socket| socket.id().into()).collect();
+            let answered: HashSet<&str> = answers.answers.iter().map(|(id, _)| &**id).collect();
+            let missing = (asked.sockets.iter())
+                .filter(|socket| !answered.contains(socket.id()))
+                .map(|socket| socket.id().into());
+            answers.missing = missing.collect();
             if let Some(elsewhere) = elsewhere {
                 // It was asked at the same time, and waits no longer.
                 let elsewhere = elsewhere.await;

@@ -53,7 +53,8 @@ pub struct SocketIoConfig {
     pub max_namespaces: usize,
     /// The most rooms of a socket. Default 1,000: it does not join more.
     pub max_rooms: usize,
-    /// The most handlers of a session that run at a time: beyond them nothing more is read from its client. Default 64.
+    /// The most handlers of a session that run at a time: beyond them, or while their events have more than twice `max_payload`
+    /// octets, nothing more is read from its client. Default 64.
     pub max_handlers: usize,
     /// How long an answer is waited for, unless said otherwise. Default 30 s.
     pub ack_timeout: Duration,

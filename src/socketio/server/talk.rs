@@ -72,6 +72,8 @@ struct Task {
     handling: Handling,
     socket: Socket,
     ack: Option<Ack>,
+    /// Its part of the event's octets.
+    octets: usize,
 }
 
 impl Conversation for Talk {
@@ -98,7 +100,10 @@ impl Conversation for Talk {
 
     fn has_room(&self) -> bool {
         let config = &self.spaces.core.config;
+        // One event has at most so many: a text, and its attachments.
+        let most = config.max_payload.saturating_mul(2);
         self.tasks.len() + self.connecting.len() < config.max_handlers.max(1)
+            && self.tasks.iter().map(|task| task.octets).sum::<usize>() <= most
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
@@ -234,6 +239,7 @@ impl Talk {
             return;
         }
         let ack = id.map(|id| Ack::new(socket.clone(), id));
+        let octets = args.octets();
         let call = Call {
             ack: ack.clone(),
             parts: self.parts.clone(),
@@ -242,23 +248,26 @@ impl Talk {
         let before = &socket.table().on_event;
         if !before.is_empty() {
             let handling = table::in_turn(before.clone(), handlers, call);
-            self.run(handling, socket, ack);
+            self.run(handling, socket, ack, octets);
         } else if let [only] = handlers.as_slice() {
-            self.run(only.handle(call), socket, ack);
+            self.run(only.handle(call), socket, ack, octets);
         } else {
+            // They have them together.
+            let octets = octets.div_ceil(handlers.len());
             for handler in &handlers {
-                self.run(handler.handle(call.clone()), socket, ack.clone());
+                self.run(handler.handle(call.clone()), socket, ack.clone(), octets);
             }
         }
     }
 
     /// Begins a handler. It is run as far as it gets at once, so that handlers begin in the order of events, and what they register is
     /// there for the next event; the task polls it again before it rests, and wakes it from then on.
-    fn run(&mut self, handling: Handling, socket: &Socket, ack: Option<Ack>) {
+    fn run(&mut self, handling: Handling, socket: &Socket, ack: Option<Ack>, octets: usize) {
         let mut task = Task {
             handling,
             socket: socket.clone(),
             ack,
+            octets,
         };
         let mut cx = Context::from_waker(Waker::noop());
         if poll_task(&mut task, &self.spaces, &mut cx) {
@@ -367,7 +376,7 @@ impl Talk {
                 parts: self.parts.clone(),
                 ..socket.call(ByteString::from_static("connection"), Args::default())
             };
-            self.run(handler.handle(call), &socket, None);
+            self.run(handler.handle(call), &socket, None, 0);
         }
     }
 
@@ -387,7 +396,7 @@ impl Talk {
                     parts: self.parts.clone(),
                     ..socket.call(ByteString::from_static("disconnect"), Args::default())
                 };
-                self.run(handler.handle(call), &socket, None);
+                self.run(handler.handle(call), &socket, None, 0);
             }
             self.spaces.forget_empty(socket.space());
         }

@@ -353,7 +353,7 @@ impl Session {
     }
 
     /// The next message that a POST has brought.
-    fn next_posted(&self) -> Option<Data> {
+    pub(super) fn next_posted(&self) -> Option<Data> {
         let mut state = self.lock();
         let polling = state.polling.as_mut()?;
         let data = polling.inbox.pop_front();

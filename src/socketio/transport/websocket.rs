@@ -117,6 +117,12 @@ impl Line {
     fn take_turn(&mut self, session: &Session, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             session.flush(cx);
+            // A POST that began before the upgrade may end after it.
+            while self.driver.has_room()
+                && let Some(data) = session.next_posted()
+            {
+                self.driver.receive(data, cx);
+            }
             while self.driver.has_room() {
                 let received = pin!(self.receiver.recv()).poll(cx);
                 match received {
@@ -215,6 +221,15 @@ impl Claimed {
                 if is_transport && is_wanted && !is_closed {
                     // The task that polls still has it.
                     return Poll::Pending;
+                }
+                if is_transport && is_wanted {
+                    // It has ended before the conversation came: what it said before is still sent.
+                    drop(state);
+                    session.flush(cx);
+                    if !session.is_flushed() && !session.has_lost_socket() {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(None);
                 }
                 if !is_wanted || is_closed {
                     drop(state);

@@ -103,3 +103,24 @@ fn who_is_said_to_be_present_is_bounded_in_octets() {
     says(&mut world, of(9), &Envelope::Leave);
     assert!(format!("{:?}", world.nodes[0].nodes).contains("present: 0"));
 }
+
+#[test]
+fn whoever_asks_again_and_again_does_not_hear_of_losses_each_time() {
+    let mut world = World::new(1, true);
+    world.attach(0, keep());
+    world.disconnect(0);
+    world.nodes[0].outbox = Outbox::new(2 * 129, OutboxPolicy::DropOldest);
+    for text in ["a", "b", "c", "d", "e"] {
+        world.publish(0, text, keep());
+    }
+    world.connect(0);
+    world.pass(1_100);
+    for id in 0..500 {
+        let topics = Vec::new();
+        says(&mut world, STRANGER, &Envelope::Ask { id, topics });
+        world.now += 2;
+    }
+    let alarms = format!("{:?}", world.nodes[0].alarms);
+    let count = alarms.matches("Lost").count();
+    assert!((1..5).contains(&count), "{alarms}");
+}

@@ -213,7 +213,10 @@ impl Hearing {
         if frame.from == self.shared.own {
             return;
         }
-        self.shared.others().insert(frame.from, Instant::now());
+        if frame.from.len() > NAME {
+            return self.nodes.garbled();
+        }
+        note(&mut self.shared.others(), frame.from, Instant::now());
         match frame.kind {
             Kind::Broadcast => self.nodes.heard_broadcast(&frame.namespace, &frame.words),
             Kind::Question => self.nodes.heard_question(&frame.namespace, &frame.words),
@@ -225,6 +228,20 @@ impl Hearing {
             }
             Kind::Here => {}
         }
+    }
+}
+
+/// A node has been heard of. For new ones there is room where others are silent, or they are not waited for.
+fn note(others: &mut BTreeMap<ByteString, Instant>, name: ByteString, now: Instant) {
+    if let Some(heard) = others.get_mut(&name) {
+        *heard = now;
+        return;
+    }
+    if others.len() >= NODES {
+        others.retain(|_, heard| now.duration_since(*heard) < SILENCE);
+    }
+    if others.len() < NODES {
+        others.insert(name, now);
     }
 }
 
@@ -248,9 +265,37 @@ const PAUSE: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(7);
 
+/// The most nodes that are known, and the octets of a name.
+const NODES: usize = 4096;
+const NAME: usize = 64;
+
 /// What others have to say that they are there.
 const MOMENT: Duration = Duration::from_millis(250);
 
 /// The messages that may be under way, and the octets that are taken at once.
 const UNDER_WAY: usize = 256;
 const BATCH: usize = 1 << 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_nodes_are_known_than_there_is_room_for() {
+        let (mut others, begin) = (BTreeMap::new(), Instant::now());
+        note(&mut others, "first".into(), begin);
+        let later = begin + Duration::from_secs(5);
+        for number in 0..NODES {
+            note(&mut others, number.to_string().into(), later);
+        }
+        assert_eq!(others.len(), NODES);
+        assert!(others.contains_key("first") && !others.contains_key("4095"));
+        // Who is known is heard of again, and who is silent makes room.
+        note(&mut others, "7".into(), later + Duration::from_secs(5));
+        note(&mut others, "new".into(), later + SILENCE);
+        assert_eq!(
+            others.keys().map(|name| &**name).collect::<Vec<_>>(),
+            ["7", "new"]
+        );
+    }
+}

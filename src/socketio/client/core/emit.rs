@@ -135,9 +135,10 @@ impl Core {
         self.outgoing.push_front(frame);
     }
 
-    /// Whether more may be read: answers do not pile up.
-    pub(crate) const fn has_room(&self) -> bool {
-        self.outgoing_octets <= self.tuning.buffer_octets
+    /// Whether more may be read: answers do not pile up, nor do so many octets that wait for handlers.
+    pub(crate) const fn has_room(&self, incoming_octets: usize) -> bool {
+        let most = self.tuning.buffer_octets;
+        self.outgoing_octets <= most && incoming_octets <= most
     }
 
     pub(super) fn push(&mut self, frame: Frame) {

@@ -20,7 +20,7 @@ mod words;
 
 pub(crate) use self::words::{Action, Event, Left, Link, Lost, NoAnswer, SignIn, Terms, Tuning};
 
-use crate::socketio::client::core::frame::Frame;
+use crate::socketio::client::core::frame::{Content, Frame};
 use crate::socketio::client::core::pace::Lots;
 use crate::socketio::client::core::space::{Space, Standing};
 use crate::socketio::packet::{Args, Body, Decoder, Packet};
@@ -234,7 +234,10 @@ impl Core {
     pub(crate) fn pinged(&mut self, now: Instant) {
         if let Link::Open { silent_at, terms } = &mut self.link {
             *silent_at = now + terms.patience;
-            self.untransmit(Frame::pong());
+            // One that waits is the first, and answers for all.
+            if (self.outgoing.front()).is_none_or(|frame| frame.content != Content::Pong) {
+                self.untransmit(Frame::pong());
+            }
         }
     }
 

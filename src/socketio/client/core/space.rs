@@ -3,7 +3,6 @@
 use crate::socketio::client::core::SignIn;
 use crate::socketio::client::core::frame::Frame;
 use crate::socketio::packet::Args;
-use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, VecDeque};
@@ -67,9 +66,8 @@ pub(super) struct Early {
 
 impl Early {
     pub(super) fn octets(&self) -> usize {
-        let attached: usize = self.args.attachments().iter().map(Bytes::len).sum();
         // And what it takes to keep it.
-        self.name.len() + self.args.json().len() + attached + size_of::<Self>()
+        self.name.len() + self.args.octets() + size_of::<Self>()
     }
 }
 

@@ -248,3 +248,17 @@ async fn an_answer_has_so_many_octets_and_the_rest_comes_next() {
     let expected: String = (0..12).map(|number| format!("4{number}\u{1e}")).collect();
     assert_eq!(all, expected);
 }
+
+#[tokio::test]
+async fn what_waited_for_a_client_comes_in_one_post() {
+    let site = serve(calm());
+    let sid = site.open().await;
+    // What a client kept while it was away: it bounds octets alone.
+    let body = vec!["4x"; 5000].join("\u{1e}");
+    assert_eq!(site.post(&sid, &body).await.status, 200);
+    assert!(!site.session(&sid).is_closed());
+    // More than anybody says, each in as few octets as there are.
+    let body = vec!["4"; 300_000].join("\u{1e}");
+    assert_eq!(site.post(&sid, &body).await.status, 400);
+    assert_eq!(site.reason(&sid).await, CloseReason::ParseError);
+}

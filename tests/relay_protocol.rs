@@ -730,7 +730,7 @@ fn rooms() -> (Seen, Server) {
 }
 
 #[tokio::test]
-async fn a_handler_decides_about_joins_takes_messages_and_is_told_of_leaves() {
+async fn s80_a_handler_decides_about_joins_takes_messages_and_is_told_of_leaves() {
     let (seen, server) = rooms();
     let mut ann = server.connect_as("ann").await;
     let refused = ann
@@ -996,7 +996,7 @@ async fn messages_of_a_client_are_handled_in_order_and_those_it_sent_before_it_l
 }
 
 #[tokio::test]
-async fn what_a_handler_wants_and_nobody_gives_is_told_when_the_router_is_built() {
+async fn s78_what_a_handler_wants_and_nobody_gives_is_told_when_the_router_is_built() {
     let config = || RelayConfig::default().channel("room:*", room);
     let forgotten = Router::new().with_relay(config()).build().unwrap_err();
     assert!(forgotten.to_string().contains("Seen"), "{forgotten}");

@@ -51,6 +51,7 @@ declare -A packages=(
     [redis-server]=redis-server
     [nats-server]=nats-server
     [pkg-config]=pkg-config
+    [systemd-socket-activate]=systemd
 )
 
 debian_packages() {

@@ -253,7 +253,7 @@ impl Opening {
             // A client that has said nothing yet has nothing to lose.
             Phase::Draining if matches!(self.step, Step::Hello(_)) && self.hello.is_empty() => {
                 if let Place::Wanted = self.place {
-                    slot.hurry(worker.tick_after(DRAIN_GRACE));
+                    slot.hurry(worker.tick_after(worker.grace(DRAIN_GRACE)));
                 }
             }
             _ => {}

@@ -2,6 +2,7 @@
 
 use crate::resource::addr::{ConnInfo, PeerAddr};
 use crate::resource::counters::{Counter, Counters};
+use crate::resource::date::http_date;
 use crate::resource::io::Io;
 use crate::server::bind::Listening;
 use crate::server::config::Full;
@@ -269,7 +270,7 @@ fn unavailable(server: &HeaderValue) -> Vec<u8> {
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
          retry-after: 1\r\nconnection: close\r\ndate: {}\r\n",
         REFUSED_TEXT.len(),
-        httpdate::fmt_http_date(SystemTime::now()),
+        http_date(SystemTime::now()),
     )
     .into_bytes();
     if !server.is_empty() {

@@ -11,6 +11,7 @@
 
 use crate::http1::driver::Connection;
 use crate::resource::counters::Counter;
+use crate::resource::date::http_date;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use crate::resource::tls_info::{TlsInfo, TlsVersion};
@@ -381,7 +382,7 @@ fn plain_http(server: &http::HeaderValue) -> BytesMut {
         b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n",
     );
     let length = PLAIN_HTTP.len();
-    let date = httpdate::fmt_http_date(SystemTime::now());
+    let date = http_date(SystemTime::now());
     let lines = format!("content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n");
     answer.extend_from_slice(lines.as_bytes());
     if !server.is_empty() {

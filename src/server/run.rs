@@ -386,8 +386,7 @@ impl Server {
         Ok(())
     }
 
-    /// The listeners in groups, each at one address.
-    fn open(self, reuse_port: bool) -> Result<(Ready, Vec<(Vec<Listener>, Door)>), StartError> {
+    fn open(self, reuse_port: bool) -> Result<(Ready, Opened), StartError> {
         if self.places.is_empty() {
             return Err(StartError(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -468,6 +467,9 @@ impl fmt::Debug for Place {
         self.bind.fmt(f)
     }
 }
+
+/// Listeners in groups, each at one address, with the door that they lead to.
+type Opened = Vec<(Vec<Listener>, Door)>;
 
 /// What is common to the workers, and how long the drain may take.
 struct Ready {

@@ -36,7 +36,7 @@ async fn an_hour_at_once_ends_what_is_idle_and_nothing_that_is_at_work() {
         assert_eq!(client.count(Counter::IdleTimeouts), 100 * hour);
         assert_eq!(client.count(Counter::HeadTimeouts), hour);
         assert_eq!(client.count(Counter::HandlersCancelled), 0);
-        drop((busy, fresh));
+        drop((idle, half, busy, fresh));
         pass(1.0).await;
         assert_eq!((client.connections(), client.buffered()), (0, 0));
     }

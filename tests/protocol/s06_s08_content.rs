@@ -25,7 +25,11 @@ fn ambiguous_framing_is_refused() {
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
             400,
         ),
-        ("Transfer-Encoding: gzip\r\n", 501),
+        // §6.3 (4): chunked is not the last one, so nobody knows where the content ends.
+        ("Transfer-Encoding: gzip\r\n", 400),
+        ("Transfer-Encoding: identity\r\n", 400),
+        ("Transfer-Encoding: gzip, deflate\r\n", 400),
+        ("Transfer-Encoding: chunked, gzip\r\n", 400),
         ("Transfer-Encoding: gzip, chunked\r\n", 501),
     ] {
         served.refuses(

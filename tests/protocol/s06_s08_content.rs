@@ -141,6 +141,20 @@ fn responses_without_content() {
     assert_eq!(head.field("content-type"), get.field("content-type"));
     let head = socket.request("HEAD /stream", "", "");
     assert_eq!((head.status, head.field("content-length")), (200, None));
+    // RFC 9110 §15.3.6: a 205 has no content, whatever its handler says.
+    for method in ["GET", "HEAD"] {
+        let reply = socket.request(&format!("{method} /status/205"), "", "");
+        assert_eq!(
+            (
+                reply.status,
+                reply.field("content-length"),
+                reply.field("transfer-encoding"),
+                reply.text()
+            ),
+            (205, Some("0"), None, ""),
+            "{method}"
+        );
+    }
     for code in [204, 304] {
         let reply = socket.get(&format!("/status/{code}"));
         assert_eq!(

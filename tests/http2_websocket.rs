@@ -10,7 +10,9 @@ mod ws_peer;
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
-use h2_peer::{DATA, END_HEADERS, HEADERS, Peer as Raw, connect, field, request};
+use h2_peer::{
+    DATA, END_HEADERS, HEADERS, PROTOCOL_ERROR, Peer as Raw, RST_STREAM, connect, field, request,
+};
 use http::{Request, Response};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -326,6 +328,40 @@ async fn h2_13_what_is_no_opening() {
         .header("origin", "http://a")
         .header("cookie", "a=b");
     let _open = Tunnel::open_as(&client, own).await;
+}
+
+/// RFC 8441 §4: with `:protocol` there are `:scheme` and `:path`, and nothing of HTTP/1.1's upgrade (§5).
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_is_not_whole_is_malformed() {
+    let test = serve();
+    let whole = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/echo"),
+        ("sec-websocket-version", "13"),
+    ];
+    let without = |name: &str| -> Vec<u8> {
+        let rest = whole.iter().filter(|pair| pair.0 != name);
+        rest.flat_map(|(name, value)| field(name, value)).collect()
+    };
+    let with = |name: &str, value: &str| [without(""), field(name, value)].concat();
+    let mut raw = Raw::open(&test).await;
+    for (stream, section) in (1..).step_by(2).zip([
+        without(":scheme"),
+        without(":path"),
+        without(":authority"),
+        with("upgrade", "websocket"),
+        with("connection", "upgrade"),
+    ]) {
+        raw.frame(HEADERS, END_HEADERS, stream, &section).await;
+        let reset = raw.next_of(RST_STREAM).await;
+        assert_eq!((reset.stream, reset.code()), (stream, PROTOCOL_ERROR));
+    }
+    raw.frame(HEADERS, END_HEADERS, 11, &without("")).await;
+    assert_eq!(raw.next_of(HEADERS).await.status(), 200);
+    assert_eq!(test.count(Counter::WebSocketsOpened), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -212,9 +212,16 @@ fn page() -> String {
                 .iter()
                 .map(|reason| format!("*{}*", cell(reason)));
             let proof: Vec<String> = tests.chain(reason).collect();
+            let sections = demand.covers.iter().flat_map(BTreeMap::keys);
+            let sections: Vec<_> = sections.map(|section| format!("§{section}")).collect();
+            let sections = if sections.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", sections.join(", "))
+            };
             writeln!(
                 page,
-                "| {} | {} | {} | {} |",
+                "| {} | {}{sections} | {} | {} |",
                 demand.id,
                 cell(&demand.says),
                 cell(&demand.binds),

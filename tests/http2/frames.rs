@@ -149,6 +149,11 @@ async fn connection_errors() {
             PROTOCOL_ERROR,
         ),
         (
+            "6.3 PRIORITY of four octets",
+            with_stream(frame(PRIORITY, 0, 1, &[0; 4])),
+            PROTOCOL_ERROR,
+        ),
+        (
             "5.5 a frame that nobody knows inside a section",
             [frame(HEADERS, 0, 1, &get("/")), frame(0xee, 0, 1, b"x")].concat(),
             PROTOCOL_ERROR,

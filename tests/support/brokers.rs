@@ -166,6 +166,7 @@ impl Sentinel {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Nats {
     tls: bool,
+    config: Option<String>,
     arguments: Vec<String>,
 }
 
@@ -190,6 +191,12 @@ impl Nats {
         self
     }
 
+    /// What a configuration file says.
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        self.config = Some(text.to_owned());
+        self
+    }
+
     /// Streams, which are there again after a restart that keeps them.
     pub(crate) fn jetstream(self) -> Self {
         self.arguments(&["--jetstream"])
@@ -208,6 +215,9 @@ impl Nats {
         if self.tls {
             make_certificates(folder.path())?;
         }
+        if let Some(config) = &self.config {
+            fs::write(folder.path().join(CONFIG), config)?;
+        }
         let log = Arc::<Mutex<String>>::default();
         Broker::start(Kind::Nats(self), folder, log)
     }
@@ -218,6 +228,9 @@ impl Nats {
             .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
             .arg("--store_dir")
             .arg(folder);
+        if self.config.is_some() {
+            command.arg("--config").arg(folder.join(CONFIG));
+        }
         if self.tls {
             command.arg("--tls");
             command.arg("--tlscert").arg(folder.join(CERTIFICATE));
@@ -227,6 +240,9 @@ impl Nats {
         command
     }
 }
+
+/// The configuration file of a NATS.
+const CONFIG: &str = "nats.conf";
 
 /// A broker that runs, or was killed and can run again on its port.
 #[derive(Debug)]

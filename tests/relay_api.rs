@@ -168,11 +168,7 @@ async fn publish_and_broadcast() {
     .await;
     let second = relay
         .hub()
-        .history(
-            &"room:2".try_into().unwrap(),
-            Resume::Live,
-            0,
-        )
+        .history(&"room:2".try_into().unwrap(), Resume::Live, 0)
         .epoch;
     assert_eq!(
         done,

@@ -63,3 +63,90 @@ impl<M: Message> Hub<M> {
 
 /// The topics that stay for a while at most, some hundred octets each.
 const MOST_LINGERING: usize = 1 << 14;
+
+#[cfg(all(test, not(wireline_loom)))]
+mod tests {
+    use super::*;
+    use crate::relay::hub::{Count, HubConfig, Present, Published};
+    use bytes::Bytes;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    fn topic(number: usize) -> Topic {
+        Topic::new(&format!("t:{number}")).unwrap()
+    }
+
+    #[test]
+    fn a_topic_that_lingers_goes_on_counting_until_its_time_is_over() {
+        let hub = Hub::<Bytes>::new(HubConfig::default());
+        let publish = |at| hub.publish(&topic(1), "*".into(), None, at);
+        // Nothing makes it stay that is not there.
+        hub.linger(&topic(1), 100);
+        assert_eq!((publish(0), hub.len()), (Published::default(), 0));
+        hub.keep(&topic(1), Retention::NOTHING);
+        hub.linger(&topic(1), 100);
+        hub.linger(&topic(1), 50);
+        hub.release(&topic(1));
+        let (first, second) = (publish(1), publish(99));
+        assert_eq!((first.offset, second.offset), (1, 2));
+        assert_eq!(first.epoch, second.epoch);
+        hub.sweep(99);
+        assert!(hub.is_lingering(&topic(1)));
+        hub.sweep(100);
+        assert!(!hub.is_lingering(&topic(1)) && hub.is_empty());
+        assert_eq!(publish(101), Published::default());
+    }
+
+    #[test]
+    fn so_many_linger_and_no_more() {
+        let hub = Hub::<Bytes>::new(HubConfig::default());
+        for _ in 0..2 {
+            for number in 0..MOST_LINGERING + 10 {
+                hub.keep(&topic(number), Retention::NOTHING);
+                hub.linger(&topic(number), 5);
+                hub.release(&topic(number));
+            }
+            assert_eq!(hub.len(), MOST_LINGERING);
+            hub.sweep(5);
+            assert!(hub.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_asked_once_and_not_for_who_is_present() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let keep = Retention {
+            messages: 9,
+            octets: 999,
+            age: 999,
+        };
+        let asking = {
+            let asked = asked.clone();
+            move |_: &Topic| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                keep
+            }
+        };
+        let hub = Hub::<Bytes>::new(HubConfig {
+            retention: Box::new(asking),
+            ..HubConfig::default()
+        });
+        let asked = || asked.load(Ordering::Relaxed);
+        let present = Present {
+            member: 1,
+            name: None,
+            meta: "{}".into(),
+        };
+        hub.track(&topic(1), present, 0, |_| "*".into());
+        assert_eq!((hub.len(), asked()), (1, 0));
+        // It is there, and still what is kept of it is what the application says.
+        assert_eq!(hub.publish(&topic(1), "*".into(), None, 0).offset, 1);
+        assert_eq!(hub.publish(&topic(1), "*".into(), None, 0).offset, 2);
+        assert_eq!((asked(), hub.held() > 0), (1, true));
+        // Who has asked says it.
+        let (next, keep) = (Count::Next(1), Some(keep));
+        hub.publish_kept(&topic(2), "*".into(), None, next, (keep, 0));
+        hub.publish_as(&topic(3), "*".into(), None, Count::Nothing, 0);
+        assert_eq!((asked(), hub.len()), (1, 2));
+    }
+}

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 impl<M: Message> Hub<M> {
     /// Has a topic stay until [`release`](Self::release) takes that back, with what was asked of what is kept of it: nobody is asked
     /// about it meanwhile, whoever holds which lock.
-    pub(in crate::relay) fn keep(&self, topic: &Topic, keep: Retention) {
+    pub(crate) fn keep(&self, topic: &Topic, keep: Retention) {
         self.with_messages(topic, Some(keep), |record| record.is_kept = true);
     }
 
     /// Has a topic that is there stay until then, though nothing may hold it: it goes on counting, so that somebody who comes again is
     /// told what he has missed. Nothing happens when too many do.
-    pub(in crate::relay) fn linger(&self, topic: &Topic, until: u64) {
+    pub(crate) fn linger(&self, topic: &Topic, until: u64) {
         let _ = self.change(topic, |record| {
             let is_new = record.lingers == 0;
             if is_new && self.lingering.fetch_add(1, Ordering::Relaxed) >= MOST_LINGERING {
@@ -26,7 +26,7 @@ impl<M: Message> Hub<M> {
     }
 
     /// Whether a topic stays for a while.
-    pub(in crate::relay) fn is_lingering(&self, topic: &Topic) -> bool {
+    pub(crate) fn is_lingering(&self, topic: &Topic) -> bool {
         let shard = self.shard(topic);
         shard.get(topic).is_some_and(|record| record.lingers != 0)
     }

@@ -196,7 +196,7 @@ mod tests {
         let account = "SAAG43ZANNSXSIDUNBQXIIDBNZ4WE33EPEQGQYLTFQQGM33SEB2HO36RFQ";
         let other = SEED.replace("ZIRJM", "ZIRJA");
         let half = &file[..file.find("-----BEGIN USER").unwrap()];
-        for secret in ["", "seed", account, &*other, half] {
+        for secret in ["", "nonsense", account, &*other, half] {
             let mut address = Address::read("nats://a").unwrap();
             let error = address.sign_in(secret).err().expect(secret).to_string();
             assert!(secret.is_empty() || !error.contains(secret), "{error}");

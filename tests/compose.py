@@ -3,13 +3,15 @@
 
     tests/compose.py PATH/TO/wireline      needs root for the namespaces, redis-server, redis-cli and nginx
 
-What is not the same: the image, whose binary is the one that is given, and the limits of a container other than its rights, its
-descriptors and its read-only files. Ends with 0 when every step went as the file promises.
+What is not the same: the images, whose programs are those of this machine and the one that is given, and the limits of a container
+other than its rights, its descriptors (as many as this machine has) and its read-only files. Ends with 0 when every step went as the file promises.
 """
 
 import asyncio
+import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -84,17 +86,22 @@ class Cluster:
         self.start(name)
 
     def start(self, name):
-        service, before, command = self.services[name], [], service.get("command")
+        service, before = self.services[name], []
+        command = service.get("command")
         environment = {"PATH": os.environ["PATH"], **service.get("environment", {})}
         if service["image"].startswith("wireline:"):
             command = [self.binary, *command]
+        elif service["image"].startswith("redis:"):
+            # As the image has it compiled in: the network is its own.
+            command = [*command, "--protected-mode", "no"]
         elif service["image"].startswith("nginx:"):
             command, before = self.nginx(service)
         if service.get("read_only"):
             before += ["mount --bind / /", "mount -o remount,bind,ro /"]
-        limit = service.get("ulimits", {}).get("nofile")
-        if limit:
-            before.append(f"ulimit -n {limit}")
+        # As many as the file says, or as this machine lets anybody have.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = min(most, service.get("ulimits", {}).get("nofile", most))
+        words = ["prlimit", f"--nofile={limit}:{limit}"]
         rights = []
         if service.get("cap_drop") == ["ALL"]:
             # The user of the image.
@@ -102,7 +109,7 @@ class Cluster:
         if "no-new-privileges:true" in service.get("security_opt", []):
             rights.append("--no-new-privs")
         script = "\n".join(["set -e", *before, 'exec "$@"'])
-        words = ["ip", "netns", "exec", f"{NAME}-{name}", "sh", "-c", script, "sh", *rights, *command]
+        words += ["ip", "netns", "exec", f"{NAME}-{name}", "sh", "-c", script, "sh", *rights, *command]
         log = open(os.path.join(self.folder, f"{name}.log"), "ab")
         self.running[name] = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
 
@@ -141,7 +148,7 @@ class Cluster:
     def inside(self, code):
         """Runs code in the network of who comes from outside."""
         with open("/proc/self/ns/net") as own, open(f"/run/netns/{NAME}-outside") as other:
-            os.setns(other.fileno(), os.CLONE_NEWNET)
+            enter(other)
             try:
                 code()
             except BaseException:
@@ -149,7 +156,7 @@ class Cluster:
                     print(f"--- {name}\n{self.log(name)}", file=sys.stderr)
                 raise
             finally:
-                os.setns(own.fileno(), os.CLONE_NEWNET)
+                enter(own)
 
     def down(self):
         for process in self.running.values():
@@ -217,8 +224,7 @@ class Reader:
     @classmethod
     async def open(cls, host):
         self = cls()
-        headers = {"Host": "localhost:8000"}
-        self.socket = await websockets.connect(f"ws://{host}/ws", additional_headers=headers, open_timeout=PATIENCE)
+        self.socket = await websockets.connect(f"ws://{host}/ws", open_timeout=PATIENCE)
         self.conn_id = (await self.ask({"type": "hello", "ref": 0}))["conn_id"]
         self.node = self.conn_id >> 32
         return self
@@ -283,6 +289,12 @@ async def until(is_so):
     while not await asyncio.to_thread(is_so):
         assert time.monotonic() < end, "it never became so"
         await asyncio.sleep(0.1)
+
+
+def enter(network):
+    """Takes this thread, and those that it starts, into a network."""
+    if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), 0x40000000) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def ip(*words):

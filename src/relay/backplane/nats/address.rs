@@ -198,7 +198,7 @@ mod tests {
         let half = &file[..file.find("-----BEGIN USER").unwrap()];
         for secret in ["", "nonsense", account, &*other, half] {
             let mut address = Address::read("nats://a").unwrap();
-            let error = address.sign_in(secret).err().expect(secret).to_string();
+            let error = address.sign_in(secret).expect_err(secret).to_string();
             assert!(secret.is_empty() || !error.contains(secret), "{error}");
         }
     }

@@ -333,3 +333,29 @@ async fn an_end_before_the_upgrade_is_told_by_the_websocket() {
     assert_eq!(text(&mut socket).await, None);
     site.is_gone(&sid).await;
 }
+
+/// A ping comes the interval behind the answer to the one before, however long that might have taken.
+#[tokio::test]
+async fn pings_do_not_wait_for_the_time_of_an_answer_that_has_come() {
+    let site = serve(EngineConfig {
+        ping_timeout: Duration::from_secs(600),
+        ..contract()
+    });
+    let begun = Instant::now();
+    let (mut socket, _) = site.open_socket().await;
+    let sid = site.open().await;
+    for _ in 0..3 {
+        assert_eq!(text(&mut socket).await.unwrap(), "2");
+        socket.send_text("3").await.unwrap();
+        assert_eq!(site.poll(&sid).await.body, "2");
+        assert_eq!(site.post(&sid, "3").await.status, 200);
+    }
+    let mut over = upgrade(&site, &sid).await;
+    for socket in [&mut socket, &mut over] {
+        for _ in 0..2 {
+            assert_eq!(text(socket).await.unwrap(), "2");
+            socket.send_text("3").await.unwrap();
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}

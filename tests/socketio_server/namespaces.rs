@@ -419,7 +419,7 @@ async fn the_end_of_a_session_is_told_in_each_of_its_namespaces() {
             sockets[0].disconnect(true);
             assert_eq!(peer.hear().await, r#"42/a,["x"]"#);
         }
-        for said in ["41", "41/b", "41/a", "closed"] {
+        for said in ["41", "41/b,", "41/a,", "closed"] {
             assert_eq!(peer.hear().await, said);
         }
         for name in ["/", "/b", "/a"] {
@@ -436,7 +436,7 @@ async fn the_end_of_a_session_is_told_in_each_of_its_namespaces() {
     both.hear().await;
     let mut one = place.peer().await;
     io.all().disconnect(true);
-    for said in ["41", "41/a", "closed"] {
+    for said in ["41", "41/a,", "closed"] {
         assert_eq!(both.hear().await, said);
     }
     for said in ["41", "closed"] {

@@ -329,6 +329,7 @@ impl Session {
         if state.core.closed().is_some() {
             return false;
         }
+        let due = state.core.poll_timeout();
         let mut messages = VecDeque::with_capacity(packets.len());
         for packet in packets {
             match state.core.receive_posted(packet, shared.times, now) {
@@ -337,12 +338,12 @@ impl Session {
                 _ => {}
             }
         }
-        let has_messages = !messages.is_empty();
+        let has_task_to_do = self.is_due_earlier(&state, due) || !messages.is_empty();
         if let Some(polling) = &mut state.polling {
             polling.inbox.append(&mut messages);
         }
         self.settle(state);
-        if has_messages {
+        if has_task_to_do {
             self.wake();
         }
         true

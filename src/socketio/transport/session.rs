@@ -42,6 +42,8 @@ pub(super) struct Inner {
     is_closed: AtomicBool,
     /// Its conversation is to end it.
     is_put_out: AtomicBool,
+    /// It is to be looked at earlier than its timer says.
+    is_due_earlier: AtomicBool,
     /// Its own task has its turn: what is sent now is written at its end, all at once.
     has_turn: AtomicBool,
     state: Mutex<State>,
@@ -88,6 +90,7 @@ impl Session {
             shared,
             is_closed: AtomicBool::new(false),
             is_put_out: AtomicBool::new(false),
+            is_due_earlier: AtomicBool::new(false),
             has_turn: AtomicBool::new(false),
             state: Mutex::new(State {
                 core,
@@ -241,6 +244,22 @@ impl Session {
     /// Its task has its turn from now on, or no longer.
     pub(super) fn set_turn(&self, on: bool) {
         self.0.has_turn.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether it is to be looked at earlier than its timer says, since this was asked last.
+    pub(super) fn takes_due_earlier(&self) -> bool {
+        let is_due_earlier = &self.0.is_due_earlier;
+        is_due_earlier.load(Ordering::Relaxed) && is_due_earlier.swap(false, Ordering::Relaxed)
+    }
+
+    /// Packets have come, where it was due so late before: an answer to a ping has the next one come before it would have been missed.
+    /// Whether that is so.
+    pub(super) fn is_due_earlier(&self, state: &State, before: Option<u64>) -> bool {
+        let is_earlier = state.core.poll_timeout() < before;
+        if is_earlier {
+            self.0.is_due_earlier.store(true, Ordering::Relaxed);
+        }
+        is_earlier
     }
 
     /// Why it has ended, if it has.

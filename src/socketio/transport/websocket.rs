@@ -275,9 +275,11 @@ impl Session {
     fn receive(&self, ticket: Ticket, packet: Packet) -> Received {
         let shared = &self.0.shared;
         let mut state = self.lock();
+        let due = state.core.poll_timeout();
         let received = state
             .core
             .receive(ticket, packet, shared.times, shared.now());
+        self.is_due_earlier(&state, due);
         self.settle(state);
         received
     }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use wireline::socketio::server::{Socket, SocketIo, SocketIoConfig};
 use wireline::socketio::transport::{EngineConfig, Outgoing};
 use wireline::test::TestServer;
+use wireline::wire::number::hex_digit;
 use wireline::ws::client::Client;
 use wireline::ws::deflate;
 use wireline::{Router, Server};
@@ -272,8 +273,8 @@ async fn fetch(site: &Site, sid: &str, fields: &str) -> (String, Vec<u8>) {
     let mut content = Vec::new();
     loop {
         let line = rest.iter().position(|octet| *octet == b'\r').unwrap();
-        let size = std::str::from_utf8(&rest[..line]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
+        let digits = rest[..line].iter().map(|octet| hex_digit(*octet).unwrap());
+        let size = digits.fold(0, |size, digit| size * 16 + usize::from(digit));
         if size == 0 {
             return (head, content);
         }

@@ -339,9 +339,9 @@ async fn si5_an_address_that_guesses_loses_its_connections() {
 }
 
 /// As [`ask`], from an address of one's own.
-async fn ask_from(site: &crate::peer::Site, from: &str, request: &str) -> crate::peer::Reply {
+async fn ask_from(site: &crate::peer::Site, from: [u8; 4], request: &str) -> crate::peer::Reply {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(from.parse().unwrap()).unwrap();
+    socket.bind((from, 0).into()).unwrap();
     let mut stream = socket.connect(site.addr()).await.unwrap();
     let head = format!(
         "{request} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n4a"
@@ -361,14 +361,14 @@ async fn si6_a_session_stays_where_it_was_opened_if_it_is_bound() {
         });
         let sid = site.open().await;
         let post = format!("POST /engine.io/?EIO=4&transport=polling&sid={sid}");
-        let reply = ask_from(&site, "127.0.0.2:0", &post).await;
+        let reply = ask_from(&site, [127, 0, 0, 2], &post).await;
         if is_bound {
             reply.is_refused(1, "Session ID unknown");
         } else {
             assert_eq!(reply.status, 200);
             assert_eq!(site.poll(&sid).await.body, "4a");
         }
-        assert_eq!(ask_from(&site, "127.0.0.1:0", &post).await.status, 200);
+        assert_eq!(ask_from(&site, [127, 0, 0, 1], &post).await.status, 200);
         assert_eq!(site.poll(&sid).await.body, "4a");
         assert_eq!(site.engine.stats().unknown_sid, u64::from(is_bound));
     }

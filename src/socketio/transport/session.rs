@@ -160,7 +160,8 @@ impl Session {
         if state.queue.is_none()
             && let Some(sender) = &state.sender
         {
-            if state.is_deflated {
+            // A short run has nothing in it that would be compressed.
+            if state.is_deflated && run.len() > self.0.shared.config().compress_from {
                 return self.deliver_each(state, messages);
             }
             if self.write(sender, run) != Delivered::Full {

@@ -241,8 +241,8 @@ async fn a_room_is_compressed_once_for_all_who_take_it_so() {
             assert!(frames.iter().all(|frame| *frame == (PLAIN, event.clone())));
             continue;
         }
-        assert_eq!(frames[2], (PLAIN, event.clone()), "{at}");
-        assert_eq!(frames[0], frames[1]);
+        assert!(frames[2] == (PLAIN, event.clone()), "{at}");
+        assert!(frames[0] == frames[1], "{at}");
         let first = if [4, 6].contains(&at) {
             PLAIN
         } else {

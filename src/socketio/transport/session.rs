@@ -138,11 +138,10 @@ impl Session {
         }
         if let Some(sender) = &state.sender {
             let frames = state.frames(message, &self.0.shared);
-            // What its task has said in its turn is written first.
-            let delivered = if self.0.has_turn.load(Ordering::Relaxed) {
-                sender.deliver_later(frames, 1)
-            } else {
-                sender.deliver(frames, 1)
+            let delivered = match sender.deliver(frames, 1) {
+                // What its task was about to write is written first.
+                Delivered::Full => sender.deliver_later(frames, 1),
+                delivered => delivered,
             };
             return delivered == Delivered::Taken;
         }

@@ -320,7 +320,9 @@ impl Active {
         self.meter.begin(link.shared.worker.now());
         match framing {
             BodyFraming::Length(length)
-                if length <= config.stream_threshold && !self.protocol.awaits_continue() =>
+                if length <= config.stream_threshold
+                    && !admission.streams_content
+                    && !self.protocol.awaits_continue() =>
             {
                 self.gather = Some(Box::new(Gather {
                     request,

@@ -359,7 +359,11 @@ async fn the_kernel_takes_little_for_a_client_that_does_not() {
     while quiet < 5 {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         let now = taken.load(Ordering::SeqCst);
-        quiet = if now > 0 && now == before { quiet + 1 } else { 0 };
+        quiet = if now > 0 && now == before {
+            quiet + 1
+        } else {
+            0
+        };
         before = now;
     }
     assert!(before <= 1024 * KIB, "{before} octets were taken");

@@ -1,6 +1,7 @@
 //! Where a server listens.
 
 use crate::server::proxied::ProxyProtocol;
+use crate::server::unsent;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
@@ -188,6 +189,7 @@ impl Bind {
             ]),
             Self::Listener(listener) => {
                 listener.set_nonblocking(true)?;
+                unsent::limit(&listener);
                 Ok(vec![Listener::Tcp(listener)])
             }
             Self::UnixListener(listener) => {
@@ -242,6 +244,7 @@ fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net:
         socket.set_reuse_port(true)?;
     }
     socket.set_nonblocking(true)?;
+    unsent::limit(&socket);
     socket.bind(&addr.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())
@@ -274,6 +277,7 @@ fn inherited() -> io::Result<Vec<Listener>> {
         // A descriptor is taken whatever it is, so look at TCP first and leave it for the other on a mismatch.
         if let Ok(Some(listener)) = handed.take_tcp_listener(place) {
             listener.set_nonblocking(true)?;
+            unsent::limit(&listener);
             listeners.push(Listener::Tcp(listener));
         } else if let Ok(Some(listener)) = handed.take_unix_listener(place) {
             listener.set_nonblocking(true)?;

@@ -38,6 +38,7 @@ mod served;
 mod signal;
 #[cfg(feature = "tls")]
 mod tls;
+mod unsent;
 mod workers;
 
 #[cfg(not(feature = "http2"))]

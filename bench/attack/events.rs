@@ -1,13 +1,13 @@
 //! Socket.IO: SI-1 to SI-3, SI-5, SI-11. `tests/socketio` has the rest of its catalogue, in Python.
 
 use crate::Context;
+use crate::churn::descriptors_are_back;
 use crate::crowd::{self, told};
 use crate::outcome::Outcome;
 use crate::talk::{Talk, frame, get, post};
 use crate::target::Random;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// SI-1, SI-2, SI-11: packets that are none: their session is closed, without an answer.
 pub(crate) async fn packets(context: Arc<Context>) -> Outcome {
@@ -44,19 +44,7 @@ pub(crate) async fn packets(context: Arc<Context>) -> Outcome {
     })
     .await;
     // Sessions and their sockets are gone.
-    let mut after = usize::MAX;
-    for _ in 0..30 {
-        after = context.target.descriptors();
-        if after <= before + 8 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    outcome.set("descriptors_before", before as f64);
-    outcome.set("descriptors_after", after as f64);
-    if after > before + 8 {
-        outcome.complain(format!("{after} descriptors, and {before} before"));
-    }
+    descriptors_are_back(&context, before, &mut outcome).await;
     outcome
 }
 

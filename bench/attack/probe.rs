@@ -7,6 +7,7 @@ use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -108,7 +109,30 @@ impl Probed {
     }
 }
 
+/// How many connections probes have open now: those that are left behind an attack are others.
+pub(crate) fn open() -> usize {
+    OPEN.load(Ordering::Relaxed)
+}
+
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+struct Opened;
+
+impl Opened {
+    fn one() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 async fn once(addr: SocketAddr, config: Option<Arc<ClientConfig>>) -> io::Result<()> {
+    let _opened = Opened::one();
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     match config {

@@ -5,6 +5,7 @@ use crate::coded;
 use crate::crowd::{self, told};
 use crate::outcome::Outcome;
 use crate::talk::{Talk, frame, head};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -294,7 +295,7 @@ pub(crate) async fn silence(context: Arc<Context>) -> Outcome {
             let mut outcome = Outcome::default();
             outcome.count("closed");
             outcome.raise("longest_seconds", ended.seconds);
-            if !(30.0..40.0).contains(&ended.seconds) {
+            if !(30.0..40.0 + BUSY).contains(&ended.seconds) {
                 outcome.complain(format!("ended after {:.1} s", ended.seconds));
             }
             Ok(outcome)
@@ -330,7 +331,7 @@ pub(crate) async fn stalled_closes(context: Arc<Context>) -> Outcome {
         }
     }
     let opening = begun.elapsed().as_secs_f64();
-    let of = |counters: &std::collections::BTreeMap<String, u64>| {
+    let of = |counters: &BTreeMap<String, u64>| {
         counters
             .get("websockets_closed_unclean")
             .copied()
@@ -358,7 +359,7 @@ pub(crate) async fn stalled_closes(context: Arc<Context>) -> Outcome {
     outcome.set("longest_seconds", longest);
     if gone < open.len() as u64 {
         outcome.complain(format!("{} are left", open.len() as u64 - gone));
-    } else if longest > opening + FILLED + 6.0 {
+    } else if longest > opening + FILLED + 6.0 + BUSY {
         outcome.complain(format!("gone after {longest:.1} s"));
     }
     outcome
@@ -378,6 +379,9 @@ const SOCKET: &str = "/socket";
 
 /// Of one message; the server allows 131,072.
 const FRAGMENTS: usize = 140_000;
+
+/// What a busy machine adds, in seconds: the figures are for a build that is optimized, on a machine with nothing else to do.
+const BUSY: f64 = if cfg!(debug_assertions) { 15.0 } else { 0.0 };
 
 /// How long it takes the server to send as much as there is room for.
 const FILLED: f64 = 2.0;

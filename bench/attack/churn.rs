@@ -125,7 +125,7 @@ pub(crate) async fn over_the_cap(context: Arc<Context>) -> Outcome {
 async fn refused(context: &Context, number: usize) -> io::Result<&'static str> {
     let mut talk = Talk::open(context, number).await?;
     // Nothing is said: what is refused is the connection, not a request.
-    let ended = talk.to_the_end(Duration::from_secs(5)).await?;
+    let ended = talk.rest(Duration::from_secs(5)).await?;
     let head = String::from_utf8_lossy(&ended.octets).to_lowercase();
     match ended.status() {
         503 if head.contains("\r\nretry-after: ") => Ok("told_503"),

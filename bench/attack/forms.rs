@@ -29,7 +29,7 @@ pub(crate) async fn split_responses(context: Arc<Context>) -> Outcome {
             let path = format!("/field?place={place}&value={wrong}");
             let request = get(&path, "Connection: close\r\n");
             talk.send(request.as_bytes()).await?;
-            let ended = talk.to_the_end(std::time::Duration::from_secs(10)).await?;
+            let ended = talk.rest(std::time::Duration::from_secs(10)).await?;
             let text = String::from_utf8_lossy(&ended.octets).to_lowercase();
             let mut outcome = Outcome::default();
             if ended.status() != 500 || text.contains("x-injected") {

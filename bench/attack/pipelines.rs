@@ -195,7 +195,7 @@ pub(crate) async fn other_protocols(context: Arc<Context>) -> Outcome {
                     _ => b"EHLO localhost\r\n\r\n",
                 };
                 talk.push(noise).await;
-                let ended = talk.to_the_end(PATIENCE).await?;
+                let ended = talk.rest(PATIENCE).await?;
                 if ended.status() == 400 {
                     outcome.count("refused");
                 } else {
@@ -294,7 +294,7 @@ async fn all(context: &Arc<Context>, vectors: Arc<Vec<Vector>>, cut: Cut) -> Out
             } else {
                 talk.push(&vector.octets).await;
             }
-            let ended = talk.to_the_end(PATIENCE).await?;
+            let ended = talk.rest(PATIENCE).await?;
             judge(vector, &ended)
         })
     })

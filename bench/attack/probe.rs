@@ -68,7 +68,8 @@ async fn go_on(
 ) -> Probed {
     let (mut asked, mut due) = (JoinSet::new(), Instant::now());
     let (mut probed, mut times) = (Probed::default(), Vec::new());
-    while !*ended.borrow() {
+    // One in any case: an attack may be over before this thread has begun.
+    loop {
         let config = config.clone();
         asked.spawn(async move {
             let outcome = tokio::time::timeout(PATIENCE, once(addr, config)).await;
@@ -80,6 +81,9 @@ async fn go_on(
             probed.take(outcome, &mut times);
         }
         let _ = tokio::time::timeout_at(due, ended.wait_for(|ended| *ended)).await;
+        if *ended.borrow() {
+            break;
+        }
     }
     while let Some(outcome) = asked.join_next().await {
         probed.take(outcome, &mut times);

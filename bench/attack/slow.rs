@@ -70,7 +70,7 @@ pub(crate) async fn silence(context: Arc<Context>) -> Outcome {
     let mut outcome = crowd::at_once(&context, |context, number| {
         told(number, async move {
             let mut talk = Talk::open(&context, number).await?;
-            let ended = talk.to_the_end(PATIENCE).await?;
+            let ended = talk.rest(PATIENCE).await?;
             let mut outcome = closed(&ended, HEAD);
             if !ended.octets.is_empty() {
                 outcome.complain(format!("{} octets came", ended.octets.len()));
@@ -178,7 +178,7 @@ pub(crate) async fn half_closed(context: Arc<Context>) -> Outcome {
             let mut talk = Talk::open(&context, number).await?;
             talk.send(octets.as_bytes()).await?;
             talk.stream.shutdown().await?;
-            let ended = talk.to_the_end(PATIENCE).await?;
+            let ended = talk.rest(PATIENCE).await?;
             let mut outcome = Outcome::default();
             outcome.raise("longest_seconds", ended.seconds);
             match status {
@@ -252,7 +252,7 @@ async fn busy(context: &Context) -> f64 {
 async fn drip(talk: &mut Talk, piece: &[u8], pause: Duration) -> io::Result<Ended> {
     let begun = Instant::now();
     let octets = loop {
-        match timeout(pause, talk.to_the_end(PATIENCE)).await {
+        match timeout(pause, talk.rest(PATIENCE)).await {
             Ok(ended) => break ended?.octets,
             Err(_) if begun.elapsed() > PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
             // An end that was not seen yet is seen when it is read for.

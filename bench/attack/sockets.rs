@@ -162,7 +162,7 @@ pub(crate) async fn floods(context: Arc<Context>) -> Outcome {
             let begun = Instant::now();
             let octets = &kinds[number % kinds.len()];
             let mut outcome = Outcome::default();
-            if number / kinds.len() % 2 == 0 {
+            if (number / kinds.len()).is_multiple_of(2) {
                 // Nothing is read before all of it was sent, or nothing more is taken.
                 let _ = timeout(Duration::from_secs(2), talk.send(octets)).await;
                 outcome.count("not_read");
@@ -291,7 +291,7 @@ pub(crate) async fn silence(context: Arc<Context>) -> Outcome {
     crowd::at_once(&context, |context, number| {
         told(number, async move {
             let mut talk = Talk::upgraded(&context, number, SOCKET).await?;
-            let ended = talk.to_the_end(Duration::from_secs(60)).await?;
+            let ended = talk.rest(Duration::from_secs(60)).await?;
             let mut outcome = Outcome::default();
             outcome.count("closed");
             outcome.raise("longest_seconds", ended.seconds);

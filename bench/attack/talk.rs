@@ -128,7 +128,13 @@ impl Talk {
             };
             let line = String::from_utf8_lossy(&self.unread[..end]).into_owned();
             self.unread.drain(..end + 2);
-            let size = usize::from_str_radix(&line, 16).map_err(io::Error::other)?;
+            let digits = line.chars().map(|digit| digit.to_digit(16));
+            let size = digits
+                .collect::<Option<Vec<_>>>()
+                .filter(|digits| (1..=8).contains(&digits.len()))
+                .ok_or_else(|| io::Error::other(format!("a chunk of {line:?} octets")))?
+                .into_iter()
+                .fold(0, |size, digit| size << 4 | digit as usize);
             let chunk = self.octets(size + 2).await?;
             if size == 0 {
                 return Ok(content);
@@ -153,7 +159,7 @@ impl Talk {
     }
 
     /// Reads until the connection ends, which has to be within `most`. A reset is an end.
-    pub(crate) async fn to_the_end(&mut self, most: Duration) -> io::Result<Ended> {
+    pub(crate) async fn rest(&mut self, most: Duration) -> io::Result<Ended> {
         let begun = Instant::now();
         // What has come stays when nobody waits any longer.
         let reading = async { while let Ok(1..) = self.stream.read_buf(&mut self.unread).await {} };
@@ -191,7 +197,7 @@ impl Talk {
                 Err(_) => return Ok(None),
             }
         };
-        self.to_the_end(Duration::from_secs(10)).await?;
+        self.rest(Duration::from_secs(10)).await?;
         Ok(code)
     }
 }

@@ -60,6 +60,5 @@ pub(super) const ATTACKS: &[Attack] = &[
         probe_p99: 250.0,
         probe_failures: 0.001,
         run: |context| Box::pin(together::everything(context)),
-        ..PLAIN
     },
 ];

@@ -200,11 +200,25 @@ def _sessions():
     }
 
 
+def _requirements():
+    demands = []
+    for path in sorted(pathlib.Path(ROOT, "tests", "requirements").glob("*.toml")):
+        demands += tomllib.loads(path.read_text())["demand"]
+    shown = sum(bool(demand.get("tests")) for demand in demands)
+    bare = [demand["id"] for demand in demands if not demand.get("tests") and not demand.get("exception")]
+    return {
+        "state": MISSED if bare else PASSED,
+        "figure": f"{len(demands)} demands, {shown} with a test, {len(demands) - shown - len(bare)} with a reason alone",
+        "reason": f"{len(bare)} with neither" if bare else "",
+        "command": "cargo test --all-features --test requirements",
+    }
+
+
 def _one(name):
     return json.loads(pathlib.Path(RESULTS, name).read_text())
 
 
-SPECIAL = {"R29": _brokers("R29", 100), "R30": _brokers("R30", 200), "R31": _simulation, "R37": _sessions}
+SPECIAL = {"R29": _brokers("R29", 100), "R30": _brokers("R30", 200), "R31": _simulation, "R37": _sessions, "R40": _requirements}
 
 HEAD = """# Resilience
 

@@ -1,6 +1,5 @@
 //! How much the kernel takes from a connection for a client that does not.
 
-use socket2::SockRef;
 use std::os::fd::AsFd;
 
 /// Bounds what waits unsent in each connection that comes to this listener from now on: connections inherit it, when they are made and
@@ -11,7 +10,7 @@ use std::os::fd::AsFd;
 #[cfg(target_os = "linux")]
 pub(super) fn limit(listener: &impl AsFd) {
     // A kernel that cannot serves as before.
-    let _ = SockRef::from(&listener.as_fd()).set_tcp_notsent_lowat(MOST);
+    let _ = socket2::SockRef::from(listener).set_tcp_notsent_lowat(MOST);
 }
 
 /// Other systems keep less on their own.

@@ -331,3 +331,40 @@ async fn content_that_was_read_ahead_is_whole() {
     assert!(response(&mut io).await.ends_with("waited"));
     assert!(response(&mut io).await.ends_with(&format!("here {LEN}")));
 }
+
+/// A client that has made its window small and does not read: what the kernel takes in its place is little, too.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_kernel_takes_little_for_a_client_that_does_not() {
+    const PIECE: usize = 16 * KIB;
+    const PIECES: usize = 1000;
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = taken.clone();
+    let handler = move || {
+        let counted = counted.clone();
+        let pieces = (0..PIECES).map(move |_| {
+            counted.fetch_add(PIECE, Ordering::SeqCst);
+            bytes::Bytes::from_static(&[b'x'; PIECE])
+        });
+        std::future::ready(Response::new(Body::from_chunks(pieces)))
+    };
+    let routes = Router::new().get("/", handler).build();
+    let server = wireline::test::TestServer::new(routes.unwrap());
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut io = socket.connect(server.addr()).await.unwrap();
+    send(&mut io, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // Until nothing more was taken for half a second.
+    let (mut before, mut quiet) = (0, 0);
+    while quiet < 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let now = taken.load(Ordering::SeqCst);
+        quiet = if now > 0 && now == before {
+            quiet + 1
+        } else {
+            0
+        };
+        before = now;
+    }
+    assert!(before <= 1024 * KIB, "{before} octets were taken");
+}

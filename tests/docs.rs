@@ -15,6 +15,8 @@ use wireline::{Body, Router, Server};
 #[path = "../examples/middleware.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod middleware;
+#[path = "docs/resilience.rs"]
+mod resilience;
 #[path = "../examples/rest.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod rest;

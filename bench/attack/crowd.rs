@@ -2,8 +2,10 @@
 
 use crate::Context;
 use crate::outcome::Outcome;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Runs `job` for the numbers from 0 to the attack's count, and adds up what comes of it.
@@ -23,6 +25,35 @@ where
         collect(&mut running, &mut outcome).await;
     }
     outcome
+}
+
+/// Runs `job` for the numbers from 0 to the attack's count, all of them at the same time: `concurrency` begin, and others a breath
+/// later.
+pub(crate) async fn at_once<F, Fut>(context: &Arc<Context>, job: F) -> Outcome
+where
+    F: Fn(Arc<Context>, usize) -> Fut,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    let (mut running, mut outcome) = (JoinSet::new(), Outcome::default());
+    for number in 0..context.count {
+        running.spawn(job(context.clone(), number));
+        if number % context.concurrency == context.concurrency - 1 {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+    while !running.is_empty() {
+        collect(&mut running, &mut outcome).await;
+    }
+    outcome
+}
+
+/// What `job` has counted, and a complaint when it fails.
+pub(crate) async fn told<Fut>(number: usize, job: Fut) -> Outcome
+where
+    Fut: Future<Output = io::Result<Outcome>>,
+{
+    job.await
+        .unwrap_or_else(|error| Outcome::failed(format!("connection {number}: {error}")))
 }
 
 /// Runs `job` again and again until those that are done have spent the attack's count; each gives what it has spent.
@@ -61,3 +92,6 @@ async fn collect(running: &mut JoinSet<Outcome>, outcome: &mut Outcome) {
         None => {}
     }
 }
+
+/// Between two crowds that begin.
+const BREATH: Duration = Duration::from_millis(20);

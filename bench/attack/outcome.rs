@@ -23,6 +23,11 @@ impl Outcome {
         *self.facts.entry(fact).or_default() += 1.0;
     }
 
+    /// So many more.
+    pub(crate) fn more(&mut self, fact: &'static str, by: f64) {
+        *self.facts.entry(fact).or_default() += by;
+    }
+
     pub(crate) fn set(&mut self, fact: &'static str, value: f64) {
         self.facts.insert(fact, value);
     }
@@ -74,7 +79,12 @@ pub(crate) struct Report {
     pub(crate) probe: Probed,
     /// In the second behind it, where that was looked at.
     pub(crate) after: Option<Probed>,
+    /// How long one request of a hundred of the probe may take, in milliseconds.
     pub(crate) probe_p99: f64,
+    /// Which part of the probe's requests may fail.
+    pub(crate) probe_failures: f64,
+    /// How many MiB more than before the server may have, where it is the driver that looks.
+    pub(crate) most_mib: Option<u64>,
     pub(crate) idle_kib: u64,
     pub(crate) peak_kib: u64,
 }
@@ -87,7 +97,8 @@ impl Report {
 
     fn is_probe_clean(&self) -> bool {
         let is_clean = |probed: &Probed| {
-            probed.failures == 0 && probed.requests > 0 && probed.p99 <= self.probe_p99
+            let allowed = self.probe_failures * probed.requests as f64;
+            probed.failures as f64 <= allowed && probed.requests > 0 && probed.p99 <= self.probe_p99
         };
         is_clean(&self.probe) && self.after.as_ref().is_none_or(is_clean)
     }
@@ -120,6 +131,7 @@ impl Report {
             "after": self.after.as_ref().map(probe),
             "baseline": probe(&self.baseline),
             "probe_is_clean": self.is_probe_clean(),
+            "most_mib": self.most_mib,
             "memory_kib": { "idle": self.idle_kib, "peak": self.peak_kib },
             "holds": self.holds(),
         })

@@ -7,11 +7,12 @@ use rustls::ClientConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 /// It asks until it is told to end, in a thread of its own: what it measures is the server, and not how long it waits
@@ -66,7 +67,9 @@ async fn go_on(
     mut ended: watch::Receiver<bool>,
 ) -> Probed {
     let (mut asked, mut due) = (JoinSet::new(), Instant::now());
-    while !*ended.borrow() && asked.len() < MOST {
+    let (mut probed, mut times) = (Probed::default(), Vec::new());
+    // One in any case: an attack may be over before this thread has begun.
+    loop {
         let config = config.clone();
         asked.spawn(async move {
             let outcome = tokio::time::timeout(PATIENCE, once(addr, config)).await;
@@ -74,16 +77,16 @@ async fn go_on(
             outcome.map(|()| due.elapsed().as_secs_f64() * 1000.0)
         });
         due += EVERY;
-        let _ = tokio::time::timeout_at(due, ended.wait_for(|ended| *ended)).await;
-    }
-    let (mut probed, mut times) = (Probed::default(), Vec::new());
-    while let Some(outcome) = asked.join_next().await {
-        probed.requests += 1;
-        match outcome {
-            Ok(Ok(time)) => times.push(time),
-            Ok(Err(error)) => probed.fail(error.to_string()),
-            Err(error) => probed.fail(error.to_string()),
+        while let Some(outcome) = asked.try_join_next() {
+            probed.take(outcome, &mut times);
         }
+        let _ = tokio::time::timeout_at(due, ended.wait_for(|ended| *ended)).await;
+        if *ended.borrow() {
+            break;
+        }
+    }
+    while let Some(outcome) = asked.join_next().await {
+        probed.take(outcome, &mut times);
     }
     times.sort_by(f64::total_cmp);
     let at = |percent: usize| {
@@ -95,13 +98,45 @@ async fn go_on(
 }
 
 impl Probed {
+    fn take(&mut self, outcome: Result<io::Result<f64>, JoinError>, times: &mut Vec<f64>) {
+        self.requests += 1;
+        match outcome {
+            Ok(Ok(time)) => times.push(time),
+            Ok(Err(error)) => self.fail(error.to_string()),
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
     fn fail(&mut self, why: String) {
         self.failures += 1;
         self.first_failure.get_or_insert(why);
     }
 }
 
+/// How many connections probes have open now: those that are left behind an attack are others.
+pub(crate) fn open() -> usize {
+    OPEN.load(Ordering::Relaxed)
+}
+
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+struct Opened;
+
+impl Opened {
+    fn one() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 async fn once(addr: SocketAddr, config: Option<Arc<ClientConfig>>) -> io::Result<()> {
+    let _opened = Opened::one();
     let stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     match config {
@@ -112,6 +147,3 @@ async fn once(addr: SocketAddr, config: Option<Arc<ClientConfig>>) -> io::Result
 
 const EVERY: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Of one run, ten minutes' worth: the set keeps those that are done, too.
-const MOST: usize = 60_000;

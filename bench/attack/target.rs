@@ -1,12 +1,15 @@
 //! The server under attack: a process of its own, and what honest clients of it look like.
 
+use crate::cgroup::Cgroup;
 use crate::pki::{Authority, Failure, NAME, Pair};
+use crate::talk::Talk;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +30,14 @@ pub(crate) struct Options {
     pub(crate) h2c: bool,
     /// Static files with links out of their directory.
     pub(crate) files: bool,
+    /// How often the attack is to be made.
+    pub(crate) count: usize,
+    /// The most connections, where it is not the bench server's own.
+    pub(crate) max_connections: Option<usize>,
+    /// The most descriptors.
+    pub(crate) descriptors: Option<usize>,
+    /// A memory cgroup of so many MiB.
+    pub(crate) cgroup: Option<u64>,
 }
 
 pub(crate) struct Target {
@@ -37,6 +48,7 @@ pub(crate) struct Target {
     folder: PathBuf,
     options: Options,
     child: Mutex<Child>,
+    cgroup: Option<Cgroup>,
 }
 
 /// Resident memory in KiB: now, and the most that there was.
@@ -61,8 +73,16 @@ impl Target {
         let pair = authority.sign(2000, 4000)?;
         fs::write(folder.join("cert.pem"), &pair.certificate)?;
         fs::write(folder.join("key.pem"), &pair.key)?;
-        let mut command = Command::new(&server);
+        let cgroup = options.cgroup.map(|mib| Cgroup::new(number, mib));
+        let cgroup = cgroup.transpose()?;
+        let mut command = match (&cgroup, options.descriptors) {
+            (None, None) => Command::new(&server),
+            (cgroup, descriptors) => within_limits(&server, cgroup.as_ref(), descriptors),
+        };
         command.args(["--addr", "127.0.0.1:0"]);
+        if let Some(most) = options.max_connections {
+            command.args(["--max-connections", &most.to_string()]);
+        }
         if options.h2c {
             command.arg("--h2c");
         } else {
@@ -103,6 +123,7 @@ impl Target {
             folder,
             options: options.clone(),
             child: Mutex::new(child),
+            cgroup,
         };
         target
             .addr
@@ -146,7 +167,19 @@ impl Target {
 
     /// A connection from one of the loopback addresses that are not the probe's; the number chooses which.
     pub(crate) async fn connect_from(&self, number: usize) -> io::Result<TcpStream> {
+        self.connect_taking(number, None).await
+    }
+
+    /// The same with a receive buffer of so many octets.
+    pub(crate) async fn connect_taking(
+        &self,
+        number: usize,
+        receive: Option<u32>,
+    ) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
+        if let Some(octets) = receive {
+            socket.set_recv_buffer_size(octets)?;
+        }
         let last = u8::try_from(2 + number % 200).unwrap_or(2);
         socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
         let stream = socket.connect(self.addr).await?;
@@ -192,6 +225,44 @@ impl Target {
         }
     }
 
+    /// Its counters by name, and `connections` and `buffered` beside them, as they are now.
+    pub(crate) async fn counters(&self) -> io::Result<BTreeMap<String, u64>> {
+        let mut talk = Talk::over(TcpStream::connect(self.addr).await?);
+        talk.send(b"GET /counters HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
+        let answer = talk.answer().await?;
+        if answer.status != 200 {
+            return Err(io::Error::other(
+                "the server has no counters: it wants to be built with the feature attack",
+            ));
+        }
+        serde_json::from_slice(&answer.content).map_err(io::Error::other)
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child().id());
+        fs::read_dir(folder).map_or(0, |entries| entries.count())
+    }
+
+    /// Milliseconds that it was on a core, all of its threads together.
+    pub(crate) fn cpu_ms(&self) -> f64 {
+        let folder = format!("/proc/{}/task", self.child().id());
+        let Ok(threads) = fs::read_dir(folder) else {
+            return 0.0;
+        };
+        let of = |thread: io::Result<fs::DirEntry>| {
+            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            number::decimal(text.split(' ').next()?.as_bytes())
+        };
+        threads.filter_map(of).sum::<u64>() as f64 / 1e6
+    }
+
+    /// What became of its memory cgroup.
+    pub(crate) const fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.child().try_wait(), Ok(None))
     }
@@ -209,6 +280,21 @@ impl Drop for Target {
         drop(child);
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The program, by a shell that has taken its place in the cgroup and lowered its limit first.
+fn within_limits(server: &Path, cgroup: Option<&Cgroup>, descriptors: Option<usize>) -> Command {
+    let mut script = String::new();
+    if let Some(most) = descriptors {
+        script.push_str(&format!("ulimit -n {most} && "));
+    }
+    if let Some(cgroup) = cgroup {
+        script.push_str(&format!("echo $$ > '{}' && ", cgroup.joining().display()));
+    }
+    script.push_str("exec \"$0\" \"$@\"");
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(server);
+    command
 }
 
 /// A handshake over a connection.

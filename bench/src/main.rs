@@ -1,14 +1,22 @@
 //! The server under test. Its contract stays fixed: `bench/README.md` has it.
 
+#[cfg(feature = "attack")]
+mod attacked;
 mod socketio;
+#[cfg(not(feature = "attack"))]
+mod unattacked;
 
+#[cfg(feature = "attack")]
+use crate::attacked::routes as attacked_routes;
+#[cfg(not(feature = "attack"))]
+use crate::unattacked::routes as attacked_routes;
 use bytes::Bytes;
 use clap::Parser;
 use http::HeaderValue;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use wireline::app::App;
 use wireline::extract::{Json, Path, State};
@@ -24,7 +32,7 @@ use wireline::relay::endpoint::Terms;
 use wireline::relay::hub::{Resume, Topic};
 use wireline::relay::{Relay, RelayConfig};
 use wireline::router::Router;
-use wireline::server::{Server, TlsConfig};
+use wireline::server::{Handle, Server, TlsConfig};
 use wireline::service::body::{Body, BodyError};
 use wireline::service::request::Request;
 use wireline::service::response::Response;
@@ -102,8 +110,10 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .with_path("/relay")
         .message_rate(None)
         .octet_rate(None);
+    let told = Told::default();
     let router = router(args)
         .merge(fan(args.backplane.as_deref())?)
+        .merge(attacked_routes(told.clone()))
         .with_relay(relay)
         .socket_io(&socketio::server());
     let router = match &args.files {
@@ -134,6 +144,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .h2c(args.h2c)
         .max_connections(args.max_connections);
     server.run_with(|handle| {
+        let _ = told.set(handle.clone());
         for bound in handle.bound() {
             println!(
                 "listening on {}",
@@ -146,6 +157,9 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     Ok(())
 }
+
+/// The server, for a handler that tells what it has counted.
+type Told = Arc<OnceLock<Handle>>;
 
 /// What a public service has around its routes.
 fn layered(router: Router) -> Result<Router, Box<dyn std::error::Error>> {

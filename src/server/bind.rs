@@ -2,6 +2,7 @@
 
 use crate::server::handover::{self, Asked};
 use crate::server::proxied::ProxyProtocol;
+use crate::server::unsent;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::fmt;
 use std::io;
@@ -225,6 +226,7 @@ impl Bind {
             ]),
             Self::Listener(listener) => {
                 listener.set_nonblocking(true)?;
+                unsent::limit(&listener);
                 Ok(vec![Listening::Tcp(listener)])
             }
             Self::UnixListener(listener) => {
@@ -271,6 +273,7 @@ impl Listening {
         Ok(if is_unix {
             Self::Unix(socket.into(), path.map(Path::to_owned))
         } else {
+            unsent::limit(&socket);
             Self::Tcp(socket.into())
         })
     }
@@ -303,6 +306,7 @@ fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net:
         socket.set_reuse_port(true)?;
     }
     socket.set_nonblocking(true)?;
+    unsent::limit(&socket);
     socket.bind(&addr.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())
@@ -335,6 +339,7 @@ fn inherited() -> io::Result<Vec<Listening>> {
         // A descriptor is taken whatever it is, so look at TCP first and leave it for the other on a mismatch.
         if let Ok(Some(listener)) = handed.take_tcp_listener(place) {
             listener.set_nonblocking(true)?;
+            unsent::limit(&listener);
             listeners.push(Listening::Tcp(listener));
         } else if let Ok(Some(listener)) = handed.take_unix_listener(place) {
             listener.set_nonblocking(true)?;

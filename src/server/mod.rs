@@ -44,6 +44,7 @@ mod served;
 mod signal;
 #[cfg(feature = "tls")]
 mod tls;
+mod unsent;
 mod workers;
 
 #[cfg(not(feature = "handover"))]

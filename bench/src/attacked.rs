@@ -1,0 +1,108 @@
+//! What attacks want besides: the counters, and routes for what is not measured elsewhere.
+
+use crate::{Told, echo_messages};
+use http::HeaderValue;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wireline::extract::{Json, Multipart, MultipartError, State};
+use wireline::layer::compression::{Compression, Decompression};
+use wireline::router::Router;
+use wireline::service::body::BodyError;
+use wireline::service::request::Request;
+use wireline::service::response::Response;
+use wireline::ws::deflate;
+use wireline::ws::socket::WebSocket;
+
+/// `/counters` has what the server has counted; `/socket` echoes with every limit as it is by default, `/full` sends to whoever does
+/// not read until nothing is taken any more, and closes. `/coded`, `/form` and `/cookies` say what they were given; `/field` puts
+/// what it was given into a field, `/secret` beside a secret.
+pub(crate) fn routes(told: Told) -> Router {
+    let coded = Router::new()
+        .layer(Decompression::new())
+        .post("/coded", length);
+    let secrets = Router::new()
+        .layer(Compression::new())
+        .get("/secret", secret);
+    Router::new()
+        .get("/counters", counters)
+        .get("/field", field)
+        .get("/cookies", cookies)
+        .post("/form", form)
+        .websocket_with(
+            "/socket",
+            |upgrade| upgrade.deflate(deflate::Config::default()),
+            echo_messages,
+        )
+        .websocket("/full", fill)
+        .merge(coded)
+        .merge(secrets)
+        .state(told)
+}
+
+async fn counters(State(told): State<Told>) -> Json<BTreeMap<&'static str, u64>> {
+    let Some(handle) = told.get() else {
+        return Json(BTreeMap::new());
+    };
+    let metrics = handle.metrics();
+    let mut counters: BTreeMap<_, _> = metrics.counters().collect();
+    counters.insert("connections", metrics.connections() as u64);
+    counters.insert("buffered", metrics.buffered() as u64);
+    Json(counters)
+}
+
+async fn field(request: Request) -> Response {
+    let value = request.query_value("value").unwrap_or_default();
+    match request.query_value("place").as_deref() {
+        Some("name") => Response::text("told").with_header(value, "x"),
+        Some("cookie") => Response::text("told").set_cookie(format!("told={value}")),
+        Some("location") => Response::redirect(&value, http::StatusCode::SEE_OTHER),
+        _ => Response::text("told").with_header("x-told", value),
+    }
+}
+
+async fn cookies(request: Request) -> String {
+    request.cookies().iter().len().to_string()
+}
+
+/// How many parts there are; what is in them is passed over.
+async fn form(mut form: Multipart) -> Result<String, MultipartError> {
+    let mut parts = 0_u64;
+    while form.next().await?.is_some() {
+        parts += 1;
+    }
+    Ok(parts.to_string())
+}
+
+/// The length of what comes out of content, in constant memory.
+async fn length(request: Request) -> Result<String, BodyError> {
+    crate::sink(request).await
+}
+
+/// A page with a secret and with what its reader chose. It sets a cookie, unless it is asked by somebody who shows who it is.
+async fn secret(request: Request) -> Response {
+    let guess = request.query_value("guess").unwrap_or_default();
+    let filler = "<p>Nothing that is not here every time.</p>".repeat(100);
+    let page = format!("{filler}<p>token=kq7zw2</p><p>you asked for {guess}</p>");
+    let response = Response::bytes(page, HTML);
+    if request.header("authorization").is_some() {
+        response
+    } else {
+        response.set_cookie("session=1")
+    }
+}
+
+/// Until a second brings no room any more, neither here nor in the kernel.
+async fn fill(mut socket: WebSocket) {
+    let block = bytes::Bytes::from(vec![b'x'; 64 * 1024]);
+    loop {
+        let sent = tokio::time::timeout(Duration::from_secs(1), socket.send(block.clone())).await;
+        if !matches!(sent, Ok(Ok(_))) {
+            break;
+        }
+    }
+    if socket.close(None).is_ok() {
+        while socket.recv().await.is_some() {}
+    }
+}
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html");

@@ -9,8 +9,39 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+/// A socket that is tried before anything is said to tokio's scheduler.
+pub(super) trait Tried {
+    /// Reads what there is; `None` when there is nothing. As `read_buf` does, a short read clears tokio's readiness:
+    /// the outer call, which was begun before it and is told that nothing is left, does that.
+    fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
+}
+
 macro_rules! socket {
     ($($stream:ty),*) => {$(
+        #[allow(clippy::inline_always, reason = "as in `Io`")]
+        impl Tried for $stream {
+            #[inline(always)]
+            fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
+                let room = buf.capacity() - buf.len();
+                let mut read = None;
+                let tried = self.try_io(Interest::READABLE, || {
+                    let len = self.try_read_buf(buf)?;
+                    read = Some(len);
+                    if 0 < len && len < room {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                    Ok(())
+                });
+                match (read, tried) {
+                    (Some(len), _) => Some(Ok(len)),
+                    (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                        Some(Err(error))
+                    }
+                    (None, _) => None,
+                }
+            }
+        }
+
         #[allow(clippy::inline_always, reason = "as in `Io`")]
         impl Transport for $stream {
             #[inline]

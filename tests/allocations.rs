@@ -168,7 +168,7 @@ struct Bare;
 impl Service for Bare {
     fn call(&self, request: Request) -> ResponseFuture {
         drop(request);
-        Box::pin(Bare)
+        Box::pin(Self)
     }
 }
 

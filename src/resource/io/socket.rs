@@ -87,3 +87,53 @@ macro_rules! socket {
 }
 
 socket!(TcpStream, UnixStream);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Waker;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    fn is_readable(stream: &mut TcpStream) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        Transport::poll_readable(stream, cx).is_ready()
+    }
+
+    /// Waits until there is something, then reads as whoever was woken does.
+    async fn read(stream: &mut TcpStream, room: usize) -> usize {
+        let mut buf = BytesMut::with_capacity(room);
+        poll_fn(|cx| Transport::poll_readable(stream, cx))
+            .await
+            .unwrap();
+        stream.read_at_once(&mut buf).unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_tried_leaves_the_readiness_as_a_read_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (peer, accepted) = tokio::join!(
+            TcpStream::connect(listener.local_addr().unwrap()),
+            listener.accept()
+        );
+        let (mut peer, mut stream) = (peer.unwrap(), accepted.unwrap().0);
+        let mut buf = BytesMut::with_capacity(100);
+        assert!(stream.read_at_once(&mut buf).is_none());
+        // A short read took everything: nobody has to ask the kernel to know that.
+        peer.write_all(b"hello").await.unwrap();
+        assert_eq!(read(&mut stream, 100).await, 5);
+        assert!(!is_readable(&mut stream));
+        // One that fills its room may have left something.
+        peer.write_all(b"hello").await.unwrap();
+        assert_eq!(read(&mut stream, 5).await, 5);
+        assert!(is_readable(&mut stream));
+        assert!(stream.read_at_once(&mut buf).is_none());
+        assert!(!is_readable(&mut stream));
+        // The end stays.
+        drop(peer);
+        for _ in 0..2 {
+            assert_eq!(read(&mut stream, 100).await, 0);
+        }
+    }
+}

@@ -1,17 +1,24 @@
-//! What requests and connections cost, by the count of a global allocator: allocations of a warm request, and octets that an idle
-//! connection and a parked handler hold.
+//! What requests, messages and connections cost, by the count of a global allocator: allocations of a warm request and a warm WebSocket
+//! message, and octets that an idle connection, an idle WebSocket and a parked handler hold.
 //!
 //! The counts are of the whole process, so the tests run one after the other, and the client beside the server allocates nothing.
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
+use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wireline::resource::io::memory::{self, MemoryStream};
 use wireline::router::{Router, Routes};
+use wireline::service::handler::{ResponseFuture, Service};
 use wireline::service::request::Request;
+use wireline::service::response::Response;
 use wireline::test::TestClient;
+use wireline::ws::connection::Lent;
+use wireline::ws::socket::{SocketError, WebSocket};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -32,35 +39,58 @@ fn routes() -> Routes {
         .post("/echo", async |mut request: Request| {
             request.collect().await
         })
+        .websocket(
+            "/ws",
+            async |mut socket: WebSocket| -> Result<(), SocketError> {
+                socket
+                    .each(|lent, replies| {
+                        let sent = match lent {
+                            Lent::Text(text) => replies.text(text),
+                            Lent::Binary(octets) => replies.binary(octets),
+                            _ => Ok(()),
+                        };
+                        match sent {
+                            Ok(()) => ControlFlow::Continue(()),
+                            Err(_) => ControlFlow::Break(()),
+                        }
+                    })
+                    .await
+            },
+        )
         .build()
         .unwrap()
 }
 
 /// The allocations, reallocations included, that one of `requests` costs when all is warm. The least of several rounds: the harness
 /// has threads of its own.
-fn allocations(request: &[u8], requests: usize) -> f64 {
+fn allocations(service: impl Service, request: &[u8], requests: usize) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let client = TestClient::new(routes());
+        let client = TestClient::new(service);
         let mut io = client.connect();
         let length = first_response(&mut io, request, requests).await;
-        let mut least = f64::MAX;
-        for round in 0..4 {
-            let region = Region::new(ALLOCATOR);
-            for _ in 0..ROUND {
-                exchange(&mut io, request, length).await;
-            }
-            let change = region.change();
-            let made = change.allocations + change.reallocations;
-            if round > 0 {
-                least = least.min(made as f64 / (ROUND * requests) as f64);
-            }
-        }
-        least
+        least_of_each(&mut io, request, length).await / requests as f64
     })
+}
+
+/// The allocations of one exchange when all is warm.
+async fn least_of_each(io: &mut MemoryStream, request: &[u8], length: usize) -> f64 {
+    let mut least = f64::MAX;
+    for round in 0..4 {
+        let region = Region::new(ALLOCATOR);
+        for _ in 0..ROUND {
+            exchange(io, request, length).await;
+        }
+        let change = region.change();
+        let made = change.allocations + change.reallocations;
+        if round > 0 {
+            least = least.min(made as f64 / ROUND as f64);
+        }
+    }
+    least
 }
 
 const ROUND: usize = 1000;
@@ -126,14 +156,110 @@ fn a_warm_request_makes_at_most_one_allocation() {
         ),
         ("an echo of 1 KiB", echo, 1, 2.0),
     ] {
-        let made = allocations(request.as_bytes(), requests);
+        let made = allocations(routes(), request.as_bytes(), requests);
         println!("{name}: {made} allocations");
         assert!(made <= most + SLACK, "{name}: {made} allocations a request");
     }
 }
 
+/// What answers without a future of its own: nothing is left but the engine.
+struct Bare;
+
+impl Service for Bare {
+    fn call(&self, request: Request) -> ResponseFuture {
+        drop(request);
+        Box::pin(Self)
+    }
+}
+
+impl Future for Bare {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Response> {
+        Poll::Ready(Response::text("Hello, World!"))
+    }
+}
+
+/// Buffers, heads and responses go round.
+#[test]
+fn the_engine_itself_allocates_nothing_for_a_warm_request() {
+    let _alone = alone();
+    let small = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (name, request, requests) in [
+        ("plaintext", small.to_owned(), 1),
+        ("16 pipelined", small.repeat(16), 16),
+        (
+            "HEAD",
+            "HEAD /plaintext HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+            1,
+        ),
+    ] {
+        let made = allocations(Bare, request.as_bytes(), requests);
+        println!("{name}: {made} allocations");
+        assert!(made <= SLACK, "{name}: {made} allocations a request");
+    }
+}
+
 /// A second that passes makes a new date.
 const SLACK: f64 = 0.02;
+
+/// A message that is lent and answered at once, whatever its size: what is large is sent from where it was read.
+#[test]
+fn a_warm_message_that_is_lent_and_sent_back_allocates_nothing() {
+    let _alone = alone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = TestClient::new(routes());
+        for (opcode, len) in [
+            (1, 16),
+            (2, 16),
+            (1, 1000),
+            (2, 1000),
+            (2, 20_000),
+            (2, 50_000),
+        ] {
+            let mut io = client.connect();
+            open_socket(&mut io).await;
+            let frame = frame(opcode, len);
+            // The reply has no mask.
+            let length = frame.len() - 4;
+            let made = least_of_each(&mut io, &frame, length).await;
+            println!("{len} octets of opcode {opcode}: {made} allocations");
+            assert!(made <= SLACK, "{len} octets: {made} allocations a message");
+        }
+    });
+}
+
+/// Opens a WebSocket on `/ws`.
+async fn open_socket(io: &mut MemoryStream) {
+    io.write_all(
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    .await
+    .unwrap();
+    let mut buf = [0; 1024];
+    let len = io.read(&mut buf).await.unwrap();
+    assert!(buf[..len].starts_with(b"HTTP/1.1 101 ") && buf[..len].ends_with(b"\r\n\r\n"));
+}
+
+/// A client's message of so many octets, masked with zeros.
+fn frame(opcode: u8, len: u16) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match u8::try_from(len) {
+        Ok(short @ ..126) => frame.push(0x80 | short),
+        _ => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&len.to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&[0; 4]);
+    frame.resize(frame.len() + usize::from(len), b'x');
+    frame
+}
 
 /// The octets that are allocated now.
 fn live() -> isize {
@@ -218,6 +344,68 @@ fn an_idle_connection_holds_next_to_nothing() {
     assert!(held <= 600, "{held} octets");
     let silent = held_by_each(b"", false);
     assert!(silent <= 600, "{silent} octets");
+}
+
+/// After its first message, too: the buffers of a socket go back to its thread.
+#[test]
+fn an_idle_websocket_holds_little_more() {
+    let _alone = alone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let held = runtime.block_on(async {
+        let client = TestClient::new(routes());
+        let mut warm: Vec<MemoryStream> = Vec::new();
+        for _ in 0..100 {
+            warm.push(said_hello(&client).await);
+        }
+        drop(warm);
+        while client.connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+
+        let before = live();
+        let mut pairs = Vec::with_capacity(COUNT);
+        for _ in 0..COUNT {
+            let (mut one, mut other) = memory::pair(CAPACITY);
+            let mut buf = [0; 1024];
+            for len in [160, 22] {
+                one.write_all(&buf[..len]).await.unwrap();
+                other.read_exact(&mut buf[..len]).await.unwrap();
+                other.write_all(&buf[..len]).await.unwrap();
+                one.read_exact(&mut buf[..len]).await.unwrap();
+            }
+            pairs.push((one, other));
+        }
+        let pair = live() - before;
+        drop(pairs);
+
+        let before = live();
+        let mut sockets = Vec::with_capacity(COUNT);
+        for _ in 0..COUNT {
+            sockets.push(said_hello(&client).await);
+        }
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(client.connections(), COUNT);
+        let all = live() - before;
+        println!(
+            "{} octets each, {} of them the pair's",
+            all / COUNT as isize,
+            pair / COUNT as isize
+        );
+        (all - pair) / COUNT as isize
+    });
+    assert!(held <= 1400, "{held} octets");
+}
+
+/// A WebSocket that has echoed one message.
+async fn said_hello(client: &TestClient) -> MemoryStream {
+    let mut io = client.connect();
+    open_socket(&mut io).await;
+    let hello = frame(1, 16);
+    exchange(&mut io, &hello, hello.len() - 4).await;
+    io
 }
 
 /// A long poll: the handler, the request that it holds, and the moving parts of its connection.

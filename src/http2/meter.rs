@@ -178,7 +178,7 @@ impl Meter {
     /// Octets went.
     #[inline]
     pub(crate) fn wrote(&mut self, mut octets: &[u8]) -> Result<(), Excess> {
-        while let Some(frame) = self.output.next(&mut octets) {
+        while let Some(frame) = self.output.next_head(&mut octets) {
             self.total += (HEAD + frame.len) as u64;
             match frame.kind {
                 DATA => {

@@ -19,9 +19,7 @@ pub(super) fn usual(
     link: &Link,
 ) -> Response<()> {
     if lines.is_none() {
-        let mut fields = stamped(content_type, link);
-        fields.insert(CONTENT_LENGTH, decimal(length));
-        return finish(StatusCode::OK, fields);
+        return finish(StatusCode::OK, stamped(content_type, length, link));
     }
     let mut fields = HeaderMap::with_capacity(12);
     fields.insert(CONTENT_TYPE, content_type.clone());
@@ -84,14 +82,17 @@ fn finish(status: StatusCode, fields: HeaderMap) -> Response<()> {
     response
 }
 
-/// A content type with `Server` and `Date`. Those of the last content type are kept: to copy a map costs less than
-/// to fill one.
+/// A content type and a length with `Server` and `Date`. Those of the last response are kept: to copy a map costs less
+/// than to fill one, and a copy has no room for one field more.
 #[inline]
-fn stamped(content_type: &HeaderValue, link: &Link) -> HeaderMap {
+fn stamped(content_type: &HeaderValue, length: u64, link: &Link) -> HeaderMap {
     STAMP.with_borrow_mut(|cached| {
         let stamp = cached.now(link, Stamp::new);
-        if stamp.usual.get(CONTENT_TYPE) != Some(content_type) {
-            stamp.put_usual(content_type);
+        if stamp.content_type.as_ref() != Some(content_type) {
+            stamp.put_usual(content_type, length);
+        } else if stamp.length != length {
+            stamp.usual.insert(CONTENT_LENGTH, decimal(length));
+            stamp.length = length;
         }
         stamp.usual.clone()
     })
@@ -163,6 +164,9 @@ struct Stamp {
     date: HeaderValue,
     /// See [`stamped`].
     usual: HeaderMap,
+    /// What is in it; nothing before the first response.
+    content_type: Option<HeaderValue>,
+    length: u64,
 }
 
 impl Stamp {
@@ -171,19 +175,23 @@ impl Stamp {
             server: (!server.is_empty()).then(|| server.clone()),
             date: date.clone(),
             usual: HeaderMap::new(),
+            content_type: None,
+            length: 0,
         }
     }
 
     #[cold]
-    fn put_usual(&mut self, content_type: &HeaderValue) {
-        // A length comes on top.
+    fn put_usual(&mut self, content_type: &HeaderValue, length: u64) {
         let mut usual = HeaderMap::with_capacity(4);
         usual.insert(CONTENT_TYPE, content_type.clone());
         if let Some(server) = &self.server {
             usual.insert(SERVER, server.clone());
         }
         usual.insert(DATE, self.date.clone());
+        usual.insert(CONTENT_LENGTH, decimal(length));
         self.usual = usual;
+        self.content_type = Some(content_type.clone());
+        self.length = length;
     }
 }
 

@@ -59,6 +59,7 @@ impl Out {
     }
 
     /// The octets that this queue keeps allocated, for the byte budget.
+    #[inline]
     pub fn held(&self) -> usize {
         self.buf.capacity() + self.shared_len + self.front_written
     }
@@ -92,7 +93,14 @@ impl Out {
     }
 
     /// Removes `count` octets from the front: they were written.
-    pub fn advance(&mut self, mut count: usize) {
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        self.advance_with(count, drop);
+    }
+
+    /// As [`advance`](Self::advance); `gone` gets every large piece whose last octet was written, empty: its
+    /// block may be of use to somebody.
+    pub(crate) fn advance_with(&mut self, mut count: usize, mut gone: impl FnMut(Bytes)) {
         while let Some((before, piece)) = self.shared.front_mut() {
             let inline = (*before - self.at).min(count);
             self.at += inline;
@@ -105,7 +113,9 @@ impl Out {
             if !piece.is_empty() {
                 return self.reclaim();
             }
-            self.shared.pop_front();
+            if let Some((_, piece)) = self.shared.pop_front() {
+                gone(piece);
+            }
             self.front_written = 0;
         }
         self.at = (self.at + count).min(self.buf.len());

@@ -141,6 +141,12 @@ impl Connection {
         self.sending.takes_deflated(window_bits)
     }
 
+    /// Whether [`held`](Self::held) is 0.
+    #[inline]
+    pub(crate) const fn holds_nothing(&self) -> bool {
+        self.receiving.holds_nothing() && self.sending.holds_nothing()
+    }
+
     /// Tells the time, in milliseconds since any moment that stays the same. Control frames are limited by
     /// it; call it before each batch.
     #[inline]

@@ -274,7 +274,12 @@ impl Http {
             return true;
         };
         active.reserve(need, &link.shared.config);
-        match self.io.poll_read(cx, &mut active.read) {
+        let read = if woken {
+            self.io.poll_read_uncounted(cx, &mut active.read)
+        } else {
+            self.io.poll_read(cx, &mut active.read)
+        };
+        match read {
             Poll::Pending => {
                 if between {
                     let since = self.since;

@@ -9,8 +9,39 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+/// A socket that is tried before anything is said to tokio's scheduler.
+pub(super) trait Tried {
+    /// Reads what there is; `None` when there is nothing. As `read_buf` does, a short read clears tokio's readiness:
+    /// the outer call, which was begun before it and is told that nothing is left, does that.
+    fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
+}
+
 macro_rules! socket {
     ($($stream:ty),*) => {$(
+        #[allow(clippy::inline_always, reason = "as in `Io`")]
+        impl Tried for $stream {
+            #[inline(always)]
+            fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
+                let room = buf.capacity() - buf.len();
+                let mut read = None;
+                let tried = self.try_io(Interest::READABLE, || {
+                    let len = self.try_read_buf(buf)?;
+                    read = Some(len);
+                    if 0 < len && len < room {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                    Ok(())
+                });
+                match (read, tried) {
+                    (Some(len), _) => Some(Ok(len)),
+                    (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                        Some(Err(error))
+                    }
+                    (None, _) => None,
+                }
+            }
+        }
+
         #[allow(clippy::inline_always, reason = "as in `Io`")]
         impl Transport for $stream {
             #[inline]
@@ -56,3 +87,53 @@ macro_rules! socket {
 }
 
 socket!(TcpStream, UnixStream);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Waker;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    fn is_readable(stream: &mut TcpStream) -> bool {
+        let cx = &mut Context::from_waker(Waker::noop());
+        Transport::poll_readable(stream, cx).is_ready()
+    }
+
+    /// Waits until there is something, then reads as whoever was woken does.
+    async fn read(stream: &mut TcpStream, room: usize) -> usize {
+        let mut buf = BytesMut::with_capacity(room);
+        poll_fn(|cx| Transport::poll_readable(stream, cx))
+            .await
+            .unwrap();
+        stream.read_at_once(&mut buf).unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_tried_leaves_the_readiness_as_a_read_does() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (peer, accepted) = tokio::join!(
+            TcpStream::connect(listener.local_addr().unwrap()),
+            listener.accept()
+        );
+        let (mut peer, mut stream) = (peer.unwrap(), accepted.unwrap().0);
+        let mut buf = BytesMut::with_capacity(100);
+        assert!(stream.read_at_once(&mut buf).is_none());
+        // A short read took everything: nobody has to ask the kernel to know that.
+        peer.write_all(b"hello").await.unwrap();
+        assert_eq!(read(&mut stream, 100).await, 5);
+        assert!(!is_readable(&mut stream));
+        // One that fills its room may have left something.
+        peer.write_all(b"hello").await.unwrap();
+        assert_eq!(read(&mut stream, 5).await, 5);
+        assert!(is_readable(&mut stream));
+        assert!(stream.read_at_once(&mut buf).is_none());
+        assert!(!is_readable(&mut stream));
+        // The end stays.
+        drop(peer);
+        for _ in 0..2 {
+            assert_eq!(read(&mut stream, 100).await, 0);
+        }
+    }
+}

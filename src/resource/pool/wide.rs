@@ -1,7 +1,7 @@
 //! Wide read buffers, for peers that send much at once.
 
 use super::Buffers;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::cell::RefCell;
 
 /// The size of a wide read buffer: what a peer sends at once, or one message of 64 KiB with its head.
@@ -15,6 +15,7 @@ thread_local! {
 }
 
 /// Takes an empty buffer with room for [`WIDE`] octets, for whoever holds it during a read only.
+#[inline]
 pub(crate) fn take() -> BytesMut {
     BUFFERS
         .with_borrow_mut(Vec::pop)
@@ -26,9 +27,17 @@ pub(crate) fn give(buf: BytesMut) {
     super::keep(&BUFFERS, buf, WIDE, KEPT);
 }
 
+/// Gives back what is left of a wide buffer's slices, if this is the last of them.
+pub(crate) fn give_last(slice: Bytes) {
+    if let Ok(buf) = slice.try_into_mut() {
+        give(buf);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Buf;
 
     #[test]
     fn a_wide_buffer_comes_back_whole() {
@@ -44,6 +53,30 @@ mod tests {
         buf.resize(4, 1);
         let slice = buf.split_to(4).freeze();
         give(buf);
+        assert_ne!(take().as_ptr(), pointer);
+        drop(slice);
+    }
+
+    #[test]
+    fn the_last_slice_of_a_wide_buffer_brings_it_back() {
+        let mut buf = take();
+        buf.resize(WIDE, 1);
+        let pointer = buf.as_ptr();
+        let (mut one, mut other) = (buf.split_to(WIDE - 10).freeze(), buf.freeze());
+        for slice in [&mut one, &mut other] {
+            slice.advance(slice.len());
+        }
+        give_last(one);
+        give_last(other);
+        let mut buf = take();
+        assert_eq!((buf.as_ptr(), buf.len()), (pointer, 0));
+        assert!(buf.capacity() >= WIDE);
+        // Neither what is still shared, nor what was never a wide buffer.
+        buf.resize(WIDE, 1);
+        let slice = buf.freeze();
+        give_last(slice.clone());
+        give_last(Bytes::from_static(b"static"));
+        give_last(Bytes::from(vec![0; 1000]));
         assert_ne!(take().as_ptr(), pointer);
         drop(slice);
     }

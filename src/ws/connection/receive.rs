@@ -139,6 +139,11 @@ impl Receiving {
         }
     }
 
+    #[inline]
+    pub(crate) const fn holds_nothing(&self) -> bool {
+        self.message.is_none() && self.inflating.is_none()
+    }
+
     pub(crate) fn held(&self) -> usize {
         let message = self.message.as_ref().map_or(0, |message| {
             let coded = message.coded.as_ref().map_or(0, Coded::held);

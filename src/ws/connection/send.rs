@@ -66,6 +66,11 @@ impl Sending {
     }
 
     #[inline]
+    pub(crate) const fn holds_nothing(&self) -> bool {
+        self.deflating.is_none()
+    }
+
+    #[inline]
     pub(crate) const fn has_pending(&self) -> bool {
         self.pending.is_some()
     }

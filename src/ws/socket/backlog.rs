@@ -55,6 +55,12 @@ impl Backlog {
             .is_none_or(|waiting| waiting.messages.is_empty())
     }
 
+    /// Whether there is nothing here, and never was.
+    #[inline]
+    pub(super) fn is_unused(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// What the messages that wait count.
     #[inline]
     pub(super) fn octets(&self) -> usize {

@@ -3,11 +3,11 @@
 #[cfg(feature = "relay")]
 pub(super) mod deliver;
 mod rare;
+mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
 use crate::resource::io::{Gone, Io, Transport};
-use crate::resource::pool::wide::WIDE;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
@@ -306,10 +306,11 @@ impl Core {
                 .connection
                 .wants(&live.read)
                 .clamp(MIN_READ, READ_BUFFER.max(3 * live.read.len()));
-            live.read.reserve(want);
+            live.reserve(want, self.wide);
         }
         let room = live.read.capacity() - live.read.len();
-        match self.io.poll_read(cx, &mut live.read) {
+        // Counted by `spent`.
+        match self.io.poll_read_uncounted(cx, &mut live.read) {
             Poll::Pending => {
                 if live.read.is_empty() {
                     live.rest(&mut self.wide);
@@ -327,7 +328,7 @@ impl Core {
                 self.timing.pinged = 0;
                 live.connection
                     .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
-                self.spend(len);
+                self.spend(if lends { len / 2 } else { len });
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(error)) => {
@@ -377,7 +378,7 @@ impl Core {
             };
             match written {
                 Poll::Ready(Ok(len)) => {
-                    out.advance(len);
+                    out.advance_with(len, pool::wide::give_last);
                     self.spent = self.spent.saturating_add(1);
                     if self.backlog.has_writers()
                         && self.backlog.octets() + out.len() <= config.queue / 2
@@ -508,6 +509,7 @@ impl Core {
     }
 
     /// Whether there is something to do for whoever writes.
+    #[inline]
     pub(super) fn has_work(&self) -> bool {
         self.timing.stalled != 0
             || (!self.backlog.is_empty() && !self.streaming)
@@ -515,32 +517,6 @@ impl Core {
                 live.connection.has_pending()
                     || live.out.as_ref().is_some_and(|out| !out.is_empty())
             })
-    }
-
-    /// Whether whoever waits for the peer is all there is: nothing to write, no deadline to set.
-    #[inline]
-    pub(super) fn is_settled(&self) -> bool {
-        self.driven && self.timing.next != 0 && self.state().is_open() && !self.has_work()
-    }
-
-    /// Charges what is held while the connection waits, and says since when it waits for its peer.
-    pub(super) fn charge(&self) {
-        if let Some(live) = &self.live {
-            self.home.charge(self.held(live));
-            self.home.set_waits(if self.timing.stalled != 0 {
-                self.timing.stalled
-            } else if live.connection.is_inside_message() {
-                self.timing.heard
-            } else {
-                0
-            });
-        }
-    }
-
-    fn held(&self, live: &Live) -> usize {
-        let out = live.out.as_ref().map_or(0, |out| out.held());
-        let wide = if self.wide { WIDE } else { 0 };
-        live.read.capacity().max(wide) + live.connection.held() + out + self.backlog.held()
     }
 }
 
@@ -583,7 +559,8 @@ fn end_turn(cx: &mut Context<'_>) {
 /// What control frames may fill beyond the queue's bound: they have room where messages have none.
 const CONTROL_ROOM: usize = 64 * 1024;
 
-/// How much is received before others have their turn, in octets that came and in octets of messages.
+/// How much is received before others have their turn, in octets that came and in octets of messages; where messages are
+/// lent from what came, half of each counts.
 pub(super) const TURN: usize = SPENT * 255;
 
 const SPENT: usize = 512;

@@ -19,11 +19,13 @@ pub(super) struct Live {
 }
 
 impl Live {
+    #[inline]
     pub(super) fn parts(&mut self) -> (&mut Connection, &mut Out) {
         let out = self.out.get_or_insert_with(take_out);
         (&mut self.connection, out)
     }
 
+    #[inline]
     pub(super) fn all(&mut self) -> (&mut Connection, &mut BytesMut, &mut Out) {
         let out = self.out.get_or_insert_with(take_out);
         (&mut self.connection, &mut self.read, out)
@@ -47,6 +49,12 @@ impl Live {
         self.out.as_ref().map_or(0, |out| out.len())
     }
 
+    /// Whether neither a buffer is borrowed nor anything held in the protocol.
+    #[inline]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.read.capacity() == 0 && self.out.is_none() && self.connection.holds_nothing()
+    }
+
     /// Takes a read buffer. Where messages are lent it is a wide one: nothing stays in it, as a rule, and no
     /// slice of it.
     #[inline]
@@ -56,6 +64,26 @@ impl Live {
         } else {
             pool::take()
         };
+    }
+
+    /// Makes room for `want` octets more. A slice of a wide buffer may still wait to be written: what is left of
+    /// it goes on in another one, because one that grew is of no use to anybody else.
+    #[inline]
+    pub(super) fn reserve(&mut self, want: usize, wide: bool) {
+        if !self.read.try_reclaim(want) {
+            self.reserve_anew(want, wide);
+        }
+    }
+
+    #[inline(never)]
+    fn reserve_anew(&mut self, want: usize, wide: bool) {
+        if wide && self.read.len() + want <= pool::wide::WIDE {
+            let mut fresh = pool::wide::take();
+            fresh.extend_from_slice(&self.read);
+            self.read = fresh;
+        } else {
+            self.read.reserve(want);
+        }
     }
 
     /// Gives the read buffer back when it is empty, and a wide one when what is in it has room elsewhere:
@@ -86,20 +114,25 @@ impl Live {
     }
 }
 
+#[inline]
 fn take_out() -> Box<Out> {
     OUTS.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Gives an empty output queue back to the thread.
+#[inline]
 pub(super) fn give_out(place: &mut Option<Box<Out>>) {
     if let Some(mut out) = place.take() {
         OUTS.with_borrow_mut(|kept| {
             if kept.len() < KEPT {
-                out.reset_to(if kept.len() < KEPT_WIDE {
+                let most = if kept.len() < KEPT_WIDE {
                     pool::wide::WIDE
                 } else {
                     out::KEPT
-                });
+                };
+                if out.held() > most {
+                    out.reset_to(most);
+                }
                 kept.push(out);
             }
         });

@@ -281,7 +281,7 @@ impl WsReceiver {
                 });
             let receiving = connection.state().is_receiving();
             core = loan.end();
-            core.spend(spent);
+            core.spend(spent / 2);
             if received.is_some() {
                 core.backlog.waiting().received = received;
             }
@@ -335,6 +335,8 @@ impl<'a> Loan<'a> {
         if let Some(live) = self.live.take() {
             core.give_back(live);
         }
+        // Nothing is left to drop.
+        std::mem::forget(self);
         core
     }
 }
@@ -366,24 +368,30 @@ fn lent_len(lent: &Lent<'_>) -> usize {
 }
 
 /// Writes what the last batch has brought, then reads once. Whoever is lent to has a bound, see [`give_way`].
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "measured: 40 instructions a message")]
 fn read_on(
     core: &mut MutexGuard<'_, Core>,
     cx: &mut Context<'_>,
     shared: &Shared,
     bound: Option<usize>,
 ) -> Poll<Result<bool, SocketError>> {
-    if core.has_work()
-        && let Err(error) = ready!(give_way(core, cx, shared, bound.unwrap_or(usize::MAX)))
-    {
-        return Poll::Ready(Err(error));
-    }
+    let all_written =
+        if core.has_work() && !(core.driven && shared.turn.is_running() && core.write_at_once()) {
+            match ready!(give_way(core, cx, shared, bound.unwrap_or(usize::MAX))) {
+                Ok(all_written) => all_written,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        } else {
+            true
+        };
     let read = core.poll_read(cx, bound.is_some());
     if read.is_pending() {
         core.asked = true;
         if !core.home.is_woken_by(cx.waker()) {
             // Even inside the handler: what combines futures wakes each by a waker of its own.
             core.backlog.read(cx);
-        } else if core.is_settled() && shared.turn.is_running() {
+        } else if all_written && core.is_settled() && shared.turn.is_running() {
             // The usual end of a turn: the task need not look at everything again.
             core.asked = false;
             core.charge();
@@ -402,13 +410,14 @@ fn read_on(
 
 /// Writes, or has it done, and waits while more than `bound` is left. Whoever answers as he is lent has no
 /// other bound; whoever receives and sends waits where he sends, and would wait for ever if he waited here
-/// for a peer that itself sends first.
+/// for a peer that itself sends first. Gives whether nothing is left.
+#[inline]
 fn give_way(
     core: &mut MutexGuard<'_, Core>,
     cx: &mut Context<'_>,
     shared: &Shared,
     bound: usize,
-) -> Poll<Result<(), SocketError>> {
+) -> Poll<Result<bool, SocketError>> {
     if core.driven && shared.turn.is_running() {
         return match core.poll_write(cx, &shared.config) {
             Poll::Ready(Err(error)) => {
@@ -422,7 +431,7 @@ fn give_way(
                 core.asked = true;
                 Poll::Pending
             }
-            _ => Poll::Ready(Ok(())),
+            written => Poll::Ready(Ok(written.is_ready())),
         };
     }
     if core.driven {
@@ -435,5 +444,5 @@ fn give_way(
         core.asked = true;
         return Poll::Pending;
     }
-    Poll::Ready(Ok(()))
+    Poll::Ready(Ok(!core.has_work()))
 }

@@ -94,7 +94,10 @@ impl Core {
     #[cold]
     pub(in crate::ws::socket) fn fail(&mut self, config: &Config) {
         let cx = &mut Context::from_waker(Waker::noop());
-        while !self.deaf && self.poll_ahead(cx, config) == Poll::Ready(true) {
+        // It ends here, however much was received in this turn.
+        self.spent = 0;
+        while !self.deaf && self.spent < u8::MAX && self.poll_ahead(cx, config) == Poll::Ready(true)
+        {
             if !self.state().is_receiving() {
                 break;
             }

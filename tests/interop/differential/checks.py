@@ -1,11 +1,13 @@
 """Differential parsing: every case goes to wireline, Node, nginx and h11, and judge.py compares."""
 
 import asyncio
+import itertools
 import os
 import re
 from collections import defaultdict
 
 from differential import cases, corpus, judge
+from differential import mutated as mutations
 from differential.peers import CANARY, H11, End, Nginx, Node, Outcome, Peer, Probe
 from harness import HERE, Checks, Failure, Servers, expect
 
@@ -14,8 +16,9 @@ from harness import HERE, Checks, Failure, Servers, expect
 QUIET = 0.4
 PATIENT = 3.0
 
-# Cases at the same time.
+# Cases at the same time, and mutated ones that are held at once.
 PARALLEL = 24
+BATCH = 1000
 
 
 def checks(servers: Servers) -> Checks:
@@ -35,6 +38,23 @@ def checks(servers: Servers) -> Checks:
     for name, found in outcomes.items():
         yield name, lambda name=name, found=found: verdict(everything[name], found)
     inform(outcomes)
+    yield "mutated cases", lambda: mutated(wireline, others, list(everything.values()))
+
+
+def mutated(wireline: Peer, others: list[Peer | H11], seeds: list[bytes]) -> None:
+    """As many mutations as are asked for, in batches: none is read in two ways, and none is accepted by wireline alone."""
+    count, seed = int(os.environ.get("WIRELINE_DIFFERENTIAL", 400)), int(os.environ.get("WIRELINE_SEED", 1))
+    cases, failed, accepted = mutations.requests(seeds, count, seed), [], 0
+    while batch := dict(itertools.islice(cases, BATCH)):
+        batch = {name: re.sub(rb"(?i)\bwebsocket\b", b"othername", octets) for name, octets in batch.items()}
+        outcomes = asyncio.run(all_outcomes([wireline, *others], batch, QUIET))
+        again = {name: batch[name] for name, found in outcomes.items() if findings(batch[name], found)}
+        outcomes |= asyncio.run(all_outcomes([wireline, *others], again, PATIENT))
+        failed += [name for name, found in outcomes.items() if findings(batch[name], found)]
+        accepted += sum(found["wireline"].end is End.CANARY for found in outcomes.values())
+        for name in failed[:1]:
+            verdict(batch[name], outcomes[name])
+    print(f'''{{"row": "R4", "what": "mutated requests over sockets to wireline, nginx, Node and h11", "figure": {count}, "limit": 1000000, "facts": {{"accepted to the end by wireline": {accepted}}}}}''')
 
 
 Outcomes = dict[str, Outcome]

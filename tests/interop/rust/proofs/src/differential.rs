@@ -263,14 +263,14 @@ const FIELDS: [&str; 16] = [
 mod tests {
     #[test]
     fn no_message_is_read_in_two_ways() {
-        let row = super::differential(200_000, 1);
+        let row = super::differential(50_000, 1);
         assert!(row.faults.is_empty(), "{:#?}", row.faults);
         let count = |name: &str| {
             let found = row.facts.iter().find(|(fact, _)| fact == name);
             found.map_or(0, |(_, count)| *count)
         };
         assert!(
-            count("accepted by both") > 10_000 && count("refused by both") > 10_000,
+            count("accepted by both") > 3_000 && count("refused by both") > 10_000,
             "{:?}",
             row.facts
         );

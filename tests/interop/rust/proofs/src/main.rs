@@ -66,10 +66,10 @@ const PROOFS: [Proof; 9] = [
     }),
     ("utf8", |asked| utf8::utf8(asked.full)),
     ("splits-http1", |asked| {
-        splits::http1(if asked.full { 300 } else { 55 })
+        splits::http1(if asked.full { 300 } else { 45 })
     }),
     ("splits-websocket", |asked| {
-        splits::websocket(if asked.full { 100 } else { 12 })
+        splits::websocket(if asked.full { 100 } else { 8 })
     }),
     ("splits-multipart", |asked| {
         splits::multipart(if asked.full { 300 } else { 120 })

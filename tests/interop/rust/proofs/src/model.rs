@@ -15,7 +15,7 @@ pub(crate) struct Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Refused,
-    /// Inside content.
+    /// Inside content, or behind an empty line.
     Incomplete,
     /// Inside a head: it may be refused before it ends.
     Undecided,
@@ -28,9 +28,12 @@ pub(crate) fn read(mut rest: &[u8]) -> Reading {
     let mut messages = Vec::new();
     let end = loop {
         // Section 2.2: an empty line before the request line.
+        if rest.is_empty() {
+            break End::Waiting;
+        }
         let text = rest.strip_prefix(b"\r\n").unwrap_or(rest);
         if text.is_empty() {
-            break End::Waiting;
+            break End::Incomplete;
         }
         let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n") else {
             break End::Undecided;

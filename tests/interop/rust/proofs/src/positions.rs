@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn pairs_at_some_places() {
-        let row = super::pairs(29);
+        let row = super::pairs(97);
         assert!(row.faults.is_empty(), "{:#?}", row.faults);
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn multipart(pairs_up_to: usize) -> Row {
     let mut row = Row::new(
         "R5",
         "multipart/form-data: forms cut at every place and at every two",
-        50_000,
+        25_000,
     );
     for (at, form) in FORMS.iter().enumerate() {
         every_cut(
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn every_cut_and_some_pairs() {
         for row in [
-            super::http1(55),
-            super::websocket(12),
+            super::http1(45),
+            super::websocket(8),
             super::multipart(120),
         ] {
             assert!(row.faults.is_empty(), "{:#?}", row.faults);

@@ -48,9 +48,9 @@ def mutated(wireline: Peer, others: list[Peer | H11], seeds: list[bytes]) -> Non
     while batch := dict(itertools.islice(cases, BATCH)):
         batch = {name: re.sub(rb"(?i)\bwebsocket\b", b"othername", octets) for name, octets in batch.items()}
         outcomes = asyncio.run(all_outcomes([wireline, *others], batch, QUIET))
-        again = {name: batch[name] for name, found in outcomes.items() if findings(batch[name], found)}
+        again = {name: batch[name] for name, found in outcomes.items() if wrong(batch[name], found)}
         outcomes |= asyncio.run(all_outcomes([wireline, *others], again, PATIENT))
-        failed += [name for name, found in outcomes.items() if findings(batch[name], found)]
+        failed += [name for name, found in outcomes.items() if wrong(batch[name], found)]
         accepted += sum(found["wireline"].end is End.CANARY for found in outcomes.values())
         for name in failed[:1]:
             verdict(batch[name], outcomes[name])
@@ -82,6 +82,14 @@ def findings(octets: bytes, found: Outcomes) -> list[str]:
     if b"HTTP/1.0" not in octets and judge.goes_on(ours, list(others.values())):
         told.append("wireline alone goes on after the close of a connection")
     return told + breaches(ours)
+
+
+def wrong(octets: bytes, found: Outcomes) -> list[str]:
+    """Findings, but for one peer that refuses where another one reads as wireline does: no two that accept then see another end."""
+    ours, others = found["wireline"], [outcome for name, outcome in found.items() if name != "wireline"]
+    sides = [other for other in others if other.end is ours.end and len(other.messages) == len(ours.messages)]
+    lone = {name for name, theirs in found.items() if theirs.end is End.REFUSED and sides and theirs not in sides}
+    return findings(octets, {name: outcome for name, outcome in found.items() if name not in lone})
 
 
 def breaches(ours: Outcome) -> list[str]:

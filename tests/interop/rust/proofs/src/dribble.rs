@@ -44,6 +44,7 @@ pub(crate) fn dribble(kind: &str, size: usize) {
         "message" => {
             // The shortest form, as the RFC asks for.
             let head = match u16::try_from(size) {
+                Ok(length @ ..126) => vec![0x81, 0x80 | length.to_be_bytes()[1], 0, 0, 0, 0],
                 Ok(length) => [&[0x81, 0xfe][..], &length.to_be_bytes(), &[0; 4]].concat(),
                 Err(_) => {
                     let length = u64::try_from(size).unwrap_or_default().to_be_bytes();

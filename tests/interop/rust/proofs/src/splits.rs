@@ -165,11 +165,7 @@ const FORMS: [&str; 8] = [
 mod tests {
     #[test]
     fn every_cut_and_some_pairs() {
-        for row in [
-            super::http1(45),
-            super::websocket(8),
-            super::multipart(120),
-        ] {
+        for row in [super::http1(45), super::websocket(8), super::multipart(120)] {
             assert!(row.faults.is_empty(), "{:#?}", row.faults);
             assert!(row.figure > 5_000, "{}: {}", row.what, row.figure);
         }

@@ -88,7 +88,7 @@ def wrong(octets: bytes, found: Outcomes) -> list[str]:
     """Findings, but for one peer that refuses where another one reads as wireline does: no two that accept then see another end."""
     ours, others = found["wireline"], [outcome for name, outcome in found.items() if name != "wireline"]
     sides = [other for other in others if other.end is ours.end and len(other.messages) == len(ours.messages)]
-    lone = {name for name, theirs in found.items() if theirs.end is End.REFUSED and sides and theirs not in sides}
+    lone = {name for name, theirs in found.items() if name != "wireline" and theirs.end is End.REFUSED and sides and theirs not in sides}
     return findings(octets, {name: outcome for name, outcome in found.items() if name not in lone})
 
 

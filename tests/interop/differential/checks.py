@@ -89,7 +89,8 @@ def wrong(octets: bytes, found: Outcomes) -> list[str]:
     ours, others = found["wireline"], [outcome for name, outcome in found.items() if name != "wireline"]
     sides = [other for other in others if other.end is ours.end and len(other.messages) == len(ours.messages)]
     lone = {name for name, theirs in found.items() if name != "wireline" and theirs.end is End.REFUSED and sides and theirs not in sides}
-    return findings(octets, {name: outcome for name, outcome in found.items() if name not in lone})
+    told = findings(octets, found)
+    return told and findings(octets, {name: outcome for name, outcome in found.items() if name not in lone})
 
 
 def breaches(ours: Outcome) -> list[str]:

@@ -88,7 +88,7 @@ async fn a_session_over_polling_in_any_two_pieces() {
     report(
         "polling: a POST of a session cut at every place",
         runs + 1,
-        200,
+        150,
     );
 }
 

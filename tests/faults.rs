@@ -4,6 +4,11 @@
 //! back to nothing, no task is left, and what the client got is what it gets without the fault, cut off somewhere. Calls that are merely
 //! short change nothing that a client takes note of.
 
+#![expect(
+    clippy::await_holding_lock,
+    reason = "each test has a thread and a runtime of its own: who waits for the lock holds up nobody else"
+)]
+
 #[path = "faults/exchanges.rs"]
 mod exchanges;
 #[path = "faults/service.rs"]

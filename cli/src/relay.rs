@@ -30,7 +30,12 @@ pub(crate) fn routes(config: &Config) -> Result<(Relay, Router), String> {
 /// The relay as a part of the cluster that a broker makes.
 fn joined(relay: RelayConfig, asked: &Backplane) -> Result<RelayConfig, String> {
     let wrong = |error: &dyn Display| format!("backplane: {error}");
-    let authorities = asked.authorities.as_ref().map(authorities).transpose()?;
+    let read = |key: &str, file: &Option<String>| {
+        let read = file.as_ref().map(std::fs::read).transpose();
+        let file = file.as_deref().unwrap_or_default();
+        read.map_err(|error| format!("{key}: {file}: {error}"))
+    };
+    let authorities = read("backplane_ca", &asked.authorities)?;
     let not_these = |error: &dyn Display| {
         let file = asked.authorities.as_deref().unwrap_or_default();
         format!("backplane_ca: {file}: {error}")
@@ -44,6 +49,12 @@ fn joined(relay: RelayConfig, asked: &Backplane) -> Result<RelayConfig, String> 
         if let Some(pem) = authorities {
             nats = nats.roots(pem).map_err(|error| not_these(&error))?;
         }
+        if let Some(secret) = read("backplane_credentials", &asked.credentials)? {
+            let file = asked.credentials.as_deref().unwrap_or_default();
+            let none = |error: &dyn Display| format!("backplane_credentials: {file}: {error}");
+            let secret = String::from_utf8(secret).map_err(|error| none(&error.utf8_error()))?;
+            nats = nats.credentials(secret).map_err(|error| none(&error))?;
+        }
         return Ok(relay.backplane(nats.prefix(&asked.prefix)));
     }
     let mut server = RedisServer::new(&asked.address).map_err(|error| wrong(&error))?;
@@ -52,10 +63,6 @@ fn joined(relay: RelayConfig, asked: &Backplane) -> Result<RelayConfig, String> 
     }
     let redis = Redis::at(server).prefix(&asked.prefix);
     Ok(relay.backplane(redis.map_err(|error| wrong(&error))?))
-}
-
-fn authorities(file: &String) -> Result<Vec<u8>, String> {
-    std::fs::read(file).map_err(|error| format!("backplane_ca: {file}: {error}"))
 }
 
 fn configured(config: &Config, sign_in: &SignIn) -> RelayConfig {

@@ -41,6 +41,8 @@ pub(crate) struct Backplane {
     pub(crate) address: String,
     /// The file with the authorities that it is believed by.
     pub(crate) authorities: Option<String>,
+    /// The file with what signs in there.
+    pub(crate) credentials: Option<String>,
     pub(crate) prefix: String,
     pub(crate) shares_history: bool,
     /// Whether the node is not ready without it.
@@ -302,9 +304,19 @@ fn backplane(reader: &Reader<'_>) -> Option<Backplane> {
         let why = format!("needs {other} with rediss://, tls:// or nats://");
         reader.refuse("backplane_ca", &why);
     }
+    let credentials = reader.text("backplane_credentials");
+    let is_nats = address
+        .as_deref()
+        .is_some_and(|address| address.starts_with("nats:") || address.starts_with("tls:"));
+    if credentials.is_some() && !is_nats {
+        let other = reader.name("backplane", "backplane_credentials");
+        let why = format!("needs {other} with nats:// or tls://");
+        reader.refuse("backplane_credentials", &why);
+    }
     Some(Backplane {
         address: address?,
         authorities,
+        credentials,
         prefix: prefix.unwrap_or_default(),
         shares_history,
         is_needed,

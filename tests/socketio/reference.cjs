@@ -74,6 +74,9 @@ for (const [path, more] of Object.entries({
   '/app': {},
   '/recovery': { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } },
   '/msgpack': { parser: msgpack },
+  // Pings come often, and may be answered late.
+  '/steady': { pingInterval: 300, pingTimeout: 20_000 },
+  '/deflate': { perMessageDeflate: true },
 })) {
   application(new Server(server, { path, cors: { origin: '*' }, pingInterval: 5000, pingTimeout: 5000, ...more }));
 }

@@ -18,8 +18,9 @@ stage_interop() { stage interop 440 bash tests/interop/run.sh; }
 stage_autobahn() { stage autobahn 450 bash tests/autobahn/run.sh; }
 # The example that exports spans, against a collector of its own; OpenTelemetry's crates stay out of the library's tree.
 stage_otel() { stage otel 240 cargo test --locked --manifest-path examples/opentelemetry/Cargo.toml; }
-# axum in wireline and wireline in hyper: a workspace of its own, so that the peers' features do not reach the library.
-stage_axum() { stage axum 240 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
+# axum in wireline, wireline in hyper, and proofs by counting, some of them beside hyper: a workspace of its own, so that the peers' features do not reach
+# the library.
+stage_axum() { stage axum 330 cargo test --locked --manifest-path tests/interop/rust/Cargo.toml; }
 # The JavaScript client, by itself and with the relay, in Node and in Chromium; the console in Chromium.
 stage_js() { stage js 300 bash clients/js/test.sh; }
 # Socket.IO: its contracts, hostile clients, churn, and real clients in Node, Chromium, Python and Rust.

@@ -88,6 +88,10 @@ fn every_head_in_every_situation() {
         }
     }
     assert_eq!(counts.iter().sum::<usize>(), 65_536 * 32);
+    report(
+        "WebSocket: every first two octets of a frame in every situation, against a model of RFC 6455",
+        65_536 * 32,
+    );
     assert!(counts.iter().all(|count| *count > 10_000), "{counts:?}");
 }
 
@@ -264,6 +268,14 @@ fn every_close_code_through_a_connection() {
         assert!(connection.is_over());
     }
     assert_eq!(legal, 2012);
+    report("WebSocket: every close code through a connection", 65_536);
+}
+
+/// A line for `bench/proofs`.
+fn report(what: &str, figure: usize) {
+    println!(
+        r#"{{"row": "R2", "what": "{what}", "figure": {figure}, "limit": {figure}, "full": true}}"#
+    );
 }
 
 /// Where a reader of RFC 3629 section 4 stands: how many octets are to come, and the range of the next.

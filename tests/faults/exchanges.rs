@@ -41,8 +41,89 @@ fn chunked(path: &str) -> Step {
 
 const CHUNKS: &str = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
 
-/// Every exchange with its name.
-pub(crate) fn exchanges() -> Vec<(&'static str, Vec<Step>)> {
+/// Every exchange with its name: those that were thought of, and those of [`crossed`].
+pub(crate) fn exchanges() -> Vec<(String, Vec<Step>)> {
+    let written = written().into_iter();
+    let written = written.map(|(name, steps)| (name.to_owned(), steps));
+    written.chain(crossed()).collect()
+}
+
+/// Each request, sent in each way, with each thing behind it.
+fn crossed() -> Vec<(String, Vec<Step>)> {
+    let post = |path: &str, coding: &str, content: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: a\r\n{coding}\r\n\r\n{content}")
+    };
+    let chunked = "Transfer-Encoding: chunked";
+    let requests = [
+        ("get", "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        ("large", "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        ("head", "HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        (
+            "stream",
+            "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        ),
+        (
+            "trailers",
+            "GET /trailers HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        ),
+        ("empty", "GET /s204 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        (
+            "nowhere",
+            "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        ),
+        ("length", post("/echo", "Content-Length: 11", "hello world")),
+        ("chunks", post("/echo", chunked, CHUNKS)),
+        (
+            "counted",
+            post("/sink", chunked, "5;a=b\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n"),
+        ),
+        ("ignored", post("/ignore", "Content-Length: 5", "hello")),
+        ("refused", post("/refuse", "Content-Length: 5", "hello")),
+    ];
+    let behind = [
+        ("nothing", None),
+        ("another", Some("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")),
+        ("a fault", Some("GET /hello HTTP/1.1\nHost: a\n\n")),
+        ("half a head", Some("GET /hello HTTP/1.1\r\nHo")),
+        (
+            "a close",
+            Some("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+        ),
+    ];
+    let pause = || Step::Pass(Duration::from_millis(100));
+    let mut crossed = Vec::new();
+    for (request, octets) in &requests {
+        for (follower, more) in &behind {
+            for cuts in 0..5 {
+                let (first, second) = octets.split_at(octets.len() / 3);
+                let (second, third) = second.split_at(second.len() / 2);
+                let more = more.map(send);
+                let mut steps = match cuts {
+                    0 => vec![send(octets)],
+                    1 => vec![send([first, second].concat()), pause(), send(third)],
+                    2 => vec![send(first), pause(), send(second), pause(), send(third)],
+                    // All in one piece, and the last octet of the request late.
+                    3 => vec![
+                        send(&octets[..octets.len() - 1]),
+                        pause(),
+                        send(&octets[octets.len() - 1..]),
+                        pause(),
+                    ],
+                    _ => vec![send([octets.as_str(), octets].concat())],
+                };
+                steps.extend(more);
+                steps.push(Step::Fin);
+                crossed.push((
+                    format!("{request}, sent in way {cuts}, {follower} behind it"),
+                    steps,
+                ));
+            }
+        }
+    }
+    crossed
+}
+
+fn written() -> Vec<(&'static str, Vec<Step>)> {
     use Step::{Await, Fin};
     let pause = || Step::Pass(Duration::from_millis(100));
     let big = "0123456789".repeat(300);

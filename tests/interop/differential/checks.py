@@ -1,11 +1,13 @@
 """Differential parsing: every case goes to wireline, Node, nginx and h11, and judge.py compares."""
 
 import asyncio
+import itertools
 import os
 import re
 from collections import defaultdict
 
 from differential import cases, corpus, judge
+from differential import mutated as mutations
 from differential.peers import CANARY, H11, End, Nginx, Node, Outcome, Peer, Probe
 from harness import HERE, Checks, Failure, Servers, expect
 
@@ -14,8 +16,9 @@ from harness import HERE, Checks, Failure, Servers, expect
 QUIET = 0.4
 PATIENT = 3.0
 
-# Cases at the same time.
+# Cases at the same time, and mutated ones that are held at once.
 PARALLEL = 24
+BATCH = 1000
 
 
 def checks(servers: Servers) -> Checks:
@@ -35,6 +38,23 @@ def checks(servers: Servers) -> Checks:
     for name, found in outcomes.items():
         yield name, lambda name=name, found=found: verdict(everything[name], found)
     inform(outcomes)
+    yield "mutated cases", lambda: mutated(wireline, others, list(everything.values()))
+
+
+def mutated(wireline: Peer, others: list[Peer | H11], seeds: list[bytes]) -> None:
+    """As many mutations as are asked for, in batches: none is read in two ways, and none is accepted by wireline alone."""
+    count, seed = int(os.environ.get("WIRELINE_DIFFERENTIAL", 400)), int(os.environ.get("WIRELINE_SEED", 1))
+    cases, failed, accepted = mutations.requests(seeds, count, seed), [], 0
+    while batch := dict(itertools.islice(cases, BATCH)):
+        batch = {name: re.sub(rb"(?i)\bwebsocket\b", b"othername", octets) for name, octets in batch.items()}
+        outcomes = asyncio.run(all_outcomes([wireline, *others], batch, QUIET))
+        again = {name: batch[name] for name, found in outcomes.items() if wrong(batch[name], found)}
+        outcomes |= asyncio.run(all_outcomes([wireline, *others], again, PATIENT))
+        failed += [name for name, found in outcomes.items() if wrong(batch[name], found)]
+        accepted += sum(found["wireline"].end is End.CANARY for found in outcomes.values())
+        for name in failed[:1]:
+            verdict(batch[name], outcomes[name])
+    print(f'''{{"row": "R4", "what": "mutated requests over sockets to wireline, nginx, Node and h11", "figure": {count}, "limit": 1000000, "facts": {{"accepted to the end by wireline": {accepted}}}}}''')
 
 
 Outcomes = dict[str, Outcome]
@@ -62,6 +82,19 @@ def findings(octets: bytes, found: Outcomes) -> list[str]:
     if b"HTTP/1.0" not in octets and judge.goes_on(ours, list(others.values())):
         told.append("wireline alone goes on after the close of a connection")
     return told + breaches(ours)
+
+
+def wrong(octets: bytes, found: Outcomes) -> list[str]:
+    """Findings, but for one peer that refuses where another one reads as wireline does: no two that accept then see another end."""
+    ours, others = found["wireline"], [outcome for name, outcome in found.items() if name != "wireline"]
+    sides = [other for other in others if other.end is ours.end and len(other.messages) == len(ours.messages)]
+    lone = {name for name, theirs in found.items() if name != "wireline" and theirs.end is End.REFUSED and sides and theirs not in sides}
+    told = findings(octets, found)
+    # A method that none of the others knows is a token and no fault; no handler runs for it.
+    last = ours.responses[judge.accepted(ours) - 1] if ours.responses else None
+    if told == ["wireline alone accepts"] and last and last.status == 405:
+        return []
+    return told and findings(octets, {name: outcome for name, outcome in found.items() if name not in lone})
 
 
 def breaches(ours: Outcome) -> list[str]:

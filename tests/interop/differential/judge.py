@@ -54,7 +54,9 @@ def goes_on(ours: Outcome, others: list[Outcome]) -> bool:
     place = places.pop()
     if any(accepted(other) > place or other.end not in (End.CLOSED, End.REFUSED, End.SILENT) for other in others):
         return False
-    return len(ours.messages) > place or (len(ours.messages) == place and ours.end in (End.CANARY, End.REFUSED))
+    # Who refuses what follows has read on as well.
+    refuses = ours.end is End.REFUSED and not any(other.end is End.REFUSED and accepted(other) == place for other in others)
+    return len(ours.messages) > place or (len(ours.messages) == place and (ours.end is End.CANARY or refuses))
 
 
 def stricter(ours: Outcome, theirs: Outcome) -> bool:

@@ -47,6 +47,14 @@ pub(crate) struct Backplane {
     pub(crate) is_needed: bool,
 }
 
+impl Backplane {
+    /// Whether it is NATS, and no Redis.
+    pub(crate) fn is_nats(&self) -> bool {
+        let mut schemes = ["nats://", "tls://"].iter();
+        schemes.any(|scheme| self.address.starts_with(scheme))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Tls {
     /// Certificate and key, or one made now.
@@ -110,6 +118,19 @@ pub(crate) struct SocketIo {
     pub(crate) namespaces: Vec<String>,
     pub(crate) max_rooms: usize,
     pub(crate) max_payload: usize,
+    pub(crate) adapter: Adapter,
+    pub(crate) adapter_key: String,
+}
+
+/// How the nodes of a cluster have their rooms together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    /// As servers of this kind do.
+    Backplane,
+    /// As servers of npm do.
+    RedisNpm,
+    /// Each has its own.
+    None,
 }
 
 #[derive(Debug)]
@@ -176,6 +197,12 @@ impl Config {
                 namespaces: reader.list("socketio.namespaces"),
                 max_rooms: reader.count("socketio.max_rooms"),
                 max_payload: reader.count("socketio.max_payload"),
+                adapter: match reader.text("socketio.adapter").as_deref() {
+                    Some("redis-npm") => Adapter::RedisNpm,
+                    Some("none") => Adapter::None,
+                    _ => Adapter::Backplane,
+                },
+                adapter_key: reader.text("socketio.adapter_key").unwrap_or_default(),
             },
             api: Api {
                 on: reader.switch("api.on"),
@@ -227,6 +254,12 @@ impl Config {
         let single = |word: &str| self.relay.origins.iter().any(|origin| origin == word);
         if self.relay.origins.len() > 1 && (single("any") || single("same-origin")) {
             reader.refuse("relay.origins", "`any` and `same-origin` stand alone");
+        }
+        let is_redis = (self.backplane.as_ref()).is_some_and(|backplane| !backplane.is_nats());
+        if self.socketio.adapter == Adapter::RedisNpm && !is_redis {
+            let key = "socketio.adapter";
+            let wanted = reader.name("backplane", key);
+            reader.refuse(key, &format!("redis-npm needs {wanted} at a Redis"));
         }
         if self.register.topics.len() > self.register.max_topics {
             reader.refuse("register.topics", "there are more than register.max_topics");

@@ -3,7 +3,7 @@
 //! The key decides all names: `relay.max_message` is the key in the file, `--relay-max-message` the flag, `WIRELINE_RELAY_MAX_MESSAGE` the variable.
 
 use crate::config::checks::{
-    api_key, broker, network, origin, path, pattern, place, prefix, present, secret, url,
+    api_key, broker, key, network, origin, path, pattern, place, prefix, present, secret, url,
 };
 use crate::config::value::{Column, Kind};
 use std::fmt;
@@ -173,6 +173,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "The most rooms that a socket may be in." },
     Setting { key: "socketio.max_payload", kind: MESSAGE, default: "\"64 KiB\"",
         help: "The longest message of a client." },
+    Setting { key: "socketio.adapter", kind: Kind::Choice(&["backplane", "redis-npm", "none"]), default: "\"backplane\"",
+        help: "How rooms are those of all nodes where there is a `backplane`: among servers of this kind; in the channels of npm's @socket.io/redis-adapter, together with servers of npm at the same Redis; or not at all." },
+    Setting { key: "socketio.adapter_key", kind: Kind::Text("TEXT", key), default: "\"socket.io\"",
+        help: "What the names of npm's channels begin with: the `key` of its adapter." },
 
     Setting { key: "api.on", kind: Kind::Switch, default: "true",
         help: "Serve the HTTP API of the relay under /api." },

@@ -35,6 +35,7 @@ CLIENTS = {
     "node": (["node", HERE / "node_clients.cjs"], 60),
     "old": (["node", HERE / "old_client.cjs"], 30),
     "chromium": (["node", HERE / "chromium.mjs"], 60),
+    "admin": (["node", HERE / "admin.mjs"], 60),
     "python": ([sys.executable, HERE / "python_client.py"], 60),
     # Built from the folder rust.
     "rust": ([os.environ.get("SOCKETIO_PEER", "wireline-socketio-peer")], 60),

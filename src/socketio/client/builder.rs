@@ -129,7 +129,7 @@ impl Builder {
 
     /// Whether what servers set with Set-Cookie is kept and sent with the requests that follow: so a load balancer finds the node that a
     /// session is on, and, where sessions are [recovered](crate::socketio::client::SocketIoClient::recovered), that of the one before.
-    /// They are forgotten when no session could be opened, and never leave the client. Default yes.
+    /// They are forgotten when a server was reached and opened no session. Default yes.
     pub const fn cookies(mut self, keep: bool) -> Self {
         self.how.cookies = keep;
         self

@@ -157,7 +157,8 @@ impl Dial {
                 _ => break,
             }
         }
-        if outcome.is_err()
+        if let Err(error) = &outcome
+            && error.is_of_server()
             && let Some(cookies) = &self.cookies
         {
             cookies.forget();

@@ -85,7 +85,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "metrics_addr", kind: Kind::Text("HOST:PORT", place), default: "",
         help: "Serve the metrics here instead, apart from everything else and open to all who can connect." },
     Setting { key: "backplane", kind: Kind::Secret("BROKER", broker), default: "",
-        help: "Serve the same topics as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that; or redis+sentinel://, with the name of the master behind the Sentinels: HOST:PORT,HOST:PORT/MASTER." },
+        help: "Serve the same topics and rooms of Socket.IO as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that; or redis+sentinel://, with the name of the master behind the Sentinels: HOST:PORT,HOST:PORT/MASTER." },
     Setting { key: "backplane_ca", kind: Kind::Text("FILE", present), default: "",
         help: "Believe a broker over TLS whose certificate is of an authority in this PEM file, in place of the system's; it is read when the node starts." },
     Setting { key: "backplane_prefix", kind: Kind::Text("TEXT", prefix), default: "\"wireline\"",

@@ -90,6 +90,13 @@ def npm():
     return _packages("npm", "socket.io-client")
 
 
+def artillery():
+    """The folder of npm's packages with Artillery; installs it when it is missing."""
+    # Browsers are no part of it, but a script of one of its packages would fetch three.
+    os.environ["PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD"] = "1"
+    return _packages("artillery", ".bin/artillery")
+
+
 def _packages(peer, wanted):
     """The folder `node_modules` with what peers/PEER names, `wanted` among it."""
     need("npm")

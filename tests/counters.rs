@@ -100,7 +100,7 @@ fn story(counter: Counter) -> Option<Story> {
         ),
         Counter::RefusedHeaderSection => tell(LONG_SECTION, Read, &[]),
         Counter::RefusedTransferCoding => tell(
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             Read,
             &[],
         ),

@@ -220,12 +220,14 @@ async fn s21_alpn_chooses() {
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
-        let name = ServerName::try_from("localhost").unwrap();
-        let io = TcpStream::connect(addr).await.unwrap();
-        let mut io = TlsConnector::from(Arc::new(config))
-            .connect(name, io)
-            .await
-            .unwrap();
+        let config = Arc::new(config);
+        let open = async || {
+            let name = ServerName::try_from("localhost").unwrap();
+            let io = TcpStream::connect(addr).await.unwrap();
+            let connector = TlsConnector::from(config.clone());
+            connector.connect(name, io).await.unwrap()
+        };
+        let mut io = open().await;
         if chosen == "h2" {
             let (client, connection) = h2::client::handshake(io).await.unwrap();
             tokio::spawn(connection);
@@ -243,6 +245,12 @@ async fn s21_alpn_chooses() {
                 answer.ends_with(&format!("\r\n\r\n{chosen}")),
                 "{offered:?}: {answer}"
             );
+            // RFC 9113 §3.3: over TLS a preface alone chooses nothing.
+            let mut io = open().await;
+            io.write_all(PREFACE).await.unwrap();
+            let mut answer = String::new();
+            let _ = io.read_to_string(&mut answer).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         }
     }
     let handle = running.handle();

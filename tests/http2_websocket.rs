@@ -10,7 +10,10 @@ mod ws_peer;
 use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
-use h2_peer::{DATA, END_HEADERS, HEADERS, Peer as Raw, connect, field, request};
+use h2_peer::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, PROTOCOL_ERROR, Peer as Raw, RST_STREAM, connect,
+    field, request,
+};
 use http::{Request, Response};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -326,6 +329,60 @@ async fn h2_13_what_is_no_opening() {
         .header("origin", "http://a")
         .header("cookie", "a=b");
     let _open = Tunnel::open_as(&client, own).await;
+}
+
+/// RFC 8441 §4: with `:protocol` there are `:scheme` and `:path`, and nothing of HTTP/1.1's upgrade (§5).
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_is_not_whole_is_malformed() {
+    let test = serve();
+    let whole = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/echo"),
+        ("sec-websocket-version", "13"),
+    ];
+    let without = |name: &str| -> Vec<u8> {
+        let rest = whole.iter().filter(|pair| pair.0 != name);
+        rest.flat_map(|(name, value)| field(name, value)).collect()
+    };
+    let with = |name: &str, value: &str| [without(""), field(name, value)].concat();
+    let mut raw = Raw::open(&test).await;
+    for (stream, section) in (1..).step_by(2).zip([
+        without(":scheme"),
+        without(":path"),
+        without(":authority"),
+        with("upgrade", "websocket"),
+        with("connection", "upgrade"),
+    ]) {
+        raw.frame(HEADERS, END_HEADERS, stream, &section).await;
+        let reset = raw.next_of(RST_STREAM).await;
+        assert_eq!((reset.stream, reset.code()), (stream, PROTOCOL_ERROR));
+    }
+    raw.frame(HEADERS, END_HEADERS, 11, &without("")).await;
+    assert_eq!(raw.next_of(HEADERS).await.status(), 200);
+    assert_eq!(test.count(Counter::WebSocketsOpened), 1);
+}
+
+/// RFC 9113 §8.5: in a tunnel nothing but DATA comes; trailers are an error of the stream, and no orderly end.
+#[tokio::test(start_paused = true)]
+async fn trailers_have_no_place_in_a_tunnel() {
+    let test = serve();
+    let mut raw = Raw::open(&test).await;
+    for stream in [1, 3] {
+        raw.open_tunnel(stream, "/echo").await;
+        assert_eq!(raw.next_of(HEADERS).await.status(), 200);
+    }
+    let section = field("x-sum", "1");
+    raw.frame(HEADERS, END_HEADERS | END_STREAM, 1, &section)
+        .await;
+    let reset = raw.next_of(RST_STREAM).await;
+    assert_eq!((reset.stream, reset.code()), (1, PROTOCOL_ERROR));
+    raw.frame(DATA, 0, 3, &masked(0x81, b"hi")).await;
+    assert_eq!(raw.next_of(DATA).await.payload, b"\x81\x02hi");
+    pass(1.0).await;
+    assert_eq!(test.count(Counter::WebSocketsClosedUnclean), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,7 @@ mod socket;
 mod tapped;
 
 use crate::socket::{Reply, Socket};
+use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ use wireline::resource::counters::Counter;
 use wireline::router::{Router, Routes};
 use wireline::service::body::Body;
 use wireline::service::error::Error;
+use wireline::service::headers::Headers;
 use wireline::service::request::Request;
 use wireline::service::response::Response;
 use wireline::service::upgrade::Upgraded;
@@ -148,6 +150,38 @@ fn routes(seen: Arc<Seen>) -> Routes {
                 .with_header("content-length", "7")
                 .with_header("transfer-encoding", "chunked")
         })
+        .get("/hop", async || {
+            Response::text("hop")
+                .with_header("connection", "x-hop, cache-control")
+                .with_header("keep-alive", "timeout=5")
+                .with_header("proxy-connection", "close")
+                .with_header("upgrade", "h3")
+                .with_header("x-end", "2")
+        })
+        .get("/short", async || {
+            Response::new(Body::from_chunks(std::iter::once("abc".into())))
+                .with_header("content-length", "5")
+        })
+        .get("/long", async || {
+            let pieces = ["abc", "def"].map(Into::into);
+            Response::new(Body::from_chunks(pieces.into_iter())).with_header("content-length", "5")
+        })
+        .get("/trailers", async || {
+            let (mut sender, body) = Body::channel();
+            tokio::spawn(async move {
+                let _ = sender.send("content".into()).await;
+                let mut trailers = Headers::new();
+                for name in NO_TRAILERS {
+                    trailers.append(HeaderName::from_static(name), HeaderValue::from_static("1"));
+                }
+                trailers.append(
+                    HeaderName::from_static("x-sum"),
+                    HeaderValue::from_static("7"),
+                );
+                sender.finish_with(trailers);
+            });
+            Response::new(body)
+        })
         .get("/split", async || {
             Response::text("never").with_header("x", "a\r\nset-cookie: stolen")
         })
@@ -170,6 +204,10 @@ fn routes(seen: Arc<Seen>) -> Routes {
         })
         .get("/upgrade", async || {
             Response::upgrade("echo", echo_protocol)
+        })
+        .post("/upgrade", async |mut request: Request| {
+            request.collect().await?;
+            Ok::<_, Error>(Response::upgrade("echo", echo_protocol))
         })
         .get("/upgrade/version", async || {
             Response::upgrade("echo/2", echo_protocol)
@@ -203,6 +241,16 @@ fn routes(seen: Arc<Seen>) -> Routes {
         .build()
         .unwrap()
 }
+
+/// What frames, routes or authorizes has no place in a trailer section (RFC 9110 §6.5.1).
+const NO_TRAILERS: [&str; 6] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "trailer",
+    "transfer-encoding",
+];
 
 async fn canary(
     wireline::extract::State(seen): wireline::extract::State<Arc<Seen>>,

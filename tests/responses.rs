@@ -223,6 +223,24 @@ async fn s90_helpers() {
     .await;
 }
 
+/// RFC 9110 §15.5.2: no 401 of this library is without a challenge; a handler's own takes its place.
+#[tokio::test]
+async fn a_401_has_a_challenge() {
+    let router = Router::new()
+        .get("/plain", async || Response::unauthorized("who are you?"))
+        .get("/own", async || {
+            Response::unauthorized("who are you?")
+                .with_header("www-authenticate", "Basic realm=\"lab\"")
+        });
+    let client = TestClient::new(router.build().unwrap());
+    for (path, challenge) in [("/plain", "Bearer"), ("/own", "Basic realm=\"lab\"")] {
+        let reply = client.get(path).await;
+        assert_eq!(reply.status, 401, "{path}");
+        let all: Vec<_> = reply.headers.get_all("www-authenticate").collect();
+        assert_eq!(all, [challenge], "{path}");
+    }
+}
+
 /// Each status that the sources name reaches the client as it was said; 101 is a switch, and tested as one.
 #[tokio::test]
 async fn s92_statuses() {

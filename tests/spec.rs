@@ -1,9 +1,12 @@
 //! Every row of the specification has a proof, and every proof exists: `tests/spec.toml` is held to the files that it names.
 
+#[path = "support/proof.rs"]
+mod proof;
+
+use proof::{Proofs, is_test, read};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,10 +58,6 @@ fn rows() -> Vec<Row> {
     table.row
 }
 
-fn read(path: &str) -> Option<String> {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
-}
-
 #[test]
 fn every_row_is_there_once() {
     let ids: Vec<String> = rows().into_iter().map(|row| row.id).collect();
@@ -104,7 +103,7 @@ fn a_row_is_in_the_name_of_a_test() {
 
 #[test]
 fn every_row_has_a_proof_that_exists() {
-    let mut files = BTreeMap::new();
+    let mut proofs = Proofs::default();
     let bench = read("bench/run").unwrap();
     let mut faults = Vec::new();
     for row in rows() {
@@ -116,22 +115,8 @@ fn every_row_has_a_proof_that_exists() {
             fault("it has no proof".to_owned());
         }
         for proof in &row.tests {
-            let Some((path, name)) = proof.split_once("::") else {
-                fault(format!("{proof} is no `path::function`"));
-                continue;
-            };
-            let text = files.entry(path.to_owned()).or_insert_with(|| read(path));
-            match text {
-                None => fault(format!("there is no {path}")),
-                // What must not compile is a doc test.
-                Some(text) if name.starts_with("```") && text.contains(&format!("/// {name}")) => {}
-                Some(text) if path.ends_with(".rs") => {
-                    if let Err(what) = is_test(text, name) {
-                        fault(format!("{path}: {what}"));
-                    }
-                }
-                Some(text) if text.contains(name) => {}
-                Some(_) => fault(format!("{path} does not have {name}")),
+            if let Err(what) = proofs.check(proof) {
+                fault(what);
             }
         }
         for scenario in &row.bench {
@@ -150,32 +135,6 @@ fn every_row_has_a_proof_that_exists() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-}
-
-/// Whether the source has this function, as a test that is run.
-fn is_test(source: &str, name: &str) -> Result<(), String> {
-    let lines: Vec<&str> = source.lines().map(str::trim).collect();
-    let begins = [format!("fn {name}("), format!("async fn {name}(")];
-    let place = lines
-        .iter()
-        .position(|line| begins.iter().any(|begin| line.starts_with(begin)))
-        .ok_or_else(|| format!("there is no function {name}"))?;
-    // What stands above it: attributes, also over several lines, and comments, up to what was before.
-    let above: Vec<&str> = lines[..place]
-        .iter()
-        .rev()
-        .take_while(|line| !line.is_empty() && !line.ends_with(['}', ';']))
-        .copied()
-        .collect();
-    let has = |begin: &str| above.iter().any(|line| line.starts_with(begin));
-    if has("#[ignore") {
-        return Err(format!("{name} is ignored"));
-    }
-    if has("#[test]") || has("#[tokio::test") {
-        Ok(())
-    } else {
-        Err(format!("{name} is no test"))
-    }
 }
 
 #[test]

@@ -687,6 +687,25 @@ async fn what_cannot_be_sent_is_not_tried() {
     }
 }
 
+/// RFC 6455 §3, §4.1: a URL that is none is told before anything is sent.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_url_is_not_connected_to() {
+    for url in [
+        "ws://test/#part",
+        "ws://test#",
+        "ws:///path",
+        "ws://me@test/",
+        "ws://test:99999/",
+        "http://test/",
+        "/path",
+    ] {
+        let (ours, mut theirs) = memory::pair(4096);
+        let opened = Client::new().connect_over(io(ours), url).await;
+        assert!(matches!(opened, Err(ConnectError::Url(_))), "{url}");
+        expect_end(&mut theirs).await;
+    }
+}
+
 #[tokio::test]
 async fn over_tcp_and_over_a_unix_socket() {
     let server = std::sync::Arc::new(TestClient::new(routes()));

@@ -48,6 +48,10 @@ fn routes() -> Routes {
                 })
             },
         )
+        .websocket("/named", async |socket: WebSocket, tls: TlsInfo| {
+            socket.send(format!("{:?}", tls.server_name())).await?;
+            Ok::<_, SocketError>(())
+        })
         .get("/version", async |request: Request| {
             format!("{:?}", request.version())
         })
@@ -241,6 +245,19 @@ async fn halves_work_at_once() {
         }
     }
     sending.await.unwrap();
+}
+
+/// RFC 6455 §4.1: the client says whom it wants (SNI), where that is a name.
+#[tokio::test]
+async fn a_server_is_asked_for_by_its_name() {
+    let authority = Authority::new();
+    let client = Client::new().roots(authority.pem()).unwrap();
+    for (name, said) in [("localhost", "Some(\"localhost\")"), ("127.0.0.1", "None")] {
+        let (_server, addr) = serve(authority.tls(name));
+        let url = format!("wss://{name}:{}/named", addr.port());
+        let mut socket = client.connect(&url).await.unwrap();
+        assert_eq!(text(&mut socket).await, said);
+    }
 }
 
 /// A certificate of a stranger, of another name, and one that only the system could vouch for.

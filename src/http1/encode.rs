@@ -2,7 +2,7 @@
 //! as [`FieldLine`]s, which only checked types can become.
 
 use crate::http1::framing::BodyFraming;
-use crate::wire::fields::{FieldLine, is_of_connection};
+use crate::wire::fields::{FieldLine, is_of_connection, may_trail};
 use crate::wire::number;
 use crate::wire::paved::PavedLines;
 use crate::wire::shared::SharedLines;
@@ -221,10 +221,11 @@ pub(crate) fn interim_head<'a>(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the last chunk and the trailer section (RFC 9112 §7.1.2).
+/// Writes the last chunk and the trailer section (RFC 9112 §7.1.2), without what has no place in one
+/// (RFC 9110 §6.5.1).
 pub(crate) fn last_chunk<'a>(out: &mut Vec<u8>, trailers: impl Iterator<Item = FieldLine<'a>>) {
     out.extend_from_slice(b"0\r\n");
-    for field in trailers.filter(|field| !is_of_connection(field.name())) {
+    for field in trailers.filter(|field| may_trail(field.name())) {
         field.write(out);
     }
     out.extend_from_slice(b"\r\n");

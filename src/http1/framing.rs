@@ -190,10 +190,11 @@ impl Seen {
     }
 }
 
-/// Tells an honest coding that is not implemented (501) from a mangled `chunked` (400).
+/// Tells an honest coding that is not implemented (501) from one that tells no length (400).
 ///
-/// `gzip, chunked` is honest: chunked stands once, last and plain. Anything else that has `chunked`
-/// in it is how one parser is made to see chunks where another sees none.
+/// `gzip, chunked` is honest: chunked stands once, last and plain. Where something else is the last one, nobody
+/// knows where the content ends (RFC 9112 §6.3 (4)); and `chunked` in any other place or shape is how one parser is
+/// made to see chunks where another sees none.
 fn unsupported_coding(value: &[u8]) -> Coding {
     let members: Vec<&[u8]> = value
         .split(|octet| *octet == b',')
@@ -212,8 +213,8 @@ fn unsupported_coding(value: &[u8]) -> Coding {
             .windows(7)
             .any(|window| window.eq_ignore_ascii_case(b"chunked"))
     };
-    if before.iter().any(|member| mentions_chunked(member))
-        || (mentions_chunked(last) && !last.eq_ignore_ascii_case(b"chunked"))
+    if !last.eq_ignore_ascii_case(b"chunked")
+        || before.iter().any(|member| mentions_chunked(member))
     {
         return Coding::Malformed;
     }
@@ -227,9 +228,11 @@ mod tests {
     #[test]
     fn codings() {
         for (value, coding) in [
-            ("gzip", Coding::Unknown),
-            ("identity", Coding::Unknown),
+            ("gzip", Coding::Malformed),
+            ("identity", Coding::Malformed),
+            ("gzip, deflate", Coding::Malformed),
             ("gzip, chunked", Coding::Unknown),
+            ("gzip, deflate, Chunked", Coding::Unknown),
             ("chunked, gzip", Coding::Malformed),
             ("chunked, chunked", Coding::Malformed),
             (",chunked", Coding::Malformed),

@@ -3,6 +3,7 @@
 use crate::service::headers::Headers;
 use crate::service::link::Link;
 use crate::service::link::stamp::Cached;
+use crate::wire::fields::may_trail;
 use crate::wire::grammar;
 use crate::wire::paved::PavedLines;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, SERVER};
@@ -65,6 +66,14 @@ pub(super) fn says_close(headers: &Headers) -> bool {
 pub(super) fn trailers(headers: Headers) -> HeaderMap {
     let mut fields = HeaderMap::from(headers);
     drop_connection_fields(&mut fields);
+    let others: Vec<HeaderName> = fields
+        .keys()
+        .filter(|name| !may_trail(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in others {
+        fields.remove(name);
+    }
     fields
 }
 

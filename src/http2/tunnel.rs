@@ -72,7 +72,15 @@ impl Tunnel {
             match ready!(recv.poll_data(cx)) {
                 Some(Ok(data)) => self.came = data,
                 Some(Err(error)) => return Poll::Ready(Err(into_io(&error))),
-                None => self.is_ended = true,
+                None => match ready!(recv.poll_trailers(cx)) {
+                    Ok(None) => self.is_ended = true,
+                    // RFC 9113 §8.5: in a tunnel there is nothing but DATA.
+                    Ok(Some(_)) => {
+                        self.send.send_reset(Reason::PROTOCOL_ERROR);
+                        return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                    }
+                    Err(error) => return Poll::Ready(Err(into_io(&error))),
+                },
             }
         }
         Poll::Ready(Ok(()))

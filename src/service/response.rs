@@ -5,7 +5,7 @@ use crate::service::headers::{Headers, InvalidField, field};
 use crate::service::upgrade::{OnUpgrade, Upgraded};
 use crate::wire::paved::PavedLines;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -98,9 +98,20 @@ impl Response {
             .with_header(LOCATION, location)
     }
 
-    /// 401 with a message.
+    /// 401 with a message, and the challenge that a 401 must have (RFC 9110 §15.5.2): `Bearer`, unless another one is set.
+    ///
+    /// ```
+    /// use wireline::service::response::Response;
+    ///
+    /// let response = Response::unauthorized("who are you?");
+    /// assert!(response.headers().get("www-authenticate").is_some_and(|scheme| scheme == "Bearer"));
+    /// let response = response.with_header("www-authenticate", "Basic realm=\"lab\"");
+    /// assert_eq!(response.headers().get_all(http::header::WWW_AUTHENTICATE).count(), 1);
+    /// ```
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::text(message).with_status(StatusCode::UNAUTHORIZED)
+        Self::text(message)
+            .with_status(StatusCode::UNAUTHORIZED)
+            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// 500 with the usual phrase.
@@ -291,7 +302,13 @@ impl Response {
 
     /// Splits the response for a driver.
     #[inline]
-    pub(crate) fn into_sendable(self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {
+    pub(crate) fn into_sendable(mut self) -> (StatusCode, Headers, Body, Option<OnUpgrade>) {
+        // RFC 9110 §15.3.6: a 205 has no content, and says so.
+        if self.status == StatusCode::RESET_CONTENT {
+            self.body = Body::empty();
+            self.headers.remove(CONTENT_LENGTH);
+            self.headers.remove(CONTENT_TYPE);
+        }
         (
             self.status,
             self.headers,

@@ -192,6 +192,31 @@ async fn d14_public_routes_are_open_and_know_a_user_who_comes() {
     assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
 }
 
+/// RFC 9110 §3.3: nothing of who asked is left on a connection for the next request.
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_nobody() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let tokens = tokens();
+    let client = TestClient::new(routes(&tokens).build().unwrap());
+    let token = client.post("/login").body("ada").await.text().to_owned();
+    let mut io = client.connect();
+    for (fields, status) in [
+        (format!("Authorization: Bearer {token}\r\n"), "200"),
+        (String::new(), "401"),
+        (format!("Authorization: Bearer {token}\r\n"), "200"),
+        ("Connection: close\r\n".to_owned(), "401"),
+    ] {
+        let request = format!("GET /me HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        io.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let len = io.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..len]);
+        let begin = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&begin), "{fields}{answer}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_why_as_rfc_6750_has_it() {
     let tokens = tokens();

@@ -156,6 +156,107 @@ fn check(answer: &Answer, tag: &str) {
     }
 }
 
+/// RFC 9110 §13.2.1: where there is nothing to select, there is no condition; §5.6.7: which year two digits are.
+#[tokio::test]
+async fn conditions_of_what_is_not_there_count_for_nothing() {
+    let scene = Scene::new();
+    let client = scene.client();
+    for fields in [
+        [("if-none-match", "*")],
+        [("if-match", "\"other\"")],
+        [("if-modified-since", AFTER)],
+        [("if-unmodified-since", BEFORE)],
+        [("range", "bytes=0-1")],
+    ] {
+        for (method, path, status) in [
+            (Method::GET, "/assets/nothing.txt", 404),
+            (Method::GET, "/assets/docs", 308),
+            (Method::OPTIONS, "/assets/digits.txt", 204),
+            (Method::DELETE, "/assets/digits.txt", 405),
+        ] {
+            let answer = ask(&client, method.clone(), path, &fields).await;
+            assert_eq!(answer.status, status, "{method} {path} {fields:?}");
+        }
+    }
+    // No date, no condition about one; and no part of what has no parts.
+    async fn undated(request: Request) -> Response {
+        Representation::new("0123456789", "text/plain")
+            .with_tag(EntityTag::strong("v1").unwrap())
+            .respond(&request)
+    }
+    let router = Router::new()
+        .get("/undated", undated)
+        .get("/plain", async || "0123456789");
+    let other = TestClient::new(router.build().unwrap());
+    for (path, fields) in [
+        ("/undated", vec![("if-modified-since", AFTER)]),
+        ("/undated", vec![("if-unmodified-since", BEFORE)]),
+        ("/undated", vec![("range", "bytes=0-1"), ("if-range", SAME)]),
+        (
+            "/plain",
+            vec![("range", "bytes=0-1"), ("if-range", "\"v1\"")],
+        ),
+        ("/plain", vec![("range", "bytes=0-1")]),
+    ] {
+        let answer = get(&other, path, &fields).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.text()),
+            (200, "0123456789"),
+            "{path} {fields:?}"
+        );
+    }
+    // 1977, not 2077, which would be more than fifty years away.
+    for (field, status) in [
+        (("if-modified-since", "Monday, 01-Aug-77 12:00:00 GMT"), 200),
+        (
+            ("if-unmodified-since", "Monday, 01-Aug-77 12:00:00 GMT"),
+            412,
+        ),
+        (
+            ("if-unmodified-since", "Monday, 01-Aug-33 12:00:00 GMT"),
+            200,
+        ),
+    ] {
+        let answer = get(&client, "/assets/digits.txt", &[field]).await;
+        assert_eq!(answer.status, status, "{field:?}");
+    }
+}
+
+/// RFC 9110 §8.8.2.1, §15.3.7: a part has the fields of the whole, and no date is of the future.
+#[tokio::test]
+async fn a_part_has_the_fields_of_the_whole() {
+    let scene = Scene::new();
+    scene.write("digits.txt.gz", "0123456789 in gzip");
+    let files = scene.files().precompressed().cache_control("max-age=60");
+    let client = client(files);
+    let whole = get(&client, "/assets/digits.txt", &[]).await;
+    let part = get(&client, "/assets/digits.txt", &[("range", "bytes=2-3")]).await;
+    assert_eq!((part.status.as_u16(), part.text()), (206, "23"));
+    for name in [
+        "accept-ranges",
+        "cache-control",
+        "content-type",
+        "etag",
+        "last-modified",
+        "vary",
+    ] {
+        assert!(whole.field(name).is_some(), "{name}");
+        assert_eq!(part.field(name), whole.field(name), "{name}");
+    }
+    let tag = whole.field("etag").unwrap();
+    let same = get(&client, "/assets/digits.txt", &[("if-none-match", tag)]).await;
+    assert_eq!(same.status, 304);
+    for name in ["cache-control", "etag", "vary"] {
+        assert_eq!(same.field(name), whole.field(name), "{name}");
+    }
+    scene.touch("digits.txt", SystemTime::now() + Duration::from_secs(3600));
+    let later = get(&client, "/assets/digits.txt", &[]).await;
+    assert_eq!(
+        (later.status.as_u16(), later.field("last-modified")),
+        (200, None)
+    );
+}
+
 /// ST-3.
 #[tokio::test]
 async fn d21_ranges_are_merged_and_capped() {

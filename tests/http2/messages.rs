@@ -97,6 +97,8 @@ async fn responses_without_content() {
         ("HEAD", "/large", 200, Some("1000000")),
         ("HEAD", "/drip", 200, None),
         ("GET", "/empty", 204, None),
+        ("GET", "/reset", 205, Some("0")),
+        ("HEAD", "/reset", 205, Some("0")),
         ("GET", "/cached", 304, Some("7")),
     ] {
         let request = to(method, path).body(Bytes::new()).unwrap();
@@ -138,6 +140,8 @@ async fn d2_nor_in_trailers_and_refusals() {
             assert!(!fields.contains_key(name), "{path}: {name}");
         }
         assert_eq!(fields["x-end"], "2");
+        // Nor what describes the content or is kept by clients (RFC 9110 §6.5.1).
+        assert!(reply.trailers.is_none() || fields.len() == 1, "{fields:?}");
         assert_eq!(reply.trailers.is_some(), path == "/hop-trailers");
     }
 }

@@ -187,7 +187,10 @@ fn routes(seen: &Seen) -> wireline::router::Routes {
             let (mut sender, body) = Body::channel();
             tokio::spawn(async move {
                 let _ = sender.send("some".into()).await;
-                sender.finish_with(hop().into());
+                let mut trailers = hop();
+                trailers.insert("set-cookie", HeaderValue::from_static("a=b"));
+                trailers.insert("content-type", HeaderValue::from_static("text/x"));
+                sender.finish_with(trailers.into());
             });
             Response::new(body)
         })
@@ -213,6 +216,9 @@ fn routes(seen: &Seen) -> wireline::router::Routes {
             Ok::<_, BodyError>(names.join(" "))
         })
         .get("/empty", async || Response::empty())
+        .get("/reset", async || {
+            Response::text("content").with_status(StatusCode::RESET_CONTENT)
+        })
         .get("/cached", async || {
             Response::default()
                 .with_status(StatusCode::NOT_MODIFIED)

@@ -178,3 +178,53 @@ fn d43_framing_fields_of_a_handler_are_replaced() {
     );
     socket.assert_end();
 }
+
+/// RFC 9110 §7.6.1: what is about the connection is the server's to say, and a handler's options are not.
+#[test]
+fn fields_of_the_connection_are_the_servers() {
+    let served = serve();
+    let mut socket = served.connect();
+    let reply = socket.get("/hop");
+    assert_eq!(reply.text(), "hop");
+    assert_eq!(
+        reply.fields("connection").collect::<Vec<_>>(),
+        ["keep-alive"]
+    );
+    for name in ["keep-alive", "proxy-connection", "upgrade"] {
+        assert_eq!(reply.field(name), None, "{name}");
+    }
+    assert_eq!(reply.field("x-end"), Some("2"));
+    assert_eq!(socket.get("/").text(), "hello");
+}
+
+/// RFC 9110 §6.5.1: what frames, routes or describes has no place in trailers, whoever says it.
+#[test]
+fn trailers_of_a_handler_are_trailers() {
+    let served = serve();
+    let octets = served
+        .connect()
+        .send("GET /trailers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .rest();
+    let text = String::from_utf8(octets).unwrap();
+    let (_, content) = text.split_once("\r\n\r\n").unwrap();
+    assert_eq!(content, "7\r\ncontent\r\n0\r\nx-sum: 7\r\n\r\n");
+}
+
+/// RFC 9112 §6.3: what is not as long as was said ends with its connection, and never runs into what follows.
+#[test]
+fn content_of_another_length_ends_the_connection() {
+    let served = serve();
+    for path in ["/short", "/long"] {
+        let octets = served
+            .connect()
+            .send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(2))
+            .rest();
+        let text = String::from_utf8(octets).unwrap();
+        let (head, content) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-length: 5"), "{path}: {head}");
+        assert!(
+            content.len() < 5 && "abcde".starts_with(content),
+            "{path}: {content}"
+        );
+    }
+}

@@ -25,7 +25,11 @@ fn ambiguous_framing_is_refused() {
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
             400,
         ),
-        ("Transfer-Encoding: gzip\r\n", 501),
+        // §6.3 (4): chunked is not the last one, so nobody knows where the content ends.
+        ("Transfer-Encoding: gzip\r\n", 400),
+        ("Transfer-Encoding: identity\r\n", 400),
+        ("Transfer-Encoding: gzip, deflate\r\n", 400),
+        ("Transfer-Encoding: chunked, gzip\r\n", 400),
         ("Transfer-Encoding: gzip, chunked\r\n", 501),
     ] {
         served.refuses(
@@ -137,6 +141,20 @@ fn responses_without_content() {
     assert_eq!(head.field("content-type"), get.field("content-type"));
     let head = socket.request("HEAD /stream", "", "");
     assert_eq!((head.status, head.field("content-length")), (200, None));
+    // RFC 9110 §15.3.6: a 205 has no content, whatever its handler says.
+    for method in ["GET", "HEAD"] {
+        let reply = socket.request(&format!("{method} /status/205"), "", "");
+        assert_eq!(
+            (
+                reply.status,
+                reply.field("content-length"),
+                reply.field("transfer-encoding"),
+                reply.text()
+            ),
+            (205, Some("0"), None, ""),
+            "{method}"
+        );
+    }
     for code in [204, 304] {
         let reply = socket.get(&format!("/status/{code}"));
         assert_eq!(

@@ -257,6 +257,36 @@ fn a_switch_to_what_was_not_offered_is_refused() {
     }
 }
 
+/// §7.8: where a client waits for both, 100 goes before 101; and nothing is switched before the content has come.
+#[test]
+fn continue_goes_before_a_switch() {
+    let served = serve();
+    let mut socket = served.connect();
+    socket.send(format!(
+        "POST /upgrade HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{EXPECT}{UPGRADE}\r\n"
+    ));
+    let interim = socket.reply();
+    assert_eq!((interim.status, interim.field("upgrade")), (100, None));
+    assert_eq!(socket.send("hello").reply().status, 101);
+    let talk = socket.send("more").fin().rest();
+    assert_eq!(talk, b"welcome more");
+    // A handler that switches while the client waits to be asked for its content has not switched.
+    let mut socket = served.connect();
+    let reply = socket.request(
+        "GET /upgrade",
+        &format!("Content-Length: 5\r\n{EXPECT}{UPGRADE}"),
+        "",
+    );
+    assert_eq!(
+        (
+            reply.status,
+            reply.field("upgrade"),
+            reply.field("connection")
+        ),
+        (500, None, Some("close"))
+    );
+}
+
 /// §7.8: who sends Upgrade sends the connection option `upgrade` too, or an intermediary would pass the field on.
 #[test]
 fn a_426_names_the_option_too() {

@@ -44,7 +44,8 @@ impl BodySender {
         }
     }
 
-    /// Ends the body with a trailer section.
+    /// Ends the body with a trailer section. Fields that frame, route, authorize or describe a message have no place
+    /// in one and are left out ([`may_trail`](crate::wire::fields::may_trail)).
     pub fn finish_with(mut self, trailers: Headers) {
         if let Some(feed) = self.feed.take() {
             feed.end(Ok(Some(trailers)));

@@ -329,6 +329,9 @@ mod tests {
             "permessage-deflate; server_no_context_takeover; server_max_window_bits=12; client_max_window_bits",
             "permessage-deflate; server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=8",
             "permessage-deflate; server_no_context_takeover; server_max_window_bits=12; x",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover; server_max_window_bits=12",
+            "permessage-deflate; server_no_context_takeover=1; server_max_window_bits=12",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=012",
             "deflate",
         ] {
             assert_eq!(confirm(unfit, &config), None, "{unfit}");

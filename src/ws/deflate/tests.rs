@@ -266,3 +266,37 @@ fn what_is_cut_off_is_refused() {
         }
     }
 }
+
+/// RFC 7692 §7.2.1: nothing refers further back than the window that was agreed on, and without takeover nothing
+/// refers to a message before.
+#[test]
+fn a_window_is_no_longer_than_agreed() {
+    // What repeats lies 2^12 octets back: within a window of 13 bits, and outside one of 11.
+    let mut unit = Vec::new();
+    let mut random = 7u32;
+    for _ in 0..4096 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        unit.push(random.to_be_bytes()[0]);
+    }
+    let payload = unit.repeat(4);
+    let coded = |window_bits| {
+        let mut deflater = Deflater::take(Settings {
+            window_bits,
+            level: 9,
+            memory_level: 8,
+        });
+        let mut first = Vec::new();
+        assert!(deflater.message(&payload, &mut first));
+        let mut again = Vec::new();
+        assert!(deflater.message(&unit, &mut again));
+        deflater.give();
+        (first.len(), again.len())
+    };
+    for window_bits in 9..=11 {
+        assert!(coded(window_bits).0 >= payload.len(), "{window_bits}");
+    }
+    for window_bits in 13..=15 {
+        assert!(coded(window_bits).0 < unit.len() * 5 / 4, "{window_bits}");
+        assert!(coded(window_bits).1 < unit.len() / 4, "with takeover");
+    }
+}

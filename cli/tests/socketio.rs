@@ -1,5 +1,10 @@
 //! Servers as processes that share the rooms of Socket.IO, with clients of npm on each.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests wait in real time for processes"
+)]
+
 #[path = "../../tests/support/brokers.rs"]
 mod brokers;
 #[allow(dead_code, reason = "it is another test's as well")]

@@ -8,7 +8,7 @@ use tokio::time::{advance, timeout};
 use wireline::Router;
 use wireline::layer::auth::{ApiKeys, Auth};
 use wireline::relay::backplane::memory::MemoryBackplane;
-use wireline::relay::hub::Retention;
+use wireline::relay::hub::{Resume, Retention};
 use wireline::relay::{Relay, RelayApi, RelayConfig};
 use wireline::server::Server;
 use wireline::service::trusted::TrustedProxies;
@@ -168,11 +168,7 @@ async fn publish_and_broadcast() {
     .await;
     let second = relay
         .hub()
-        .history(
-            &"room:2".try_into().unwrap(),
-            wireline::relay::hub::Resume::Live,
-            0,
-        )
+        .history(&"room:2".try_into().unwrap(), Resume::Live, 0)
         .epoch;
     assert_eq!(
         done,
@@ -567,6 +563,83 @@ async fn what_is_kept_page_by_page() {
     relay.publish(&"room:3".try_into().unwrap(), Prepared::text("not JSON"));
     let other = get(&client, "/api/history?topic=room:3").await;
     assert_eq!((&other["offset"], count(&other)), (&json!(1), 0));
+}
+
+/// However much is kept, a page is a page, and so is each one behind it.
+#[tokio::test]
+async fn a_history_of_a_million_messages_is_read_in_pages() {
+    const ALL: u64 = 1_000_000;
+    let config = RelayConfig::default().max_history(1 << 30);
+    let relay = Relay::new(config.retention(|_| Retention {
+        messages: 1_000_000,
+        octets: 1 << 30,
+        age: u64::MAX,
+    }));
+    let api = RelayApi::new(&relay).router();
+    let routes = Router::new().relay(&relay).nest("/api", api).build();
+    let client = TestClient::new(routes.unwrap());
+    let topic = "news".try_into().unwrap();
+    let text = r#"{"type":"push","topic":"news","event":"e","payload":7}"#;
+    let message = Prepared::text(text);
+    let epoch = relay.publish(&topic, message.clone()).epoch;
+    for _ in 1..ALL {
+        relay.publish(&topic, message.clone());
+    }
+    // From the beginning, by hand and then as each page says.
+    let mut target = format!("/api/history?topic=news&limit=5000&epoch={epoch}&offset=0");
+    for page in 1..=20 {
+        let response = send(client.get(&target)).await;
+        assert!(response.text().len() < 100_000, "{}", response.text().len());
+        let answer = read(&response);
+        let messages = answer["messages"].as_array().unwrap();
+        assert_eq!((messages.len(), &answer["recovered"]), (1000, &json!(true)));
+        assert_eq!(messages[999]["offset"], page * 1000);
+        assert_eq!(answer["offset"], page * 1000);
+        let next = answer["next"].as_str().unwrap();
+        assert_eq!(next, format!("{epoch}:{}", page * 1000));
+        target = format!("/api/history?topic=news&limit=5000&since={next}");
+    }
+    // The last two.
+    let since = format!("/api/history?topic=news&since={epoch}:{}", ALL - 150);
+    let answer = get(&client, &since).await;
+    assert_eq!(answer["messages"].as_array().unwrap().len(), 100);
+    let next = answer["next"].as_str().unwrap();
+    let answer = get(&client, &format!("/api/history?topic=news&since={next}")).await;
+    assert_eq!(answer["messages"].as_array().unwrap().len(), 50);
+    assert_eq!(
+        (&answer["offset"], &answer["next"]),
+        (&json!(ALL), &json!(null))
+    );
+    // In the program, without ever more than a page.
+    let mut from = Some(Resume::Since {
+        epoch: 0,
+        offset: 0,
+    });
+    let (mut pages, mut seen) = (0, 0);
+    while let Some(resume) = from {
+        let page = relay
+            .history_page(&topic, resume, usize::MAX)
+            .await
+            .unwrap();
+        assert!(page.entries.len() <= 1000);
+        pages += 1;
+        seen += page.entries.len() as u64;
+        from = page.next();
+    }
+    assert_eq!((pages, seen), (1000, ALL));
+    let newest = relay
+        .history(&topic, Resume::Newest(usize::MAX))
+        .await
+        .unwrap();
+    assert_eq!(
+        (newest.entries.len(), newest.entries[0].offset),
+        (1000, ALL - 999)
+    );
+    assert_eq!(newest.next(), None);
+    for since in ["", "7", "7:", ":7", "7:x", "7:-1", "7:1:1"] {
+        let target = format!("/api/history?topic=news&since={since}");
+        assert_eq!(send(client.get(&target)).await.status, 400, "{since}");
+    }
 }
 
 #[tokio::test]

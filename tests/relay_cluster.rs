@@ -2,6 +2,8 @@
 //! present on one is present on all; what is missing is told with its range.
 
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use wireline::Router;
@@ -693,6 +695,69 @@ async fn a_topic_whose_history_is_a_nodes_own_is_given_up_in_the_end() {
     sleep(Duration::from_secs(200)).await;
     assert_eq!(one.relay.cluster_standing().unwrap().topics, 0);
     assert_ne!(epoch().await, before);
+}
+
+/// What is kept of a topic is for the application to say, and meanwhile it may speak to the relay: no lock is held.
+#[test]
+fn the_application_is_asked_what_is_kept_while_nothing_is_locked() {
+    let (told, done) = std::sync::mpsc::channel();
+    // Where a lock is held this never ends: then the test does.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        told.send(runtime.block_on(asked_without_a_lock())).unwrap();
+    });
+    let asked = done.recv_timeout(LONG).expect("it waits for itself");
+    assert!(asked > 0);
+}
+
+async fn asked_without_a_lock() -> usize {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let bus = MemoryBackplane::new();
+    let relays: [Arc<OnceLock<Relay>>; 2] = Default::default();
+    let asking = |number: usize| {
+        let own = relays[number].clone();
+        config().shared_history(false).retention(move |topic| {
+            if let Some(relay) = own.get().filter(|_| topic.as_str() != "elsewhere") {
+                // The lock of the node, and those of the hub.
+                assert!(relay.cluster_standing().is_some());
+                assert!(relay.hub().len() < 100);
+                relay.publish(&"elsewhere".try_into().unwrap(), Prepared::text("{}"));
+                ASKED.fetch_add(1, Ordering::Relaxed);
+            }
+            kept(topic)
+        })
+    };
+    let [one, two] = [0, 1].map(|number| node(asking(number).backplane(bus.clone())));
+    for (own, node) in relays.iter().zip([&one, &two]) {
+        own.set(node.relay.clone()).ok().unwrap();
+    }
+    let nodes = [one, two];
+    meet(&nodes).await;
+    let [one, two] = &nodes;
+    // Nobody reads them yet.
+    one.push("kept:quiet", json!(1)).await;
+    one.push("quiet", json!(1)).await;
+    let mut ann = one.connect_as("ann").await;
+    let conn_id = ann.conn_id().await;
+    ann.ask(json!({"type":"subscribe","topic":"room"})).await;
+    assert!(one.relay.track("room", conn_id, &json!({})).unwrap());
+    until(async || two.relay.presence_count("room") == 1).await;
+    let mut reader = two.reader("kept:a").await;
+    for payload in 1..=3 {
+        one.push("kept:a", json!(payload)).await;
+    }
+    assert_eq!(reader.payloads(3).await, [1, 2, 3]);
+    // It is taken still, though nobody subscribes: what comes then comes to where nothing is known of it.
+    drop(reader);
+    until(async || two.relay.hub().subscribers(&"kept:a".try_into().unwrap()) == 0).await;
+    one.push("kept:a", json!(4)).await;
+    until(async || {
+        let found = two.relay.history("kept:a", Resume::Newest(9)).await;
+        found.unwrap().entries.len() == 4
+    })
+    .await;
+    ASKED.load(Ordering::Relaxed)
 }
 
 #[tokio::test]

@@ -15,9 +15,13 @@ mod fault_proxy;
 #[path = "relay_nats/proxy.rs"]
 mod proxy;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use brokers::Broker;
 use bytes::Bytes;
 use fault_proxy::{FaultProxy, Way};
+use nkeys::KeyPair;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::SocketAddr;
@@ -598,17 +602,10 @@ async fn who_may_connect() {
 
 #[tokio::test]
 async fn what_somebody_may_do() {
-    let folder = std::env::temp_dir().join(format!("wireline-nats-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("nats.conf");
     let rules = r#"authorization { users = [{
         user: me, password: secret, permissions: { publish: "wireline.>", subscribe: "wireline.>" }
     }] }"#;
-    fs::write(&file, rules).unwrap();
-    let server = brokers::Nats::new()
-        .arguments(&["-c", file.to_str().unwrap()])
-        .start()
-        .unwrap();
+    let server = brokers::Nats::new().config(rules).start().unwrap();
     let url = format!("nats://me:secret@{}", server.address());
     let nats = Nats::new(&url).unwrap();
     let mut node = Node::connect(&nats).await;
@@ -618,7 +615,88 @@ async fn what_somebody_may_do() {
         took < SOON && why.contains("Permissions Violation"),
         "{took:?}: {why}"
     );
-    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Whoever signs what the server says with another key, or with none, is refused.
+async fn assert_only(server: &Broker, secret: &str, others: &[String]) {
+    let nats = at(server.address()).credentials(secret).unwrap();
+    let mut node = Node::connect(&nats).await;
+    assert_works(&nats, &mut node).await;
+    let others = others
+        .iter()
+        .map(|other| at(server.address()).credentials(other).unwrap());
+    for other in others.chain([at(server.address())]) {
+        let (why, took) = Node::start(&other).ends().await;
+        let is_refusal = why.to_lowercase().contains("authorization violation");
+        assert!(took < SOON && is_refusal, "{took:?}: {why}");
+    }
+    // Rights are the user's.
+    let (why, _) = Node::start(&nats.prefix("other")).ends().await;
+    assert!(why.contains("Permissions Violation"), "{why}");
+}
+
+#[tokio::test]
+async fn with_a_key() {
+    let (own, other) = (KeyPair::new_user(), KeyPair::new_user());
+    let rules = format!(
+        r#"authorization {{ users = [{{
+            nkey: {}, permissions: {{ publish: "wireline.>", subscribe: "wireline.>" }}
+        }}] }}"#,
+        own.public_key()
+    );
+    let server = brokers::Nats::new().config(&rules).start().unwrap();
+    assert_only(&server, &own.seed().unwrap(), &[other.seed().unwrap()]).await;
+}
+
+#[tokio::test]
+async fn with_a_token_of_an_account() {
+    let keys = [
+        KeyPair::new_operator(),
+        KeyPair::new_account(),
+        KeyPair::new_account(),
+        KeyPair::new_user(),
+    ];
+    let [operator, account, stranger, user] = &keys;
+    let said = claims(operator, operator, json!({"type":"operator"}));
+    let all = json!({"type":"account","limits":{
+        "subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1,
+    }});
+    let rules = format!(
+        "operator: {said}\nresolver: MEMORY\nresolver_preload: {{ {}: {} }}\n",
+        account.public_key(),
+        claims(operator, account, all),
+    );
+    let server = brokers::Nats::new().config(&rules).start().unwrap();
+    let may = json!({"type":"user","subs":-1,"data":-1,"payload":-1,
+        "pub":{"allow":["wireline.>"]},"sub":{"allow":["wireline.>"]}});
+    let credentials = |issuer: &KeyPair, seed: &KeyPair| {
+        format!(
+            "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+            claims(issuer, user, may.clone()),
+            seed.seed().unwrap(),
+        )
+    };
+    // One of an account that the server does not know, and one with a key that is not its own.
+    let others = [
+        credentials(stranger, user),
+        credentials(account, &KeyPair::new_user()),
+    ];
+    assert_only(&server, &credentials(account, user), &others).await;
+}
+
+/// What `issuer` says of `subject`, as a JWT of NATS.
+fn claims(issuer: &KeyPair, subject: &KeyPair, mut nats: Value) -> String {
+    nats["version"] = json!(2);
+    let claims = json!({
+        "jti": "1", "iat": 1_700_000_000, "name": "test", "nats": nats,
+        "iss": issuer.public_key(), "sub": subject.public_key(),
+    });
+    let head = json!({"typ": "JWT", "alg": "ed25519-nkey"});
+    let text = [head, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let text = text.join(".");
+    let signature = URL_SAFE_NO_PAD.encode(issuer.sign(text.as_bytes()).unwrap());
+    format!("{text}.{signature}")
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #[path = "support/brokers.rs"]
 mod brokers;
+#[path = "relay_redis/cluster.rs"]
+mod cluster;
 #[allow(dead_code, reason = "it is other tests' as well")]
 #[path = "support/fault_proxy.rs"]
 mod fault_proxy;

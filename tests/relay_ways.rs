@@ -843,7 +843,27 @@ async fn a_poll_says_when_something_was_missed() {
 async fn a_topic_without_history_can_be_polled() {
     let (relay, client) = serve(ways());
     let (cursor, _) = poll(&client, "/poll?topic=a").await;
-    assert_eq!(relay.hub().len(), 0);
+    let after = |cursor: &str| format!("/poll?topic=a&wait=0&cursor={}", cursor.replace(' ', "+"));
+    // It goes on counting: who comes again is told nothing new while there is nothing.
+    for _ in 0..3 {
+        sleep(Duration::from_secs(20)).await;
+        let (next, messages) = poll(&client, &after(&cursor)).await;
+        assert_eq!((next, messages), (cursor.clone(), vec![]));
+    }
+    // What comes between two requests is kept nowhere, and that it was missed is said at once, in the same life of the topic.
+    let epoch = relay.push("a", "e", &1).await.unwrap().epoch;
+    relay.push("a", "e", &2).await.unwrap();
+    let (next, messages) = poll(&client, &after(&cursor)).await;
+    assert_eq!(cursor, format!("a {epoch} 0"));
+    assert_eq!(next, format!("a {epoch} 2"));
+    assert_eq!(messages, [subscribed("a", (epoch, 2), false)]);
+    // Nobody comes again: it is forgotten, and a new life begins.
+    assert_eq!(relay.hub().len(), 1);
+    let begun = Instant::now();
+    while !relay.hub().is_empty() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!((59..63).contains(&begun.elapsed().as_secs()));
     let pushing = tokio::spawn({
         let relay = relay.clone();
         async move {
@@ -871,12 +891,12 @@ async fn a_topic_without_history_can_be_polled() {
     let epoch = other.message().await["epoch"].as_u64().unwrap();
     relay.push("a", "e", &2).await.unwrap();
     let begun = Instant::now();
-    let (cursor, messages) = poll(&client, &format!("/poll?topic=a&cursor=a+{epoch}+0")).await;
+    let (cursor, messages) = poll(&client, &format!("/poll?topic=a&cursor=a+{epoch}+1")).await;
     assert_eq!(
         (cursor, messages),
         (
-            format!("a {epoch} 1"),
-            vec![subscribed("a", (epoch, 1), false)]
+            format!("a {epoch} 2"),
+            vec![subscribed("a", (epoch, 2), false)]
         )
     );
     assert_eq!(begun.elapsed().as_secs(), 0);

@@ -49,6 +49,7 @@ declare -A packages=(
     [python3]=python3
     [valgrind]=valgrind
     [redis-server]=redis-server
+    [redis-cli]=redis-tools
     [nats-server]=nats-server
     [pkg-config]=pkg-config
 )

@@ -17,7 +17,7 @@ pub(crate) enum Broker {
 
 impl Broker {
     pub(crate) fn of(asked: &Backplane) -> Result<Self, String> {
-        let authorities = asked.authorities.as_ref().map(authorities).transpose()?;
+        let authorities = read("backplane_ca", asked.authorities.as_deref())?;
         let not_these = |error: &dyn Display| {
             let file = asked.authorities.as_deref().unwrap_or_default();
             format!("backplane_ca: {file}: {error}")
@@ -26,6 +26,13 @@ impl Broker {
             let mut nats = Nats::new(&asked.address).map_err(|error| wrong(&error))?;
             if let Some(pem) = authorities {
                 nats = nats.roots(pem).map_err(|error| not_these(&error))?;
+            }
+            if let Some(secret) = read("backplane_credentials", asked.credentials.as_deref())? {
+                let file = asked.credentials.as_deref().unwrap_or_default();
+                let none = |error: &dyn Display| format!("backplane_credentials: {file}: {error}");
+                let secret =
+                    String::from_utf8(secret).map_err(|error| none(&error.utf8_error()))?;
+                nats = nats.credentials(secret).map_err(|error| none(&error))?;
             }
             return Ok(Self::Nats(nats));
         }
@@ -84,6 +91,8 @@ fn wrong(error: &dyn Display) -> String {
     format!("backplane: {error}")
 }
 
-fn authorities(file: &String) -> Result<Vec<u8>, String> {
-    std::fs::read(file).map_err(|error| format!("backplane_ca: {file}: {error}"))
+/// What stands in a file that a setting names.
+fn read(key: &str, file: Option<&str>) -> Result<Option<Vec<u8>>, String> {
+    let read = file.map(std::fs::read).transpose();
+    read.map_err(|error| format!("{key}: {}: {error}", file.unwrap_or_default()))
 }

@@ -309,6 +309,7 @@ fn scrape_cluster(standing: &Standing) {
         ("wireline.cluster.lost", standing.lost),
         ("wireline.cluster.dropped", standing.dropped),
         ("wireline.cluster.garbled", standing.garbled),
+        ("wireline.cluster.forgotten", standing.forgotten),
         ("wireline.cluster.connects", standing.connects),
         ("wireline.cluster.departed", standing.departed),
     ] {

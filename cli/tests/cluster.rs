@@ -245,6 +245,61 @@ fn nodes_go_over_to_the_master_that_sentinels_name() {
 }
 
 #[test]
+fn nodes_share_topics_over_a_redis_cluster() {
+    let servers = Redis::new().cluster(3).unwrap();
+    let places: Vec<_> = servers
+        .iter()
+        .map(|server| server.address().to_string())
+        .collect();
+    let broker = format!("redis+cluster://{}", places.join(","));
+    let (one, two) = (node(&broker), node(&broker));
+    let mut heard: Vec<_> = ["room:1", "room:2", "room:3"]
+        .map(|topic| reader(&two, topic))
+        .into();
+    until("the other one knows", || {
+        json_of(&two, "/api/stats")["cluster"]["nodes"][0].is_object()
+    });
+    for (heard, topic) in heard.iter_mut().zip(["room:1", "room:2", "room:3"]) {
+        publish(&one, topic, 1);
+        assert_eq!(heard.json(), push(topic, 1));
+    }
+}
+
+#[test]
+fn a_node_signs_in_to_nats_with_what_is_in_a_file() {
+    const SEED: &str = "SUAG43ZANNSXSIDUNBQXIIDBNZ4WE33EPEQGQYLTFQQGM33SEBXW4ZIRJM";
+    const PUBLIC: &str = "UC2XENVS4R535BVB2A627GG3VL337QDQOHTBOCEXVCSQRWUJUSI6L2BP";
+    let rules = format!("authorization {{ users = [{{ nkey: {PUBLIC} }}] }}");
+    let nats = Nats::new().config(&rules).start().unwrap();
+    let broker = format!("nats://{}", nats.address());
+    let folder = nats.authority();
+    let file = folder.parent().unwrap().join("key");
+    std::fs::write(&file, format!("{SEED}\n")).unwrap();
+    let words = ["--backplane-credentials", file.to_str().unwrap()];
+    let addr = ["--addr", "127.0.0.1:0", "--backplane", &broker];
+    let node = Server::start(&[&addr[..], &words[..]].concat());
+    until("it is up", || ready(&node).1.contains("backplane: up"));
+    let stranger = Server::start(&addr);
+    until("it says why", || {
+        let trouble = json_of(&stranger, "/api/stats")["cluster"]["trouble"].to_string();
+        trouble.to_lowercase().contains("authorization violation")
+    });
+    // What cannot be is told before anything is served.
+    assert_refused(
+        &[&words[..], &["--backplane", "redis://localhost"]].concat(),
+        "--backplane-credentials: needs --backplane with nats://",
+    );
+    std::fs::write(&file, "no key").unwrap();
+    let output = server::run(&[&addr[2..], &words[..], &["--check"]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let told = format!("wireline: backplane_credentials: {}: ", file.display());
+    assert!(
+        said.starts_with(&told) && !said.contains("no key"),
+        "{said}"
+    );
+}
+
+#[test]
 fn authorities_that_are_none_are_told_before_anything_is_served() {
     let redis = Redis::new().tls().start().unwrap();
     let folder = redis.authority();

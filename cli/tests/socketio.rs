@@ -204,10 +204,11 @@ async fn servers_share_their_rooms_with_those_of_npm() {
 #[test]
 fn an_adapter_without_its_broker_is_refused() {
     let words = ["--socketio-on", "--socketio-adapter", "redis-npm"];
-    let wanted = "--socketio-adapter: redis-npm needs --backplane at a Redis";
+    let wanted = "--socketio-adapter: redis-npm needs --backplane at one Redis";
     assert_refused(&words, wanted);
-    let nats = ["--backplane", "nats://127.0.0.1:4222"];
-    assert_refused(&[&words[..], &nats].concat(), wanted);
+    for broker in ["nats://127.0.0.1:4222", "redis+cluster://127.0.0.1:6379"] {
+        assert_refused(&[&words[..], &["--backplane", broker]].concat(), wanted);
+    }
     let redis = ["--backplane", "redis://127.0.0.1:6379", "--check"];
     let fine = server::run(&[&words[..], &redis].concat());
     assert!(fine.status.success(), "{fine:?}");

@@ -21,6 +21,7 @@ use std::time::Duration;
 pub(crate) struct Redis {
     tls: bool,
     append_only: bool,
+    in_cluster: bool,
     arguments: Vec<String>,
 }
 
@@ -52,6 +53,25 @@ impl Redis {
         self
     }
 
+    /// As many of these as are asked for, as a Redis Cluster, with an equal part of the slots each.
+    pub(crate) fn cluster(mut self, count: usize) -> io::Result<Vec<Broker>> {
+        self.in_cluster = true;
+        let servers: Vec<Broker> = (0..count)
+            .map(|_| self.clone().start())
+            .collect::<io::Result<_>>()?;
+        let places = servers.iter().map(|server| server.address().to_string());
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(places)
+            .args(["--cluster-replicas", "0", "--cluster-yes"])
+            .output()?;
+        if !made.status.success() {
+            let why = String::from_utf8_lossy(&made.stdout).into_owned();
+            return Err(io::Error::other(why));
+        }
+        Ok(servers)
+    }
+
     /// It has what that one has.
     pub(crate) fn replica_of(self, master: &Broker) -> Self {
         self.setting("replicaof", &["127.0.0.1", &master.port.to_string()])
@@ -76,8 +96,18 @@ impl Redis {
         Broker::start(Kind::Redis(self), folder, log)
     }
 
-    fn command(&self, port: u16, folder: &Path) -> Command {
+    fn command(&self, port: u16, folder: &Path) -> io::Result<Command> {
         let mut command = Command::new("redis-server");
+        if self.in_cluster {
+            // The same one each time: the others know it.
+            let file = folder.join("bus");
+            if !file.exists() {
+                fs::write(&file, free_port()?.to_string())?;
+            }
+            command.args(["--cluster-enabled", "yes", "--cluster-port"]);
+            command.arg(fs::read_to_string(file)?);
+            command.args(["--cluster-node-timeout", "2000"]);
+        }
         let (plain, tls) = if self.tls { (0, port) } else { (port, 0) };
         command
             .args(["--port", &plain.to_string(), "--bind", "127.0.0.1"])
@@ -93,7 +123,7 @@ impl Redis {
             command.args(["--appendonly", "yes", "--appendfsync", "always"]);
         }
         command.args(&self.arguments);
-        command
+        Ok(command)
     }
 }
 
@@ -102,6 +132,7 @@ impl Redis {
 pub(crate) struct Sentinel {
     master: u16,
     password: Option<String>,
+    own: Option<(String, String)>,
     /// Where the certificates are, if it speaks TLS.
     certificates: Option<PathBuf>,
 }
@@ -113,6 +144,7 @@ impl Sentinel {
         Self {
             master: master.port,
             password: None,
+            own: None,
             certificates: folder.join(KEY).exists().then(|| folder.to_owned()),
         }
     }
@@ -120,6 +152,12 @@ impl Sentinel {
     /// The password of the master.
     pub(crate) fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
+        self
+    }
+
+    /// A user who alone may ask it, and his password.
+    pub(crate) fn asked_by(mut self, user: &str, password: &str) -> Self {
+        self.own = Some((user.to_owned(), password.to_owned()));
         self
     }
 
@@ -155,6 +193,10 @@ impl Sentinel {
         if let Some(password) = &self.password {
             lines.push(format!("sentinel auth-pass main {password}"));
         }
+        if let Some((user, password)) = &self.own {
+            lines.push("user default off".to_owned());
+            lines.push(format!("user {user} on >{password} ~* &* +@all"));
+        }
         fs::write(&file, lines.join("\n"))?;
         let mut command = Command::new("redis-server");
         command.arg(file).arg("--sentinel");
@@ -166,6 +208,7 @@ impl Sentinel {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Nats {
     tls: bool,
+    config: Option<String>,
     arguments: Vec<String>,
 }
 
@@ -190,6 +233,12 @@ impl Nats {
         self
     }
 
+    /// What a configuration file says.
+    pub(crate) fn config(mut self, text: &str) -> Self {
+        self.config = Some(text.to_owned());
+        self
+    }
+
     /// Streams, which are there again after a restart that keeps them.
     pub(crate) fn jetstream(self) -> Self {
         self.arguments(&["--jetstream"])
@@ -208,6 +257,9 @@ impl Nats {
         if self.tls {
             make_certificates(folder.path())?;
         }
+        if let Some(config) = &self.config {
+            fs::write(folder.path().join(CONFIG), config)?;
+        }
         let log = Arc::<Mutex<String>>::default();
         Broker::start(Kind::Nats(self), folder, log)
     }
@@ -218,6 +270,9 @@ impl Nats {
             .args(["--addr", "127.0.0.1", "--port", &port.to_string()])
             .arg("--store_dir")
             .arg(folder);
+        if self.config.is_some() {
+            command.arg("--config").arg(folder.join(CONFIG));
+        }
         if self.tls {
             command.arg("--tls");
             command.arg("--tlscert").arg(folder.join(CERTIFICATE));
@@ -227,6 +282,9 @@ impl Nats {
         command
     }
 }
+
+/// The configuration file of a NATS.
+const CONFIG: &str = "nats.conf";
 
 /// A broker that runs, or was killed and can run again on its port.
 #[derive(Debug)]
@@ -356,7 +414,10 @@ impl Broker {
 
     fn run(&mut self) -> io::Result<()> {
         let (mut command, ready) = match &self.kind {
-            Kind::Redis(redis) => (redis.command(self.port, self.folder.path()), REDIS_IS_READY),
+            Kind::Redis(redis) => (
+                redis.command(self.port, self.folder.path())?,
+                REDIS_IS_READY,
+            ),
             Kind::Sentinel(sentinel) => (
                 sentinel.command(self.port, self.folder.path())?,
                 SENTINEL_IS_READY,

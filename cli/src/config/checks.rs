@@ -80,6 +80,8 @@ pub(super) fn broker(text: &str) -> Result<(), String> {
         "rediss",
         "redis+sentinel",
         "rediss+sentinel",
+        "redis+cluster",
+        "rediss+cluster",
         "nats",
         "tls",
     ];

@@ -41,6 +41,8 @@ pub(crate) struct Backplane {
     pub(crate) address: String,
     /// The file with the authorities that it is believed by.
     pub(crate) authorities: Option<String>,
+    /// The file with what signs in there.
+    pub(crate) credentials: Option<String>,
     pub(crate) prefix: String,
     pub(crate) shares_history: bool,
     /// Whether the node is not ready without it.
@@ -52,6 +54,11 @@ impl Backplane {
     pub(crate) fn is_nats(&self) -> bool {
         let mut schemes = ["nats://", "tls://"].iter();
         schemes.any(|scheme| self.address.starts_with(scheme))
+    }
+
+    /// Whether it is one Redis, however it is found, and no cluster of several.
+    pub(crate) fn is_one_redis(&self) -> bool {
+        !self.is_nats() && !self.address.contains("+cluster://")
     }
 }
 
@@ -255,11 +262,11 @@ impl Config {
         if self.relay.origins.len() > 1 && (single("any") || single("same-origin")) {
             reader.refuse("relay.origins", "`any` and `same-origin` stand alone");
         }
-        let is_redis = (self.backplane.as_ref()).is_some_and(|backplane| !backplane.is_nats());
+        let is_redis = self.backplane.as_ref().is_some_and(Backplane::is_one_redis);
         if self.socketio.adapter == Adapter::RedisNpm && !is_redis {
             let key = "socketio.adapter";
             let wanted = reader.name("backplane", key);
-            reader.refuse(key, &format!("redis-npm needs {wanted} at a Redis"));
+            reader.refuse(key, &format!("redis-npm needs {wanted} at one Redis"));
         }
         if self.register.topics.len() > self.register.max_topics {
             reader.refuse("register.topics", "there are more than register.max_topics");
@@ -335,9 +342,19 @@ fn backplane(reader: &Reader<'_>) -> Option<Backplane> {
         let why = format!("needs {other} with rediss://, tls:// or nats://");
         reader.refuse("backplane_ca", &why);
     }
+    let credentials = reader.text("backplane_credentials");
+    let is_nats = address
+        .as_deref()
+        .is_some_and(|address| address.starts_with("nats:") || address.starts_with("tls:"));
+    if credentials.is_some() && !is_nats {
+        let other = reader.name("backplane", "backplane_credentials");
+        let why = format!("needs {other} with nats:// or tls://");
+        reader.refuse("backplane_credentials", &why);
+    }
     Some(Backplane {
         address: address?,
         authorities,
+        credentials,
         prefix: prefix.unwrap_or_default(),
         shares_history,
         is_needed,

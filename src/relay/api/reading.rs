@@ -40,7 +40,7 @@ pub(super) fn presence(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     })
 }
 
-/// `GET /history?topic=&limit=&epoch=&offset=`
+/// `GET /history?topic=&limit=&epoch=&offset=`, or with what the last page has named as `next`, `GET /history?topic=&limit=&since=`
 pub(super) async fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Error> {
     #[derive(Serialize)]
     struct History<'a> {
@@ -48,34 +48,45 @@ pub(super) async fn history(relay: &Relay, parts: &Parts) -> Result<Answer, Erro
         offset: u64,
         recovered: bool,
         messages: Vec<Kept<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
     }
     let (topic, limit) = (topic(parts)?, limit(parts)?);
-    let resume = match number(parts, "epoch")? {
-        Some(epoch) => Resume::Since {
+    let resume = match (since(parts)?, number(parts, "epoch")?) {
+        (Some(since), _) => since,
+        (None, Some(epoch)) => Resume::Since {
             epoch,
             offset: number(parts, "offset")?.unwrap_or(0),
         },
-        None => Resume::Newest(limit),
+        (None, None) => Resume::Newest(limit),
     };
-    let found = relay.history(&topic, resume).await;
+    let found = relay.history_page(&topic, resume, limit).await;
     let found = found.map_err(|error| wrong(error.to_string()))?;
-    let entries = match resume {
-        Resume::Newest(_) => newest(&found.entries),
-        _ => oldest(&found.entries, limit),
-    };
     // Where a reader stands who has these: what it asks for next begins there.
-    let cut = found.entries.len() - entries.len();
-    let offset = match (entries.last(), resume) {
-        (Some(last), _) => last.offset,
-        (None, Resume::Since { .. }) => found.offset - cut as u64,
-        (None, _) => found.offset,
+    let next = found.next();
+    let (epoch, offset) = match next {
+        Some(Resume::Since { epoch, offset }) => (epoch, offset),
+        _ => (found.epoch, found.offset),
     };
     Answer::json(&History {
-        epoch: found.epoch,
+        epoch,
         offset,
         recovered: found.complete,
-        messages: entries.iter().filter_map(Kept::of).collect(),
+        messages: found.entries.iter().filter_map(Kept::of).collect(),
+        next: next.map(|_| format!("{epoch}:{offset}")),
     })
+}
+
+/// Where a page ended, as `81:500`: epoch and offset.
+fn since(parts: &Parts) -> Result<Option<Resume>, Error> {
+    let Some(since) = parts.query_value("since") else {
+        return Ok(None);
+    };
+    let numbers = since.split_once(':').and_then(|(epoch, offset)| {
+        Some((decimal(epoch.as_bytes())?, decimal(offset.as_bytes())?))
+    });
+    let (epoch, offset) = numbers.ok_or_else(|| wrong("since is no end of a page"))?;
+    Ok(Some(Resume::Since { epoch, offset }))
 }
 
 /// A message that was kept.
@@ -103,28 +114,6 @@ impl<'a> Kept<'a> {
             payload: push.payload,
         })
     }
-}
-
-/// The newest of them that fit into one answer.
-fn newest(entries: &[Entry<Prepared>]) -> &[Entry<Prepared>] {
-    let mut octets = 0;
-    let fitting = entries.iter().rev().take_while(|entry| {
-        octets += entry.message.payload().len();
-        octets <= MOST_OCTETS
-    });
-    let count = fitting.count().max(entries.len().min(1));
-    &entries[entries.len() - count..]
-}
-
-/// The oldest of them that fit.
-fn oldest(entries: &[Entry<Prepared>], limit: usize) -> &[Entry<Prepared>] {
-    let mut octets = 0;
-    let fitting = entries.iter().take_while(|entry| {
-        octets += entry.message.payload().len();
-        octets <= MOST_OCTETS
-    });
-    let count = fitting.count().max(1).min(limit).min(entries.len());
-    &entries[..count]
 }
 
 /// `GET /topics?limit=`, or of all nodes `GET /topics?topic=`
@@ -261,6 +250,7 @@ struct Clustered {
     lost: u64,
     dropped: u64,
     garbled: u64,
+    forgotten: u64,
     connects: u64,
     departed: u64,
 }
@@ -285,6 +275,7 @@ impl Clustered {
             lost: standing.lost,
             dropped: standing.dropped,
             garbled: standing.garbled,
+            forgotten: standing.forgotten,
             connects: standing.connects,
             departed: standing.departed,
         }
@@ -314,6 +305,3 @@ fn number(parts: &Parts, name: &'static str) -> Result<Option<u64>, Error> {
 /// How many there are in an answer, unless said otherwise, and at most.
 const USUAL: usize = 100;
 const MOST: usize = 1000;
-
-/// The octets of messages in an answer, unless a single one has more.
-const MOST_OCTETS: usize = 4 << 20;

@@ -169,6 +169,7 @@ impl Cluster {
                     (Some(Order::Own(Some(received))), _) if !is_own => {
                         let floor = self.nodes.floor(from, received.index);
                         let news = received.message(from, place, floor, now);
+                        self.counts.forgotten += received.take_forgotten();
                         self.tell_lost(&topic, from, place, news);
                         if news == News::Old {
                             self.counts.duplicates += 1;
@@ -189,6 +190,7 @@ impl Cluster {
                     Some(Order::Own(Some(received))) if !is_own => {
                         let floor = self.nodes.floor(from, received.index);
                         let news = received.mark(from, place, floor, now);
+                        self.counts.forgotten += received.take_forgotten();
                         self.tell_lost(&topic, from, place, news);
                     }
                     // It may have lost messages of its own on their way back.

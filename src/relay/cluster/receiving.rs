@@ -11,6 +11,8 @@ pub(super) struct Received {
     /// Which event that was.
     pub(super) index: u64,
     all: BTreeMap<Sender, Seen>,
+    /// How many senders were forgotten since somebody asked: of one that comes again nobody can say what is missing.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Received {
             since,
             index,
             all: BTreeMap::new(),
+            forgotten: 0,
         }
     }
 
@@ -74,6 +77,11 @@ impl Received {
         }
     }
 
+    /// How many senders were forgotten since this was asked last.
+    pub(super) const fn take_forgotten(&mut self) -> u64 {
+        std::mem::replace(&mut self.forgotten, 0)
+    }
+
     pub(super) fn knows(&self, from: Sender) -> bool {
         self.all.contains_key(&from)
     }
@@ -102,6 +110,7 @@ impl Received {
             let oldest = self.all.iter().min_by_key(|(_, seen)| seen.at);
             if let Some(oldest) = oldest.map(|(sender, _)| *sender) {
                 self.all.remove(&oldest);
+                self.forgotten += 1;
             }
         }
         let seen = self.all.entry(from).or_insert(Seen {
@@ -196,6 +205,18 @@ mod tests {
             received.message(Sender { node, life: 0 }, at(0, 1), None, node);
         }
         assert_eq!(received.all.len(), MOST);
-        assert!(!received.knows(Sender { node: 0, life: 0 }));
+        let first = Sender { node: 0, life: 0 };
+        assert!(!received.knows(first));
+        // What was missing of it when it comes again is not known, which is counted, and nothing wrong is told.
+        assert_eq!(
+            (received.take_forgotten(), received.take_forgotten()),
+            (1, 0)
+        );
+        assert_eq!(received.message(first, at(0, 9), None, 2_000), News::Next);
+        assert_eq!(
+            received.message(first, at(0, 11), None, 2_000),
+            News::Lost(10, 10)
+        );
+        assert_eq!(received.take_forgotten(), 1);
     }
 }

@@ -312,6 +312,9 @@ pub struct Standing {
     pub dropped: u64,
     /// What came and was no envelope.
     pub garbled: u64,
+    /// Publishers whose place in a topic was forgotten here, because too many others publish to it: what was missing of them just then
+    /// is not told.
+    pub forgotten: u64,
     /// Connections to the broker that were made.
     pub connects: u64,
     /// Nodes that were taken for gone.

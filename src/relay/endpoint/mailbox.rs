@@ -35,13 +35,6 @@ pub(super) struct Contents {
     pub(super) rare: Option<Box<Rare>>,
     /// The connection's task, which sends what waits.
     pub(super) waker: Option<Waker>,
-    pub(super) is_closed: bool,
-    /// Whether messages wait for others, to be sent with them.
-    pub(super) is_gathering: bool,
-    /// Gathered messages are so many that they should be sent.
-    pub(super) is_pressed: bool,
-    /// How many subscriptions the connection has. Here, and not with what else is known of it, there is room for it.
-    pub(super) subscriptions: u32,
 }
 
 /// What most mailboxes do not have.
@@ -56,6 +49,11 @@ pub(super) struct Rare {
     close: Option<Box<CloseFrame>>,
     /// The topics that the connection is present in.
     tracked: Vec<Topic>,
+    is_closed: bool,
+    /// Whether messages wait for others, to be sent with them.
+    is_gathering: bool,
+    /// Gathered messages are so many that they should be sent.
+    is_pressed: bool,
 }
 
 /// What others want a connection to do.
@@ -72,6 +70,16 @@ impl Rare {
             && self.commands.is_empty()
             && self.close.is_none()
             && self.tracked.is_empty()
+            && !(self.is_closed || self.is_gathering || self.is_pressed)
+    }
+}
+
+impl Rare {
+    /// Whether a message of a subscription may be written at once.
+    fn is_free(&self, key: u32) -> bool {
+        self.waiting.is_none()
+            && !(self.is_gathering || self.is_closed)
+            && self.held.iter().all(|(of, _)| *of != key)
     }
 }
 
@@ -84,7 +92,7 @@ impl Mailbox {
     pub(super) fn passes(&self, key: u32, write: impl FnOnce() -> Delivered) -> bool {
         let is_free = {
             let contents = self.lock();
-            contents.is_free() && !contents.is_held(key)
+            contents.rare.as_ref().is_none_or(|rare| rare.is_free(key))
         };
         is_free && write() != Delivered::Full
     }
@@ -99,7 +107,7 @@ impl Mailbox {
         terms: &Terms,
     ) -> PutOff {
         let mut contents = self.lock();
-        if contents.is_closed {
+        if contents.is_closed() {
             return PutOff::default();
         }
         let (waiting, knows) = contents.queue(key);
@@ -128,8 +136,9 @@ impl Mailbox {
             return contents.give_up();
         };
         // Gathered messages are sent early rather than dropped. Whoever is slow has no use for being woken more often.
-        let is_pressing = is_much && contents.is_gathering;
-        contents.is_pressed |= is_pressing;
+        let gathering = contents.rare.as_mut().filter(|rare| rare.is_gathering);
+        let gathering = gathering.filter(|_| is_much);
+        let is_pressing = gathering.map(|rare| rare.is_pressed = true).is_some();
         let is_known = knows && !is_pressing;
         PutOff {
             dropped: dropped + more,
@@ -141,7 +150,7 @@ impl Mailbox {
     /// The same of a message that belongs to no subscription.
     pub(super) fn put_off_one(&self, message: &Prepared, terms: &Terms) -> PutOff {
         let mut contents = self.lock();
-        if contents.is_closed {
+        if contents.is_closed() {
             return PutOff::default();
         }
         let waiting = contents.begin_waiting();
@@ -184,7 +193,9 @@ impl Mailbox {
 
     /// Whether messages are to wait for others, to be sent with them.
     pub(super) fn gather(&self, on: bool) {
-        self.lock().is_gathering = on;
+        let mut contents = self.lock();
+        contents.rare.get_or_insert_default().is_gathering = on;
+        contents.tidy();
     }
 
     /// How many octets wait here.
@@ -322,7 +333,11 @@ impl Mailbox {
 
     /// Whether gathered messages are to be sent now, because there are many.
     pub(super) fn is_pressed(&self) -> bool {
-        std::mem::take(&mut self.lock().is_pressed)
+        let mut contents = self.lock();
+        let rare = contents.rare.as_mut();
+        let is_pressed = rare.is_some_and(|rare| std::mem::take(&mut rare.is_pressed));
+        contents.tidy();
+        is_pressed
     }
 }
 
@@ -349,9 +364,19 @@ impl Contents {
         self.tidy();
     }
 
-    /// Whether a message may be written at once.
-    fn is_free(&self) -> bool {
-        self.waiting().is_none() && !self.is_gathering && !self.is_closed
+    pub(super) fn is_closed(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.is_closed)
+    }
+
+    /// Nothing is taken any more.
+    pub(super) fn close(&mut self) {
+        self.rare.get_or_insert_default().is_closed = true;
+    }
+
+    /// The same, and what waits is forgotten, and what was to be done.
+    pub(super) fn end(&mut self) {
+        self.rare = None;
+        self.close();
     }
 
     /// What waits is all that there is, and then the connection ends with this.
@@ -376,12 +401,6 @@ impl Contents {
         // Whoever empties it need not take it away: the task that is awake does.
         let knows = !waiting.is_empty();
         (waiting, knows)
-    }
-
-    fn is_held(&self, key: u32) -> bool {
-        self.rare
-            .as_ref()
-            .is_some_and(|rare| rare.held.iter().any(|(of, _)| *of == key))
     }
 
     fn take_held(&mut self, key: u32) -> Option<Waiting> {
@@ -428,7 +447,7 @@ impl Contents {
 
     /// Takes nothing any more: the connection is too slow.
     fn give_up(&mut self) -> PutOff {
-        self.is_closed = true;
+        self.close();
         self.end_waiting();
         self.end_with(None);
         PutOff {

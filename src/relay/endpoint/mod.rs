@@ -202,8 +202,8 @@ impl Relay {
         u64::try_from(self.inner.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What is kept of a topic, as [`Hub::history`] gives it. In a cluster that keeps histories together it is the cluster's, which
-    /// this waits for: a second at most, and not while there is no connection to the broker.
+    /// What is kept of a topic, as [`Hub::history`] gives it, a page of it: [`history_page`](Self::history_page) with as many messages
+    /// as a page has.
     ///
     /// # Errors
     ///
@@ -224,11 +224,57 @@ impl Relay {
         topic: impl IntoTopic,
         resume: Resume,
     ) -> Result<Recovered<Prepared>, InvalidTopic> {
+        self.history_page(topic, resume, MOST_PAGE).await
+    }
+
+    /// What is kept of a topic, a page of it: so many messages, but 1,000 at most, and 4 MiB of them, or a single one that has more. Of the
+    /// newest it has the newest; of what follows an offset the oldest, and then [`Recovered::next`] says what to ask for to have those
+    /// behind them. However much is kept of the topic, this holds no more than its page.
+    ///
+    /// In a cluster that keeps histories together it is the cluster's, which this waits for: a second at most, and not while there is no
+    /// connection to the broker. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// When the topic's name is none.
+    ///
+    /// ```
+    /// use wireline::relay::Relay;
+    /// use wireline::relay::hub::Resume;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let relay = Relay::default();
+    /// // No epoch is 0: it is all that is kept, from the beginning.
+    /// let mut from = Some(Resume::Since { epoch: 0, offset: 0 });
+    /// while let Some(resume) = from {
+    ///     let page = relay.history_page("news", resume, 100).await.unwrap();
+    ///     for entry in &page.entries {
+    ///         println!("{} {:?}", entry.offset, entry.message);
+    ///     }
+    ///     from = page.next();
+    /// }
+    /// # }
+    /// ```
+    pub async fn history_page(
+        &self,
+        topic: impl IntoTopic,
+        resume: Resume,
+        most: usize,
+    ) -> Result<Recovered<Prepared>, InvalidTopic> {
         let topic = topic.into_topic()?;
         if let Some(attaching) = self.attaching(&topic) {
             attaching.await;
         }
-        Ok(self.inner.hub.history(&topic, resume, self.now()))
+        let most = most.min(MOST_PAGE);
+        let (resume, newest) = match resume {
+            Resume::Newest(count) => (Resume::Newest(count.min(most)), true),
+            resume => (resume, false),
+        };
+        let now = self.now();
+        let mut page = self.inner.hub.history_page(&topic, resume, most, now);
+        page.shorten(MOST_OCTETS, newest);
+        Ok(page)
     }
 
     /// The path of the endpoint.
@@ -286,18 +332,23 @@ impl Relay {
         &self.inner.counters
     }
 
-    fn next_id(&self) -> u64 {
+    fn next_number(&self) -> u32 {
         loop {
             let counter = self.inner.ids.fetch_add(1, Ordering::Relaxed);
-            let Some(node) = &self.inner.node else {
-                return counter;
-            };
-            let id = node.connection(counter);
-            // Its part of the number begins anew one day, when some of the first may still be there.
-            if counter <= u64::from(u32::MAX) || !self.inner.directory.has(id) {
-                return id;
+            // They begin anew one day, when some of the first may still be there.
+            let [.., a, b, c, d] = counter.to_be_bytes();
+            let number = u32::from_be_bytes([a, b, c, d]);
+            let is_first = counter <= u64::from(u32::MAX);
+            if number != 0 && (is_first || !self.inner.directory.has(self.id_of(number))) {
+                return number;
             }
         }
+    }
+
+    /// The id of the connection with this number here.
+    fn id_of(&self, number: u32) -> u64 {
+        let node = self.inner.node.as_ref();
+        node.map_or_else(|| number.into(), |node| node.connection(number))
     }
 }
 
@@ -339,6 +390,10 @@ impl Message for Prepared {
     }
 }
 
+/// What a page of a history has: messages, and octets of them.
+const MOST_PAGE: usize = 1000;
+const MOST_OCTETS: usize = 4 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::directory::Link;
@@ -353,9 +408,9 @@ mod tests {
         let id = link.outlet.id();
         // 2^32 connections later.
         relay.inner.ids.store((1 << 32) + 1, Ordering::Relaxed);
-        assert_eq!(relay.next_id(), id + 1);
+        assert_eq!(relay.id_of(relay.next_number()), id + 1);
         relay.inner.directory.remove(&link);
         relay.inner.ids.store((1 << 32) + 1, Ordering::Relaxed);
-        assert_eq!(relay.next_id(), id);
+        assert_eq!(relay.id_of(relay.next_number()), id);
     }
 }

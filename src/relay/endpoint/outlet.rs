@@ -11,8 +11,8 @@ use crate::ws::socket::{Delivered, WebSocket, WsSender};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 /// What a socket may have waiting, and what it is told; one for many sockets.
@@ -59,7 +59,10 @@ impl fmt::Debug for Terms {
 /// One connection's place in a relay: what is published to its subscriptions is written to its socket by whoever delivers;
 /// what that does not take at once waits here, and [`serve`](Self::serve) sends it.
 pub struct Outlet {
-    id: u64,
+    /// What the relay makes the id of.
+    number: u32,
+    /// How many subscriptions it has.
+    subscriptions: AtomicU32,
     relay: Relay,
     group: Arc<Group<Prepared>>,
     /// Absent for a reader that is no socket: everything waits for it here.
@@ -96,7 +99,8 @@ impl Relay {
     /// A place for a socket, or for a reader that is none.
     pub(super) fn line(&self, sender: Option<WsSender>, terms: Arc<Terms>) -> Outlet {
         Outlet {
-            id: self.next_id(),
+            number: self.next_number(),
+            subscriptions: AtomicU32::new(0),
             group: self.inner.groups.here(),
             relay: self.clone(),
             sender,
@@ -108,8 +112,8 @@ impl Relay {
 
 impl Outlet {
     /// Tells it from all others of the relay.
-    pub const fn id(&self) -> u64 {
-        self.id
+    pub fn id(&self) -> u64 {
+        self.relay.id_of(self.number)
     }
 
     pub(super) const fn relay(&self) -> &Relay {
@@ -194,7 +198,7 @@ impl Outlet {
     /// Tells the connection's task to do something.
     pub(super) fn command(&self, command: Command) {
         let mut mailbox = self.mailbox.lock();
-        if mailbox.is_closed {
+        if mailbox.is_closed() {
             return;
         }
         mailbox.rare.get_or_insert_default().commands.push(command);
@@ -223,10 +227,10 @@ impl Outlet {
             return;
         }
         let mut mailbox = self.mailbox.lock();
-        if mailbox.is_closed {
+        if mailbox.is_closed() {
             return;
         }
-        mailbox.is_closed = true;
+        mailbox.close();
         mailbox.end_with(close.into_close_frame());
         let waker = mailbox.waker.clone();
         drop(mailbox);
@@ -238,8 +242,7 @@ impl Outlet {
     /// Takes nothing any more.
     pub(super) fn end(&self) {
         let mut mailbox = self.mailbox.lock();
-        mailbox.is_closed = true;
-        mailbox.rare = None;
+        mailbox.end();
         let waker = mailbox.waker.take();
         drop(mailbox);
         if let Some(waker) = waker {
@@ -262,18 +265,18 @@ impl Outlet {
 
     /// The connection has one subscription more, or less.
     pub(super) fn count(&self, more: bool) {
-        let mut mailbox = self.mailbox.lock();
-        let count = mailbox.subscriptions;
-        mailbox.subscriptions = if more {
-            count.saturating_add(1)
-        } else {
-            count.saturating_sub(1)
+        // Those of one connection come and go one by one.
+        let count = self.subscriptions.load(Ordering::Relaxed);
+        let count = match more {
+            true => count.saturating_add(1),
+            false => count.saturating_sub(1),
         };
+        self.subscriptions.store(count, Ordering::Relaxed);
     }
 
     /// How many subscriptions the connection has.
     pub(super) fn subscriptions(&self) -> usize {
-        self.mailbox.lock().subscriptions as usize
+        self.subscriptions.load(Ordering::Relaxed) as usize
     }
 
     /// Receives for as long as the socket is open, gives each message to `handler`, and sends what waits meanwhile, while
@@ -412,7 +415,7 @@ impl Drop for Membership {
 
 impl Member<Prepared> for Outlet {
     fn id(&self) -> u64 {
-        self.id
+        Self::id(self)
     }
 
     fn deliver(&self, key: u32, delivery: &Delivery<'_, Prepared>) {
@@ -439,7 +442,7 @@ impl Member<Prepared> for Outlet {
 impl fmt::Debug for Outlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outlet")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .finish_non_exhaustive()
     }
 }

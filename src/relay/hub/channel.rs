@@ -37,6 +37,11 @@ impl<M: Message> Channel<M> {
         self.id
     }
 
+    /// Says what is kept, before anything is.
+    pub(super) const fn retain(&mut self, retention: Retention) {
+        self.history.retain(retention);
+    }
+
     /// How many subscribe.
     pub(super) fn len(&self) -> usize {
         self.groups.iter().map(|(_, count)| count).sum()

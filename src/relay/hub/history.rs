@@ -67,6 +67,61 @@ impl<M> Recovered<M> {
         self.offset.saturating_sub(places + self.later)
     }
 
+    /// What to ask for next, when only so many were asked for and more is kept behind them: `None` when that was all.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use wireline::relay::hub::{Hub, HubConfig, Resume, Retention, Topic};
+    ///
+    /// let keep = Retention { messages: 9, octets: 1 << 20, age: 60_000 };
+    /// let hub = Hub::new(HubConfig { retention: Box::new(move |_| keep), ..HubConfig::default() });
+    /// let topic = Topic::new("news").unwrap();
+    /// for _ in 0..5 {
+    ///     hub.publish(&topic, Bytes::from("hello"), None, 0);
+    /// }
+    /// // No epoch is 0, so that this is all there is.
+    /// let all = Resume::Since { epoch: 0, offset: 0 };
+    /// let (mut resume, mut pages) = (Some(all), Vec::new());
+    /// while let Some(from) = resume {
+    ///     let page = hub.history_page(&topic, from, 2, 0);
+    ///     pages.push(page.entries.len());
+    ///     resume = page.next();
+    /// }
+    /// assert_eq!(pages, [2, 2, 1]);
+    /// ```
+    pub fn next(&self) -> Option<Resume> {
+        let before = self.offset.saturating_sub(self.later);
+        let offset = self.entries.last().map_or(before, |last| last.offset);
+        (self.later > 0).then_some(Resume::Since {
+            epoch: self.epoch,
+            offset,
+        })
+    }
+
+    /// Keeps no more of the messages than have so many octets together, but one in any case: the newest, or else the oldest, with the
+    /// others for the next page.
+    pub(crate) fn shorten(&mut self, most: usize, newest: bool)
+    where
+        M: Message,
+    {
+        let (mut octets, len) = (0, self.entries.len());
+        let mut fits = |entry: &&Entry<M>| {
+            octets += entry.message.octets();
+            octets <= most
+        };
+        if newest {
+            let fitting = self.entries.iter().rev().take_while(&mut fits).count();
+            self.entries.drain(..len.saturating_sub(fitting.max(1)));
+            return;
+        }
+        let count = self.entries.iter().take_while(&mut fits).count().max(1);
+        if let Some(next) = self.entries.get(count) {
+            let before = next.offset.saturating_sub(next.span);
+            self.later = self.offset.saturating_sub(before);
+            self.entries.truncate(count);
+        }
+    }
+
     /// Of a topic that is not there.
     pub(super) fn of_nothing(resume: Resume) -> Self {
         Self {
@@ -94,6 +149,10 @@ impl<M: Message> History<M> {
             entries: VecDeque::new(),
             octets: 0,
         }
+    }
+
+    pub(super) const fn retain(&mut self, retention: Retention) {
+        self.retention = retention;
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -52,7 +52,9 @@ mod message;
 mod own;
 mod presence;
 mod published;
+mod record;
 mod seats;
+mod staying;
 pub(super) mod sync;
 mod topic;
 
@@ -64,8 +66,8 @@ pub use self::presence::{Change, Present};
 pub use self::published::{Elsewhere, Published};
 pub use self::topic::{InvalidTopic, Topic};
 
-use self::channel::Channel;
 use self::presence::Presence;
+use self::record::{Held, Record, forget_idle};
 use self::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
@@ -85,25 +87,12 @@ pub struct Hub<M: Message> {
     /// The epoch of the next topic.
     epochs: AtomicU64,
     held: Held,
+    /// How many topics stay for a while without anything that holds them.
+    lingering: AtomicUsize,
 }
 
 type Shard<M> = HashMap<Topic, Record<M>>;
 type Retain = dyn Fn(&Topic) -> Retention + Send + Sync;
-
-/// What is known of a topic. It is there for as long as there is a subscriber, a message to keep, or somebody present, or its order is
-/// another's.
-struct Record<M: Message> {
-    messages: Channel<M>,
-    presence: Option<Box<Presence<M>>>,
-    /// Whether it stays without any of them.
-    is_kept: bool,
-}
-
-/// The octets that all histories hold, and the most that they may.
-pub(crate) struct Held {
-    octets: AtomicUsize,
-    most: usize,
-}
 
 /// A place among the subscribers of a topic. It is held until [`Hub::unsubscribe`] takes it back.
 #[derive(Debug)]
@@ -165,6 +154,7 @@ impl<M: Message> Hub<M> {
                 octets: AtomicUsize::new(0),
                 most: config.history,
             },
+            lingering: AtomicUsize::new(0),
         }
     }
 
@@ -196,7 +186,7 @@ impl<M: Message> Hub<M> {
         now: u64,
     ) -> (Subscription<M>, Recovered<M>) {
         let topic = self.kept(topic);
-        self.with_record(&topic, |record| {
+        self.with_messages(&topic, None, |record| {
             record.messages.expire(now, &self.held);
             let recovered = record.messages.recover(resume, most);
             let seat = record.messages.sit(group, member, key);
@@ -275,18 +265,42 @@ impl<M: Message> Hub<M> {
         count: Count,
         now: u64,
     ) -> Published {
+        self.publish_kept(topic, message, except, count, (None, now))
+    }
+
+    /// The same, for somebody who has asked what is kept of the topic: he may hold a lock, so that nobody is asked here.
+    pub(super) fn publish_kept(
+        &self,
+        topic: &Topic,
+        message: M,
+        except: Option<u64>,
+        count: Count,
+        (keep, now): (Option<Retention>, u64),
+    ) -> Published {
         let mut wakes = Vec::new();
         let publish = |record: &mut Record<M>| {
             let channel = &mut record.messages;
             channel.expire(now, &self.held);
             channel.publish(message, except, count, now, &self.held, &mut wakes)
         };
-        let published = match self.change(topic, publish) {
+        let published = match self.change_if(topic, Record::is_asked, publish) {
             Ok(published) => published,
-            Err(publish) if count != Count::Nothing && (self.retention)(topic).is_some() => {
-                self.with_record(topic, publish)
+            Err(publish) if count == Count::Nothing => {
+                self.change(topic, publish).unwrap_or_default()
             }
-            Err(_) => Published::default(),
+            Err(publish) => {
+                let keep = keep.unwrap_or_else(|| (self.retention)(topic));
+                let publish = |record: &mut Record<M>| {
+                    record.answer(keep);
+                    publish(record)
+                };
+                if keep.is_some() {
+                    self.with_record(topic, publish)
+                } else {
+                    // It may be there for who is present.
+                    self.change(topic, publish).unwrap_or_default()
+                }
+            }
         };
         wakes.into_iter().for_each(Waker::wake);
         published
@@ -296,20 +310,10 @@ impl<M: Message> Hub<M> {
     /// [`release`](Self::release) takes that back; what is published to it has to come as [`Count::At`]. When there are subscribers, what
     /// lies between the last message of the same epoch and this is missing for them.
     pub fn adopt(&self, topic: &Topic, epoch: u64, last: u64, entries: Vec<Entry<M>>, now: u64) {
-        self.with_record(topic, |record| {
+        self.with_messages(topic, None, |record| {
             record.is_kept = true;
             record.messages.adopt(epoch, last, entries, &self.held);
             record.messages.expire(now, &self.held);
-        });
-    }
-
-    /// A topic's order is no longer another's, and what is published to it elsewhere does not come any more: unless somebody subscribes
-    /// nothing is kept of it, and it begins a new life, so that nobody goes on in the old one.
-    pub fn release(&self, topic: &Topic) {
-        let epoch = self.next_epoch();
-        let _ = self.change(topic, |record| {
-            record.is_kept = false;
-            record.messages.renew(epoch, &self.held);
         });
     }
 
@@ -442,37 +446,40 @@ impl<M: Message> Hub<M> {
         self.held.octets.load(Ordering::Relaxed)
     }
 
-    /// Forgets what has become too old, and the topics that nothing holds any more. Call it every few seconds: a topic that
-    /// is published to, or subscribed to, looks after itself.
-    pub fn sweep(&self, now: u64) {
-        if self.held() == 0 {
-            // Only what is kept becomes too old.
-            return;
-        }
-        for shard in &self.shards {
-            lock(shard).retain(|_, record| {
-                record.messages.expire(now, &self.held);
-                !record.is_idle()
-            });
-        }
-    }
-
-    /// Runs `code` with the record of a topic, which is made if there is none.
+    /// Runs `code` with the record of a topic, which is made if there is none. What is kept of it need not be known.
     fn with_record<T>(&self, topic: &Topic, code: impl FnOnce(&mut Record<M>) -> T) -> T {
         let code = match self.change(topic, code) {
             Ok(done) => return done,
             Err(code) => code,
         };
-        let retention = (self.retention)(topic);
         let epoch = self.next_epoch();
         let mut shard = self.shard(topic);
         // Somebody may have been faster.
         let record = shard
             .entry(topic.clone())
-            .or_insert_with(|| Record::new(epoch, retention));
+            .or_insert_with(|| Record::new(epoch));
         let done = code(record);
         forget_idle(&mut shard, topic);
         done
+    }
+
+    /// The same, when it has to be known what is kept of the topic: unless somebody has asked, the configuration is, without a lock
+    /// of the hub.
+    fn with_messages<T>(
+        &self,
+        topic: &Topic,
+        keep: Option<Retention>,
+        code: impl FnOnce(&mut Record<M>) -> T,
+    ) -> T {
+        let code = match self.change_if(topic, Record::is_asked, code) {
+            Ok(done) => return done,
+            Err(code) => code,
+        };
+        let keep = keep.unwrap_or_else(|| (self.retention)(topic));
+        self.with_record(topic, |record| {
+            record.answer(keep);
+            code(record)
+        })
     }
 
     /// Runs `code` with the record of a topic if there is one, and gives it back if there is none; forgets the record when
@@ -481,8 +488,21 @@ impl<M: Message> Hub<M> {
     where
         F: FnOnce(&mut Record<M>) -> T,
     {
+        self.change_if(topic, |_| true, code)
+    }
+
+    /// The same for a record that is so.
+    fn change_if<T, F>(
+        &self,
+        topic: &Topic,
+        is_so: impl FnOnce(&Record<M>) -> bool,
+        code: F,
+    ) -> Result<T, F>
+    where
+        F: FnOnce(&mut Record<M>) -> T,
+    {
         let mut shard = self.shard(topic);
-        let Some(record) = shard.get_mut(topic) else {
+        let Some(record) = shard.get_mut(topic).filter(|record| is_so(record)) else {
             return Err(code);
         };
         let done = code(record);
@@ -523,57 +543,6 @@ impl<M: Message> fmt::Debug for Hub<M> {
             .field("topics", &self.len())
             .field("held", &self.held())
             .finish_non_exhaustive()
-    }
-}
-
-impl<M: Message> Record<M> {
-    fn new(epoch: u64, retention: Retention) -> Self {
-        Self {
-            messages: Channel::new(epoch, retention),
-            presence: None,
-            is_kept: false,
-        }
-    }
-
-    fn presence(&mut self, epoch: u64) -> &mut Presence<M> {
-        self.presence
-            .get_or_insert_with(|| Box::new(Presence::new(epoch)))
-    }
-
-    /// Whether nothing holds the topic any more; gives up a presence that nothing holds.
-    fn is_idle(&mut self) -> bool {
-        if self
-            .presence
-            .as_ref()
-            .is_some_and(|presence| presence.is_idle())
-        {
-            self.presence = None;
-        }
-        !self.is_kept && self.presence.is_none() && self.messages.is_idle()
-    }
-}
-
-impl Held {
-    pub(crate) fn add(&self, octets: usize) {
-        self.octets.fetch_add(octets, Ordering::Relaxed);
-    }
-
-    pub(crate) fn sub(&self, octets: usize) {
-        self.octets.fetch_sub(octets, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.octets.load(Ordering::Relaxed) > self.most
-    }
-}
-
-/// Forgets a topic that nothing holds any more.
-fn forget_idle<M: Message>(shard: &mut Shard<M>, topic: &Topic) {
-    if shard.get_mut(topic).is_some_and(Record::is_idle) {
-        shard.remove(topic);
-        if shard.capacity() > 64 && shard.len() < shard.capacity() / 8 {
-            shard.shrink_to(shard.len() * 2);
-        }
     }
 }
 

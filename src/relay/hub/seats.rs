@@ -101,7 +101,11 @@ impl<M: Message> Seats<M> {
             if (counts && seat.last >= last) || (!counts && seat.last > last) {
                 continue;
             }
-            let id = seat.member.id();
+            // Who it is counts only where somebody is left out.
+            let id = match has_exceptions {
+                true => seat.member.id(),
+                false => 0,
+            };
             let is_new = !counts || seat.last <= before;
             let skipped = if is_new {
                 0

@@ -47,6 +47,9 @@ impl RedisServer {
                     sign_in(Io::Unix(stream), &self.who, "").await
                 }
                 Address::Sentinel(sentinels) => sentinels.connect(self).await,
+                Address::Cluster(_) => Err(RedisError::new(
+                    "a Redis Cluster carries topics, and nothing else does with one",
+                )),
             }
         });
         let connected = connected.await;
@@ -63,15 +66,16 @@ impl RedisServer {
         sign_in(io, &self.who, &format!("{host}:{port}")).await
     }
 
-    /// The same as nobody.
-    pub(super) async fn connect_nameless(
+    /// The same as who we are to Sentinels, which is nobody unless the URL says it.
+    pub(super) async fn connect_to_sentinel(
         &self,
         host: &str,
         port: u16,
     ) -> Result<(Connection, Pushes), RedisError> {
         let io = self.open(host, port).await?;
-        let nobody = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
-        sign_in(io, &nobody, "").await
+        let nobody = || Arc::new(RedisConnectionInfo::default().set_protocol(RESP3));
+        let who = self.watchers.clone().unwrap_or_else(nobody);
+        sign_in(io, &who, "").await
     }
 
     async fn open(&self, host: &str, port: u16) -> Result<Io, RedisError> {
@@ -193,6 +197,8 @@ fn weight(push: &PushInfo) -> usize {
 }
 
 const PART: usize = 64;
+
+const RESP3: ProtocolVersion = ProtocolVersion::RESP3;
 
 /// A server that says nothing for so long, though it was asked, is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(5);

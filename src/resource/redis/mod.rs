@@ -3,6 +3,7 @@
 //! The `redis` crate packs and parses what is said; the transports are ours, so that a server that does not answer is noticed, that
 //! nobody reads more than is wanted, and that TLS is the TLS of the rest.
 
+mod cluster;
 mod connection;
 mod kept;
 #[cfg(not(feature = "tls"))]
@@ -15,9 +16,12 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 use self::no_tls as tls;
 
+#[cfg(feature = "relay")]
+pub(crate) use self::cluster::{Slots, Spread};
 pub(crate) use self::connection::{Connection, Pushes};
 pub(crate) use self::kept::Kept;
 
+use self::cluster::Seeds;
 use self::sentinel::Sentinels;
 use self::tls::Trust;
 use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
@@ -33,8 +37,12 @@ use std::sync::Arc;
 ///
 /// `redis+sentinel://[user][:password@]host[:port][,host[:port]]/master[/database]` names Redis Sentinels (port 26379) and what they
 /// call their master: before each connection they are asked, in this order, where it is, until one leads to a server that says it is a
-/// master. User and password are for the master; Sentinels that want some themselves cannot be asked. `rediss+sentinel://` speaks TLS
-/// to all of them.
+/// master. User and password are for the master; `?sentinel=user:password` at the end is what the Sentinels themselves want, if they do.
+/// `rediss+sentinel://` speaks TLS to all of them.
+///
+/// `redis+cluster://[user][:password@]host[:port][,host[:port]]` names servers of a Redis Cluster, 7 or newer, of which any one knows the
+/// others (`rediss+cluster://` with TLS to all of them). It is for topics of a relay: a limiter, and tokens that were taken back, want one
+/// server.
 ///
 /// ```
 /// use wireline::resource::redis::RedisServer;
@@ -43,13 +51,16 @@ use std::sync::Arc;
 /// assert!(!format!("{server:?}").contains("secret"));
 /// assert!(RedisServer::new("http://127.0.0.1").is_err());
 /// let watched = RedisServer::new("redis+sentinel://:secret@10.0.0.5,10.0.0.6,10.0.0.7/main")?;
-/// # let _ = watched;
+/// let cluster = RedisServer::new("redis+cluster://:secret@10.0.0.5:7000,10.0.0.6:7000")?;
+/// # let _ = (watched, cluster);
 /// # Ok::<(), wireline::resource::redis::RedisError>(())
 /// ```
 #[derive(Clone)]
 pub struct RedisServer {
     address: Address,
     who: Arc<RedisConnectionInfo>,
+    /// Who we are to Sentinels, if they ask.
+    watchers: Option<Arc<RedisConnectionInfo>>,
     trust: Option<Trust>,
 }
 
@@ -58,6 +69,7 @@ enum Address {
     Tcp(Arc<str>, u16),
     Unix(PathBuf),
     Sentinel(Sentinels),
+    Cluster(Seeds),
 }
 
 impl RedisServer {
@@ -69,10 +81,19 @@ impl RedisServer {
     pub fn new(url: &str) -> Result<Self, RedisError> {
         if let Some((scheme @ ("redis+sentinel" | "rediss+sentinel"), rest)) = url.split_once("://")
         {
-            let (sentinels, plain) = Sentinels::read(rest)?;
+            let (sentinels, plain, to_them) = Sentinels::read(rest)?;
             let scheme = scheme.trim_end_matches("+sentinel");
             let mut server = Self::new(&format!("{scheme}://{plain}"))?;
+            let to_them = to_them.map(|plain| Self::new(&format!("redis://{plain}")));
+            server.watchers = to_them.transpose()?.map(|server| server.who);
             server.address = Address::Sentinel(sentinels);
+            return Ok(server);
+        }
+        if let Some((scheme @ ("redis+cluster" | "rediss+cluster"), rest)) = url.split_once("://") {
+            let (seeds, plain) = Self::seeds(rest)?;
+            let scheme = scheme.trim_end_matches("+cluster");
+            let mut server = Self::new(&format!("{scheme}://{plain}"))?;
+            server.address = Address::Cluster(seeds);
             return Ok(server);
         }
         // The crate's own TLS is not compiled in, so it knows no such scheme.
@@ -91,6 +112,7 @@ impl RedisServer {
         Ok(Self {
             address,
             who: Arc::new(who.set_protocol(ProtocolVersion::RESP3)),
+            watchers: None,
             trust: is_tls.then(Trust::system).transpose()?,
         })
     }

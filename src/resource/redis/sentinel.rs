@@ -14,9 +14,21 @@ pub(super) struct Sentinels {
 }
 
 impl Sentinels {
-    /// Reads `[user][:password@]host[:port][,host[:port]]/master[/database]`; gives besides what says in a URL who we are to the master.
-    pub(super) fn read(rest: &str) -> Result<(Self, String), RedisError> {
+    /// Reads `[user][:password@]host[:port][,host[:port]]/master[/database][?sentinel=user:password]`; gives besides what says in a URL
+    /// who we are to the master, and what says it to the Sentinels.
+    pub(super) fn read(rest: &str) -> Result<(Self, String, Option<String>), RedisError> {
         let wrong = |why: &str| Err(RedisError::new(format_args!("a URL of Sentinels {why}")));
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, query)) => (rest, Some(query)),
+            None => (rest, None),
+        };
+        let to_them = match query.map(|query| query.strip_prefix("sentinel=")) {
+            None => None,
+            Some(Some(who)) if who.contains(':') && !who.contains(['@', '/', '&']) => {
+                Some(format!("{who}@localhost"))
+            }
+            Some(_) => return wrong("has sentinel=USER:PASSWORD behind a ?, if anything"),
+        };
         let (who, rest) = match rest.rsplit_once('@') {
             Some((who, rest)) => (format!("{who}@"), rest),
             None => (String::new(), rest),
@@ -32,7 +44,7 @@ impl Sentinels {
         if !database.bytes().all(|octet| octet.is_ascii_digit()) {
             return wrong("has a number behind the master, if anything");
         }
-        let Some(places) = hosts.split(',').map(place).collect() else {
+        let Some(places) = hosts.split(',').map(|host| place(host, PORT)).collect() else {
             return wrong("has hosts, maybe with ports, with commas between them");
         };
         let sentinels = Self {
@@ -40,7 +52,7 @@ impl Sentinels {
             master: master.into(),
         };
         // The host is of no importance.
-        Ok((sentinels, format!("{who}localhost/{database}")))
+        Ok((sentinels, format!("{who}localhost/{database}"), to_them))
     }
 
     /// Connects to the master that the first of them knows, if it is there and is one; else to that of the next.
@@ -72,7 +84,7 @@ impl Sentinels {
         host: &str,
         port: u16,
     ) -> Result<(String, u16), RedisError> {
-        let (connection, _pushes) = server.connect_nameless(host, port).await?;
+        let (connection, _pushes) = server.connect_to_sentinel(host, port).await?;
         let mut question = redis::pipe();
         let asked = question.cmd("SENTINEL").arg("get-master-addr-by-name");
         asked.arg(&*self.master);
@@ -125,11 +137,12 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-fn place(text: &str) -> Option<(String, u16)> {
+/// A host, and its port or that one.
+pub(super) fn place(text: &str, port: u16) -> Option<(String, u16)> {
     let (host, port) = match text.rsplit_once(':') {
         // The colons of an IPv6 address stand in brackets.
         Some((host, port)) if !text.ends_with(']') => (host, as_port(port)?),
-        _ => (text, PORT),
+        _ => (text, port),
     };
     let bare = host
         .strip_prefix('[')
@@ -141,7 +154,7 @@ fn place(text: &str) -> Option<(String, u16)> {
     }
 }
 
-fn as_port(text: &str) -> Option<u16> {
+pub(super) fn as_port(text: &str) -> Option<u16> {
     let port = text.bytes().try_fold(0_u16, |port, octet| {
         let digit = char::from(octet).to_digit(10)?;
         port.checked_mul(10)?.checked_add(digit.try_into().ok()?)
@@ -162,7 +175,7 @@ mod tests {
 
     #[test]
     fn hosts_master_and_database_are_read_and_who_we_are_goes_on() {
-        let (found, plain) =
+        let (found, plain, _) =
             Sentinels::read("ada:a%40b@one,two:7,[::1]:8,[::2]/my-master/3").unwrap();
         let places = found.places.iter().map(|(host, port)| (&**host, *port));
         let expected = [("one", 26379), ("two", 7), ("::1", 8), ("::2", 26379)];
@@ -177,7 +190,21 @@ mod tests {
             shown.contains("one") && !shown.contains("secret"),
             "{shown}"
         );
+        let url = "redis+sentinel://:secret@one/m?sentinel=watcher:hid%40den";
+        let server = RedisServer::new(url).unwrap();
+        let watchers = server.watchers.as_ref().unwrap();
+        let who = (watchers.username(), watchers.password());
+        assert_eq!(who, (Some("watcher"), Some("hid@den")));
+        let shown = format!("{server:?}");
+        assert!(
+            !shown.contains("hid") && !shown.contains("secret"),
+            "{shown}"
+        );
         for url in [
+            "one/m?sentinel=",
+            "one/m?sentinel=secret",
+            "one/m?sentinel=a:b&sentinel=c:d",
+            "one/m?sentinel=a:b@c",
             "",
             "one",
             "one/",

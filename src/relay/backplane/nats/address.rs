@@ -16,6 +16,10 @@ enum Who {
     Nobody,
     User(String, String),
     Token(String),
+    /// The seed of a key, with which what the server says first is signed.
+    Key(String),
+    /// A credentials file: a JWT, and the seed of its key.
+    Signed(String),
 }
 
 impl Address {
@@ -55,13 +59,42 @@ impl Address {
         Ok(Self { servers, who })
     }
 
-    pub(super) fn options(&self) -> ConnectOptions {
+    /// Who we are is the holder of this: the seed of a key, or a credentials file.
+    pub(super) fn sign_in(&mut self, secret: &str) -> Result<(), BackplaneError> {
+        if self.who != Who::Nobody {
+            return Err(BackplaneError::new(
+                "a NATS URL and credentials do not both say who connects",
+            ));
+        }
+        let is_file = secret.contains("-----BEGIN NATS USER JWT-----");
+        let secret = secret.trim();
+        // The crate looks at the seed of a file at once, and at one alone when it connects.
+        let file = match is_file {
+            true => secret.to_owned(),
+            false => format!("---JWT---\nx\n---JWT---\n---SEED---\n{secret}\n---SEED---\n"),
+        };
+        let is_user = is_file || secret.starts_with("SU");
+        if !is_user || ConnectOptions::new().credentials(&with_end(&file)).is_err() {
+            return Err(BackplaneError::new(
+                "credentials for NATS are the seed of a user's key, or a file with a JWT and one",
+            ));
+        }
+        self.who = match is_file {
+            true => Who::Signed(with_end(secret)),
+            false => Who::Key(secret.to_owned()),
+        };
+        Ok(())
+    }
+
+    pub(super) fn options(&self) -> Result<ConnectOptions, BackplaneError> {
         let options = ConnectOptions::new();
-        match self.who.clone() {
+        Ok(match self.who.clone() {
             Who::Nobody => options,
             Who::User(user, password) => options.user_and_password(user, password),
             Who::Token(token) => options.token(token),
-        }
+            Who::Key(seed) => options.nkey(seed),
+            Who::Signed(file) => options.credentials(&file).map_err(BackplaneError::new)?,
+        })
     }
 
     pub(super) fn servers(&self) -> &[ServerAddr] {
@@ -77,6 +110,11 @@ impl Who {
             None => Self::Token(decoded(said)?),
         })
     }
+}
+
+/// A file whose last line has its end: the crate finds no seed otherwise.
+fn with_end(file: &str) -> String {
+    format!("{file}\n")
 }
 
 /// Text with `%XX` for octets; a `%` without digits stands for itself.
@@ -137,6 +175,32 @@ mod tests {
             read("tls://a").0.len() == 1
                 && Address::read("tls://a").unwrap().servers[0].tls_required()
         );
+    }
+
+    const SEED: &str = "SUAG43ZANNSXSIDUNBQXIIDBNZ4WE33EPEQGQYLTFQQGM33SEBXW4ZIRJM";
+
+    #[test]
+    fn credentials_say_who_it_is_and_nobody_else_does() {
+        let file = format!(
+            "-----BEGIN NATS USER JWT-----\neyJ0.e30.c2ln\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{SEED}\n------END USER NKEY SEED------"
+        );
+        for secret in [SEED.to_owned(), format!("{SEED}\n"), file.clone()] {
+            let mut address = Address::read("nats://a").unwrap();
+            address.sign_in(&secret).unwrap();
+            assert!(address.options().is_ok());
+            let mut taken = Address::read("nats://token@a").unwrap();
+            assert!(taken.sign_in(&secret).is_err());
+        }
+        // An account's key, one with another end, a file without a seed.
+        let account = "SAAG43ZANNSXSIDUNBQXIIDBNZ4WE33EPEQGQYLTFQQGM33SEB2HO36RFQ";
+        let other = SEED.replace("ZIRJM", "ZIRJA");
+        let half = &file[..file.find("-----BEGIN USER").unwrap()];
+        for secret in ["", "nonsense", account, &*other, half] {
+            let mut address = Address::read("nats://a").unwrap();
+            let error = address.sign_in(secret).expect_err(secret).to_string();
+            assert!(secret.is_empty() || !error.contains(secret), "{error}");
+        }
     }
 
     #[test]

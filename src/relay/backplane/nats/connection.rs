@@ -46,7 +46,7 @@ impl Connection {
     ) -> Result<Self, BackplaneError> {
         let servers = address.servers();
         let (ended, ends) = mpsc::channel(1);
-        let options = (address.options())
+        let options = (address.options()?)
             .name("wireline")
             .tls_client_config(trust.config().await?)
             .connection_timeout(PATIENCE)

@@ -69,6 +69,28 @@ impl Nats {
         })
     }
 
+    /// Signs in with a key, in place of what a URL can say: the seed of a user's key (NKey, it begins with `SU`), or what is in a
+    /// credentials file, a JWT and the seed of its key. The seed does not leave the process: what the server says first is signed with
+    /// it. Both are secrets, which [`Debug`](fmt::Debug) and errors never show.
+    ///
+    /// ```
+    /// use wireline::relay::backplane::nats::Nats;
+    ///
+    /// let seed = "SUAG43ZANNSXSIDUNBQXIIDBNZ4WE33EPEQGQYLTFQQGM33SEBXW4ZIRJM";
+    /// let nats = Nats::new("nats://10.0.0.5")?.credentials(seed)?;
+    /// assert!(!format!("{nats:?}").contains("SU"));
+    /// assert!(Nats::new("nats://me:secret@10.0.0.5")?.credentials(seed).is_err());
+    /// # Ok::<(), wireline::relay::backplane::BackplaneError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BackplaneError`] for what is neither, and when the URL says who connects.
+    pub fn credentials(mut self, secret: impl AsRef<str>) -> Result<Self, BackplaneError> {
+        self.address.sign_in(secret.as_ref())?;
+        Ok(self)
+    }
+
     /// What all subjects begin with, `wireline` unless it is set: relays with different ones have nothing to do with each other.
     /// What is no letter, digit, `_` or `-` is written as `=` and two hexadecimal digits.
     #[must_use]

@@ -2,34 +2,47 @@
 
 use crate::relay::backplane::redis::names::Names;
 use crate::relay::backplane::redis::nobody;
+use crate::relay::backplane::redis::pushes::Left;
 use crate::relay::backplane::redis::scripts::{APPEND, READ, Scripts};
 use crate::relay::backplane::{Command, Event};
 use crate::relay::hub::Topic;
-use crate::resource::redis::{Connection, RedisError};
+use crate::resource::redis::{Connection, RedisError, Slots};
 use crate::wire::number::decimal;
 use bytes::Bytes;
 use redis::{Pipeline, Value};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-/// Carries out commands on two connections.
+/// Carries out commands on two connections to a server, or to each one of a cluster.
 pub(super) struct Commands {
-    pub(super) connection: Connection,
-    pub(super) subscriber: Arc<Connection>,
+    pub(super) lines: Vec<Line>,
+    /// Which of them has which names.
+    pub(super) slots: Slots,
     pub(super) names: Names,
     pub(super) is_sharded: bool,
-    /// The run of the server, if epochs end with it.
-    pub(super) run: String,
     pub(super) scripts: Scripts,
+    pub(super) left: Arc<Left>,
     pub(super) events: mpsc::Sender<Event>,
 }
 
-/// What is sent at once, and who hears of the answers.
+/// The connections to one server.
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    pub(super) subscriber: Arc<Connection>,
+    /// The run of the server, if epochs end with it.
+    pub(super) run: String,
+}
+
+/// What is sent to a server at once, and who hears of the answers.
 #[derive(Default)]
 struct Batch {
+    /// What is for the connection for subscriptions.
+    channels: Pipeline,
     all: Pipeline,
     asked: Vec<Asked>,
     /// The last of each origin in each topic that is under way.
@@ -50,15 +63,18 @@ impl Commands {
         all.cmd("SCRIPT").arg("LOAD").arg(APPEND);
         all.cmd("SCRIPT").arg("LOAD").arg(READ);
         all.cmd("INFO").arg("server");
-        let answers = self.connection.ask(&all).await?;
-        let mut texts = answers.into_iter().map(text);
-        let mut next = || texts.next().unwrap_or_else(|| Err(not_understood()));
-        self.scripts.append = next()?;
-        self.scripts.read = next()?;
-        if !is_durable {
-            let about = next()?;
-            let run = about.lines().find_map(|line| line.strip_prefix("run_id:"));
-            self.run = run.ok_or_else(not_understood)?.trim().to_owned();
+        for line in &mut self.lines {
+            let answers = line.connection.ask(&all).await?;
+            let mut texts = answers.into_iter().map(text);
+            let mut next = || texts.next().unwrap_or_else(|| Err(not_understood()));
+            // The same everywhere: they are digests.
+            self.scripts.append = next()?;
+            self.scripts.read = next()?;
+            if !is_durable {
+                let about = next()?;
+                let run = about.lines().find_map(|line| line.strip_prefix("run_id:"));
+                line.run = run.ok_or_else(not_understood)?.trim().to_owned();
+            }
         }
         Ok(self)
     }
@@ -108,56 +124,65 @@ impl Commands {
     }
 
     async fn carry_out_all(&self, wanted: &mut Vec<Command>) -> Result<(), RedisError> {
-        // What is taken earlier than it had to be takes no harm.
-        let mut channels = redis::pipe();
-        let mut batch = Batch::default();
+        let mut batches: Vec<Batch> = self.lines.iter().map(|_| Batch::default()).collect();
+        let is_idle = wanted.is_empty();
         for command in wanted.drain(..) {
-            self.add(command, &mut channels, &mut batch)?;
+            self.add(command, &mut batches)?;
         }
-        if !channels.is_empty() {
-            for answer in self.subscriber.ask(&channels).await? {
+        for batch in &mut batches {
+            if is_idle {
+                batch.all.cmd("PING");
+                batch.asked.push(Asked::Ping);
+            }
+        }
+        // What is taken earlier than it had to be takes no harm.
+        let channels = self.lines.iter().zip(&batches);
+        let channels = channels.filter(|(_, batch)| !batch.channels.is_empty());
+        let taken = channels.map(|(line, batch)| line.subscriber.ask(&batch.channels));
+        for answers in together(taken).await {
+            for answer in answers? {
                 // Nobody may miss silently what he has asked for.
                 if let Value::ServerError(error) = answer {
                     return Err(RedisError::new(redis::RedisError::from(error)));
                 }
             }
-        } else if batch.asked.is_empty() {
-            batch.all.cmd("PING");
-            batch.asked.push(Asked::Ping);
         }
-        if batch.asked.is_empty() {
-            return Ok(());
-        }
-        let answers = self.connection.ask(&batch.all).await?;
-        for (asked, answer) in batch.asked.into_iter().zip(answers) {
-            self.tell(asked, answer).await?;
+        let asking = self.lines.iter().zip(&batches);
+        let asking = asking.filter(|(_, batch)| !batch.asked.is_empty());
+        let answered = together(asking.map(|(line, batch)| line.connection.ask(&batch.all))).await;
+        let asked = batches.into_iter().filter(|batch| !batch.asked.is_empty());
+        for (batch, answers) in asked.zip(answered) {
+            for (asked, answer) in batch.asked.into_iter().zip(answers?) {
+                self.tell(asked, answer).await?;
+            }
         }
         Ok(())
     }
 
-    fn add(
-        &self,
-        command: Command,
-        channels: &mut Pipeline,
-        batch: &mut Batch,
-    ) -> Result<(), RedisError> {
+    fn add(&self, command: Command, batches: &mut [Batch]) -> Result<(), RedisError> {
+        let name = match &command {
+            Command::Subscribe(channel)
+            | Command::Unsubscribe(channel)
+            | Command::Publish { channel, .. } => self.names.channel(channel),
+            Command::Append { topic, .. } | Command::Read { topic, .. } => self.names.topic(topic),
+        };
+        let at = self.slots.of(name.as_bytes());
+        let (Some(line), Some(batch)) = (self.lines.get(at), batches.get_mut(at)) else {
+            return Err(not_understood());
+        };
         match command {
-            Command::Subscribe(channel) => {
-                let name = self.names.channel(&channel);
-                channels.cmd(self.word("SUBSCRIBE", "SSUBSCRIBE")).arg(name);
+            Command::Subscribe(_) => {
+                let word = self.word("SUBSCRIBE", "SSUBSCRIBE");
+                batch.channels.cmd(word).arg(name);
             }
-            Command::Unsubscribe(channel) => {
-                let name = self.names.channel(&channel);
+            Command::Unsubscribe(_) => {
+                self.left.leave(&name);
                 let word = self.word("UNSUBSCRIBE", "SUNSUBSCRIBE");
-                channels.cmd(word).arg(name);
+                batch.channels.cmd(word).arg(name);
             }
-            Command::Publish {
-                id,
-                channel,
-                message,
-            } => {
+            Command::Publish { id, message, .. } => {
                 let publish = batch.all.cmd(self.word("PUBLISH", "SPUBLISH"));
-                publish.arg(self.names.channel(&channel)).arg(&*message);
+                publish.arg(name).arg(&*message);
                 batch.asked.push(Asked::Done(id));
             }
             Command::Append {
@@ -168,8 +193,7 @@ impl Commands {
                 keep,
                 message,
             } => {
-                let before = batch.under_way.insert((topic.clone(), origin), seq);
-                let name = self.names.topic(&topic);
+                let before = batch.under_way.insert((topic, origin), seq);
                 let append = batch.all.cmd("EVALSHA").arg(&self.scripts.append).arg(3);
                 append
                     .arg(format!("{name}:meta"))
@@ -177,7 +201,7 @@ impl Commands {
                 append.arg(format!("{name}:from:{:x}:{:x}", origin.0, origin.1));
                 append.arg(seq);
                 append.arg(before.map_or_else(String::new, |seq| seq.to_string()));
-                append.arg(random_epoch()?).arg(&self.run);
+                append.arg(random_epoch()?).arg(&line.run);
                 append
                     .arg(keep.messages)
                     .arg(keep.octets)
@@ -187,12 +211,8 @@ impl Commands {
                 batch.asked.push(Asked::Done(id));
             }
             Command::Read {
-                id,
-                topic,
-                after,
-                most,
+                id, after, most, ..
             } => {
-                let name = self.names.topic(&topic);
                 let read = batch.all.cmd("EVALSHA").arg(&self.scripts.read).arg(2);
                 read.arg(format!("{name}:meta")).arg(format!("{name}:log"));
                 match after {
@@ -201,7 +221,7 @@ impl Commands {
                 };
                 read.arg(most.min(MOST_READ))
                     .arg(random_epoch()?)
-                    .arg(&self.run);
+                    .arg(&line.run);
                 batch.asked.push(Asked::History(id));
             }
         }
@@ -230,13 +250,38 @@ impl Commands {
     }
 }
 
-/// Fails when the server is not the one to talk to any more: it lost its scripts, it is a replica now, it is starting.
+/// Waits for all of them at once, and gives what came of each.
+async fn together<T>(all: impl Iterator<Item = impl Future<Output = T> + Send>) -> Vec<T> {
+    let mut all: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
+    poll_fn(|cx| {
+        let mut is_done = true;
+        for (one, done) in &mut all {
+            if done.is_none() {
+                match one.as_mut().poll(cx) {
+                    Poll::Ready(came) => *done = Some(came),
+                    Poll::Pending => is_done = false,
+                }
+            }
+        }
+        if is_done {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    all.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+/// Fails when the server is not the one to talk to any more: it lost its scripts, it is a replica now, it is starting, or another one
+/// of its cluster has the slot.
 fn fail_for(answer: &Value) -> Result<(), RedisError> {
     let Value::ServerError(error) = answer else {
         return Ok(());
     };
     match error.code() {
-        "NOSCRIPT" | "READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH" => {
+        "NOSCRIPT" | "READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH" | "MOVED" | "ASK"
+        | "TRYAGAIN" | "CLUSTERDOWN" => {
             Err(RedisError::new(redis::RedisError::from(error.clone())))
         }
         _ => Ok(()),

@@ -13,11 +13,13 @@ mod names;
 mod pushes;
 mod scripts;
 
-use self::commands::Commands;
+use self::commands::{Commands, Line};
 use self::names::Names;
+use self::pushes::Left;
 use crate::relay::backplane::{Backplane, BackplaneError, Event, Link};
-use crate::resource::redis::{RedisError, RedisServer};
+use crate::resource::redis::{RedisError, RedisServer, Slots, Spread};
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// Redis 6.2 or newer, or Valkey, as the backplane of a cluster.
@@ -30,10 +32,12 @@ use tokio::task::JoinSet;
 /// resume are told that they may have missed something, and get all that is kept. A server may have lost what it was told
 /// last, and nobody can tell. [`durable`](Self::durable) says that it loses nothing.
 ///
-/// Every node has to come to the same server (or to what stands in front of it under one address). Redis Cluster: with one shard, all
-/// of it works; with several, pub/sub does, through any node, but histories that are shared do not, and neither does
-/// [`sharded`](Self::sharded): connections are not sent on to other nodes. Redis Sentinels are asked for their master when the URL names
-/// them: see [`RedisServer`].
+/// Every node has to come to the same server (or to what stands in front of it under one address). Redis Sentinels are asked for their
+/// master when the URL names them: see [`RedisServer`].
+///
+/// Of a Redis Cluster, 7 or newer, the URL `redis+cluster://` names some servers. Then each node has two connections to every server that
+/// has slots: a topic's messages and its history are where its slot is, with sharded pub/sub. When a slot goes to another server, or
+/// another one takes a server's place, nodes connect again, to where the slots are then.
 ///
 /// ```
 /// use wireline::relay::backplane::redis::Redis;
@@ -88,7 +92,7 @@ impl Redis {
     }
 
     /// Uses sharded pub/sub (`SSUBSCRIBE`, Redis 7). All nodes have to agree. Off unless said otherwise: it pays off in a Redis Cluster alone,
-    /// and is there for servers that allow nothing else.
+    /// where it is always on, and is there for servers that allow nothing else.
     #[must_use]
     pub const fn sharded(mut self, on: bool) -> Self {
         self.is_sharded = on;
@@ -109,20 +113,31 @@ impl Redis {
         }
     }
 
-    /// Ends with either connection; the other one ends with it.
+    /// Ends with any connection; the others end with it.
     async fn serve(self, link: Link) -> Result<RedisError, RedisError> {
-        let (subscriber, pushes) = self.server.connect().await?;
-        let (connection, _) = self.server.connect().await?;
-        if !connection.is_beside(&subscriber) {
-            return Err(RedisError::new("there is another master meanwhile"));
+        let is_cluster = self.server.is_cluster();
+        let Spread { slots, servers } = match is_cluster {
+            true => self.server.spread().await?,
+            false => self.pair().await?,
+        };
+        let left = Arc::<Left>::default();
+        let (mut lines, mut pushed) = (Vec::new(), Vec::new());
+        for [(subscriber, pushes), (connection, _)] in servers {
+            let subscriber = Arc::new(subscriber);
+            pushed.push((pushes, subscriber.clone()));
+            lines.push(Line {
+                connection,
+                subscriber,
+                run: String::new(),
+            });
         }
         let commands = Commands {
-            connection,
-            subscriber: std::sync::Arc::new(subscriber),
+            lines,
+            slots,
             names: self.names.clone(),
-            is_sharded: self.is_sharded,
-            run: String::new(),
+            is_sharded: self.is_sharded || is_cluster,
             scripts: scripts::Scripts::default(),
+            left: left.clone(),
             events: link.events.clone(),
         };
         let commands = commands.prepare(self.is_durable).await?;
@@ -130,13 +145,30 @@ impl Redis {
             return Ok(nobody());
         }
         let mut parts = JoinSet::new();
-        let subscriber = commands.subscriber.clone();
-        parts.spawn(pushes::relay(pushes, subscriber, self.names, link.events));
+        for (pushes, subscriber) in pushed {
+            let (names, left, events) = (self.names.clone(), left.clone(), link.events.clone());
+            parts.spawn(pushes::relay(pushes, subscriber, names, left, events));
+        }
         parts.spawn(commands.carry_out(link.commands));
+        // Whoever waits for events waits for those that the parts have.
+        drop(link.events);
         let Some(ended) = parts.join_next().await else {
             return Ok(nobody());
         };
         ended.map_err(RedisError::new)
+    }
+
+    /// Two connections to one server.
+    async fn pair(&self) -> Result<Spread, RedisError> {
+        let first = self.server.connect().await?;
+        let second = self.server.connect().await?;
+        if !second.0.is_beside(&first.0) {
+            return Err(RedisError::new("there is another master meanwhile"));
+        }
+        Ok(Spread {
+            slots: Slots::of_one(),
+            servers: vec![[first, second]],
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use redis::{PushInfo, PushKind, Value};
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -19,10 +19,12 @@ pub(super) async fn relay(
     mut pushes: Pushes,
     subscriber: Arc<Connection>,
     names: Names,
+    left: Arc<Left>,
     events: mpsc::Sender<Event>,
 ) -> RedisError {
     let mut taken = Taken {
         names,
+        left,
         channels: HashMap::new(),
     };
     let passed_on = async move {
@@ -60,9 +62,37 @@ pub(super) async fn relay(
     .await
 }
 
+/// The names of channels that were given up and have not been confirmed yet, with how often: a server that gives one up by itself is
+/// told from one that was asked to.
+#[derive(Debug, Default)]
+pub(super) struct Left(Mutex<HashMap<Vec<u8>, u32>>);
+
+impl Left {
+    pub(super) fn leave(&self, name: &str) {
+        *self.lock().entry(name.as_bytes().to_vec()).or_default() += 1;
+    }
+
+    fn has_left(&self, name: &[u8]) -> bool {
+        let mut left = self.lock();
+        let Some(count) = left.get_mut(name) else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 {
+            left.remove(name);
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The channels that are taken, by their names.
 struct Taken {
     names: Names,
+    left: Arc<Left>,
     channels: HashMap<Vec<u8>, Channel>,
 }
 
@@ -99,8 +129,13 @@ impl Taken {
                 Ok(Some(Event::Subscribed(channel)))
             }
             PushKind::Unsubscribe | PushKind::SUnsubscribe => {
-                self.channels.remove(&part().unwrap_or_default());
-                Ok(None)
+                let name = part().unwrap_or_default();
+                self.channels.remove(&name);
+                if self.left.has_left(&name) {
+                    return Ok(None);
+                }
+                // Its slot is another server's now, and nothing more comes from this one.
+                Err(RedisError::new("a channel was taken away"))
             }
             PushKind::Disconnection => Err(RedisError::new(
                 "the connection for subscriptions has ended",

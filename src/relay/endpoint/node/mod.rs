@@ -124,14 +124,18 @@ impl Node {
     }
 
     /// The number of a connection: no other node's has one like it.
-    pub(super) const fn connection(&self, counter: u64) -> u64 {
-        (self.number << 32) | (counter & 0xffff_ffff)
+    pub(super) const fn connection(&self, number: u32) -> u64 {
+        (self.number << 32) | number as u64
     }
 
-    /// What all nodes keep together of a topic, if they do.
-    fn shared(&self, topic: &Topic) -> Option<Retention> {
-        let retention = self.shares_history.then(|| (self.retention)(topic));
-        retention.filter(Retention::is_some)
+    /// What is kept of a topic, as the application says, and what all nodes keep of it together, if they do. It is asked without a
+    /// lock: it may take its time, and it may speak to the relay.
+    fn kept(&self, topic: &Topic) -> (Retention, Option<Retention>) {
+        let keep = (self.retention)(topic);
+        (
+            keep,
+            Some(keep).filter(|_| self.shares_history && keep.is_some()),
+        )
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -187,13 +191,15 @@ impl Relay {
         message: Prepared,
         except: Option<u64>,
     ) -> Published {
-        // The application says what is kept; meanwhile others have their turn.
-        let shared = node.shared(topic);
+        let (keep, shared) = node.kept(topic);
         self.with_core(node, |core, now| {
             let parcel = parcel(&message, except);
             let hub = &self.inner.hub;
             let published = match core.cluster.publish(topic, parcel, shared, now) {
-                Local::Deliver => hub.publish(topic, message, except, now),
+                Local::Deliver => {
+                    let keep = Some(keep);
+                    hub.publish_kept(topic, message, except, Count::Next(1), (keep, now))
+                }
                 Local::DeliverUncounted => {
                     if core.topics.contains_key(topic) {
                         core.early.add(topic, &message, except);
@@ -216,11 +222,13 @@ impl Relay {
 
     /// Has a topic taken from the broker; what to wait for, if it is not yet.
     fn attach(&self, node: &Node, topic: &Topic) -> Option<oneshot::Receiver<()>> {
-        let shared = node.shared(topic);
+        let (keep, shared) = node.kept(topic);
         self.with_core(node, |core, now| {
             match core.topics.get_mut(topic) {
                 Some(wanted) => wanted.at = now,
                 None => {
+                    // For as long as it is taken nobody has to be asked under the lock of the node.
+                    self.inner.hub.keep(topic, keep);
                     let wanted = Wanted {
                         at: now,
                         is_idle: true,
@@ -347,6 +355,8 @@ impl Relay {
                 wanted.is_idle = false;
                 continue;
             }
+            // Somebody who reads with one request after the other comes again.
+            let is_awaited = self.inner.hub.is_lingering(&topic);
             // What is kept here is whole for as long as everything comes; what nobody wants to have for long is not kept for ever.
             let is_kept = !wanted.is_shared
                 && wanted.at + KEPT > now
@@ -356,7 +366,7 @@ impl Relay {
                     .history(&topic, Resume::Newest(1), now)
                     .entries)
                     .is_empty();
-            if wanted.at + LINGER > now || is_kept {
+            if wanted.at + LINGER > now || is_kept || is_awaited {
                 core.idle.push_back((now, topic));
                 continue;
             }

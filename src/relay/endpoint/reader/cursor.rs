@@ -48,6 +48,12 @@ impl Cursor {
         self.0.iter().position(|(topic, _)| topic.as_str() == name)
     }
 
+    /// Those whose position is known.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Topic> {
+        let known = self.topics().filter(|(_, position)| position.is_some());
+        known.map(|(topic, _)| topic)
+    }
+
     pub(super) fn position(&self, place: usize) -> Option<Position> {
         self.0.get(place)?.1
     }

@@ -13,6 +13,7 @@ use http::header::CACHE_CONTROL;
 use serde::de::IgnoredAny;
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Answers a request of a long poll. `parts` is its head.
@@ -39,6 +40,7 @@ pub(crate) async fn long_poll(relay: Relay, parts: Parts) -> Response {
     // Without news the answer is what there is: where the client stands.
     let _ = timeout_at(until, has_news).await;
     let content = answer(&mut reader);
+    reader.linger(BETWEEN);
     Response::typed(JSON, content.into()).with_header(CACHE_CONTROL, "no-store")
 }
 
@@ -82,5 +84,8 @@ fn is_told(text: &[u8], step: Step) -> bool {
 const fn is_of_application(close: &CloseFrame) -> bool {
     matches!(close.code.get(), 4000..=4400 | 4402..=4999)
 }
+
+/// How long a client may take from an answer to its next request without a loss that it is not told of exactly.
+const BETWEEN: Duration = Duration::from_secs(60);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

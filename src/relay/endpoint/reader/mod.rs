@@ -155,6 +155,17 @@ impl Reader {
         }
     }
 
+    /// The client comes again with the cursor that it has then: until so long after now its topics go on counting, though nobody may
+    /// subscribe to them meanwhile, so that it is told what it has missed.
+    fn linger(&self, time: Duration) {
+        let relay = self.session.outlet().relay();
+        let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        for topic in self.cursor.known() {
+            relay.hub().linger(topic, relay.now().saturating_add(time));
+        }
+        relay.keep_swept();
+    }
+
     /// Whether no topic was let in.
     const fn is_refused(&self) -> bool {
         self.unanswered == 0 && self.let_in == 0

@@ -315,8 +315,8 @@ mod tests {
             assert!(found <= most, "{name}: {found} octets, {most} at most");
         };
         kept("a session", size_of::<Session>(), 96);
-        kept("an outlet", size_of::<Outlet>(), 80);
-        kept("a link with its outlet", size_of::<Link>(), 104);
+        kept("an outlet", size_of::<Outlet>(), 72);
+        kept("a link with its outlet", size_of::<Link>(), 96);
         kept("a subscription", size_of::<Sub>(), 56);
     }
 }

@@ -1,0 +1,262 @@
+//! Redis Cluster: which server has which keys.
+
+use crate::resource::redis::sentinel::{as_port, place};
+use crate::resource::redis::{Address, Connection, Pushes, RedisError, RedisServer};
+use redis::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Some servers of a cluster, each of which knows the others.
+pub(super) type Seeds = Arc<[(String, u16)]>;
+
+/// What a cluster is asked for: two connections to each server that has slots, and which those are.
+#[allow(dead_code, reason = "only the relay asks, and it is optional")]
+pub(crate) struct Spread {
+    pub(crate) slots: Slots,
+    pub(crate) servers: Vec<[(Connection, Pushes); 2]>,
+}
+
+/// Which server has which slots, by its place among the servers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Slots {
+    /// The first and the last slot, lowest first, without a hole.
+    ranges: Vec<(u16, u16, usize)>,
+}
+
+impl Slots {
+    /// All of them are one server's.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) fn of_one() -> Self {
+        Self {
+            ranges: vec![(0, COUNT - 1, 0)],
+        }
+    }
+
+    /// The place of the server that has a key.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) fn of(&self, key: &[u8]) -> usize {
+        let slot = slot(key);
+        let at = self.ranges.partition_point(|(_, last, _)| *last < slot);
+        self.ranges.get(at).map_or(0, |(.., server)| *server)
+    }
+
+    /// What `CLUSTER SLOTS` answers, asked at `host`, and where the servers are.
+    fn read(answer: &Value, host: &str) -> Option<(Self, Vec<(String, u16)>)> {
+        let Value::Array(said) = answer else {
+            return None;
+        };
+        let (mut ranges, mut servers) = (Vec::new(), Vec::new());
+        for range in said {
+            let Value::Array(parts) = range else {
+                return None;
+            };
+            let [first, last, Value::Array(master), ..] = &parts[..] else {
+                return None;
+            };
+            let server = match &master[..] {
+                // It need not know its own address.
+                [Value::Nil, port, ..] => (host.to_owned(), number(port)?),
+                [Value::BulkString(name), port, ..] if name.is_empty() => {
+                    (host.to_owned(), number(port)?)
+                }
+                [Value::BulkString(name), port, ..] => {
+                    (str::from_utf8(name).ok()?.to_owned(), number(port)?)
+                }
+                _ => return None,
+            };
+            let at = servers.iter().position(|known| *known == server);
+            let at = at.unwrap_or(servers.len());
+            if at == servers.len() {
+                servers.push(server);
+            }
+            ranges.push((number(first)?, number(last)?, at));
+        }
+        ranges.sort_unstable();
+        let mut next = 0;
+        for (first, last, _) in &ranges {
+            if *first != next || last < first {
+                return None;
+            }
+            next = last.checked_add(1)?;
+        }
+        (next == COUNT && servers.len() <= MOST_SERVERS).then_some((Self { ranges }, servers))
+    }
+}
+
+impl RedisServer {
+    /// Whether it is a cluster, to be reached with [`spread`](Self::spread).
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) const fn is_cluster(&self) -> bool {
+        matches!(self.address, Address::Cluster(_))
+    }
+
+    /// Reads `[user][:password@]host[:port][,host[:port]]`; gives besides what says in a URL who we are.
+    pub(super) fn seeds(rest: &str) -> Result<(Seeds, String), RedisError> {
+        let (who, hosts) = match rest.rsplit_once('@') {
+            Some((who, hosts)) => (format!("{who}@"), hosts),
+            None => (String::new(), rest),
+        };
+        let hosts = hosts.strip_suffix('/').unwrap_or(hosts);
+        let places: Option<Vec<_>> = hosts.split(',').map(|host| place(host, PORT)).collect();
+        let places = places.ok_or_else(|| {
+            RedisError::new("a URL of a cluster has hosts, maybe with ports, with commas between")
+        })?;
+        Ok((places.into(), format!("{who}localhost")))
+    }
+
+    /// Connects to each server of a cluster, twice, as the first of the seeds says that answers.
+    #[allow(dead_code, reason = "only the relay asks, and it is optional")]
+    pub(crate) async fn spread(&self) -> Result<Spread, RedisError> {
+        let mut why = RedisError::new("this is no cluster");
+        let Address::Cluster(seeds) = &self.address else {
+            return Err(why);
+        };
+        for (host, port) in &**seeds {
+            let spread = timeout(PATIENCE, self.spread_from(host, *port)).await;
+            let silent = |_| Err(RedisError::new(format_args!("no answer in {PATIENCE:?}")));
+            match spread.unwrap_or_else(silent) {
+                Ok(spread) => return Ok(spread),
+                Err(error) => {
+                    why = RedisError::new(format_args!("by the server at {host}:{port}: {error}"));
+                }
+            }
+        }
+        Err(why)
+    }
+
+    async fn spread_from(&self, host: &str, port: u16) -> Result<Spread, RedisError> {
+        let (connection, _pushes) = self.connect_to(host, port).await?;
+        let mut question = redis::pipe();
+        question.cmd("CLUSTER").arg("SLOTS");
+        let answer = connection.ask(&question).await?.pop();
+        if let Some(Value::ServerError(error)) = answer {
+            return Err(RedisError::new(error));
+        }
+        let read = answer.and_then(|answer| Slots::read(&answer, host));
+        let (slots, places) =
+            read.ok_or_else(|| RedisError::new("not every slot has a server that is known"))?;
+        let mut servers = Vec::with_capacity(places.len());
+        for (host, port) in places {
+            let first = self.connect_to(&host, port).await?;
+            servers.push([first, self.connect_to(&host, port).await?]);
+        }
+        Ok(Spread { slots, servers })
+    }
+}
+
+/// The slot of a key: what stands in its first braces, if anything does, counts alone.
+fn slot(key: &[u8]) -> u16 {
+    let tag = key
+        .iter()
+        .position(|octet| *octet == b'{')
+        .and_then(|open| {
+            let behind = key.get(open + 1..)?;
+            let length = behind.iter().position(|octet| *octet == b'}')?;
+            behind.get(..length).filter(|tag| !tag.is_empty())
+        });
+    checksum(tag.unwrap_or(key)) % COUNT
+}
+
+/// CRC-16 as XMODEM has it, which is what Redis Cluster takes.
+fn checksum(octets: &[u8]) -> u16 {
+    octets.iter().fold(0, |sum, octet| {
+        (0..8).fold(sum ^ (u16::from(*octet) << 8), |sum, _| {
+            let is_over = sum & 0x8000 != 0;
+            (sum << 1) ^ if is_over { 0x1021 } else { 0 }
+        })
+    })
+}
+
+fn number(value: &Value) -> Option<u16> {
+    match value {
+        Value::Int(number) => u16::try_from(*number).ok(),
+        Value::BulkString(text) => as_port(str::from_utf8(text).ok()?),
+        _ => None,
+    }
+}
+
+/// How many slots there are.
+const COUNT: u16 = 16_384;
+
+/// Where servers listen.
+const PORT: u16 = 6379;
+
+/// The servers with slots that a node connects to at most.
+const MOST_SERVERS: usize = 256;
+
+/// For all connections, as one seed says where they go.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_specification() {
+        assert_eq!(checksum(b"123456789"), 0x31c3);
+        assert_eq!(slot(b"foo"), 12_182);
+        assert_eq!(slot(b"{user1000}.following"), slot(b"user1000"));
+        // Braces with nothing between them mean nothing, and the first ones count.
+        assert_ne!(slot(b"foo{}{bar}"), slot(b"bar"));
+        assert_eq!(slot(b"foo{{bar}}"), slot(b"{bar"));
+        assert_eq!(slot(b"{a}:log"), slot(b"{a}:meta"));
+    }
+
+    #[test]
+    fn every_slot_has_a_server_or_there_is_no_cluster() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let range = |first, last, host: Value, port| {
+            let master = Value::Array(vec![host, Value::Int(port), text("id")]);
+            Value::Array(vec![Value::Int(first), Value::Int(last), master])
+        };
+        let said = Value::Array(vec![
+            range(5_000, 16_383, text("b"), 7001),
+            range(0, 99, Value::Nil, 7000),
+            range(100, 4_999, text("b"), 7001),
+        ]);
+        let (slots, servers) = Slots::read(&said, "seed").unwrap();
+        assert_eq!(servers, [("b".to_owned(), 7001), ("seed".to_owned(), 7000)]);
+        assert_eq!(
+            slots.ranges,
+            [(0, 99, 1), (100, 4_999, 0), (5_000, 16_383, 0)]
+        );
+        for key in 0..1_000_u32 {
+            let key = key.to_string();
+            assert_eq!(slots.of(key.as_bytes()) == 1, slot(key.as_bytes()) < 100);
+            assert_eq!(Slots::of_one().of(key.as_bytes()), 0);
+        }
+        for (first, last) in [(0, 16_382), (1, 16_383), (0, 16_384), (3, 2)] {
+            let said = Value::Array(vec![range(first, last, text("a"), 1)]);
+            assert_eq!(Slots::read(&said, "seed"), None, "{first} {last}");
+        }
+        let twice = [range(0, 16_383, text("a"), 1), range(7, 8, text("b"), 1)];
+        assert_eq!(Slots::read(&Value::Array(twice.into()), "seed"), None);
+        assert_eq!(Slots::read(&Value::Array(Vec::new()), "seed"), None);
+        assert_eq!(Slots::read(&Value::Nil, "seed"), None);
+    }
+
+    #[test]
+    fn a_cluster_is_named_by_some_of_its_servers() {
+        let server = RedisServer::new("redis+cluster://ada:a%40b@one,two:7,[::1]:8").unwrap();
+        assert!(server.is_cluster());
+        let Address::Cluster(seeds) = &server.address else {
+            panic!("{server:?}");
+        };
+        let seeds = seeds.iter().map(|(host, port)| (&**host, *port));
+        assert_eq!(
+            seeds.collect::<Vec<_>>(),
+            [("one", 6379), ("two", 7), ("::1", 8)]
+        );
+        assert_eq!(
+            (server.who.username(), server.who.password()),
+            (Some("ada"), Some("a@b"))
+        );
+        for url in ["", "one,", "one/1", "one:x", "o ne", ":secret@"] {
+            assert!(
+                RedisServer::new(&format!("redis+cluster://{url}")).is_err(),
+                "{url}"
+            );
+        }
+    }
+}

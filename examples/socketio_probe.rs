@@ -7,8 +7,9 @@
 //! `message-with-ack` is answered with its arguments. Both have a heartbeat of 300 ms.
 //!
 //! `/app/`, `/recovery/` and `/msgpack/` are an application with rooms, questions and a namespace that is not for everybody; the second gives
-//! clients that come back what they missed, the third speaks MessagePack. `/guarded/` is for pages of its own origin, and
-//! `/admin-ui/` for npm's page to watch it: `ada` with `swordfish`. `GET /counters` tells what has happened at each of them.
+//! clients that come back what they missed, the third speaks MessagePack; at `/steady/` pings come every 300 ms, and `/deflate/` compresses
+//! messages. `/guarded/` is for pages of its own origin, and `/admin-ui/` for npm's page to watch it:
+//! `ada` with `swordfish`. `GET /counters` tells what has happened at each of them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -70,6 +71,11 @@ fn open() -> SocketIoConfig {
         ping_timeout: Duration::from_secs(60),
         origin: Policy::Any,
         cors: Some(Cors::new().any_origin().any_method().any_header()),
+        // Whoever tests guesses it as often as can be.
+        engine: EngineConfig {
+            unknown_sids: u32::MAX,
+            ..EngineConfig::default()
+        },
         ..SocketIoConfig::default()
     }
 }
@@ -108,12 +114,26 @@ fn router() -> Result<Routes, BuildError> {
         form: Form::MessagePack,
         ..open()
     };
+    // Pings come often, and may be answered late.
+    let steady = SocketIoConfig {
+        path: "/steady/".to_owned(),
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_secs(20),
+        ..open()
+    };
+    let mut deflate = SocketIoConfig {
+        path: "/deflate/".to_owned(),
+        ..open()
+    };
+    deflate.engine.compress_websockets = true;
     let servers = [
         contract(quick),
         SocketIo::with_config(guarded),
         application(app),
         application(recovery),
         application(msgpack),
+        application(steady),
+        application(deflate),
         watched(),
     ];
     let mut router = Router::new().engine_io("/engine.io/", &echo);
@@ -350,6 +370,7 @@ fn counters(servers: &[SocketIo]) -> BTreeMap<String, BTreeMap<&'static str, u64
             ("protocol_errors", engine.protocol_errors),
             ("too_slow", engine.too_slow),
             ("unknown_sid", engine.unknown_sid),
+            ("guesses", engine.guesses),
             ("refused", engine.refused),
             ("too_many", engine.too_many),
             ("sockets", io_stats.sockets),

@@ -55,6 +55,7 @@
 //! | `cookie-secure` | no | signed and encrypted cookies, and sessions in them |
 //! | `files` | no | `files`: static files |
 //! | `form` | yes | [`extract::Query`], [`extract::Form`] |
+//! | `handover` | no | [`server`]: another process takes the open listeners over, `server::Successor` |
 //! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know ([`Server::h2c`]) |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |

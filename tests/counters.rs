@@ -228,7 +228,8 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 /// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`, for TLS `tests/tls.rs`, for HTTP/2 `tests/http2.rs`,
 /// for proxies `tests/proxy.rs`. Those of
 /// WebSockets have theirs in `tests/ws_socket.rs`, `tests/ws_handlers.rs` and `tests/ws_messages.rs`.
-const ELSEWHERE: [Counter; 45] = [
+const ELSEWHERE: [Counter; 46] = [
+    Counter::HandoversFailed,
     Counter::Http2Connections,
     Counter::Http2StreamsReset,
     Counter::Http2ProtocolErrors,

@@ -13,6 +13,8 @@ mod drain;
 mod gone;
 #[path = "deadlines/head.rs"]
 mod head;
+#[path = "deadlines/jump.rs"]
+mod jump;
 #[path = "deadlines/response.rs"]
 mod response;
 #[path = "support/talk.rs"]

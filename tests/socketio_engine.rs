@@ -5,6 +5,8 @@ mod h2_peer;
 #[path = "socketio_engine/peer.rs"]
 mod peer;
 
+#[path = "socketio_engine/compression.rs"]
+mod compression;
 #[path = "socketio_engine/limits.rs"]
 mod limits;
 #[path = "socketio_engine/polling.rs"]

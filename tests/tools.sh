@@ -52,6 +52,7 @@ declare -A packages=(
     [redis-cli]=redis-tools
     [nats-server]=nats-server
     [pkg-config]=pkg-config
+    [systemd-socket-activate]=systemd
 )
 
 debian_packages() {

@@ -11,6 +11,7 @@ from . import BENCH, ROOT
 
 # Program -> Debian package.
 PACKAGES = {
+    "faketime": "faketime",
     "h2load": "nghttp2-client",
     "nghttp": "nghttp2-client",
     "nghttpd": "nghttp2-server",
@@ -19,6 +20,7 @@ PACKAGES = {
     "npm": "npm",
     "openssl": "openssl",
     "perf": "linux-perf",
+    "prlimit": "util-linux",
     "nats-server": "nats-server",
     "redis-server": "redis-server",
     "strace": "strace",

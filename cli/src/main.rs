@@ -20,6 +20,8 @@ mod serve;
 mod sign_in;
 mod socketio;
 mod sub;
+mod successor;
+mod tell;
 mod tls;
 
 use crate::args::{Invocation, Options};
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Serve(options)) => configured(&options),
         Ok(Invocation::Client(command)) => return client::run(*command),
         Ok(Invocation::Print(text)) => {
-            serve::say(text.trim_end());
+            tell::print(text.trim_end());
             Ok(())
         }
         Err(line) => Err(vec![format!("wireline: {line}")]),
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(lines) => {
             for line in lines {
-                eprintln!("{line}");
+                tell::complain(&line);
             }
             ExitCode::from(2)
         }
@@ -56,7 +58,7 @@ fn configured(options: &Options) -> Result<(), Vec<String>> {
         })
         .map_err(|wrong| wrong.into_iter().map(attributed).collect::<Vec<_>>())?;
     let outcome = if options.check {
-        serve::check(&config).map(|()| serve::say(config::show::show(&effective).trim_end()))
+        serve::check(&config).map(|()| tell::print(config::show::show(&effective).trim_end()))
     } else {
         serve::run(&config)
     };

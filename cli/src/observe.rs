@@ -1,8 +1,8 @@
 //! What the server tells of itself: logs, an access log, metrics.
 
 use crate::config::Config;
-use crate::serve::say;
 use crate::socketio;
+use crate::tell::{Lines, complain, say};
 use http::header::CACHE_CONTROL;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::fs::File;
@@ -37,7 +37,7 @@ pub(crate) struct Watched {
 /// What the configuration asks for, set up.
 #[derive(Default)]
 pub(crate) struct Observed {
-    traces: bool,
+    log: Option<Lines>,
     access_log: Option<AccessLog>,
     prometheus: Option<PrometheusHandle>,
 }
@@ -45,9 +45,7 @@ pub(crate) struct Observed {
 impl Observed {
     /// Begins to log, opens the access log, and installs the recorder of metrics.
     pub(crate) fn set_up(config: &Config) -> Result<Self, String> {
-        if let Some(format) = &config.log {
-            begin_log(format)?;
-        }
+        let log = config.log.as_deref().map(begin_log).transpose()?;
         let access_log = match &config.access_log {
             Some(place) => Some(open_access_log(place, &config.access_log_format)?),
             None => None,
@@ -55,7 +53,7 @@ impl Observed {
         let measures = config.metrics || config.metrics_addr.is_some();
         let prometheus = measures.then(install_recorder).transpose()?;
         Ok(Self {
-            traces: config.log.is_some(),
+            log,
             access_log,
             prometheus,
         })
@@ -63,10 +61,10 @@ impl Observed {
 
     /// The router with what was asked for around it.
     pub(crate) fn around(&self, mut router: Router) -> Router {
-        if self.traces || self.access_log.is_some() {
+        if self.log.is_some() || self.access_log.is_some() {
             router = router.layer(RequestIds::new());
         }
-        if self.traces {
+        if self.log.is_some() {
             router = router.layer(Traces::new());
         }
         if let Some(log) = &self.access_log {
@@ -78,8 +76,11 @@ impl Observed {
         router
     }
 
-    /// Waits for the last lines of the access log, and says when some were lost.
+    /// Waits for the last lines of the logs, and says when some of the access log were lost.
     pub(crate) fn end(&self) {
+        if let Some(log) = &self.log {
+            log.end();
+        }
         let Some(log) = self.access_log.as_ref().map(AccessLog::handle) else {
             return;
         };
@@ -128,6 +129,10 @@ pub(crate) struct Scraped {
 }
 
 impl Scraped {
+    pub(crate) const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Says where it is.
     pub(crate) fn tell(&self) {
         for bound in self.handle.bound() {
@@ -142,21 +147,26 @@ impl Scraped {
 }
 
 /// Spans and events to stderr, as `RUST_LOG` lets them through.
-fn begin_log(format: &str) -> Result<(), String> {
+fn begin_log(format: &str) -> Result<Lines, String> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => EnvFilter::try_new(&filter)
             .map_err(|error| format!("RUST_LOG `{filter}` is no filter: {error}"))?,
         _ => EnvFilter::new("info"),
     };
+    let lines = Lines::begin().map_err(|error| error.to_string())?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer({
+            let lines = lines.clone();
+            move || lines.clone()
+        })
         .with_ansi(false);
     let begun = match format {
         "json" => log.json().try_init(),
         _ => log.try_init(),
     };
-    begun.map_err(|error| error.to_string())
+    begun.map_err(|error| error.to_string())?;
+    Ok(lines)
 }
 
 fn open_access_log(place: &str, format: &str) -> Result<AccessLog, String> {
@@ -197,10 +207,10 @@ impl Write for Reopened {
         if self.hung_up.swap(false, Ordering::Relaxed) {
             match append_to(&self.path) {
                 Ok(file) => self.file = file,
-                Err(error) => eprintln!(
+                Err(error) => complain(&format!(
                     "wireline: the access log {} cannot be opened again: {error}",
                     self.path.display()
-                ),
+                )),
             }
         }
         self.file.write(octets)
@@ -237,7 +247,7 @@ fn watch_hangup() -> io::Result<Arc<AtomicBool>> {
 
 fn end_access_log(log: &LogHandle) {
     if !log.flush(LAST_LINES) || log.dropped() > 0 {
-        eprintln!("wireline: lines of the access log were lost");
+        complain("wireline: lines of the access log were lost");
     }
 }
 

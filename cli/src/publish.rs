@@ -2,7 +2,7 @@
 
 use crate::client::{self, Failure, WRONG, block_on};
 use crate::http;
-use crate::serve::say;
+use crate::tell::print;
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -87,7 +87,7 @@ fn over_http(options: &Options, payload: &RawValue) -> Result<(), Failure> {
         options.ca.as_deref(),
         &content,
     )?;
-    say(&client::one_line(answer.trim()));
+    print(&client::one_line(answer.trim()));
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 
 use crate::cluster::Joined;
 use crate::config::Config;
-use crate::observe::{Observed, Watched};
+use crate::observe::{Observed, Scraped, Watched};
 use crate::routes;
+use crate::successor;
+use crate::tell::{complain, say};
 use crate::tls;
-use std::io::{self, Write};
 use std::sync::{Arc, Once};
 use wireline::Server;
 use wireline::resource::counters::Counter;
@@ -59,6 +60,13 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
         let _ = watched.running.set(handle.clone());
+        // Before anybody knows the process: the signal would end it.
+        let other = scraped.as_ref().map(Scraped::handle);
+        if let Err(error) = successor::watch(handle, other) {
+            complain(&format!(
+                "wireline: warning: SIGUSR2 cannot be watched: {error}"
+            ));
+        }
         let places: Vec<String> = handle.bound().iter().map(ToString::to_string).collect();
         say(&format!(
             "wireline {} is listening on {} (Ctrl-C to stop)",
@@ -66,7 +74,7 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
             places.join(" and ")
         ));
         if let Some(warning) = warning(config, handle.bound()) {
-            eprintln!("{warning}");
+            complain(&warning);
         }
         if let Some(scraped) = &scraped {
             scraped.tell();
@@ -135,11 +143,6 @@ fn warning(config: &Config, bound: &[Bound]) -> Option<String> {
         "wireline: warning: whoever may connect to {reachable} may subscribe and publish to every topic of the relay; with `relay.unmatched = \"reject\"` only to those of \
          `relay.topics`"
     ))
-}
-
-/// A line on stdout. Nobody reading it is no reason to fail.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn tell_drain(open: usize, seconds: u64) {

@@ -1,7 +1,7 @@
 //! TLS as the configuration asks for it.
 
 use crate::config::Tls;
-use crate::serve::say;
+use crate::tell::{complain, say};
 use wireline::server::{TlsConfig, TlsError};
 use wireline::wire::number;
 
@@ -16,7 +16,7 @@ pub(crate) fn config(asked: &Tls) -> Result<TlsConfig, TlsError> {
     }
     Ok(tls.on_reload(|outcome| match outcome {
         Ok(()) => say("wireline uses new certificates"),
-        Err(error) => eprintln!("wireline: a certificate stays as it was: {error}"),
+        Err(error) => complain(&format!("wireline: a certificate stays as it was: {error}")),
     }))
 }
 

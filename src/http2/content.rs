@@ -90,11 +90,12 @@ impl Upload {
     }
 
     /// Takes what came with the head. Large content, and content of unknown length that is not whole, is
-    /// streamed to the handler.
+    /// streamed to the handler; with `streams` so is whatever is not here.
     pub(super) fn take_what_came(
         &mut self,
         cx: &mut Context<'_>,
         mut request: Request,
+        streams: bool,
         turn: &Turn<'_>,
     ) -> Taken {
         if self.awaits_continue {
@@ -127,7 +128,7 @@ impl Upload {
                 }
                 Look::TooLarge => return Taken::TooLarge(request),
                 Look::Cut => return Taken::Cut,
-                Look::Nothing if self.length.is_none() => {
+                Look::Nothing if streams || self.length.is_none() => {
                     return self.stream(request, join(first, content));
                 }
                 Look::Nothing => {

@@ -55,7 +55,7 @@ impl Http {
             Protocol::Opening(_) => {
                 let mut due = self.begun + ticks(config.head_timeout);
                 if worker.phase() != Phase::Running {
-                    due = due.min(worker.tick_after(DRAIN_GRACE));
+                    due = due.min(worker.tick_after(worker.grace(DRAIN_GRACE)));
                 }
                 until(due);
             }
@@ -132,7 +132,7 @@ impl Http {
                 let longest = if worker.phase() == Phase::Running {
                     config.head_timeout
                 } else {
-                    DRAIN_GRACE
+                    worker.grace(DRAIN_GRACE)
                 };
                 if now >= self.begun + ticks(longest) {
                     counters.add(if is_heard {

@@ -209,7 +209,10 @@ impl Exchange {
             return self.refuse_content(cx, request, turn);
         }
         self.upload.begin(recv, facts, most, turn.now());
-        match self.upload.take_what_came(cx, request, turn) {
+        match self
+            .upload
+            .take_what_came(cx, request, admission.streams_content, turn)
+        {
             Taken::Whole(request) => self.call(cx, request, turn),
             Taken::Part(gather) => State::Gathering(gather),
             Taken::TooLarge(request) => self.refuse_content(cx, request, turn),

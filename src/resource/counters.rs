@@ -161,6 +161,8 @@ counters! {
     WebSocketHandlerErrors = "websocket_handler_errors",
     /// Connections ended by force when the drain deadline passed.
     DrainForced = "drain_forced",
+    /// Times that no other process took the listeners over: it could not be started, ended, or was not ready in time.
+    HandoversFailed = "handovers_failed",
 }
 
 /// One set of counters. Each worker has its own, so that counting never makes two cores share a line.

@@ -7,6 +7,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Draining {
     has_begun: AtomicBool,
+    /// In favour of another process, which is there already.
+    gives_way: AtomicBool,
     told: Notify,
 }
 
@@ -18,16 +20,27 @@ impl Draining {
         }
     }
 
-    /// Waits until it has begun.
+    /// When it begins it is in favour of another process.
+    pub(crate) fn give_way(&self) {
+        self.gives_way.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether another process goes on.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.gives_way.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it has begun; says whether another process goes on.
     ///
     /// Cancel safe.
     #[allow(dead_code, reason = "only the relay asks, and it is optional")]
-    pub(crate) async fn begun(&self) {
+    pub(crate) async fn begun(&self) -> bool {
         let mut told = std::pin::pin!(self.told.notified());
         told.as_mut().enable();
         if !self.has_begun.load(Ordering::SeqCst) {
             told.await;
         }
+        self.gives_way()
     }
 }
 
@@ -47,7 +60,6 @@ mod tests {
         let early = timeout(Duration::from_secs(9), draining.begun());
         assert!(early.await.is_err() && !waiting.is_finished());
         draining.begin();
-        waiting.await.unwrap();
-        draining.begun().await;
+        assert!(!waiting.await.unwrap() && !draining.begun().await);
     }
 }

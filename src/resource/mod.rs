@@ -4,6 +4,7 @@
 pub mod addr;
 pub mod budget;
 pub mod counters;
+pub(crate) mod date;
 pub(crate) mod draining;
 pub mod io;
 #[cfg(not(feature = "tracing"))]

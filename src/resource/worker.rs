@@ -151,6 +151,26 @@ impl Worker {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// The drain that begins next is in favour of another process, which has the listeners already.
+    pub(crate) fn give_way(&self) {
+        self.draining.give_way();
+    }
+
+    /// Whether another process goes on where this one ends.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.draining.gives_way()
+    }
+
+    /// How long whoever has begun nothing is waited for in a drain, where that is usually so long. With another process there is
+    /// nothing to hurry for.
+    pub(crate) fn grace(&self, usual: Duration) -> Duration {
+        if self.gives_way() {
+            usual.max(UNHURRIED)
+        } else {
+            usual
+        }
+    }
+
     /// The budget that this worker's connections are charged to.
     #[inline]
     pub fn budget(&self) -> &Budget {
@@ -475,12 +495,12 @@ impl Slot {
         }
     }
 
-    /// Waits until the connection's worker drains.
+    /// Waits until the connection's worker drains; says whether another process goes on.
     ///
     /// Cancel safe.
     #[allow(dead_code, reason = "only the relay asks, and it is optional")]
-    pub(crate) async fn draining(&self) {
-        self.draining.begun().await;
+    pub(crate) async fn draining(&self) -> bool {
+        self.draining.begun().await
     }
 
     /// The octets charged to this connection.
@@ -495,6 +515,9 @@ const STALLED: u32 = 2;
 /// For how many ticks new requests are refused before whoever lets us wait at all is closed for them: a
 /// peer that sends or takes an octet in each tick is never stalled.
 const SHORT: u32 = 4;
+
+/// How long a drain in favour of another process waits for requests that may be on their way.
+const UNHURRIED: Duration = Duration::from_secs(2);
 
 /// `after` in whole ticks, rounded up, and one more because the present tick has already begun.
 #[inline]

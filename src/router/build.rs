@@ -417,6 +417,7 @@ impl Endpoint {
             })
         });
         Self {
+            streams_content: handler.streams_content(),
             handler,
             chain,
             max_body,

@@ -40,6 +40,7 @@ pub(super) struct Endpoint {
     /// `None` when nothing stands around it: the handler is called directly.
     pub(super) chain: Option<Arc<Chain>>,
     pub(super) max_body: Option<u64>,
+    pub(super) streams_content: bool,
     pub(super) facts: Arc<RouteFacts>,
     /// Whether a slash more or less may lead elsewhere.
     pub(super) redirects: bool,
@@ -303,6 +304,7 @@ impl Service for Routes {
         }
         Admission {
             max_body: endpoint.max_body,
+            streams_content: endpoint.streams_content,
         }
     }
 

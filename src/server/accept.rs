@@ -2,8 +2,9 @@
 
 use crate::resource::addr::{ConnInfo, PeerAddr};
 use crate::resource::counters::{Counter, Counters};
+use crate::resource::date::http_date;
 use crate::resource::io::Io;
-use crate::server::bind::Listener;
+use crate::server::bind::Listening;
 use crate::server::config::Full;
 use crate::server::door::Door;
 use crate::server::handle::Stop;
@@ -12,6 +13,7 @@ use crate::service::link::Shared;
 use http::HeaderValue;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::pin::pin;
 use std::sync::Arc;
@@ -58,11 +60,19 @@ pub(super) enum Accepting {
 
 impl Accepting {
     /// Must be called inside a runtime.
-    pub(super) fn new(listener: Listener) -> io::Result<Self> {
+    pub(super) fn new(listener: Listening) -> io::Result<Self> {
         Ok(match listener {
-            Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
-            Listener::Unix(listener, _) => Self::Unix(UnixListener::from_std(listener)?),
+            Listening::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listening::Unix(listener, _) => Self::Unix(UnixListener::from_std(listener)?),
         })
+    }
+
+    #[allow(dead_code, reason = "only a successor wants it, and that is optional")]
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
     }
 
     async fn accept(&self) -> io::Result<(Io, ConnInfo)> {
@@ -96,7 +106,7 @@ impl Accepting {
 
 /// Accepts until the server stops.
 pub(super) async fn accept(
-    listener: Accepting,
+    listener: Arc<Accepting>,
     mut sink: impl Sink,
     permits: Arc<Permits>,
     full: Full,
@@ -151,8 +161,12 @@ pub(super) async fn accept(
     }
 }
 
-/// Connections that the kernel has already accepted are served: closing the listener would reset them.
+/// Connections that the kernel has already accepted are served: closing the listener would reset them. Those that a successor
+/// can accept are its own.
 async fn drain_backlog(listener: &Accepting, sink: &mut impl Sink, permits: &Arc<Permits>) {
+    if sink.shared().worker.gives_way() {
+        return;
+    }
     for _ in 0..BACKLOG_DRAIN {
         let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
         let Ok(Ok((io, info))) = waiting else { return };
@@ -256,7 +270,7 @@ fn unavailable(server: &HeaderValue) -> Vec<u8> {
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
          retry-after: 1\r\nconnection: close\r\ndate: {}\r\n",
         REFUSED_TEXT.len(),
-        httpdate::fmt_http_date(SystemTime::now()),
+        http_date(SystemTime::now()),
     )
     .into_bytes();
     if !server.is_empty() {

@@ -1,10 +1,12 @@
 //! Where a server listens.
 
+use crate::server::handover::{self, Asked};
 use crate::server::proxied::ProxyProtocol;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -125,8 +127,15 @@ impl IntoBind for std::os::unix::net::UnixListener {
 
 /// A listener that is open.
 #[derive(Debug)]
-pub(super) enum Listener {
+pub(super) struct Listener {
+    pub(super) socket: Listening,
+    pub(super) asked: Asked,
+}
+
+#[derive(Debug)]
+pub(super) enum Listening {
     Tcp(std::net::TcpListener),
+    /// With the path that is to be removed at the end.
     Unix(std::os::unix::net::UnixListener, Option<PathBuf>),
 }
 
@@ -154,9 +163,37 @@ impl fmt::Display for Bound {
 }
 
 impl Bind {
-    /// Opens the listeners of this place; several only when they are inherited.
-    pub(super) fn open(self, backlog: u32, reuse_port: bool) -> io::Result<Vec<Listener>> {
-        self.open_with(i32::try_from(backlog).unwrap_or(i32::MAX), reuse_port)
+    /// Opens the listeners of this place, or takes them as the process before this one has left them. Each group
+    /// listens at one address; there are several groups only when they are inherited.
+    pub(super) fn open(self, backlog: u32, reuse_port: bool) -> io::Result<Vec<Vec<Listener>>> {
+        let asked = Asked::of(&self);
+        let left = handover::take(&asked)?;
+        let sockets = if left.is_empty() {
+            self.open_with(i32::try_from(backlog).unwrap_or(i32::MAX), reuse_port)?
+        } else {
+            let path = self.path();
+            let listening = left.into_iter().map(|left| Listening::left(left, path));
+            listening.collect::<io::Result<_>>()?
+        };
+        let mut groups: Vec<(Bound, Vec<Listener>)> = Vec::new();
+        for socket in sockets {
+            let (bound, asked) = (socket.bound()?, asked.clone());
+            let listener = Listener { socket, asked };
+            match groups.iter_mut().find(|(of, _)| *of == bound) {
+                Some((_, group)) => group.push(listener),
+                None => groups.push((bound, vec![listener])),
+            }
+        }
+        Ok(groups.into_iter().map(|(_, group)| group).collect())
+    }
+
+    /// The socket file that this place has.
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unix(path) => Some(path),
+            Self::Proxied(place, _) => place.path(),
+            _ => None,
+        }
     }
 
     /// The protocol that proxies speak there before anything else, if they do.
@@ -167,13 +204,13 @@ impl Bind {
         }
     }
 
-    fn open_with(self, backlog: i32, reuse_port: bool) -> io::Result<Vec<Listener>> {
+    fn open_with(self, backlog: i32, reuse_port: bool) -> io::Result<Vec<Listening>> {
         match self {
             Self::Tcp(addrs) => {
                 let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address");
                 for addr in addrs {
                     match alone(addr, reuse_port).and_then(|()| tcp(addr, backlog, reuse_port)) {
-                        Ok(listener) => return Ok(vec![Listener::Tcp(listener)]),
+                        Ok(listener) => return Ok(vec![Listening::Tcp(listener)]),
                         Err(error) => last = named(&error, addr),
                     }
                     if last.kind() == io::ErrorKind::AddrInUse {
@@ -188,11 +225,11 @@ impl Bind {
             ]),
             Self::Listener(listener) => {
                 listener.set_nonblocking(true)?;
-                Ok(vec![Listener::Tcp(listener)])
+                Ok(vec![Listening::Tcp(listener)])
             }
             Self::UnixListener(listener) => {
                 listener.set_nonblocking(true)?;
-                Ok(vec![Listener::Unix(listener, None)])
+                Ok(vec![Listening::Unix(listener, None)])
             }
             Self::Inherited => inherited(),
             Self::Proxied(place, _) => place.open_with(backlog, reuse_port),
@@ -207,11 +244,35 @@ impl Bind {
 }
 
 impl Listener {
-    /// One more listener at an address that this server has already, for another worker.
-    pub(super) fn beside(addr: SocketAddr, backlog: u32) -> io::Result<Self> {
+    /// One more listener at the address of this one, for another worker, if the two can share it.
+    pub(super) fn beside(&self, backlog: u32) -> io::Result<Option<Self>> {
+        let Listening::Tcp(listener) = &self.socket else {
+            return Ok(None);
+        };
+        if !SockRef::from(listener).reuse_port().unwrap_or(false) {
+            return Ok(None);
+        }
+        let addr = listener.local_addr()?;
         let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
         let listener = tcp(addr, backlog, true).map_err(|error| named(&error, addr))?;
-        Ok(Self::Tcp(listener))
+        Ok(Some(Self {
+            socket: Listening::Tcp(listener),
+            asked: self.asked.clone(),
+        }))
+    }
+}
+
+impl Listening {
+    /// What another process has left, of whatever kind it is.
+    fn left(socket: OwnedFd, path: Option<&Path>) -> io::Result<Self> {
+        let is_unix = SockRef::from(&socket).local_addr()?.is_unix();
+        let socket = Socket::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(if is_unix {
+            Self::Unix(socket.into(), path.map(Path::to_owned))
+        } else {
+            Self::Tcp(socket.into())
+        })
     }
 
     pub(super) fn bound(&self) -> io::Result<Bound> {
@@ -247,7 +308,7 @@ fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net:
     Ok(socket.into())
 }
 
-fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
+fn unix(path: &Path, backlog: i32) -> io::Result<Listening> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let addr = SockAddr::unix(path)?;
     if let Err(error) = socket.bind(&addr) {
@@ -264,20 +325,20 @@ fn unix(path: &Path, backlog: i32) -> io::Result<Listener> {
     }
     socket.set_nonblocking(true)?;
     socket.listen(backlog)?;
-    Ok(Listener::Unix(socket.into(), Some(path.to_owned())))
+    Ok(Listening::Unix(socket.into(), Some(path.to_owned())))
 }
 
-fn inherited() -> io::Result<Vec<Listener>> {
+fn inherited() -> io::Result<Vec<Listening>> {
     let mut handed = listenfd::ListenFd::from_env();
     let mut listeners = Vec::new();
     for place in 0..handed.len() {
         // A descriptor is taken whatever it is, so look at TCP first and leave it for the other on a mismatch.
         if let Ok(Some(listener)) = handed.take_tcp_listener(place) {
             listener.set_nonblocking(true)?;
-            listeners.push(Listener::Tcp(listener));
+            listeners.push(Listening::Tcp(listener));
         } else if let Ok(Some(listener)) = handed.take_unix_listener(place) {
             listener.set_nonblocking(true)?;
-            listeners.push(Listener::Unix(listener, None));
+            listeners.push(Listening::Unix(listener, None));
         }
     }
     if listeners.is_empty() {

@@ -5,9 +5,11 @@ use crate::resource::counters::{Counter, Counters};
 use crate::resource::worker::{Phase, Worker};
 use crate::server::bind::Bound;
 use crate::server::door::{Secure, Watch};
+use crate::server::handover::Registry;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use tokio::sync::watch;
@@ -40,6 +42,9 @@ struct Inner {
     counters: Arc<Counters>,
     /// The listeners that have something to read again.
     secured: Vec<Arc<dyn Secure>>,
+    listeners: Registry,
+    /// Another process has the listeners.
+    gives_way: AtomicBool,
     live: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
@@ -60,6 +65,8 @@ impl Handle {
                 bound,
                 counters,
                 secured,
+                listeners: Registry::default(),
+                gives_way: AtomicBool::new(false),
                 live: Box::new(live),
             }),
         }
@@ -143,8 +150,37 @@ impl Handle {
     pub(super) fn add_worker(&self, worker: Arc<Worker>) {
         // Under the lock, so that a stage that begins now is either seen here or told to this worker.
         let mut workers = self.workers();
+        if self.has_given_way() {
+            worker.give_way();
+        }
         worker.enter(*self.inner.stage.borrow());
         workers.push(worker);
+    }
+
+    /// Begins to drain in favour of another process, which has the listeners.
+    #[allow(dead_code, reason = "only a successor wants it, and that is optional")]
+    pub(super) fn give_way(&self) {
+        self.inner.gives_way.store(true, Ordering::SeqCst);
+        for worker in self.workers().iter() {
+            worker.give_way();
+        }
+        self.enter(Phase::Draining);
+    }
+
+    /// Whether another process has the listeners.
+    pub(super) fn has_given_way(&self) -> bool {
+        self.inner.gives_way.load(Ordering::SeqCst)
+    }
+
+    /// The listeners that are open.
+    pub(super) fn listeners(&self) -> &Registry {
+        &self.inner.listeners
+    }
+
+    /// Counts what is of no worker.
+    #[allow(dead_code, reason = "only a successor wants it, and that is optional")]
+    pub(super) fn count(&self, counter: Counter) {
+        self.inner.counters.add(counter);
     }
 
     pub(super) fn stop_signal(&self) -> Stop {

@@ -165,7 +165,7 @@ impl Looking {
         }
         let (worker, slot) = (&self.link.shared.worker, &self.link.slot);
         if worker.phase() != Phase::Running {
-            slot.hurry(worker.tick_after(DRAIN_GRACE));
+            slot.hurry(worker.tick_after(worker.grace(DRAIN_GRACE)));
         }
         let is_overdue = slot.is_due(worker.now());
         if is_overdue && worker.phase() == Phase::Running {

@@ -5,6 +5,7 @@
 //!   workers: N threads, each with its own current-thread runtime and SO_REUSEPORT socket
 //!        or: the caller's runtime, with one accept task for each listener
 //!   stop: readiness off -> accept no more -> every response says `close` -> deadline -> force
+//!   hand-over: another process has the same listeners and is ready -> the same stop, and nobody is refused
 //! ```
 
 mod accept;
@@ -12,16 +13,21 @@ pub mod bind;
 pub mod config;
 mod door;
 mod handle;
+#[cfg(feature = "handover")]
+mod handover;
 #[cfg(feature = "http2")]
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 mod http2;
 mod in_flight;
+#[cfg(not(feature = "handover"))]
+mod no_handover;
 #[cfg(not(feature = "http2"))]
 #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "ALPN is of TLS"))]
 mod no_http2;
 #[cfg(not(feature = "signal"))]
 mod no_signal;
 mod pace;
+mod paths;
 mod permit;
 mod proxied;
 mod redirect;
@@ -40,6 +46,8 @@ mod signal;
 mod tls;
 mod workers;
 
+#[cfg(not(feature = "handover"))]
+use self::no_handover as handover;
 #[cfg(not(feature = "http2"))]
 use self::no_http2 as http2;
 #[cfg(not(feature = "signal"))]
@@ -49,6 +57,8 @@ use self::signal as signals;
 
 pub use self::bind::{Bind, Bound, IntoBind};
 pub use self::handle::{Handle, Metrics};
+#[cfg(feature = "handover")]
+pub use self::handover::{Successor, SuccessorError, announce};
 pub use self::proxied::ProxyProtocol;
 pub use self::run::{Running, Server, StartError};
 #[cfg(feature = "tls")]

@@ -243,7 +243,7 @@ impl Waiting {
             }
             // Who has said nothing yet has nothing to lose.
             Phase::Draining if self.octets.is_empty() => {
-                slot.hurry(worker.tick_after(DRAIN_GRACE));
+                slot.hurry(worker.tick_after(worker.grace(DRAIN_GRACE)));
             }
             _ => {}
         }

@@ -3,13 +3,15 @@
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counters;
 use crate::resource::panic::PanicHook;
-use crate::server::accept::{Accepting, Local, accept};
+use crate::server::accept::{Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
 use crate::server::door::Door;
 use crate::server::handle::Handle;
+use crate::server::handover;
 use crate::server::in_flight::InFlight;
 use crate::server::pace::Pace;
+use crate::server::paths::Paths;
 use crate::server::permit::Permits;
 use crate::server::proxied::Proxied;
 use crate::server::redirect;
@@ -21,7 +23,6 @@ use crate::service::trusted::TrustedProxies;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::task::JoinSet;
@@ -271,12 +272,17 @@ impl Server {
         }
         let watched = self.signals;
         let (common, opened) = self.open(false)?;
-        let mut paths = Paths::default();
+        let mut paths = Paths::new(&common.handle);
         let shared = common.shared();
         let mut tasks = JoinSet::new();
-        for (listener, door) in opened {
+        let listeners: Vec<_> = opened
+            .into_iter()
+            .flat_map(|(group, door)| group.into_iter().map(move |one| (one, door.clone())))
+            .collect();
+        common.handle.listeners().expect(listeners.len());
+        for (listener, door) in listeners {
             paths.remember(&listener);
-            let listener = Accepting::new(listener)?;
+            let listener = common.opened(listener)?;
             let local = Local {
                 shared: shared.clone(),
                 door,
@@ -297,6 +303,9 @@ impl Server {
             tasks.spawn(async move {
                 stop.unless(watch).await;
             });
+        }
+        if watched {
+            handover::announce();
         }
         Ok(Running {
             handle: common.handle.clone(),
@@ -334,24 +343,28 @@ impl Server {
             .enable_all()
             .build()?;
         let (common, opened) = runtime.block_on(async { self.open(count > 1) })?;
-        let mut paths = Paths::default();
+        let mut paths = Paths::new(&common.handle);
         let (mut sets, mut handed): (Vec<Vec<(Listener, Door)>>, _) =
             ((0..count).map(|_| Vec::new()).collect(), Vec::new());
-        for (listener, door) in opened {
-            paths.remember(&listener);
-            match (&listener, listener.bound()?) {
-                (Listener::Tcp(tcp), Bound::Tcp(addr))
-                    if count == 1 || socket2::SockRef::from(tcp).reuse_port().unwrap_or(false) =>
-                {
-                    for set in &mut sets[1..] {
-                        set.push((Listener::beside(addr, backlog)?, door.clone()));
-                    }
-                    sets[0].push((listener, door));
-                }
-                _ if count == 1 => sets[0].push((listener, door)),
-                _ => handed.push((listener, door)),
+        for (mut group, door) in opened {
+            group.iter().for_each(|listener| paths.remember(listener));
+            // Of those that another process has left there may be as many as workers, or more, or fewer.
+            while group.len() < count
+                && let Some(first) = group.first()
+                && let Some(beside) = first.beside(backlog)?
+            {
+                group.push(beside);
+            }
+            if group.len() < count {
+                handed.extend(group.into_iter().map(|listener| (listener, door.clone())));
+                continue;
+            }
+            for (place, listener) in group.into_iter().enumerate() {
+                sets[place % count].push((listener, door.clone()));
             }
         }
+        let listeners = sets.iter().map(Vec::len).sum::<usize>() + handed.len();
+        common.handle.listeners().expect(listeners);
         let threads = workers::start(&common, sets, handed)?;
         runtime.block_on(async {
             if watched {
@@ -361,6 +374,9 @@ impl Server {
                 tokio::spawn(watch);
             }
             ready(&common.handle);
+            if watched {
+                handover::announce();
+            }
             let (handle, timeout) = (common.handle.clone(), common.timeout);
             handle.stopping().await;
             finish(&handle, timeout).await;
@@ -370,7 +386,7 @@ impl Server {
         Ok(())
     }
 
-    fn open(self, reuse_port: bool) -> Result<(Ready, Vec<(Listener, Door)>), StartError> {
+    fn open(self, reuse_port: bool) -> Result<(Ready, Opened), StartError> {
         if self.places.is_empty() {
             return Err(StartError(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -386,13 +402,14 @@ impl Server {
                 None => open()?,
             };
             secured.extend(door.secure().cloned());
-            for listener in bind.open(self.config.backlog, reuse_port)? {
-                opened.push((listener, door.clone()));
+            for group in bind.open(self.config.backlog, reuse_port)? {
+                opened.push((group, door.clone()));
             }
         }
         let bound = opened
             .iter()
-            .map(|(listener, door)| Ok(door.bound(listener.bound()?)))
+            .filter_map(|(group, door)| Some((group.first()?, door)))
+            .map(|(listener, door)| Ok(door.bound(listener.socket.bound()?)))
             .collect::<io::Result<Vec<_>>>()?;
         let budget = self
             .budget
@@ -450,6 +467,9 @@ impl fmt::Debug for Place {
         self.bind.fmt(f)
     }
 }
+
+/// Listeners in groups, each at one address, with the door that they lead to.
+type Opened = Vec<(Vec<Listener>, Door)>;
 
 /// What is common to the workers, and how long the drain may take.
 struct Ready {
@@ -540,26 +560,6 @@ impl std::error::Error for StartError {
 impl From<io::Error> for StartError {
     fn from(error: io::Error) -> Self {
         Self(error)
-    }
-}
-
-/// Socket files that we made, removed at the end.
-#[derive(Debug, Default)]
-struct Paths(Vec<PathBuf>);
-
-impl Paths {
-    fn remember(&mut self, listener: &Listener) {
-        if let Listener::Unix(_, Some(path)) = listener {
-            self.0.push(path.clone());
-        }
-    }
-}
-
-impl Drop for Paths {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 

@@ -32,6 +32,13 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// The listener, registered with the present runtime and with the server.
+    pub(super) fn opened(&self, listener: Listener) -> io::Result<Arc<Accepting>> {
+        let accepting = Arc::new(Accepting::new(listener.socket)?);
+        self.handle.listeners().add(listener.asked, &accepting);
+        Ok(accepting)
+    }
+
     /// The shared part of one worker, and its sweep. Must be called inside the worker's runtime.
     pub(super) fn shared(&self) -> Arc<Shared> {
         let worker = Arc::new(Worker::new(self.budget.clone()));
@@ -91,7 +98,7 @@ async fn work(
     let stop = common.handle.stop_signal();
     let mut accepting = Vec::new();
     for (listener, door) in listeners {
-        match Accepting::new(listener) {
+        match common.opened(listener) {
             Ok(listener) => {
                 let task = accept(
                     listener,
@@ -109,7 +116,7 @@ async fn work(
         }
     }
     for (listener, door) in handed {
-        match Accepting::new(listener) {
+        match common.opened(listener) {
             Ok(listener) => {
                 let dealer = Dealer {
                     shared: shared.clone(),

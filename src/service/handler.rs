@@ -72,6 +72,8 @@ impl<S: Service + ?Sized> Service for Arc<S> {
 pub struct Admission {
     /// The most octets of content; `None` leaves it to the server's limit.
     pub max_body: Option<u64>,
+    /// Whether the handler is called before its content is there, however little that is.
+    pub streams_content: bool,
 }
 
 /// One function for every request.
@@ -262,6 +264,12 @@ pub trait Handler<Args>: Clone + Send + Sync + 'static {
         false
     }
 
+    /// Whether it is called as soon as the head is there, however little content comes behind it. Otherwise a driver gathers
+    /// content up to its threshold first, unless all of it is there already.
+    fn streams_content() -> bool {
+        false
+    }
+
     /// Whether this very handler can serve, asked when the router is built: for handlers with a configuration.
     ///
     /// # Errors
@@ -304,6 +312,10 @@ impl<H: Handler<Args>, Args> Handler<OpenTo<Args>> for Public<H> {
 
     fn is_public() -> bool {
         true
+    }
+
+    fn streams_content() -> bool {
+        H::streams_content()
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -376,6 +388,11 @@ pub(crate) trait AnyHandler: Send + Sync + 'static {
     fn call(&self, request: Request) -> ResponseFuture;
     fn check(&self, route: &RouteCheck<'_>) -> Result<(), String>;
     fn is_public(&self) -> bool;
+
+    /// Whether it is called before its content is there.
+    fn streams_content(&self) -> bool {
+        false
+    }
 }
 
 /// See [`AnyHandler`].
@@ -399,6 +416,10 @@ where
 
         fn is_public(&self) -> bool {
             H::is_public()
+        }
+
+        fn streams_content(&self) -> bool {
+            H::streams_content()
         }
     }
 

@@ -1,5 +1,6 @@
 //! Content with validators: responses that honour preconditions and ranges.
 
+use crate::resource::date::http_date;
 use crate::service::body::Body;
 use crate::service::conditional::{EntityTag, Validators, Verdict};
 use crate::service::headers::Headers;
@@ -202,7 +203,7 @@ impl Facts {
         let is_date = |modified: &SystemTime| (UNIX_EPOCH..=now).contains(modified);
         if let Some(modified) = self.validators.modified().filter(is_date)
             && (whole || tag.is_none())
-            && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(modified))
+            && let Ok(date) = HeaderValue::try_from(http_date(modified))
         {
             fields.append(LAST_MODIFIED, date);
         }

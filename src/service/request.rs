@@ -361,12 +361,12 @@ impl Parts {
         }
     }
 
-    /// Waits until the server that the request came to drains: what goes on without an end of its own is to end then. A request
-    /// that was made in process has no server: it waits forever.
+    /// Waits until the server that the request came to drains: what goes on without an end of its own is to end then. Says whether
+    /// another process goes on. A request that was made in process has no server: it waits forever.
     ///
     /// Cancel safe. The future does not borrow the request.
     #[allow(dead_code, reason = "only the relay asks, and it is optional")]
-    pub(crate) fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn draining(&self) -> impl Future<Output = bool> + Send + 'static {
         let slot = self.inner().connection.clone();
         async move {
             match slot {

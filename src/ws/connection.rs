@@ -135,6 +135,12 @@ impl Connection {
         self.receiving.held() + self.sending.held()
     }
 
+    /// Whether frames may be sent that were compressed by themselves, with a window of this power of two.
+    #[allow(dead_code, reason = "sessions of Socket.IO alone need it")]
+    pub(crate) fn takes_deflated(&self, window_bits: u8) -> bool {
+        self.sending.takes_deflated(window_bits)
+    }
+
     /// Tells the time, in milliseconds since any moment that stays the same. Control frames are limited by
     /// it; call it before each batch.
     #[inline]

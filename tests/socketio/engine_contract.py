@@ -371,15 +371,17 @@ async def _(server: Server) -> None:
     await session.is_gone()
 
 
-@case("a second POST while one is read: 400, and the session is gone")
-async def _(server: Server) -> None:
-    session = await server.open_polling()
-    reader, writer = await session.hanging("POST", b"4a")
-    await asyncio.sleep(0.1)
-    second = await server.post(session.query, "4abc")
-    equal(second.status, 400, "status of the second POST")
-    await session.is_gone()
-    writer.close()
+for name, length in {"in chunks": 0, "of three octets": 3, "of 100,000 octets": 100_000}.items():
+
+    @case(f"a second POST while one is read, {name}: 400, and the session is gone")
+    async def _(server: Server, length: int = length) -> None:
+        session = await server.open_polling()
+        reader, writer = await session.hanging("POST", b"4a", length)
+        await asyncio.sleep(0.1)
+        second = await server.post(session.query, "4abc")
+        equal(second.status, 400, "status of the second POST")
+        await session.is_gone()
+        writer.close()
 
 
 @case("a client that gives up its poll ends the session")

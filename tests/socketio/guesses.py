@@ -41,8 +41,24 @@ async def _(server: Server) -> None:
         await session.send("1")
 
 
+@case("SI-5 an address that guesses 1,000 times in a minute has a connection for each guess from then on")
+async def _(server: Server) -> None:
+    guarded = server.at("/guarded/")
+    before = await counters(server, "/guarded/")
+    session = await guarded.open_polling()
+    # What is refused beyond that is the last on its connection.
+    equal(await guess(guarded, 3 * BATCH), 1001, "answers on the first connection")
+    for _ in range(3):
+        equal(await guess(guarded, BATCH), 1, "answers on another one")
+    after = await counters(server, "/guarded/")
+    equal(after["guesses"] - before["guesses"], 4, "connections that were closed")
+    equal(after["unknown_sid"] - before["unknown_sid"], 1004, "refusals that were counted")
+    # Who has a session is served.
+    await session.send("1")
+
+
 async def guess(server: Server, count: int) -> int:
-    """How many of so many guesses are refused; anything else ends it."""
+    """How many of so many guesses are refused, until the server closes; anything else ends it."""
     reader, writer = await server.connect()
     start = f"GET {server.path}?EIO=4&transport=polling&sid=".encode()
     end = f" HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode()

@@ -77,6 +77,9 @@ for (const [path, more] of Object.entries({
   '/recovery': { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } },
   '/msgpack': { parser: msgpack },
   '/admin-ui': { cors: { origin: 'http://admin.example', credentials: true } },
+  // Pings come often, and may be answered late.
+  '/steady': { pingInterval: 300, pingTimeout: 20_000 },
+  '/deflate': { perMessageDeflate: true },
 })) {
   const io = new Server(server, { path, cors: { origin: '*' }, pingInterval: 5000, pingTimeout: 5000, ...more });
   application(io);

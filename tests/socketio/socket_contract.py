@@ -447,3 +447,52 @@ async def _(server: Server) -> None:
             equal(await socket.next(), f"43{at}[{at}]", "the acknowledgement")
 
     await asyncio.gather(*(one(at) for at in range(50)))
+
+
+# The end of a session by the server, at a path of an application.
+
+
+async def next_but_events(socket: WebSocket) -> str | bytes:
+    """The next packet that is no event: others say things, too."""
+    while str(packet := await socket.next()).startswith("42"):
+        pass
+    return packet
+
+
+@case("the server ends a session: each namespace is told, in the order in which the client came to them")
+async def _(server: Server) -> None:
+    async with await server.at("/app/").open_websocket() as socket:
+        names = ["", "/room-two,", "/room-one,"]
+        for name in names:
+            socket.send(f"40{name}")
+            connected(await next_but_events(socket), name)
+        socket.send('42/room-two,["bye",true]')
+        for name in names:
+            equal(await next_but_events(socket), f"41{name}", "the end of a namespace")
+        try:
+            packet = await next_but_events(socket)
+        except Gone:
+            return
+        expect(False, "the server closes", packet)
+
+
+@case("the server ends a session that goes over to a WebSocket: the client is told there")
+async def _(server: Server) -> None:
+    app = server.at("/app/")
+    session = await app.open_polling()
+    await session.send("40")
+    connected((await session.packets())[0])
+    async with await app.websocket(f"EIO=4&transport=websocket&sid={session.sid}") as socket:
+        socket.send("2probe")
+        equal(await socket.receive(), "3probe", "the answer to a probe")
+        # The poll that waits during the upgrade; before that, others may have said something.
+        while "6" not in await session.packets():
+            pass
+        await session.send('42["bye",true]')
+        socket.send("5")
+        equal(await next_but_events(socket), "41", "the end of the namespace")
+        try:
+            packet = await next_but_events(socket)
+        except Gone:
+            return
+        expect(False, "the server closes", packet)

@@ -194,15 +194,19 @@ class Polling:
                     packets.append(packet)
         return packets
 
-    async def hanging(self, since: str = "GET", body: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A poll whose answer is not waited for; with `since` POST, the head of a request whose body does not come."""
+    async def hanging(self, since: str = "GET", body: bytes = b"", length: int = 0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A poll whose answer is not waited for; with `since` POST, the head of a request whose body does not come whole: in chunks, or of
+        so many octets."""
         reader, writer = await self.server.connect()
         if since == "GET":
             writer.write(self.server.head("GET", self.query))
         else:
-            # In chunks: a server may read small content of a known length before it looks at the request.
-            fields = {"Content-Type": "text/plain;charset=UTF-8", "Transfer-Encoding": "chunked"}
-            writer.write(self.server.head("POST", self.query, fields) + b"%x\r\n%s\r\n" % (len(body), body))
+            fields = {"Content-Type": "text/plain;charset=UTF-8"}
+            if length:
+                writer.write(self.server.head("POST", self.query, fields | {"Content-Length": str(length)}) + body)
+            else:
+                head = self.server.head("POST", self.query, fields | {"Transfer-Encoding": "chunked"})
+                writer.write(head + b"%x\r\n%s\r\n" % (len(body), body))
         await writer.drain()
         return reader, writer
 

@@ -78,7 +78,10 @@ async fn content_of_another_kind_ends_the_session() {
 
 #[tokio::test]
 async fn half_a_million_packets_are_refused_at_once() {
-    let site = serve(calm());
+    let site = serve(EngineConfig {
+        packets_per_poll: 1024,
+        ..calm()
+    });
     let sid = site.open().await;
     let mut content = "3\u{1e}".repeat(499_999);
     content.push('3');
@@ -298,4 +301,75 @@ async fn a_session_is_served_by_every_worker() {
     }
     handle.force();
     thread.join().unwrap().unwrap();
+}
+
+/// Whoever guesses has a connection for each guess soon; the answer stays the same.
+#[tokio::test]
+async fn si5_an_address_that_guesses_loses_its_connections() {
+    let site = serve(EngineConfig {
+        unknown_sids: 3,
+        ..calm()
+    });
+    let sid = site.open().await;
+    let guess = "GET /engine.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAAAA HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut stream = tokio::net::TcpStream::connect(site.addr()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, guess.repeat(6).as_bytes())
+        .await
+        .unwrap();
+    let mut octets = Vec::new();
+    let reading = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut octets);
+    let _ = timeout(PATIENCE, reading).await.expect("the server closes");
+    let answers = String::from_utf8(octets).unwrap();
+    let answers: Vec<&str> = answers.split("HTTP/1.1 400 ").skip(1).collect();
+    let closes = |answer: &str| answer.to_lowercase().contains("\r\nconnection: close\r\n");
+    assert_eq!(
+        answers.iter().map(|one| closes(one)).collect::<Vec<_>>(),
+        [false, false, false, true]
+    );
+    for answer in answers {
+        assert!(answer.ends_with(r#"{"code":1,"message":"Session ID unknown"}"#));
+    }
+    // WebSockets count as well, and who has a session is served.
+    let unknown = "EIO=4&transport=websocket&sid=AAAAAAAAAAAAAAAAAAAAAA";
+    assert!(site.socket(unknown).await.is_none());
+    assert_eq!(site.post(&sid, "4a").await.status, 200);
+    assert_eq!(site.poll(&sid).await.body, "4a");
+    let stats = site.engine.stats();
+    assert_eq!((stats.unknown_sid, stats.guesses), (5, 2));
+}
+
+/// As [`ask`], from an address of one's own.
+async fn ask_from(site: &crate::peer::Site, from: [u8; 4], request: &str) -> crate::peer::Reply {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let mut stream = socket.connect(site.addr()).await.unwrap();
+    let head = format!(
+        "{request} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n4a"
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
+        .await
+        .unwrap();
+    timeout(PATIENCE, receive(&mut stream)).await.unwrap()
+}
+
+#[tokio::test]
+async fn si6_a_session_stays_where_it_was_opened_if_it_is_bound() {
+    for is_bound in [true, false] {
+        let site = serve(EngineConfig {
+            bind_to_address: is_bound,
+            ..calm()
+        });
+        let sid = site.open().await;
+        let post = format!("POST /engine.io/?EIO=4&transport=polling&sid={sid}");
+        let reply = ask_from(&site, [127, 0, 0, 2], &post).await;
+        if is_bound {
+            reply.is_refused(1, "Session ID unknown");
+        } else {
+            assert_eq!(reply.status, 200);
+            assert_eq!(site.poll(&sid).await.body, "4a");
+        }
+        assert_eq!(ask_from(&site, [127, 0, 0, 1], &post).await.status, 200);
+        assert_eq!(site.poll(&sid).await.body, "4a");
+        assert_eq!(site.engine.stats().unknown_sid, u64::from(is_bound));
+    }
 }

@@ -59,7 +59,8 @@ pub(crate) struct Seen {
     pub(crate) closed: Mutex<Vec<(String, CloseReason)>>,
 }
 
-/// Says what it hears; `close` closes, `fill` sends more than anybody takes, `count N` sends N numbers.
+/// Says what it hears; `close` closes, `fill` sends more than anybody takes, `count N` sends N numbers, `volatile N` sends "first" and
+/// then as many, each if it can be written at once; `plain` sends 2,000 octets that are not to be compressed.
 struct Echo(Arc<Seen>);
 
 struct EchoOf(Session, Arc<Seen>);
@@ -84,13 +85,24 @@ impl Conversation for EchoOf {
                     let message = Outgoing::binary(vec![7; 100_000]);
                     while session.send(&message) {}
                 }
-                text => match text.strip_prefix("count ") {
-                    Some(count) => {
+                "plain" => {
+                    let message = Outgoing::text(&"a".repeat(2000));
+                    session.send(&message.uncompressed());
+                }
+                text => match text.split_once(' ') {
+                    Some(("count", count)) => {
                         for number in 0..number(count) {
                             session.send(&Outgoing::text(&number.to_string()));
                         }
                     }
-                    None => drop(session.send(&Outgoing::text(text))),
+                    Some(("volatile", count)) => {
+                        session.send(&Outgoing::text("first"));
+                        for number in 0..number(count) {
+                            session.send_volatile(&Outgoing::text(&number.to_string()));
+                        }
+                        session.send(&Outgoing::text("last"));
+                    }
+                    _ => drop(session.send(&Outgoing::text(text))),
                 },
             },
             Data::Binary(octets) => drop(session.send(&Outgoing::binary(octets))),

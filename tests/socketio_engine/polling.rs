@@ -153,29 +153,66 @@ async fn a_second_poll_ends_the_session() {
 #[tokio::test]
 async fn a_second_post_ends_the_session() {
     let site = serve(calm());
+    // However little is still to come, and whether its length is known.
+    for (framing, begin, end) in [
+        (
+            "transfer-encoding: chunked",
+            "3\r\n4he\r\n",
+            "3\r\nllo\r\n0\r\n\r\n",
+        ),
+        ("content-length: 6", "4he", "llo"),
+        ("content-length: 2", "", "4a"),
+    ] {
+        let sid = site.open().await;
+        let head = format!(
+            "POST /engine.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{framing}\r\n\r\n{begin}"
+        );
+        let mut first = tokio::net::TcpStream::connect(site.addr()).await.unwrap();
+        first.write_all(head.as_bytes()).await.unwrap();
+        // The first has begun once the second is refused.
+        let refused = async {
+            loop {
+                let reply = site.post(&sid, "3").await;
+                if reply.status == 400 {
+                    return reply;
+                }
+            }
+        };
+        timeout(PATIENCE, refused)
+            .await
+            .expect(framing)
+            .is_refused(3, "Bad request");
+        first.write_all(end.as_bytes()).await.unwrap();
+        let first = timeout(PATIENCE, receive(&mut first)).await.unwrap();
+        assert_eq!(first.status, 400, "{framing}");
+        site.is_gone(&sid).await;
+        assert_eq!(site.reason(&sid).await, CloseReason::TransportError);
+    }
+}
+
+#[tokio::test]
+async fn content_that_comes_slowly_is_taken() {
+    let site = serve(calm());
     let sid = site.open().await;
     let head = format!(
-        "POST /engine.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\n4he\r\n"
+        "POST /engine.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 6\r\n\r\n"
     );
-    let mut first = tokio::net::TcpStream::connect(site.addr()).await.unwrap();
-    first.write_all(head.as_bytes()).await.unwrap();
-    // The first has begun once the second is refused.
-    let refused = async {
-        loop {
-            let reply = site.post(&sid, "3").await;
-            if reply.status == 400 {
-                return reply;
-            }
-        }
-    };
-    timeout(PATIENCE, refused)
+    let mut post = tokio::net::TcpStream::connect(site.addr()).await.unwrap();
+    post.set_nodelay(true).unwrap();
+    post.write_all(head.as_bytes()).await.unwrap();
+    for piece in ["4h", "el", "lo"] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        post.write_all(piece.as_bytes()).await.unwrap();
+    }
+    let reply = timeout(PATIENCE, receive(&mut post)).await.unwrap();
+    assert_eq!((reply.status, &*reply.body), (200, "ok"));
+    assert_eq!(site.poll(&sid).await.body, "4hello");
+    // One that goes in the midst of it ends its session.
+    let mut post = tokio::net::TcpStream::connect(site.addr()).await.unwrap();
+    post.write_all(&[head.as_bytes(), b"4h"].concat())
         .await
-        .unwrap()
-        .is_refused(3, "Bad request");
-    first.write_all(b"3\r\nllo\r\n0\r\n\r\n").await.unwrap();
-    let first = timeout(PATIENCE, receive(&mut first)).await.unwrap();
-    assert_eq!(first.status, 400);
-    site.is_gone(&sid).await;
+        .unwrap();
+    drop(post);
     assert_eq!(site.reason(&sid).await, CloseReason::TransportError);
 }
 
@@ -247,6 +284,46 @@ async fn an_answer_has_so_many_octets_and_the_rest_comes_next() {
     }
     let expected: String = (0..12).map(|number| format!("4{number}\u{1e}")).collect();
     assert_eq!(all, expected);
+}
+
+#[tokio::test]
+async fn an_answer_has_so_many_packets_and_the_rest_comes_next() {
+    for (most, sizes) in [(16, vec![16, 16, 8]), (30, vec![30, 10]), (0, vec![1; 40])] {
+        let site = serve(wireline::socketio::transport::EngineConfig {
+            packets_per_poll: most,
+            ..calm()
+        });
+        let sid = site.open().await;
+        assert_eq!(site.post(&sid, "4count 40").await.status, 200);
+        let mut all = Vec::new();
+        for size in sizes {
+            let body = site.poll(&sid).await.body;
+            assert_eq!(body.split('\u{1e}').count(), size);
+            all.extend(body.split('\u{1e}').map(str::to_owned));
+        }
+        let expected: Vec<String> = (0..40).map(|number| format!("4{number}")).collect();
+        assert_eq!(all, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_may_take_several_polls() {
+    let site = serve(calm());
+    let sid = site.open().await;
+    assert_eq!(site.post(&sid, "4count 20\u{1e}4close").await.status, 200);
+    let mut all = Vec::new();
+    loop {
+        let body = site.poll(&sid).await.body;
+        if body == "1" {
+            break;
+        }
+        assert!(body.split('\u{1e}').count() <= 16);
+        all.extend(body.split('\u{1e}').map(str::to_owned));
+    }
+    let mut expected: Vec<String> = (0..20).map(|number| format!("4{number}")).collect();
+    expected.push("4goodbye".to_owned());
+    assert_eq!(all, expected);
+    site.is_gone(&sid).await;
 }
 
 #[tokio::test]

@@ -248,3 +248,114 @@ async fn what_a_post_brings_after_the_upgrade_is_taken() {
         assert_eq!(text(&mut socket).await.unwrap(), posted);
     }
 }
+
+#[tokio::test]
+async fn volatile_messages_need_somebody_who_takes_them() {
+    let site = serve(calm());
+    let sid = site.open().await;
+    // No poll waits: what is said at once is all that comes.
+    assert_eq!(site.post(&sid, "4volatile 3").await.status, 200);
+    assert_eq!(site.poll(&sid).await.body, "4first\u{1e}4last");
+    // One waits, and has its answer when it is written to once.
+    let query = format!("GET /engine.io/?EIO=4&transport=polling&sid={sid}");
+    let mut poll = send(site.addr(), &query, b"").await;
+    site.is_polled(&sid).await;
+    let session = site.session(&sid);
+    assert!(session.send_volatile(&Outgoing::text("taken")));
+    assert!(!session.send_volatile(&Outgoing::text("dropped")));
+    let reply = timeout(PATIENCE, receive(&mut poll)).await.unwrap();
+    assert_eq!(reply.body, "4taken");
+    // Between the probe and the packet that ends it no poll waits.
+    let mut socket = begin(&site, &sid).await.unwrap();
+    socket.send_text("2probe").await.unwrap();
+    assert_eq!(text(&mut socket).await.unwrap(), "3probe");
+    assert!(!session.send_volatile(&Outgoing::text("dropped")));
+    assert!(session.send(&Outgoing::text("waits")));
+    // From then on nothing is in the way of what is said, whatever waited.
+    socket.send_text("5").await.unwrap();
+    socket.send_text("4volatile 3").await.unwrap();
+    for said in ["4waits", "4first", "40", "41", "42", "4last"] {
+        assert_eq!(text(&mut socket).await.unwrap(), said);
+    }
+    // A client that takes nothing is sent nothing more.
+    let (idle, sid) = site.open_socket().await;
+    let session = site.session(&sid);
+    let message = Outgoing::binary(vec![7; 100_000]);
+    let full = async {
+        while session.send_volatile(&message) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, full).await.unwrap();
+    assert!(!session.is_closed());
+    drop(idle);
+}
+
+#[tokio::test]
+async fn an_end_before_the_upgrade_is_told_by_the_websocket() {
+    let site = serve(calm());
+    let sid = site.open().await;
+    let mut socket = begin(&site, &sid).await.unwrap();
+    socket.send_text("2probe").await.unwrap();
+    assert_eq!(text(&mut socket).await.unwrap(), "3probe");
+    assert_eq!(site.poll(&sid).await.body, "6");
+    let session = site.session(&sid);
+    session.send(&Outgoing::text("goodbye"));
+    session.close(CloseReason::ForcedClose);
+    socket.send_text("5").await.unwrap();
+    assert_eq!(text(&mut socket).await.as_deref(), Some("4goodbye"));
+    assert_eq!(text(&mut socket).await, None);
+    assert_eq!(site.reason(&sid).await, CloseReason::ForcedClose);
+    let gone = async {
+        while site.engine.stats().polling > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+    site.is_gone(&sid).await;
+    // One that polls on is told by that, and its WebSocket is closed.
+    let sid = site.open().await;
+    let mut socket = begin(&site, &sid).await.unwrap();
+    socket.send_text("2probe").await.unwrap();
+    assert_eq!(text(&mut socket).await.unwrap(), "3probe");
+    let session = site.session(&sid);
+    session.send(&Outgoing::text("goodbye"));
+    session.close(CloseReason::ForcedClose);
+    assert_eq!(site.poll(&sid).await.body, "4goodbye");
+    assert_eq!(site.poll(&sid).await.body, "1");
+    assert_eq!(text(&mut socket).await, None);
+    // Another end is not told by anything.
+    let sid = site.open().await;
+    let mut socket = begin(&site, &sid).await.unwrap();
+    socket.send_text("2probe").await.unwrap();
+    assert_eq!(text(&mut socket).await.unwrap(), "3probe");
+    site.session(&sid).close(CloseReason::TooSlow);
+    assert_eq!(text(&mut socket).await, None);
+    site.is_gone(&sid).await;
+}
+
+/// A ping comes the interval behind the answer to the one before, however long that might have taken.
+#[tokio::test]
+async fn pings_do_not_wait_for_the_time_of_an_answer_that_has_come() {
+    let site = serve(EngineConfig {
+        ping_timeout: Duration::from_secs(600),
+        ..contract()
+    });
+    let begun = Instant::now();
+    let (mut socket, _) = site.open_socket().await;
+    let sid = site.open().await;
+    for _ in 0..3 {
+        assert_eq!(text(&mut socket).await.unwrap(), "2");
+        socket.send_text("3").await.unwrap();
+        assert_eq!(site.poll(&sid).await.body, "2");
+        assert_eq!(site.post(&sid, "3").await.status, 200);
+    }
+    let mut over = upgrade(&site, &sid).await;
+    for socket in [&mut socket, &mut over] {
+        for _ in 0..2 {
+            assert_eq!(text(socket).await.unwrap(), "2");
+            socket.send_text("3").await.unwrap();
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}

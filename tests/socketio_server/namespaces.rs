@@ -383,3 +383,63 @@ async fn packets_may_be_messagepack() {
     }
     assert_eq!(heard[1], Packet::ack("/".into(), 3, args));
 }
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_in_each_of_its_namespaces() {
+    let (told, mut heard) = channel();
+    let io = with_nothing(SocketIo::new());
+    let spaces = ["/", "/b", "/a"].map(|name| io.of(name));
+    for space in &spaces {
+        let told = told.clone();
+        space.on_disconnect(move |socket: Socket, reason: DisconnectReason| {
+            told.send((socket.namespace().to_owned(), reason));
+            async {}
+        });
+    }
+    spaces[1].on("end", async |socket: Socket| {
+        socket.disconnect(true);
+        assert!(!socket.is_connected());
+        assert!(socket.emit("late", ()).is_err());
+    });
+    let place = Place::new(&io);
+    // From a handler, and from anywhere; in whichever namespace, all are told in the order in which the client came.
+    for is_in_handler in [true, false] {
+        let mut peer = place.peer().await;
+        for name in ["/b", "/a"] {
+            peer.say(&format!("40{name}")).await;
+            let hello = peer.hear().await;
+            assert!(hello.starts_with(&format!("40{name},{{")), "{hello}");
+        }
+        if is_in_handler {
+            peer.say(r#"42/b,["end"]"#).await;
+        } else {
+            // What was sent before comes before.
+            io.of("/a").emit("x", ()).unwrap();
+            let sockets = io.of("/a").some_sockets(1);
+            sockets[0].disconnect(true);
+            assert_eq!(peer.hear().await, r#"42/a,["x"]"#);
+        }
+        for said in ["41", "41/b,", "41/a,", "closed"] {
+            assert_eq!(peer.hear().await, said);
+        }
+        for name in ["/", "/b", "/a"] {
+            assert_eq!(
+                heard.next().await,
+                (name.to_owned(), DisconnectReason::Server)
+            );
+        }
+    }
+    assert_eq!(spaces.map(|space| space.len()), [0, 0, 0]);
+    // Several at once, of which some share a session.
+    let mut both = place.peer().await;
+    both.say("40/a").await;
+    both.hear().await;
+    let mut one = place.peer().await;
+    io.all().disconnect(true);
+    for said in ["41", "41/a,", "closed"] {
+        assert_eq!(both.hear().await, said);
+    }
+    for said in ["41", "closed"] {
+        assert_eq!(one.hear().await, said);
+    }
+}

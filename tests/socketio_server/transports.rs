@@ -133,3 +133,55 @@ async fn what_was_said_before_the_end_of_a_session_that_goes_over_is_sent() {
     let (posted, ()) = tokio::join!(post, goes_over);
     assert_eq!(posted.unwrap().text(), "ok");
 }
+
+/// Opens a session that polls and is in the main namespace: the target of its requests.
+async fn polls(client: &TestClient) -> String {
+    let open = client
+        .get("/socket.io/?EIO=4&transport=polling")
+        .send()
+        .await
+        .unwrap();
+    let open: serde_json::Value = serde_json::from_str(&open.text()[1..]).unwrap();
+    let sid = open["sid"].as_str().unwrap();
+    let poll = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    client.post(&poll).body("40").send().await.unwrap();
+    let hello = client.get(&poll).send().await.unwrap();
+    assert!(hello.text().starts_with("40{"), "{}", hello.text());
+    poll
+}
+
+/// As `socket.io-client` hears it: with a packet of its own first, so that it does not come back.
+#[tokio::test]
+async fn a_client_that_is_put_out_while_it_goes_over_is_told_so() {
+    let io = SocketIo::new();
+    let client = TestClient::new(Router::new().socket_io(&io).build().unwrap());
+    for close in [true, false] {
+        let poll = polls(&client).await;
+        let mut peer = Peer {
+            socket: client
+                .websocket(&poll.replace("polling", "websocket"))
+                .await,
+            sid: String::new(),
+        };
+        peer.say("2probe").await;
+        assert_eq!(peer.hear().await, "3probe");
+        let noop = client.get(&poll).send().await.unwrap();
+        assert_eq!(noop.text(), "6", "the client waits for its last poll");
+        io.some_sockets(1).remove(0).disconnect(close);
+        peer.say("5").await;
+        assert_eq!(peer.hear().await, "41");
+        if close {
+            assert_eq!(peer.hear().await, "closed");
+        } else {
+            peer.say("40").await;
+            assert!(peer.hear().await.starts_with("40{"));
+            peer.say("41").await;
+        }
+        let is_gone = async {
+            while !io.is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), is_gone).await.unwrap();
+    }
+}

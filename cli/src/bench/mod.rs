@@ -10,7 +10,7 @@ mod track;
 use crate::bench::report::{Plan, Report};
 use crate::bench::track::{Stamp, Tally};
 use crate::client::{self, ENDED, Failure, REFUSED, UNCLEAN, between};
-use crate::serve::say;
+use crate::tell::print;
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -144,11 +144,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         late,
     );
     if options.json {
-        say(&serde_json::to_string(&report).unwrap_or_default());
+        print(&serde_json::to_string(&report).unwrap_or_default());
     } else {
-        say(&report.to_string());
+        print(&report.to_string());
         if let Some(why) = &sent.why {
-            say(&format!(
+            print(&format!(
                 "not everything was published: {}",
                 client::one_line(why)
             ));

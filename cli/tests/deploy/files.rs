@@ -10,6 +10,7 @@ const KUBERNETES: &str = include_str!("../../../deploy/kubernetes.yaml");
 const COMPOSE: &str = include_str!("../../../deploy/compose.yaml");
 const NGINX: &str = include_str!("../../../deploy/nginx.conf");
 const UNIT: &str = include_str!("../../../deploy/wireline.service");
+const SOCKET: &str = include_str!("../../../deploy/wireline.socket");
 
 /// The documents of a file in YAML.
 fn documents(yaml: &str) -> Vec<Value> {
@@ -222,20 +223,24 @@ fn the_unit() {
     // Which it ends with when a setting is wrong.
     assert_eq!(run(&["serve", "--addr", "nowhere"]).status.code(), Some(2));
     assert!(UNIT.contains("\nRestartPreventExitStatus=2\n"));
+    // Which says that it is ready: tests/restarts.rs.
+    assert!(UNIT.contains("\nType=notify\n"));
 
     // Where there is a systemd, it reads all of it.
     let folder = std::env::temp_dir().join(format!("wireline-unit-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("wireline.service");
     fs::write(&file, UNIT.replace(path, env!("CARGO_BIN_EXE_wireline"))).unwrap();
+    let socket = folder.join("wireline.socket");
+    fs::write(&socket, SOCKET).unwrap();
     let verified = Command::new("systemd-analyze")
         .arg("verify")
-        .arg(&file)
+        .args([&file, &socket])
         .output();
     if let Ok(verified) = verified {
         let complained = String::from_utf8(verified.stderr).unwrap();
         assert!(verified.status.success(), "{complained}");
-        assert!(!complained.contains("wireline.service"), "{complained}");
+        assert!(!complained.contains("wireline."), "{complained}");
     }
     fs::remove_dir_all(folder).unwrap();
 }

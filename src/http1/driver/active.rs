@@ -8,7 +8,6 @@ use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::panic::guarded;
 use crate::resource::pool::{self, READ_BUFFER};
-use crate::resource::worker::Phase;
 use crate::service::body::{Body, BodyError};
 use crate::service::feed::{Feed, FeedWriter};
 use crate::service::handler::ResponseFuture;
@@ -188,7 +187,7 @@ impl Active {
                 ResponseHalf::Done if state.request == RequestHalf::Body => self.discard(link),
                 ResponseHalf::Done if state.life == Life::MustClose => return Need::Close,
                 ResponseHalf::Done => {
-                    self.next_cycle(link);
+                    self.next_cycle();
                     if self.read.is_empty() && self.is_persistent() && !self.ended {
                         return Need::Head;
                     }
@@ -216,16 +215,13 @@ impl Active {
     }
 
     #[inline]
-    fn next_cycle(&mut self, link: &Link) {
+    fn next_cycle(&mut self) {
         self.discarded = 0;
         self.release();
         self.cycled = true;
+        // Also in a drain: this response was made before it began, and did not say `close`, so the client may be sending.
         if self.protocol.next_cycle().is_err() {
             self.abort();
-        }
-        // A drain that began meanwhile has made the response say `close`; nothing more is begun.
-        if link.shared.worker.phase() != Phase::Running {
-            self.protocol.close();
         }
     }
 
@@ -324,7 +320,9 @@ impl Active {
         self.meter.begin(link.shared.worker.now());
         match framing {
             BodyFraming::Length(length)
-                if length <= config.stream_threshold && !self.protocol.awaits_continue() =>
+                if length <= config.stream_threshold
+                    && !admission.streams_content
+                    && !self.protocol.awaits_continue() =>
             {
                 self.gather = Some(Box::new(Gather {
                     request,

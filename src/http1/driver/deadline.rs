@@ -84,7 +84,7 @@ impl Http {
         let mut due = self.since.saturating_add(ticks(longest));
         if worker.phase() != Phase::Running {
             // A request may be on its way; after this it is not waited for.
-            due = due.min(worker.tick_after(DRAIN_GRACE));
+            due = due.min(worker.tick_after(worker.grace(DRAIN_GRACE)));
         }
         link.slot.set_due(due);
     }

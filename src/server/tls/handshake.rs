@@ -11,6 +11,7 @@
 
 use crate::http1::driver::Connection;
 use crate::resource::counters::Counter;
+use crate::resource::date::http_date;
 use crate::resource::io::{Io, Transport};
 use crate::resource::pool;
 use crate::resource::tls_info::{TlsInfo, TlsVersion};
@@ -253,7 +254,7 @@ impl Opening {
             // A client that has said nothing yet has nothing to lose.
             Phase::Draining if matches!(self.step, Step::Hello(_)) && self.hello.is_empty() => {
                 if let Place::Wanted = self.place {
-                    slot.hurry(worker.tick_after(DRAIN_GRACE));
+                    slot.hurry(worker.tick_after(worker.grace(DRAIN_GRACE)));
                 }
             }
             _ => {}
@@ -381,7 +382,7 @@ fn plain_http(server: &http::HeaderValue) -> BytesMut {
         b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n",
     );
     let length = PLAIN_HTTP.len();
-    let date = httpdate::fmt_http_date(SystemTime::now());
+    let date = http_date(SystemTime::now());
     let lines = format!("content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n");
     answer.extend_from_slice(lines.as_bytes());
     if !server.is_empty() {

@@ -1,5 +1,6 @@
 //! The fields that a server adds to its responses.
 
+use crate::resource::date::http_date;
 use crate::service::link::Link;
 use crate::service::link::config::Config;
 use http::HeaderValue;
@@ -33,7 +34,7 @@ impl<T> Cached<T> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
         if second != self.second || self.config != config.id {
-            let date = HeaderValue::try_from(httpdate::fmt_http_date(now))
+            let date = HeaderValue::try_from(http_date(now))
                 .unwrap_or_else(|_| HeaderValue::from_static(""));
             self.stamp = make(&config.server, &date);
         }

@@ -44,6 +44,11 @@ impl CloseReason {
             Self::TooSlow => "too slow",
         }
     }
+
+    /// Whether a client whose session ends so is still told what it was to be told.
+    pub(in crate::socketio) const fn is_orderly(self) -> bool {
+        matches!(self, Self::ForcedClose | Self::ServerShuttingDown)
+    }
 }
 
 impl fmt::Display for CloseReason {

@@ -144,14 +144,21 @@ impl Session {
         self.closed
     }
 
-    /// Ends it; `false` when it has ended before.
-    pub const fn close(&mut self, reason: CloseReason) -> bool {
+    /// Ends it; `false` when it has ended before. A WebSocket that works and is about to become the transport may still do so when
+    /// the end is an orderly one: its client does not poll any more, and hears of the end there.
+    pub fn close(&mut self, reason: CloseReason) -> bool {
         if self.closed.is_some() {
             return false;
         }
         self.closed = Some(reason);
-        self.candidate = None;
+        self.candidate
+            .take_if(|candidate| !(candidate.is_probed && reason.is_orderly()));
         true
+    }
+
+    /// Whatever WebSocket was to become the transport will not.
+    pub fn give_up_upgrade(&mut self) {
+        self.candidate = None;
     }
 
     /// Whether a WebSocket works that is about to become the transport: polls are answered at once, so that the client can go over.
@@ -256,7 +263,9 @@ impl Session {
 
     /// A packet has come by this WebSocket.
     pub fn receive(&mut self, from: Ticket, packet: Packet, times: Times, now: u64) -> Received {
-        if let Some(reason) = self.closed {
+        let candidate = self.candidate.as_ref();
+        let is_candidate = candidate.is_some_and(|candidate| candidate.ticket == from);
+        if let Some(reason) = self.closed.filter(|_| !is_candidate) {
             return Received::Closed(reason);
         }
         if self.current == Some(from) {
@@ -456,6 +465,39 @@ mod tests {
         assert_eq!(session.begin_upgrade(TIMES, 3), Err(Refused::Transport));
         session.lost(socket, CloseReason::TransportClose);
         assert_eq!(session.closed(), Some(CloseReason::TransportClose));
+    }
+
+    #[test]
+    fn an_orderly_end_waits_for_the_websocket_that_works() {
+        for (is_probed, reason, is_taken) in [
+            (true, CloseReason::ForcedClose, true),
+            (true, CloseReason::ServerShuttingDown, true),
+            (true, CloseReason::PingTimeout, false),
+            (false, CloseReason::ForcedClose, false),
+        ] {
+            let (mut session, _) = Session::new(Transport::Polling, TIMES, 0);
+            let socket = session.begin_upgrade(TIMES, 0).unwrap();
+            if is_probed {
+                session.receive(socket, probe(), TIMES, 1);
+            }
+            session.close(reason);
+            assert_eq!(session.knows(socket), is_taken);
+            let wanted = if is_taken {
+                Received::Upgraded
+            } else {
+                Received::Closed(reason)
+            };
+            assert_eq!(session.receive(socket, Packet::Upgrade, TIMES, 2), wanted);
+            let later = session.receive(socket, Packet::Upgrade, TIMES, 3);
+            assert_eq!(later, Received::Closed(reason), "it takes nothing more");
+            assert_eq!(session.closed(), Some(reason));
+        }
+        let (mut session, _) = Session::new(Transport::Polling, TIMES, 0);
+        let socket = session.begin_upgrade(TIMES, 0).unwrap();
+        session.receive(socket, probe(), TIMES, 1);
+        session.close(CloseReason::ForcedClose);
+        session.give_up_upgrade();
+        assert!(!session.knows(socket));
     }
 
     #[test]

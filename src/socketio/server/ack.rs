@@ -66,7 +66,7 @@ impl Ack {
         }
         let namespace = self.0.socket.namespace_name().clone();
         let packet = Packet::ack(namespace, self.0.id, args);
-        self.0.socket.send(&packet, false)?;
+        self.0.socket.send(&packet, false, false)?;
         Ok(true)
     }
 

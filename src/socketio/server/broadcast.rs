@@ -72,9 +72,9 @@ impl Broadcast {
         self
     }
 
-    /// Whether what is sent may be compressed. Nothing is for now: it is taken so that programs need not change.
-    pub fn compress(self, compress: bool) -> Self {
-        let _ = compress;
+    /// Whether what is sent may be compressed, as everything may: once, for all clients that take it so, where the server is set to do it.
+    pub const fn compress(mut self, compress: bool) -> Self {
+        self.target.is_plain = !compress;
         self
     }
 

@@ -197,7 +197,7 @@ impl Target {
             except: self.except.clone(),
             flags: Flags {
                 is_volatile: self.is_volatile,
-                compress: None,
+                compress: self.is_plain.then_some(false),
             },
         }
     }
@@ -209,6 +209,7 @@ impl From<&adapter::Target> for Target {
             rooms: target.rooms.clone(),
             except: target.except.clone(),
             is_volatile: target.flags.is_volatile,
+            is_plain: target.flags.compress == Some(false),
         }
     }
 }

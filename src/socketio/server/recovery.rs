@@ -103,7 +103,7 @@ impl Recovery {
     ) {
         let mut kept = self.lock();
         let number = kept.last + 1;
-        let message = core.message(&self.with_offset(packet, number));
+        let message = core.message_as(&self.with_offset(packet, number), target.is_plain);
         let names = octets_of(&target.rooms) + octets_of(&target.except);
         let octets = message.octets() + OVERHEAD + names;
         kept.last = number;

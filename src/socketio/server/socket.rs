@@ -76,6 +76,8 @@ struct State {
     extensions: Option<Box<Extensions>>,
     /// Why it is no longer connected.
     reason: Option<DisconnectReason>,
+    /// Its client was told that this side has disconnected it.
+    is_told: bool,
     /// What it may come back with.
     ticket: Option<Ticket>,
 }
@@ -178,7 +180,8 @@ impl Socket {
         Emit::new(self).volatile()
     }
 
-    /// Whether what is sent with this may be compressed. Nothing is for now: it is taken so that programs need not change.
+    /// Whether what is sent with this may be compressed, as everything may: for a client that takes it so, where the server is set to do
+    /// it ([`EngineConfig::compress_websockets`](crate::socketio::transport::EngineConfig)).
     pub fn compress(&self, compress: bool) -> Emit<'_> {
         Emit::new(self).compress(compress)
     }
@@ -203,17 +206,19 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Takes it out of its namespace; with `close` its session ends, with all of its namespaces.
+    /// Takes it out of its namespace; with `close` out of all that its client is in, in the order in which that came to them, and the
+    /// session ends.
+    ///
+    /// Each is told, so that the client does not come back by itself. This socket is not connected any more when it returns; the others
+    /// follow when the task of the session has its next turn.
     pub fn disconnect(&self, close: bool) {
         if close {
-            self.0.group.flush();
-        }
-        // Before the session's end as well: a client that was told so does not come back by itself.
-        if self.end(DisconnectReason::Server) {
+            // Before anything else can be seen of it: the session's task tells this one in its place.
+            self.0.session.put_out();
+            self.end(DisconnectReason::Server);
+            self.0.session.wake();
+        } else if self.end(DisconnectReason::Server) {
             self.tell_disconnected();
-        }
-        if close {
-            self.0.session.close(CloseReason::ForcedClose);
         }
     }
 
@@ -321,7 +326,11 @@ impl Socket {
         true
     }
 
+    /// Tells its client that this side has disconnected it, once.
     pub(super) fn tell_disconnected(&self) {
+        if std::mem::replace(&mut self.lock().is_told, true) {
+            return;
+        }
         let packet = Packet {
             namespace: self.0.space.name.clone(),
             body: Body::Disconnect,
@@ -356,11 +365,17 @@ impl Socket {
     }
 
     /// Sends a packet behind everything that was sent before.
-    pub(super) fn send(&self, packet: &Packet, is_volatile: bool) -> Result<(), EmitError> {
+    pub(super) fn send(
+        &self,
+        packet: &Packet,
+        is_volatile: bool,
+        is_plain: bool,
+    ) -> Result<(), EmitError> {
         if !self.is_connected() {
             return Err(EmitError::Disconnected);
         }
-        self.send_message(&self.0.space.core.message(packet), is_volatile);
+        let message = self.0.space.core.message_as(packet, is_plain);
+        self.send_message(&message, is_volatile);
         Ok(())
     }
 

@@ -39,6 +39,16 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// The same, which is compressed for nobody if it is plain.
+    pub(super) fn message_as(&self, packet: &Packet, is_plain: bool) -> Outgoing {
+        let message = self.message(packet);
+        if is_plain {
+            message.uncompressed()
+        } else {
+            message
+        }
+    }
+
     /// A packet as everybody gets it.
     pub(super) fn message(&self, packet: &Packet) -> Outgoing {
         match packet.encode(self.config.form) {
@@ -56,6 +66,8 @@ pub(super) struct Target {
     /// But for those in one of these.
     pub(super) except: Vec<ByteString>,
     pub(super) is_volatile: bool,
+    /// It is compressed for nobody.
+    pub(super) is_plain: bool,
 }
 
 /// Who is asked and who is not, the number of the question, and the answers.
@@ -167,7 +179,7 @@ impl Space {
                     self.cast(target, message)
                 });
             }
-            _ => self.cast(target, &self.core.message(&packet)),
+            _ => self.cast(target, &self.core.message_as(&packet, target.is_plain)),
         }
     }
 
@@ -176,6 +188,7 @@ impl Space {
             rooms,
             except,
             is_volatile,
+            ..
         } = target;
         if !is_volatile && let [] | [_] = except.as_slice() {
             // Who sends: one socket that is left out costs nothing.
@@ -199,13 +212,14 @@ impl Space {
     }
 
     /// Sends an event to one socket, and keeps it for when that comes back.
-    pub(super) fn log_for(&self, socket: &Socket, packet: Packet) {
+    pub(super) fn log_for(&self, socket: &Socket, packet: Packet, is_plain: bool) {
         let target = Target {
             rooms: vec![socket.id().into()],
+            is_plain,
             ..Target::default()
         };
         match &self.recovery {
-            None => socket.send_message(&self.core.message(&packet), false),
+            None => socket.send_message(&self.core.message_as(&packet, is_plain), false),
             Some(recovery) => recovery.log(&target, packet, &self.core, |message| {
                 socket.send_message(message, false);
             }),
@@ -218,7 +232,7 @@ impl Space {
         let (sender, receiver) = mpsc::channel(sockets.len().max(1));
         let id = self.next_ack();
         let packet = Packet::event(self.name.clone(), Some(id), event.into(), args.clone());
-        let message = self.core.message(&packet);
+        let message = self.core.message_as(&packet, target.is_plain);
         let (sockets, refused): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| {
             let waiter = Waiter::Many(socket.id().into(), sender.clone());
             socket.wait_for(id, waiter).is_ok()

@@ -78,6 +78,10 @@ struct Task {
 
 impl Conversation for Talk {
     fn receive(&mut self, data: Data) {
+        self.put_out();
+        if self.session.is_closed() {
+            return;
+        }
         let was_waiting = self.decoder.is_waiting();
         let read = match data {
             Data::Text(text) => self.decoder.text(text),
@@ -109,11 +113,13 @@ impl Conversation for Talk {
     fn poll(&mut self, cx: &mut Context<'_>) {
         loop {
             self.poll_connecting(cx);
+            self.put_out();
             self.begin_ends();
             poll_tasks(&mut self.tasks, &self.spaces, cx);
             // A handler may have disconnected a socket: its end is told now, not when something comes.
             let has_ended = self.sockets.iter().any(|socket| socket.reason().is_some());
-            if !has_ended {
+            let is_put_out = self.session.is_put_out() && !self.session.is_closed();
+            if !has_ended && !is_put_out {
                 break;
             }
         }
@@ -385,7 +391,19 @@ impl Talk {
         }
     }
 
-    /// Calls the handlers of sockets that are no longer connected.
+    /// Puts the client out of all its namespaces and ends the session, when somebody has asked for that.
+    fn put_out(&mut self) {
+        if !self.session.is_put_out() || self.session.is_closed() {
+            return;
+        }
+        for socket in &self.sockets {
+            socket.end(DisconnectReason::Server);
+        }
+        self.begin_ends();
+        self.session.close(CloseReason::ForcedClose);
+    }
+
+    /// Calls the handlers of sockets that are no longer connected, in the order in which they came. Clients that do not know yet are told.
     fn begin_ends(&mut self) {
         let mut at = 0;
         while let Some(socket) = self.sockets.get(at) {
@@ -394,7 +412,10 @@ impl Talk {
                 continue;
             };
             let socket = self.sockets.remove(at);
-            self.has_put_out |= reason == DisconnectReason::Server;
+            if reason == DisconnectReason::Server {
+                self.has_put_out = true;
+                socket.tell_disconnected();
+            }
             for handler in socket.take_disconnect_handlers() {
                 let call = Call {
                     reason: Some(reason),

@@ -26,6 +26,9 @@ pub struct EngineConfig {
     pub max_payload: usize,
     /// The most packets in the content of a request. Default 131,072: clients bound it by its octets alone.
     pub max_packets: usize,
+    /// The most packets in the answer to a poll, and one message at the least. Default 16: `python-socketio` refuses more, and polls
+    /// again at once for the rest.
+    pub packets_per_poll: usize,
     /// Whether sessions may poll over HTTP. Default yes; without it there are WebSockets only, and who polls is told so.
     pub polling: bool,
     /// Whether sessions may have a WebSocket. Default yes.
@@ -45,6 +48,23 @@ pub struct EngineConfig {
     pub queue_messages: usize,
     /// Whether the requests of a session must come from the user who opened it. Default yes; it makes no difference where nobody signs in.
     pub bind_to_user: bool,
+    /// Whether they must come from the address that opened it, of IPv6 from its first 64 bits. Default no: who walks from one network
+    /// to another has another address.
+    pub bind_to_address: bool,
+    /// How many requests of one address, of IPv6 of its first 64 bits, may name a session that there is not, in a minute. Those beyond
+    /// are refused with the same words, and their connections are closed behind the answer. Default 1,000, because all clients behind
+    /// one address do so once when their server was started anew.
+    pub unknown_sids: u32,
+    /// Whether messages over WebSockets are compressed (permessage-deflate, RFC 7692) for clients that take it so. Default no; needs the
+    /// feature `ws-deflate`.
+    pub compress_websockets: bool,
+    /// Whether answers to polls are compressed (`gzip`) for clients that take it, as [`Compression`] does it: with `Authorization` they
+    /// are not. Default yes; needs the feature `compression`.
+    ///
+    /// [`Compression`]: https://docs.rs/wireline/latest/wireline/layer/compression/struct.Compression.html
+    pub compress_polls: bool,
+    /// From how many octets on a message, or the answer to a poll, is compressed. Default 1,024.
+    pub compress_from: usize,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +75,7 @@ impl Default for EngineConfig {
             upgrade_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
             max_packets: 128 << 10,
+            packets_per_poll: 16,
             polling: true,
             websocket: true,
             origin: Policy::default(),
@@ -64,6 +85,11 @@ impl Default for EngineConfig {
             queue: 1 << 20,
             queue_messages: 10_000,
             bind_to_user: true,
+            bind_to_address: false,
+            unknown_sids: 1000,
+            compress_websockets: false,
+            compress_polls: true,
+            compress_from: 1024,
         }
     }
 }

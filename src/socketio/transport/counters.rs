@@ -25,6 +25,8 @@ pub struct EngineStats {
     pub too_slow: u64,
     /// Requests for sessions that are not there, or are somebody else's.
     pub unknown_sid: u64,
+    /// Those of them whose connection was closed: their address had named too many.
+    pub guesses: u64,
     /// Other requests that were refused.
     pub refused: u64,
     /// Sessions that were not opened because there were too many.
@@ -58,6 +60,7 @@ counters!(
     protocol_errors,
     too_slow,
     unknown_sid,
+    guesses,
     refused,
     too_many
 );

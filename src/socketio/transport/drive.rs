@@ -50,8 +50,10 @@ impl Driver {
         let was_full = !conversation.has_room();
         conversation.poll(cx);
         let wish = conversation.deadline();
+        let is_due_earlier = self.session.takes_due_earlier();
         if let Some(timer) = &self.timer
             && !timer.is_elapsed()
+            && !is_due_earlier
             && wish.is_none_or(|wish| timer.deadline() <= wish)
         {
             return;

@@ -2,9 +2,11 @@
 
 use super::config::EngineConfig;
 use super::counters::{Counters, EngineStats, add};
+use super::deflate;
 use super::drive::Driver;
+use super::guesses::Guesses;
 use super::outgoing::Outgoing;
-use super::places::Places;
+use super::places::{Places, network};
 use super::polling::{self, Polling};
 use super::route::Answer;
 use super::sid::Sid;
@@ -14,12 +16,14 @@ use crate::service::user::CurrentUser;
 use crate::socketio::engine::session::{Session as Core, Ticket, Times};
 use crate::socketio::engine::{Data, Open, RequestError, Transport};
 use crate::ws::close::CloseCode;
+use crate::ws::deflate::Config as Deflate;
 use crate::ws::limits::Limits;
 use crate::ws::socket::WsSender;
 use crate::ws::socket::config::Config as SocketConfig;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -63,6 +67,9 @@ pub(super) struct Shared {
     counters: Counters,
     sessions: Mutex<HashMap<Sid, Session>>,
     places: Arc<Places>,
+    guesses: Guesses,
+    /// How messages are compressed for WebSockets that take them so.
+    pub(super) deflate: Option<Deflate>,
     /// How its WebSockets are run.
     pub(super) socket: Arc<SocketConfig>,
     /// The packet that asks whether a client is still there.
@@ -93,6 +100,10 @@ impl EngineIo {
             shared: Arc::new(Shared {
                 socket: Arc::new(socket),
                 places: Arc::new(Places::new(config.sessions, config.sessions_per_address)),
+                guesses: Guesses::new(config.unknown_sids),
+                deflate: (config.compress_websockets)
+                    .then(|| deflate::terms(config.compress_from))
+                    .flatten(),
                 config,
                 times,
                 application: Arc::new(application),
@@ -155,15 +166,31 @@ impl Shared {
     pub(super) fn find(&self, sid: &str, parts: &Parts) -> Option<Session> {
         let sid = Sid::read(sid)?;
         let session = self.sessions().get(&sid).cloned()?;
-        if self.config.bind_to_user {
-            let user = CurrentUser::of(parts).map(CurrentUser::id);
+        let EngineConfig {
+            bind_to_user,
+            bind_to_address,
+            ..
+        } = self.config;
+        if bind_to_user || bind_to_address {
             let state = session.lock();
             let polling = state.polling.as_ref()?;
-            if polling.user.as_deref() != user {
+            let user = CurrentUser::of(parts).map(CurrentUser::id);
+            let is_other_user = bind_to_user && polling.user.as_deref() != user;
+            let is_elsewhere = bind_to_address && polling.address != address(parts);
+            if is_other_user || is_elsewhere {
                 return None;
             }
         }
         Some(session)
+    }
+
+    /// Counts a request for a session that there is not; whether its address has sent too many of them.
+    pub(super) fn is_guess_too_many(&self, parts: &Parts) -> bool {
+        let is_one_too_many = self.guesses.is_one_too_many(parts.client().ip());
+        if is_one_too_many {
+            add(&self.counters.guesses);
+        }
+        is_one_too_many
     }
 
     /// The session of this name is found no more.
@@ -185,6 +212,7 @@ impl Shared {
         let (core, _) = Core::new(Transport::Polling, self.times, self.now());
         let polling = Polling {
             user: CurrentUser::of(&parts).map(|user| user.id().into()),
+            address: address(&parts),
             ..Polling::default()
         };
         let session = Session::new(sid, self.clone(), core, Some(Box::new(polling)));
@@ -217,7 +245,7 @@ impl Shared {
         // It waits until the session can be found, and what the application says at once goes with it.
         session.send(&opening);
         let driver = self.begin(session, parts);
-        driver.session.lock().sender = Some(sender);
+        driver.session.lock().set_sender(sender);
         Some((driver, ticket))
     }
 
@@ -271,6 +299,11 @@ impl Shared {
 pub(super) struct Opening<T> {
     pub(super) content: Bytes,
     pub(super) task: T,
+}
+
+/// Where a request comes from, as far as it has to stay the same.
+fn address(parts: &Parts) -> Option<IpAddr> {
+    parts.client().ip().map(network)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -8,10 +8,20 @@
 //! ```
 
 mod application;
+#[cfg(feature = "compression")]
+mod compress;
 mod config;
+mod content;
 mod counters;
+#[cfg(feature = "ws-deflate")]
+mod deflate;
 mod drive;
 mod engine_io;
+mod guesses;
+#[cfg(not(feature = "compression"))]
+mod no_compress;
+#[cfg(not(feature = "ws-deflate"))]
+mod no_deflate;
 mod outgoing;
 mod places;
 mod polling;
@@ -29,3 +39,8 @@ pub use self::outgoing::Outgoing;
 pub(crate) use self::route::ApplicationCheck;
 pub use self::session::Session;
 pub use crate::socketio::engine::{CloseReason, Data, Transport};
+
+#[cfg(not(feature = "compression"))]
+use self::no_compress as compress;
+#[cfg(not(feature = "ws-deflate"))]
+use self::no_deflate as deflate;

@@ -2,7 +2,8 @@
 
 use crate::relay::hub::{Entry, Message};
 use crate::socketio::engine::payload::{SEPARATOR, write_octets};
-use crate::ws::frame::{FIN, LONGEST_HEAD, push_head};
+use crate::ws::deflate::{Config, standalone};
+use crate::ws::frame::{FIN, LONGEST_HEAD, RSV1, push_head};
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +24,10 @@ struct Inner {
     frames: Bytes,
     /// Made when somebody polls.
     payload: OnceLock<Bytes>,
+    /// The frames with what is long enough compressed, made when somebody takes it so; `None` where that makes nothing shorter.
+    deflated: OnceLock<Option<Bytes>>,
     packets: u32,
+    is_compressible: bool,
 }
 
 impl Outgoing {
@@ -63,13 +67,50 @@ impl Outgoing {
         Self(Arc::new(Inner {
             frames: frames.into(),
             payload: OnceLock::new(),
+            deflated: OnceLock::new(),
             packets,
+            is_compressible: true,
         }))
+    }
+
+    /// The same message, to be compressed for nobody.
+    ///
+    /// ```
+    /// use wireline::socketio::transport::Outgoing;
+    ///
+    /// let photo = Outgoing::binary([0xff, 0xd8]).uncompressed();
+    /// assert!(!photo.is_compressible());
+    /// ```
+    #[must_use]
+    pub fn uncompressed(self) -> Self {
+        Self(Arc::new(Inner {
+            frames: self.0.frames.clone(),
+            payload: self.0.payload.clone(),
+            deflated: OnceLock::new(),
+            packets: self.0.packets,
+            is_compressible: false,
+        }))
+    }
+
+    /// Whether it may be compressed for clients that take it so.
+    pub fn is_compressible(&self) -> bool {
+        self.0.is_compressible
     }
 
     /// The frames of a WebSocket, as a server sends them, one behind the other.
     pub fn frames(&self) -> &Bytes {
         &self.0.frames
+    }
+
+    /// The frames for a WebSocket that takes each message compressed by itself: for the first that asks they are made, for all others
+    /// they are there.
+    pub(super) fn deflated(&self, config: &Config) -> &Bytes {
+        if !self.0.is_compressible {
+            return &self.0.frames;
+        }
+        let made = || deflated(&self.0.frames, config);
+        let deflated = self.0.deflated.get_or_init(made);
+        deflated.as_ref().unwrap_or(&self.0.frames)
     }
 
     /// What answers a poll: packets with 0x1e between them, octets in base64.
@@ -131,6 +172,27 @@ fn payload(frames: &[u8]) -> Bytes {
         rest = behind;
     }
     payload.into()
+}
+
+/// The same frames, those compressed that become shorter by it; `None` when none of them does.
+fn deflated(frames: &[u8], config: &Config) -> Option<Bytes> {
+    let mut shorter = Vec::new();
+    let (mut rest, mut done) = (frames, 0);
+    while let Some((first, packet, behind)) = split_frame(rest) {
+        if let Some((_, coded)) = standalone(packet, config) {
+            // What stands before it goes as it is.
+            shorter.extend_from_slice(frames.get(done..frames.len() - rest.len())?);
+            push_head(&mut shorter, first | RSV1, coded.len() as u64, None);
+            shorter.extend_from_slice(&coded);
+            done = frames.len() - behind.len();
+        }
+        rest = behind;
+    }
+    if done == 0 {
+        return None;
+    }
+    shorter.extend_from_slice(frames.get(done..)?);
+    Some(shorter.into())
 }
 
 /// The first frame: its first octet, its payload, and what comes behind it.

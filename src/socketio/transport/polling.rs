@@ -1,5 +1,6 @@
 //! Sessions that poll: the task that has the conversation, and the requests that bring and fetch.
 
+use super::content::Content;
 use super::drive::{Driver, is_over};
 use super::{Conversation, Session};
 use crate::service::body::{Body, BodyError};
@@ -14,6 +15,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -24,6 +26,8 @@ use tokio::time::{Sleep, sleep};
 pub(super) struct Polling {
     /// The id of the user who opened it: nobody else may use it.
     pub(super) user: Option<Box<str>>,
+    /// The address that it was opened from.
+    pub(super) address: Option<IpAddr>,
     /// What has come and waits for the conversation.
     pub(super) inbox: VecDeque<Data>,
     /// A poll that waits.
@@ -266,7 +270,7 @@ impl Session {
         if state.lingers() {
             // It has ended: this one is told, what was sent before first.
             let is_last = state.has_nothing();
-            let farewell = state.farewell();
+            let farewell = state.farewell(self.0.shared.config().packets_per_poll);
             drop(state);
             if is_last {
                 self.stop_lingering();
@@ -293,17 +297,18 @@ impl Session {
     }
 
     /// What a poll is answered with.
-    fn poll_payload(&self, ticket: Ticket, cx: &Context<'_>) -> Poll<Bytes> {
+    fn poll_payload(&self, ticket: Ticket, cx: &Context<'_>) -> Poll<Content> {
         let mut state = self.lock();
-        let most = self.0.shared.config().max_payload;
+        let config = self.0.shared.config();
+        let most = config.packets_per_poll;
         let content = if state.core.closed().is_some() {
-            Some(state.farewell())
+            Some(state.farewell(most))
         } else if state.core.transport() == Transport::WebSocket {
-            Some(Bytes::from_static(b"6"))
-        } else if let Some(content) = state.take_payload(most) {
+            Some(Content::NOTHING)
+        } else if let Some(content) = state.take_payload(config.max_payload, most) {
             Some(content)
         } else {
-            (state.core.is_upgrading()).then_some(Bytes::from_static(b"6"))
+            (state.core.is_upgrading()).then_some(Content::NOTHING)
         };
         if let Some(content) = content {
             state.core.end_poll(ticket, true);
@@ -324,6 +329,7 @@ impl Session {
         if state.core.closed().is_some() {
             return false;
         }
+        let due = state.core.poll_timeout();
         let mut messages = VecDeque::with_capacity(packets.len());
         for packet in packets {
             match state.core.receive_posted(packet, shared.times, now) {
@@ -332,12 +338,12 @@ impl Session {
                 _ => {}
             }
         }
-        let has_messages = !messages.is_empty();
+        let has_task_to_do = self.is_due_earlier(&state, due) || !messages.is_empty();
         if let Some(polling) = &mut state.polling {
             polling.inbox.append(&mut messages);
         }
         self.settle(state);
-        if has_messages {
+        if has_task_to_do {
             self.wake();
         }
         true
@@ -401,11 +407,16 @@ impl Session {
     /// Its client has been told of its end, or is not to be any more.
     fn stop_lingering(&self) {
         let mut state = self.lock();
-        if let Some(polling) = &mut state.polling {
+        state.core.give_up_upgrade();
+        let upgrade = state.polling.as_mut().and_then(|polling| {
             polling.lingers = false;
-        }
+            polling.upgrade.take()
+        });
         self.0.shared.forget(&self.0.sid);
         Self::wake_task(state);
+        if let Some(upgrade) = upgrade {
+            upgrade.wake();
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A path of a router, and what its requests ask for.
 
+use super::compress;
+use super::content::Content;
 use super::engine_io::{EngineIo, Opening, Shared};
 use super::websocket::{self, Claim};
 use super::{Session, polling};
@@ -11,7 +13,7 @@ use crate::service::response::{IntoResponse, Response};
 use crate::socketio::engine::{Query, RequestError, Transport};
 use crate::ws::route::WebSocketUpgrade;
 use bytes::Bytes;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONNECTION};
 use http::{HeaderValue, Method, StatusCode};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,6 +51,9 @@ impl Router {
         if let Some(cors) = &config.cors {
             group = group.layer(cors.clone());
         }
+        if config.compress_polls {
+            group = compress::around(group, config.compress_from);
+        }
         self.merge(group)
     }
 }
@@ -78,13 +83,22 @@ impl Handler<ViaEngineIo> for Endpoint {
             Err(error) if is_not_enabled(&self.0, error, &parts) => {
                 return Answer::OnlyWebSocket.into();
             }
-            Err(error) => return refuse(&self.0, error),
+            Err(error) => {
+                let is_too_many =
+                    error == RequestError::UnknownSid && self.0.is_guess_too_many(&parts);
+                let refusal = refuse(&self.0, error);
+                return if is_too_many {
+                    refusal.with_header(CONNECTION, "close")
+                } else {
+                    refusal
+                };
+            }
         };
         match asked {
             Asked::Open(Transport::Polling) => match self.0.open_polling(parts) {
                 Ok(Opening { content, task }) => {
                     tokio::spawn(task);
-                    Answer::Payload(content).into()
+                    Answer::Payload(content.into()).into()
                 }
                 Err(answer) => answer.into(),
             },
@@ -125,6 +139,11 @@ impl Handler<ViaEngineIo> for Endpoint {
             Some(ApplicationCheck(check)) => check(route),
             None => Ok(()),
         }
+    }
+
+    /// A POST has the session from its head on, so that a second one beside it is seen.
+    fn streams_content() -> bool {
+        true
     }
 }
 
@@ -179,9 +198,13 @@ impl Shared {
     async fn upgrade(&self, parts: &mut Parts) -> Result<WebSocketUpgrade, Response> {
         let upgrade = WebSocketUpgrade::from_request_parts(parts).await;
         let upgrade = upgrade.map_err(IntoResponse::into_response)?;
-        Ok(upgrade
+        let upgrade = upgrade
             .origin(self.config().origin.clone())
-            .config(self.socket.clone()))
+            .config(self.socket.clone());
+        Ok(match &self.deflate {
+            Some(config) => upgrade.deflate(config.clone()),
+            None => upgrade,
+        })
     }
 }
 
@@ -201,7 +224,7 @@ pub(super) fn refuse(shared: &Shared, error: RequestError) -> Response {
 /// What a request is answered with.
 pub(super) enum Answer {
     /// Packets.
-    Payload(Bytes),
+    Payload(Content),
     /// What was brought has been taken.
     Ok,
     /// It was not done.
@@ -217,7 +240,14 @@ pub(super) enum Answer {
 impl From<Answer> for Response {
     fn from(answer: Answer) -> Self {
         let response = match answer {
-            Answer::Payload(content) => Self::typed(TEXT, content.into()),
+            Answer::Payload(content) => {
+                let response = Self::typed(TEXT, content.octets.into());
+                if content.is_compressible {
+                    response
+                } else {
+                    compress::spare(response)
+                }
+            }
             Answer::Ok => Self::typed(HTML, Bytes::from_static(b"ok").into()),
             Answer::Refused(error) => refusal(error, error.message()),
             Answer::OnlyWebSocket => refusal(RequestError::UnknownTransport, ONLY_WEBSOCKET),

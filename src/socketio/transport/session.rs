@@ -1,10 +1,10 @@
 //! The handle of a session, and what waits for its client.
 
 use super::Outgoing;
+use super::deflate;
 use super::engine_io::Shared;
 use super::polling::Polling;
 use super::sid::Sid;
-use crate::socketio::engine::payload::SEPARATOR;
 use crate::socketio::engine::session::Session as Core;
 use crate::socketio::engine::{CloseReason, Transport};
 use crate::ws::close::CloseCode;
@@ -40,6 +40,10 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     /// The same as the state's, to be read without its lock.
     is_closed: AtomicBool,
+    /// Its conversation is to end it.
+    is_put_out: AtomicBool,
+    /// It is to be looked at earlier than its timer says.
+    is_due_earlier: AtomicBool,
     /// Its own task has its turn: what is sent now is written at its end, all at once.
     has_turn: AtomicBool,
     state: Mutex<State>,
@@ -50,8 +54,10 @@ pub(super) struct State {
     pub(super) core: Core,
     /// The WebSocket, once that is the transport.
     pub(super) sender: Option<WsSender>,
+    /// Whether that takes messages that were compressed by themselves.
+    is_deflated: bool,
     /// Absent while nothing waits.
-    queue: Option<Box<Queue>>,
+    pub(super) queue: Option<Box<Queue>>,
     /// The task that has the conversation.
     waker: Option<Waker>,
     /// Absent in a session that never polled.
@@ -59,7 +65,7 @@ pub(super) struct State {
 }
 
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     messages: VecDeque<Outgoing>,
     octets: usize,
     /// What may wait besides: it came in one go, and its client could not have taken any of it. Until nothing waits.
@@ -83,10 +89,13 @@ impl Session {
             sid,
             shared,
             is_closed: AtomicBool::new(false),
+            is_put_out: AtomicBool::new(false),
+            is_due_earlier: AtomicBool::new(false),
             has_turn: AtomicBool::new(false),
             state: Mutex::new(State {
                 core,
                 sender: None,
+                is_deflated: false,
                 queue: None,
                 waker: None,
                 polling,
@@ -118,13 +127,23 @@ impl Session {
     }
 
     /// Sends a message if it can be written at once, and drops it otherwise; `false` when it was dropped.
+    ///
+    /// Over a WebSocket that is when its client has taken what was sent before, as far as that can be seen from here. A client that polls
+    /// has to have a poll that waits, and nothing may wait for it: from the probe of a WebSocket until that is the transport no poll
+    /// does.
     pub fn send_volatile(&self, message: &Outgoing) -> bool {
         let mut state = self.lock();
         if state.core.closed().is_some() || state.queue.is_some() {
             return false;
         }
         if let Some(sender) = &state.sender {
-            return sender.deliver(message.frames(), 1) == Delivered::Taken;
+            let frames = state.frames(message, &self.0.shared);
+            let delivered = match sender.deliver(frames, 1) {
+                // What its task was about to write is written first.
+                Delivered::Full => sender.deliver_later(frames, 1),
+                delivered => delivered,
+            };
+            return delivered == Delivered::Taken;
         }
         let is_sent = state.core.is_polled() && self.push(&mut state, message);
         self.settle(state);
@@ -139,12 +158,29 @@ impl Session {
         }
         if state.queue.is_none()
             && let Some(sender) = &state.sender
-            && self.write(sender, run) != Delivered::Full
         {
-            return;
+            // A short run has nothing in it that would be compressed.
+            if state.is_deflated && run.len() > self.0.shared.config().compress_from {
+                return self.deliver_each(state, messages);
+            }
+            if self.write(sender, run) != Delivered::Full {
+                return;
+            }
         }
         for message in messages {
             self.enqueue(&mut state, message, Bound::Queue);
+        }
+        self.settle(state);
+    }
+
+    /// The same for a WebSocket that takes messages compressed, where they are not in one piece.
+    fn deliver_each(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        messages: &mut dyn Iterator<Item = &Outgoing>,
+    ) {
+        for message in messages {
+            self.push(&mut state, message);
         }
         self.settle(state);
     }
@@ -154,6 +190,16 @@ impl Session {
         let mut state = self.lock();
         state.core.close(reason);
         self.settle(state);
+    }
+
+    /// Asks its conversation to end it: whoever has more to say to its client than this knows does so first.
+    pub(in crate::socketio) fn put_out(&self) {
+        self.0.is_put_out.store(true, Ordering::Release);
+    }
+
+    /// Whether its conversation is to end it.
+    pub(in crate::socketio) fn is_put_out(&self) -> bool {
+        self.0.is_put_out.load(Ordering::Acquire)
     }
 
     /// Whether it has ended.
@@ -200,6 +246,22 @@ impl Session {
         self.0.has_turn.store(on, Ordering::Relaxed);
     }
 
+    /// Whether it is to be looked at earlier than its timer says, since this was asked last.
+    pub(super) fn takes_due_earlier(&self) -> bool {
+        let is_due_earlier = &self.0.is_due_earlier;
+        is_due_earlier.load(Ordering::Relaxed) && is_due_earlier.swap(false, Ordering::Relaxed)
+    }
+
+    /// Packets have come, where it was due so late before: an answer to a ping has the next one come before it would have been missed.
+    /// Whether that is so.
+    pub(super) fn is_due_earlier(&self, state: &State, before: Option<u64>) -> bool {
+        let is_earlier = state.core.poll_timeout() < before;
+        if is_earlier {
+            self.0.is_due_earlier.store(true, Ordering::Relaxed);
+        }
+        is_earlier
+    }
+
     /// Why it has ended, if it has.
     pub(super) fn closed(&self) -> Option<CloseReason> {
         self.lock().core.closed()
@@ -226,7 +288,7 @@ impl Session {
         if state.queue.is_none()
             && let Some(sender) = &state.sender
         {
-            match self.write(sender, message.frames()) {
+            match self.write(sender, state.frames(message, &self.0.shared)) {
                 Delivered::Taken => return true,
                 Delivered::Closed => return false,
                 Delivered::Full => {}
@@ -287,7 +349,7 @@ impl Session {
 
     fn ended(&self, state: &mut State, reason: CloseReason) {
         self.0.shared.counters().closed(reason);
-        let is_orderly = is_orderly(reason);
+        let is_orderly = reason.is_orderly();
         if !is_orderly {
             state.queue = None;
         }
@@ -303,9 +365,10 @@ impl Session {
             let is_told = is_polled && state.queue.is_none();
             polling.lingers = is_orderly && state.sender.is_none() && !is_told;
             if polling.lingers {
-                // Its next polls are told.
+                // Its next polls are told, or the WebSocket that it is about to have.
                 return;
             }
+            state.core.give_up_upgrade();
         }
         self.0.shared.forget(&self.0.sid);
     }
@@ -313,21 +376,10 @@ impl Session {
     /// Gives what waits to the WebSocket, as far as there is room, and has the task of the context woken for the rest.
     pub(super) fn flush(&self, cx: &Context<'_>) {
         let mut state = self.lock();
-        let State { queue, sender, .. } = &mut *state;
-        let (Some(waiting), Some(sender)) = (queue.as_mut(), sender.as_ref()) else {
+        let give = |sender: &WsSender, frames: &Bytes| sender.queue_frames(frames, FRAMED, cx);
+        if !state.give_waiting(&self.0.shared, give) {
             return;
-        };
-        while let Some(message) = waiting.messages.front() {
-            match sender.queue_frames(message.frames(), FRAMED, cx) {
-                Delivered::Taken => {
-                    waiting.octets = waiting.octets.saturating_sub(message.octets());
-                    waiting.messages.pop_front();
-                }
-                Delivered::Full => return,
-                Delivered::Closed => break,
-            }
         }
-        *queue = None;
         if let Some(reason) = state.core.closed()
             && let Some(sender) = &state.sender
         {
@@ -375,68 +427,60 @@ impl Session {
 }
 
 impl State {
-    /// What waits as the content of an answer: whole messages, as many as fit into `most` octets, and one at the least. `None` when
-    /// nothing waits.
-    pub(super) fn take_payload(&mut self, most: usize) -> Option<Bytes> {
-        let queue = self.queue.as_mut()?;
-        let first = queue.pop()?;
-        let mut content = first.payload().clone();
-        if let Some(second) = queue.messages.front()
-            && content.len() + 1 + second.payload().len() <= most
-        {
-            let mut joined = Vec::from(content);
-            while let Some(next) = queue.messages.front()
-                && joined.len() + 1 + next.payload().len() <= most
-            {
-                joined.push(SEPARATOR);
-                joined.extend_from_slice(next.payload());
-                queue.pop();
+    /// Messages go to this WebSocket from now on.
+    pub(super) fn set_sender(&mut self, sender: WsSender) {
+        self.is_deflated = sender.takes_deflated(deflate::WINDOW);
+        self.sender = Some(sender);
+    }
+
+    /// Gives what waits to the WebSocket, as far as that takes it; `false` when nothing did, or something still does.
+    pub(super) fn give_waiting(
+        &mut self,
+        shared: &Shared,
+        give: impl Fn(&WsSender, &Bytes) -> Delivered,
+    ) -> bool {
+        let Some(sender) = &self.sender else {
+            return false;
+        };
+        let Some(mut queue) = self.queue.take() else {
+            return false;
+        };
+        while let Some(message) = queue.front() {
+            match give(sender, self.frames(message, shared)) {
+                Delivered::Taken => drop(queue.pop()),
+                Delivered::Full => {
+                    self.queue = Some(queue);
+                    return false;
+                }
+                Delivered::Closed => break,
             }
-            content = joined.into();
         }
-        if queue.messages.is_empty() {
-            self.queue = None;
-        }
-        Some(content)
+        true
     }
 
-    /// Whether it has ended and its client is told so by its next poll.
-    pub(super) fn lingers(&self) -> bool {
-        self.polling.as_ref().is_some_and(|polling| polling.lingers)
-    }
-
-    /// Whether nothing waits for its client.
-    pub(super) const fn has_nothing(&self) -> bool {
-        self.queue.is_none()
-    }
-
-    /// What a client that polls is told at the end of its session: all that was sent before, and by its next poll that this is the end.
-    /// In one answer, `socket.io-client` would hear of the end first.
-    pub(super) fn farewell(&mut self) -> Bytes {
-        match self.take_payload(usize::MAX) {
-            Some(content) => content,
-            None if self.core.closed() == Some(CloseReason::TransportClose) => {
-                Bytes::from_static(b"6")
-            }
-            None => Bytes::from_static(b"1"),
+    /// A message as its WebSocket takes it.
+    fn frames<'a>(&self, message: &'a Outgoing, shared: &Shared) -> &'a Bytes {
+        match &shared.deflate {
+            Some(config) if self.is_deflated => message.deflated(config),
+            _ => message.frames(),
         }
     }
 }
 
 impl Queue {
-    fn pop(&mut self) -> Option<Outgoing> {
+    pub(super) fn front(&self) -> Option<&Outgoing> {
+        self.messages.front()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Outgoing> {
         let message = self.messages.pop_front()?;
         self.octets = self.octets.saturating_sub(message.octets());
         Some(message)
     }
-}
-
-/// Whether a session that ends so still tells its client what it had to tell.
-pub(super) const fn is_orderly(reason: CloseReason) -> bool {
-    matches!(
-        reason,
-        CloseReason::ForcedClose | CloseReason::ServerShuttingDown
-    )
 }
 
 /// What a WebSocket says when its session ends.
@@ -470,4 +514,4 @@ enum Bound {
 const TURN: usize = 4;
 
 /// Beyond this many octets that wait in a WebSocket, messages wait here, where they are counted.
-const FRAMED: usize = 64 << 10;
+pub(super) const FRAMED: usize = 64 << 10;

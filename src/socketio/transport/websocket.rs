@@ -2,7 +2,7 @@
 
 use super::drive::{Driver, Ending, is_over};
 use super::engine_io::Shared;
-use super::session::Session;
+use super::session::{FRAMED, Session};
 use crate::service::request::Parts;
 use crate::socketio::engine::session::{Received, Ticket};
 use crate::socketio::engine::{CloseReason, Data, Packet, Transport};
@@ -10,6 +10,7 @@ use crate::ws::close::CloseCode;
 use crate::ws::error::Error;
 use crate::ws::message::Message;
 use crate::ws::socket::{SocketError, WebSocket, WsReceiver, WsSender};
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -231,7 +232,7 @@ impl Claimed {
                     }
                     return Poll::Ready(None);
                 }
-                if !is_wanted || is_closed {
+                if !is_wanted {
                     drop(state);
                     session.0.shared.count_failed_upgrade();
                     let _ = self.sender.close(CloseCode::POLICY);
@@ -274,9 +275,11 @@ impl Session {
     fn receive(&self, ticket: Ticket, packet: Packet) -> Received {
         let shared = &self.0.shared;
         let mut state = self.lock();
+        let due = state.core.poll_timeout();
         let received = state
             .core
             .receive(ticket, packet, shared.times, shared.now());
+        self.is_due_earlier(&state, due);
         self.settle(state);
         received
     }
@@ -296,12 +299,19 @@ impl Session {
     /// Messages go to this WebSocket from now on; a poll that waits is answered, and the task that polls gives the conversation away.
     fn upgraded(&self, sender: &WsSender) {
         let mut state = self.lock();
-        state.sender = Some(sender.clone());
-        let poll = state
-            .polling
-            .as_mut()
-            .and_then(|polling| polling.poll.take());
+        state.set_sender(sender.clone());
+        // At once, so that what comes next finds nothing in its way but what the client does not take.
+        let give = |sender: &WsSender, frames: &Bytes| sender.deliver(frames, FRAMED);
+        state.give_waiting(&self.0.shared, give);
+        let has_ended = state.core.closed().is_some();
+        let poll = state.polling.as_mut().and_then(|polling| {
+            polling.lingers = false;
+            polling.poll.take()
+        });
         Self::wake_task(state);
+        if has_ended {
+            self.0.shared.forget(&self.0.sid);
+        }
         self.0.shared.count_upgrade();
         if let Some(poll) = poll {
             poll.wake();

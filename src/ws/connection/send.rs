@@ -60,6 +60,11 @@ impl Sending {
             .map_or(0, |deflating| deflating.held())
     }
 
+    /// Whether messages may be sent that were compressed by themselves, with this window.
+    pub(crate) fn takes_deflated(&self, window_bits: u8) -> bool {
+        (self.deflating.as_ref()).is_some_and(|deflating| deflating.takes(window_bits))
+    }
+
     #[inline]
     pub(crate) const fn has_pending(&self) -> bool {
         self.pending.is_some()

@@ -66,6 +66,14 @@ impl Home {
         }
     }
 
+    /// Whether another process goes on where the server ends.
+    pub(super) fn gives_way(&self) -> bool {
+        match self {
+            Self::Served(place) => place.worker().gives_way(),
+            Self::Own(_) => false,
+        }
+    }
+
     /// A number that spreads sockets.
     pub(super) fn index(&self) -> u32 {
         match self {

@@ -264,6 +264,14 @@ impl WsSender {
         self.shared.lock().is_draining()
     }
 
+    /// Whether [`deliver`](Self::deliver) and its like may be given messages that were compressed by themselves, with a window of this
+    /// power of two.
+    #[allow(dead_code, reason = "sessions of Socket.IO alone need it")]
+    pub(crate) fn takes_deflated(&self, window_bits: u8) -> bool {
+        let mut core = self.shared.lock();
+        (core.live()).is_some_and(|live| live.connection.takes_deflated(window_bits))
+    }
+
     fn parked(&self, over: impl Fn(&Core) -> bool) -> impl Future<Output = ()> {
         let mut seat = Seat::new(&self.shared);
         poll_fn(move |cx| {

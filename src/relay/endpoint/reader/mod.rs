@@ -55,7 +55,7 @@ struct Reader {
     /// Why it ends, behind what is ready.
     closing: Option<CloseFrame>,
     deadline: Option<Pin<Box<Sleep>>>,
-    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
+    draining: Pin<Box<dyn Future<Output = bool> + Send>>,
 }
 
 /// What a reader is told.
@@ -209,8 +209,13 @@ impl Reader {
             let code = CloseCode::new(EXPIRED)?;
             return Some(CloseFrame::new(code, "the credentials have expired"));
         }
-        let drains = self.draining.as_mut().poll(cx).is_ready();
-        drains.then(|| CloseFrame::new(CloseCode::AWAY, "the server is going away"))
+        match self.draining.as_mut().poll(cx) {
+            Poll::Pending => None,
+            Poll::Ready(false) => {
+                Some(CloseFrame::new(CloseCode::AWAY, "the server is going away"))
+            }
+            Poll::Ready(true) => Some(CloseFrame::new(CloseCode::RESTART, "the server restarts")),
+        }
     }
 
     /// The next message, with the cursor moved behind it.

@@ -11,6 +11,7 @@ use crate::socketio::server::error::EmitError;
 pub struct Emit<'a> {
     socket: &'a Socket,
     is_volatile: bool,
+    is_plain: bool,
 }
 
 impl<'a> Emit<'a> {
@@ -18,6 +19,7 @@ impl<'a> Emit<'a> {
         Self {
             socket,
             is_volatile: false,
+            is_plain: false,
         }
     }
 
@@ -27,9 +29,9 @@ impl<'a> Emit<'a> {
         self
     }
 
-    /// Whether it may be compressed. Nothing is for now: it is taken so that programs need not change.
-    pub const fn compress(self, compress: bool) -> Self {
-        let _ = compress;
+    /// Whether it may be compressed, as everything may: for a client that takes it so, where the server is set to do it.
+    pub const fn compress(mut self, compress: bool) -> Self {
+        self.is_plain = !compress;
         self
     }
 
@@ -45,13 +47,13 @@ impl<'a> Emit<'a> {
         let namespace = self.socket.namespace_name().clone();
         let packet = Packet::event(namespace, None, event.into(), args);
         if self.is_volatile || !self.socket.space().is_recoverable() {
-            return self.socket.send(&packet, self.is_volatile);
+            return self.socket.send(&packet, self.is_volatile, self.is_plain);
         }
         if !self.socket.is_connected() {
             return Err(EmitError::Disconnected);
         }
         let space = self.socket.space();
-        space.log_for(self.socket, packet);
+        space.log_for(self.socket, packet, self.is_plain);
         Ok(())
     }
 
@@ -68,7 +70,7 @@ impl<'a> Emit<'a> {
         Answer::new(self.socket, |id| {
             let namespace = self.socket.namespace_name().clone();
             let packet = Packet::event(namespace, Some(id), event.into(), args);
-            self.socket.send(&packet, self.is_volatile)
+            self.socket.send(&packet, self.is_volatile, self.is_plain)
         })
     }
 }

@@ -89,7 +89,11 @@ impl Core {
             self.backlog.wake_parked();
         }
         if self.timing.drain != 0 && self.timing.drain <= now && open && !self.backlog.closes() {
-            self.close(Some(CloseFrame::new(CloseCode::AWAY, "Server shutdown")));
+            self.close(Some(if self.home.gives_way() {
+                CloseFrame::new(CloseCode::RESTART, "Server restart")
+            } else {
+                CloseFrame::new(CloseCode::AWAY, "Server shutdown")
+            }));
             self.timing.closing = now;
         }
         let Some(live) = self.live.as_deref_mut() else {

@@ -1,0 +1,225 @@
+//! Starting another process in this one's place.
+
+use crate::resource::counters::Counter;
+use crate::server::handle::Handle;
+use crate::server::handover::error::SuccessorError;
+use crate::server::handover::heir::{PREDECESSOR, READY};
+use crate::server::handover::registry::Bequest;
+use crate::server::handover::{notify, pass};
+use std::future::poll_fn;
+use std::io::{self, Read};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::process::{Child, Command, Stdio};
+use std::task::Poll;
+use std::time::Duration;
+
+/// Another process that takes this server's place: a new version of the program, or new settings, without anybody being refused.
+///
+/// The other process gets the listeners as they are, with whoever waits in them. Once it is ready this one drains: responses say
+/// `Connection: close`, HTTP/2 says GOAWAY, WebSockets are closed with 1012 ("Service restart") over two seconds, what was begun is finished,
+/// and `shutdown_timeout` holds. If it does not become ready nothing has happened.
+///
+/// The other program has to be a wireline server with feature `handover` as well. It takes a listener for each place where it is told to listen in the same
+/// words, closes those that it is not told of, and opens what is new. Standard input is its line to this process.
+///
+/// ```no_run
+/// use wireline::server::{Handle, Successor};
+///
+/// # async fn on_sigusr2(handle: Handle) {
+/// match Successor::of(&handle).take_over().await {
+///     Ok(process) => eprintln!("process {process} goes on"),
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Successor {
+    command: Command,
+    handles: Vec<Handle>,
+    patience: Duration,
+}
+
+impl Successor {
+    /// The same program with the same arguments, for this server. The program is looked for anew where it was started from, so
+    /// that a new version that was put there, or a link that points to one now, is what runs.
+    pub fn of(handle: &Handle) -> Self {
+        let mut words = std::env::args_os();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words);
+        Self {
+            command,
+            handles: vec![handle.clone()],
+            patience: PATIENCE,
+        }
+    }
+
+    /// Starts this instead of the same program. Its standard input is not for it to choose.
+    #[must_use]
+    pub fn command(mut self, command: Command) -> Self {
+        self.command = command;
+        self
+    }
+
+    /// Gives the listeners of this server, too, and drains it as well: another one of the same process.
+    #[must_use]
+    pub fn along(mut self, handle: &Handle) -> Self {
+        self.handles.push(handle.clone());
+        self
+    }
+
+    /// How long it may take to become ready. Default 30 s.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Starts it, waits until it is ready, and begins to drain. Gives its process's number.
+    ///
+    /// Under a service manager with `NOTIFY_SOCKET` (`Type=notify`) that one is told which process is the main one from now on.
+    ///
+    /// Dropping the future ends a successor that has not taken over.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, ends before it is ready, is not ready in time, or when one of the servers stops meanwhile. In all but the last
+    /// case `handovers_failed` counts it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn take_over(self) -> Result<u32, SuccessorError> {
+        let handles = self.handles.clone();
+        let outcome = self.run().await;
+        if outcome
+            .as_ref()
+            .is_err_and(|error| !matches!(error, SuccessorError::Stopping))
+            && let Some(handle) = handles.first()
+        {
+            handle.count(Counter::HandoversFailed);
+        }
+        outcome
+    }
+
+    async fn run(self) -> Result<u32, SuccessorError> {
+        let Self {
+            command,
+            handles,
+            patience,
+        } = self;
+        let mut turns = Vec::new();
+        let mut bequests = Vec::new();
+        for handle in &handles {
+            turns.push(handle.listeners().turn().await);
+            // Whoever had the turn before may have succeeded.
+            if !handle.is_ready() {
+                return Err(SuccessorError::Stopping);
+            }
+            bequests.extend(handle.listeners().bequests().await?);
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        let hang_up = HangUp(ours.try_clone()?);
+        let begun =
+            tokio::task::spawn_blocking(move || begin(command, ours, theirs, &bequests, patience));
+        let mut begun = pin!(begun);
+        let mut stops: Vec<_> = handles
+            .iter()
+            .map(|handle| Box::pin(handle.stopping()))
+            .collect();
+        let begun = poll_fn(|cx| {
+            if let Poll::Ready(begun) = begun.as_mut().poll(cx) {
+                return Poll::Ready(Some(begun));
+            }
+            let stops = stops
+                .iter_mut()
+                .any(|stop| stop.as_mut().poll(cx).is_ready());
+            if stops {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        drop(hang_up);
+        let begun = begun.ok_or(SuccessorError::Stopping)?;
+        let process = begun.map_err(io::Error::other)??.release();
+        notify::tell(&format!("MAINPID={process}\nREADY=1"));
+        for handle in &handles {
+            handle.give_way();
+        }
+        Ok(process)
+    }
+}
+
+/// Starts the program, gives it the listeners, and waits for its word.
+fn begin(
+    mut command: Command,
+    mut ours: UnixStream,
+    theirs: UnixStream,
+    bequests: &[Bequest],
+    patience: Duration,
+) -> Result<Started, SuccessorError> {
+    command
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .env(PREDECESSOR, std::process::id().to_string())
+        // What this process inherited it gives on itself.
+        .env_remove("LISTEN_FDS")
+        .env_remove("LISTEN_FDNAMES")
+        .env_remove("LISTEN_PID");
+    let mut started = Started(Some(command.spawn()?));
+    // It has the other end, without which its end would not show.
+    drop(command);
+    ours.set_write_timeout(Some(patience))?;
+    ours.set_read_timeout(Some(patience))?;
+    let mut word = [0];
+    let said = pass::send(&ours, bequests).and_then(|()| ours.read(&mut word));
+    match said {
+        Ok(1) if word == [READY] => Ok(started),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(SuccessorError::Late(patience))
+        }
+        // Whatever else it says is not our protocol.
+        _ => Err(started
+            .end()
+            .map_or_else(SuccessorError::from, SuccessorError::Ended)),
+    }
+}
+
+/// A process that has not taken over yet. Without that it ends.
+struct Started(Option<Child>);
+
+impl Started {
+    /// It has taken over.
+    fn release(mut self) -> u32 {
+        self.0.take().map_or(0, |child| child.id())
+    }
+
+    fn end(&mut self) -> io::Result<std::process::ExitStatus> {
+        let Some(mut child) = self.0.take() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        // One that is ending keeps its status.
+        let _ = child.kill();
+        child.wait()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// Ends the wait for a successor's word.
+struct HangUp(UnixStream);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);

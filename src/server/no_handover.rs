@@ -1,0 +1,35 @@
+//! Without the `handover` feature listeners end with their server.
+
+use crate::server::accept::Accepting;
+use crate::server::bind::Bind;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Nothing: nobody asks.
+#[derive(Clone, Debug)]
+pub(super) struct Asked;
+
+impl Asked {
+    pub(super) const fn of(_: &Bind) -> Self {
+        Self
+    }
+}
+
+/// Of no listener.
+#[derive(Default)]
+pub(super) struct Registry;
+
+impl Registry {
+    pub(super) const fn expect(&self, _: usize) {}
+
+    pub(super) const fn add(&self, _: Asked, _: &Arc<Accepting>) {}
+}
+
+/// Nobody has left anything.
+pub(super) const fn take(_: &Asked) -> io::Result<Vec<OwnedFd>> {
+    Ok(Vec::new())
+}
+
+/// Nobody is told.
+pub(super) const fn announce() {}

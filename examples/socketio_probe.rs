@@ -8,8 +8,8 @@
 //!
 //! `/app/`, `/recovery/` and `/msgpack/` are an application with rooms, questions and a namespace that is not for everybody; the second gives
 //! clients that come back what they missed, the third speaks MessagePack; at `/steady/` pings come every 300 ms, and `/deflate/` compresses
-//! messages. `/guarded/` is for pages of its own origin. `GET /counters` tells
-//! what has happened at each of them.
+//! messages. `/guarded/` is for pages of its own origin, and `/admin-ui/` for npm's page to watch it:
+//! `ada` with `swordfish`. `GET /counters` tells what has happened at each of them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ use wireline::server::Server;
 use wireline::socketio::engine;
 use wireline::socketio::packet::{Args, Binary, Form};
 use wireline::socketio::server::{
-    ConnectError, Data, DisconnectReason, EmitError, Namespace, RecoveryConfig, Socket, SocketIo,
-    SocketIoConfig,
+    AdminConfig, ConnectError, Data, DisconnectReason, EmitError, Namespace, RecoveryConfig,
+    Socket, SocketIo, SocketIoConfig,
 };
 use wireline::socketio::transport::{EngineConfig, EngineIo, Outgoing, Session, Transport};
 use wireline::ws::origin::Policy;
@@ -134,6 +134,7 @@ fn router() -> Result<Routes, BuildError> {
         application(msgpack),
         application(steady),
         application(deflate),
+        watched(),
     ];
     let mut router = Router::new().engine_io("/engine.io/", &echo);
     for io in &servers {
@@ -144,6 +145,19 @@ fn router() -> Result<Routes, BuildError> {
         async move { Json(counters) }
     });
     router.build()
+}
+
+/// The same for whom the page of npm's admin-ui watches, which is of another origin and sends credentials.
+fn watched() -> SocketIo {
+    const PAGE: &str = "http://admin.example";
+    let io = application(SocketIoConfig {
+        path: "/admin-ui/".to_owned(),
+        cors: Some(Cors::new().origins([PAGE]).credentials(true)),
+        origin: Policy::own_and([PAGE]),
+        ..SocketIoConfig::default()
+    });
+    io.admin(AdminConfig::with_password("ada", "swordfish").verbose(true));
+    io
 }
 
 /// What outside suites expect.

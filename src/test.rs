@@ -17,7 +17,6 @@
 //! # });
 //! ```
 
-mod cookies;
 mod events;
 #[cfg(feature = "form")]
 mod form;
@@ -52,10 +51,10 @@ use crate::resource::io::Io;
 use crate::resource::io::memory::{self, MemoryStream};
 use crate::resource::worker::{Phase, Worker};
 use crate::service::handler::Service;
+use crate::service::jar::Jar;
 use crate::service::link::Shared;
 use crate::service::link::config::Config;
 use crate::service::request::Request;
-use crate::test::cookies::Cookies;
 use crate::test::http1::Http1;
 use crate::test::wire::Wire;
 use http::Method;
@@ -77,7 +76,7 @@ pub struct TestClient {
     capacity: usize,
     /// How requests travel.
     wire: Box<dyn Wire>,
-    cookies: Option<Mutex<Cookies>>,
+    cookies: Option<Mutex<Jar>>,
 }
 
 impl TestClient {
@@ -165,7 +164,12 @@ impl TestClient {
 
     /// The value of a cookie that is kept, whatever its path; the newest of that name.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        self.with_cookies(|cookies| cookies.value(name))?
+        let newest = |cookies: &mut Jar| {
+            let all = cookies.all().iter().rev();
+            let mut named = all.filter(|cookie| cookie.name == name);
+            named.next().map(|cookie| cookie.value.clone())
+        };
+        self.with_cookies(newest)?
     }
 
     /// Keeps a cookie for every path of `localhost`, as if a response had set it.
@@ -182,10 +186,10 @@ impl TestClient {
 
     /// Forgets all cookies.
     pub fn clear_cookies(&self) {
-        self.with_cookies(|cookies| *cookies = Cookies::default());
+        self.with_cookies(|cookies| *cookies = Jar::default());
     }
 
-    fn with_cookies<T>(&self, look: impl FnOnce(&mut Cookies) -> T) -> Option<T> {
+    fn with_cookies<T>(&self, look: impl FnOnce(&mut Jar) -> T) -> Option<T> {
         let cookies = self.cookies.as_ref()?;
         Some(look(
             &mut cookies.lock().unwrap_or_else(PoisonError::into_inner),

@@ -1,5 +1,8 @@
-//! What nodes of Socket.IO say to each other: with a real Redis, a server and an emitter of npm, and among themselves.
+//! What nodes of Socket.IO say to each other: with a real Redis, a server and an emitter of npm, and among themselves, over each thing that
+//! carries it.
 
+#[path = "socketio/adapter_backplanes.rs"]
+mod backplanes;
 #[path = "support/brokers.rs"]
 mod brokers;
 #[path = "socketio/adapter_fake.rs"]

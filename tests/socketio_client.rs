@@ -1,5 +1,7 @@
 //! The client of Socket.IO against the server of npm's `socket.io` and against ours, over each transport.
 
+#[path = "socketio_client/balancer.rs"]
+mod balancer;
 #[allow(dead_code, reason = "it has a main of its own")]
 #[path = "../examples/socketio_client.rs"]
 mod example;
@@ -11,6 +13,7 @@ mod proxy;
 #[path = "socketio_client/server.rs"]
 mod server;
 
+use balancer::Balancer;
 use proxy::{Kind, Proxy};
 use serde_json::{Value, json};
 use server::{BOTH, PLACE, SERVES, Server};
@@ -911,6 +914,136 @@ async fn an_event_that_is_not_answered_is_sent_again_when_that_is_wanted() {
             );
             assert_eq!(answer, Ok(number));
             within(client.connected()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn handlers_run_once_and_are_taken_off_one_by_one() {
+    for of in BOTH {
+        let server = Server::start(of).await;
+        for way in WAYS {
+            let (first, mut once) = collect::<u32>();
+            let (second, mut always) = collect::<u32>();
+            let (told, mut outgoing) = mpsc::channel(64);
+            let client = app(&server, way).once("echo", first).on_any_outgoing(
+                move |event: &str, args: &Args| {
+                    told.try_send(format!("{event} {}", args.array()))
+                        .expect("room");
+                },
+            );
+            let client = within(client.connect()).await.unwrap();
+            let (third, mut any) = mpsc::channel(64);
+            let any_id = client.on_any(move |EventName(name): EventName| {
+                third.try_send(name).expect("room");
+                std::future::ready(())
+            });
+            let id = client.on("echo", second);
+            for number in 0..3 {
+                client.emit("echo", number).unwrap();
+                assert_eq!(next(&mut always).await, number);
+                assert_eq!(next(&mut any).await, "echo");
+            }
+            assert_eq!(next(&mut once).await, 0);
+            // Its sender went with it.
+            assert_eq!(within(once.recv()).await, None);
+            assert!(client.remove(id) && !client.remove(id));
+            assert_eq!(within(always.recv()).await, None);
+            client.emit("echo", "any").unwrap();
+            assert_eq!(next(&mut any).await, "echo");
+            assert!(client.remove(any_id));
+            assert_eq!(within(any.recv()).await, None);
+
+            // One that never had an event goes with the others of it.
+            let (handler, mut never) = collect::<u32>();
+            client.once("never", handler);
+            client.off("never");
+            assert_eq!(within(never.recv()).await, None);
+
+            let answer = client.emit_with_ack::<u8>("ack", 7).into_future();
+            assert_eq!(within(answer).await, Ok(7));
+            assert!(client.emit("connect", ()).is_err());
+            client.off_any_outgoing();
+            client.emit("echo", "told to nobody").unwrap();
+            let mut all = Vec::new();
+            while let Some(line) = within(outgoing.recv()).await {
+                all.push(line);
+            }
+            let expected = [
+                "echo [0]",
+                "echo [1]",
+                "echo [2]",
+                "echo [\"any\"]",
+                "ack [7]",
+            ];
+            assert_eq!(all, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn polling_finds_its_node_behind_a_load_balancer_by_cookies() {
+    for of in BOTH {
+        let nodes = [Server::start(of).await, Server::start(of).await];
+        let mut balancer = Balancer::before([nodes[0].place(), nodes[1].place()]);
+        let builder = |way: Way| {
+            way.of(SocketIoClient::builder(balancer.url()).path("/recovery/"))
+                .header("x-key", "swordfish")
+                .header("cookie", "theme=dark")
+                .reconnection(SOON)
+        };
+        for way in WAYS {
+            // Two at least are at different nodes.
+            for _ in 0..3 {
+                let client = within(builder(way).connect()).await.unwrap();
+                for number in 0..20 {
+                    let args = client.emit_with_ack::<Value>("ack", number).into_future();
+                    assert_eq!(within(args).await.unwrap(), number);
+                }
+                if way == Way::Upgrade {
+                    within(upgraded(&client)).await;
+                }
+                client.shut_down().await;
+            }
+        }
+        // Without them a session is soon asked for at the node that does not have it.
+        let lost = builder(Way::Polling).cookies(false).connect();
+        assert!(within(lost).await.is_err());
+        // And without the other field there is none.
+        let refused = SocketIoClient::builder(balancer.url()).path("/recovery/");
+        let refused = within(refused.connect()).await;
+        assert!(matches!(refused, Err(ConnectError::Dial(_))), "{refused:?}");
+
+        // Who comes back comes back to its node, and is known there. Over polling the server may not know of a cut by then.
+        let mut clients = Vec::new();
+        for way in [Way::WebSocket, Way::Upgrade, Way::WebSocket, Way::Upgrade] {
+            let client = within(builder(way).connect()).await.unwrap();
+            within(upgraded(&client)).await;
+            // A server of npm recovers who has had an event.
+            let (handler, mut echoed) = mpsc::channel(8);
+            client.on("echo", move |args: Args| {
+                handler.try_send(args.json().to_owned()).expect("room");
+                std::future::ready(())
+            });
+            client.emit("echo", 1).unwrap();
+            next(&mut echoed).await;
+            let id = client.id();
+            clients.push((client, id, echoed));
+        }
+        balancer.kill();
+        for (client, ..) in &clients {
+            within(async {
+                while client.is_connected() {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }
+        balancer.start_again();
+        for (at, (client, id, _)) in clients.iter().enumerate() {
+            within(client.connected()).await.unwrap();
+            assert!(client.recovered(), "{of:?} {at}");
+            assert_eq!(client.id(), *id);
         }
     }
 }

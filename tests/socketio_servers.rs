@@ -5,7 +5,7 @@ mod brokers;
 #[path = "socketio/adapter_node.rs"]
 mod node;
 
-use brokers::Redis;
+use brokers::{Nats, Redis};
 use node::Node;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use wireline::Router;
 use wireline::relay::backplane::memory::MemoryBackplane;
+use wireline::relay::backplane::{nats, redis};
 use wireline::socketio::adapter::{Adapter, BackplaneAdapter, RedisAdapter};
 use wireline::socketio::packet::{Args, Binary};
 use wireline::socketio::server::{Auth, Socket, SocketIo};
@@ -45,7 +46,7 @@ async fn serve(adapter: impl Adapter) -> (SocketIo, TestServer) {
     (io, server)
 }
 
-fn redis(broker: &brokers::Broker) -> RedisAdapter {
+fn npm(broker: &brokers::Broker) -> RedisAdapter {
     let adapter = RedisAdapter::new(&format!("redis://{}", broker.address()));
     adapter.unwrap().wait(WAIT)
 }
@@ -74,8 +75,8 @@ fn names(sockets: &[Value]) -> Vec<&str> {
 async fn servers_of_npm_and_ours_are_one() {
     bounded(async {
         let mut broker = Redis::new().start().unwrap();
-        let (first, one) = serve(redis(&broker)).await;
-        let (second, two) = serve(redis(&broker)).await;
+        let (first, one) = serve(npm(&broker)).await;
+        let (second, two) = serve(npm(&broker)).await;
         let mut node = Node::start(broker.address()).await;
         for (server, name, room, transports) in [
             (&one, "cyd", "r1", ["websocket"]),
@@ -260,7 +261,7 @@ async fn servers_of_npm_and_ours_are_one() {
 async fn a_server_that_was_killed_leaves_a_part_in_time() {
     bounded(async {
         let broker = Redis::new().start().unwrap();
-        let (io, server) = serve(redis(&broker)).await;
+        let (io, server) = serve(npm(&broker)).await;
         let node = Node::start(broker.address()).await;
         let mut clients = Node::start(broker.address()).await;
         let url = format!("http://{}", server.addr());
@@ -287,40 +288,67 @@ async fn a_server_that_was_killed_leaves_a_part_in_time() {
     .await;
 }
 
+/// Two servers that a backplane connects, with clients of npm on both.
+async fn one_over(adapters: [BackplaneAdapter; 2], clients: &mut Node) {
+    let [first, second] = adapters;
+    let ((first, one), (second, two)) = (serve(first).await, serve(second).await);
+    for (server, name) in [(&one, "cyd"), (&two, "dan")] {
+        let url = format!("http://{}", server.addr());
+        let client = json!({"name": name, "room": "r1", "url": url});
+        clients.does("client", client).await;
+    }
+    // Each has its own.
+    assert_eq!((first.len(), second.len()), (1, 1));
+    let (here, there) = (first.to("r1").sockets(), second.to("r1").sockets());
+    assert!(first.socket(here[0].id()).is_some() && first.socket(there[0].id()).is_none());
+    assert!(!first.rooms().iter().any(|room| room == there[0].id()));
+    first.to("r1").emit("a", Binary::from(vec![1])).unwrap();
+    heard(clients, &["cyd", "dan"], "a", json!([{"$": [1]}])).await;
+    let shout = json!({"name": "dan", "event": "shout", "args": [1]});
+    clients.does("client emit", shout).await;
+    heard(clients, &["cyd"], "shouted", json!([1])).await;
+    let sockets = second.to("r1").fetch_sockets().await;
+    assert!(sockets.is_complete() && sockets.answers.len() == 2);
+    let answers = second.emit_with_ack("q", ()).await.unwrap();
+    assert!(answers.is_complete() && answers.answers.len() == 2);
+    heard(clients, &["cyd", "dan"], "q", json!([])).await;
+    let greeted = first
+        .server_side_emit_with_ack("greet", "you")
+        .await
+        .unwrap();
+    assert_eq!(
+        greeted.answers[0].to::<String>().unwrap(),
+        "hello you from here"
+    );
+    // Into rooms, and out, from the other node.
+    first.to(there[0].id()).join("x");
+    first.to("x").emit("b", ()).unwrap();
+    heard(clients, &["dan"], "b", json!([])).await;
+    second.to("r1").disconnect(true);
+    let mut gone = BTreeSet::new();
+    while gone.len() < 2 {
+        let line = clients.next().await;
+        assert!(line["disconnected"].is_string(), "{line}");
+        gone.insert(line["client"].as_str().unwrap().to_owned());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_over_a_backplane_are_one() {
     bounded(async {
-        // The clients' process has a Redis of its own, which the servers do not know.
+        // The clients' process has a Redis, of which the servers of npm know their own channels alone.
         let broker = Redis::new().start().unwrap();
+        let other = Nats::new().start().unwrap();
         let mut clients = Node::start(broker.address()).await;
-        let backplane = MemoryBackplane::new();
-        let (first, one) = serve(BackplaneAdapter::new(backplane.clone())).await;
-        let (second, two) = serve(BackplaneAdapter::new(backplane.clone())).await;
-        for (server, name) in [(&one, "cyd"), (&two, "dan")] {
-            let url = format!("http://{}", server.addr());
-            let client = json!({"name": name, "room": "r1", "url": url});
-            clients.does("client", client).await;
-        }
-        // Each has its own.
-        assert_eq!((first.len(), second.len()), (1, 1));
-        let (here, there) = (first.to("r1").sockets(), second.to("r1").sockets());
-        assert!(first.socket(here[0].id()).is_some() && first.socket(there[0].id()).is_none());
-        assert!(!first.rooms().iter().any(|room| room == there[0].id()));
-        first.to("r1").emit("a", Binary::from(vec![1])).unwrap();
-        heard(&mut clients, &["cyd", "dan"], "a", json!([{"$": [1]}])).await;
-        let sockets = second.to("r1").fetch_sockets().await;
-        assert!(sockets.is_complete() && sockets.answers.len() == 2);
-        let answers = second.emit_with_ack("q", ()).await.unwrap();
-        assert!(answers.is_complete() && answers.answers.len() == 2);
-        heard(&mut clients, &["cyd", "dan"], "q", json!([])).await;
-        let greeted = first
-            .server_side_emit_with_ack("greet", "you")
-            .await
-            .unwrap();
-        assert_eq!(
-            greeted.answers[0].to::<String>().unwrap(),
-            "hello you from here"
-        );
+        let memory = MemoryBackplane::new();
+        let over = [0, 1].map(|_| BackplaneAdapter::new(memory.clone()));
+        one_over(over, &mut clients).await;
+        let url = format!("redis://{}", broker.address());
+        let over = [0, 1].map(|_| BackplaneAdapter::new(redis::Redis::new(&url).unwrap()));
+        one_over(over, &mut clients).await;
+        let url = format!("nats://{}", other.address());
+        let over = [0, 1].map(|_| BackplaneAdapter::new(nats::Nats::new(&url).unwrap()));
+        one_over(over, &mut clients).await;
     })
     .await;
 }

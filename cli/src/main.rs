@@ -6,6 +6,7 @@
 
 mod args;
 mod bench;
+mod broker;
 mod client;
 mod cluster;
 mod config;

@@ -1,6 +1,7 @@
 //! What the server tells of itself: logs, an access log, metrics.
 
 use crate::config::Config;
+use crate::socketio;
 use crate::tell::{Lines, complain, say};
 use http::header::CACHE_CONTROL;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -326,6 +327,24 @@ fn scrape_cluster(standing: &Standing) {
     }
 }
 
+/// What Socket.IO has said to other nodes, and they to it.
+fn scrape_adapter(io: &SocketIo) {
+    let (Some(adapter), Some(is_up)) = (io.adapter(), socketio::is_up(io)) else {
+        return;
+    };
+    gauge("wireline.socketio.adapter_up", u64::from(is_up));
+    let stats = adapter.stats();
+    for (name, count) in [
+        ("wireline.socketio.adapter_sent", stats.sent),
+        ("wireline.socketio.adapter_received", stats.received),
+        ("wireline.socketio.adapter_dropped", stats.dropped),
+        ("wireline.socketio.adapter_garbled", stats.garbled),
+        ("wireline.socketio.adapter_connects", stats.connects),
+    ] {
+        metrics::counter!(name).absolute(count);
+    }
+}
+
 /// What Socket.IO has done, and what it holds. Its namespaces are those of the configuration: nobody makes others by connecting.
 fn scrape_socketio(io: &SocketIo) {
     let (stats, engine) = (io.stats(), io.engine_stats());
@@ -342,6 +361,8 @@ fn scrape_socketio(io: &SocketIo) {
         metrics::gauge!("wireline.socketio.sessions", "transport" => transport).set(precise(now));
     }
     gauge("wireline.socketio.rooms", io.largest_rooms(0).count as u64);
+    gauge("wireline.socketio.acks", stats.acks);
+    scrape_adapter(io);
     for (name, count) in [
         ("wireline.socketio.sessions_opened", engine.opened),
         ("wireline.socketio.upgrades", engine.upgraded),
@@ -351,6 +372,8 @@ fn scrape_socketio(io: &SocketIo) {
         ("wireline.socketio.events", stats.events),
         ("wireline.socketio.events_unhandled", stats.unhandled),
         ("wireline.socketio.stray_acks", stats.stray_acks),
+        ("wireline.socketio.events_dropped", stats.dropped),
+        ("wireline.socketio.rooms_unjoined", stats.unjoined),
         ("wireline.socketio.handlers_failed", stats.failed),
         ("wireline.socketio.handlers_panicked", stats.panics),
     ] {

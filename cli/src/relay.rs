@@ -1,14 +1,11 @@
 //! The relay as it is configured.
 
-use crate::config::{Backplane, Config, History};
+use crate::broker::Broker;
+use crate::config::{Config, History};
 use crate::sign_in::SignIn;
-use std::fmt::Display;
 use std::time::Duration;
-use wireline::relay::backplane::nats::Nats;
-use wireline::relay::backplane::redis::Redis;
 use wireline::relay::hub::{Retention, Topic};
 use wireline::relay::{Rate, Relay, RelayConfig, RelayEvent, Unmatched};
-use wireline::resource::redis::RedisServer;
 use wireline::ws::origin::Policy;
 use wireline::{Error, Router};
 
@@ -17,7 +14,8 @@ pub(crate) fn routes(config: &Config) -> Result<(Relay, Router), String> {
     let sign_in = SignIn::new(config)?;
     let mut relay = configured(config, &sign_in);
     if let Some(asked) = &config.backplane {
-        relay = joined(relay, asked)?;
+        relay = relay.shared_history(asked.shares_history);
+        relay = Broker::of(asked)?.join(relay, &asked.prefix)?;
     }
     let relay = Relay::new(relay);
     let mut router = Router::new().relay(&relay);
@@ -25,44 +23,6 @@ pub(crate) fn routes(config: &Config) -> Result<(Relay, Router), String> {
         router = router.layer(auth);
     }
     Ok((relay, router))
-}
-
-/// The relay as a part of the cluster that a broker makes.
-fn joined(relay: RelayConfig, asked: &Backplane) -> Result<RelayConfig, String> {
-    let wrong = |error: &dyn Display| format!("backplane: {error}");
-    let read = |key: &str, file: &Option<String>| {
-        let read = file.as_ref().map(std::fs::read).transpose();
-        let file = file.as_deref().unwrap_or_default();
-        read.map_err(|error| format!("{key}: {file}: {error}"))
-    };
-    let authorities = read("backplane_ca", &asked.authorities)?;
-    let not_these = |error: &dyn Display| {
-        let file = asked.authorities.as_deref().unwrap_or_default();
-        format!("backplane_ca: {file}: {error}")
-    };
-    let relay = relay.shared_history(asked.shares_history);
-    let is_nats = ["nats://", "tls://"]
-        .iter()
-        .any(|scheme| asked.address.starts_with(scheme));
-    if is_nats {
-        let mut nats = Nats::new(&asked.address).map_err(|error| wrong(&error))?;
-        if let Some(pem) = authorities {
-            nats = nats.roots(pem).map_err(|error| not_these(&error))?;
-        }
-        if let Some(secret) = read("backplane_credentials", &asked.credentials)? {
-            let file = asked.credentials.as_deref().unwrap_or_default();
-            let none = |error: &dyn Display| format!("backplane_credentials: {file}: {error}");
-            let secret = String::from_utf8(secret).map_err(|error| none(&error.utf8_error()))?;
-            nats = nats.credentials(secret).map_err(|error| none(&error))?;
-        }
-        return Ok(relay.backplane(nats.prefix(&asked.prefix)));
-    }
-    let mut server = RedisServer::new(&asked.address).map_err(|error| wrong(&error))?;
-    if let Some(pem) = authorities {
-        server = server.roots(pem).map_err(|error| not_these(&error))?;
-    }
-    let redis = Redis::at(server).prefix(&asked.prefix);
-    Ok(relay.backplane(redis.map_err(|error| wrong(&error))?))
 }
 
 fn configured(config: &Config, sign_in: &SignIn) -> RelayConfig {

@@ -114,13 +114,21 @@ fn ready(watched: &Watched, is_needed: bool) -> Response {
     if !watched.running.get().is_some_and(Handle::is_ready) {
         return Response::text("draining\n").with_status(StatusCode::SERVICE_UNAVAILABLE);
     }
-    match watched.relay.get().and_then(Relay::cluster_standing) {
+    let relay = watched.relay.get().and_then(Relay::cluster_standing);
+    let relay = relay.map(|standing| standing.is_up);
+    let rooms = watched.socketio.get().and_then(socketio::is_up);
+    // Of both if there are both.
+    let is_up = relay
+        .into_iter()
+        .chain(rooms)
+        .reduce(|one, other| one && other);
+    match is_up {
         None => Response::ok(),
-        Some(standing) if standing.is_up => Response::text("ok\nbackplane: up\n"),
-        Some(_) if is_needed => {
+        Some(true) => Response::text("ok\nbackplane: up\n"),
+        Some(false) if is_needed => {
             Response::text("backplane: down\n").with_status(StatusCode::SERVICE_UNAVAILABLE)
         }
-        Some(_) => Response::text("ok\nbackplane: down\n"),
+        Some(false) => Response::text("ok\nbackplane: down\n"),
     }
 }
 

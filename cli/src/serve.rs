@@ -55,7 +55,7 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
         None => None,
     };
 
-    let joined = watched.relay.get().and_then(Joined::begin).transpose()?;
+    let joined = Joined::begin(watched.relay.get(), watched.socketio.get()).transpose()?;
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {

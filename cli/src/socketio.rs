@@ -6,13 +6,15 @@
 //!   emit  room, event, args...  all others in the room get the event; who is not in it may not
 //! ```
 
-use crate::config::Config;
+use crate::broker::Broker;
+use crate::config::{Adapter, Config};
 use crate::guard;
 use crate::sign_in::SignIn;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::future::ready;
+use std::task::{Context, Waker};
 use wireline::extract::Json;
 use wireline::layer::error_pages::ErrorPages;
 use wireline::router::Router;
@@ -33,6 +35,7 @@ pub(crate) fn routes(config: &Config) -> std::result::Result<(SocketIo, Router),
         max_payload: asked.max_payload,
         ..SocketIoConfig::default()
     });
+    share_rooms(&io, config)?;
     let sign_in = SignIn::new(config)?;
     let is_needed = config.auth.required && sign_in.auth.is_some();
     serve(&io, is_needed, asked.max_rooms);
@@ -53,6 +56,26 @@ pub(crate) fn routes(config: &Config) -> std::result::Result<(SocketIo, Router),
         router = Router::new().merge(router).merge(api);
     }
     Ok((io, router))
+}
+
+/// Has the nodes of a cluster have their rooms together.
+fn share_rooms(io: &SocketIo, config: &Config) -> std::result::Result<(), String> {
+    let asked = &config.socketio;
+    let Some(backplane) = &config.backplane else {
+        return Ok(());
+    };
+    match asked.adapter {
+        Adapter::None => Ok(()),
+        Adapter::Backplane => Broker::of(backplane)?.share_rooms(io, &backplane.prefix),
+        Adapter::RedisNpm => Broker::of(backplane)?.share_rooms_with_npm(io, &asked.adapter_key),
+    }
+}
+
+/// Whether there is a connection to the other nodes; nothing without others.
+pub(crate) fn is_up(io: &SocketIo) -> Option<bool> {
+    let mut up = io.adapter()?.up();
+    let mut cx = Context::from_waker(Waker::noop());
+    Some(up.as_mut().poll(&mut cx).is_ready())
 }
 
 /// The events of a namespace.

@@ -16,6 +16,8 @@ pub mod error;
 pub(crate) mod feed;
 pub mod handler;
 pub mod headers;
+#[cfg(any(all(feature = "client", feature = "socketio"), feature = "test"))]
+pub(crate) mod jar;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "json")]

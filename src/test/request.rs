@@ -112,7 +112,8 @@ impl<'a> TestRequest<'a> {
         let host = String::from_utf8_lossy(outgoing.host()).into_owned();
         let path = outgoing.path().to_owned();
         if !outgoing.has(&COOKIE)
-            && let Some(Some(value)) = client.with_cookies(|cookies| cookies.field(&host, &path))
+            && let Some(Some(value)) =
+                client.with_cookies(|cookies| cookies.field(&host, &path, true))
         {
             outgoing.fields.push((COOKIE, value));
         }

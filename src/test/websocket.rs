@@ -112,7 +112,8 @@ impl<'a> TestWebSocket<'a> {
         } = self;
         let path = target.split('?').next().unwrap_or_default();
         if !has_cookies
-            && let Some(Some(value)) = client.with_cookies(|cookies| cookies.field(&host, path))
+            && let Some(Some(value)) =
+                client.with_cookies(|cookies| cookies.field(&host, path, true))
         {
             inner = inner.header(COOKIE, value);
         }

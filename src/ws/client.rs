@@ -21,9 +21,9 @@ mod tls;
 
 pub use self::error::{ConnectError, Refused};
 
-use crate::http1::client::ResponseReader;
 use crate::http1::client::address::{Address, Schemes};
-use crate::http1::client::driver::{self as http_client, headers};
+use crate::http1::client::driver::{self as http_client, Fields, headers};
+use crate::http1::client::{ResponseHead, ResponseReader};
 use crate::resource::io::Io;
 #[cfg(not(feature = "tls"))]
 use crate::resource::no_trust::{Insecure, Trust};
@@ -37,12 +37,13 @@ use crate::ws::mask::MaskingKey;
 use crate::ws::socket::WebSocket;
 use crate::ws::socket::config::Config;
 use bytes::BytesMut;
+use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What a client asks for and how long it waits; connects as often as it is told to.
@@ -62,9 +63,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    fields: Vec<(HeaderName, HeaderValue)>,
-    /// The first field or subprotocol that cannot be sent.
-    unfit: Option<String>,
+    /// They know of a subprotocol that cannot be sent as well.
+    fields: Fields,
     protocols: Vec<String>,
     deflate: Option<deflate::Config>,
     config: Arc<Config>,
@@ -86,8 +86,7 @@ impl Client {
     /// A client that offers nothing and waits 10 s for a connection and 10 s for the answer.
     pub fn new() -> Self {
         Self {
-            fields: Vec::new(),
-            unfit: None,
+            fields: Fields::default(),
             protocols: Vec::new(),
             deflate: None,
             config: Arc::new(Config::default()),
@@ -106,11 +105,7 @@ impl Client {
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) if !is_ours(&name) => self.fields.push((name, value)),
-            (Ok(name), _) => self.refuse(name.as_str()),
-            (Err(_), _) => self.refuse("a field name that is no token"),
-        }
+        self.fields.add(name, value, is_ours);
         self
     }
 
@@ -121,7 +116,7 @@ impl Client {
         for name in names.into_iter().map(Into::into) {
             let is_token = !name.is_empty() && name.bytes().all(grammar::is_token);
             if !is_token || self.protocols.contains(&name) {
-                self.refuse("sec-websocket-protocol");
+                self.fields.refuse("sec-websocket-protocol");
             } else {
                 self.protocols.push(name);
             }
@@ -168,7 +163,6 @@ impl Client {
     pub fn http(&self) -> http_client::Client {
         http_client::Client::from_parts(
             self.fields.clone(),
-            self.unfit.clone(),
             self.trust.clone(),
             (self.connect_timeout, self.handshake_timeout),
         )
@@ -188,17 +182,8 @@ impl Client {
     ///
     /// Outside a tokio runtime with time and I/O enabled.
     pub async fn connect(&self, url: &str) -> Result<WebSocket, ConnectError> {
-        let address = address(url)?;
-        let connecting = async {
-            let stream = TcpStream::connect((address.host(), address.port())).await?;
-            // A small message must not wait for the acknowledgement of the one before.
-            stream.set_nodelay(true)?;
-            Ok::<_, std::io::Error>(stream)
-        };
-        let stream = timeout(self.connect_timeout, connecting)
-            .await
-            .map_err(|_| ConnectError::ConnectTimeout)??;
-        self.open(stream.into(), &address).await
+        let opened = self.connect_with(url, &[]).await?;
+        Ok(opened.0)
     }
 
     /// Opens a WebSocket over a Unix domain socket at `path`; the URL says the rest.
@@ -219,7 +204,8 @@ impl Client {
         let stream = timeout(self.connect_timeout, UnixStream::connect(path))
             .await
             .map_err(|_| ConnectError::ConnectTimeout)??;
-        self.open(stream.into(), &address).await
+        let opened = self.open(stream.into(), &address, &[]).await?;
+        Ok(opened.0)
     }
 
     /// Opens a WebSocket over a transport that is connected already: a tunnel, or one in memory. When the URL's scheme
@@ -237,12 +223,40 @@ impl Client {
         io: impl Into<Io>,
         url: &str,
     ) -> Result<WebSocket, ConnectError> {
-        self.open(io.into(), &address(url)?).await
+        let opened = self.open(io.into(), &address(url)?, &[]).await?;
+        Ok(opened.0)
     }
 
-    async fn open(&self, io: Io, address: &Address) -> Result<WebSocket, ConnectError> {
-        if let Some(what) = &self.unfit {
-            return Err(ConnectError::Field(what.clone()));
+    /// As [`connect`](Self::connect), with fields in place of those of the same name, and with what the answer says.
+    pub(crate) async fn connect_with(
+        &self,
+        url: &str,
+        fields: &[(HeaderName, HeaderValue)],
+    ) -> Result<(WebSocket, ResponseHead), ConnectError> {
+        let address = address(url)?;
+        let stream = http_client::connect(&address, self.connect_timeout)
+            .await
+            .ok_or(ConnectError::ConnectTimeout)??;
+        self.open(stream.into(), &address, fields).await
+    }
+
+    /// The values of a field that every request has.
+    pub(crate) fn values<'a>(
+        &'a self,
+        name: &'a HeaderName,
+    ) -> impl Iterator<Item = &'a HeaderValue> {
+        let lines = self.fields.lines();
+        lines.filter_map(move |(own, value)| (own == name).then_some(value))
+    }
+
+    async fn open(
+        &self,
+        io: Io,
+        address: &Address,
+        fields: &[(HeaderName, HeaderValue)],
+    ) -> Result<(WebSocket, ResponseHead), ConnectError> {
+        if let Some(what) = self.fields.unfit() {
+            return Err(ConnectError::Field(what.to_owned()));
         }
         let request = Request::new(random::take()?).protocols(self.protocols.iter().cloned());
         let deflate = self.deflate.iter().cloned();
@@ -262,7 +276,8 @@ impl Client {
         let mut buf = BytesMut::with_capacity(READ);
         let mut reader = ResponseReader::new(&Method::GET).may_upgrade();
         let head = timeout_at(deadline, async {
-            io.write_all(&self.encode(&request, address)).await?;
+            io.write_all(&self.encode(&request, address, fields))
+                .await?;
             io.flush().await?;
             answer::head(&mut io, &mut buf, &mut reader).await
         })
@@ -283,42 +298,43 @@ impl Client {
                 content: content.into(),
             })));
         }
-        let fields = head.fields().map(|line| (line.name(), line.value()));
-        let opened = request.confirm(head.status(), fields)?;
+        let said = head.fields().map(|line| (line.name(), line.value()));
+        let opened = request.confirm(head.status(), said)?;
         let keys = Box::new(|| MaskingKey::new(random::key()));
-        Ok(WebSocket::keep(
+        let socket = WebSocket::keep(
             io,
             &buf,
             Connection::client(keys, opened.deflate.as_ref()),
             opened.protocol,
             self.config.clone(),
-        ))
+        );
+        Ok((socket, head))
     }
 
-    fn encode(&self, request: &Request, address: &Address) -> Vec<u8> {
+    fn encode(
+        &self,
+        request: &Request,
+        address: &Address,
+        fields: &[(HeaderName, HeaderValue)],
+    ) -> Vec<u8> {
         let mut head = format!("GET {} HTTP/1.1\r\n", address.target()).into_bytes();
         let mut line = |name: &str, value: &[u8]| {
             head.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
         };
-        if !self
-            .fields
-            .iter()
-            .any(|(name, _)| name == http::header::HOST)
-        {
+        if self.values(&HOST).next().is_none() {
             line("host", address.authority().as_bytes());
         }
         for (name, value) in request.fields() {
             line(name, value.as_bytes());
         }
-        for (name, value) in &self.fields {
+        let is_replaced = |name: &HeaderName| fields.iter().any(|(other, _)| other == name);
+        let own = self.fields.lines().filter(|(name, _)| !is_replaced(name));
+        let fields = fields.iter().map(|(name, value)| (name, value));
+        for (name, value) in own.chain(fields) {
             line(name.as_str(), value.as_bytes());
         }
         head.extend_from_slice(b"\r\n");
         head
-    }
-
-    fn refuse(&mut self, what: &str) {
-        self.unfit.get_or_insert_with(|| what.to_owned());
     }
 }
 

@@ -80,6 +80,7 @@ const main = async () => {
     // Another client, of whatever server.
     client: (line) => join(line.name, line.room, line.url, line.transports),
     "client emit": (line) => void clients[line.name].emit(line.event, ...fromLine(line.args)),
+    "client ask": (line) => clients[line.name].timeout(10_000).emitWithAck(line.event, ...fromLine(line.args)),
     emit: (line) => void whom(io, line).emit(line.event, ...fromLine(line.args)),
     ask: async (line) => whom(io, line).timeout(line.wait).emitWithAck(line.event, ...fromLine(line.args)),
     join: (line) => void whom(io, line).socketsJoin(line.to),

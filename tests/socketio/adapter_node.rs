@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -20,10 +20,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start(redis: SocketAddr) -> Self {
-        let tools = std::env::var_os("WIRELINE_TOOLS").map_or_else(
-            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tools"),
-            PathBuf::from,
-        );
+        let tools = std::env::var_os("WIRELINE_TOOLS")
+            .map_or_else(|| repository().join("target/tools"), PathBuf::from);
         let packages = tools.join("socketio/node_modules");
         assert!(
             packages.is_dir(),
@@ -31,10 +29,7 @@ impl Node {
             packages.display()
         );
         let mut child = Command::new("node")
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/socketio/adapter_node.cjs"
-            ))
+            .arg(repository().join(SCRIPT))
             .arg(format!("redis://{redis}"))
             .env("NODE_PATH", packages)
             .stdin(Stdio::piped())
@@ -108,3 +103,12 @@ impl Node {
         self.child.kill().await.unwrap();
     }
 }
+
+/// Tests of other packages of the workspace have this as well.
+fn repository() -> &'static Path {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = own.ancestors().find(|folder| folder.join(SCRIPT).is_file());
+    found.expect("the tests are in the repository")
+}
+
+const SCRIPT: &str = "tests/socketio/adapter_node.cjs";

@@ -35,6 +35,7 @@ CLIENTS = {
     "node": (["node", HERE / "node_clients.cjs"], 300),
     "old": (["node", HERE / "old_client.cjs"], 120),
     "chromium": (["node", HERE / "chromium.mjs"], 300),
+    "admin": (["node", HERE / "admin.mjs"], 300),
     "python": ([sys.executable, HERE / "python_client.py"], 300),
     # Built from the folder rust.
     "rust": ([os.environ.get("SOCKETIO_PEER", "wireline-socketio-peer")], 300),

@@ -7,6 +7,8 @@
 'use strict';
 
 const http = require('node:http');
+const { instrument } = require('@socket.io/admin-ui');
+const { hashSync } = require('bcryptjs');
 const engine = require('engine.io');
 const { Server } = require('socket.io');
 const msgpack = require('socket.io-msgpack-parser');
@@ -74,11 +76,15 @@ for (const [path, more] of Object.entries({
   '/app': {},
   '/recovery': { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } },
   '/msgpack': { parser: msgpack },
+  '/admin-ui': { cors: { origin: 'http://admin.example', credentials: true } },
   // Pings come often, and may be answered late.
   '/steady': { pingInterval: 300, pingTimeout: 20_000 },
   '/deflate': { perMessageDeflate: true },
 })) {
-  application(new Server(server, { path, cors: { origin: '*' }, pingInterval: 5000, pingTimeout: 5000, ...more }));
+  const io = new Server(server, { path, cors: { origin: '*' }, pingInterval: 5000, pingTimeout: 5000, ...more });
+  application(io);
+  // Whoever watches sees everything there.
+  if (path === '/admin-ui') instrument(io, { auth: { type: 'basic', username: 'ada', password: hashSync('swordfish', 4) }, mode: 'development' });
 }
 
 function application(io) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Socket.IO as others see it: both contracts clause by clause, hostile clients, churn, and real clients (socket.io-client in Node and in Chromium,
-# python-socketio, rust_socketio), against examples/socketio_probe.rs.
+# python-socketio, rust_socketio) and the page of npm's admin-ui, against examples/socketio_probe.rs.
 #
 #     bash tests/socketio/run.sh                       everything, once
 #     bash tests/socketio/run.sh --times 20            the real clients twenty times

@@ -2,6 +2,7 @@
 
 use crate::peer::{Peer, Place, with_nothing};
 use serde_json::{Value, json};
+use std::time::Duration;
 use wireline::socketio::server::{AdminConfig, Data, Socket, SocketIo};
 
 const LETS_IN: &str = r#"40/admin,{"username":"ada","password":"swordfish"}"#;
@@ -154,4 +155,77 @@ async fn the_admin_page_wants_a_password_once_and_may_be_for_looking_only() {
         .say(&format!(r#"40/admin,{{"sessionId":"{session}"}}"#))
         .await;
     assert!(again.hear().await.starts_with("40/admin,"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_guesses_passwords_is_not_heard_for_a_while() {
+    let io = server();
+    let admin = AdminConfig::with_password("ada", "swordfish");
+    io.admin(admin.max_guesses(3).server_id("one"));
+    let place = Place::new(&io);
+    let answer = async |auth: &str| {
+        let mut stranger = place.session().await;
+        stranger.say(&format!("40/admin,{auth}")).await;
+        stranger.hear().await
+    };
+    let wrong = r#"44/admin,{"message":"invalid credentials"}"#;
+    let unheard = r#"44/admin,{"message":"too many attempts"}"#;
+    // What is no attempt does not count.
+    for _ in 0..5 {
+        assert_eq!(answer("{}").await, wrong);
+        assert_eq!(
+            answer(r#"{"sessionId":"AAAAAAAAAAAAAAAAAAAAAA"}"#).await,
+            wrong
+        );
+    }
+    let (_, session) = sign_in(&place).await;
+    for guess in ["", "Swordfish", "swordfish "] {
+        let auth = json!({"username": "ada", "password": guess});
+        assert_eq!(answer(&auth.to_string()).await, wrong);
+    }
+    // The right one is not heard either, but who has signed in comes back.
+    let right = r#"{"username":"ada","password":"swordfish"}"#;
+    assert_eq!(answer(right).await, unheard);
+    let back = json!({ "sessionId": session }).to_string();
+    assert!(answer(&back).await.starts_with("40/admin,"));
+    let stats = io.stats();
+    assert_eq!((stats.wrong_passwords, stats.throttled), (3, 1));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(answer(right).await.starts_with("40/admin,"));
+    for _ in 0..3 {
+        assert_eq!(
+            answer(r#"{"username":"bob","password":"swordfish"}"#).await,
+            wrong
+        );
+    }
+    assert_eq!(answer(right).await, unheard);
+}
+
+#[tokio::test]
+async fn what_is_waited_for_and_what_was_dropped_is_counted() {
+    let io = server();
+    let place = Place::new(&io);
+    let (mut one, mut two) = (place.peer().await, place.peer().await);
+    let alone = io.to(one.sid.clone()).sockets().remove(0);
+    assert_eq!(io.stats().acks, 0);
+    let asked = alone.emit_with_ack("name?", ());
+    assert_eq!(io.stats().acks, 1);
+    assert_eq!(one.hear().await, r#"420["name?"]"#);
+    one.say(r#"430["ada"]"#).await;
+    assert_eq!(asked.await.unwrap().to::<String>().unwrap(), "ada");
+    assert_eq!(io.stats().acks, 0);
+    // Of all at a time, and of one that goes without an answer.
+    let all = tokio::spawn(io.emit_with_ack("lunch?", ()).into_future());
+    assert!(one.hear().await.ends_with(r#"["lunch?"]"#));
+    assert!(two.hear().await.ends_with(r#"["lunch?"]"#));
+    assert_eq!(io.stats().acks, 2);
+    two.say("41").await;
+    while io.stats().acks == 2 {
+        tokio::task::yield_now().await;
+    }
+    alone.disconnect(true);
+    let answers = all.await.unwrap().unwrap();
+    assert_eq!((answers.missing.len(), io.stats().acks), (2, 0));
+    // Whoever is gone gets nothing.
+    assert_eq!(io.stats().dropped, 0);
 }

@@ -104,6 +104,14 @@ pub(super) fn prefix(text: &str) -> Result<(), String> {
         .ok_or_else(|| format!("`{text}` is not 1 to 64 letters, digits, - and _"))
 }
 
+/// What the names of channels begin with that others have chosen: more may stand in it.
+pub(super) fn key(text: &str) -> Result<(), String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/{}".contains(c);
+    ((1..=64).contains(&text.len()) && text.chars().all(is_plain))
+        .then_some(())
+        .ok_or_else(|| format!("`{text}` is not 1 to 64 letters, digits and any of -_.:/{{}}"))
+}
+
 /// 32 octets, which a secret needs not to be guessed from a single token.
 pub(super) fn secret(text: &str) -> Result<(), String> {
     (text.len() >= 32).then_some(()).ok_or_else(|| {

@@ -49,6 +49,19 @@ pub(crate) struct Backplane {
     pub(crate) is_needed: bool,
 }
 
+impl Backplane {
+    /// Whether it is NATS, and no Redis.
+    pub(crate) fn is_nats(&self) -> bool {
+        let mut schemes = ["nats://", "tls://"].iter();
+        schemes.any(|scheme| self.address.starts_with(scheme))
+    }
+
+    /// Whether it is one Redis, however it is found, and no cluster of several.
+    pub(crate) fn is_one_redis(&self) -> bool {
+        !self.is_nats() && !self.address.contains("+cluster://")
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Tls {
     /// Certificate and key, or one made now.
@@ -112,6 +125,19 @@ pub(crate) struct SocketIo {
     pub(crate) namespaces: Vec<String>,
     pub(crate) max_rooms: usize,
     pub(crate) max_payload: usize,
+    pub(crate) adapter: Adapter,
+    pub(crate) adapter_key: String,
+}
+
+/// How the nodes of a cluster have their rooms together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    /// As servers of this kind do.
+    Backplane,
+    /// As servers of npm do.
+    RedisNpm,
+    /// Each has its own.
+    None,
 }
 
 #[derive(Debug)]
@@ -178,6 +204,12 @@ impl Config {
                 namespaces: reader.list("socketio.namespaces"),
                 max_rooms: reader.count("socketio.max_rooms"),
                 max_payload: reader.count("socketio.max_payload"),
+                adapter: match reader.text("socketio.adapter").as_deref() {
+                    Some("redis-npm") => Adapter::RedisNpm,
+                    Some("none") => Adapter::None,
+                    _ => Adapter::Backplane,
+                },
+                adapter_key: reader.text("socketio.adapter_key").unwrap_or_default(),
             },
             api: Api {
                 on: reader.switch("api.on"),
@@ -229,6 +261,12 @@ impl Config {
         let single = |word: &str| self.relay.origins.iter().any(|origin| origin == word);
         if self.relay.origins.len() > 1 && (single("any") || single("same-origin")) {
             reader.refuse("relay.origins", "`any` and `same-origin` stand alone");
+        }
+        let is_redis = self.backplane.as_ref().is_some_and(Backplane::is_one_redis);
+        if self.socketio.adapter == Adapter::RedisNpm && !is_redis {
+            let key = "socketio.adapter";
+            let wanted = reader.name("backplane", key);
+            reader.refuse(key, &format!("redis-npm needs {wanted} at one Redis"));
         }
         if self.register.topics.len() > self.register.max_topics {
             reader.refuse("register.topics", "there are more than register.max_topics");

@@ -11,7 +11,7 @@ mod units;
 pub(crate) mod value;
 
 pub(crate) use self::checks::digest;
-pub(crate) use self::effective::{Backplane, Config, History, Tls};
+pub(crate) use self::effective::{Adapter, Backplane, Config, History, Tls};
 
 use self::settings::{PREFIX, SETTINGS, Setting};
 use self::value::{Value, nearest};

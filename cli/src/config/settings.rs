@@ -3,7 +3,7 @@
 //! The key decides all names: `relay.max_message` is the key in the file, `--relay-max-message` the flag, `WIRELINE_RELAY_MAX_MESSAGE` the variable.
 
 use crate::config::checks::{
-    api_key, broker, network, origin, path, pattern, place, prefix, present, secret, url,
+    api_key, broker, key, network, origin, path, pattern, place, prefix, present, secret, url,
 };
 use crate::config::value::{Column, Kind};
 use std::fmt;
@@ -85,7 +85,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "metrics_addr", kind: Kind::Text("HOST:PORT", place), default: "",
         help: "Serve the metrics here instead, apart from everything else and open to all who can connect." },
     Setting { key: "backplane", kind: Kind::Secret("BROKER", broker), default: "",
-        help: "Serve the same topics as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that; or redis+sentinel://, with the name of the master behind the Sentinels: HOST:PORT,HOST:PORT/MASTER; or redis+cluster://, with some servers of a Redis Cluster: HOST:PORT,HOST:PORT." },
+        help: "Serve the same topics and rooms of Socket.IO as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that; or redis+sentinel://, with the name of the master behind the Sentinels: HOST:PORT,HOST:PORT/MASTER; or redis+cluster://, with some servers of a Redis Cluster: HOST:PORT,HOST:PORT." },
     Setting { key: "backplane_ca", kind: Kind::Text("FILE", present), default: "",
         help: "Believe a broker over TLS whose certificate is of an authority in this PEM file, in place of the system's; it is read when the node starts." },
     Setting { key: "backplane_credentials", kind: Kind::Text("FILE", present), default: "",
@@ -175,6 +175,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "The most rooms that a socket may be in." },
     Setting { key: "socketio.max_payload", kind: MESSAGE, default: "\"64 KiB\"",
         help: "The longest message of a client." },
+    Setting { key: "socketio.adapter", kind: Kind::Choice(&["backplane", "redis-npm", "none"]), default: "\"backplane\"",
+        help: "How rooms are those of all nodes where there is a `backplane`: among servers of this kind; in the channels of npm's @socket.io/redis-adapter, together with servers of npm at the same Redis; or not at all." },
+    Setting { key: "socketio.adapter_key", kind: Kind::Text("TEXT", key), default: "\"socket.io\"",
+        help: "What the names of npm's channels begin with: the `key` of its adapter." },
 
     Setting { key: "api.on", kind: Kind::Switch, default: "true",
         help: "Serve the HTTP API of the relay under /api." },

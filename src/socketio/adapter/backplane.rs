@@ -4,8 +4,8 @@ mod driver;
 mod frame;
 
 use self::driver::Shared;
-use super::keeper::Keeper;
-use super::nodes::{self, AdapterStats, Nodes, through_nodes};
+use super::nodes::{self, AdapterStats};
+use super::running::{Started, through_nodes};
 use super::words::Asks;
 use super::{Adapter, Asked, Event, Local, RemoteSocket, Target};
 use crate::relay::backplane::Backplane;
@@ -13,7 +13,7 @@ use crate::socketio::packet::Args;
 use bytestring::ByteString;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Rooms that span servers of this kind over a [`Backplane`]: NATS, Redis, or one process.
@@ -34,21 +34,7 @@ use std::time::Duration;
 pub struct BackplaneAdapter {
     backplane: Arc<dyn Backplane>,
     wait: Duration,
-    running: OnceLock<Running>,
-}
-
-struct Running {
-    nodes: Arc<Nodes>,
-    shared: Arc<Shared>,
-    keeper: Keeper,
-}
-
-impl Running {
-    fn keep(&self) -> &Self {
-        let keeper = &self.keeper;
-        keeper.keep(|| Box::pin(driver::run(self.shared.clone(), self.nodes.clone())));
-        self
-    }
+    started: Started<Shared>,
 }
 
 impl BackplaneAdapter {
@@ -57,7 +43,7 @@ impl BackplaneAdapter {
         Self {
             backplane: Arc::new(backplane),
             wait: Duration::from_secs(5),
-            running: OnceLock::new(),
+            started: Started::new(),
         }
     }
 
@@ -67,10 +53,6 @@ impl BackplaneAdapter {
         self.wait = wait;
         self
     }
-
-    fn running(&self) -> Option<&Running> {
-        self.running.get().map(Running::keep)
-    }
 }
 
 impl Adapter for BackplaneAdapter {
@@ -79,36 +61,16 @@ impl Adapter for BackplaneAdapter {
     }
 
     fn start(&self, local: Weak<dyn Local>) {
-        let running = self.running.get_or_init(|| {
-            let own = nodes::name();
-            let shared = Shared::new(self.backplane.clone(), own.clone());
-            Running {
-                nodes: Nodes::new(own, self.wait, shared.clone(), local),
-                shared,
-                keeper: Keeper::default(),
-            }
-        });
-        running.keep();
+        let connection = |own: &ByteString| Shared::new(self.backplane.clone(), own.clone());
+        self.started.start(self.wait, local, connection);
     }
 
     // Every node hears of every namespace.
     fn take(&self, _: &str) {
-        self.running();
+        self.started.connection();
     }
 
     fn give_up(&self, _: &str) {}
-
-    fn up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        match self.running() {
-            Some(running) => Box::pin(running.shared.up()),
-            None => Box::pin(std::future::pending()),
-        }
-    }
-
-    fn stats(&self) -> AdapterStats {
-        let nodes = self.running().map(|running| &running.nodes);
-        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
-    }
 
     through_nodes!();
 }
@@ -117,7 +79,7 @@ impl fmt::Debug for BackplaneAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackplaneAdapter")
             .field("backplane", &self.backplane.name())
-            .field("is_started", &self.running.get().is_some())
+            .field("is_started", &self.started.has_begun())
             .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@
 //!   Local       what the others may ask of a server
 //!   words       the messages between nodes, as `@socket.io/redis-adapter` writes them
 //!   nodes       who has asked what, and who has answered
+//!   running     what adapters over a broker have in common
 //!   redis       the same channels of Redis that servers and emitters of npm use
 //!   backplane   the same over whatever carries a relay's messages
 //! ```
@@ -26,6 +27,7 @@ mod nodes;
 mod outbox;
 #[cfg(feature = "redis")]
 mod redis;
+mod running;
 pub mod words;
 
 pub use self::backplane::BackplaneAdapter;

@@ -7,7 +7,7 @@ pub(super) use self::open::Others;
 use self::open::{Guard, Open};
 use super::log;
 use super::words::{Answer, Asks, Broadcast, Question, Says};
-use super::{Answers, Asked, Event, Local, RemoteSocket, Target};
+use super::{Asked, Event, Local, RemoteSocket, Target};
 use crate::socketio::packet::Args;
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -296,21 +296,17 @@ impl Asker {
 
 /// Asks all others within `wait`, or the adapter's own, and gives of the answers what `pick` takes.
 pub(super) fn ask<T: Send + 'static>(
-    nodes: Option<&Arc<Nodes>>,
+    nodes: &Arc<Nodes>,
     namespace: &str,
     asks: Asks,
     wait: Option<Duration>,
     pick: fn(Says) -> Vec<T>,
 ) -> Asked<T> {
-    let Some(nodes) = nodes.cloned() else {
-        // Nobody has started it.
-        return Box::pin(std::future::ready(Answers::default()));
-    };
     let deadline = Instant::now() + wait.unwrap_or(nodes.wait).min(LONGEST);
     let open = Arc::new(Open::new(matches!(asks, Asks::BroadcastWithAcks(..))));
     let others = nodes.carrier.others(namespace);
     // Whoever answers finds it open.
-    let guard = Guard::new(&nodes, open.clone());
+    let guard = Guard::new(nodes, open.clone());
     let (Some(others), Some(guard)) = (others, guard) else {
         // Nobody can be asked.
         return Box::pin(std::future::ready(open.answers(pick)));
@@ -369,70 +365,6 @@ pub(super) fn name() -> ByteString {
     });
     format!("{number:016x}").into()
 }
-
-/// What an adapter over [`Nodes`] is, with a method `nodes` that gives them once there are some.
-macro_rules! through_nodes {
-    () => {
-        fn broadcast(&self, to: &Target, event: &Event) {
-            if let Some(running) = self.running() {
-                running.nodes.broadcast(to, event);
-            }
-        }
-
-        fn broadcast_with_acks(&self, to: &Target, event: &Event, wait: Duration) -> Asked<Args> {
-            let milliseconds = wait.as_millis().try_into().unwrap_or(u64::MAX);
-            let asks = Asks::BroadcastWithAcks(to.clone(), event.clone(), milliseconds);
-            let nodes = self.running().map(|running| &running.nodes);
-            nodes::ask(nodes, &to.namespace, asks, Some(wait), nodes::args)
-        }
-
-        fn join(&self, who: &Target, rooms: &[ByteString]) {
-            if let Some(running) = self.running() {
-                let asks = Asks::Join(who.clone(), rooms.to_vec());
-                running.nodes.tell(&who.namespace, asks);
-            }
-        }
-
-        fn leave(&self, who: &Target, rooms: &[ByteString]) {
-            if let Some(running) = self.running() {
-                let asks = Asks::Leave(who.clone(), rooms.to_vec());
-                running.nodes.tell(&who.namespace, asks);
-            }
-        }
-
-        fn disconnect(&self, who: &Target, close: bool) {
-            if let Some(running) = self.running() {
-                let asks = Asks::Disconnect(who.clone(), close);
-                running.nodes.tell(&who.namespace, asks);
-            }
-        }
-
-        fn sockets(&self, who: &Target) -> Asked<RemoteSocket> {
-            let nodes = self.running().map(|running| &running.nodes);
-            let asks = Asks::Sockets(who.clone());
-            nodes::ask(nodes, &who.namespace, asks, None, nodes::sockets)
-        }
-
-        fn rooms(&self, namespace: &str) -> Asked<ByteString> {
-            let nodes = self.running().map(|running| &running.nodes);
-            nodes::ask(nodes, namespace, Asks::Rooms, None, nodes::rooms)
-        }
-
-        fn emit(&self, namespace: &str, event: &Event) {
-            if let Some(running) = self.running() {
-                running.nodes.tell(namespace, Asks::Emit(event.clone()));
-            }
-        }
-
-        fn emit_with_ack(&self, namespace: &str, event: &Event) -> Asked<Args> {
-            let nodes = self.running().map(|running| &running.nodes);
-            let asks = Asks::Emit(event.clone());
-            nodes::ask(nodes, namespace, asks, None, nodes::args)
-        }
-    };
-}
-
-pub(super) use through_nodes;
 
 /// How long sockets may have for an answer, whatever another node says.
 const LONGEST: Duration = Duration::from_secs(600);

@@ -5,7 +5,7 @@ use crate::socketio::client::core::{Core, Tuning};
 use crate::socketio::client::driver::Driver;
 use crate::socketio::client::error::{ConnectError, DialError};
 use crate::socketio::client::handle::{Root, SocketIoClient};
-use crate::socketio::client::link::dial::{Dial, Place};
+use crate::socketio::client::link::dial::{Dial, How, Place};
 use crate::socketio::client::namespace::Namespace;
 use crate::socketio::client::shared::Shared;
 use crate::socketio::client::{BoxError, TransportName};
@@ -41,11 +41,8 @@ pub struct Builder {
     url: String,
     path: String,
     query: Vec<(String, String)>,
-    transports: Vec<TransportName>,
-    upgrade: bool,
     client: Client,
-    timeout: Duration,
-    max_received: usize,
+    how: How,
     tuning: Tuning,
     ack_timeout: Duration,
     retries: u32,
@@ -60,11 +57,14 @@ impl Builder {
             url,
             path: "/socket.io/".to_owned(),
             query: Vec::new(),
-            transports: vec![TransportName::WebSocket, TransportName::Polling],
-            upgrade: true,
             client: Client::new(),
-            timeout: Duration::from_secs(20),
-            max_received: 4 * 1024 * 1024,
+            how: How {
+                transports: vec![TransportName::WebSocket, TransportName::Polling],
+                upgrade: true,
+                cookies: true,
+                timeout: Duration::from_secs(20),
+                max_received: 4 * 1024 * 1024,
+            },
             tuning: Tuning {
                 pace: Reconnection::default(),
                 form: Form::Text,
@@ -117,13 +117,21 @@ impl Builder {
     /// The transports that are tried, in this order, the next one when a server has been reached but not over the one before.
     /// Default WebSocket, then polling.
     pub fn transports(mut self, transports: impl IntoIterator<Item = TransportName>) -> Self {
-        self.transports = transports.into_iter().collect();
+        self.how.transports = transports.into_iter().collect();
         self
     }
 
     /// Whether a connection over polling becomes a WebSocket where both sides can. Default yes.
     pub const fn upgrade(mut self, upgrade: bool) -> Self {
-        self.upgrade = upgrade;
+        self.how.upgrade = upgrade;
+        self
+    }
+
+    /// Whether what servers set with Set-Cookie is kept and sent with the requests that follow: so a load balancer finds the node that a
+    /// session is on, and, where sessions are [recovered](crate::socketio::client::SocketIoClient::recovered), that of the one before.
+    /// They are forgotten when a server was reached and opened no session. Default yes.
+    pub const fn cookies(mut self, keep: bool) -> Self {
+        self.how.cookies = keep;
         self
     }
 
@@ -148,7 +156,7 @@ impl Builder {
 
     /// How long opening a session may take over each transport, and then the answer about a namespace. Default 20 s.
     pub const fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = limit;
+        self.how.timeout = limit;
         self.tuning.connect_timeout = limit;
         self
     }
@@ -177,7 +185,7 @@ impl Builder {
     /// The octets of a message from the server, or of a poll's content, and of the attachments of an event; beyond it the
     /// connection is given up. Default 4 MiB.
     pub const fn max_received(mut self, octets: usize) -> Self {
-        self.max_received = octets;
+        self.how.max_received = octets;
         self.tuning.limits.octets = octets;
         self
     }
@@ -231,14 +239,14 @@ impl Builder {
     fn run(self) -> Result<(Arc<Root>, String, Namespace), ConnectError> {
         let unfit = |reason: String| ConnectError::Dial(Arc::new(DialError::Unfit(reason)));
         let place = Place::read(&self.url, &self.path, &self.query).map_err(unfit)?;
-        if self.transports.is_empty() {
+        if self.how.transports.is_empty() {
             return Err(unfit("there is no transport to try".to_owned()));
         }
         let name = self.name.unwrap_or_else(|| place.namespace.clone());
         let config = Config {
             limits: limits::Limits {
-                frame: self.max_received as u64,
-                message: self.max_received,
+                frame: self.how.max_received as u64,
+                message: self.how.max_received,
                 ..limits::Limits::default()
             },
             // Engine.IO has pings of its own.
@@ -247,16 +255,7 @@ impl Builder {
             control_frames: false,
             ..Config::default()
         };
-        let client = self.client.config(config);
-        let dial = Dial {
-            place,
-            http: client.http(),
-            client,
-            transports: self.transports,
-            upgrade: self.upgrade,
-            timeout: self.timeout,
-            max_received: self.max_received,
-        };
+        let dial = Dial::new(place, self.client.config(config), self.how);
         let shared = Arc::new(Shared::new(Core::new(self.tuning, seed())));
         let mut driver = Driver::new(shared.clone(), dial, self.handlers);
         tokio::spawn(async move {
@@ -299,7 +298,25 @@ macro_rules! of_namespace {
             where
                 H: crate::socketio::client::handler::EventHandler<P>,
             {
-                self.handlers().on(event, handler);
+                self.handlers().on(event, handler, false);
+                self
+            }
+
+            /// Adds a handler of the first event of this name, as [`SocketIoClient::once`].
+            pub fn once<P, H>(self, event: &str, handler: H) -> Self
+            where
+                H: crate::socketio::client::handler::EventHandler<P>,
+            {
+                self.handlers().on(event, handler, true);
+                self
+            }
+
+            /// Adds a function for every event that is sent, as [`SocketIoClient::on_any_outgoing`].
+            pub fn on_any_outgoing(
+                self,
+                function: impl Fn(&str, &crate::socketio::packet::Args) + Send + Sync + 'static,
+            ) -> Self {
+                self.handlers().on_any_outgoing(function);
                 self
             }
 

@@ -250,7 +250,7 @@ impl Driver {
                     id,
                     args,
                 } => {
-                    let all = handlers.of(&name);
+                    let all = handlers.take(&name);
                     let shared = self.shared.clone();
                     let ack = Ack {
                         client: client.clone(),
@@ -314,7 +314,7 @@ impl Driver {
                 let Some(asking) = self.shared.look(asking) else {
                     return;
                 };
-                let limit = self.dial.timeout;
+                let limit = self.dial.timeout();
                 let asked = self.signing.spawn(async move {
                     let asked = timeout(limit, asking()).await;
                     asked.unwrap_or_else(|_| Err("nothing in time".to_owned()))

@@ -106,6 +106,16 @@ impl DialError {
         }
     }
 
+    /// Whether a server was reached, and is none for this client.
+    pub(crate) const fn is_of_server(&self) -> bool {
+        !matches!(
+            self,
+            Self::WebSocket(
+                ws::client::ConnectError::Io(_) | ws::client::ConnectError::ConnectTimeout
+            ) | Self::Polling(RequestError::Io(_) | RequestError::ConnectTimeout)
+        )
+    }
+
     /// Whether trying again cannot help.
     pub(crate) const fn is_final(&self) -> bool {
         matches!(

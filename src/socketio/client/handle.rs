@@ -4,7 +4,6 @@ use crate::socketio::client::builder::{Builder, NamespaceBuilder};
 use crate::socketio::client::core::emit::{Emit, NotTaken, Taken};
 use crate::socketio::client::emit::EmitWithAck;
 use crate::socketio::client::error::{AckError, ConnectError, DisconnectReason, EmitError};
-use crate::socketio::client::handler::EventHandler;
 use crate::socketio::client::handlers::Handlers;
 use crate::socketio::client::shared::{Shared, State};
 use crate::socketio::client::{Counters, Status, TransportName};
@@ -138,49 +137,6 @@ impl SocketIoClient {
         NamespaceBuilder::new(self.handle.root.clone(), namespace)
     }
 
-    /// Adds a handler of an event. There may be several; each runs, and the first answer counts. They start in the order of the
-    /// events; one that waits holds up no other.
-    pub fn on<P, H: EventHandler<P>>(&self, event: &str, handler: H) {
-        self.handle.handlers.on(event, handler);
-    }
-
-    /// Adds a handler of every event; it starts before those of the event's own.
-    pub fn on_any<P, H: EventHandler<P>>(&self, handler: H) {
-        self.handle.handlers.on_any(handler);
-    }
-
-    /// Adds a function that runs after every connection of the namespace, the first one too if it is not there yet.
-    pub fn on_connect<F, Fut>(&self, run: F)
-    where
-        F: Fn(Self) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.handle.handlers.on_connect(run);
-    }
-
-    /// Adds a function that runs when the namespace is refused, or there is no connection.
-    pub fn on_connect_error<F, Fut>(&self, run: F)
-    where
-        F: Fn(Self, ConnectError) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.handle.handlers.on_connect_error(run);
-    }
-
-    /// Adds a function that runs when the namespace is disconnected, with the reason.
-    pub fn on_disconnect<F, Fut>(&self, run: F)
-    where
-        F: Fn(Self, DisconnectReason) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.handle.handlers.on_disconnect(run);
-    }
-
-    /// Removes the handlers of an event.
-    pub fn off(&self, event: &str) {
-        self.handle.handlers.off(event);
-    }
-
     /// Sends an event: a tuple is several arguments, the unit none, everything else one;
     /// [`Binary`](crate::socketio::packet::Binary) in it travels as octets. Without a connection it waits for one, within the
     /// bounds of the builder. What was given to a connection that is lost may be lost with it.
@@ -190,7 +146,9 @@ impl SocketIoClient {
     /// [`EmitError`]: it was not taken.
     pub fn emit(&self, event: &str, value: impl ToArgs) -> Result<(), EmitError> {
         let emit = emit(event, value, None, false)?;
+        let outgoing = self.outgoing(&emit);
         self.with(|state, now| state.core.emit(now, self.handle.id, emit))?;
+        outgoing();
         Ok(())
     }
 
@@ -201,8 +159,13 @@ impl SocketIoClient {
     /// As [`emit`](Self::emit).
     pub fn emit_volatile(&self, event: &str, value: impl ToArgs) -> Result<bool, EmitError> {
         let emit = emit(event, value, None, true)?;
+        let outgoing = self.outgoing(&emit);
         match self.with(|state, now| state.core.emit(now, self.handle.id, emit)) {
-            Ok(taken) => Ok(taken != Taken::Dropped),
+            Ok(Taken::Dropped) => Ok(false),
+            Ok(Taken::Yes(_)) => {
+                outgoing();
+                Ok(true)
+            }
             Err(NotTaken::Disconnected) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -367,6 +330,10 @@ impl SocketIoClient {
         Self { handle }
     }
 
+    pub(super) fn handlers(&self) -> &Handlers {
+        &self.handle.handlers
+    }
+
     /// Answers an event that came over the connection of this number.
     pub(super) fn reply(&self, connection: u64, ack: u64, args: Args) {
         self.with(|state, _| {
@@ -380,6 +347,7 @@ impl SocketIoClient {
     pub(super) async fn ask(&self, emit: Emit) -> Result<Args, AckError> {
         let (sender, receiver) = oneshot::channel();
         let id = self.handle.id;
+        let outgoing = self.outgoing(&emit);
         let ack = self.with(|state, now| match state.core.emit(now, id, emit)? {
             Taken::Yes(Some(ack)) => {
                 state.waiters.insert((id, ack), sender);
@@ -391,6 +359,7 @@ impl SocketIoClient {
             client: self,
             ack: Some(ack),
         };
+        outgoing();
         let answer = receiver.await;
         asked.ack = None;
         answer.unwrap_or(Err(AckError::Disconnected))

@@ -20,6 +20,7 @@ mod handle;
 mod handler;
 mod handlers;
 mod link;
+mod listen;
 mod namespace;
 mod shared;
 
@@ -29,6 +30,7 @@ pub use self::emit::EmitWithAck;
 pub use self::error::{AckError, ConnectError, DialError, DisconnectReason, EmitError};
 pub use self::handle::SocketIoClient;
 pub use self::handler::{Ack, Call, Data, EventHandler, EventName, FromCall, Handling, IntoAnswer};
+pub use self::handlers::HandlerId;
 
 use serde_json::{Map, Value};
 use std::pin::Pin;

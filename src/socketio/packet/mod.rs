@@ -5,6 +5,7 @@
 //!   assemble  a text that announces attachments, and the binary messages behind it, make one packet
 //!   args      what an event carries, to and from the types of a program
 //!   msgpack   the same packets as MessagePack, for peers with that parser
+//!   pack      JSON as MessagePack, for those packets and for what nodes say to each other
 //! ```
 //!
 //! Nothing here knows a session or a clock.
@@ -30,6 +31,7 @@ mod assemble;
 mod binary;
 mod error;
 mod msgpack;
+pub(in crate::socketio) mod pack;
 mod text;
 
 pub use self::args::{Args, ArgsError, ToArgs};

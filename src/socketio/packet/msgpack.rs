@@ -1,100 +1,52 @@
 //! The MessagePack form: an object `{type, nsp, data, id}` for each packet, octets among its data as they are.
 
 use super::binary::{self, NUM, PLACEHOLDER};
+use super::pack::{from_json, quote};
 use super::{Args, Body, DEPTH, LARGEST_ID, Limits, Packet, PacketError, text};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io::Cursor;
 
 /// The message of a packet.
 pub(super) fn encode(packet: &Packet) -> Bytes {
-    let object = |json: &ByteString| serde_json::from_str(json).ok();
-    let (kind, id, data, attachments) = match &packet.body {
-        Body::Connect(data) => (0, None, data.as_ref().and_then(object), &[][..]),
-        Body::Disconnect => (1, None, None, &[][..]),
-        Body::Event { name, id, args } => {
-            let mut values = vec![Value::String(name.to_string())];
-            values.extend(args.values().unwrap_or_default());
-            (2, *id, Some(Value::Array(values)), args.attachments())
-        }
-        Body::Ack { id, args } => {
-            let values = args.values().unwrap_or_default();
-            (3, Some(*id), Some(Value::Array(values)), args.attachments())
-        }
-        Body::ConnectError(reason) => (4, None, object(reason), &[][..]),
+    // Nothing of this cannot be written: what packets carry is JSON.
+    written(packet).unwrap_or_default().into()
+}
+
+fn written(packet: &Packet) -> Option<Vec<u8>> {
+    let (kind, attachments) = match &packet.body {
+        Body::Connect(_) => (0, &[][..]),
+        Body::Disconnect => (1, &[][..]),
+        Body::Event { args, .. } => (2, args.attachments()),
+        Body::Ack { args, .. } => (3, args.attachments()),
+        Body::ConnectError(_) => (4, &[][..]),
     };
-    let data = data.as_ref().map(|value| Out { value, attachments });
-    let written = rmp_serde::to_vec_named(&Written {
-        kind,
-        namespace: &packet.namespace,
-        data,
-        id,
-    });
-    // Nothing of this cannot be written: a tree of JSON values, numbers and strings.
-    written.unwrap_or_default().into()
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    #[serde(rename = "type")]
-    kind: u8,
-    #[serde(rename = "nsp")]
-    namespace: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Out<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
-}
-
-/// JSON with octets in the place of placeholders.
-#[derive(Clone, Copy)]
-struct Out<'a> {
-    value: &'a Value,
-    attachments: &'a [Bytes],
-}
-
-impl<'a> Out<'a> {
-    const fn with(self, value: &'a Value) -> Self {
-        Self { value, ..self }
-    }
-
-    fn octets(&self, object: &Map<String, Value>) -> Option<&'a Bytes> {
-        if self.attachments.is_empty() || object.get(PLACEHOLDER) != Some(&Value::Bool(true)) {
-            return None;
+    let mut json = format!(r#"{{"type":{kind},"nsp":"#);
+    quote(&mut json, &packet.namespace)?;
+    match &packet.body {
+        Body::Connect(Some(data)) | Body::ConnectError(data) => {
+            write!(json, r#","data":{data}"#).ok()?;
         }
-        let place = usize::try_from(object.get(NUM)?.as_u64()?).ok()?;
-        self.attachments.get(place)
-    }
-}
-
-impl Serialize for Out<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.value {
-            Value::Array(values) => {
-                let mut seq = serializer.serialize_seq(Some(values.len()))?;
-                for value in values {
-                    seq.serialize_element(&self.with(value))?;
-                }
-                seq.end()
+        Body::Connect(None) | Body::Disconnect => {}
+        Body::Event { name, args, .. } => {
+            json.push_str(r#","data":["#);
+            quote(&mut json, name)?;
+            if !args.json().is_empty() {
+                json.push(',');
             }
-            Value::Object(object) => {
-                if let Some(octets) = self.octets(object) {
-                    return serializer.serialize_bytes(octets);
-                }
-                let mut map = serializer.serialize_map(Some(object.len()))?;
-                for (key, value) in object {
-                    map.serialize_entry(key, &self.with(value))?;
-                }
-                map.end()
-            }
-            other => other.serialize(serializer),
+            write!(json, "{}]", args.json()).ok()?;
         }
+        Body::Ack { args, .. } => write!(json, r#","data":[{}]"#, args.json()).ok()?,
     }
+    if let Body::Event { id: Some(id), .. } | Body::Ack { id, .. } = &packet.body {
+        write!(json, r#","id":{id}"#).ok()?;
+    }
+    json.push('}');
+    from_json(&json, attachments)
 }
 
 /// The packet of a message.

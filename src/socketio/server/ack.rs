@@ -1,7 +1,9 @@
 //! Answers: to events of clients, and those that are waited for.
 
+use super::counters::add;
 use super::error::{AckError, EmitError};
 use super::socket::Socket;
+use super::space::Core;
 use crate::socketio::packet::{Args, Packet, ToArgs};
 use bytestring::ByteString;
 use std::collections::BTreeMap;
@@ -85,7 +87,23 @@ impl fmt::Debug for Ack {
 
 /// Who waits for the answers of a socket.
 #[derive(Default)]
-pub(super) struct Waiting(BTreeMap<u64, Waiter>);
+pub(super) struct Waiting(BTreeMap<u64, (Waiter, Counted)>);
+
+/// One that is waited for is counted for as long as it is.
+struct Counted(Arc<Core>);
+
+impl Counted {
+    fn new(core: &Arc<Core>) -> Self {
+        add(&core.counters.acks);
+        Self(core.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.counters.acks.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 pub(super) enum Waiter {
     One(oneshot::Sender<Args>),
@@ -94,16 +112,21 @@ pub(super) enum Waiter {
 }
 
 impl Waiting {
-    pub(super) fn insert(&mut self, id: u64, waiter: Waiter, most: usize) -> Result<(), AckError> {
-        if self.0.len() >= most {
+    pub(super) fn insert(
+        &mut self,
+        id: u64,
+        waiter: Waiter,
+        core: &Arc<Core>,
+    ) -> Result<(), AckError> {
+        if self.0.len() >= core.config.max_acks {
             return Err(AckError::TooMany);
         }
-        self.0.insert(id, waiter);
+        self.0.insert(id, (waiter, Counted::new(core)));
         Ok(())
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Waiter> {
-        self.0.remove(&id)
+        self.0.remove(&id).map(|(waiter, _)| waiter)
     }
 
     pub(super) fn is_empty(&self) -> bool {

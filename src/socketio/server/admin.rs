@@ -2,14 +2,18 @@
 //!
 //! ```text
 //!   handlers   of the namespace: who signs in, what is asked for
+//!   Guesses    who has tried too many passwords
 //!   Desk       tells those who have signed in, of whatever happens
 //! ```
 
 mod desk;
+mod guesses;
 
 pub(super) use self::desk::Desk;
 
+use self::guesses::{Guesses, is_same};
 use super::call::{Auth, Data};
+use super::counters::{Counters, add};
 use super::error::ConnectError;
 use super::namespace::Namespace;
 use super::socket::Socket;
@@ -18,6 +22,7 @@ use super::{Broadcast, SocketIo};
 use crate::socketio::packet::Args;
 use serde_json::{Value, json};
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
@@ -28,7 +33,7 @@ type Check = dyn Fn(String, String) -> Pin<Box<dyn Future<Output = bool> + Send>
 /// ```
 /// use wireline::socketio::server::{AdminConfig, SocketIo};
 ///
-/// let admin = AdminConfig::new(async |name, password| (name, password) == ("ada".into(), "swordfish".into()));
+/// let admin = AdminConfig::with_password("ada", "swordfish");
 /// assert!(SocketIo::new().admin(admin.verbose(true).server_id("one")));
 /// ```
 #[derive(Clone)]
@@ -38,9 +43,27 @@ pub struct AdminConfig {
     is_readonly: bool,
     is_verbose: bool,
     server_id: String,
+    max_guesses: u32,
 }
 
 impl AdminConfig {
+    /// Lets in who knows this name and this password, which are compared in constant time. As [`new`](Self::new) otherwise.
+    ///
+    /// ```
+    /// use wireline::socketio::server::{AdminConfig, SocketIo};
+    ///
+    /// let password = std::env::var("ADMIN_PASSWORD").unwrap_or_else(|_| "swordfish".to_owned());
+    /// assert!(SocketIo::new().admin(AdminConfig::with_password("ada", &password).max_guesses(3)));
+    /// ```
+    pub fn with_password(name: &str, password: &str) -> Self {
+        let expected = Arc::new((name.to_owned(), password.to_owned()));
+        Self::new(move |name, password| {
+            let (is_name, is_password) =
+                (is_same(&name, &expected.0), is_same(&password, &expected.1));
+            std::future::ready(is_name & is_password)
+        })
+    }
+
     /// Lets in whom a function does, by the name and the password that were typed in. Who was let in may come back for a day without.
     /// Without further settings the namespace is `/admin`, the page may look and act, and gets numbers only.
     pub fn new<F, Fut>(check: F) -> Self
@@ -54,7 +77,17 @@ impl AdminConfig {
             is_readonly: false,
             is_verbose: false,
             server_id: format!("wireline-{}", std::process::id()),
+            max_guesses: 10,
         }
+    }
+
+    /// How many wrong passwords may come from an address within a minute, or from 64 bits of IPv6; further ones are refused without
+    /// asking whether they are right. Default 10. [`SocketIoStats`](super::SocketIoStats) counts both. Clients behind a proxy are one
+    /// address, unless the server [trusts](crate::server::Server::trusted_proxies) it.
+    #[must_use]
+    pub const fn max_guesses(mut self, count: u32) -> Self {
+        self.max_guesses = count;
+        self
     }
 
     /// The name of the namespace, in place of `/admin`.
@@ -94,6 +127,7 @@ impl fmt::Debug for AdminConfig {
             .field("is_readonly", &self.is_readonly)
             .field("is_verbose", &self.is_verbose)
             .field("server_id", &self.server_id)
+            .field("max_guesses", &self.max_guesses)
             .finish_non_exhaustive()
     }
 }
@@ -108,9 +142,7 @@ impl SocketIo {
     /// use wireline::socketio::server::{AdminConfig, SocketIo};
     ///
     /// let io = SocketIo::new();
-    /// let admin = AdminConfig::new(async |name, password| {
-    ///     name == "ada" && password == std::env::var("ADMIN_PASSWORD").unwrap_or_default()
-    /// });
+    /// let admin = AdminConfig::with_password("ada", "swordfish");
     /// assert!(io.admin(admin.readonly(true)));
     /// ```
     pub fn admin(&self, config: AdminConfig) -> bool {
@@ -120,6 +152,7 @@ impl SocketIo {
             is_readonly,
             is_verbose,
             server_id,
+            max_guesses,
             ..
         } = config;
         // What handlers hold is held by the namespaces: they must not hold those in turn.
@@ -134,10 +167,18 @@ impl SocketIo {
         if self.spaces().core.admin.set(desk.clone()).is_err() {
             return false;
         }
-        let asked = desk.clone();
-        namespace.use_auth(move |auth: Value| {
-            let (check, desk) = (check.clone(), asked.clone());
-            async move { sign_in(&*check, &desk, &auth).await }
+        let door = Arc::new(Door {
+            check,
+            guesses: Guesses::new(max_guesses),
+            desk: desk.clone(),
+        });
+        let core = Arc::downgrade(&self.spaces().core);
+        namespace.use_auth_of_clients(move |auth, client| {
+            let (door, core) = (door.clone(), core.upgrade());
+            async move {
+                let core = core.ok_or("the server has ended")?;
+                door.sign_in(&auth, client, &core.counters).await
+            }
         });
         namespace.on_connection(move |socket: Socket, Auth(session): Auth<Value>| {
             if let Some(session) = session.as_str() {
@@ -156,20 +197,41 @@ impl SocketIo {
     }
 }
 
-async fn sign_in(check: &Check, desk: &Desk, auth: &Value) -> Result<Value, ConnectError> {
-    let word = |name: &str| auth.get(name).and_then(Value::as_str).map(str::to_owned);
-    if let Some(session) = word("sessionId")
-        && desk.knows(&session)
-    {
-        return Ok(Value::Null);
+/// Who comes in.
+struct Door {
+    check: Arc<Check>,
+    guesses: Guesses,
+    desk: Arc<Desk>,
+}
+
+impl Door {
+    async fn sign_in(
+        &self,
+        auth: &Value,
+        client: Option<IpAddr>,
+        counters: &Counters,
+    ) -> Result<Value, ConnectError> {
+        let word = |name: &str| auth.get(name).and_then(Value::as_str).map(str::to_owned);
+        if let Some(session) = word("sessionId")
+            && self.desk.knows(&session)
+        {
+            return Ok(Value::Null);
+        }
+        let (Some(name), Some(password)) = (word("username"), word("password")) else {
+            return Err("invalid credentials".into());
+        };
+        if !self.guesses.may_try(client) {
+            add(&counters.throttled);
+            return Err("too many attempts".into());
+        }
+        if !(self.check)(name, password).await {
+            add(&counters.wrong_passwords);
+            return Err("invalid credentials".into());
+        }
+        self.guesses.was_right(client);
+        let session = self.desk.begin_session().ok_or("no randomness")?;
+        Ok(session.into())
     }
-    if let (Some(name), Some(password)) = (word("username"), word("password"))
-        && check(name, password).await
-    {
-        let session = desk.begin_session().ok_or("no randomness")?;
-        return Ok(session.into());
-    }
-    Err("invalid credentials".into())
 }
 
 fn features(is_readonly: bool, is_verbose: bool) -> Value {

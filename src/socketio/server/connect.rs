@@ -39,7 +39,7 @@ pub(super) async fn admission(
         .is_some_and(|recovery| recovery.config().skip_middleware);
     let auth = match (&mut restored, &table.authenticate) {
         (Some(restored), _) if skips => std::mem::take(&mut restored.auth),
-        (_, Some(authenticate)) => authenticate(auth).await?,
+        (_, Some(authenticate)) => authenticate(auth, parts.clone()).await?,
         (_, None) => auth,
     };
     let id = match &restored {

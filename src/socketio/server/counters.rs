@@ -24,8 +24,16 @@ pub struct SocketIoStats {
     pub unjoined: u64,
     /// Sessions that were closed because their client connected to no namespace in time, or did not send its attachments.
     pub late: u64,
+    /// Answers of clients that are waited for now.
+    pub acks: u64,
     /// Answers that nobody waits for.
     pub stray_acks: u64,
+    /// Volatile events that were dropped, of each socket that would have had them.
+    pub dropped: u64,
+    /// Wrong names or passwords for the page of [`SocketIo::admin`](super::SocketIo::admin).
+    pub wrong_passwords: u64,
+    /// Attempts to sign in there that were refused unheard, because there had been too many wrong ones.
+    pub throttled: u64,
     /// Handlers that gave an error, or did not get their arguments.
     pub failed: u64,
     /// Handlers that panicked.
@@ -51,8 +59,21 @@ macro_rules! counters {
 }
 
 counters!(
-    connected, recovered, events, unhandled, malformed, refused, unjoined, late, stray_acks,
-    failed, panics
+    connected,
+    recovered,
+    events,
+    unhandled,
+    malformed,
+    refused,
+    unjoined,
+    late,
+    acks,
+    stray_acks,
+    dropped,
+    wrong_passwords,
+    throttled,
+    failed,
+    panics
 );
 
 pub(super) fn add(counter: &AtomicU64) {

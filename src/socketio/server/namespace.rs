@@ -2,16 +2,19 @@
 
 use super::ack::Answer;
 use super::broadcast::{Broadcast, BroadcastAnswer};
+use super::call::SharedParts;
 use super::error::{ConnectError, EmitError};
 use super::handler::{Erased, EventHandler, IntoAnswer};
 use super::socket::Socket;
 use super::space::Space;
 use super::spaces::Spaces;
 use super::table::Table;
+use crate::service::client_addr::ClientAddr;
 use crate::socketio::packet::{Args, ToArgs};
 use bytestring::ByteString;
 use serde_json::Value;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A namespace: its handlers, and its sockets. Cloning it gives another handle to the same.
@@ -112,11 +115,34 @@ impl Namespace {
         E: Into<ConnectError>,
     {
         self.change(|table| {
-            table.authenticate = Some(Arc::new(move |auth| {
+            table.authenticate = Some(Arc::new(move |auth, _| {
                 let decided = authenticate(auth);
                 Box::pin(async move { decided.await.map_err(Into::into) })
             }));
+            table.authenticates_requests = false;
         })
+    }
+
+    /// The same by where the client is as well.
+    pub(super) fn use_auth_of_clients<F, Fut>(&self, authenticate: F)
+    where
+        F: Fn(Value, Option<IpAddr>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, ConnectError>> + Send + 'static,
+    {
+        let authenticate = Arc::new(authenticate);
+        self.change(|table| {
+            table.authenticate = Some(Arc::new(move |auth, parts: Option<SharedParts>| {
+                let authenticate = authenticate.clone();
+                Box::pin(async move {
+                    let client = match parts {
+                        Some(parts) => ClientAddr::of(&*parts.lock().await).ip(),
+                        None => None,
+                    };
+                    authenticate(auth, client).await
+                })
+            }));
+            table.authenticates_requests = true;
+        });
     }
 
     /// Asks a handler before a socket is connected, behind the authentication: an error refuses the client. What is joined here counts

@@ -11,6 +11,7 @@ use super::ack::{Answer, Waiter, Waiting};
 use super::broadcast::Broadcast;
 use super::call::Call;
 use super::config::SocketIoConfig;
+use super::counters::add;
 use super::error::{AckError, EmitError};
 use super::id::SocketId;
 use super::reason::DisconnectReason;
@@ -386,7 +387,9 @@ impl Socket {
     pub(super) fn send_message(&self, message: &Outgoing, is_volatile: bool) {
         self.0.group.flush();
         if is_volatile {
-            self.0.session.send_volatile(message);
+            if !self.0.session.send_volatile(message) {
+                add(&self.0.space.core.counters.dropped);
+            }
         } else {
             self.0.session.send(message);
         }
@@ -397,7 +400,6 @@ impl Socket {
     }
 
     pub(super) fn wait_for(&self, id: u64, waiter: Waiter) -> Result<(), AckError> {
-        let most = self.settings().max_acks;
         let mut state = self.lock();
         if !self.is_connected() {
             return Err(EmitError::Disconnected.into());
@@ -405,7 +407,7 @@ impl Socket {
         state
             .waiting
             .get_or_insert_default()
-            .insert(id, waiter, most)
+            .insert(id, waiter, &self.0.space.core)
     }
 
     pub(super) fn forget_waiter(&self, id: u64) {

@@ -1,6 +1,6 @@
 //! The handlers of a namespace.
 
-use super::call::Call;
+use super::call::{Call, SharedParts};
 use super::error::ConnectError;
 use super::handler::{Erased, Handling};
 use crate::service::handler::RouteCheck;
@@ -10,8 +10,11 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What decides who may connect.
-pub(super) type Authenticate = dyn Fn(Value) -> Pin<Box<dyn Future<Output = Result<Value, ConnectError>> + Send>>
+/// What decides who may connect, by what the client says, and by its request where that is kept.
+pub(super) type Authenticate = dyn Fn(
+        Value,
+        Option<SharedParts>,
+    ) -> Pin<Box<dyn Future<Output = Result<Value, ConnectError>> + Send>>
     + Send
     + Sync;
 
@@ -22,6 +25,8 @@ pub(super) type TakeServerEvent = dyn Fn(Args) -> Handling + Send + Sync;
 #[derive(Clone, Default)]
 pub(super) struct Table {
     pub(super) authenticate: Option<Arc<Authenticate>>,
+    /// Whether that looks at the request.
+    pub(super) authenticates_requests: bool,
     pub(super) on_connect: Vec<Arc<Erased>>,
     pub(super) on_event: Vec<Arc<Erased>>,
     pub(super) connection: Vec<Arc<Erased>>,
@@ -49,7 +54,7 @@ impl Table {
     }
 
     pub(super) fn needs_parts(&self) -> bool {
-        self.all().any(|handler| handler.needs_parts)
+        self.authenticates_requests || self.all().any(|handler| handler.needs_parts)
     }
 }
 

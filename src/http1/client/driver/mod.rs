@@ -8,12 +8,14 @@
 //! ```
 
 mod error;
+mod fields;
 mod idle;
 mod response;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub use self::error::RequestError;
+pub(crate) use self::fields::Fields;
 pub use self::response::Response;
 
 use crate::http1::client::address::{Address, Schemes};
@@ -30,6 +32,7 @@ use crate::wire::number;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -52,9 +55,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    fields: Vec<(HeaderName, HeaderValue)>,
-    /// The first field that cannot be sent.
-    unfit: Option<String>,
+    fields: Fields,
     trust: Trust,
     connect_timeout: Duration,
     response_timeout: Duration,
@@ -65,18 +66,16 @@ pub struct Client {
 impl Client {
     /// A client that waits 10 s for a connection, 10 s for the head of a response and 60 s for each piece of its content.
     pub fn new() -> Self {
-        Self::from_parts(Vec::new(), None, Trust::default(), (TIMEOUT, TIMEOUT))
+        Self::from_parts(Fields::default(), Trust::default(), (TIMEOUT, TIMEOUT))
     }
 
     pub(crate) fn from_parts(
-        fields: Vec<(HeaderName, HeaderValue)>,
-        unfit: Option<String>,
+        fields: Fields,
         trust: Trust,
         (connect_timeout, response_timeout): (Duration, Duration),
     ) -> Self {
         Self {
             fields,
-            unfit,
             trust,
             connect_timeout,
             response_timeout,
@@ -93,11 +92,7 @@ impl Client {
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) if !is_ours(&name) => self.fields.push((name, value)),
-            (Ok(name), _) => self.refuse(name.as_str()),
-            (Err(_), _) => self.refuse("a field name that is no token"),
-        }
+        self.fields.add(name, value, is_ours);
         self
     }
 
@@ -151,15 +146,9 @@ impl Client {
                 tried => return tried.map_err(|failed| failed.error),
             }
         }
-        let connecting = async {
-            let stream = TcpStream::connect((address.host(), address.port())).await?;
-            // A small request must not wait for the acknowledgement of the one before.
-            stream.set_nodelay(true)?;
-            Ok::<_, std::io::Error>(stream)
-        };
-        let stream = timeout(self.connect_timeout, connecting)
+        let stream = connect(&address, self.connect_timeout)
             .await
-            .map_err(|_| RequestError::ConnectTimeout)??;
+            .ok_or(RequestError::ConnectTimeout)??;
         let deadline = self.deadline();
         let io = self.secure(stream.into(), &address, deadline).await?;
         let exchange = self.exchange(io, Some(origin), request.method());
@@ -249,8 +238,8 @@ impl Client {
     }
 
     fn encode(&self, request: &Request<Bytes>, address: &Address) -> Result<Vec<u8>, RequestError> {
-        if let Some(what) = &self.unfit {
-            return Err(RequestError::Field(what.clone()));
+        if let Some(what) = self.fields.unfit() {
+            return Err(RequestError::Field(what.to_owned()));
         }
         if *request.method() == Method::CONNECT {
             return Err(RequestError::Url("CONNECT asks for no resource"));
@@ -263,7 +252,7 @@ impl Client {
         let mut line = |name: &str, value: &[u8]| {
             head.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
         };
-        let own = self.fields.iter().map(|(name, value)| (name, value));
+        let own = self.fields.lines();
         // What a request says counts in place of what every request says.
         let own = own.filter(|(name, _)| !request.headers().contains_key(*name));
         let fields: Vec<_> = own.chain(request.headers()).collect();
@@ -284,10 +273,6 @@ impl Client {
         }
         head.extend_from_slice(b"\r\n");
         Ok(head)
-    }
-
-    fn refuse(&mut self, what: &str) {
-        self.unfit.get_or_insert_with(|| what.to_owned());
     }
 }
 
@@ -317,6 +302,17 @@ struct Failed {
 /// RFC 9112 §9.3.1: only what is idempotent is repeated without being asked, and only when the connection ended.
 fn may_repeat(error: &RequestError, answered: bool, request: &Request<Bytes>) -> bool {
     !answered && matches!(error, RequestError::Io(_)) && request.method().is_idempotent()
+}
+
+/// Connects over TCP; nothing if resolving the name and connecting take longer than that.
+pub(crate) async fn connect(address: &Address, limit: Duration) -> Option<io::Result<TcpStream>> {
+    let connecting = async {
+        let stream = TcpStream::connect((address.host(), address.port())).await?;
+        // What is small must not wait for the acknowledgement of what was sent before.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    timeout(limit, connecting).await.ok()
 }
 
 /// The header section of a response.

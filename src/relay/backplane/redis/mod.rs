@@ -79,12 +79,12 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// [`RedisError`] unless it has 1 to 64 octets, all of them letters, digits, `_`, `-`, `.` or `:`.
+    /// [`RedisError`] unless it has 1 to 128 octets, all of them letters, digits, `_`, `-`, `.` or `:`.
     pub fn prefix(mut self, prefix: &str) -> Result<Self, RedisError> {
         let is_allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"_-.:".contains(&octet);
-        if prefix.is_empty() || prefix.len() > 64 || !prefix.bytes().all(is_allowed) {
+        if prefix.is_empty() || prefix.len() > 128 || !prefix.bytes().all(is_allowed) {
             return Err(RedisError::new(
-                "a prefix has 1 to 64 octets of letters, digits and _ - . :",
+                "a prefix has 1 to 128 octets of letters, digits and _ - . :",
             ));
         }
         self.names = Names::new(prefix);

@@ -5,6 +5,7 @@ use crate::relay::backplane::{Backplane, BackplaneError, Channel, Command, Event
 use crate::socketio::adapter::log;
 use crate::socketio::adapter::nodes::{Carrier, Counting, Nodes, Others, Place};
 use crate::socketio::adapter::outbox::Outbox;
+use crate::socketio::adapter::running::{self, Running};
 use bytes::Bytes;
 use bytestring::ByteString;
 use std::collections::BTreeMap;
@@ -33,11 +34,6 @@ impl Shared {
             others: Mutex::default(),
             is_up: watch::Sender::new(false),
         })
-    }
-
-    pub(super) async fn up(&self) {
-        // The sender lives as long as this.
-        let _ = self.is_up.subscribe().wait_for(|is_up| *is_up).await;
     }
 
     fn others(&self) -> MutexGuard<'_, BTreeMap<ByteString, Instant>> {
@@ -245,16 +241,26 @@ fn note(others: &mut BTreeMap<ByteString, Instant>, name: ByteString, now: Insta
     }
 }
 
-/// Connects, again and again.
-pub(super) async fn run(shared: Arc<Shared>, nodes: Arc<Nodes>) {
-    loop {
-        let begun = Instant::now();
-        let why = shared.serve(&nodes).await;
-        let was_connected = shared.is_up.send_replace(false);
-        log::lost(shared.backplane.name(), &why, was_connected);
-        // What was to be said to who had come is said on the next connection anyway.
-        shared.outbox.retain(|message| !Frame::is_here(message));
-        sleep_until(begun + PAUSE).await;
+impl running::Connection for Shared {
+    fn up(&self) -> Running<'_> {
+        Box::pin(async {
+            // The sender lives as long as this.
+            let _ = self.is_up.subscribe().wait_for(|is_up| *is_up).await;
+        })
+    }
+
+    fn run(self: Arc<Self>, nodes: Arc<Nodes>) -> Running<'static> {
+        Box::pin(async move {
+            loop {
+                let begun = Instant::now();
+                let why = self.serve(&nodes).await;
+                let was_connected = self.is_up.send_replace(false);
+                log::lost(self.backplane.name(), &why, was_connected);
+                // What was to be said to who had come is said on the next connection anyway.
+                self.outbox.retain(|message| !Frame::is_here(message));
+                sleep_until(begun + PAUSE).await;
+            }
+        })
     }
 }
 

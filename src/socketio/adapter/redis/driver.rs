@@ -5,6 +5,7 @@ use crate::resource::redis::{Connection, Pushes, RedisError, RedisServer};
 use crate::socketio::adapter::log;
 use crate::socketio::adapter::nodes::{Carrier, Counting, Nodes, Others, Place};
 use crate::socketio::adapter::outbox::Outbox;
+use crate::socketio::adapter::running::{self, Running};
 use bytes::Bytes;
 use bytestring::ByteString;
 use redis::{Pipeline, PushInfo, PushKind, Value};
@@ -57,16 +58,6 @@ impl Shared {
         if self.wanted().remove(namespace) {
             self.wants.notify_one();
         }
-    }
-
-    /// Waits until all that is wanted is taken.
-    pub(super) async fn up(&self) {
-        let wanted = self.wanted().clone();
-        let has_all = |taken: &Option<BTreeSet<ByteString>>| {
-            (taken.as_ref()).is_some_and(|taken| taken.is_superset(&wanted))
-        };
-        // The sender lives as long as this.
-        let _ = self.taken.subscribe().wait_for(has_all).await;
     }
 
     fn wanted(&self) -> MutexGuard<'_, BTreeSet<ByteString>> {
@@ -290,18 +281,30 @@ fn count(answer: &Value) -> Option<usize> {
     }
 }
 
-/// Connects, again and again.
-pub(super) async fn run(shared: Arc<Shared>, nodes: Arc<Nodes>) {
-    loop {
-        let begun = Instant::now();
-        let (Ok(why) | Err(why)) = shared.serve(&nodes).await;
-        let was_connected = shared.taken.send_replace(None).is_some();
-        log::lost("redis", &why, was_connected);
-        // Whoever counts is told at once that nobody can.
-        shared
-            .outbox
-            .retain(|item| matches!(item, Item::Publish(..)));
-        sleep_until(begun + PAUSE).await;
+impl running::Connection for Shared {
+    fn up(&self) -> Running<'_> {
+        let wanted = self.wanted().clone();
+        Box::pin(async move {
+            let has_all = |taken: &Option<BTreeSet<ByteString>>| {
+                (taken.as_ref()).is_some_and(|taken| taken.is_superset(&wanted))
+            };
+            // The sender lives as long as this.
+            let _ = self.taken.subscribe().wait_for(has_all).await;
+        })
+    }
+
+    fn run(self: Arc<Self>, nodes: Arc<Nodes>) -> Running<'static> {
+        Box::pin(async move {
+            loop {
+                let begun = Instant::now();
+                let (Ok(why) | Err(why)) = self.serve(&nodes).await;
+                let was_connected = self.taken.send_replace(None).is_some();
+                log::lost("redis", &why, was_connected);
+                // Whoever counts is told at once that nobody can.
+                self.outbox.retain(|item| matches!(item, Item::Publish(..)));
+                sleep_until(begun + PAUSE).await;
+            }
+        })
     }
 }
 

@@ -5,8 +5,8 @@ mod names;
 
 use self::driver::Shared;
 use self::names::Names;
-use super::keeper::Keeper;
-use super::nodes::{self, AdapterStats, Nodes, through_nodes};
+use super::nodes::{self, AdapterStats};
+use super::running::{Started, through_nodes};
 use super::words::Asks;
 use super::{Adapter, Asked, Event, Local, RemoteSocket, Target};
 use crate::resource::redis::{RedisError, RedisServer};
@@ -14,7 +14,7 @@ use crate::socketio::packet::Args;
 use bytestring::ByteString;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 /// Rooms that span servers over the pub/sub of one Redis, together with servers of npm that have `@socket.io/redis-adapter` (not its
@@ -38,21 +38,7 @@ pub struct RedisAdapter {
     prefix: String,
     wait: Duration,
     answers_apart: bool,
-    running: OnceLock<Running>,
-}
-
-struct Running {
-    nodes: Arc<Nodes>,
-    shared: Arc<Shared>,
-    keeper: Keeper,
-}
-
-impl Running {
-    fn keep(&self) -> &Self {
-        self.keeper
-            .keep(|| Box::pin(driver::run(self.shared.clone(), self.nodes.clone())));
-        self
-    }
+    started: Started<Shared>,
 }
 
 impl RedisAdapter {
@@ -72,7 +58,7 @@ impl RedisAdapter {
             prefix: "socket.io".to_owned(),
             wait: Duration::from_secs(5),
             answers_apart: false,
-            running: OnceLock::new(),
+            started: Started::new(),
         }
     }
 
@@ -97,10 +83,6 @@ impl RedisAdapter {
         self.answers_apart = on;
         self
     }
-
-    fn running(&self) -> Option<&Running> {
-        self.running.get().map(Running::keep)
-    }
 }
 
 impl Adapter for RedisAdapter {
@@ -109,41 +91,22 @@ impl Adapter for RedisAdapter {
     }
 
     fn start(&self, local: Weak<dyn Local>) {
-        let running = self.running.get_or_init(|| {
-            let own = nodes::name();
-            let names = Names::new(&self.prefix, &own);
-            let shared = Shared::new(self.server.clone(), names, self.answers_apart);
-            Running {
-                nodes: Nodes::new(own, self.wait, shared.clone(), local),
-                shared,
-                keeper: Keeper::default(),
-            }
+        self.started.start(self.wait, local, |own| {
+            let names = Names::new(&self.prefix, own);
+            Shared::new(self.server.clone(), names, self.answers_apart)
         });
-        running.keep();
     }
 
     fn take(&self, namespace: &str) {
-        if let Some(running) = self.running() {
-            running.shared.want(ByteString::from(namespace));
+        if let Some(connection) = self.started.connection() {
+            connection.want(ByteString::from(namespace));
         }
     }
 
     fn give_up(&self, namespace: &str) {
-        if let Some(running) = self.running() {
-            running.shared.unwant(namespace);
+        if let Some(connection) = self.started.connection() {
+            connection.unwant(namespace);
         }
-    }
-
-    fn up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        match self.running() {
-            Some(running) => Box::pin(running.shared.up()),
-            None => Box::pin(std::future::pending()),
-        }
-    }
-
-    fn stats(&self) -> AdapterStats {
-        let nodes = self.running().map(|running| &running.nodes);
-        nodes.map(|nodes| nodes.stats()).unwrap_or_default()
     }
 
     through_nodes!();
@@ -154,7 +117,7 @@ impl fmt::Debug for RedisAdapter {
         f.debug_struct("RedisAdapter")
             .field("server", &self.server)
             .field("prefix", &self.prefix)
-            .field("is_started", &self.running.get().is_some())
+            .field("is_started", &self.started.has_begun())
             .finish_non_exhaustive()
     }
 }

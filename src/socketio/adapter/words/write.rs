@@ -1,11 +1,11 @@
 //! Words for others.
 
-use super::pack::{from_json, quote};
 use super::{
     ACK, Answer, Asks, BROADCAST, Broadcast, COUNT, DISCONNECT, EMIT, IDS, JOIN, LEAVE, Question,
     ROOMS, SOCKETS, Says,
 };
 use crate::socketio::adapter::{Event, RemoteSocket, Target};
+use crate::socketio::packet::pack::{from_json, quote};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::value::RawValue;

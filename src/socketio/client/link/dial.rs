@@ -1,10 +1,12 @@
 //! Opening sessions, and the requests of one.
 
 use crate::http1::client::driver as http_client;
+use crate::service::headers::Headers;
 use crate::socketio::client::TransportName;
 use crate::socketio::client::core::Terms;
 use crate::socketio::client::error::DialError;
 use crate::socketio::client::link::Link;
+use crate::socketio::client::link::cookies::Cookies;
 use crate::socketio::client::link::handshake::{Handshake, refused};
 use crate::socketio::client::link::polling::{PACKETS, Polling};
 use crate::socketio::client::link::websocket::Socket;
@@ -14,7 +16,8 @@ use crate::ws::message::Message;
 use crate::ws::socket::WebSocket;
 use bytes::Bytes;
 use bytestring::ByteString;
-use http::{Request, StatusCode, Uri};
+use http::header::COOKIE;
+use http::{HeaderValue, Request, StatusCode, Uri};
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::time::Duration;
@@ -24,6 +27,8 @@ use tokio::time::timeout;
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::socketio::client) struct Place {
     is_secure: bool,
+    authority: String,
+    path: String,
     /// Host, path and query, the parameters of Engine.IO missing.
     rest: String,
     /// The namespace that the URL names.
@@ -33,11 +38,20 @@ pub(in crate::socketio::client) struct Place {
 /// How sessions are opened.
 #[derive(Clone, Debug)]
 pub(in crate::socketio::client) struct Dial {
-    pub(in crate::socketio::client) place: Place,
-    pub(in crate::socketio::client) client: Client,
-    pub(in crate::socketio::client) http: http_client::Client,
+    place: Place,
+    client: Client,
+    pub(super) http: http_client::Client,
+    /// They are kept from session to session: who comes back finds the same node.
+    cookies: Option<Cookies>,
+    how: How,
+}
+
+/// What a builder says of that.
+#[derive(Clone, Debug)]
+pub(in crate::socketio::client) struct How {
     pub(in crate::socketio::client) transports: Vec<TransportName>,
     pub(in crate::socketio::client) upgrade: bool,
+    pub(in crate::socketio::client) cookies: bool,
     pub(in crate::socketio::client) timeout: Duration,
     pub(in crate::socketio::client) max_received: usize,
 }
@@ -78,9 +92,16 @@ impl Place {
         };
         Ok(Self {
             is_secure,
+            authority: authority.to_string(),
+            path: path.to_owned(),
             rest,
             namespace: namespace.to_owned(),
         })
+    }
+
+    /// Cookies of this server, none yet.
+    fn cookies(&self) -> Cookies {
+        Cookies::new(&self.authority, &self.path, self.is_secure)
     }
 
     /// The URL of a transport, for a session or a new one.
@@ -101,19 +122,34 @@ impl Place {
 }
 
 impl Dial {
+    pub(in crate::socketio::client) fn new(place: Place, client: Client, how: How) -> Self {
+        Self {
+            cookies: how.cookies.then(|| place.cookies()),
+            http: client.http(),
+            place,
+            client,
+            how,
+        }
+    }
+
+    /// What opening a session may take.
+    pub(in crate::socketio::client) const fn timeout(&self) -> Duration {
+        self.how.timeout
+    }
+
     /// Opens a session. Dropping the future leaves nothing behind.
     pub(in crate::socketio::client) async fn open(
         self,
     ) -> Result<(Link, Terms, TransportName), DialError> {
         let mut outcome = Err(DialError::Timeout);
-        for transport in &self.transports {
+        for transport in &self.how.transports {
             let opening = async {
                 match transport {
                     TransportName::WebSocket => self.open_websocket().await,
                     TransportName::Polling => self.open_polling().await,
                 }
             };
-            outcome = timeout(self.timeout, opening)
+            outcome = timeout(self.how.timeout, opening)
                 .await
                 .unwrap_or(Err(DialError::Timeout));
             match &outcome {
@@ -121,17 +157,23 @@ impl Dial {
                 _ => break,
             }
         }
+        if let Err(error) = &outcome
+            && error.is_of_server()
+            && let Some(cookies) = &self.cookies
+        {
+            cookies.forget();
+        }
         outcome
     }
 
     /// Whether polling is to become a WebSocket.
     pub(super) fn may_upgrade(&self) -> bool {
-        self.upgrade && self.transports.contains(&TransportName::WebSocket)
+        self.how.upgrade && self.how.transports.contains(&TransportName::WebSocket)
     }
 
     async fn open_websocket(&self) -> Result<(Link, Terms, TransportName), DialError> {
         let url = self.place.url(TransportName::WebSocket, None);
-        let opened = self.client.connect(&url).await;
+        let opened = self.websocket(&url).await;
         let mut socket = opened.map_err(|error| match error {
             ConnectError::Refused(answer) if answer.content.starts_with(b"{") => {
                 refused(answer.status, &answer.content)
@@ -189,27 +231,48 @@ impl Dial {
     pub(super) async fn probe(&self, sid: &str) -> Option<WebSocket> {
         let url = self.place.url(TransportName::WebSocket, Some(sid));
         let probing = async {
-            let mut socket = self.client.connect(&url).await.ok()?;
+            let mut socket = self.websocket(&url).await.ok()?;
             socket.send("2probe").await.ok()?;
             match first_text(&mut socket).await {
                 Some(Packet::Pong(word)) if word == "probe" => Some(socket),
                 _ => None,
             }
         };
-        timeout(self.timeout, probing).await.ok().flatten()
+        timeout(self.how.timeout, probing).await.ok().flatten()
+    }
+
+    async fn websocket(&self, url: &str) -> Result<WebSocket, ConnectError> {
+        let field = self.cookie().map(|value| (COOKIE, value));
+        let (socket, head) = self.client.connect_with(url, field.as_slice()).await?;
+        self.take_cookies(&http_client::headers(&head));
+        Ok(socket)
     }
 
     async fn request(
         &self,
-        request: http::request::Builder,
+        mut request: http::request::Builder,
         content: Bytes,
     ) -> Result<(StatusCode, Bytes), DialError> {
+        if let Some(value) = self.cookie() {
+            request = request.header(COOKIE, value);
+        }
         let request = request
             .body(content)
             .map_err(|error| DialError::Unfit(error.to_string()))?;
         let mut response = self.http.send(request).await.map_err(DialError::Polling)?;
-        let content = response.content(self.max_received).await;
+        self.take_cookies(&response.headers());
+        let content = response.content(self.how.max_received).await;
         Ok((response.status(), content.map_err(DialError::Polling)?))
+    }
+
+    fn cookie(&self) -> Option<HeaderValue> {
+        (self.cookies.as_ref())?.field(&self.client)
+    }
+
+    fn take_cookies(&self, headers: &Headers) {
+        if let Some(cookies) = &self.cookies {
+            cookies.take(headers);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection of Engine.IO, whatever its transport is now: packets in, messages out.
 
+mod cookies;
 pub(super) mod dial;
 mod handshake;
 mod polling;

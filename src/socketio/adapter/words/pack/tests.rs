@@ -1,4 +1,5 @@
-use super::{DEPTH, from_json, to_json};
+use super::{DEPTH, to_json};
+use crate::socketio::packet::pack::from_json;
 use bytes::Bytes;
 
 fn hex(text: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! The cookies that a test client keeps (RFC 6265 §5).
+//! The cookies that a client keeps (RFC 6265 §5).
 
 use crate::service::headers::Headers;
 use crate::wire::number;
@@ -9,23 +9,25 @@ use tokio::time::Instant;
 
 /// Cookies in the order in which they were first set.
 #[derive(Debug, Default)]
-pub(super) struct Cookies(Vec<Cookie>);
+pub(crate) struct Jar(Vec<Cookie>);
 
 #[derive(Debug)]
-struct Cookie {
-    name: String,
-    value: String,
+pub(crate) struct Cookie {
+    pub(crate) name: String,
+    pub(crate) value: String,
     /// The host, or the domain.
     domain: String,
     /// Whether it is for that host alone.
     host_only: bool,
     path: String,
+    /// Whether it goes over TLS alone.
+    is_secure: bool,
     expires: Option<Instant>,
 }
 
-impl Cookies {
+impl Jar {
     /// Keeps what the fields of a response set.
-    pub(super) fn take(&mut self, host: &str, path: &str, headers: &Headers) {
+    pub(crate) fn take(&mut self, host: &str, path: &str, headers: &Headers) {
         for line in headers.get_all(SET_COOKIE) {
             if let Ok(line) = line.to_str() {
                 self.set(host, path, line);
@@ -34,7 +36,7 @@ impl Cookies {
     }
 
     /// RFC 6265 §5.2 and §5.3: keeps what one line sets.
-    pub(super) fn set(&mut self, host: &str, path: &str, line: &str) {
+    pub(crate) fn set(&mut self, host: &str, path: &str, line: &str) {
         let mut parts = line.split(';');
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
             return;
@@ -46,9 +48,10 @@ impl Cookies {
             domain: host.clone(),
             host_only: true,
             path: default_path(path),
+            is_secure: false,
             expires: None,
         };
-        if cookie.name.is_empty() {
+        if cookie.name.is_empty() || cookie.name.len() + cookie.value.len() > LONGEST {
             return;
         }
         let (mut age, mut date) = (None, None);
@@ -63,6 +66,7 @@ impl Cookies {
                     }
                     (cookie.domain, cookie.host_only) = (domain, false);
                 }
+                "secure" => cookie.is_secure = true,
                 "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
                 "max-age" => age = lifetime(value).or(age),
                 "expires" => date = httpdate::parse_http_date(value).ok().or(date),
@@ -88,8 +92,8 @@ impl Cookies {
             // One that outlives the clock does not expire.
             cookie.expires = Instant::now().checked_add(left);
         }
-        match known {
-            Some(known) => self.0[known] = cookie,
+        match known.and_then(|known| self.0.get_mut(known)) {
+            Some(known) => *known = cookie,
             None => self.0.push(cookie),
         }
         if self.0.len() > MOST {
@@ -98,10 +102,10 @@ impl Cookies {
     }
 
     /// The value of Cookie for a request (RFC 6265 §5.4): longer paths first.
-    pub(super) fn field(&mut self, host: &str, path: &str) -> Option<HeaderValue> {
-        self.expire();
+    pub(crate) fn field(&mut self, host: &str, path: &str, is_secure: bool) -> Option<HeaderValue> {
         let host = name_of(host);
-        let mut fit: Vec<&Cookie> = (self.0.iter())
+        let mut fit: Vec<&Cookie> = (self.all().iter())
+            .filter(|cookie| is_secure || !cookie.is_secure)
             .filter(|cookie| {
                 let is_its = if cookie.host_only {
                     cookie.domain == host
@@ -121,17 +125,12 @@ impl Cookies {
         HeaderValue::try_from(pairs.join("; ")).ok()
     }
 
-    /// The value of the newest cookie with this name.
-    pub(super) fn value(&mut self, name: &str) -> Option<String> {
-        self.expire();
-        let cookie = self.0.iter().rev().find(|cookie| cookie.name == name)?;
-        Some(cookie.value.clone())
-    }
-
-    fn expire(&mut self) {
+    /// All that have not expired.
+    pub(crate) fn all(&mut self) -> &[Cookie] {
         let now = Instant::now();
         self.0
             .retain(|cookie| cookie.expires.is_none_or(|expires| expires > now));
+        &self.0
     }
 }
 
@@ -172,7 +171,7 @@ fn is_within(host: &str, domain: &str) -> bool {
 /// RFC 6265 §5.1.4: the path of a cookie that names none.
 fn default_path(path: &str) -> String {
     match path.rfind('/') {
-        Some(end @ 1..) if path.starts_with('/') => path[..end].to_owned(),
+        Some(end @ 1..) if path.starts_with('/') => path.get(..end).unwrap_or("/").to_owned(),
         _ => "/".to_owned(),
     }
 }
@@ -186,21 +185,29 @@ fn is_under(path: &str, cookie: &str) -> bool {
 /// The most cookies that are kept; the oldest go first.
 const MOST: usize = 1000;
 
+/// The octets of a name and a value together, beyond which a cookie is not kept.
+const LONGEST: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// What is sent to each place, after these lines.
-    fn after(lines: &[&str]) -> Cookies {
-        let mut cookies = Cookies::default();
+    fn after(lines: &[&str]) -> Jar {
+        let mut cookies = Jar::default();
         for line in lines {
             cookies.set("www.Example.com:80", "/shop/cart", line);
         }
         cookies
     }
 
-    fn sent(cookies: &mut Cookies, host: &str, path: &str) -> String {
-        let field = cookies.field(host, path);
+    fn value(cookies: &mut Jar, name: &str) -> Option<String> {
+        let cookie = cookies.all().iter().find(|cookie| cookie.name == name)?;
+        Some(cookie.value.clone())
+    }
+
+    fn sent(cookies: &mut Jar, host: &str, path: &str) -> String {
+        let field = cookies.field(host, path, true);
         field.map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
     }
 
@@ -246,7 +253,7 @@ mod tests {
                 }
             }
         }
-        let mut address = Cookies::default();
+        let mut address = Jar::default();
         address.set("127.0.0.1", "/", "a=1; domain=0.0.1");
         assert!(address.0.is_empty());
     }
@@ -275,7 +282,7 @@ mod tests {
             "a=x; Path=/; Max-Age=0; Expires=Fri, 31 Dec 2100 00:00:00 GMT",
         ] {
             let mut cookies = after(&["a=1; Path=/", gone]);
-            assert_eq!(cookies.value("a"), None, "{gone}");
+            assert_eq!(value(&mut cookies, "a"), None, "{gone}");
         }
         for kept in [
             "a=1; Path=/; Max-Age=99999999999999999999",
@@ -285,7 +292,7 @@ mod tests {
         ] {
             let mut cookies = after(&[kept]);
             tokio::time::advance(Duration::from_secs(59)).await;
-            assert_eq!(cookies.value("a").as_deref(), Some("1"), "{kept}");
+            assert_eq!(value(&mut cookies, "a").as_deref(), Some("1"), "{kept}");
         }
         let mut cookies = after(&["a=1; Path=/; Max-Age=60"]);
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -294,11 +301,21 @@ mod tests {
 
     #[test]
     fn there_is_a_ceiling() {
-        let mut cookies = Cookies::default();
+        let mut cookies = Jar::default();
         for number in 0..MOST + 5 {
             cookies.set("a", "/", &format!("n{number}=1"));
         }
         assert_eq!(cookies.0.len(), MOST);
-        assert_eq!(cookies.value("n4"), None);
+        let long = "x".repeat(LONGEST);
+        cookies.set("a", "/", &format!("l={long}"));
+        assert_eq!(value(&mut cookies, "l"), None);
+        assert_eq!(value(&mut cookies, "n4"), None);
+    }
+
+    #[test]
+    fn what_is_for_tls_alone_does_not_go_without() {
+        let mut cookies = after(&["a=1; Path=/; Secure", "b=2; Path=/"]);
+        let plain = cookies.field("www.example.com", "/", false);
+        assert_eq!(plain.unwrap(), "b=2");
     }
 }

@@ -52,6 +52,7 @@ const PARTS: usize = 8;
 
 #[test]
 fn there_is_enough_to_break() {
+    let _together = ALONE.read().unwrap_or_else(PoisonError::into_inner);
     let names: std::collections::BTreeSet<String> =
         exchanges().into_iter().map(|(name, _)| name).collect();
     assert_eq!(
@@ -82,10 +83,10 @@ const WIRES: [Wire; 2] = [
 ];
 
 async fn torture(part: usize) {
+    let _together = ALONE.read().unwrap_or_else(PoisonError::into_inner);
     let client = TestClient::with_config(service::routes(), hurried());
     let (mut runs, mut tried) = (0, 0);
     for (name, steps) in exchanges().into_iter().skip(part).step_by(PARTS) {
-        let _together = ALONE.read().unwrap_or_else(PoisonError::into_inner);
         let most = most_places(&name);
         tried += 1;
         let mut usual = None;
@@ -124,11 +125,11 @@ async fn torture(part: usize) {
 /// The octets that the process holds are the same after an exchange as before it, whatever went wrong in it.
 #[tokio::test(start_paused = true)]
 async fn nothing_leaks() {
+    // Others would count as well: this is the only one while it runs.
+    let _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
     let client = TestClient::with_config(service::routes(), hurried());
     let mut runs = 0;
     for (name, steps) in exchanges() {
-        // Others would count as well: for the time of one exchange this is the only one.
-        let _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner);
         let wire = WIRES[0];
         let (_, calls) = run(&client, &steps, wire, Fault::Reset, usize::MAX, &name).await;
         for fault in Fault::ALL {

@@ -148,25 +148,36 @@ pub(crate) async fn guesses(context: Arc<Context>) -> Outcome {
         let mut sent = 0;
         let guessing = async {
             let mut random = Random::new(context.seed, number);
-            let mut talk = Talk::open(&context, number).await?;
             let mut outcome = Outcome::default();
-            for _ in 0..A_WRITE {
-                let mut requests = String::new();
-                for _ in 0..A_WRITE {
-                    let sid: String = (0..22)
-                        .map(|_| char::from(LETTERS[random.below(LETTERS.len())]))
-                        .collect();
-                    requests.push_str(&get(&format!("{POLLING}&sid={sid}"), ""));
-                }
-                talk.send(requests.as_bytes()).await?;
-                for _ in 0..A_WRITE {
-                    let answer = talk.answer().await?;
-                    sent += 1;
-                    let told = String::from_utf8_lossy(&answer.content);
-                    if answer.status == 400 && told.contains(r#""code":1"#) {
-                        outcome.count("refused");
-                    } else {
-                        outcome.complain(format!("{}: {told}", answer.status));
+            let (mut left, mut at_once) = (A_WRITE * A_WRITE, A_WRITE);
+            while left > 0 {
+                let mut talk = Talk::open(&context, number).await?;
+                let mut is_open = true;
+                while is_open && left > 0 {
+                    let mut requests = String::new();
+                    for _ in 0..at_once.min(left) {
+                        let sid: String = (0..22)
+                            .map(|_| char::from(LETTERS[random.below(LETTERS.len())]))
+                            .collect();
+                        requests.push_str(&get(&format!("{POLLING}&sid={sid}"), ""));
+                    }
+                    talk.send(requests.as_bytes()).await?;
+                    for _ in 0..at_once.min(left) {
+                        let answer = talk.answer().await?;
+                        sent += 1;
+                        left -= 1;
+                        let told = String::from_utf8_lossy(&answer.content);
+                        if answer.status == 400 && told.contains(r#""code":1"#) {
+                            outcome.count("refused");
+                        } else {
+                            outcome.complain(format!("{}: {told}", answer.status));
+                        }
+                        // Whoever has guessed too often gets one answer on a connection.
+                        if answer.head.contains("connection: close") {
+                            outcome.count("put_off");
+                            (is_open, at_once) = (false, 1);
+                            break;
+                        }
                     }
                 }
             }
@@ -181,5 +192,5 @@ const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// How many guesses are sent at once, and how often a connection does that.
+/// How many guesses are sent at once, and how often.
 const A_WRITE: usize = 50;

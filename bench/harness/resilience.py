@@ -56,6 +56,8 @@ def _row(spec, attacks):
         row.update(state=NOT_RUN, reason=spec["otherwise"])
     if others:
         row.update(_from_others(others))
+        if "part" in spec and row["state"] == PASSED:
+            row.update(state=PART, reason=spec["part"])
     return row
 
 
@@ -225,7 +227,7 @@ HEAD = """# Resilience
 What is thrown at the server, what has to come of it, and what did. `bench/resilience` writes this document from `bench/resilience.toml` and the results that are kept
 in `bench/results`; a test holds it to `bench/results/resilience.json`. A figure that was missed stands here as it was measured, a row that nobody has run says so.
 
-The figures are from two cores, the server on one of them, attackers and an honest client on the other; that client asks a hundred times a second, on connections of
+All figures are from two cores. Those of `bench/attacks` have the server on one of them, attackers and an honest client on the other; that client asks a hundred times a second, on connections of
 its own. Its p99 is what one request of a hundred took, in milliseconds from when it was due. *More* is the server's resident memory at its largest, less what it was
 before. [bench/README.md](../bench/README.md) says how to run all of it.
 

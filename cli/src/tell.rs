@@ -25,13 +25,22 @@ pub(crate) fn complain(line: &str) {
 
 /// Writes on a thread of its own, and waits for it only so long: a pipe that is full takes nothing, for as long as its reader pleases.
 fn apart(write: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    if STUCK.fetch_add(1, Ordering::Relaxed) >= MOST_STUCK {
+        // Whoever does not read these would not read this one.
+        STUCK.fetch_sub(1, Ordering::Relaxed);
+        return;
+    }
     let (done, written) = sync_channel(1);
     let thread = std::thread::Builder::new().name("wireline-says".to_owned());
     let begun = thread.spawn(move || {
-        let _ = done.send(write());
+        let outcome = write();
+        STUCK.fetch_sub(1, Ordering::Relaxed);
+        let _ = done.send(outcome);
     });
     if begun.is_ok() {
         let _ = written.recv_timeout(PATIENCE);
+    } else {
+        STUCK.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -109,6 +118,12 @@ fn write_all(
         }
     }
 }
+
+/// The threads that write a line.
+static STUCK: AtomicU64 = AtomicU64::new(0);
+
+/// How many of them at once: each stays for as long as nobody reads.
+const MOST_STUCK: u64 = 16;
 
 /// How long a line may take.
 const PATIENCE: Duration = Duration::from_millis(500);

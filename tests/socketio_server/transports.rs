@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use wireline::Router;
 use wireline::socketio::engine::Transport;
-use wireline::socketio::server::{SocketIo, SocketIoConfig};
+use wireline::socketio::server::{DisconnectReason, Socket, SocketIo, SocketIoConfig};
 use wireline::test::TestClient;
 
 fn client(config: SocketIoConfig) -> TestClient {
@@ -32,6 +32,41 @@ async fn s218_s229_websockets_only() {
         .await;
     let open = socket.recv().await.unwrap().unwrap();
     assert!(open.as_text().unwrap().contains(r#""upgrades":[]"#));
+}
+
+/// `python-socketio` says both in one POST.
+#[tokio::test]
+async fn s223_who_leaves_and_ends_the_session_at_once_has_left() {
+    let io = SocketIo::new();
+    let (ended, mut ends) = channel();
+    io.on_connection(move |socket: Socket| {
+        let ended = ended.clone();
+        socket.on_disconnect(move |reason: DisconnectReason| {
+            let ended = ended.clone();
+            async move { ended.send(reason.as_str()) }
+        });
+        async {}
+    });
+    let client = TestClient::new(Router::new().socket_io(&io).build().unwrap());
+    for (content, reason) in [
+        ("41\u{1e}1", "client namespace disconnect"),
+        ("1", "transport close"),
+    ] {
+        let open = client
+            .get("/socket.io/?EIO=4&transport=polling")
+            .send()
+            .await
+            .unwrap();
+        let open: serde_json::Value = serde_json::from_str(&open.text()[1..]).unwrap();
+        let sid = open["sid"].as_str().unwrap();
+        let poll = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+        for content in ["40", content] {
+            let said = client.post(&poll).body(content).send().await.unwrap();
+            assert_eq!(said.text(), "ok");
+        }
+        assert_eq!(ends.next().await, reason);
+    }
+    assert_eq!(io.len(), 0);
 }
 
 #[tokio::test]

@@ -266,7 +266,8 @@ impl Relay {
         if let Some(attaching) = self.attaching(&topic) {
             attaching.await;
         }
-        let most = most.min(MOST_PAGE);
+        // A page of nothing would lead to itself.
+        let most = most.clamp(1, MOST_PAGE);
         let (resume, newest) = match resume {
             Resume::Newest(count) => (Resume::Newest(count.min(most)), true),
             resume => (resume, false),

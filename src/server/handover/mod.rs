@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A listener is one thing in the kernel, however many processes hold it: whoever connects meanwhile waits in its queue, and is accepted by
-//! either. So nobody is refused and nobody is reset, and a successor that does not become ready has cost nothing. The descriptors go
+//! either. So nobody is refused and nobody is reset, and a successor that does not become ready has cost nothing but
+//! the connections that it had accepted by then. The descriptors go
 //! through the socket (`SCM_RIGHTS`) and not through `exec`: no other program that this process starts at the time gets them, too.
 
 mod asked;

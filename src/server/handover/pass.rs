@@ -3,6 +3,7 @@
 use crate::server::handover::asked::Asked;
 use crate::server::handover::registry::Bequest;
 use crate::wire::number;
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -71,31 +72,42 @@ fn send_one(socket: &UnixStream, descriptor: &OwnedFd) -> io::Result<()> {
     if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
         return Err(io::Error::other("no room for a descriptor"));
     }
-    sendmsg(
-        socket,
-        &[IoSlice::new(b"+")],
-        &mut control,
-        SendFlags::empty(),
-    )?;
+    retry_on_intr(|| {
+        sendmsg(
+            socket,
+            &[IoSlice::new(b"+")],
+            &mut control,
+            SendFlags::empty(),
+        )
+    })?;
     Ok(())
 }
+
+/// No program that starts meanwhile gets what is received.
+#[cfg(target_os = "linux")]
+const CLOSED_ON_EXEC: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+
+#[cfg(not(target_os = "linux"))]
+const CLOSED_ON_EXEC: RecvFlags = RecvFlags::empty();
 
 fn receive_one(socket: &UnixStream) -> io::Result<OwnedFd> {
     let mut octet = [0];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    recvmsg(
-        socket,
-        &mut [IoSliceMut::new(&mut octet)],
-        &mut control,
-        RecvFlags::empty(),
-    )?;
+    retry_on_intr(|| {
+        recvmsg(
+            socket,
+            &mut [IoSliceMut::new(&mut octet)],
+            &mut control,
+            CLOSED_ON_EXEC,
+        )
+    })?;
     let descriptor = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
     let descriptor = descriptor.ok_or_else(wrong)?;
-    // Not every system can ask for this while it receives.
+    // For systems that cannot ask for it while they receive.
     socket2::SockRef::from(&descriptor).set_cloexec(true)?;
     Ok(descriptor)
 }

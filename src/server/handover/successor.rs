@@ -64,9 +64,17 @@ impl Successor {
     }
 
     /// Gives the listeners of this server, too, and drains it as well: another one of the same process.
+    ///
+    /// In the successor the first server that watches signals says that all of it is ready, and listeners that nobody has asked for by
+    /// then are closed: start that one last, and the others with [`signals(false)`](crate::Server::signals); or all of them so, and
+    /// call [`announce`](crate::server::announce).
     #[must_use]
     pub fn along(mut self, handle: &Handle) -> Self {
-        self.handles.push(handle.clone());
+        // Twice the same would wait for itself.
+        let is_known = |known: &Handle| std::ptr::eq(known.listeners(), handle.listeners());
+        if !self.handles.iter().any(is_known) {
+            self.handles.push(handle.clone());
+        }
         self
     }
 
@@ -175,9 +183,9 @@ fn begin(
     ours.set_write_timeout(Some(patience))?;
     ours.set_read_timeout(Some(patience))?;
     let mut word = [0];
-    let said = pass::send(&ours, bequests).and_then(|()| ours.read(&mut word));
+    let said = pass::send(&ours, bequests).and_then(|()| ours.read_exact(&mut word));
     match said {
-        Ok(1) if word == [READY] => Ok(started),
+        Ok(()) if word == [READY] => Ok(started),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(SuccessorError::Late(patience))
         }

@@ -88,11 +88,13 @@ impl Writer<'_> {
                     num,
                 }) = serde_json::from_str(source)
             {
-                let octets = self.attachments.get_mut(num)?.take()?;
-                self.out.truncate(to);
-                sized(&mut self.out, octets.len(), 0xc4)?;
-                self.out.extend_from_slice(octets);
-                return Some(());
+                // One that stands for nothing, or for what was written already, is an object like any other.
+                if let Some(octets) = self.attachments.get_mut(num).and_then(Option::take) {
+                    self.out.truncate(to);
+                    sized(&mut self.out, octets.len(), 0xc4)?;
+                    self.out.extend_from_slice(octets);
+                    return Some(());
+                }
             }
         }
         // One octet was left for it; most have no more.
@@ -203,4 +205,24 @@ struct Placeholder {
     #[serde(rename = "_placeholder")]
     is_placeholder: bool,
     num: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_that_stands_for_nothing_is_an_object() {
+        let one = r#"{"_placeholder":true,"num":0}"#;
+        let octets = [Bytes::from_static(b"\x07")];
+        let alone = from_json(one, &octets).unwrap();
+        assert_eq!(alone, b"\xc4\x01\x07");
+        let object = from_json(one, &[]).unwrap();
+        assert_eq!(object.first(), Some(&0x82), "a map of two");
+        let twice = from_json(&format!("[{one},{one}]"), &octets).unwrap();
+        assert_eq!(twice, [b"\x92", &alone[..], &object].concat());
+        let beyond = one.replace('0', "1");
+        let written = from_json(&format!("[{beyond},{one}]"), &octets).unwrap();
+        assert!(written.ends_with(&alone) && written.len() > object.len());
+    }
 }

@@ -30,6 +30,10 @@ pub(super) struct Polling {
     pub(super) address: Option<IpAddr>,
     /// What has come and waits for the conversation.
     pub(super) inbox: VecDeque<Data>,
+    /// The conversation has not done with what it has taken from there.
+    pub(super) is_taking: bool,
+    /// The client has ended the session, behind what waits there.
+    pub(super) ends: bool,
     /// A poll that waits.
     pub(super) poll: Option<Waker>,
     /// A POST that waits until what it brought is taken.
@@ -106,6 +110,7 @@ fn poll_open(driver: &mut Driver, cx: &mut Context<'_>) -> Poll<()> {
             session.set_turn(true);
             driver.receive(data, cx);
             session.set_turn(false);
+            session.end_taking();
         }
         let was_full = !driver.has_room();
         session.set_turn(true);
@@ -331,7 +336,14 @@ impl Session {
         }
         let due = state.core.poll_timeout();
         let mut messages = VecDeque::with_capacity(packets.len());
+        let mut ends = false;
         for packet in packets {
+            // What came before the end is heard before it.
+            let is_polled = state.core.transport() == Transport::Polling;
+            if is_polled && packet == Packet::Close && !messages.is_empty() {
+                ends = true;
+                break;
+            }
             match state.core.receive_posted(packet, shared.times, now) {
                 Received::Message(data) => messages.push_back(data),
                 Received::Closed(_) => break,
@@ -341,6 +353,7 @@ impl Session {
         let has_task_to_do = self.is_due_earlier(&state, due) || !messages.is_empty();
         if let Some(polling) = &mut state.polling {
             polling.inbox.append(&mut messages);
+            polling.ends |= ends;
         }
         self.settle(state);
         if has_task_to_do {
@@ -349,12 +362,12 @@ impl Session {
         true
     }
 
-    /// Ready when the conversation has taken what came, or never will.
+    /// Ready when the conversation has done with what came, or never will be: the client may end the session as soon as it is told.
     fn poll_taken(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         let is_closed = state.core.closed().is_some();
         match &mut state.polling {
-            Some(polling) if !is_closed && !polling.inbox.is_empty() => {
+            Some(polling) if !is_closed && (polling.is_taking || !polling.inbox.is_empty()) => {
                 polling.post = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -367,12 +380,29 @@ impl Session {
         let mut state = self.lock();
         let polling = state.polling.as_mut()?;
         let data = polling.inbox.pop_front();
-        let waker = polling.inbox.is_empty().then(|| polling.post.take());
-        drop(state);
-        if let Some(waker) = waker.flatten() {
+        polling.is_taking = data.is_some();
+        data
+    }
+
+    /// The conversation has done with it.
+    pub(super) fn end_taking(&self) {
+        let shared = &self.0.shared;
+        let mut state = self.lock();
+        let Some(polling) = &mut state.polling else {
+            return;
+        };
+        polling.is_taking = false;
+        if !polling.inbox.is_empty() {
+            return;
+        }
+        let (waker, ends) = (polling.post.take(), std::mem::take(&mut polling.ends));
+        if ends {
+            (state.core).receive_posted(Packet::Close, shared.times, shared.now());
+        }
+        self.settle(state);
+        if let Some(waker) = waker {
             waker.wake();
         }
-        data
     }
 
     /// Whether a WebSocket waits for the conversation, and nothing is left to do before.

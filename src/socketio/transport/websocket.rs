@@ -123,6 +123,7 @@ impl Line {
                 && let Some(data) = session.next_posted()
             {
                 self.driver.receive(data, cx);
+                session.end_taking();
             }
             while self.driver.has_room() {
                 let received = pin!(self.receiver.recv()).poll(cx);

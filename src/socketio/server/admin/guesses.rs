@@ -57,7 +57,12 @@ impl Guesses {
 
     /// It was right: what was wrong before is forgotten.
     pub(super) fn was_right(&self, client: Option<IpAddr>) {
-        self.lock().remove(&client.map(network));
+        let mut of = self.lock();
+        if of.remove(&client.map(network)).is_none()
+            && let Some(shared) = of.get_mut(&None)
+        {
+            shared.count = shared.count.saturating_sub(1);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Attempts>> {

@@ -21,7 +21,7 @@ pub mod stream_end;
 pub mod tls_info;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;
-#[cfg(all(feature = "client", feature = "tls"))]
+#[cfg(all(any(feature = "client", feature = "redis"), feature = "tls"))]
 pub(crate) mod trust;
 pub mod worker;
 

@@ -21,7 +21,7 @@ pub(crate) enum Insecure {
 impl Trust {
     /// Refuses.
     #[allow(clippy::unused_async, reason = "the one with TLS waits")]
-    pub(crate) async fn secure(&self, _: Io, _: &str) -> Result<Io, Insecure> {
+    pub(crate) async fn secure(&self, _: Io, _: &str, _: Option<&[u8]>) -> Result<Io, Insecure> {
         Err(Insecure::Tls("TLS needs the feature `tls`".into()))
     }
 }

@@ -54,15 +54,24 @@ impl Trust {
         Self(Some(config))
     }
 
-    /// Makes a TLS connection of a connection, for HTTP/1.1. Dropping the future drops it.
-    pub(crate) async fn secure(&self, io: Io, host: &str) -> Result<Io, Insecure> {
+    /// Makes a TLS connection of a connection, for this protocol, or for those that the configuration has. Dropping the future drops it.
+    pub(crate) async fn secure(
+        &self,
+        io: Io,
+        host: &str,
+        protocol: Option<&[u8]>,
+    ) -> Result<Io, Insecure> {
         let name = ServerName::try_from(host.to_owned()).map_err(failed)?;
         let config = match &self.0 {
             Some(config) => config.clone(),
             None => system().await.map_err(Insecure::Tls)?,
         };
-        let protocols = vec![b"http/1.1".to_vec()];
-        let connection = UnbufferedClientConnection::new_with_alpn(config, name, protocols);
+        let connection = match protocol {
+            Some(protocol) => {
+                UnbufferedClientConnection::new_with_alpn(config, name, vec![protocol.to_vec()])
+            }
+            None => UnbufferedClientConnection::new(config, name),
+        };
         let connection = connection.map_err(failed)?;
         let mut stream = Box::new(TlsStream::new(io, connection, BytesMut::new()));
         match poll_fn(|cx| stream.poll_handshake(cx)).await {

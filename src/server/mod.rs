@@ -12,6 +12,7 @@ mod accept;
 pub mod bind;
 pub mod config;
 mod door;
+mod error;
 mod handle;
 #[cfg(feature = "handover")]
 mod handover;
@@ -57,10 +58,11 @@ use self::no_signal as signals;
 use self::signal as signals;
 
 pub use self::bind::{Bind, Bound, IntoBind};
+pub use self::error::StartError;
 pub use self::handle::{Handle, Metrics};
 #[cfg(feature = "handover")]
 pub use self::handover::{Successor, SuccessorError, announce};
 pub use self::proxied::ProxyProtocol;
-pub use self::run::{Running, Server, StartError};
+pub use self::run::{Running, Server};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsAcceptor, TlsConfig, TlsError};

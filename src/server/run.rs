@@ -7,6 +7,7 @@ use crate::server::accept::{Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
 use crate::server::door::Door;
+use crate::server::error::StartError;
 use crate::server::handle::Handle;
 use crate::server::handover;
 use crate::server::in_flight::InFlight;
@@ -225,6 +226,8 @@ impl Server {
 
     /// Listens at one place and serves until a signal ends it.
     ///
+    /// Giving it up stops accepting, as dropping a [`Running`] does.
+    ///
     /// # Errors
     ///
     /// When the place cannot be listened at.
@@ -233,6 +236,8 @@ impl Server {
     }
 
     /// As [`listen`](Self::listen); `ready` runs once the server accepts connections.
+    ///
+    /// Giving it up stops accepting, as dropping a [`Running`] does.
     ///
     /// # Errors
     ///
@@ -266,7 +271,7 @@ impl Server {
     /// enabled; without one it is an error, too.
     pub fn start(self) -> Result<Running, StartError> {
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(StartError(io::Error::other(
+            return Err(StartError::from(io::Error::other(
                 "no tokio runtime: call this inside one, or use `run`",
             )));
         }
@@ -388,7 +393,7 @@ impl Server {
 
     fn open(self, reuse_port: bool) -> Result<(Ready, Opened), StartError> {
         if self.places.is_empty() {
-            return Err(StartError(io::Error::new(
+            return Err(StartError::from(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "no place to listen at: call `bind`",
             )));
@@ -486,6 +491,20 @@ impl std::ops::Deref for Ready {
 }
 
 /// A server that runs on the caller's runtime. Dropping it stops accepting; connections go on.
+///
+/// ```no_run
+/// use wireline::{Router, Server};
+///
+/// async fn embedded() -> Result<(), Box<dyn std::error::Error>> {
+///     let routes = Router::new().get("/", async || "hello").build()?;
+///     let running = Server::new(routes).bind("127.0.0.1:0").start()?;
+///     let handle = running.handle();
+///     println!("at {:?}", handle.bound());
+///     handle.stop();
+///     running.wait().await;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Running {
     handle: Handle,
@@ -501,6 +520,8 @@ impl Running {
     }
 
     /// Waits until the server was stopped and has drained, or its deadline has passed.
+    ///
+    /// Giving it up stops accepting, as dropping the server does.
     pub async fn wait(mut self) {
         self.handle.stopping().await;
         // Whatever the kernel had accepted has become a connection before these end.
@@ -539,28 +560,6 @@ fn join(threads: Vec<JoinHandle<()>>) {
         .into_iter()
         .filter(JoinHandle::is_finished)
         .for_each(|thread| drop(thread.join()));
-}
-
-/// Why a server did not start.
-#[derive(Debug)]
-pub struct StartError(io::Error);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        Self(error)
-    }
 }
 
 /// 90 % of the process's file descriptors.

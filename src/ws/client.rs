@@ -75,6 +75,17 @@ pub struct Client {
 
 /// Opens a WebSocket with the defaults, as [`Client::connect`].
 ///
+/// Dropping the future drops the connection.
+///
+/// ```no_run
+/// async fn hello() -> Result<(), wireline::ws::client::ConnectError> {
+///     let mut socket = wireline::ws::client::connect("ws://localhost:8000/echo").await?;
+///     let _ = socket.send("Hello!").await;
+///     println!("{:?}", socket.recv_msg().await);
+///     Ok(())
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// As there.
@@ -188,6 +199,8 @@ impl Client {
 
     /// Opens a WebSocket over a Unix domain socket at `path`; the URL says the rest.
     ///
+    /// Dropping the future drops the connection.
+    ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
@@ -210,6 +223,8 @@ impl Client {
 
     /// Opens a WebSocket over a transport that is connected already: a tunnel, or one in memory. When the URL's scheme
     /// is `wss`, TLS is spoken over it.
+    ///
+    /// Dropping the future drops the connection.
     ///
     /// # Errors
     ///
@@ -263,13 +278,16 @@ impl Client {
         let request = deflate.fold(request, Request::deflate);
         let deadline = Instant::now() + self.handshake_timeout;
         let mut io = if address.is_secure() {
-            timeout_at(deadline, self.trust.secure(io, address.host()))
-                .await
-                .map_err(|_| ConnectError::HandshakeTimeout)?
-                .map_err(|error| match error {
-                    Insecure::Io(error) => error.into(),
-                    Insecure::Tls(error) => ConnectError::Tls(error),
-                })?
+            timeout_at(
+                deadline,
+                self.trust.secure(io, address.host(), Some(b"http/1.1")),
+            )
+            .await
+            .map_err(|_| ConnectError::HandshakeTimeout)?
+            .map_err(|error| match error {
+                Insecure::Io(error) => error.into(),
+                Insecure::Tls(error) => ConnectError::Tls(error),
+            })?
         } else {
             io
         };

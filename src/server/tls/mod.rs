@@ -47,7 +47,8 @@ pub use self::error::TlsError;
 
 use crate::server::bind::{Bound, IntoBind};
 use crate::server::door::{Door, Secure};
-use crate::server::run::{Server, StartError};
+use crate::server::error::StartError;
+use crate::server::run::Server;
 use crate::server::tls::acceptor::Acceptor;
 use std::sync::Arc;
 
@@ -75,6 +76,8 @@ impl Server {
 
     /// Listens at one place with TLS and serves until a signal ends it.
     ///
+    /// Giving it up stops accepting, as dropping a [`Running`](crate::server::Running) does.
+    ///
     /// # Errors
     ///
     /// When the place cannot be listened at, or the certificates can no longer be used.
@@ -83,6 +86,8 @@ impl Server {
     }
 
     /// As [`listen_tls`](Self::listen_tls); `ready` runs once the server accepts connections.
+    ///
+    /// Giving it up stops accepting, as dropping a [`Running`](crate::server::Running) does.
     ///
     /// # Errors
     ///

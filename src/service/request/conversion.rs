@@ -3,7 +3,8 @@
 use crate::resource::stream_end::{StreamEnd, StreamGuard};
 use crate::resource::worker::Slot;
 use crate::service::body::Body;
-use crate::service::request::{Carried, Parts, Request, Target};
+use crate::service::request::parts::Target;
+use crate::service::request::{Parts, Request};
 use http::Uri;
 use std::sync::Arc;
 
@@ -100,3 +101,7 @@ impl TryFrom<Request> for http::Request<Body> {
         Ok(made)
     }
 }
+
+/// The connection of a request that is tower's for a while, and the end of its stream.
+#[derive(Clone)]
+struct Carried(Arc<Slot>, Option<Arc<StreamEnd>>);

@@ -159,6 +159,8 @@ impl Client {
     /// Sends a request over a transport that is connected already: a tunnel, or one in memory. When the URL's scheme is
     /// `https`, TLS is spoken over it. The connection is not kept.
     ///
+    /// Dropping the future drops the connection.
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
@@ -194,13 +196,16 @@ impl Client {
         if !address.is_secure() {
             return Ok(io);
         }
-        timeout_at(deadline, self.trust.secure(io, address.host()))
-            .await
-            .map_err(|_| RequestError::ResponseTimeout)?
-            .map_err(|error| match error {
-                Insecure::Io(error) => RequestError::Io(error),
-                Insecure::Tls(error) => RequestError::Tls(error),
-            })
+        timeout_at(
+            deadline,
+            self.trust.secure(io, address.host(), Some(b"http/1.1")),
+        )
+        .await
+        .map_err(|_| RequestError::ResponseTimeout)?
+        .map_err(|error| match error {
+            Insecure::Io(error) => RequestError::Io(error),
+            Insecure::Tls(error) => RequestError::Tls(error),
+        })
     }
 
     fn exchange(&self, io: Io, origin: Option<Origin>, method: &Method) -> Exchange {

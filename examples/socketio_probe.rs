@@ -73,7 +73,7 @@ fn open() -> SocketIoConfig {
         cors: Some(Cors::new().any_origin().any_method().any_header()),
         // Whoever tests guesses it as often as can be.
         engine: EngineConfig {
-            unknown_sids: u32::MAX,
+            max_unknown_sids: u32::MAX,
             ..EngineConfig::default()
         },
         ..SocketIoConfig::default()

@@ -44,6 +44,47 @@
 //! | test in process | `test::TestClient` (feature `test`) |
 //! | drive the protocol yourself | [`http1::connection::Connection`], `ws::connection::Connection`, which do no I/O |
 //!
+//! # What names mean
+//!
+//! - A builder's methods are called what they set, take the builder and give it back: `Server::max_body`, `Cors::origins`. `with_` makes a value anew
+//!   with one thing different, [`Response::with_status`], or is a constructor. Settings that are a struct are written
+//!   `Config { queue: 32 * 1024, ..Config::default() }`.
+//! - `max_` is a ceiling, and itself allowed; sizes are in octets. Times are [`Duration`](std::time::Duration)s; but the protocols without I/O have
+//!   no clock, and count milliseconds.
+//! - `try_` does not wait, or does not panic. `into_` takes its value, `to_` makes another, `as_` looks at it.
+//! - Whoever gives up a future that says *cancel safe* has lost nothing; others say what is lost.
+//! - An error says all that there is to say when it is shown, and gives what it comes from as its `source`. Errors and what a server reports may
+//!   have more variants and fields in time: they are `#[non_exhaustive]`.
+//!
+//! # How it is built
+//!
+//! Folders stand on floors, and imports only point down. What a protocol demands is known without sockets, clocks and tasks: it takes octets and gives
+//! events, is tested by tables, fuzzed, and can be driven by others. Above it somebody waits, for sockets and for time.
+//!
+//! ```text
+//!                    ┌────────────────────────────────────────────────────────────────────┐
+//!  5  ways in        │ app    tower    test                                               │
+//!     on sockets     │ socketio::server                                                   │
+//!                    ├────────────────────────────────────────────────────────────────────┤
+//!  4  the house      │ server: listeners, TLS, workers, drain                             │
+//!     on sockets     │ relay::client, api, service    socketio::transport, client         │
+//!                    ├────────────────────────────────────────────────────────────────────┤
+//!  3  on the router  │ routes of files, layers and ws    relay::endpoint    ws::client    │
+//!                    ├────────────────────────────────────────────────────────────────────┤
+//!  2  handlers       │ router    extract    layer    files    sse                         │
+//!     drivers        │ http1::driver    http2    ws::socket    http1::client::driver      │
+//!     no I/O         │ relay::protocol    relay::cluster                                  │
+//!                    ├────────────────────────────────────────────────────────────────────┤
+//!  1  words          │ service: Request, Response, Body, Handler, Layer                   │
+//!     no I/O         │ http1    ws    relay::hub    socketio::packet, engine              │
+//!                    ├────────────────────────────────────────────────────────────────────┤
+//!  0  ground         │ wire: grammar, numbers, targets    resource: buffers, budget       │
+//!                    └────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A request comes in by a listener of `server` and goes to a driver, which asks the protocol below it what the octets mean, and calls the
+//! service above; the service is [`Routes`](router::Routes), mostly. `ARCHITECTURE.md` follows it step by step.
+//!
 //! # Features
 //!
 //! | feature | default | what it adds |

@@ -266,7 +266,7 @@ async fn the_handshake_is_known_on_streams_and_in_tunnels() {
     let own = authority.sign("client");
     let tls = authority
         .tls("localhost")
-        .client_ca_bytes(authority.pem(), true)
+        .client_ca_bytes(authority.pem())
         .unwrap();
     let (running, addr) = start(server().bind_tls("127.0.0.1:0", tls));
     let mut config = client(&authority, rustls::ALL_VERSIONS, Some(&own));

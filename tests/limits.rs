@@ -143,7 +143,7 @@ async fn a_handler_that_takes_too_long_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_and_sockets_are_not_cut_unless_it_is_asked_for() {
-    let cut = TimeLimit::new(3 * SECOND).with_content(true);
+    let cut = TimeLimit::new(3 * SECOND).content(true);
     let routes = Router::new()
         .time_limit(2 * SECOND)
         .get("/stream", slow_stream)
@@ -261,7 +261,7 @@ async fn settle() {
 #[tokio::test(start_paused = true)]
 async fn r38_who_has_no_place_is_told_so_at_once() {
     let go = Arc::new(Notify::new());
-    let shed = LoadShed::new(2).retry_after(7);
+    let shed = LoadShed::new(2).retry_after(Duration::from_secs(7));
     let client = Arc::new(TestClient::new(crowded(shed.clone(), &go)));
     let inside: Vec<_> = (0..2)
         .map(|_| {

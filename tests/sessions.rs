@@ -725,7 +725,7 @@ async fn a_flood_of_new_sessions_logs_nobody_out() {
 
 #[tokio::test(start_paused = true)]
 async fn the_store_in_memory_has_a_ceiling_of_octets() {
-    let store = MemoryStore::new(1000).octets(300_000);
+    let store = MemoryStore::new(1000).max_octets(300_000);
     let client = routes(Sessions::in_store(key(), store.clone()));
     let ada = cookie(&client.post("/login/ada").await);
     assert_eq!(client.get("/").header("cookie", &*ada).await.text(), "ada");

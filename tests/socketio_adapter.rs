@@ -31,7 +31,7 @@ const WAIT: Duration = Duration::from_secs(2);
 
 async fn redis(server: &brokers::Broker, fake: &Arc<Fake>) -> RedisAdapter {
     let adapter = RedisAdapter::new(&format!("redis://{}", server.address()));
-    let adapter = adapter.unwrap().wait(WAIT);
+    let adapter = adapter.unwrap().timeout(WAIT);
     adapter.start(fake.local());
     adapter.take("/");
     adapter.up().await;
@@ -248,7 +248,7 @@ async fn a_user_needs_the_rights_of_the_page_and_tls_is_spoken() {
         let fakes = [two(), Fake::new(&[("gil", "r1")])];
         let adapters = fakes.each_ref().map(|fake| {
             let redis = RedisServer::new(&url("PASSWORD")).unwrap();
-            let adapter = RedisAdapter::with_server(redis.roots(&pem).unwrap()).answers_apart(true);
+            let adapter = RedisAdapter::at(redis.roots(&pem).unwrap()).answers_apart(true);
             adapter.start(fake.local());
             adapter.take("/");
             adapter
@@ -265,7 +265,7 @@ async fn a_user_needs_the_rights_of_the_page_and_tls_is_spoken() {
             .unwrap()
             .roots(&pem)
             .unwrap();
-        let stranger = RedisAdapter::with_server(redis);
+        let stranger = RedisAdapter::at(redis);
         stranger.start(fakes[0].local());
         let up = timeout(WAIT / 2, stranger.up());
         assert!(up.await.is_err());
@@ -334,7 +334,7 @@ async fn two_servers_share_their_rooms_over_a_backplane() {
         let backplane = MemoryBackplane::new();
         let (first, second) = (two(), Fake::new(&[("gil", "r1"), ("hal", "r2")]));
         let adapters = [&first, &second].map(|fake| {
-            let adapter = BackplaneAdapter::new(backplane.clone()).wait(WAIT / 4);
+            let adapter = BackplaneAdapter::new(backplane.clone()).timeout(WAIT / 4);
             adapter.start(fake.local());
             adapter
         });

@@ -48,7 +48,7 @@ async fn serve(adapter: impl Adapter) -> (SocketIo, TestServer) {
 
 fn npm(broker: &brokers::Broker) -> RedisAdapter {
     let adapter = RedisAdapter::new(&format!("redis://{}", broker.address()));
-    adapter.unwrap().wait(WAIT)
+    adapter.unwrap().timeout(WAIT)
 }
 
 /// What so many clients got, by their names.

@@ -185,7 +185,7 @@ async fn a_reload_interrupts_nothing_that_lasts() {
     let (cert, key) = folder.write_pair(&before.sign("localhost"));
     let tls = TlsConfig::from_pem(&cert, &key)
         .unwrap()
-        .with_reload_interval(None)
+        .reload_interval(None)
         .on_reload(|_| ());
     let (server, addr) = serve(tls);
     let metrics = server.handle().metrics();
@@ -326,7 +326,7 @@ async fn a_client_shows_its_certificate() {
     let authority = Authority::new();
     let tls = authority
         .tls("localhost")
-        .client_ca_bytes(authority.pem(), true)
+        .client_ca_bytes(authority.pem())
         .unwrap();
     let (_server, addr) = serve(tls);
     let pair = authority.sign("client");

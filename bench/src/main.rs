@@ -131,7 +131,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         // Raised, too: load tests open all their connections at once.
         (Some(certificate), Some(key)) => {
             let handshakes = args.max_handshakes.unwrap_or(args.max_connections);
-            let mut tls = TlsConfig::from_pem(certificate, key)?.with_max_handshakes(handshakes);
+            let mut tls = TlsConfig::from_pem(certificate, key)?.max_handshakes(handshakes);
             if let Some(authorities) = &args.tls_client_ca {
                 tls = tls.client_ca(authorities)?;
             }

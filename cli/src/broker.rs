@@ -71,7 +71,7 @@ impl Broker {
     pub(crate) fn share_rooms_with_npm(self, io: &SocketIo, key: &str) -> Result<(), String> {
         match self {
             Self::Redis(server) => {
-                io.set_adapter(RedisAdapter::with_server(server).prefix(key));
+                io.set_adapter(RedisAdapter::at(server).prefix(key));
                 Ok(())
             }
             Self::Nats(_) => {

@@ -1,7 +1,7 @@
 //! The codings that are chosen are those, in the order, that a slow reading of RFC 9110 section 12.5.3 chooses.
 
 use std::cmp::Reverse;
-use wireline::wire::coding::{Coding, MOST_MEMBERS, preferred, ranked};
+use wireline::wire::coding::{Coding, MAX_MEMBERS, preferred, ranked};
 
 /// Input: the lines of an `Accept-Encoding`, with an octet before them that says what is offered.
 ///
@@ -30,7 +30,7 @@ fn model(lines: &[&[u8]], offered: &[Coding]) -> Vec<Coding> {
         .map(|member| member.trim_ascii().to_ascii_lowercase())
         .filter(|member| !member.is_empty())
         .collect();
-    if members.len() > MOST_MEMBERS {
+    if members.len() > MAX_MEMBERS {
         return Vec::new();
     }
     // The names with their weights, as they were said.

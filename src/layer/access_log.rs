@@ -70,6 +70,14 @@ struct Settings {
 type SkipWhen = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
 
 /// How a line looks.
+///
+/// ```
+/// use wireline::layer::access_log::{AccessLog, Format};
+///
+/// let log = AccessLog::new(std::io::stderr())?.format(Format::Json);
+/// # let _ = log;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {

@@ -45,6 +45,13 @@ pub struct SecurityHeaders {
 
 /// Who may show a page in a frame (RFC 7034). A `frame-ancestors` in the policy of [`SecurityHeaders::csp`] says the
 /// same in more detail, and browsers that know it look at that alone.
+///
+/// ```
+/// use wireline::layer::security_headers::{Frames, SecurityHeaders};
+///
+/// let headers = SecurityHeaders::new().frames(Frames::SameOrigin);
+/// # let _ = headers;
+/// ```
 #[doc(alias = "FrameOptions")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {

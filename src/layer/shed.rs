@@ -84,10 +84,13 @@ impl LoadShed {
         self
     }
 
-    /// What refused clients read in `Retry-After`, in seconds: 1 by default.
+    /// When refused clients are told to come again, in `Retry-After`: after a second by default. The field has whole seconds;
+    /// a part of one is taken for all of it.
     #[must_use]
-    pub const fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = seconds;
+    pub const fn retry_after(mut self, time: Duration) -> Self {
+        self.retry_after = time
+            .as_secs()
+            .saturating_add((time.subsec_nanos() > 0) as u64);
         self
     }
 

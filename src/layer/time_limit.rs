@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// for that of the router around it. It is kept by a timer that is made only for handlers that have to wait; a handler
 /// that does not let go of its thread is not interrupted.
 ///
-/// Content that a response streams behind its head is not cut off, unless [`with_content`](Self::with_content) says so; and
+/// Content that a response streams behind its head is not cut off, unless [`content`](Self::content) says so; and
 /// a WebSocket that was opened in time lasts as long as it wants.
 ///
 /// 503 says that this server could not do it now (RFC 9110 §15.6.4). Where it waits for other servers as a gateway,
@@ -69,7 +69,7 @@ impl TimeLimit {
     /// Whether the time holds for streamed content of responses, too: the client sees it cut short when it is up. Off by
     /// default; clients that read too slowly are the server's business in any case.
     #[must_use]
-    pub const fn with_content(mut self, on: bool) -> Self {
+    pub const fn content(mut self, on: bool) -> Self {
         self.with_content = on;
         self
     }

@@ -13,6 +13,7 @@ pub struct StreamEnd {
 
 /// The stream goes on for as long as this lives.
 #[derive(Debug)]
+#[must_use = "the stream ends when this is dropped"]
 pub struct StreamGuard(Arc<StreamEnd>);
 
 impl StreamEnd {

@@ -14,6 +14,18 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Everything that is wrong with a router, a line each.
+///
+/// ```
+/// use wireline::Router;
+///
+/// let error = Router::new()
+///     .get("/users/{id}", async || "one")
+///     .get("/users/{name}", async || "another")
+///     .get("no-slash", async || "none")
+///     .build()
+///     .unwrap_err();
+/// assert_eq!(error.problems().len(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     problems: Vec<String>,

@@ -141,6 +141,13 @@ pub(super) enum Listening {
 }
 
 /// Where an open listener listens, for people: `http://127.0.0.1:8000`, `https://127.0.0.1:8443`, `unix:/run/app.sock`.
+///
+/// ```
+/// use wireline::server::bind::Bound;
+///
+/// let bound = Bound::Tcp(([127, 0, 0, 1], 8000).into());
+/// assert_eq!(bound.to_string(), "http://127.0.0.1:8000");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {

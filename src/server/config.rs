@@ -3,7 +3,19 @@
 use std::time::Duration;
 
 /// What a server allows altogether; what one connection is allowed stands in
-/// [`http1::driver::config::Config`](crate::service::link::config::Config).
+/// [`Config`](crate::service::link::config::Config).
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::server::config::Full;
+/// use wireline::{Router, Server};
+///
+/// let routes = Router::new().get("/", async || "hello").build().unwrap();
+/// let mut server = Server::new(routes);
+/// server.config.max_connections = 10_000;
+/// server.config.when_full = Full::Wait;
+/// server.config.shutdown_timeout = Duration::from_secs(60);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerConfig {

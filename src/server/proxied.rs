@@ -65,7 +65,7 @@ impl ProxyProtocol {
 
     /// How long the header may take, from accept on. Default 5 s.
     #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+    pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
@@ -73,7 +73,7 @@ impl ProxyProtocol {
     /// How many octets a header of version 2 may have, with all that it carries beside addresses. Default 4,096; at the
     /// least 232, which is what addresses may take.
     #[must_use]
-    pub fn with_max_header(mut self, octets: usize) -> Self {
+    pub fn max_header(mut self, octets: usize) -> Self {
         self.max_header = octets.max(LONGEST_ADDRESSES);
         self
     }

@@ -261,6 +261,8 @@ impl Body {
 
     /// Waits for all content. The server's body limit bounds it.
     ///
+    /// Giving it up drops the body, with what has come of it.
+    ///
     /// # Errors
     ///
     /// What went wrong on the wire, for one [`BodyError::TooLarge`].
@@ -269,6 +271,8 @@ impl Body {
     }
 
     /// Waits for all content and the trailer section.
+    ///
+    /// Giving it up drops the body, with what has come of it.
     ///
     /// # Errors
     ///
@@ -304,6 +308,10 @@ impl Body {
     }
 
     /// The content as a stream of chunks, unless all of it is here already.
+    ///
+    /// # Errors
+    ///
+    /// The content, when all of it is here.
     pub fn into_stream(self) -> Result<BodyStream, Bytes> {
         let mut body = self;
         match body.take_full() {

@@ -244,6 +244,20 @@ impl<T: FromRequestParts> FromRequest<ViaParts> for T {
 }
 
 /// An async function of up to eight extractors.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::Path;
+/// use wireline::service::handler::Handler;
+///
+/// /// The same handler under two paths.
+/// fn twice<H: Handler<Args>, Args: 'static>(router: Router, handler: H) -> Router {
+///     router.get("/users/{id}", handler.clone()).get("/people/{id}", handler)
+/// }
+///
+/// let routes = twice(Router::new(), async |Path(id): Path<u64>| format!("user {id}"));
+/// assert!(routes.build().is_ok());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     note = "a handler is an async function of at most 8 extractors that returns a response; only its last argument may take the body"

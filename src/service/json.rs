@@ -29,6 +29,8 @@ impl Response {
 impl Request {
     /// Waits for all content and reads it as JSON, whatever its content type says.
     ///
+    /// Not cancel safe: given up, what has come of the content is gone, and the rest with it.
+    ///
     /// # Errors
     ///
     /// As [`Body::collect`]; and 400 when the content is not the JSON that `T` expects.

@@ -42,6 +42,19 @@ where
 }
 
 /// The rest of the way to the handler.
+///
+/// ```
+/// use std::time::Instant;
+/// use wireline::service::middleware::Next;
+/// use wireline::{Request, Response};
+///
+/// async fn timed(request: Request, next: Next) -> Response {
+///     let begin = Instant::now();
+///     let response = next.run(request).await;
+///     response.with_header("server-timing", format!("handler;dur={}", begin.elapsed().as_millis()))
+/// }
+/// # let _ = wireline::Router::new().middleware(timed);
+/// ```
 pub struct Next {
     chain: Arc<Chain>,
     at: usize,
@@ -94,6 +107,8 @@ impl Next {
     }
 
     /// Goes on with the request; gives the response.
+    ///
+    /// Giving it up cancels the handler.
     pub async fn run(self, request: Request) -> Response {
         self.start(request).await
     }

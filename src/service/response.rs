@@ -376,6 +376,23 @@ impl From<Response> for http::Response<Body> {
 /// Implemented for responses, text, octets, JSON, statuses, problems, redirects, event streams, `(status, T)`,
 /// `(status, fields, T)`, `(fields, T)` where fields are an array, a `HeaderMap` or `Headers`, `Result` of two of those, and every error that is an
 /// [`HttpError`](crate::service::error::HttpError). `()` is 202 without content.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::Response;
+/// use wireline::service::response::IntoResponse;
+///
+/// /// Something of an application, that its handlers return.
+/// struct Teapot;
+///
+/// impl IntoResponse for Teapot {
+///     fn into_response(self) -> Response {
+///         (StatusCode::IM_A_TEAPOT, "short and stout").into_response()
+///     }
+/// }
+///
+/// assert_eq!(Teapot.into_response().status(), 418);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a response",
     note = "a handler may return text, `Json<T>`, a `StatusCode`, `(StatusCode, T)`, a `Response`, or a `Result` of those"

@@ -19,6 +19,25 @@ pub(crate) use placed::Watch;
 /// A connection that HTTP has let go of: its transport, and what was already read of the new protocol.
 ///
 /// Through tokio's traits the read-ahead comes first, so that a protocol need not know of it.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use wireline::service::upgrade::Upgraded;
+/// use wireline::{Response, Router};
+///
+/// /// What comes goes back, until the peer ends it.
+/// async fn echo(mut connection: Upgraded) {
+///     let mut octets = [0; 1024];
+///     while let Ok(count @ 1..) = connection.read(&mut octets).await {
+///         if connection.write_all(&octets[..count]).await.is_err() || connection.flush().await.is_err() {
+///             return;
+///         }
+///     }
+/// }
+///
+/// let router = Router::new().get("/echo", async || Response::upgrade("echo", echo));
+/// # let _ = router;
+/// ```
 #[derive(Debug)]
 pub struct Upgraded {
     io: Io,

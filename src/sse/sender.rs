@@ -7,6 +7,23 @@ use tokio::sync::mpsc;
 
 /// Feeds the event stream that [`Sse::channel`](crate::sse::Sse::channel) made. Clones feed the same one; it ends when the last is
 /// dropped.
+///
+/// ```
+/// use wireline::sse::{Event, Sse};
+///
+/// async fn progress() -> Sse {
+///     let (sender, stream) = Sse::channel();
+///     tokio::spawn(async move {
+///         for percent in [25, 50, 75, 100] {
+///             // It waits while too many are on their way, and fails when the client has gone.
+///             if sender.send(Event::data(percent.to_string())).await.is_err() {
+///                 return;
+///             }
+///         }
+///     });
+///     stream
+/// }
+/// ```
 #[derive(Clone)]
 pub struct SseSender {
     events: mpsc::Sender<Event>,
@@ -62,7 +79,16 @@ impl fmt::Debug for SseSender {
 }
 
 /// Why an event was not taken.
+///
+/// ```
+/// use wireline::sse::{Event, Refused, Sse};
+///
+/// let (sender, stream) = Sse::channel();
+/// drop(stream);
+/// assert!(matches!(sender.try_send(Event::data("news")), Err(Refused::Closed(_))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Refused {
     /// As many events wait for the client as may.
     Full(Event),

@@ -60,7 +60,7 @@ impl Coding {
 /// is, which RFC 9110 section 12.5.3 leaves to the server and which every client can read.
 ///
 /// Members that are malformed say nothing, those of weight `q=nonsense` among them. A name that comes twice keeps its
-/// first weight. A field of more than [`MOST_MEMBERS`] members is nobody's honest wish, and counts as none; the time
+/// first weight. A field of more than [`MAX_MEMBERS`] members is nobody's honest wish, and counts as none; the time
 /// is linear in the length of the lines.
 ///
 /// ```
@@ -112,7 +112,7 @@ pub fn ranked<'a>(lines: impl IntoIterator<Item = &'a [u8]>, offered: &[Coding])
 }
 
 /// The most members that an `Accept-Encoding` may have.
-pub const MOST_MEMBERS: usize = 64;
+pub const MAX_MEMBERS: usize = 64;
 
 /// What was said of each coding, in thousandths.
 #[derive(Default)]
@@ -128,7 +128,7 @@ impl Weights {
         let mut weights = Self::default();
         let members = lines.into_iter().flat_map(list);
         for (count, member) in members.enumerate() {
-            if count == MOST_MEMBERS {
+            if count == MAX_MEMBERS {
                 return None;
             }
             weights.add(member);
@@ -284,7 +284,7 @@ mod tests {
             let first = preferred([line.as_bytes()], &ALL);
             assert_eq!(first, wanted.first().copied(), "{line}");
         }
-        let many = [vec!["x"; MOST_MEMBERS].join(","), "br".to_owned()].join(",");
+        let many = [vec!["x"; MAX_MEMBERS].join(","), "br".to_owned()].join(",");
         assert_eq!(ranked([many.as_bytes()], &ALL), []);
     }
 
@@ -292,8 +292,8 @@ mod tests {
     fn co4_ten_thousand_members_are_none() {
         let of = |count: usize| [vec!["x;q=0.5"; count].join(","), "br".to_owned()].join(",");
         let ask = |count| preferred([of(count).as_bytes()], &ALL);
-        assert_eq!(ask(MOST_MEMBERS - 1), Some(Brotli));
-        assert_eq!(ask(MOST_MEMBERS), None);
+        assert_eq!(ask(MAX_MEMBERS - 1), Some(Brotli));
+        assert_eq!(ask(MAX_MEMBERS), None);
         assert_eq!(ask(10_000), None);
     }
 

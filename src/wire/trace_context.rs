@@ -93,7 +93,7 @@ pub fn trace_state<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Option<Stri
             }
             let equals = member.iter().position(|octet| *octet == b'=')?;
             let (key, value) = (&member[..equals], &member[equals + 1..]);
-            if keys.len() == MOST_MEMBERS || !is_key(key) || !is_value(value) || keys.contains(&key)
+            if keys.len() == MAX_MEMBERS || !is_key(key) || !is_value(value) || keys.contains(&key)
             {
                 return None;
             }
@@ -165,7 +165,7 @@ const SAMPLED: u8 = 1;
 const LONGEST: usize = 512;
 /// What is looked at of `tracestate`: 32 members of the longest kind, and the commas.
 const LONGEST_LIST: usize = 32 * (256 + 1 + 256 + 1);
-const MOST_MEMBERS: usize = 32;
+const MAX_MEMBERS: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -31,6 +31,7 @@ impl MaskingKey {
     }
 
     /// The key for a payload whose first `offset` octets were masked before.
+    #[must_use]
     pub const fn at(self, offset: usize) -> Self {
         let key = self.octets();
         Self::new([

@@ -279,6 +279,22 @@ impl From<CloseCode> for Message {
 /// A part of a message that is handed on before the message is whole.
 ///
 /// Text was checked as far as it goes; a part may end inside a character.
+///
+/// ```
+/// use wireline::ws::socket::WebSocket;
+///
+/// /// Counts the octets of a message that is longer than memory.
+/// async fn count(mut socket: WebSocket) -> usize {
+///     let mut octets = 0;
+///     while let Some(Ok(fragment)) = socket.recv_fragment().await {
+///         octets += fragment.data.len();
+///         if fragment.last {
+///             break;
+///         }
+///     }
+///     octets
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
     /// Whether the message is text.

@@ -87,6 +87,15 @@ pub struct WebSocket {
 }
 
 /// What became of a message.
+///
+/// ```
+/// use wireline::ws::socket::{Sent, SocketError, WsSender};
+///
+/// /// The newest figure, if there is room for it: an old one is worth nothing later.
+/// fn show(sender: &WsSender, figure: u64) -> Result<bool, SocketError> {
+///     Ok(sender.try_send(figure.to_string())? == Sent::Queued)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It will be written.
@@ -127,6 +136,20 @@ impl CloseStatus {
 }
 
 /// Why nothing is received or sent any more.
+///
+/// ```
+/// use wireline::ws::socket::{SocketError, WebSocket};
+///
+/// async fn watch(mut socket: WebSocket) {
+///     while let Some(received) = socket.recv().await {
+///         match received {
+///             Ok(message) => println!("{message:?}"),
+///             Err(SocketError::Protocol(fault)) => println!("no WebSocket: {fault}"),
+///             Err(other) => println!("gone: {other}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SocketError {
@@ -312,6 +335,8 @@ impl WebSocket {
 
     /// Sends text.
     ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
@@ -323,6 +348,8 @@ impl WebSocket {
     }
 
     /// Sends octets.
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///
@@ -336,6 +363,8 @@ impl WebSocket {
 
     /// Sends a ping of at most 125 octets.
     ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
@@ -347,6 +376,8 @@ impl WebSocket {
     }
 
     /// Sends a pong of at most 125 octets that nobody asked for.
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///
@@ -430,7 +461,15 @@ impl fmt::Display for SocketError {
     }
 }
 
-impl std::error::Error for SocketError {}
+impl std::error::Error for SocketError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Protocol(error) => Some(error),
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<SendError> for SocketError {
     fn from(error: SendError) -> Self {

@@ -155,7 +155,7 @@ fn who_is_not_listed_or_says_nothing_of_use_is_closed() {
 
 #[test]
 fn a_header_has_its_time() {
-    let proxy = from(&["127.0.0.1"]).with_timeout(Duration::from_millis(500));
+    let proxy = from(&["127.0.0.1"]).timeout(Duration::from_millis(500));
     let (server, addr) = marked(Server::new(routes()), proxy);
     let count = |counter| server.handle().metrics().get(counter);
     for (nth, octets) in [

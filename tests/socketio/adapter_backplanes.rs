@@ -39,7 +39,7 @@ impl Over {
 }
 
 async fn up(backplane: impl Backplane, fake: &Arc<Fake>) -> BackplaneAdapter {
-    let adapter = BackplaneAdapter::new(backplane).wait(WAIT);
+    let adapter = BackplaneAdapter::new(backplane).timeout(WAIT);
     adapter.start(fake.local());
     adapter.take("/");
     adapter.up().await;

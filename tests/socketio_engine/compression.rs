@@ -304,7 +304,7 @@ async fn polls_are_answered_compressed_if_they_take_it_so() {
         (false, "4count 2000", "accept-encoding: gzip", false),
     ] {
         let site = serve(EngineConfig {
-            packets_per_poll: 10_000,
+            max_packets_per_poll: 10_000,
             compress_polls: is_on,
             ..calm()
         });

@@ -79,7 +79,7 @@ async fn content_of_another_kind_ends_the_session() {
 #[tokio::test]
 async fn half_a_million_packets_are_refused_at_once() {
     let site = serve(EngineConfig {
-        packets_per_poll: 1024,
+        max_packets_per_poll: 1024,
         ..calm()
     });
     let sid = site.open().await;
@@ -176,7 +176,7 @@ async fn scripts_of_all_origins_read_what_the_contract_lets_them() {
 #[tokio::test]
 async fn there_are_so_many_sessions_that_poll() {
     let site = serve(EngineConfig {
-        sessions_per_address: 2,
+        max_sessions_per_address: 2,
         ..calm()
     });
     let first = site.open().await;
@@ -307,7 +307,7 @@ async fn a_session_is_served_by_every_worker() {
 #[tokio::test]
 async fn si5_an_address_that_guesses_loses_its_connections() {
     let site = serve(EngineConfig {
-        unknown_sids: 3,
+        max_unknown_sids: 3,
         ..calm()
     });
     let sid = site.open().await;

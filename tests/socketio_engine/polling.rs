@@ -290,7 +290,7 @@ async fn an_answer_has_so_many_octets_and_the_rest_comes_next() {
 async fn an_answer_has_so_many_packets_and_the_rest_comes_next() {
     for (most, sizes) in [(16, vec![16, 16, 8]), (30, vec![30, 10]), (0, vec![1; 40])] {
         let site = serve(wireline::socketio::transport::EngineConfig {
-            packets_per_poll: most,
+            max_packets_per_poll: most,
             ..calm()
         });
         let sid = site.open().await;

@@ -120,7 +120,7 @@ async fn who_left_or_says_nonsense_does_not_come_back() {
 async fn what_is_kept_counts_with_its_names() {
     let io = with_nothing(SocketIo::with_config(SocketIoConfig {
         recovery: Some(RecoveryConfig {
-            octets: 100_000,
+            max_octets: 100_000,
             ..RecoveryConfig::default()
         }),
         ..SocketIoConfig::default()

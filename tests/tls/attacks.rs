@@ -77,7 +77,7 @@ async fn stalled_handshakes_end_at_the_deadline() {
 #[tokio::test]
 async fn stalled_handshakes_make_way() {
     let authority = Authority::new();
-    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(4));
+    let (server, addr) = serve(authority.tls("localhost").max_handshakes(4));
     let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
     let mut attackers = Vec::new();
     for part in [&hello[..hello.len() / 2], &hello] {
@@ -110,7 +110,7 @@ async fn stalled_handshakes_make_way() {
 #[tokio::test]
 async fn a_line_of_one_client_keeps_no_other_waiting() {
     let authority = Authority::new();
-    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(2));
+    let (server, addr) = serve(authority.tls("localhost").max_handshakes(2));
     let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
     let mut attackers = Vec::new();
     for _ in 0..60 {
@@ -329,7 +329,7 @@ async fn a_client_certificate_chain_without_end_is_refused() {
     config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(shown));
     let tls = authority
         .tls("localhost")
-        .client_ca_bytes(clients.pem(), true)
+        .client_ca_bytes(clients.pem())
         .unwrap();
     let (server, addr) = serve(tls);
     let begun = tokio::time::Instant::now();
@@ -470,7 +470,7 @@ async fn a_client_certificate_chain_has_a_longest() {
     let pair = authority.sign("client.example");
     let tls = authority
         .tls("localhost")
-        .client_ca_bytes(authority.pem(), true)
+        .client_ca_bytes(authority.pem())
         .unwrap();
     let (server, addr) = serve(tls);
     let issuer = |number: usize| {

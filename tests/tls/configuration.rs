@@ -73,7 +73,7 @@ fn every_mistake_is_one_line_that_names_the_culprit() {
         ),
         (tls().client_ca(&missing), &["missing.pem", "authorities"]),
         (
-            tls().client_ca_bytes(&good.key, true),
+            tls().client_ca_bytes(&good.key),
             &["authorities", "mixed up"],
         ),
         (TlsConfig::self_signed("not a name"), &["not a name"]),

@@ -23,7 +23,7 @@ async fn a_hundred_reloads_with_broken_ones_in_between_fail_no_handshake() {
     let telling = told.clone();
     let tls = TlsConfig::from_pem(&cert, &key)
         .unwrap()
-        .with_reload_interval(None)
+        .reload_interval(None)
         .on_reload(move |outcome| {
             telling
                 .lock()
@@ -112,7 +112,7 @@ async fn changed_files_are_found_by_their_time_stamps() {
     let (cert, key) = folder.write_pair(&before.sign("localhost"));
     let tls = TlsConfig::from_pem(&cert, &key)
         .unwrap()
-        .with_reload_interval(Some(Duration::from_millis(20)))
+        .reload_interval(Some(Duration::from_millis(20)))
         .on_reload(|_| ());
     let server = TestServer::start(Server::new(routes()).bind_tls("127.0.0.1:0", tls));
     let addr = secure_addr(server.handle());
@@ -192,7 +192,7 @@ async fn one_bad_certificate_keeps_no_other_from_being_renewed() {
     }
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = told.clone();
-    let tls = tls.with_reload_interval(None).on_reload(move |outcome| {
+    let tls = tls.reload_interval(None).on_reload(move |outcome| {
         let outcome = outcome.map_err(ToString::to_string);
         telling.lock().unwrap().push(outcome);
     });
@@ -272,7 +272,7 @@ async fn whoever_is_told_may_reload() {
     let (handle, again) = (known.clone(), Mutex::new(sender));
     let tls = TlsConfig::from_pem(&cert, &key)
         .unwrap()
-        .with_reload_interval(None)
+        .reload_interval(None)
         .on_reload(move |outcome| {
             let again = again.lock().unwrap().clone();
             let reloaded = handle.get().unwrap().reload();
@@ -303,7 +303,7 @@ async fn sighup_reads_certificates_again() {
     let (cert, key) = folder.write_pair(&before.sign("localhost"));
     let tls = TlsConfig::from_pem(&cert, &key)
         .unwrap()
-        .with_reload_interval(None)
+        .reload_interval(None)
         .on_reload(|_| ());
     let server = Server::new(routes())
         .bind_tls("127.0.0.1:0", tls)

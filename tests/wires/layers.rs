@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Router {
         .layer(RateLimit::new(2, HOUR).name("reads").tell_remaining(true))
         .get("/", hello);
     // Whoever has the only place asks for another one.
-    let shed = LoadShed::new(1).retry_after(7);
+    let shed = LoadShed::new(1).retry_after(Duration::from_secs(7));
     let crowded = Router::new().layer(shed.clone()).get("/", hello);
     let slow = Router::new()
         .layer(TimeLimit::new(Duration::from_millis(20)))

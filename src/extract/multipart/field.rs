@@ -84,6 +84,8 @@ impl<'a> Field<'a> {
 
     /// Waits for the rest of the part and gives it at once. The limit `in_memory` bounds it, and the connection is charged for it.
     ///
+    /// Giving it up drops what has come of the part.
+    ///
     /// # Errors
     ///
     /// As [`Multipart::next`].
@@ -100,6 +102,8 @@ impl<'a> Field<'a> {
     }
 
     /// The same as text, which has to be UTF-8.
+    ///
+    /// Giving it up drops what has come of the part.
     ///
     /// # Errors
     ///

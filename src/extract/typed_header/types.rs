@@ -81,6 +81,18 @@ impl Header for ContentLength {
 }
 
 /// `User-Agent` (RFC 9110 §10.1.5), as it came.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::TypedHeader;
+/// use wireline::extract::header::UserAgent;
+///
+/// let router = Router::new().get("/", async |agent: Option<TypedHeader<UserAgent>>| match agent {
+///     Some(TypedHeader(UserAgent(name))) => name,
+///     None => "nobody".to_owned(),
+/// });
+/// # let _ = router;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserAgent(pub String);
 
@@ -94,6 +106,15 @@ impl Header for UserAgent {
 
 /// `Host` (RFC 9110 §7.2). Over HTTP/2 it stands in `:authority`, for which
 /// [`Parts::host`](crate::service::request::Parts::host) looks, too.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::TypedHeader;
+/// use wireline::extract::header::Host;
+///
+/// let router = Router::new().get("/", async |TypedHeader(host): TypedHeader<Host>| format!("this is {}", host.name()));
+/// # let _ = router;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     name: String,

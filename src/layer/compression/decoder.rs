@@ -58,6 +58,7 @@ pub struct Step {
 
 /// Why there is no more content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// There would be more than there may be: of content, for each octet of input, of the window, or of members of less
     /// than 128 octets, of which there may be a hundred.

@@ -114,6 +114,14 @@ struct Policy {
 }
 
 /// What becomes of a request when its limiter fails or takes too long.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::layer::rate_limit::{OnFailure, RateLimit};
+///
+/// let sign_ins = RateLimit::new(5, Duration::from_secs(60)).on_failure(OnFailure::Refuse, Duration::from_millis(200));
+/// # let _ = sign_ins;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
     /// It passes: the service matters more than its limit.

@@ -65,7 +65,7 @@ impl MemoryStore {
     /// How many octets all sessions have together, in place of 64 MiB; at least 128 KiB. Each counts 512 more than it has, for
     /// what is kept beside it. Clones that were made before keep their own number.
     #[must_use]
-    pub fn octets(mut self, most: usize) -> Self {
+    pub fn max_octets(mut self, most: usize) -> Self {
         self.most_octets = most.max(128 * 1024);
         self
     }

@@ -47,7 +47,21 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type TokenCallback = Arc<dyn Fn() -> Later<Result<String, BoxError>> + Send + Sync>;
 
 /// What a client's connection is like.
+///
+/// ```
+/// use wireline::relay::client::{RelayClient, Status};
+///
+/// /// Tells what becomes of the connection, until it has ended for good.
+/// async fn watch(client: &RelayClient) {
+///     let mut status = client.status();
+///     while !matches!(status, Status::Ended(_)) {
+///         println!("{status:?}");
+///         status = client.changed(&status).await;
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// A connection is being opened.
     Connecting,

@@ -20,6 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What becomes of topics that no channel handler takes.
+///
+/// ```
+/// use wireline::relay::{RelayConfig, Unmatched};
+///
+/// let config = RelayConfig::default().unmatched(Unmatched::Reject);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unmatched {
     /// Everybody may subscribe, and what a subscriber sends goes to all of them, to himself as well. Good for trying things

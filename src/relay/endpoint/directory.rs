@@ -7,6 +7,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection, or all of a user's.
+///
+/// ```
+/// use wireline::relay::{Relay, Whom};
+/// use wireline::ws::close::CloseCode;
+///
+/// fn ban(relay: &Relay, user: &str) -> usize {
+///     relay.disconnect(Whom::User(user), CloseCode::POLICY, "banned")
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whom<'a> {
     /// The connection with this number.

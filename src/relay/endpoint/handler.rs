@@ -17,6 +17,27 @@ use tokio::sync::Mutex;
 /// What happens in a topic, for the handler of its channel.
 ///
 /// The events of a connection come one by one, in order; those of different connections beside each other.
+///
+/// ```
+/// use wireline::Error;
+/// use wireline::relay::{Relay, RelayConfig, RelayEvent};
+///
+/// async fn room(event: RelayEvent, relay: Relay) -> Result<(), Error> {
+///     match event {
+///         // `Ok` lets the client in.
+///         RelayEvent::Join { topic, conn_id, .. } => {
+///             relay.track(&topic, conn_id, "here").map_err(Error::internal)?;
+///         }
+///         RelayEvent::Message { topic, event, payload, conn_id } => {
+///             relay.push_from(conn_id, &topic, &event, &payload).await.map_err(Error::internal)?;
+///         }
+///         RelayEvent::Leave { topic, .. } => println!("one less in {topic}"),
+///         _ => {}
+///     }
+///     Ok(())
+/// }
+/// # let _ = RelayConfig::default().channel("room:*", room);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RelayEvent {
@@ -72,6 +93,18 @@ impl RelayEvent {
 }
 
 /// A call of a client, for the handler of its method.
+///
+/// ```
+/// use wireline::Error;
+/// use wireline::extract::Json;
+/// use wireline::relay::{Relay, RelayCall, RelayConfig};
+///
+/// async fn double(call: RelayCall, _: Relay) -> Result<Json<i64>, Error> {
+///     let number: i64 = call.payload.json().map_err(Error::internal)?;
+///     Ok(Json(number * 2))
+/// }
+/// # let _ = RelayConfig::default().call("double", double);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RelayCall {

@@ -205,6 +205,8 @@ impl Relay {
     /// What is kept of a topic, as [`Hub::history`] gives it, a page of it: [`history_page`](Self::history_page) with as many messages
     /// as a page has.
     ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// When the topic's name is none.

@@ -4,13 +4,20 @@ use super::node::worth;
 use crate::ws::prepared::Prepared;
 use std::collections::{HashMap, VecDeque};
 
-/// What becomes of messages for a socket that has too many of a subscription waiting.
+/// What becomes of messages for a client for which too much is waiting.
+///
+/// ```
+/// use wireline::relay::{Overflow, RelayConfig};
+///
+/// let config = RelayConfig::default().overflow(Overflow::Close).waiting_overflow(Overflow::DropOldest);
+/// # let _ = config;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
-    /// The oldest is dropped, and the socket is told how many were.
+    /// The oldest is dropped. A client of the relay is told how many were.
     #[default]
     DropOldest,
-    /// The socket is closed with 1013 (try again later).
+    /// Its socket is closed with 1013 (try again later).
     Close,
 }
 

@@ -87,6 +87,8 @@ impl Relay {
 
     /// The same, to everybody but this connection.
     ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// As [`push`](Self::push).
@@ -115,6 +117,8 @@ impl Relay {
 
     /// Pushes an event to all connections of a user, whether they subscribe to the topic or not; gives how many that are. It
     /// counts for no topic and is kept in no history.
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///

@@ -117,6 +117,7 @@ pub struct Position {
 
 /// What is wrong, as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorCode {
     /// The message is none.
     InvalidMessage,

@@ -237,6 +237,7 @@ fn needed<T>(name: &'static str, field: Option<T>) -> Result<T, InvalidMessage> 
 
 /// What is no message of a client.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum InvalidMessage {
     /// It is no JSON, or a field that all messages have has another type.
     Json(serde_json::Error),

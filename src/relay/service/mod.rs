@@ -31,7 +31,7 @@ mod url;
 
 #[cfg(not(feature = "tracing"))]
 use self::no_log as log;
-pub use self::outbox::{Overflow, Waiting};
+pub use self::outbox::Waiting;
 pub use self::url::InvalidUrl;
 
 use self::registry::Registry;

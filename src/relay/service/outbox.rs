@@ -1,5 +1,6 @@
 //! What is sent to a client, and what waits for one that is slower than what is published.
 
+use crate::relay::endpoint::Overflow;
 use crate::relay::service::log;
 use crate::relay::service::registry::ClientId;
 use crate::ws::close::CloseCode;
@@ -14,7 +15,8 @@ use std::task::{Poll, Waker};
 /// what it misses.
 ///
 /// ```
-/// use wireline::relay::service::{Overflow, Waiting};
+/// use wireline::relay::Overflow;
+/// use wireline::relay::service::Waiting;
 ///
 /// let waiting = Waiting { octets: 256 * 1024, ..Waiting::default() };
 /// assert_eq!((waiting.messages, waiting.beyond_messages), (128, Overflow::DropOldest));
@@ -29,15 +31,6 @@ pub struct Waiting {
     pub octets: usize,
     /// What becomes of one more. Default [`Overflow::Close`].
     pub beyond_octets: Overflow,
-}
-
-/// What becomes of a message for a client for which too much is waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overflow {
-    /// The oldest that waits is dropped.
-    DropOldest,
-    /// The client is closed with 1013 (try again later).
-    Close,
 }
 
 impl Default for Waiting {

@@ -65,6 +65,8 @@ impl TlsAcceptor {
     /// Makes the server's side of a handshake; gives the transport and what was found out. It takes as long as the
     /// configuration's `handshake_timeout` at the most.
     ///
+    /// Dropping the future drops the connection.
+    ///
     /// # Errors
     ///
     /// Of the transport; `InvalidData` when the client does not speak TLS, or not as it has to; `TimedOut`.

@@ -171,38 +171,41 @@ impl TlsConfig {
         self.clients(Place::File(authorities.as_ref().to_owned()), false)
     }
 
-    /// As [`client_ca`](Self::client_ca) and, when not `required`, [`client_ca_optional`](Self::client_ca_optional),
-    /// from octets of PEM.
+    /// As [`client_ca`](Self::client_ca), from octets of PEM.
     ///
     /// # Errors
     ///
     /// As [`client_ca`](Self::client_ca).
-    pub fn client_ca_bytes(
-        self,
-        authorities: impl AsRef<[u8]>,
-        required: bool,
-    ) -> Result<Self, TlsError> {
-        let authorities = Place::Given(authorities.as_ref().into(), "the given authorities");
-        self.clients(authorities, required)
+    pub fn client_ca_bytes(self, authorities: impl AsRef<[u8]>) -> Result<Self, TlsError> {
+        self.clients(Place::given_authorities(authorities), true)
     }
 
-    /// Changes [`handshake_timeout`](Self::handshake_timeout).
+    /// As [`client_ca_optional`](Self::client_ca_optional), from octets of PEM.
+    ///
+    /// # Errors
+    ///
+    /// As [`client_ca`](Self::client_ca).
+    pub fn client_ca_optional_bytes(self, authorities: impl AsRef<[u8]>) -> Result<Self, TlsError> {
+        self.clients(Place::given_authorities(authorities), false)
+    }
+
+    /// Changes the field `handshake_timeout`.
     #[must_use]
-    pub const fn with_handshake_timeout(mut self, longest: Duration) -> Self {
+    pub const fn handshake_timeout(mut self, longest: Duration) -> Self {
         self.handshake_timeout = longest;
         self
     }
 
-    /// Changes [`max_handshakes`](Self::max_handshakes); 0 is taken as 1.
+    /// Changes the field `max_handshakes`; 0 is taken as 1.
     #[must_use]
-    pub const fn with_max_handshakes(mut self, count: usize) -> Self {
+    pub const fn max_handshakes(mut self, count: usize) -> Self {
         self.max_handshakes = count;
         self
     }
 
-    /// Changes [`reload_interval`](Self::reload_interval).
+    /// Changes the field `reload_interval`.
     #[must_use]
-    pub const fn with_reload_interval(mut self, interval: Option<Duration>) -> Self {
+    pub const fn reload_interval(mut self, interval: Option<Duration>) -> Self {
         self.reload_interval = interval;
         self
     }

@@ -43,6 +43,10 @@ impl fmt::Debug for Place {
 }
 
 impl Place {
+    pub(super) fn given_authorities(pem: impl AsRef<[u8]>) -> Self {
+        Self::Given(pem.as_ref().into(), "the given authorities")
+    }
+
     fn read(&self, what: &'static str) -> Result<Vec<u8>, TlsError> {
         match self {
             Self::Given(octets, _) => Ok(octets.to_vec()),

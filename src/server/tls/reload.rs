@@ -235,7 +235,7 @@ mod tests {
             (Some(Duration::from_secs(1)), Some(Duration::from_secs(1))),
             (None, None),
         ] {
-            let certificates = Certificates::new(&tls.clone().with_reload_interval(given)).unwrap();
+            let certificates = Certificates::new(&tls.clone().reload_interval(given)).unwrap();
             assert_eq!(certificates.interval, taken);
         }
     }

@@ -4,6 +4,19 @@ use http::StatusCode;
 use std::fmt;
 
 /// Why a body ended before its end.
+///
+/// ```
+/// use wireline::service::body::BodyError;
+/// use wireline::{Error, Request};
+///
+/// async fn upload(mut request: Request) -> Result<String, Error> {
+///     match request.collect().await {
+///         Ok(octets) => Ok(format!("{} octets", octets.len())),
+///         Err(BodyError::TooLarge) => Err(Error::new(http::StatusCode::PAYLOAD_TOO_LARGE, "one picture at a time")),
+///         Err(other) => Err(other.into()),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {

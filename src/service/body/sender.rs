@@ -11,6 +11,23 @@ use std::task::Waker;
 
 /// Feeds the body that [`Body::channel`](super::Body::channel) made. Dropping it ends the body well, unless the thread is
 /// panicking: then the peer sees the body cut short.
+///
+/// ```
+/// use wireline::{Body, Response};
+///
+/// async fn countdown() -> Response {
+///     let (mut sender, body) = Body::channel();
+///     tokio::spawn(async move {
+///         for number in (0..10).rev() {
+///             // It waits for the client; when that has gone nobody wants the rest.
+///             if sender.send(format!("{number}\n").into()).await.is_err() {
+///                 return;
+///             }
+///         }
+///     });
+///     Response::new(body)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct BodySender {
     pub(super) feed: Option<Arc<Feed>>,

@@ -39,6 +39,16 @@ pub struct CookieBuilder {
 }
 
 /// A cookie that may be set: what [`CookieBuilder::build`] has checked.
+///
+/// ```
+/// use wireline::Response;
+/// use wireline::service::cookie::{Cookie, CookieBuilder, CookieError};
+///
+/// let cookie: Cookie = CookieBuilder::new("theme", "dark").path("/").build()?;
+/// let response = Response::text("as you like it").set_cookie(cookie);
+/// assert!(response.headers().contains("set-cookie"));
+/// # Ok::<(), CookieError>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "a cookie is set by `Response::set_cookie`"]
 pub struct Cookie(String);

@@ -6,6 +6,16 @@ use http::HeaderValue;
 use std::fmt;
 
 /// The value of a field, wherever it is kept.
+///
+/// ```
+/// use wireline::service::headers::Headers;
+///
+/// let mut headers = Headers::new();
+/// headers.try_insert("x-plan", "gold")?;
+/// let value = headers.get("x-plan").unwrap();
+/// assert_eq!((value.as_bytes(), value.to_str()?), (&b"gold"[..], "gold"));
+/// # Ok::<(), wireline::service::headers::InvalidField>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct FieldValue<'a> {
     octets: &'a [u8],

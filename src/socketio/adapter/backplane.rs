@@ -49,7 +49,7 @@ impl BackplaneAdapter {
 
     /// How long a question waits for answers: 5 s unless said otherwise.
     #[must_use]
-    pub const fn wait(mut self, wait: Duration) -> Self {
+    pub const fn timeout(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }

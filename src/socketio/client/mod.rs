@@ -47,6 +47,7 @@ type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// How a namespace stands.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Status {
     /// It waits for a connection or for the server's answer, for the first time or again.
     Connecting,

@@ -229,7 +229,11 @@ impl fmt::Display for ArgsError {
     }
 }
 
-impl std::error::Error for ArgsError {}
+impl std::error::Error for ArgsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
 
 impl From<serde_json::Error> for ArgsError {
     fn from(error: serde_json::Error) -> Self {

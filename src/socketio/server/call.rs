@@ -133,6 +133,14 @@ pub struct Data<T>(pub T);
 pub struct Auth<T>(pub T);
 
 /// The name of the event, for handlers of several.
+///
+/// ```
+/// use wireline::socketio::prelude::*;
+/// use wireline::socketio::server::EventName;
+///
+/// let io = SocketIo::new();
+/// io.on_any(async |EventName(name): EventName| println!("{name} came"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventName(pub ByteString);
 

@@ -67,6 +67,15 @@ pub struct SocketIoConfig {
 }
 
 /// What is done for clients that come back within some time: they get their id and their rooms again, and what was sent meanwhile.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::socketio::server::{RecoveryConfig, SocketIo, SocketIoConfig};
+///
+/// let recovery = RecoveryConfig { max_disconnection: Duration::from_secs(30), ..RecoveryConfig::default() };
+/// let io = SocketIo::with_config(SocketIoConfig { recovery: Some(recovery), ..SocketIoConfig::default() });
+/// # let _ = io;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it is written with `..Default`")]
 pub struct RecoveryConfig {
@@ -76,9 +85,9 @@ pub struct RecoveryConfig {
     pub skip_middleware: bool,
     /// The most octets of the events that are kept, and of the rooms and the authentication of those who went, of each namespace.
     /// Default 16 MiB for either: beyond them the oldest is given up.
-    pub octets: usize,
+    pub max_octets: usize,
     /// The most sockets that are kept, of each namespace. Default 10,000.
-    pub sockets: usize,
+    pub max_sockets: usize,
 }
 
 impl Default for RecoveryConfig {
@@ -86,8 +95,8 @@ impl Default for RecoveryConfig {
         Self {
             max_disconnection: Duration::from_secs(120),
             skip_middleware: true,
-            octets: 16 << 20,
-            sockets: 10_000,
+            max_octets: 16 << 20,
+            max_sockets: 10_000,
         }
     }
 }

@@ -140,6 +140,18 @@ impl From<ArgsError> for EmitError {
 }
 
 /// Why there is no answer.
+///
+/// ```
+/// use wireline::socketio::server::{AckError, Socket};
+///
+/// async fn ask(socket: &Socket) -> Option<String> {
+///     match socket.emit_with_ack("name?", ()).await {
+///         Ok(answer) => answer.to().ok(),
+///         Err(AckError::Timeout) => Some("somebody".to_owned()),
+///         Err(_) => None,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AckError {

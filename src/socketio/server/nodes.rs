@@ -60,6 +60,8 @@ impl SocketIo {
 
 impl Namespace {
     /// The rooms that somebody is in, on whatever node. One may be named by several.
+    ///
+    /// Cancel safe.
     pub async fn all_rooms(&self) -> Answers<ByteString> {
         let others = self.space.core.adapter.get();
         let asked = others.map(|others| others.rooms(&self.space.name));
@@ -80,6 +82,8 @@ impl Namespace {
     }
 
     /// Sends an event to the other servers themselves, and waits for their answers. A server that has no handler for it has none.
+    ///
+    /// Giving it up while the others are waited for undoes nothing: they have the event, and their answers are not heard.
     ///
     /// # Errors
     ///
@@ -115,6 +119,8 @@ impl Namespace {
 
 impl Broadcast {
     /// The sockets, on whatever node. Through [`Namespace::to`] with its id as a room, more can be done with one.
+    ///
+    /// Cancel safe.
     ///
     /// ```
     /// use wireline::socketio::server::SocketIo;

@@ -221,15 +221,15 @@ impl Recovery {
         let oldest = now.checked_sub(self.config.max_disconnection);
         while let Some(first) = kept.log.front() {
             let is_old = oldest.is_some_and(|oldest| first.at < oldest);
-            if !is_old && kept.octets <= self.config.octets {
+            if !is_old && kept.octets <= self.config.max_octets {
                 break;
             }
             kept.octets = kept.octets.saturating_sub(first.octets);
             kept.log.pop_front();
         }
         while let Some((until, _)) = kept.order.front() {
-            let has_room =
-                kept.order.len() <= self.config.sockets && kept.gone_octets <= self.config.octets;
+            let has_room = kept.order.len() <= self.config.max_sockets
+                && kept.gone_octets <= self.config.max_octets;
             if *until >= now && has_room {
                 break;
             }

@@ -28,7 +28,7 @@ pub struct EngineConfig {
     pub max_packets: usize,
     /// The most packets in the answer to a poll, and one message at the least. Default 16: `python-socketio` refuses more, and polls
     /// again at once for the rest.
-    pub packets_per_poll: usize,
+    pub max_packets_per_poll: usize,
     /// Whether sessions may poll over HTTP. Default yes; without it there are WebSockets only, and who polls is told so.
     pub polling: bool,
     /// Whether sessions may have a WebSocket. Default yes.
@@ -38,9 +38,9 @@ pub struct EngineConfig {
     /// What scripts of other origins may read. Default nothing.
     pub cors: Option<Cors>,
     /// The most sessions that poll. Those with a WebSocket from the beginning are bounded by the server's connections. Default 10,000.
-    pub sessions: usize,
+    pub max_sessions: usize,
     /// The most of them by one address. Default 1,000.
-    pub sessions_per_address: usize,
+    pub max_sessions_per_address: usize,
     /// The most octets that may wait for a client before its session is closed. Default 1 MiB; a message that is larger is taken when
     /// nothing waits.
     pub queue: usize,
@@ -54,7 +54,7 @@ pub struct EngineConfig {
     /// How many requests of one address, of IPv6 of its first 64 bits, may name a session that there is not, in a minute. Those beyond
     /// are refused with the same words, and their connections are closed behind the answer. Default 1,000, because all clients behind
     /// one address do so once when their server was started anew.
-    pub unknown_sids: u32,
+    pub max_unknown_sids: u32,
     /// Whether messages over WebSockets are compressed (permessage-deflate, RFC 7692) for clients that take it so. Default no; needs the
     /// feature `ws-deflate`.
     pub compress_websockets: bool,
@@ -75,18 +75,18 @@ impl Default for EngineConfig {
             upgrade_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
             max_packets: 128 << 10,
-            packets_per_poll: 16,
+            max_packets_per_poll: 16,
             polling: true,
             websocket: true,
             origin: Policy::default(),
             cors: None,
-            sessions: 10_000,
-            sessions_per_address: 1000,
+            max_sessions: 10_000,
+            max_sessions_per_address: 1000,
             queue: 1 << 20,
             queue_messages: 10_000,
             bind_to_user: true,
             bind_to_address: false,
-            unknown_sids: 1000,
+            max_unknown_sids: 1000,
             compress_websockets: false,
             compress_polls: true,
             compress_from: 1024,

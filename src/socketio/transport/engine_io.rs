@@ -99,8 +99,11 @@ impl EngineIo {
         Self {
             shared: Arc::new(Shared {
                 socket: Arc::new(socket),
-                places: Arc::new(Places::new(config.sessions, config.sessions_per_address)),
-                guesses: Guesses::new(config.unknown_sids),
+                places: Arc::new(Places::new(
+                    config.max_sessions,
+                    config.max_sessions_per_address,
+                )),
+                guesses: Guesses::new(config.max_unknown_sids),
                 deflate: (config.compress_websockets)
                     .then(|| deflate::terms(config.compress_from))
                     .flatten(),

@@ -275,7 +275,7 @@ impl Session {
         if state.lingers() {
             // It has ended: this one is told, what was sent before first.
             let is_last = state.has_nothing();
-            let farewell = state.farewell(self.0.shared.config().packets_per_poll);
+            let farewell = state.farewell(self.0.shared.config().max_packets_per_poll);
             drop(state);
             if is_last {
                 self.stop_lingering();
@@ -305,7 +305,7 @@ impl Session {
     fn poll_payload(&self, ticket: Ticket, cx: &Context<'_>) -> Poll<Content> {
         let mut state = self.lock();
         let config = self.0.shared.config();
-        let most = config.packets_per_poll;
+        let most = config.max_packets_per_poll;
         let content = if state.core.closed().is_some() {
             Some(state.farewell(most))
         } else if state.core.transport() == Transport::WebSocket {

@@ -40,6 +40,13 @@ pub struct Config {
 
 /// What becomes of a message for which there is no room in the queue. Control frames have 64 KiB of their own
 /// beside it; beyond them sending waits, and what cannot wait is told so.
+///
+/// ```
+/// use wireline::ws::socket::config::{Config, Overflow};
+///
+/// let config = Config { queue: 32 * 1024, overflow: Overflow::DropOldest, ..Config::default() };
+/// # let _ = config;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// Sending waits; what cannot wait is told so.

@@ -40,6 +40,14 @@ impl Default for Each {
 }
 
 /// When a batch is full.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::ws::socket::each::Batch;
+///
+/// let batch = Batch { messages: 500, time: Duration::from_millis(20), ..Batch::default() };
+/// # let _ = batch;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// With this many messages. Default 50.
@@ -69,6 +77,10 @@ impl Default for Batch {
 )]
 pub trait IntoOutcome {
     /// The error, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// What the handler failed with.
     fn into_outcome(self) -> Result<(), Error>;
 }
 
@@ -87,6 +99,8 @@ impl<T, E: Into<Error>> IntoOutcome for Result<T, E> {
 impl WebSocket {
     /// Calls `handler` with every text and binary message, one after the other, until the socket ends;
     /// gives how to close it. Whatever else the handler needs it brings along.
+    ///
+    /// Giving it up drops the socket, and the handler where it is.
     ///
     /// ```no_run
     /// use wireline::ws::close::CloseFrame;
@@ -119,6 +133,8 @@ impl WebSocket {
 
     /// Calls `handler` with batches of text and binary messages, until the socket ends; gives how to close
     /// it. No batch is empty, and what came before the end is handed on.
+    ///
+    /// Giving it up drops the socket, the handler where it is, and a batch that is not full.
     pub async fn for_each_batch<F, Fut>(
         mut self,
         each: Each,

@@ -27,6 +27,8 @@ impl Message {
 impl WebSocket {
     /// Sends a value as JSON in a text message.
     ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// As [`send`](Self::send); [`SocketError::Json`].
@@ -40,6 +42,8 @@ impl WebSocket {
 
 impl WsSender {
     /// Sends a value as JSON in a text message.
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///

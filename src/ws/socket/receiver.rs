@@ -15,6 +15,19 @@ use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 /// The receiving half.
+///
+/// ```
+/// use wireline::ws::socket::{WebSocket, WsReceiver};
+///
+/// async fn echo(socket: WebSocket) {
+///     let (sender, mut receiver): (_, WsReceiver) = socket.split();
+///     while let Some(message) = receiver.recv_msg().await {
+///         if message.is_text() && sender.send(message).await.is_err() {
+///             return;
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct WsReceiver {
     shared: Arc<Shared>,
@@ -89,6 +102,8 @@ impl WsReceiver {
     }
 
     /// As [`WebSocket::each`](super::WebSocket::each).
+    ///
+    /// Cancel safe.
     ///
     /// # Errors
     ///

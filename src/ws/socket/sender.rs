@@ -15,6 +15,22 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 /// The sending half; cloning it gives another handle to the same.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::ws::socket::{WebSocket, WsSender};
+///
+/// /// Another task sends, while this one receives.
+/// async fn clock(mut socket: WebSocket) {
+///     let sender: WsSender = socket.sender();
+///     tokio::spawn(async move {
+///         while sender.send("tick").await.is_ok() {
+///             tokio::time::sleep(Duration::from_secs(1)).await;
+///         }
+///     });
+///     while let Some(Ok(_)) = socket.recv().await {}
+/// }
+/// ```
 #[derive(Debug)]
 pub struct WsSender {
     pub(super) shared: Arc<Shared>,

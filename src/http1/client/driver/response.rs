@@ -89,6 +89,8 @@ impl Response {
 
     /// The whole content, at most so many octets.
     ///
+    /// Giving it up drops what has come of the content; what follows can still be read.
+    ///
     /// # Errors
     ///
     /// As [`chunk`](Self::chunk); [`RequestError::TooLong`].

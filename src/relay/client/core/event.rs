@@ -7,6 +7,21 @@ use serde_json::value::RawValue;
 use std::fmt;
 
 /// What happens to a subscription, in the order in which it happened.
+///
+/// ```
+/// use wireline::relay::client::{Event, Subscription};
+///
+/// async fn show(mut room: Subscription) {
+///     while let Some(event) = room.next().await {
+///         match event {
+///             Event::Push(push) => println!("{}: {}", push.event, push.payload),
+///             Event::Lagged(lagged) => println!("{} are missing here", lagged.missed),
+///             Event::Unsubscribed(end) => println!("over: {}", end.message),
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {

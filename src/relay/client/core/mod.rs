@@ -564,7 +564,15 @@ impl std::fmt::Display for SubscribeError {
     }
 }
 
-impl std::error::Error for SubscribeError {}
+impl std::error::Error for SubscribeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Topic(error) => Some(error),
+            Self::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    }
+}
 
 /// A connection that lived for this long was a good one.
 const STABLE: Duration = Duration::from_secs(10);

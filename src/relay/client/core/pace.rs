@@ -116,6 +116,15 @@ pub(crate) fn course(ending: &Ending, can_sign_in: bool) -> Course {
 
 /// Waits that grow and are spread at random: any time between nothing and twice the longest wait before, up to a ceiling
 /// ("full jitter").
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::relay::client::{Backoff, RelayClient};
+///
+/// let backoff = Backoff { ceiling: Duration::from_secs(5), ..Backoff::default() };
+/// let builder = RelayClient::builder("ws://localhost:8000/ws").backoff(backoff);
+/// # let _ = builder;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The longest first wait. Default 500 ms.

@@ -97,6 +97,8 @@ impl Relay {
 
 impl ClusterHandle {
     /// Closes a connection, or all of a user's, wherever they are; gives how many there were. See [`Relay::disconnect`].
+    ///
+    /// Giving it up while the others are waited for undoes nothing: it is done, and their answers are not heard.
     pub async fn disconnect<'a>(
         &self,
         whom: impl Into<Whom<'a>>,
@@ -114,6 +116,8 @@ impl ClusterHandle {
     }
 
     /// Pushes an event to all connections of a user, wherever they are; gives how many there were. See [`Relay::push_to_user`].
+    ///
+    /// Giving it up while the others are waited for undoes nothing: it is done, and their answers are not heard.
     ///
     /// # Errors
     ///
@@ -139,6 +143,8 @@ impl ClusterHandle {
 
     /// Subscribes a connection, or all of a user's, to a topic, wherever they are. See [`Relay::subscribe`].
     ///
+    /// Giving it up while the others are waited for undoes nothing: it is done, and their answers are not heard.
+    ///
     /// # Errors
     ///
     /// When the topic's name is none.
@@ -155,6 +161,8 @@ impl ClusterHandle {
     }
 
     /// Ends a subscription of a connection, or of all of a user's, wherever they are. See [`Relay::unsubscribe`].
+    ///
+    /// Giving it up while the others are waited for undoes nothing: it is done, and their answers are not heard.
     ///
     /// # Errors
     ///
@@ -175,6 +183,8 @@ impl ClusterHandle {
 
     /// How many connections subscribe to a topic, on all nodes.
     ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// When the topic's name is none.
@@ -188,6 +198,8 @@ impl ClusterHandle {
     }
 
     /// Up to `most` connections of each node, in no order: that one, or all of that user's, or any. A node lists 1,000 at most.
+    ///
+    /// Cancel safe.
     pub async fn connections(
         &self,
         whom: Option<Whom<'_>>,
@@ -247,6 +259,8 @@ impl ClusterHandle {
 
     /// Tells the others that this node goes: its connections are not present any more there, and nobody waits for its answers.
     /// Waits until the broker has been told, half a second at most.
+    ///
+    /// Cancel safe: the others are told, whether that is waited for or not.
     pub async fn leave(&self) {
         self.with_node(|node| {
             self.relay

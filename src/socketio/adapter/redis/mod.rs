@@ -48,11 +48,11 @@ impl RedisAdapter {
     ///
     /// [`RedisError`] for what is no such URL, and for `rediss` without the feature `tls`.
     pub fn new(url: &str) -> Result<Self, RedisError> {
-        RedisServer::new(url).map(Self::with_server)
+        RedisServer::new(url).map(Self::at)
     }
 
     /// The adapter for a server.
-    pub fn with_server(server: RedisServer) -> Self {
+    pub fn at(server: RedisServer) -> Self {
         Self {
             server,
             prefix: "socket.io".to_owned(),
@@ -71,7 +71,7 @@ impl RedisAdapter {
 
     /// How long a question waits for answers: 5 s unless said otherwise; npm calls it `requestsTimeout`.
     #[must_use]
-    pub const fn wait(mut self, wait: Duration) -> Self {
+    pub const fn timeout(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// A store in memory: gone with the process. Clones share it.
 ///
-/// It keeps at most so many sessions, and at most so many octets of them all ([`octets`](Self::octets)). Sessions whose time is over
+/// It keeps at most so many sessions, and at most so many octets of them all ([`max_octets`](Self::max_octets)). Sessions whose time is over
 /// take room until the next one is saved. When there is no room for one more, those are forgotten first that nobody ever came
 /// back with, the oldest first: whoever makes sessions and keeps no cookie pushes out his own. Then those that were used
 /// the longest ago.

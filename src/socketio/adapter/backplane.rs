@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Rooms that span servers of this kind over a [`Backplane`]: NATS, Redis, or one process.
 ///
 /// Every node is heard of every 2 s, and one that is silent for 7 s is gone: so a question waits for those that are there, and whoever
-/// has not answered after 5 s, or what [`wait`](Self::wait) says, is named in
+/// has not answered after 5 s, or what [`timeout`](Self::timeout) says, is named in
 /// [`missing_nodes`](super::Answers::missing_nodes). Everything goes to all nodes. The backplane has a prefix of its own: a relay that
 /// uses the same one would hear what is not for it.
 ///

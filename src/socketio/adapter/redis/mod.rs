@@ -24,7 +24,7 @@ use std::time::Duration;
 /// sent meanwhile waits, 8 MiB of it; what others have sent meanwhile is lost. Redis Cluster is one server for it: any node will do.
 ///
 /// A question waits for as many answers as there are subscribers, as servers of npm count them: 5 s at most, unless
-/// [`wait`](Self::wait) says otherwise.
+/// [`timeout`](Self::timeout) says otherwise.
 ///
 /// ```
 /// use wireline::socketio::adapter::RedisAdapter;

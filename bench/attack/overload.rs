@@ -37,7 +37,7 @@ pub(crate) async fn five_times(context: Arc<Context>) -> Outcome {
         "asked_per_second",
         served.asked as f64 / seconds.max(1) as f64,
     );
-    let goodput = served.accepted.len() as f64 / seconds.max(1) as f64;
+    let goodput = served.in_time as f64 / seconds.max(1) as f64;
     outcome.set("served_per_second", goodput);
     outcome.set("goodput_percent", 100.0 * goodput / peak);
     outcome.set("served_p50_ms", at(&served.accepted, 50));
@@ -89,7 +89,7 @@ async fn with_defaults(context: &Context, peak: f64, outcome: &mut Outcome) {
     };
     let seconds = (context.count as u64 / 20).clamp(2, 30);
     let served = load(&target, peak * 5.0, Duration::from_secs(seconds)).await;
-    let goodput = served.accepted.len() as f64 / seconds as f64;
+    let goodput = served.in_time as f64 / seconds as f64;
     outcome.set("default_goodput_percent", 100.0 * goodput / peak);
     outcome.set("default_served_p99_ms", at(&served.accepted, 99));
     outcome.set("default_refused_p99_ms", at(&served.refused, 99));
@@ -129,6 +129,8 @@ struct Served {
     asked: usize,
     accepted: Vec<f64>,
     refused: Vec<f64>,
+    /// How many of those before the last one was due.
+    in_time: usize,
     failed: usize,
     first_failure: Option<String>,
 }
@@ -167,6 +169,7 @@ async fn load(target: &Target, rate: f64, while_: Duration) -> Served {
             served.take(told);
         }
     }
+    served.in_time = served.accepted.len();
     while let Some(told) = asking.join_next().await {
         served.take(told.unwrap_or_else(|error| Err(io::Error::other(error))));
     }

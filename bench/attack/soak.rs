@@ -19,17 +19,24 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-/// For as many seconds as the count says a fault each ten seconds, drawn by the seed; each second in a run that is shorter than two
+/// For as many seconds as the count says a fault each ten seconds: those that are none of the catalogue once, and then what the seed draws; each second in a run that is shorter than two
 /// minutes. At the end nothing is left of any: connections, WebSockets, tasks and descriptors are as many as the counters say.
 ///
 /// Another process takes over in the first third only, so that what is there in the other two is one process: how its memory grows is
 /// looked at there. What takes away the probe's place (SL-6, SL-8, few descriptors) is not drawn.
 pub(crate) async fn faults(context: Arc<Context>) -> Outcome {
     let mut outcome = Outcome::default();
-    let quiet = match State::now(&context).await {
+    // What is there once something was asked for is no growth.
+    let used = async {
+        reload(&context).await?;
+        heard(&context).await?;
+        settled(&context).await
+    };
+    let quiet = match used.await {
         Ok(quiet) => quiet,
         Err(error) => return Outcome::failed(error.to_string()),
     };
+    let mut first = FIRST.iter().copied();
     let begun = Instant::now();
     let length = Duration::from_secs(context.count as u64);
     let every = Duration::from_secs(if context.count < 120 { 1 } else { 10 });
@@ -42,7 +49,8 @@ pub(crate) async fn faults(context: Arc<Context>) -> Outcome {
     while begun.elapsed() < length {
         if Instant::now() >= due {
             due += every;
-            let fault = Fault::draw(&mut random, begun.elapsed() < length / 3);
+            let drawn = Fault::draw(&mut random, begun.elapsed() < length / 3);
+            let fault = first.next().unwrap_or(drawn);
             outcome.count("faults");
             // One process after the other, and none while it is not known which it is.
             if matches!(fault, Fault::Successor) {
@@ -105,6 +113,14 @@ enum Fault {
     /// The broker is killed, and comes back a second later.
     Broker,
 }
+
+const FIRST: [Fault; 5] = [
+    Fault::Successor,
+    Fault::Panic,
+    Fault::Freeze,
+    Fault::Broker,
+    Fault::Reload,
+];
 
 impl Fault {
     fn draw(random: &mut Random, may_succeed: bool) -> Self {
@@ -199,21 +215,29 @@ async fn broker(context: &Context) -> io::Result<()> {
         return Ok(());
     };
     broker.kill();
-    let heard = async {
-        let (mut reader, mut writer) = (open(context, "/sub").await?, open(context, "/pub").await?);
-        for _ in 0..50 {
-            writer.send(&frame(0x82, b"is anybody there?")).await?;
-            let next = timeout(Duration::from_millis(200), reader.frame()).await;
-            if let Ok(Ok((0x82, _))) = next {
-                return Ok(());
-            }
-        }
-        Err(io::Error::other("nothing was delivered"))
-    };
-    let heard = heard.await;
+    let heard = heard(context).await;
     sleep(Duration::from_secs(1)).await;
     broker.begin()?;
     heard
+}
+
+/// What is published comes to who has subscribed.
+async fn heard(context: &Context) -> io::Result<()> {
+    let (mut reader, mut writer) = (open(context, "/sub").await?, open(context, "/pub").await?);
+    for _ in 0..50 {
+        writer.send(&frame(0x82, b"is anybody there?")).await?;
+        let next = timeout(Duration::from_millis(200), reader.frame()).await;
+        if let Ok(Ok((0x82, _))) = next {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("nothing was delivered"))
+}
+
+/// What the server has when nobody asks for anything any more.
+async fn settled(context: &Context) -> io::Result<State> {
+    sleep(Duration::from_secs(1)).await;
+    State::now(context).await
 }
 
 async fn open(context: &Context, path: &str) -> io::Result<Talk> {

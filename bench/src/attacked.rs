@@ -92,7 +92,7 @@ async fn field(request: Request) -> Response {
     match request.query_value("place").as_deref() {
         Some("name") => Response::text("told").with_header(value, "x"),
         Some("cookie") => Response::text("told").set_cookie(format!("told={value}")),
-        Some("location") => Response::redirect(&value, http::StatusCode::SEE_OTHER),
+        Some("location") => Response::redirect(&value, StatusCode::SEE_OTHER),
         _ => Response::text("told").with_header("x-told", value),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn bombs(context: Arc<Context>) -> Outcome {
     let bombs = each_case(&context, "refused", |number| {
         let (coding, octets, statuses) = &vectors[number % vectors.len()];
         let fields = format!("Content-Encoding: {coding}\r\n");
-        Case::post(*coding, "/coded", &fields, octets.clone(), *statuses)
+        Case::post(*coding, "/coded", &fields, octets.clone(), statuses)
     });
     crowd::costing(&context, Some(20.0), bombs).await
 }

@@ -66,7 +66,7 @@ pub(crate) async fn forms(context: Arc<Context>) -> Outcome {
     each_case(&context, "answered", |number| {
         let (what, boundary, octets, statuses) = &vectors[number % vectors.len()];
         let fields = format!("Content-Type: multipart/form-data{boundary}\r\n");
-        Case::post(*what, "/form", &fields, octets.clone(), *statuses)
+        Case::post(*what, "/form", &fields, octets.clone(), statuses)
     })
     .await
 }

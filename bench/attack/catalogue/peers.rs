@@ -76,7 +76,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         probe_failures: 0.000_1,
         longest: |count| Duration::from_secs(count as u64 + 600),
         run: |context| Box::pin(soak::faults(context)),
-        ..PLAIN
     },
     Attack {
         id: "R38",

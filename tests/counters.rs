@@ -226,10 +226,11 @@ async fn a_reset_is_counted_for_what_it_cuts_short() {
 /// Counters whose story takes more than one connection in memory, or limits that are off unless asked for: the
 /// tests below, `tests/protocol/s11_limits_and_failures.rs`, for descriptors that run out
 /// `out_of_descriptors_the_server_backs_off` of `tests/protocol`, and `tests/deadlines/age.rs`, for TLS `tests/tls.rs`, for HTTP/2 `tests/http2.rs`,
-/// for proxies `tests/proxy.rs`. Those of
+/// for proxies `tests/proxy.rs`, for workers that are blocked `tests/handover.rs`. Those of
 /// WebSockets have theirs in `tests/ws_socket.rs`, `tests/ws_handlers.rs` and `tests/ws_messages.rs`.
-const ELSEWHERE: [Counter; 46] = [
+const ELSEWHERE: [Counter; 47] = [
     Counter::HandoversFailed,
+    Counter::WorkersBlocked,
     Counter::Http2Connections,
     Counter::Http2StreamsReset,
     Counter::Http2ProtocolErrors,

@@ -12,6 +12,7 @@ use crate::target::Options;
 use crate::{certificates, dribble, fan, files, floods, limits, stall, streams, transcript};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -28,6 +29,8 @@ pub(crate) struct Attack {
     pub(crate) probe_p99: f64,
     /// Which part of the probe's requests may fail.
     pub(crate) probe_failures: f64,
+    /// For how long it may go on, with so much to do.
+    pub(crate) longest: fn(usize) -> Duration,
     pub(crate) run: fn(Arc<Context>) -> Running,
 }
 
@@ -55,6 +58,7 @@ const PLAIN: Attack = Attack {
     memory: Some(64),
     probe_p99: 0.0,
     probe_failures: 0.0,
+    longest: |_| Duration::from_secs(1_920),
     run: |_| Box::pin(std::future::ready(Outcome::default())),
 };
 

@@ -4,7 +4,8 @@ use crate::Context;
 use crate::crowd::{self, told};
 use crate::outcome::Outcome;
 use crate::slow::left;
-use crate::talk::{Talk, get, post};
+use crate::talk::{Case, Talk, each_case, get};
+use bytes::Bytes;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 
@@ -33,67 +34,42 @@ fn zstd(window: u8) -> Vec<u8> {
 
 /// CO-2: content that becomes more than a route takes, in every coding, and codings around codings.
 pub(crate) async fn bombs(context: Arc<Context>) -> Outcome {
-    let vectors = Arc::new(vectors());
-    let before = context.target.cpu_ms();
-    let mut outcome = crowd::each(&context, |context, number| {
-        let vectors = vectors.clone();
-        told(number, async move {
-            let (coding, octets, statuses) = &vectors[number % vectors.len()];
-            let mut talk = Talk::open(&context, number).await?;
-            let fields = format!("Content-Encoding: {coding}\r\n");
-            talk.push(post("/coded", octets.len(), &fields).as_bytes())
-                .await;
-            talk.push(octets).await;
-            let answer = talk.answer().await?;
-            let mut outcome = Outcome::default();
-            if statuses.contains(&answer.status) {
-                outcome.count("refused");
-            } else {
-                outcome.complain(format!("{coding}: the status is {}", answer.status));
-            }
-            Ok(outcome)
-        })
-    })
-    .await;
-    let each = (context.target.cpu_ms() - before) / context.count.max(1) as f64;
-    outcome.set("cpu_ms_each", each);
-    // A build that is not optimized takes what it takes.
-    if each > 20.0 && !cfg!(debug_assertions) {
-        outcome.complain(format!("{each:.1} ms for each"));
-    }
-    outcome
+    let vectors = vectors();
+    let bombs = each_case(&context, "refused", |number| {
+        let (coding, octets, statuses) = &vectors[number % vectors.len()];
+        let fields = format!("Content-Encoding: {coding}\r\n");
+        Case::post(*coding, "/coded", &fields, octets.clone(), statuses)
+    });
+    crowd::costing(&context, Some(20.0), bombs).await
 }
 
-fn vectors() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
+fn vectors() -> Vec<(&'static str, Bytes, &'static [u16])> {
     let deflated = deflate(32 << 20);
-    let gzip = [&b"\x1f\x8b\x08\0\0\0\0\0\0\xff"[..], &deflated].concat();
+    let gzip = Bytes::from([&b"\x1f\x8b\x08\0\0\0\0\0\0\xff"[..], &deflated].concat());
     let zlib = [&b"\x78\x9c"[..], &deflated].concat();
     // 8 MiB, the largest that there may be (RFC 9659), and 2 GiB.
     let (zstd, wide) = (zstd(13 << 3), zstd(21 << 3));
+    let short = Bytes::from_static;
     vec![
         ("gzip", gzip.clone(), &[413]),
-        ("deflate", zlib, &[413]),
-        ("br", BROTLI.to_vec(), &[413]),
-        ("zstd", zstd, &[413]),
-        ("zstd", wide, &[413]),
+        ("deflate", zlib.into(), &[413]),
+        ("br", short(BROTLI), &[413]),
+        ("zstd", zstd.into(), &[413]),
+        ("zstd", wide.into(), &[413]),
         // A window of a gigabyte, which is no part of RFC 7932.
-        ("br", b"\x11\x1e\0\0\0\0".to_vec(), &[413]),
+        ("br", short(b"\x11\x1e\0\0\0\0"), &[413]),
         ("gzip, gzip", gzip.clone(), &[415]),
         ("gzip, br", gzip.clone(), &[415]),
         ("gzip, gzip, br", gzip.clone(), &[415]),
-        ("gzip", gzip[..200].to_vec(), &[400, 413]),
-        ("br", b"\xff\xff\xff\xff\xff\xff".to_vec(), &[400]),
-        (
-            "zstd",
-            b"\x28\xb5\x2f\xfd\xff\xff\xff".to_vec(),
-            &[400, 413],
-        ),
+        ("gzip", gzip.slice(..200), &[400, 413]),
+        ("br", short(b"\xff\xff\xff\xff\xff\xff"), &[400]),
+        ("zstd", short(b"\x28\xb5\x2f\xfd\xff\xff\xff"), &[400, 413]),
         (
             "gzip",
-            b"\x1f\x8b\x08\x1c\0\0\0\0\0\xff\xff\xff".to_vec(),
+            short(b"\x1f\x8b\x08\x1c\0\0\0\0\0\xff\xff\xff"),
             &[400],
         ),
-        ("deflate", b"\x78\x9c\x06".to_vec(), &[400]),
+        ("deflate", short(b"\x78\x9c\x06"), &[400]),
     ]
 }
 
@@ -188,39 +164,18 @@ async fn nothing_is_left(context: &Context, mut outcome: Outcome) -> Outcome {
 
 /// CO-4: Accept-Encoding with as much as a head takes, and with weights that are none.
 pub(crate) async fn choices(context: Arc<Context>) -> Outcome {
-    let before = context.target.cpu_ms();
-    let mut outcome = crowd::each(&context, |context, number| {
-        told(number, async move {
-            let (value, status) = match number % 6 {
-                0 => ("x,".repeat(3_500), 200),
-                1 => ("x;q=0.5,".repeat(900), 200),
-                2 => ("gzip;q=nonsense, br;q=-1, *;q=1e9".to_owned(), 200),
-                3 => (";;;,,,===\"".repeat(700), 200),
-                4 => ("gzip;q=0.".to_owned() + &"0".repeat(7_000), 200),
-                _ => ("gzip,".repeat(10_000), 431),
-            };
-            let mut talk = Talk::open(&context, number).await?;
-            let fields = format!("Accept-Encoding: {value}\r\n");
-            talk.push(get("/compressed", &fields).as_bytes()).await;
-            let answer = talk.answer().await?;
-            let mut outcome = Outcome::default();
-            if answer.status == status {
-                outcome.count("answered");
-            } else {
-                outcome.complain(format!(
-                    "kind {}: the status is {}",
-                    number % 6,
-                    answer.status
-                ));
-            }
-            Ok(outcome)
-        })
-    })
-    .await;
-    let each = (context.target.cpu_ms() - before) / context.count.max(1) as f64;
-    outcome.set("cpu_ms_each", each);
-    if each > 20.0 && !cfg!(debug_assertions) {
-        outcome.complain(format!("{each:.1} ms for each"));
-    }
-    outcome
+    let choices = each_case(&context, "answered", |number| {
+        let (value, statuses): (_, &[u16]) = match number % 6 {
+            0 => ("x,".repeat(3_500), &[200]),
+            1 => ("x;q=0.5,".repeat(900), &[200]),
+            2 => ("gzip;q=nonsense, br;q=-1, *;q=1e9".to_owned(), &[200]),
+            3 => (";;;,,,===\"".repeat(700), &[200]),
+            4 => ("gzip;q=0.".to_owned() + &"0".repeat(7_000), &[200]),
+            _ => ("gzip,".repeat(10_000), &[431]),
+        };
+        let fields = format!("Accept-Encoding: {value}\r\n");
+        let what = format!("kind {}", number % 6);
+        Case::get(what, "/compressed", &fields, statuses)
+    });
+    crowd::costing(&context, Some(20.0), choices).await
 }

@@ -47,6 +47,24 @@ where
     outcome
 }
 
+/// What comes of `work`, and the milliseconds on a core that each of the attack's count has cost the server; more than `most` are too
+/// many, where there is such a figure.
+pub(crate) async fn costing(
+    context: &Context,
+    most: Option<f64>,
+    work: impl Future<Output = Outcome>,
+) -> Outcome {
+    let before = context.target.cpu_ms();
+    let mut outcome = work.await;
+    let each = (context.target.cpu_ms() - before) / context.count.max(1) as f64;
+    outcome.set("cpu_ms_each", each);
+    // A build that is not optimized takes what it takes.
+    if most.is_some_and(|most| each > most) && !cfg!(debug_assertions) {
+        outcome.complain(format!("{each:.1} ms for each"));
+    }
+    outcome
+}
+
 /// What `job` has counted, and a complaint when it fails.
 pub(crate) async fn told<Fut>(number: usize, job: Fut) -> Outcome
 where

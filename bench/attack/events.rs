@@ -4,8 +4,9 @@ use crate::Context;
 use crate::churn::descriptors_are_back;
 use crate::crowd::{self, told};
 use crate::outcome::Outcome;
-use crate::talk::{Talk, frame, get, post};
+use crate::talk::{Case, Talk, frame, get};
 use crate::target::Random;
+use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 
@@ -98,8 +99,7 @@ fn hostile() -> Vec<Vec<u8>> {
 
 /// SI-3: a megabyte of packets of nothing, of events that are none, content of other types.
 pub(crate) async fn posts(context: Arc<Context>) -> Outcome {
-    let before = context.target.cpu_ms();
-    let mut outcome = crowd::each(&context, |context, number| {
+    let posts = crowd::each(&context, |context, number| {
         told(number, async move {
             let mut talk = Talk::open(&context, number).await?;
             let opened = talk.ask(&get(POLLING, "")).await?;
@@ -110,36 +110,23 @@ pub(crate) async fn posts(context: Arc<Context>) -> Outcome {
                 .and_then(|rest| rest.split('"').next())
                 .ok_or_else(|| io::Error::other(format!("no session: {text:?}")))?;
             let (content, kind) = match number % 6 {
-                0 => ("2\x1e".repeat(500_000).into_bytes(), "text/plain"),
-                1 => ("4x\x1e".repeat(300_000).into_bytes(), "text/plain"),
-                2 => ("\x1e".repeat(1_000_000).into_bytes(), "text/plain"),
-                3 => (b"40".to_vec(), "application/octet-stream"),
-                4 => (b"4\xff\xfe".to_vec(), "text/plain"),
-                _ => (vec![b'4'; 1_000_001], "text/plain"),
+                0 => ("2\x1e".repeat(500_000).into(), "text/plain"),
+                1 => ("4x\x1e".repeat(300_000).into(), "text/plain"),
+                2 => ("\x1e".repeat(1_000_000).into(), "text/plain"),
+                3 => (Bytes::from_static(b"40"), "application/octet-stream"),
+                4 => (Bytes::from_static(b"4\xff\xfe"), "text/plain"),
+                _ => (vec![b'4'; 1_000_001].into(), "text/plain"),
             };
+            let what = format!("kind {}", number % 6);
             let path = format!("{POLLING}&sid={sid}");
             let fields = format!("Content-Type: {kind}\r\n");
-            talk.push(post(&path, content.len(), &fields).as_bytes())
-                .await;
-            talk.push(&content).await;
-            let answer = talk.answer().await?;
+            let case = Case::post(what, &path, &fields, content, &[400, 413, 415]);
             let mut outcome = Outcome::default();
-            if matches!(answer.status, 400 | 413 | 415) {
-                outcome.count("refused");
-            } else {
-                outcome.complain(format!(
-                    "kind {}: the status is {}",
-                    number % 6,
-                    answer.status
-                ));
-            }
+            talk.case(&case, "refused", &mut outcome).await?;
             Ok(outcome)
         })
-    })
-    .await;
-    let each = (context.target.cpu_ms() - before) / context.count.max(1) as f64;
-    outcome.set("cpu_ms_each", each);
-    outcome
+    });
+    crowd::costing(&context, None, posts).await
 }
 
 /// SI-5: ids that were guessed. None is a session's.

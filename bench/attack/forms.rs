@@ -3,7 +3,8 @@
 use crate::Context;
 use crate::crowd::{self, told};
 use crate::outcome::Outcome;
-use crate::talk::{Talk, get, post};
+use crate::talk::{Case, Talk, each_case, get};
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// HD-1: line ends and NUL in names and values of fields, in cookies and in locations. No line comes of them, and the client is told that
@@ -45,65 +46,32 @@ pub(crate) async fn split_responses(context: Arc<Context>) -> Outcome {
 
 /// HD-2: cookies, as many as a head takes and more.
 pub(crate) async fn cookies(context: Arc<Context>) -> Outcome {
-    let before = context.target.cpu_ms();
-    let mut outcome = crowd::each(&context, |context, number| {
-        told(number, async move {
-            let (cookies, status) = match number % 4 {
-                0 => ("a=b; ".repeat(1_500), 200),
-                1 => ("; ".repeat(3_500), 200),
-                2 => ("=".repeat(7_000), 200),
-                _ => ("a=b; ".repeat(10_000), 431),
-            };
-            let mut talk = Talk::open(&context, number).await?;
-            talk.push(get("/cookies", &format!("Cookie: {cookies}\r\n")).as_bytes())
-                .await;
-            let answer = talk.answer().await?;
-            let mut outcome = Outcome::default();
-            if answer.status == status {
-                outcome.count("answered");
-            } else {
-                outcome.complain(format!(
-                    "kind {}: the status is {}",
-                    number % 4,
-                    answer.status
-                ));
-            }
-            Ok(outcome)
-        })
-    })
-    .await;
-    let each = (context.target.cpu_ms() - before) / context.count.max(1) as f64;
-    outcome.set("cpu_ms_each", each);
-    outcome
+    let cookies = each_case(&context, "answered", |number| {
+        let (cookies, statuses): (_, &[u16]) = match number % 4 {
+            0 => ("a=b; ".repeat(1_500), &[200]),
+            1 => ("; ".repeat(3_500), &[200]),
+            2 => ("=".repeat(7_000), &[200]),
+            _ => ("a=b; ".repeat(10_000), &[431]),
+        };
+        let fields = format!("Cookie: {cookies}\r\n");
+        let what = format!("kind {}", number % 4);
+        Case::get(what, "/cookies", &fields, statuses)
+    });
+    crowd::costing(&context, None, cookies).await
 }
 
 /// MP-1: forms without a boundary, of too many parts, with a section without an end, cut short, one inside another.
 pub(crate) async fn forms(context: Arc<Context>) -> Outcome {
-    let vectors = Arc::new(form_vectors());
-    crowd::each(&context, |context, number| {
-        let vectors = vectors.clone();
-        told(number, async move {
-            let (what, boundary, octets, statuses) = &vectors[number % vectors.len()];
-            let mut talk = Talk::open(&context, number).await?;
-            let fields = format!("Content-Type: multipart/form-data{boundary}\r\n");
-            talk.push(post("/form", octets.len(), &fields).as_bytes())
-                .await;
-            talk.push(octets).await;
-            let answer = talk.answer().await?;
-            let mut outcome = Outcome::default();
-            if statuses.contains(&answer.status) {
-                outcome.count("answered");
-            } else {
-                let text = String::from_utf8_lossy(&answer.content).into_owned();
-                outcome.complain(format!("{what}: {} {text:?}", answer.status));
-            }
-            Ok(outcome)
-        })
+    let vectors = form_vectors();
+    each_case(&context, "answered", |number| {
+        let (what, boundary, octets, statuses) = &vectors[number % vectors.len()];
+        let fields = format!("Content-Type: multipart/form-data{boundary}\r\n");
+        Case::post(*what, "/form", &fields, octets.clone(), statuses)
     })
     .await
 }
 
-type Form = (&'static str, String, Vec<u8>, &'static [u16]);
+type Form = (&'static str, String, Bytes, &'static [u16]);
 
 fn form_vectors() -> Vec<Form> {
     let part = |content: &str| {
@@ -152,7 +120,7 @@ fn form_vectors() -> Vec<Form> {
         (
             "what is in front of it",
             boundary(),
-            vec![b'x'; 5_000_000],
+            vec![b'x'; 5_000_000].into(),
             &[400, 413],
         ),
         ("cut short", boundary(), part("x").into(), &[400]),
@@ -196,20 +164,14 @@ pub(crate) async fn ranges(context: Arc<Context>) -> Outcome {
                 7 => ("0-0,2-2,4-4".to_owned(), &[200, 206]),
                 _ => (",,, ,".repeat(500), &[200, 416]),
             };
-            let mut talk = Talk::open(&context, number).await?;
             let fields = format!("Range: bytes={}\r\n", ranges.trim_end_matches(','));
-            let answer = talk.ask(&get("/files/css/site.css", &fields)).await?;
+            let what = format!("kind {}", number % 9);
+            let case = Case::get(what, "/files/css/site.css", &fields, statuses);
             let mut outcome = Outcome::default();
-            if !statuses.contains(&answer.status) {
-                outcome.complain(format!(
-                    "kind {}: the status is {}",
-                    number % 9,
-                    answer.status
-                ));
-            } else if answer.content.len() > MOST {
+            let mut talk = Talk::open(&context, number).await?;
+            let answer = talk.case(&case, "answered", &mut outcome).await?;
+            if answer.content.len() > MOST {
                 outcome.complain(format!("{} octets came", answer.content.len()));
-            } else {
-                outcome.count("answered");
             }
             Ok(outcome)
         })

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod broker;
 mod catalogue;
 mod certificates;
 mod cgroup;
@@ -26,11 +27,15 @@ mod forms;
 mod frames;
 mod handshakes;
 mod limits;
+mod lost;
+mod network;
 mod outcome;
+mod overload;
 mod pipelines;
 mod pki;
 mod probe;
 mod slow;
+mod soak;
 mod sockets;
 mod stall;
 mod streams;
@@ -124,6 +129,17 @@ fn main() -> ExitCode {
     };
     let mut all_held = true;
     for attack in wanted {
+        let mut options = Options::default();
+        (attack.options)(&mut options);
+        if options.apart && !network::is_apart() {
+            match network::apart(attack.id, &args.id) {
+                Ok(held) => all_held &= held,
+                Err(error) if args.id.eq_ignore_ascii_case(attack.id) => return failed(&*error),
+                // Of several it is one that there is not.
+                Err(error) => eprintln!("bench-attack: {}: {error}", attack.id),
+            }
+            continue;
+        }
         match runtime.block_on(run(attack, &args)) {
             Ok(report) => {
                 println!("{}", report.line());
@@ -167,9 +183,10 @@ async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
     });
     let probe = Probe::begin(&context.target);
     let begun = Instant::now();
-    let mut outcome = match tokio::time::timeout(LONGEST, (attack.run)(context.clone())).await {
+    let longest = (attack.longest)(count);
+    let mut outcome = match tokio::time::timeout(longest, (attack.run)(context.clone())).await {
         Ok(outcome) => outcome,
-        Err(_) => Outcome::failed(format!("not done after {} s", LONGEST.as_secs())),
+        Err(_) => Outcome::failed(format!("not done after {} s", longest.as_secs())),
     };
     let seconds = begun.elapsed().as_secs_f64();
     let probe = probe.end().await;
@@ -205,6 +222,3 @@ async fn run(attack: &Attack, args: &Args) -> Result<Report, Failure> {
         peak_kib: peak.peak,
     })
 }
-
-/// No attack goes on for longer.
-const LONGEST: Duration = Duration::from_secs(1_920);

@@ -26,7 +26,7 @@ pub(crate) async fn masks(context: Arc<Context>) -> Outcome {
                 return Ok(outcome);
             }
             talk.send(b"\x81\x05hello").await?;
-            expect(&mut talk, 1002, "not masked", &mut outcome).await?;
+            expect(&mut talk, &[1002], "not masked", &mut outcome).await?;
             Ok(outcome)
         })
     })
@@ -42,7 +42,7 @@ pub(crate) async fn heads(context: Arc<Context>) -> Outcome {
             let mut talk = Talk::upgraded(&context, number, SOCKET).await?;
             talk.send(octets).await?;
             let mut outcome = Outcome::default();
-            expect(&mut talk, *code, what, &mut outcome).await?;
+            expect(&mut talk, &[*code], what, &mut outcome).await?;
             Ok(outcome)
         })
     })
@@ -122,10 +122,7 @@ pub(crate) async fn fragments(context: Arc<Context>) -> Outcome {
                 talk.push(&wire).await;
             }
             let mut outcome = Outcome::default();
-            match talk.closing().await? {
-                Some(1008 | 1009) => outcome.count("closed"),
-                code => outcome.complain(format!("closed with {code:?}")),
-            }
+            expect(&mut talk, &[1008, 1009], "fragments", &mut outcome).await?;
             Ok(outcome)
         })
     })
@@ -171,7 +168,7 @@ pub(crate) async fn floods(context: Arc<Context>) -> Outcome {
                 talk.push(&octets[..half]).await;
                 outcome.count("read");
             }
-            expect(&mut talk, 1008, "a flood", &mut outcome).await?;
+            expect(&mut talk, &[1008], "a flood", &mut outcome).await?;
             outcome.raise("longest_seconds", begun.elapsed().as_secs_f64());
             Ok(outcome)
         })
@@ -182,8 +179,7 @@ pub(crate) async fn floods(context: Arc<Context>) -> Outcome {
 /// WS-7: compressed messages that become more than there may be, and such that are none.
 pub(crate) async fn bombs(context: Arc<Context>) -> Outcome {
     let vectors = Arc::new(bomb_vectors());
-    let before = context.target.cpu_ms();
-    let mut outcome = crowd::each(&context, |context, number| {
+    let bombs = crowd::each(&context, |context, number| {
         let vectors = vectors.clone();
         told(number, async move {
             let (what, octets, codes) = &vectors[number % vectors.len()];
@@ -192,21 +188,11 @@ pub(crate) async fn bombs(context: Arc<Context>) -> Outcome {
             let mut talk = talk.upgrade(SOCKET, offer).await?;
             talk.push(octets).await;
             let mut outcome = Outcome::default();
-            match talk.closing().await? {
-                Some(code) if codes.contains(&code) => outcome.count("closed"),
-                code => outcome.complain(format!("{what}: closed with {code:?}")),
-            }
+            expect(&mut talk, codes, what, &mut outcome).await?;
             Ok(outcome)
         })
-    })
-    .await;
-    let each = (context.target.cpu_ms() - before) / context.count.max(1) as f64;
-    outcome.set("cpu_ms_each", each);
-    // A build that is not optimized takes what it takes.
-    if each > 20.0 && !cfg!(debug_assertions) {
-        outcome.complain(format!("{each:.1} ms for each"));
-    }
-    outcome
+    });
+    crowd::costing(&context, Some(20.0), bombs).await
 }
 
 fn bomb_vectors() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
@@ -279,7 +265,7 @@ pub(crate) async fn texts(context: Arc<Context>) -> Outcome {
             let mut talk = Talk::upgraded(&context, number, SOCKET).await?;
             talk.send(&octets).await?;
             let mut outcome = Outcome::default();
-            expect(&mut talk, 1007, "no UTF-8", &mut outcome).await?;
+            expect(&mut talk, &[1007], "no UTF-8", &mut outcome).await?;
             Ok(outcome)
         })
     })
@@ -365,11 +351,16 @@ pub(crate) async fn stalled_closes(context: Arc<Context>) -> Outcome {
     outcome
 }
 
-/// The Close of the server has this code, and the connection ends.
-async fn expect(talk: &mut Talk, code: u16, what: &str, outcome: &mut Outcome) -> io::Result<()> {
+/// The Close of the server has one of these codes, and the connection ends.
+async fn expect(
+    talk: &mut Talk,
+    codes: &[u16],
+    what: &str,
+    outcome: &mut Outcome,
+) -> io::Result<()> {
     match talk.closing().await? {
-        Some(found) if found == code => outcome.count("closed"),
-        found => outcome.complain(format!("{what}: closed with {found:?}, not {code}")),
+        Some(found) if codes.contains(&found) => outcome.count("closed"),
+        found => outcome.complain(format!("{what}: closed with {found:?}, not {codes:?}")),
     }
     Ok(())
 }
@@ -381,7 +372,7 @@ const SOCKET: &str = "/socket";
 const FRAGMENTS: usize = 140_000;
 
 /// What a busy machine adds, in seconds: the figures are for a build that is optimized, on a machine with nothing else to do.
-const BUSY: f64 = if cfg!(debug_assertions) { 15.0 } else { 0.0 };
+pub(crate) const BUSY: f64 = if cfg!(debug_assertions) { 15.0 } else { 0.0 };
 
 /// How long it takes the server to send as much as there is room for.
 const FILLED: f64 = 2.0;

@@ -1,8 +1,12 @@
 //! HTTP/1.1 and WebSocket octet by octet, with no rule that could not be broken.
 
 use crate::Context;
+use crate::crowd::{self, told};
+use crate::outcome::Outcome;
 use crate::target::within;
+use bytes::Bytes;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,6 +25,66 @@ pub(crate) struct Answer {
     /// The status line and the fields, in lower case.
     pub(crate) head: String,
     pub(crate) content: Vec<u8>,
+}
+
+/// A request, and what it may be answered with.
+pub(crate) struct Case {
+    /// What it is called in a complaint.
+    what: String,
+    head: String,
+    content: Bytes,
+    statuses: &'static [u16],
+}
+
+impl Case {
+    /// A GET with these fields.
+    pub(crate) fn get(
+        what: impl Into<String>,
+        path: &str,
+        fields: &str,
+        statuses: &'static [u16],
+    ) -> Self {
+        Self {
+            what: what.into(),
+            head: get(path, fields),
+            content: Bytes::new(),
+            statuses,
+        }
+    }
+
+    /// A POST of this content.
+    pub(crate) fn post(
+        what: impl Into<String>,
+        path: &str,
+        fields: &str,
+        content: Bytes,
+        statuses: &'static [u16],
+    ) -> Self {
+        Self {
+            what: what.into(),
+            head: post(path, content.len(), fields),
+            content,
+            statuses,
+        }
+    }
+}
+
+/// One case on each connection; those that are answered as they may be are `counted`.
+pub(crate) async fn each_case(
+    context: &Arc<Context>,
+    counted: &'static str,
+    case: impl Fn(usize) -> Case,
+) -> Outcome {
+    crowd::each(context, |context, number| {
+        let case = case(number);
+        told(number, async move {
+            let mut outcome = Outcome::default();
+            let mut talk = Talk::open(&context, number).await?;
+            talk.case(&case, counted, &mut outcome).await?;
+            Ok(outcome)
+        })
+    })
+    .await
 }
 
 /// How a connection ended.
@@ -84,6 +148,25 @@ impl Talk {
     pub(crate) async fn ask(&mut self, request: &str) -> io::Result<Answer> {
         self.send(request.as_bytes()).await?;
         self.answer().await
+    }
+
+    /// One case, whose answer counts as `counted` or is complained of. A server need not take all of its content.
+    pub(crate) async fn case(
+        &mut self,
+        case: &Case,
+        counted: &'static str,
+        outcome: &mut Outcome,
+    ) -> io::Result<Answer> {
+        self.push(case.head.as_bytes()).await;
+        self.push(&case.content).await;
+        let answer = self.answer().await?;
+        if case.statuses.contains(&answer.status) {
+            outcome.count(counted);
+        } else {
+            let few = String::from_utf8_lossy(&answer.content[..answer.content.len().min(200)]);
+            outcome.complain(format!("{}: {} {few:?}", case.what, answer.status));
+        }
+        Ok(answer)
     }
 
     /// The next response, with its content. It has a Content-Length, or is chunked, or ends with the connection.

@@ -1,8 +1,10 @@
 //! The server under attack: a process of its own, and what honest clients of it look like.
 
+use crate::broker::Broker;
 use crate::cgroup::Cgroup;
+use crate::network::Network;
 use crate::pki::{Authority, Failure, NAME, Pair};
-use crate::talk::Talk;
+use crate::talk::{Talk, get, post};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,17 +40,33 @@ pub(crate) struct Options {
     pub(crate) descriptors: Option<usize>,
     /// A memory cgroup of so many MiB.
     pub(crate) cgroup: Option<u64>,
+    /// A network of its own, with a link that can be taken away.
+    pub(crate) apart: bool,
+    /// A listener with TLS beside the other one.
+    pub(crate) secured: bool,
+    /// A Redis that carries what is published, if there is a program of it.
+    pub(crate) broker: bool,
+    /// The most requests at the same time.
+    pub(crate) max_in_flight: Option<usize>,
 }
 
 pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
+    /// Where it speaks TLS, if that is another place.
+    pub(crate) secured: Option<SocketAddr>,
     pub(crate) authority: Authority,
     /// What an honest client says.
     pub(crate) honest: Arc<ClientConfig>,
     folder: PathBuf,
     options: Options,
     child: Mutex<Child>,
+    /// Its process, or that of who has taken its place.
+    process: AtomicU32,
+    /// Whoever takes its place writes there, too.
+    _said: Option<BufReader<ChildStdout>>,
     cgroup: Option<Cgroup>,
+    network: Option<Network>,
+    broker: Option<Broker>,
 }
 
 /// Resident memory in KiB: now, and the most that there was.
@@ -75,17 +93,38 @@ impl Target {
         fs::write(folder.join("key.pem"), &pair.key)?;
         let cgroup = options.cgroup.map(|mib| Cgroup::new(number, mib));
         let cgroup = cgroup.transpose()?;
-        let mut command = match (&cgroup, options.descriptors) {
-            (None, None) => Command::new(&server),
-            (cgroup, descriptors) => within_limits(&server, cgroup.as_ref(), descriptors),
+        let network = options.apart.then(|| Network::new(number)).transpose()?;
+        let broker = match options.broker {
+            true => Broker::start(&folder)?,
+            false => None,
         };
-        command.args(["--addr", "127.0.0.1:0"]);
+        let mut command = match (&cgroup, options.descriptors, &network) {
+            (None, None, None) => Command::new(&server),
+            (_, _, Some(network)) => network.inside(&server),
+            (cgroup, descriptors, _) => within_limits(&server, cgroup.as_ref(), descriptors),
+        };
+        let everywhere = if options.apart {
+            "0.0.0.0:0"
+        } else {
+            "127.0.0.1:0"
+        };
+        command.args(["--addr", everywhere]);
+        if let Some(most) = options.max_in_flight {
+            command.args(["--max-in-flight", &most.to_string()]);
+        }
+        if let Some(broker) = &broker {
+            command.args(["--backplane", &broker.url()]);
+        }
         if let Some(most) = options.max_connections {
             command.args(["--max-connections", &most.to_string()]);
         }
         if options.h2c {
             command.arg("--h2c");
-        } else {
+        }
+        if options.secured {
+            command.args(["--tls-addr", "127.0.0.1:0"]);
+        }
+        if !options.h2c || options.secured {
             command.args(["--max-handshakes", "512", "--tls-cert"]);
             command
                 .arg(folder.join("cert.pem"))
@@ -108,26 +147,31 @@ impl Target {
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child =
             spawned.map_err(|error| format!("cannot start {}: {error}", server.display()))?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        let port = line.trim_end().strip_prefix("listening on 127.0.0.1:");
-        let port = port
-            .and_then(|port| number::decimal(port.as_bytes()))
-            .and_then(|port| u16::try_from(port).ok());
+        let (mut said, process) = (child.stdout.take().map(BufReader::new), child.id());
+        let addr = network
+            .as_ref()
+            .map_or(Ipv4Addr::LOCALHOST, Network::honest);
+        // From here on its end is seen to.
         let mut target = Self {
-            addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            addr: (addr, 0).into(),
+            secured: None,
             authority,
             honest,
             folder,
             options: options.clone(),
             child: Mutex::new(child),
+            process: AtomicU32::new(process),
+            _said: None,
             cgroup,
+            network,
+            broker,
         };
-        target
-            .addr
-            .set_port(port.ok_or_else(|| format!("the server said {line:?}"))?);
+        target.addr.set_port(listening(said.as_mut())?);
+        if options.secured {
+            let port = listening(said.as_mut())?;
+            target.secured = Some((Ipv4Addr::LOCALHOST, port).into());
+        }
+        target._said = said;
         Ok(target)
     }
 
@@ -137,6 +181,49 @@ impl Target {
             client_certificates: false,
             ..self.options.clone()
         })
+    }
+
+    /// Another process with the same program, and other options.
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut Options)) -> Result<Self, Failure> {
+        let mut options = self.options.clone();
+        change(&mut options);
+        Self::start(&options)
+    }
+
+    /// Has another process take its place, which is this target from then on.
+    pub(crate) async fn succeed(&self) -> io::Result<()> {
+        let mut talk = Talk::over(TcpStream::connect(self.addr).await?);
+        let answer = talk.ask(&post("/successor", 0, "")).await?;
+        let said = String::from_utf8_lossy(&answer.content).into_owned();
+        match number::decimal(said.as_bytes()).and_then(|process| u32::try_from(process).ok()) {
+            Some(process) if answer.status == 200 => {
+                self.process.store(process, Ordering::SeqCst);
+                Ok(())
+            }
+            _ => Err(io::Error::other(format!("no successor: {said}"))),
+        }
+    }
+
+    /// Stops the process in the middle of whatever it does, for so long.
+    pub(crate) async fn freeze(&self, while_: Duration) -> io::Result<()> {
+        self.signal("-STOP")?;
+        tokio::time::sleep(while_).await;
+        self.signal("-CONT")
+    }
+
+    /// The network that it is in, if it has one of its own.
+    pub(crate) const fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// What carries what is published, if there is something.
+    pub(crate) const fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    /// The number of the process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.load(Ordering::SeqCst)
     }
 
     /// The directory of the static files.
@@ -200,7 +287,7 @@ impl Target {
     }
 
     fn signal(&self, signal: &str) -> io::Result<()> {
-        let id = self.child().id().to_string();
+        let id = self.process().to_string();
         if Command::new("kill").args([signal, &id]).status()?.success() {
             Ok(())
         } else {
@@ -214,7 +301,7 @@ impl Target {
 
     pub(crate) fn memory(&self) -> Memory {
         let status =
-            fs::read_to_string(format!("/proc/{}/status", self.child().id())).unwrap_or_default();
+            fs::read_to_string(format!("/proc/{}/status", self.process())).unwrap_or_default();
         let read = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             number::decimal(line.split_whitespace().next()?.as_bytes())
@@ -228,9 +315,7 @@ impl Target {
     /// Its counters by name, and `connections` and `buffered` beside them, as they are now.
     pub(crate) async fn counters(&self) -> io::Result<BTreeMap<String, u64>> {
         let mut talk = Talk::over(TcpStream::connect(self.addr).await?);
-        talk.send(b"GET /counters HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            .await?;
-        let answer = talk.answer().await?;
+        let answer = talk.ask(&get("/counters", "Connection: close\r\n")).await?;
         if answer.status != 200 {
             return Err(io::Error::other(
                 "the server has no counters: it wants to be built with the feature attack",
@@ -241,13 +326,13 @@ impl Target {
 
     /// How many descriptors it has open.
     pub(crate) fn descriptors(&self) -> usize {
-        let folder = format!("/proc/{}/fd", self.child().id());
+        let folder = format!("/proc/{}/fd", self.process());
         fs::read_dir(folder).map_or(0, |entries| entries.count())
     }
 
     /// Milliseconds that it was on a core, all of its threads together.
     pub(crate) fn cpu_ms(&self) -> f64 {
-        let folder = format!("/proc/{}/task", self.child().id());
+        let folder = format!("/proc/{}/task", self.process());
         let Ok(threads) = fs::read_dir(folder) else {
             return 0.0;
         };
@@ -264,7 +349,13 @@ impl Target {
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        matches!(self.child().try_wait(), Ok(None))
+        let (mut child, process) = (self.child(), self.process());
+        if process == child.id() {
+            return matches!(child.try_wait(), Ok(None));
+        }
+        // Whoever has ended and was not waited for is a Z.
+        let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
     }
 
     fn child(&self) -> std::sync::MutexGuard<'_, Child> {
@@ -275,11 +366,27 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         let mut child = self.child();
+        if self.process() != child.id() {
+            let _ = self.signal("-KILL");
+        }
         let _ = child.kill();
         let _ = child.wait();
         drop(child);
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The port in the next line of what a server says.
+fn listening(said: Option<&mut BufReader<ChildStdout>>) -> Result<u16, Failure> {
+    let mut line = String::new();
+    if let Some(said) = said {
+        said.read_line(&mut line)?;
+    }
+    let place = line.trim_end().strip_prefix("listening on ");
+    let port = place
+        .and_then(|place| number::decimal(place.rsplit(':').next()?.as_bytes()))
+        .and_then(|port| u16::try_from(port).ok());
+    Ok(port.ok_or_else(|| format!("the server said {line:?}"))?)
 }
 
 /// The program, by a shell that has taken its place in the cgroup and lowered its limit first.

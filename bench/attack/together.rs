@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// The attacks that need neither a server of their own, nor a limit of their own, nor the whole driver, each with how many of its kind it
 /// has at a time. Together they stay below the limit of connections, so that the probe finds a place.
-const ATTACKERS: &[(&str, usize)] = &[
+pub(crate) const ATTACKERS: &[(&str, usize)] = &[
     ("SL-1", 1_500),
     ("SL-2", 1_000),
     ("SL-3", 500),

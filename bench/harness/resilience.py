@@ -53,11 +53,12 @@ def _row(spec, attacks):
     elif spec["id"] in SPECIAL:
         row.update(SPECIAL[spec["id"]]())
     elif not others:
-        row.update(state=NOT_RUN, reason=spec["otherwise"])
+        row.update(state=NOT_RUN, reason=spec["otherwise"], command=spec.get("command", ""))
     if others:
         row.update(_from_others(others))
-        if "part" in spec and row["state"] == PASSED:
-            row.update(state=PART, reason=spec["part"])
+        parts = [part for part in [spec.get("part"), *(found.get("part") for found in others)] if part]
+        if parts and row["state"] == PASSED:
+            row.update(state=PART, reason="; ".join([*parts, *filter(None, [row["reason"]])]))
     return row
 
 
@@ -67,7 +68,7 @@ def _from_attacks(spec, attacks):
     if missing:
         return {"state": NOT_RUN, "reason": f"no full run of {', '.join(missing)} is kept", "command": command}
     found = {name: attacks[name] for name in spec["attacks"]}
-    complaints = [f"{name}: {why}" for name, row in found.items() for why in _faults(row)]
+    complaints = [f"{name}: {why}" for name, row in found.items() for why in faults(row)]
     values = {name: collections.defaultdict(float, {**row["facts"], **_beside(row)}) for name, row in found.items()}
     # Names have hyphens, which str.format takes as they are.
     figure = re.sub(r"\{([\w-]+)\[", lambda match: "{values[" + match[1] + "][", spec["figure"]).format(values=values)
@@ -92,7 +93,7 @@ def _beside(row):
     }
 
 
-def _faults(row):
+def faults(row):
     """Why an attack's row does not hold."""
     if row["holds"]:
         return []
@@ -119,7 +120,7 @@ def _attack(row):
         "probe": f"{row['probe']['failures']} of {row['probe']['requests']} failed, p99 {row['probe']['p99_ms']:.1f} ms",
         "more_mib": round(_beside(row)["more_mib"]),
         "state": PASSED if row["holds"] else MISSED,
-        "reason": "; ".join(_faults(row)),
+        "reason": "; ".join(faults(row)),
         "command": f"bench/attacks {row['id']}",
         "commit": row["commit"],
         "seed": row["seed"],

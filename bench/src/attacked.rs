@@ -1,12 +1,17 @@
 //! What attacks want besides: the counters, and routes for what is not measured elsewhere.
 
 use crate::{Told, echo_messages};
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use wireline::extract::{Json, Multipart, MultipartError, State};
 use wireline::layer::compression::{Compression, Decompression};
+use wireline::relay::Relay;
 use wireline::router::Router;
+use wireline::server::Successor;
 use wireline::service::body::BodyError;
 use wireline::service::request::Request;
 use wireline::service::response::Response;
@@ -15,7 +20,8 @@ use wireline::ws::socket::WebSocket;
 
 /// `/counters` has what the server has counted; `/socket` echoes with every limit as it is by default, `/full` sends to whoever does
 /// not read until nothing is taken any more, and closes. `/coded`, `/form` and `/cookies` say what they were given; `/field` puts
-/// what it was given into a field, `/secret` beside a secret.
+/// what it was given into a field, `/secret` beside a secret. `/work` is a millisecond of a core, one request after the other, `/panic` panics, and
+/// `/successor` has another process go on and says which.
 pub(crate) fn routes(told: Told) -> Router {
     let coded = Router::new()
         .layer(Decompression::new())
@@ -27,6 +33,9 @@ pub(crate) fn routes(told: Told) -> Router {
         .get("/counters", counters)
         .get("/field", field)
         .get("/cookies", cookies)
+        .get("/work", work)
+        .get("/panic", panic)
+        .post("/successor", succeed)
         .post("/form", form)
         .websocket_with(
             "/socket",
@@ -39,7 +48,7 @@ pub(crate) fn routes(told: Told) -> Router {
         .state(told)
 }
 
-async fn counters(State(told): State<Told>) -> Json<BTreeMap<&'static str, u64>> {
+async fn counters(State(told): State<Told>, relay: Relay) -> Json<BTreeMap<&'static str, u64>> {
     let Some(handle) = told.get() else {
         return Json(BTreeMap::new());
     };
@@ -47,7 +56,35 @@ async fn counters(State(told): State<Told>) -> Json<BTreeMap<&'static str, u64>>
     let mut counters: BTreeMap<_, _> = metrics.counters().collect();
     counters.insert("connections", metrics.connections() as u64);
     counters.insert("buffered", metrics.buffered() as u64);
+    counters.insert("present", relay.presence_count("present:all") as u64);
+    // With one worker these are all.
+    let runtime = tokio::runtime::Handle::current().metrics();
+    counters.insert("tasks", runtime.num_alive_tasks() as u64);
     Json(counters)
+}
+
+async fn work() -> String {
+    static TURN: Semaphore = Semaphore::const_new(1);
+    let _turn = TURN.acquire().await;
+    let step = |sum: u64, step: u64| black_box(sum.wrapping_mul(31).wrapping_add(step));
+    let worked = spawn_blocking(move || (0..STEPS).fold(1, step)).await;
+    worked.unwrap_or_default().to_string()
+}
+
+/// Somebody's mistake.
+async fn panic() -> Response {
+    panic!("for an attack")
+}
+
+async fn succeed(State(told): State<Told>) -> Response {
+    let unavailable = |why: &str| Response::text(why.to_owned()).with_status(UNAVAILABLE);
+    let Some(handle) = told.get() else {
+        return unavailable("it begins");
+    };
+    match Successor::of(handle).take_over().await {
+        Ok(process) => Response::text(process.to_string()),
+        Err(error) => unavailable(&error.to_string()),
+    }
 }
 
 async fn field(request: Request) -> Response {
@@ -55,7 +92,7 @@ async fn field(request: Request) -> Response {
     match request.query_value("place").as_deref() {
         Some("name") => Response::text("told").with_header(value, "x"),
         Some("cookie") => Response::text("told").set_cookie(format!("told={value}")),
-        Some("location") => Response::redirect(&value, http::StatusCode::SEE_OTHER),
+        Some("location") => Response::redirect(&value, StatusCode::SEE_OTHER),
         _ => Response::text("told").with_header("x-told", value),
     }
 }
@@ -104,5 +141,10 @@ async fn fill(mut socket: WebSocket) {
         while socket.recv().await.is_some() {}
     }
 }
+
+const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+/// How much work `/work` is.
+const STEPS: u64 = 400_000;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html");

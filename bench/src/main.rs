@@ -76,9 +76,15 @@ struct Args {
     /// Refuses clients without a certificate of an authority in this PEM file.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
+    /// Speaks TLS there, and plain HTTP at the other address.
+    #[arg(long, value_name = "HOST:PORT", requires = "tls_cert")]
+    tls_addr: Option<String>,
     /// The most handshakes at the same time [default: as many as connections]
     #[arg(long, value_name = "N")]
     max_handshakes: Option<usize>,
+    /// The most requests that are with their handlers at the same time [default: no limit]
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<usize>,
     /// Serves the files of this directory under /files.
     #[arg(long, value_name = "DIRECTORY")]
     files: Option<PathBuf>,
@@ -108,6 +114,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     // Load tests say more than clients may.
     let relay = RelayConfig::default()
         .with_path("/relay")
+        .presence("present:*")
         .message_rate(None)
         .octet_rate(None);
     let told = Told::default();
@@ -135,14 +142,20 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
             if let Some(authorities) = &args.tls_client_ca {
                 tls = tls.client_ca(authorities)?;
             }
-            server.bind_tls(args.addr.as_str(), tls)
+            match &args.tls_addr {
+                Some(beside) => server
+                    .bind(args.addr.as_str())
+                    .bind_tls(beside.as_str(), tls),
+                None => server.bind_tls(args.addr.as_str(), tls),
+            }
         }
         _ => server.bind(args.addr.as_str()),
     };
-    let server = server
+    let mut server = server
         .workers(args.workers)
         .h2c(args.h2c)
         .max_connections(args.max_connections);
+    server.config.max_in_flight = args.max_in_flight;
     server.run_with(|handle| {
         let _ = told.set(handle.clone());
         for bound in handle.bound() {

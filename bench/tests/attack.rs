@@ -125,6 +125,30 @@ fn sockets_find_the_server_as_it_must_be() {
     ]);
 }
 
+#[test]
+fn one_fault_after_the_other_finds_the_server_as_it_must_be() {
+    run_all(&[("R36", "20")]);
+}
+
+#[test]
+fn too_many_requests_find_the_server_as_it_must_be() {
+    run_all(&[("R38", "2")]);
+}
+
+/// Without the right to make a network nothing is shown, and that is said.
+#[test]
+fn whoever_is_cut_off_finds_the_server_as_it_must_be_or_says_why_not() {
+    let output = attack("WS-9-cut", "6").output().unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    if complaint.contains("this attack wants root") {
+        assert_eq!(output.status.code(), Some(2), "{line}{complaint}");
+    } else {
+        assert!(output.status.success(), "{line}{complaint}");
+        assert!(line.contains("\"left_present\":0.0"), "{line}");
+    }
+}
+
 /// Without a cgroup nothing is shown, and that is said.
 #[test]
 fn all_at_once_find_the_server_as_it_must_be_or_say_why_not() {
@@ -172,5 +196,5 @@ fn what_there_is_not_is_said() {
     };
     assert_eq!(run("TL-99").status.code(), Some(2));
     let list = String::from_utf8(run("list").stdout).unwrap();
-    assert_eq!(list.lines().count(), 72, "{list}");
+    assert_eq!(list.lines().count(), 75, "{list}");
 }

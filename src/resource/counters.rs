@@ -163,6 +163,8 @@ counters! {
     DrainForced = "drain_forced",
     /// Times that no other process took the listeners over: it could not be started, ended, or was not ready in time.
     HandoversFailed = "handovers_failed",
+    /// Times that a worker with connections did nothing for a second: a handler blocks its thread, and whoever shares that waits.
+    WorkersBlocked = "workers_blocked",
 }
 
 /// One set of counters. Each worker has its own, so that counting never makes two cores share a line.

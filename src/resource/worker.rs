@@ -4,6 +4,9 @@
 //! tick, moved by a plain store; one task for each worker looks at all slots four times a second and
 //! wakes whoever is overdue. A deadline is never early and at most two ticks late.
 
+#[cfg(test)]
+mod tests;
+
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
 use crate::resource::counters::{Counter, Counters};
@@ -34,6 +37,8 @@ pub struct Worker {
     slots: Mutex<Slots>,
     /// Wakes the sweep when the first connection comes.
     occupied: Arc<Notify>,
+    /// Who looks after this worker while it has connections.
+    guard: OnceLock<Arc<Notify>>,
     emptied: Notify,
     draining: Arc<Draining>,
 }
@@ -103,9 +108,25 @@ impl Worker {
             phase: AtomicU8::new(Phase::Running as u8),
             slots: Mutex::default(),
             occupied: Arc::default(),
+            guard: OnceLock::new(),
             emptied: Notify::new(),
             draining: Arc::default(),
         }
+    }
+
+    /// Tells `guard` when the first connection comes; who is given first stays.
+    pub(crate) fn guarded_by(&self, guard: &Arc<Notify>) {
+        self.guard.get_or_init(|| guard.clone());
+    }
+
+    /// For how long the sweep has not looked, though there are connections: what else runs on its thread has kept it from that.
+    pub(crate) fn behind(&self) -> Duration {
+        if self.live() == 0 {
+            return Duration::ZERO;
+        }
+        // The first tick is 1.
+        let looked = TICK * self.now().saturating_sub(1);
+        self.epoch.elapsed().saturating_sub(looked)
     }
 
     /// Tells `hook` of the panics that are caught here; the first one that is given stays.
@@ -228,6 +249,9 @@ impl Worker {
         slots.live += 1;
         if slots.live == 1 {
             self.occupied.notify_one();
+            if let Some(guard) = self.guard.get() {
+                guard.notify_one();
+            }
         }
         slot
     }
@@ -525,61 +549,4 @@ pub(crate) fn ticks(after: Duration) -> u32 {
     u32::try_from(after.as_millis().div_ceil(TICK.as_millis()))
         .unwrap_or(u32::MAX / 2)
         .saturating_add(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_deadline_is_never_early() {
-        assert_eq!(ticks(Duration::ZERO), 1);
-        assert_eq!(ticks(Duration::from_millis(1)), 2);
-        assert_eq!(ticks(Duration::from_millis(250)), 2);
-        assert_eq!(ticks(Duration::from_secs(10)), 41);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
-        let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
-        tokio::spawn(worker.clone().sweep());
-        let slot = worker.register(ConnInfo::default());
-        slot.set_due(worker.tick_after(Duration::from_secs(10)));
-        let begun = Instant::now();
-        std::future::poll_fn(|cx| {
-            slot.set_waker(cx.waker());
-            if slot.is_due(worker.now()) {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
-        let took = begun.elapsed();
-        assert!(
-            took >= Duration::from_secs(10) && took <= Duration::from_millis(10_500),
-            "{took:?}"
-        );
-        worker.charge(&slot, 500);
-        worker.unregister(&slot);
-        assert_eq!(worker.budget().used(), 0);
-        assert_eq!(worker.live(), 0);
-        worker.wait_empty().await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_largest_holders_are_shed_first() {
-        let worker = Arc::new(Worker::new(Arc::new(Budget::new(1000))));
-        tokio::spawn(worker.clone().sweep());
-        let slots: Vec<_> = (0..10)
-            .map(|_| worker.register(ConnInfo::default()))
-            .collect();
-        for (place, slot) in slots.iter().enumerate() {
-            worker.charge(slot, if place == 3 { 900 } else { 10 });
-        }
-        tokio::time::sleep(TICK * 3).await;
-        let shed: Vec<usize> = (0..10).filter(|place| slots[*place].is_shed()).collect();
-        assert_eq!(shed, [3]);
-        assert_eq!(worker.counters.get(Counter::ShedConnections), 1);
-    }
 }

@@ -8,6 +8,7 @@ use crate::server::bind::Listening;
 use crate::server::config::Full;
 use crate::server::door::Door;
 use crate::server::handle::Stop;
+use crate::server::handover;
 use crate::server::permit::{Permit, Permits};
 use crate::service::link::Shared;
 use http::HeaderValue;
@@ -104,7 +105,7 @@ impl Accepting {
     }
 }
 
-/// Accepts until the server stops.
+/// Accepts until the server stops, from when it is this process's turn.
 pub(super) async fn accept(
     listener: Arc<Accepting>,
     mut sink: impl Sink,
@@ -112,6 +113,10 @@ pub(super) async fn accept(
     full: Full,
     mut stop: Stop,
 ) {
+    if stop.unless(handover::turn()).await.is_none() {
+        // Who waits is the other process's.
+        return;
+    }
     let mut pause = FIRST_PAUSE;
     let mut spare = Spare::take();
     // Out of descriptors, no refused client keeps one until somebody has left.
@@ -131,6 +136,10 @@ pub(super) async fn accept(
                     sink.shared().worker.counters.add(Counter::AcceptsPaused);
                     permit = stop.unless(permits.take()).await;
                     stopped = permit.is_none();
+                    if stopped && sink.shared().worker.gives_way() {
+                        // The other process cannot have this one, and nobody is refused in favour of it.
+                        permit = Some(permits.exceed());
+                    }
                 }
                 exhausted &= permit.is_none();
                 admit(io, info, permit, &mut sink, exhausted);
@@ -347,7 +356,8 @@ mod tests {
     use super::*;
     use crate::resource::budget::Budget;
     use crate::resource::worker::Worker;
-    use crate::service::handler::service_fn;
+    use crate::server::handle::Handle;
+    use crate::service::handler::{Service, service_fn};
     use crate::service::link::config::Config;
     use std::net::{Ipv4Addr, SocketAddr};
     use tokio::net::TcpStream;
@@ -364,28 +374,75 @@ mod tests {
         (client, stream.into(), info)
     }
 
-    #[tokio::test]
-    async fn an_address_beyond_its_share_is_answered_503() {
+    async fn ask(client: &mut TcpStream, last: &str) -> String {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {last}\r\n\r\n");
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    fn shared(service: impl Service) -> (Arc<Worker>, Arc<Shared>) {
         let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
         let shared = Arc::new(Shared {
             worker: worker.clone(),
-            service: Arc::new(service_fn(async |_| "hello")),
+            service: Arc::new(service),
             config: Arc::new(Config::default().settled()),
         });
+        (worker, shared)
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_place_is_served_when_another_process_takes_over() {
+        let (worker, shared) = shared(service_fn(async |_| "hello"));
+        let counters = Arc::new(Counters::default());
+        let handle = Handle::new(
+            Arc::new(Budget::new(1 << 20)),
+            Vec::new(),
+            counters,
+            Vec::new(),
+            || 0,
+        );
+        handle.add_worker(worker.clone());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let sink = Local {
+            shared,
+            door: Door::Plain,
+        };
+        let permits = Permits::new(1, None, None);
+        let accepting = tokio::spawn(accept(
+            Arc::new(Accepting::Tcp(listener)),
+            sink,
+            permits.clone(),
+            Full::Wait,
+            handle.stop_signal(),
+        ));
+        let mut served = TcpStream::connect(addr).await.unwrap();
+        assert_eq!(ask(&mut served, "keep-alive").await, "HTTP/1.1 200");
+        let mut waiting = TcpStream::connect(addr).await.unwrap();
+        while worker.counters.get(Counter::AcceptsPaused) == 0 {
+            tokio::task::yield_now().await;
+        }
+        handle.give_way();
+        accepting.await.unwrap();
+        assert_eq!(ask(&mut waiting, "close").await, "HTTP/1.1 200");
+        drop((served, waiting));
+        while permits.live() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(worker.counters.get(Counter::ConnectionsRefused), 0);
+    }
+
+    #[tokio::test]
+    async fn an_address_beyond_its_share_is_answered_503() {
+        let (worker, shared) = shared(service_fn(async |_| "hello"));
         let mut sink = Local {
             shared,
             door: Door::Plain,
         };
         let permits = Permits::new(10, Some(1), None);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let ask = async |client: &mut TcpStream, last: &str| {
-            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {last}\r\n\r\n");
-            client.write_all(head.as_bytes()).await.unwrap();
-            let mut answer = vec![0; 12];
-            client.read_exact(&mut answer).await.unwrap();
-            String::from_utf8(answer).unwrap()
-        };
-
         let (mut first, io, info) = come_from(&listener, [192, 0, 2, 1]).await;
         admit(io, info, permits.try_take(), &mut sink, false);
         assert_eq!(ask(&mut first, "keep-alive").await, "HTTP/1.1 200");

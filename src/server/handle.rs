@@ -218,7 +218,8 @@ impl Handle {
         });
     }
 
-    fn workers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Worker>>> {
+    /// Those that there are.
+    pub(super) fn workers(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Worker>>> {
         self.inner
             .workers
             .lock()

@@ -27,6 +27,8 @@ mod no_handover;
 mod no_http2;
 #[cfg(not(feature = "signal"))]
 mod no_signal;
+#[cfg(not(feature = "tracing"))]
+mod no_tell;
 mod pace;
 mod paths;
 mod permit;
@@ -43,9 +45,12 @@ mod run;
 mod served;
 #[cfg(feature = "signal")]
 mod signal;
+#[cfg(feature = "tracing")]
+mod tell;
 #[cfg(feature = "tls")]
 mod tls;
 mod unsent;
+mod watchdog;
 mod workers;
 
 #[cfg(not(feature = "handover"))]
@@ -54,6 +59,8 @@ use self::no_handover as handover;
 use self::no_http2 as http2;
 #[cfg(not(feature = "signal"))]
 use self::no_signal as signals;
+#[cfg(not(feature = "tracing"))]
+use self::no_tell as tell;
 #[cfg(feature = "signal")]
 use self::signal as signals;
 

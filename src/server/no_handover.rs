@@ -5,6 +5,7 @@ use crate::server::bind::Bind;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Nothing: nobody asks.
 #[derive(Clone, Debug)]
@@ -30,6 +31,17 @@ impl Registry {
 pub(super) const fn take(_: &Asked) -> io::Result<Vec<OwnedFd>> {
     Ok(Vec::new())
 }
+
+/// It is always this process's turn.
+pub(super) async fn turn() {}
+
+/// Nobody wants to hear anything.
+pub(super) const fn watchdog() -> Option<Duration> {
+    None
+}
+
+/// Nobody is told.
+pub(super) const fn alive() {}
 
 /// Nobody is told.
 pub(super) const fn announce() {}

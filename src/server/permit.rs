@@ -68,6 +68,15 @@ impl Permits {
         }
     }
 
+    /// A place beyond the limit.
+    pub(super) fn exceed(self: &Arc<Self>) -> Permit {
+        self.live.fetch_add(1, Ordering::AcqRel);
+        Permit {
+            permits: self.clone(),
+            address: None,
+        }
+    }
+
     /// A connection was accepted: how long to wait before the next one, if at all.
     pub(super) fn accepted(&self) -> Option<Duration> {
         self.pace.as_ref()?.accepted()

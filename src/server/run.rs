@@ -17,6 +17,7 @@ use crate::server::permit::Permits;
 use crate::server::proxied::Proxied;
 use crate::server::redirect;
 use crate::server::signals;
+use crate::server::watchdog;
 use crate::server::workers::{self, Common};
 use crate::service::handler::Service;
 use crate::service::link::config::Config;
@@ -26,6 +27,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// An HTTP server: a service, the places where it listens, and its limits.
@@ -370,8 +372,10 @@ impl Server {
         }
         let listeners = sets.iter().map(Vec::len).sum::<usize>() + handed.len();
         common.handle.listeners().expect(listeners);
-        let threads = workers::start(&common, sets, handed)?;
+        let guard = Arc::<Notify>::default();
+        let threads = workers::start(&common, &guard, sets, handed)?;
         runtime.block_on(async {
+            tokio::spawn(watchdog::watch(common.handle.clone(), guard, watched));
             if watched {
                 signals::watch(common.handle.clone())?;
             }

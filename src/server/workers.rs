@@ -18,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// What every worker serves with.
 #[derive(Clone)]
@@ -52,10 +52,11 @@ impl Common {
     }
 }
 
-/// Starts a thread for each set of listeners. `handed` are listeners that all workers share: the
+/// Starts a thread for each set of listeners; `guard` is told when one has connections. `handed` are listeners that all workers share: the
 /// first thread accepts from them and deals the connections out.
 pub(super) fn start(
     common: &Common,
+    guard: &Arc<Notify>,
     sets: Vec<Vec<(Listener, Door)>>,
     handed: Vec<(Listener, Door)>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
@@ -69,7 +70,7 @@ pub(super) fn start(
     let mut handed = Some(handed);
     let mut threads = Vec::new();
     for (place, (listeners, receiver)) in sets.into_iter().zip(receivers).enumerate() {
-        let (common, senders) = (common.clone(), senders.clone());
+        let (common, senders, guard) = (common.clone(), senders.clone(), guard.clone());
         let handed = handed.take().filter(|_| place == 0).unwrap_or_default();
         let thread = std::thread::Builder::new()
             .name(format!("wireline-{place}"))
@@ -80,7 +81,11 @@ pub(super) fn start(
                 else {
                     return common.handle.force();
                 };
-                runtime.block_on(work(common, listeners, handed, senders, receiver));
+                runtime.block_on(async {
+                    let shared = common.shared();
+                    shared.worker.guarded_by(&guard);
+                    work(common, shared, listeners, handed, senders, receiver).await;
+                });
             })?;
         threads.push(thread);
     }
@@ -89,12 +94,12 @@ pub(super) fn start(
 
 async fn work(
     common: Common,
+    shared: Arc<Shared>,
     listeners: Vec<(Listener, Door)>,
     handed: Vec<(Listener, Door)>,
     senders: Vec<mpsc::Sender<Accepted>>,
     mut receiver: mpsc::Receiver<Accepted>,
 ) {
-    let shared = common.shared();
     let stop = common.handle.stop_signal();
     let mut accepting = Vec::new();
     for (listener, door) in listeners {

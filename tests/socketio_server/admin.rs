@@ -2,8 +2,12 @@
 
 use crate::peer::{Peer, Place, with_nothing};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use wireline::service::layer::{Before, Layer, Note};
 use wireline::socketio::server::{AdminConfig, Data, Socket, SocketIo};
+use wireline::{Request, Router};
 
 const LETS_IN: &str = r#"40/admin,{"username":"ada","password":"swordfish"}"#;
 
@@ -228,4 +232,36 @@ async fn what_is_waited_for_and_what_was_dropped_is_counted() {
     assert_eq!((answers.missing.len(), io.stats().acks), (2, 0));
     // Whoever is gone gets nothing.
     assert_eq!(io.stats().dropped, 0);
+}
+
+/// Leaves something in every request, and counts them.
+struct Mark(Arc<()>, Arc<AtomicUsize>);
+
+impl Layer for Mark {
+    fn before(&self, request: &mut Request, _: &mut Note) -> Before {
+        request.extensions_mut().insert(self.0.clone());
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Before::Go
+    }
+}
+
+#[tokio::test]
+async fn the_admin_page_makes_no_session_keep_its_request() {
+    let io = server();
+    assert!(io.admin(config()));
+    let (mark, requests) = (Arc::new(()), Arc::new(AtomicUsize::new(0)));
+    let marks = Router::new().layer(Mark(mark.clone(), requests.clone()));
+    let place = Place::with(marks, &io);
+    let mut peer = place.peer().await;
+    let (_admin, _) = sign_in(&place).await;
+    peer.has_nothing().await;
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
+    // This one, and that of the layer.
+    let only_ours = async {
+        while Arc::strong_count(&mark) > 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), only_ours).await;
+    assert!(waited.is_ok(), "{} are kept", Arc::strong_count(&mark) - 2);
 }

@@ -13,9 +13,12 @@ pub(crate) struct Place(TestClient);
 
 impl Place {
     pub(crate) fn new(io: &SocketIo) -> Self {
-        Self(TestClient::new(
-            Router::new().socket_io(io).build().unwrap(),
-        ))
+        Self::with(Router::new(), io)
+    }
+
+    /// With what a router has besides.
+    pub(crate) fn with(router: Router, io: &SocketIo) -> Self {
+        Self(TestClient::new(router.socket_io(io).build().unwrap()))
     }
 
     /// A session without a namespace.

@@ -1,7 +1,8 @@
-//! The relay, Socket.IO, and everything at once.
+//! The relay, Socket.IO, everything at once, one thing after the other, and more than there is room for.
 
 use super::{Attack, PLAIN};
-use crate::{events, together, topics};
+use crate::{events, overload, soak, together, topics};
+use std::time::Duration;
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
@@ -60,5 +61,37 @@ pub(super) const ATTACKS: &[Attack] = &[
         probe_p99: 250.0,
         probe_failures: 0.001,
         run: |context| Box::pin(together::everything(context)),
+        ..PLAIN
+    },
+    Attack {
+        id: "R36",
+        what: "a fault each ten seconds: attackers, reloads, hand-overs, panics, a broker that is killed; seconds",
+        small: 30,
+        full: 3_600,
+        memory: None,
+        options: |options| {
+            (options.h2c, options.secured, options.broker) = (true, true, true);
+        },
+        probe_p99: 250.0,
+        probe_failures: 0.000_1,
+        longest: |count| Duration::from_secs(count as u64 + 600),
+        run: |context| Box::pin(soak::faults(context)),
+    },
+    Attack {
+        id: "R38",
+        what: "five times as many requests as there is capacity for; seconds",
+        small: 3,
+        full: 600,
+        memory: None,
+        options: |options| {
+            options.h2c = true;
+            (options.max_connections, options.max_in_flight) =
+                (Some(1_024), Some(overload::IN_FLIGHT));
+        },
+        // It is refused as everybody is.
+        probe_failures: 1.0,
+        probe_p99: 10_000.0,
+        run: |context| Box::pin(overload::five_times(context)),
+        ..PLAIN
     },
 ];

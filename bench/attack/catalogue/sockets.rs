@@ -1,7 +1,7 @@
 //! WebSockets.
 
 use super::{Attack, PLAIN};
-use crate::{handshakes, sockets};
+use crate::{handshakes, lost, sockets};
 
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
@@ -64,6 +64,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         full: 5_000,
         memory: None,
         run: |context| Box::pin(sockets::silence(context)),
+        ..PLAIN
+    },
+    Attack {
+        id: "WS-9-cut",
+        what: "clients whose network is taken away, with their presence; connections",
+        small: 10,
+        full: 5_000,
+        options: |options| (options.h2c, options.apart) = (true, true),
+        memory: None,
+        run: |context| Box::pin(lost::sockets(context)),
         ..PLAIN
     },
     Attack {

@@ -225,6 +225,8 @@ fn the_unit() {
     assert!(UNIT.contains("\nRestartPreventExitStatus=2\n"));
     // Which says that it is ready: tests/restarts.rs.
     assert!(UNIT.contains("\nType=notify\n"));
+    // And that it is well: tests/handover.rs of the library.
+    assert!(UNIT.contains("\nWatchdogSec=30\n"));
 
     // Where there is a systemd, it reads all of it.
     let folder = std::env::temp_dir().join(format!("wireline-unit-{}", std::process::id()));

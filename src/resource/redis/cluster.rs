@@ -108,14 +108,16 @@ impl RedisServer {
     /// Connects to each server of a cluster, twice, as the first of the seeds says that answers.
     #[allow(dead_code, reason = "only the relay asks, and it is optional")]
     pub(crate) async fn spread(&self) -> Result<Spread, RedisError> {
+        self.spread_within(PATIENCE).await
+    }
+
+    async fn spread_within(&self, patience: Duration) -> Result<Spread, RedisError> {
         let mut why = RedisError::new("this is no cluster");
         let Address::Cluster(seeds) = &self.address else {
             return Err(why);
         };
         for (host, port) in &**seeds {
-            let spread = timeout(PATIENCE, self.spread_from(host, *port)).await;
-            let silent = |_| Err(RedisError::new(format_args!("no answer in {PATIENCE:?}")));
-            match spread.unwrap_or_else(silent) {
+            match self.spread_from(host, *port, patience).await {
                 Ok(spread) => return Ok(spread),
                 Err(error) => {
                     why = RedisError::new(format_args!("by the server at {host}:{port}: {error}"));
@@ -125,8 +127,13 @@ impl RedisServer {
         Err(why)
     }
 
-    async fn spread_from(&self, host: &str, port: u16) -> Result<Spread, RedisError> {
-        let (connection, _pushes) = self.connect_to(host, port).await?;
+    async fn spread_from(
+        &self,
+        host: &str,
+        port: u16,
+        patience: Duration,
+    ) -> Result<Spread, RedisError> {
+        let (connection, _pushes) = self.connect_within(host, port, patience).await?;
         let mut question = redis::pipe();
         question.cmd("CLUSTER").arg("SLOTS");
         let answer = connection.ask(&question).await?.pop();
@@ -138,10 +145,25 @@ impl RedisServer {
             read.ok_or_else(|| RedisError::new("not every slot has a server that is known"))?;
         let mut servers = Vec::with_capacity(places.len());
         for (host, port) in places {
-            let first = self.connect_to(&host, port).await?;
-            servers.push([first, self.connect_to(&host, port).await?]);
+            let first = self.connect_within(&host, port, patience).await?;
+            let second = self.connect_within(&host, port, patience).await?;
+            servers.push([first, second]);
         }
         Ok(Spread { slots, servers })
+    }
+
+    /// Each connection has its own time: how many there are, and how far away, is the cluster's business.
+    async fn connect_within(
+        &self,
+        host: &str,
+        port: u16,
+        patience: Duration,
+    ) -> Result<(Connection, Pushes), RedisError> {
+        let connected = timeout(patience, self.connect_to(host, port)).await;
+        connected.unwrap_or_else(|_| {
+            let why = format_args!("no answer of {host}:{port} in {patience:?}");
+            Err(RedisError::new(why))
+        })
     }
 }
 
@@ -185,12 +207,15 @@ const PORT: u16 = 6379;
 /// The servers with slots that a node connects to at most.
 const MOST_SERVERS: usize = 256;
 
-/// For all connections, as one seed says where they go.
+/// For one connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::number::decimal;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
 
     #[test]
     fn slots_are_those_of_the_specification() {
@@ -234,6 +259,66 @@ mod tests {
         assert_eq!(Slots::read(&Value::Array(twice.into()), "seed"), None);
         assert_eq!(Slots::read(&Value::Array(Vec::new()), "seed"), None);
         assert_eq!(Slots::read(&Value::Nil, "seed"), None);
+    }
+
+    /// Says to every command what a server of a cluster says, to the first one of a connection after a while.
+    async fn distant(stream: TcpStream, away: Duration, port: u16) -> std::io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        let mut is_first = true;
+        loop {
+            let (mut line, mut words) = (String::new(), Vec::new());
+            stream.read_line(&mut line).await?;
+            let Some(count) = line.trim_end().strip_prefix('*') else {
+                return Ok(());
+            };
+            for _ in 0..decimal(count.as_bytes()).unwrap() {
+                let mut word = String::new();
+                stream.read_line(&mut line).await?;
+                stream.read_line(&mut word).await?;
+                words.push(word.trim_end().to_uppercase());
+            }
+            if std::mem::take(&mut is_first) {
+                tokio::time::sleep(away).await;
+            }
+            let answer = match words[0].as_str() {
+                "HELLO" => "%1\r\n+proto\r\n:3\r\n".to_owned(),
+                // Four servers: all of them are this one, by another name each.
+                "CLUSTER" => {
+                    let range = |number: u16| {
+                        let (first, last) = (number * 4096, number * 4096 + 4095);
+                        let host = format!("127.0.0.{}", number + 1);
+                        let length = host.len();
+                        format!(
+                            "*3\r\n:{first}\r\n:{last}\r\n*2\r\n${length}\r\n{host}\r\n:{port}\r\n"
+                        )
+                    };
+                    format!("*4\r\n{}", (0..4).map(range).collect::<String>())
+                }
+                _ => "+OK\r\n".to_owned(),
+            };
+            stream.write_all(answer.as_bytes()).await?;
+        }
+    }
+
+    #[tokio::test]
+    async fn each_connection_has_its_own_time_however_many_there_are() {
+        const PATIENCE: Duration = Duration::from_millis(1500);
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(distant(stream, Duration::from_millis(300), port));
+            }
+        });
+        let server = RedisServer::new(&format!("redis+cluster://127.0.0.1:{port}")).unwrap();
+        let begun = tokio::time::Instant::now();
+        let spread = server.spread_within(PATIENCE).await.unwrap();
+        assert!(begun.elapsed() > PATIENCE, "{:?}", begun.elapsed());
+        assert_eq!(spread.servers.len(), 4);
+        assert_eq!(spread.slots.of(b"foo"), 12_182 / 4096);
+        let silent = server.spread_within(Duration::from_millis(100)).await;
+        let why = silent.map(|_| ()).unwrap_err().to_string();
+        assert!(why.contains("no answer"), "{why}");
     }
 
     #[test]

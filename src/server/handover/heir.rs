@@ -9,12 +9,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Says that this process serves: to the one before it, whose place it takes, or else to the service manager (`READY=1`, where
 /// `NOTIFY_SOCKET` is set). A server that watches signals says it by itself once it accepts connections; call this where none does. Only the
 /// first call says anything.
 ///
-/// Listeners that were left to this process and that nobody has asked for are closed.
+/// Listeners that were left to this process and that nobody has asked for are closed. In a process that takes another's place no server
+/// accepts a connection before this.
 ///
 /// ```
 /// // No server of this program watches signals, and all of them have started.
@@ -28,9 +30,28 @@ pub fn announce() {
     estate.bequests.clear();
     match estate.predecessor.take() {
         // It tells the manager who goes on.
-        Some(mut predecessor) => drop(predecessor.write_all(&[READY])),
+        Some(mut predecessor) => {
+            let _ = predecessor.write_all(&[READY]);
+            estate.turn.send_replace(true);
+        }
         None => notify::tell("READY=1"),
     }
+}
+
+/// Waits until it is this process's turn to accept: at once, unless another one waits for it to be ready. What is accepted before
+/// would end with a process that does not become ready, though the other one could have served it.
+///
+/// Cancel safe.
+pub(in crate::server) async fn turn() {
+    let mut turn = {
+        let estate = estate();
+        if estate.predecessor.is_none() {
+            return;
+        }
+        estate.turn.subscribe()
+    };
+    // The sender is never dropped.
+    let _ = turn.wait_for(|is_ours| *is_ours).await;
 }
 
 /// The listeners that were left for a place like this one: the first of its kind that nobody has taken.
@@ -60,6 +81,8 @@ struct Estate {
     bequests: Vec<Bequest>,
     /// Who waits for us to be ready.
     predecessor: Option<UnixStream>,
+    /// Whether it has been told.
+    turn: watch::Sender<bool>,
     /// Why what was left cannot be had.
     fault: Option<String>,
     is_announced: bool,

@@ -5,15 +5,15 @@
 //!   starts the program, its end of a socket
 //!   pair being that one's standard input ----------> is it the child of who says so? then
 //!   descriptors and places of the listeners -------> takes them where it is told to listen
-//!                                       <----------- "ready", once it accepts
+//!                                       <----------- "ready", from when on it accepts
 //!   tells the service manager who goes on,
 //!   and drains
 //! ```
 //!
 //! A listener is one thing in the kernel, however many processes hold it: whoever connects meanwhile waits in its queue, and is accepted by
-//! either. So nobody is refused and nobody is reset, and a successor that does not become ready has cost nothing but
-//! the connections that it had accepted by then. The descriptors go
-//! through the socket (`SCM_RIGHTS`) and not through `exec`: no other program that this process starts at the time gets them, too.
+//! either. So nobody is refused and nobody is reset, and a successor that does not become ready has cost nothing: it accepts nobody before.
+//! (Where it has more workers than listeners were left, it opens more, and loses who waits in those.) The descriptors go through the socket
+//! (`SCM_RIGHTS`) and not through `exec`: no other program that this process starts at the time gets them, too.
 
 mod asked;
 mod error;
@@ -26,6 +26,7 @@ mod successor;
 pub(super) use self::asked::Asked;
 pub use self::error::SuccessorError;
 pub use self::heir::announce;
-pub(super) use self::heir::take;
+pub(super) use self::heir::{take, turn};
+pub(super) use self::notify::{alive, watchdog};
 pub(super) use self::registry::Registry;
 pub use self::successor::Successor;

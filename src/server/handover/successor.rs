@@ -115,9 +115,11 @@ impl Successor {
     async fn run(self) -> Result<u32, SuccessorError> {
         let Self {
             command,
-            handles,
+            mut handles,
             patience,
         } = self;
+        // In the same order whoever asks: two that begin at different ends would wait for each other.
+        handles.sort_by_key(|handle| std::ptr::from_ref(handle.listeners()));
         let mut turns = Vec::new();
         let mut bequests = Vec::new();
         for handle in &handles {
@@ -176,7 +178,9 @@ fn begin(
         // What this process inherited it gives on itself.
         .env_remove("LISTEN_FDS")
         .env_remove("LISTEN_FDNAMES")
-        .env_remove("LISTEN_PID");
+        .env_remove("LISTEN_PID")
+        // It names a process, which the next one is not.
+        .env_remove("WATCHDOG_PID");
     let mut started = Started(Some(command.spawn()?));
     // It has the other end, without which its end would not show.
     drop(command);
@@ -231,3 +235,58 @@ impl Drop for HangUp {
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::budget::Budget;
+    use crate::resource::counters::Counters;
+    use crate::server::accept::Accepting;
+    use crate::server::bind::{IntoBind, Listening};
+    use crate::server::handover::asked::Asked;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    #[tokio::test]
+    async fn two_that_begin_at_different_ends_do_not_wait_for_each_other() {
+        let server = || {
+            let budget = Arc::new(Budget::new(1 << 20));
+            let counters = Arc::new(Counters::default());
+            let handle = Handle::new(budget, Vec::new(), counters, Vec::new(), || 0);
+            // It is not open yet, so whoever has the turn waits.
+            handle.listeners().expect(1);
+            handle
+        };
+        let (one, other) = (server(), server());
+        let successor = |first: &Handle, second: &Handle| {
+            Successor::of(first)
+                .along(second)
+                .command(Command::new("false"))
+                .take_over()
+        };
+        let mut begun = pin!(successor(&one, &other));
+        let mut opposite = pin!(successor(&other, &one));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(begun.as_mut().poll(&mut cx).is_pending());
+        assert!(opposite.as_mut().poll(&mut cx).is_pending());
+        let mut open = Vec::new();
+        for handle in [&one, &other] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let asked = Asked::of(&listener.local_addr().unwrap().into_bind());
+            let accepting = Arc::new(Accepting::new(Listening::Tcp(listener)).unwrap());
+            handle.listeners().add(asked, &accepting);
+            open.push(accepting);
+        }
+        let both = async { tokio::join!(begun, opposite) };
+        let both = tokio::time::timeout(Duration::from_secs(20), both).await;
+        let (first, second) = both.expect("they wait for each other");
+        for outcome in [first, second] {
+            assert!(
+                matches!(outcome, Err(SuccessorError::Ended(_))),
+                "{outcome:?}"
+            );
+        }
+        assert!(one.is_ready() && other.is_ready());
+    }
+}

@@ -14,7 +14,6 @@
 //! assert_eq!(question.write().unwrap(), &octets[..]);
 //! ```
 
-mod pack;
 mod read;
 #[cfg(test)]
 mod tests;

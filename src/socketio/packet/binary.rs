@@ -135,26 +135,8 @@ pub(super) const NUM: &str = "num";
 
 /// The attachments of what is being written or read.
 enum Attachments {
-    Writing(Vec<Bytes>, Room),
+    Writing(Vec<Bytes>),
     Reading(Arc<[Bytes]>),
-}
-
-/// What may still be met.
-#[derive(Clone, Copy)]
-pub(super) struct Room {
-    pub(super) attachments: usize,
-    /// The octets of all attachments.
-    pub(super) octets: usize,
-    pub(super) values: usize,
-}
-
-impl Room {
-    /// What this side writes is its own.
-    const ENDLESS: Self = Self {
-        attachments: usize::MAX,
-        octets: usize::MAX,
-        values: usize::MAX,
-    };
 }
 
 thread_local! {
@@ -163,15 +145,10 @@ thread_local! {
 
 /// Runs `write`, and gives the octets that it met beside what it made.
 pub(super) fn writing<T>(write: impl FnOnce() -> T) -> (T, Vec<Bytes>) {
-    writing_within(Room::ENDLESS, write)
-}
-
-/// The same for what a peer has made: beyond this room nothing is kept.
-pub(super) fn writing_within<T>(room: Room, write: impl FnOnce() -> T) -> (T, Vec<Bytes>) {
-    let scope = Scope::enter(Attachments::Writing(Vec::new(), room));
+    let scope = Scope::enter(Attachments::Writing(Vec::new()));
     let made = write();
     let octets = match scope.leave() {
-        Some(Attachments::Writing(octets, _)) => octets,
+        Some(Attachments::Writing(octets)) => octets,
         _ => Vec::new(),
     };
     (made, octets)
@@ -183,26 +160,14 @@ pub(super) fn reading<T>(attachments: &Arc<[Bytes]>, read: impl FnOnce() -> T) -
     read()
 }
 
-/// Keeps octets beside what is being written; gives their place, if there is room.
-pub(super) fn keep(octets: &Bytes) -> Option<usize> {
+/// Keeps octets beside what is being written; gives their place there.
+fn keep(octets: &Bytes) -> Option<usize> {
     NOW.with_borrow_mut(|now| match now {
-        Some(Attachments::Writing(all, room)) => {
-            room.attachments = room.attachments.checked_sub(1)?;
-            room.octets = room.octets.checked_sub(octets.len())?;
+        Some(Attachments::Writing(all)) => {
             all.push(octets.clone());
             Some(all.len() - 1)
         }
         _ => None,
-    })
-}
-
-/// Counts a value of what is being written; nothing when it is one too many.
-pub(super) fn count() -> Option<()> {
-    NOW.with_borrow_mut(|now| {
-        if let Some(Attachments::Writing(_, room)) = now {
-            room.values = room.values.checked_sub(1)?;
-        }
-        Some(())
     })
 }
 

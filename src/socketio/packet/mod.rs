@@ -6,6 +6,7 @@
 //!   args      what an event carries, to and from the types of a program
 //!   msgpack   the same packets as MessagePack, for peers with that parser
 //!   pack      JSON as MessagePack, for those packets and for what nodes say to each other
+//!   unpack    the way back
 //! ```
 //!
 //! Nothing here knows a session or a clock.
@@ -33,6 +34,7 @@ mod error;
 mod msgpack;
 pub(in crate::socketio) mod pack;
 mod text;
+pub(in crate::socketio) mod unpack;
 
 pub use self::args::{Args, ArgsError, ToArgs};
 pub use self::assemble::{Decoder, Limits};

@@ -1,15 +1,14 @@
 //! The MessagePack form: an object `{type, nsp, data, id}` for each packet, octets among its data as they are.
 
-use super::binary::{self, NUM, PLACEHOLDER};
 use super::pack::{from_json, quote};
+use super::unpack::{Room, to_json};
 use super::{Args, Body, DEPTH, LARGEST_ID, Limits, Packet, PacketError, text};
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Number, Value};
-use std::fmt::{self, Write};
-use std::io::Cursor;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt::Write;
 
 /// The message of a packet.
 pub(super) fn encode(packet: &Packet) -> Bytes {
@@ -53,191 +52,60 @@ fn written(packet: &Packet) -> Option<Vec<u8>> {
 pub(super) fn decode(octets: &[u8], limits: Limits) -> Result<Packet, PacketError> {
     const MALFORMED: PacketError = PacketError("no packet as MessagePack");
 
-    let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(octets));
-    // The object of the packet is one.
-    deserializer.set_max_depth(DEPTH + 1);
-    let room = binary::Room {
+    let room = Room {
         attachments: limits.attachments,
         octets: limits.octets,
         values: VALUES,
+        // The object of the packet is one.
+        depth: DEPTH + 1,
     };
-    let (read, attachments) = binary::writing_within(room, || Read::deserialize(&mut deserializer));
+    let (json, attachments) = to_json(octets, room).ok_or(MALFORMED)?;
+    let json = ByteString::from(json);
     let Read {
         kind,
         namespace,
         data,
         id,
-    } = read.map_err(|_| MALFORMED)?;
-    let is_at_end = usize::try_from(deserializer.position()).is_ok_and(|at| at == octets.len());
-    if !is_at_end || id.is_some_and(|id| id > LARGEST_ID) {
+    } = serde_json::from_str(&json).map_err(|_| MALFORMED)?;
+    if id.is_some_and(|id| id > LARGEST_ID) {
         return Err(MALFORMED);
     }
     if !matches!(kind, 2 | 3) && !attachments.is_empty() {
         return Err(PacketError("octets that are no argument"));
     }
-    // What is undefined in JavaScript is as good as absent.
-    let data = data.filter(|In(data)| !data.is_null());
-    let json = |value: &Value| serde_json::to_string(value).map(ByteString::from);
-    let body = match (kind, data, id) {
+    let data = data.map(|data| json.slice_ref(data.get()));
+    let mut body = match (kind, data, id) {
         (0, None, None) => Body::Connect(None),
-        (0, Some(In(data @ Value::Object(_))), None) => {
-            Body::Connect(Some(json(&data).map_err(|_| MALFORMED)?))
-        }
+        (0, Some(data), None) => Body::Connect(text::optional_object(data)?),
         (1, None, None) => Body::Disconnect,
-        (2, Some(In(Value::Array(values))), id) => {
-            let Some((Value::String(name), rest)) = values.split_first() else {
-                return Err(PacketError("an event without a name"));
-            };
-            text::check_name(name)?;
-            Body::Event {
-                name: name.as_str().into(),
-                id,
-                args: args(rest, attachments)?,
-            }
-        }
-        (3, Some(In(Value::Array(values))), Some(id)) => Body::Ack {
+        (2, Some(data), id) => text::event(id, &data)?,
+        (3, Some(data), Some(id)) => Body::Ack {
             id,
-            args: args(&values, attachments)?,
+            args: Args::from_json(text::elements(&data)?, Vec::new()),
         },
-        (4, Some(In(data @ (Value::Object(_) | Value::String(_)))), None) => {
-            Body::ConnectError(json(&data).map_err(|_| MALFORMED)?)
-        }
+        (4, Some(data), None) => Body::ConnectError(text::reason(data)?),
         _ => return Err(MALFORMED),
     };
+    if let Body::Event { args, .. } | Body::Ack { args, .. } = &mut body {
+        *args = Args::from_json(args.json().into(), attachments);
+    }
     Ok(Packet {
-        namespace: namespace.into(),
+        namespace: (&*namespace).into(),
         body,
     })
 }
 
-fn args(values: &[Value], attachments: Vec<Bytes>) -> Result<Args, PacketError> {
-    let list = Args::list(values).map_err(|_| PacketError("arguments that are no JSON"))?;
-    Ok(Args::from_json(list.json().into(), attachments))
-}
-
 #[derive(Deserialize)]
-struct Read {
+struct Read<'a> {
     #[serde(rename = "type")]
     kind: u8,
-    #[serde(rename = "nsp")]
-    namespace: String,
-    #[serde(default)]
-    data: Option<In>,
+    #[serde(rename = "nsp", borrow)]
+    namespace: Cow<'a, str>,
+    /// What is undefined in JavaScript is as good as absent.
+    #[serde(default, borrow)]
+    data: Option<&'a RawValue>,
     #[serde(default)]
     id: Option<u64>,
-}
-
-/// JSON with placeholders for octets, which are kept beside it.
-struct In(Value);
-
-impl<'de> Deserialize<'de> for In {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        binary::count().ok_or_else(|| D::Error::custom("too many values"))?;
-        deserializer.deserialize_any(InVisitor)
-    }
-}
-
-/// What an extension type has: whether that is one octet of zero.
-struct Extension(bool);
-
-impl<'de> Deserialize<'de> for Extension {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(ExtensionVisitor)
-    }
-}
-
-struct ExtensionVisitor;
-
-impl Visitor<'_> for ExtensionVisitor {
-    type Value = Extension;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the octets of an extension type")
-    }
-
-    fn visit_bytes<E>(self, octets: &[u8]) -> Result<Extension, E> {
-        Ok(Extension(octets == [0]))
-    }
-}
-
-struct InVisitor;
-
-impl<'de> Visitor<'de> for InVisitor {
-    type Value = In;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("what JSON has, or octets")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<In, E> {
-        Ok(In(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<In, E> {
-        Ok(In(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<In, E> {
-        Ok(In(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<In, E> {
-        Ok(In(
-            Number::from_f64(value).map_or(Value::Null, Value::Number)
-        ))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<In, E> {
-        Ok(In(value.into()))
-    }
-
-    fn visit_unit<E>(self) -> Result<In, E> {
-        Ok(In(Value::Null))
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, octets: &[u8]) -> Result<In, E> {
-        let place = binary::keep(&Bytes::copy_from_slice(octets))
-            .ok_or_else(|| E::custom("octets out of place"))?;
-        let mut placeholder = Map::new();
-        placeholder.insert(PLACEHOLDER.to_owned(), true.into());
-        placeholder.insert(NUM.to_owned(), place.into());
-        Ok(In(Value::Object(placeholder)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<In, A::Error> {
-        // As long as they come: what was announced may be a lie.
-        let mut values = Vec::new();
-        while let Some(In(value)) = seq.next_element()? {
-            values.push(value);
-        }
-        Ok(In(Value::Array(values)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<In, A::Error> {
-        let mut object = Map::new();
-        while let Some(In(key)) = map.next_key()? {
-            let key = match key {
-                Value::String(key) => key,
-                Value::Number(key) => key.to_string(),
-                _ => return Err(A::Error::custom("a key that is no string")),
-            };
-            let In(value) = map.next_value()?;
-            object.insert(key, value);
-        }
-        if object.get(PLACEHOLDER) == Some(&Value::Bool(true)) {
-            // It would be taken for octets from now on.
-            return Err(A::Error::custom("a placeholder where octets are in place"));
-        }
-        Ok(In(Value::Object(object)))
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<In, D::Error> {
-        // JavaScript's `undefined`; there is none in JSON.
-        match <(i8, Extension)>::deserialize(deserializer)? {
-            (0, Extension(true)) => Ok(In(Value::Null)),
-            _ => Err(D::Error::custom("an extension type")),
-        }
-    }
 }
 
 /// The most values of a packet, keys among them: one octet of a message can be hundreds in memory.
@@ -247,7 +115,7 @@ const VALUES: usize = 100_000;
 mod tests {
     use super::*;
     use crate::socketio::packet::{Binary, Decoder, Form};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn decode(octets: &[u8]) -> Result<Packet, PacketError> {
         super::decode(octets, Limits::default())
@@ -330,6 +198,11 @@ mod tests {
             Args::list(&[Value::Null]).unwrap(),
         );
         assert_eq!(decode(argument), Ok(packet));
+        // {type: 2, nsp: "/", data: ["a", new Date(1700000000123), new Uint8Array([1, 2]).buffer]}
+        let argument = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x93\xa1a\xd7\x00\x00\x00\x01\x8b\xcf\xe5\x68\x7b\xc7\x02\x00\x01\x02";
+        let args = Args::new(("2023-11-14T22:13:20.123Z", Binary::from(vec![1, 2])));
+        let packet = Packet::event("/".into(), None, "a".into(), args.unwrap());
+        assert_eq!(decode(argument), Ok(packet));
     }
 
     /// An event whose argument is this.
@@ -355,9 +228,9 @@ mod tests {
         assert!(decode(&array(10, b"\xc4\x01\xff")).is_ok());
         assert!(decode(&array(11, b"\xc4\x00")).is_err());
         assert!(decode(&array(6, b"\xc4\x02\xff\xff")).is_err());
-        // Beside the items: the array, the name, and the array of both.
-        assert!(decode(&array(99_997, b"\x00")).is_ok());
-        assert!(decode(&array(99_998, b"\x00")).is_err());
+        // Beside the items: the array, the name, the array of both, and the packet with three keys and two more values.
+        assert!(decode(&array(99_991, b"\x00")).is_ok());
+        assert!(decode(&array(99_992, b"\x00")).is_err());
         assert!(decode(&array(33_333, b"\x81\xa0\x00")).is_err());
     }
 
@@ -388,7 +261,7 @@ mod tests {
             b"\x83\xa4type\x03\xa3nsp\xa1/\xa4data\x90",
             b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xdd\xff\xff\xff\xff",
             b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd4\x01\x00",
-            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd7\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a\xd7\x01\x00\x00\x00\x00\x00\x00\x00\x00",
             placeholder,
             &deep,
         ] {

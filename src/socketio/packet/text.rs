@@ -64,7 +64,7 @@ fn decimal(digits: &str) -> Option<u64> {
     number::decimal(digits.as_bytes())
 }
 
-fn event(id: Option<u64>, data: &ByteString) -> Result<Body, PacketError> {
+pub(super) fn event(id: Option<u64>, data: &ByteString) -> Result<Body, PacketError> {
     const NAMELESS: PacketError = PacketError("an event without a name");
 
     let read: Named<'_> = serde_json::from_str(data).map_err(|_| NAMELESS)?;
@@ -89,7 +89,7 @@ fn event(id: Option<u64>, data: &ByteString) -> Result<Body, PacketError> {
     })
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), PacketError> {
+fn check_name(name: &str) -> Result<(), PacketError> {
     if RESERVED.contains(&name) {
         return Err(PacketError("an event with a reserved name"));
     }
@@ -97,14 +97,14 @@ pub(super) fn check_name(name: &str) -> Result<(), PacketError> {
 }
 
 /// What stands within the brackets of an array.
-fn elements(data: &ByteString) -> Result<ByteString, PacketError> {
+pub(super) fn elements(data: &ByteString) -> Result<ByteString, PacketError> {
     serde_json::from_str::<Elements>(data).map_err(|_| PacketError("an answer is an array"))?;
     let within = data.get(1..data.len().saturating_sub(1));
     let within = within.unwrap_or_default().trim_ascii();
     Ok(data.slice_ref(within))
 }
 
-fn optional_object(data: ByteString) -> Result<Option<ByteString>, PacketError> {
+pub(super) fn optional_object(data: ByteString) -> Result<Option<ByteString>, PacketError> {
     if data.is_empty() {
         return Ok(None);
     }
@@ -114,7 +114,7 @@ fn optional_object(data: ByteString) -> Result<Option<ByteString>, PacketError> 
 }
 
 /// An object, or a string of older servers.
-fn reason(data: ByteString) -> Result<ByteString, PacketError> {
+pub(super) fn reason(data: ByteString) -> Result<ByteString, PacketError> {
     let is_reason = (data.starts_with('{') && serde_json::from_str::<Object>(&data).is_ok())
         || (data.starts_with('"') && serde_json::from_str::<IgnoredAny>(&data).is_ok());
     is_reason

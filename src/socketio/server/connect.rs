@@ -10,6 +10,7 @@ use crate::socketio::packet::Args;
 use crate::socketio::transport::Session;
 use bytestring::ByteString;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A socket that may be connected.
@@ -25,6 +26,7 @@ pub(super) async fn admission(
     space: Arc<Space>,
     session: Session,
     auth: Option<ByteString>,
+    client: Option<IpAddr>,
     parts: Option<SharedParts>,
 ) -> Result<Admission, ConnectError> {
     let auth = match auth {
@@ -39,7 +41,7 @@ pub(super) async fn admission(
         .is_some_and(|recovery| recovery.config().skip_middleware);
     let auth = match (&mut restored, &table.authenticate) {
         (Some(restored), _) if skips => std::mem::take(&mut restored.auth),
-        (_, Some(authenticate)) => authenticate(auth, parts.clone()).await?,
+        (_, Some(authenticate)) => authenticate(auth, client).await?,
         (_, None) => auth,
     };
     let id = match &restored {

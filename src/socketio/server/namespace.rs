@@ -2,14 +2,12 @@
 
 use super::ack::Answer;
 use super::broadcast::{Broadcast, BroadcastAnswer};
-use super::call::SharedParts;
 use super::error::{ConnectError, EmitError};
 use super::handler::{Erased, EventHandler, IntoAnswer};
 use super::socket::Socket;
 use super::space::Space;
 use super::spaces::Spaces;
 use super::table::Table;
-use crate::service::client_addr::ClientAddr;
 use crate::socketio::packet::{Args, ToArgs};
 use bytestring::ByteString;
 use serde_json::Value;
@@ -48,8 +46,12 @@ impl Namespace {
 
     fn change(&self, change: impl FnOnce(&mut Table)) -> &Self {
         self.space.terms.change(change);
-        if self.space.terms.now().needs_parts() {
+        let table = self.space.terms.now();
+        if table.needs_parts() {
             self.spaces.keep_parts();
+        }
+        if table.authenticates_addresses {
+            self.spaces.keep_addresses();
         }
         self
     }
@@ -119,7 +121,7 @@ impl Namespace {
                 let decided = authenticate(auth);
                 Box::pin(async move { decided.await.map_err(Into::into) })
             }));
-            table.authenticates_requests = false;
+            table.authenticates_addresses = false;
         })
     }
 
@@ -129,19 +131,11 @@ impl Namespace {
         F: Fn(Value, Option<IpAddr>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Value, ConnectError>> + Send + 'static,
     {
-        let authenticate = Arc::new(authenticate);
         self.change(|table| {
-            table.authenticate = Some(Arc::new(move |auth, parts: Option<SharedParts>| {
-                let authenticate = authenticate.clone();
-                Box::pin(async move {
-                    let client = match parts {
-                        Some(parts) => ClientAddr::of(&*parts.lock().await).ip(),
-                        None => None,
-                    };
-                    authenticate(auth, client).await
-                })
+            table.authenticate = Some(Arc::new(move |auth, client| {
+                Box::pin(authenticate(auth, client))
             }));
-            table.authenticates_requests = true;
+            table.authenticates_addresses = true;
         });
     }
 

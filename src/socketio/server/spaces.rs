@@ -14,6 +14,8 @@ pub(super) struct Spaces {
     dynamic: RwLock<Vec<Dynamic>>,
     /// Whether a handler wants to see the request that opened a session.
     keeps_parts: AtomicBool,
+    /// Whether somebody wants to know where clients are.
+    keeps_addresses: AtomicBool,
 }
 
 /// What there is, by name.
@@ -37,6 +39,7 @@ impl Spaces {
             spaces: RwLock::default(),
             dynamic: RwLock::default(),
             keeps_parts: AtomicBool::new(false),
+            keeps_addresses: AtomicBool::new(false),
         }
     }
 
@@ -145,6 +148,14 @@ impl Spaces {
 
     pub(super) fn keeps_parts(&self) -> bool {
         self.keeps_parts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn keep_addresses(&self) {
+        self.keeps_addresses.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn keeps_addresses(&self) -> bool {
+        self.keeps_addresses.load(Ordering::Relaxed)
     }
 
     pub(super) fn check(&self, route: &RouteCheck<'_>) -> Result<(), String> {

@@ -1,20 +1,18 @@
 //! The handlers of a namespace.
 
-use super::call::{Call, SharedParts};
+use super::call::Call;
 use super::error::ConnectError;
 use super::handler::{Erased, Handling};
 use crate::service::handler::RouteCheck;
 use crate::socketio::packet::Args;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What decides who may connect, by what the client says, and by its request where that is kept.
-pub(super) type Authenticate = dyn Fn(
-        Value,
-        Option<SharedParts>,
-    ) -> Pin<Box<dyn Future<Output = Result<Value, ConnectError>> + Send>>
+/// What decides who may connect, by what the client says, and by where it is where that is kept.
+pub(super) type Authenticate = dyn Fn(Value, Option<IpAddr>) -> Pin<Box<dyn Future<Output = Result<Value, ConnectError>> + Send>>
     + Send
     + Sync;
 
@@ -25,8 +23,8 @@ pub(super) type TakeServerEvent = dyn Fn(Args) -> Handling + Send + Sync;
 #[derive(Clone, Default)]
 pub(super) struct Table {
     pub(super) authenticate: Option<Arc<Authenticate>>,
-    /// Whether that looks at the request.
-    pub(super) authenticates_requests: bool,
+    /// Whether that looks at where the client is.
+    pub(super) authenticates_addresses: bool,
     pub(super) on_connect: Vec<Arc<Erased>>,
     pub(super) on_event: Vec<Arc<Erased>>,
     pub(super) connection: Vec<Arc<Erased>>,
@@ -54,7 +52,7 @@ impl Table {
     }
 
     pub(super) fn needs_parts(&self) -> bool {
-        self.authenticates_requests || self.all().any(|handler| handler.needs_parts)
+        self.all().any(|handler| handler.needs_parts)
     }
 }
 

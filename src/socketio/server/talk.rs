@@ -12,10 +12,12 @@ use super::socket::Socket;
 use super::spaces::{Entering, Spaces};
 use super::table;
 use crate::resource::panic::{forget, guarded};
+use crate::service::client_addr::ClientAddr;
 use crate::service::request::Parts;
 use crate::socketio::packet::{Args, Body, Decoder, Packet, PacketError};
 use crate::socketio::transport::{Application, CloseReason, Conversation, Data, Session};
 use bytestring::ByteString;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -28,6 +30,10 @@ impl Application for Talks {
     fn open(&self, session: &Session, parts: Parts) -> Box<dyn Conversation> {
         let spaces = self.0.clone();
         let config = &spaces.core.config;
+        let client = spaces
+            .keeps_addresses()
+            .then(|| ClientAddr::of(&parts).ip().map(Box::new))
+            .flatten();
         let parts = spaces
             .keeps_parts()
             .then(|| Arc::new(tokio::sync::Mutex::new(parts)));
@@ -37,6 +43,7 @@ impl Application for Talks {
             sockets: Vec::new(),
             connecting: Vec::new(),
             tasks: Vec::new(),
+            client,
             parts,
             deadline: Instant::now().checked_add(config.connect_timeout),
             has_connected: false,
@@ -53,6 +60,8 @@ struct Talk {
     sockets: Vec<Socket>,
     connecting: Vec<Connecting>,
     tasks: Vec<Task>,
+    /// Where it is, if somebody wants to know.
+    client: Option<Box<IpAddr>>,
     parts: Option<SharedParts>,
     /// Until when the client has to be in a namespace, or the attachments have to be there.
     deadline: Option<Instant>,
@@ -312,7 +321,9 @@ impl Talk {
             return Ok(());
         };
         let space = entering.space().clone();
-        let admission = admission(space, self.session.clone(), auth, self.parts.clone());
+        let (session, parts) = (self.session.clone(), self.parts.clone());
+        let client = self.client.as_deref().copied();
+        let admission = admission(space, session, auth, client, parts);
         self.connecting.push(Connecting {
             entering,
             admission: Box::pin(admission),

@@ -1,12 +1,12 @@
 //! Words of others.
 
-use super::pack::to_json;
 use super::{
     ACK, Answer, Asks, BROADCAST, Broadcast, COUNT, DISCONNECT, EMIT, IDS, JOIN, LEAVE, Question,
     ROOMS, SOCKETS, Says,
 };
 use crate::socketio::adapter::{Event, Flags, RemoteSocket, Target};
 use crate::socketio::packet::Args;
+use crate::socketio::packet::unpack::{Room, to_json};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -18,6 +18,14 @@ const EVENTS: [u8; 2] = [2, 5];
 
 /// How long sockets have for an answer unless it is said.
 const DEFAULT_WAIT: u64 = 5_000;
+
+/// Nodes trust each other; what clients of theirs have sent, they have looked at. It may be nested as deep as that, with what is put around it.
+const OF_NODES: Room = Room {
+    attachments: usize::MAX,
+    octets: usize::MAX,
+    values: usize::MAX,
+    depth: 128 + 8,
+};
 
 impl Broadcast {
     /// Whether this node has written it, as far as its first octets tell: what one says comes back to it.
@@ -31,7 +39,7 @@ impl Broadcast {
 
     /// Reads one that came where those of this namespace come.
     pub fn read(namespace: &str, octets: &[u8]) -> Option<Self> {
-        let (json, attachments) = to_json(octets)?;
+        let (json, attachments) = to_json(octets, OF_NODES)?;
         let (from, packet, options): (Cow<'_, str>, Packet<'_>, Options) =
             serde_json::from_str(&json).ok()?;
         if (packet.namespace.as_deref()).is_some_and(|other| other != namespace) {
@@ -120,7 +128,7 @@ fn json_of(octets: &[u8]) -> Option<(Cow<'_, str>, Vec<Bytes>)> {
     if octets.first() == Some(&b'{') {
         return Some((String::from_utf8_lossy(octets), Vec::new()));
     }
-    let (json, attachments) = to_json(octets)?;
+    let (json, attachments) = to_json(octets, OF_NODES)?;
     Some((json.into(), attachments))
 }
 

@@ -1,6 +1,18 @@
-use super::{DEPTH, to_json};
+use super::Room;
 use crate::socketio::packet::pack::from_json;
 use bytes::Bytes;
+
+const DEPTH: usize = 136;
+
+fn to_json(octets: &[u8]) -> Option<(String, Vec<Bytes>)> {
+    let room = Room {
+        attachments: 10,
+        octets: 1_000,
+        values: 1_000,
+        depth: DEPTH,
+    };
+    super::to_json(octets, room)
+}
 
 fn hex(text: &str) -> Vec<u8> {
     let digit = |at: usize| char::from(text.as_bytes()[at]).to_digit(16).unwrap() as u8;
@@ -58,6 +70,10 @@ fn points_in_time_are_the_strings_that_javascript_makes() {
         ("d6ff5e5aff80", r#""2020-03-01T00:19:12.000Z""#),
         ("c70cff000000007fffffffffffffff", "null"),
         ("d40000", "null"),
+        // As version 2 writes them: new Date(1700000000123), new Date(-1), and the first moment that a Date has not.
+        ("d7000000018bcfe5687b", r#""2023-11-14T22:13:20.123Z""#),
+        ("d700ffffffffffffffff", r#""1969-12-31T23:59:59.999Z""#),
+        ("d7000fffffffffffffff", "null"),
     ] {
         assert_eq!(to_json(&hex(octets)).unwrap().0, json, "{octets}");
     }
@@ -76,6 +92,13 @@ fn octets_are_placeholders_and_each_is_written_once() {
         from_json(&json, &attachments),
         Some(hex("93a362696ec40301020381a162c401ff"))
     );
+    // An ArrayBuffer of version 2, of as many octets as a Date.
+    let (json, attachments) = to_json(&hex("c708000102030405060708")).unwrap();
+    assert_eq!(
+        (json, &*attachments[0]),
+        (first.clone(), &[1, 2, 3, 4, 5, 6, 7, 8][..])
+    );
+    let (_, attachments) = to_json(&hex("93a362696ec40301020381a162c50001ff")).unwrap();
     // What stands for nothing, or for what was written already, is what it says.
     let object = from_json(&first, &[]).unwrap();
     assert_eq!(
@@ -101,6 +124,12 @@ fn what_is_cut_or_nested_too_deep_is_refused() {
         "c70cff",
         "0101",
         "81ac5f706c616365686f6c646572c3",
+        "d40001",
+        "d40100",
+        "d5000000",
+        "d7010000000000000000",
+        "c70101ff",
+        "c708ff0000000000000000",
     ] {
         assert_eq!(to_json(&hex(wrong)), None, "{wrong}");
     }

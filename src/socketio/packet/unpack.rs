@@ -1,21 +1,35 @@
-//! MessagePack to JSON with attachments: octets in one are placeholders in the other. The way back is that of packets.
+//! MessagePack to JSON with attachments: octets in one are placeholders in the other. What clients send and what nodes say to each other is read
+//! here alike.
+//!
+//! Of extension types those are read that npm's `notepack.io` writes: version 2, which `socket.io-msgpack-parser` has, and version 3, which nodes
+//! have. Points in time become the strings that `JSON.stringify` makes of them, `undefined` becomes null, an `ArrayBuffer` octets.
 
 #[cfg(test)]
 mod tests;
 
-use crate::socketio::packet::pack::quote;
+use super::pack::quote;
 use bytes::Bytes;
 use std::fmt::Write;
 
-/// How deep what others send may be nested: what a client may send, with what is put around it.
-const DEPTH: usize = 128 + 8;
+/// What a document may have.
+#[derive(Clone, Copy)]
+pub(in crate::socketio) struct Room {
+    pub(in crate::socketio) attachments: usize,
+    /// The octets of all attachments.
+    pub(in crate::socketio) octets: usize,
+    /// Keys among them: one octet of a document can be hundreds in memory.
+    pub(in crate::socketio) values: usize,
+    /// How deep it may be nested.
+    pub(in crate::socketio) depth: usize,
+}
 
-/// One document as JSON; `bin` becomes a placeholder and an attachment.
-pub(super) fn to_json(octets: &[u8]) -> Option<(String, Vec<Bytes>)> {
+/// One document as JSON; octets become a placeholder and an attachment.
+pub(in crate::socketio) fn to_json(octets: &[u8], room: Room) -> Option<(String, Vec<Bytes>)> {
     let mut reader = Reader {
         rest: octets,
         json: String::with_capacity(octets.len() + octets.len() / 4),
         attachments: Vec::new(),
+        room,
     };
     reader.value(0)?;
     reader
@@ -28,10 +42,13 @@ struct Reader<'a> {
     rest: &'a [u8],
     json: String,
     attachments: Vec<Bytes>,
+    /// What is left of it.
+    room: Room,
 }
 
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Option<()> {
+        self.room.values = self.room.values.checked_sub(1)?;
         let first = self.octet()?;
         match first {
             0x00..=0x7f | 0xe0..=0xff => {
@@ -47,13 +64,15 @@ impl<'a> Reader<'a> {
             0xc3 => self.json.push_str("true"),
             0xc4..=0xc6 => {
                 let octets = self.long(first - 0xc4)?;
-                let place = self.attachments.len();
-                write!(self.json, r#"{{"_placeholder":true,"num":{place}}}"#).ok()?;
-                self.attachments.push(Bytes::copy_from_slice(octets));
+                self.binary(octets)?;
             }
             0xc7..=0xc9 => {
                 let length = self.length(first - 0xc7)?;
-                self.extension(length)?;
+                match (self.octet()?, self.take(length)?) {
+                    (0, octets) => self.binary(octets)?,
+                    (0xff, octets) if length == 12 => self.time(octets)?,
+                    _ => return None,
+                }
             }
             0xca => {
                 let value = f32::from_be_bytes(self.array_of()?);
@@ -71,7 +90,15 @@ impl<'a> Reader<'a> {
                 let value = self.signed(first - 0xd0)?;
                 write!(self.json, "{value}").ok()?;
             }
-            0xd4..=0xd8 => self.extension(1 << (first - 0xd4))?,
+            0xd4..=0xd8 => {
+                let kind = self.octet()?;
+                match (kind, self.take(1 << (first - 0xd4))?) {
+                    (0, [0]) => self.json.push_str("null"),
+                    (0, octets) => self.date(octets)?,
+                    (0xff, octets) => self.time(octets)?,
+                    _ => return None,
+                }
+            }
             0xd9..=0xdb => {
                 let length = self.length(first - 0xd9)?;
                 self.text(length)?;
@@ -89,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 
     fn array(&mut self, length: usize, depth: usize) -> Option<()> {
-        (depth < DEPTH).then_some(())?;
+        (depth < self.room.depth).then_some(())?;
         self.json.push('[');
         for at in 0..length {
             if at > 0 {
@@ -102,7 +129,7 @@ impl<'a> Reader<'a> {
     }
 
     fn map(&mut self, length: usize, depth: usize) -> Option<()> {
-        (depth < DEPTH).then_some(())?;
+        (depth < self.room.depth).then_some(())?;
         self.json.push('{');
         for at in 0..length {
             if at > 0 {
@@ -147,15 +174,25 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// A point in time is the string that `JSON.stringify` makes of it; anything else is nothing.
-    fn extension(&mut self, length: usize) -> Option<()> {
-        let kind = self.octet()?;
-        let octets = self.take(length)?;
-        if kind != 0xff {
-            self.json.push_str("null");
-            return Some(());
-        }
-        let (seconds, nanoseconds) = match length {
+    fn binary(&mut self, octets: &[u8]) -> Option<()> {
+        let place = self.attachments.len();
+        self.room.attachments = self.room.attachments.checked_sub(1)?;
+        self.room.octets = self.room.octets.checked_sub(octets.len())?;
+        write!(self.json, r#"{{"_placeholder":true,"num":{place}}}"#).ok()?;
+        self.attachments.push(Bytes::copy_from_slice(octets));
+        Some(())
+    }
+
+    /// Milliseconds since 1970, as version 2 has them.
+    fn date(&mut self, octets: &[u8]) -> Option<()> {
+        let milliseconds = i64::from_be_bytes(octets.try_into().ok()?);
+        let millisecond = u32::try_from(milliseconds.rem_euclid(1_000)).ok()?;
+        timestamp(&mut self.json, milliseconds.div_euclid(1_000), millisecond)
+    }
+
+    /// The extension type of points in time, as MessagePack itself has it since.
+    fn time(&mut self, octets: &[u8]) -> Option<()> {
+        let (seconds, nanoseconds) = match octets.len() {
             4 => (i64::from(u32::from_be_bytes(octets.try_into().ok()?)), 0),
             8 => {
                 let both = u64::from_be_bytes(octets.try_into().ok()?);

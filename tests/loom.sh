@@ -79,7 +79,7 @@ take src/layer/shed/places.rs 'if state.taken < self.most {' 'if false {' shed::
 take src/service/feed.rs 'let consumer = other(slot.consumer.take(), own);' 'let consumer: Option<Waker> = None;' feed
 take src/ws/socket/turn.rs 'SETTLED => self.reopen(),' 'SETTLED => News::Seen,' turn
 take src/relay/endpoint/node/bell.rs 'swap(false, Ordering::AcqRel)' 'swap(false, Ordering::Relaxed)' bell
-take src/socketio/server/members.rs 'all.is_empty() &&' '{ let is_empty = all.is_empty(); drop(all); is_empty } &&' members
+take src/socketio/server/members.rs 'all.is_empty() &&' '({ let is_empty = all.is_empty(); drop(all); is_empty }) &&' members
 take src/resource/draining.rs 'if !self.has_begun.load(Ordering::SeqCst) {' 'if true {' draining
 look
 take src/relay/endpoint/mailbox.rs 'is_free && write() != Delivered::Full' 'write() != Delivered::Full' relay::endpoint

@@ -141,6 +141,7 @@ pub mod service;
 #[cfg(feature = "socketio")]
 pub mod socketio;
 pub mod sse;
+mod sync;
 #[cfg(feature = "test")]
 pub mod test;
 #[cfg(feature = "tower")]

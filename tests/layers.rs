@@ -52,25 +52,27 @@ const OPEN: bool = false;
 const ROOMS: &[Room] = &[
     // Floor 0: grammar and numbers; what every driver needs and nobody owns. Not even each other.
     Room { floor: 0, path: "wire",                   core: CORE, imports: Nothing },
-    Room { floor: 0, path: "resource",               core: OPEN, imports: Nothing },
+    // Locks and atomics; what is shared between threads has them from here.
+    Room { floor: 0, path: "sync",                   core: CORE, imports: Nothing },
+    Room { floor: 0, path: "resource",               core: OPEN, imports: Only(&["sync"]) },
     // Floor 1: the words both sides use, and the protocols as pure state machines that do not know each other.
-    Room { floor: 1, path: "service",                core: OPEN, imports: Only(&["wire", "resource"]) },
+    Room { floor: 1, path: "service",                core: OPEN, imports: Only(&["wire", "resource", "sync"]) },
     Room { floor: 1, path: "http1",                  core: CORE, imports: Only(&["wire"]) },
     Room { floor: 1, path: "ws",                     core: CORE, imports: Only(&["wire"]) },
     Room { floor: 1, path: "socketio",               core: CORE, imports: Only(&["wire"]) },
-    Room { floor: 1, path: "relay::hub",             core: CORE, imports: Only(&["wire"]) },
+    Room { floor: 1, path: "relay::hub",             core: CORE, imports: Only(&["wire", "sync"]) },
     // Floor 2, first half: what happens to a request. None of these names another.
     Room { floor: 2, path: "router",                 core: OPEN, imports: Only(&["service", "wire", "resource"]) },
     Room { floor: 2, path: "extract",                core: OPEN, imports: Only(&["service", "wire", "resource"]) },
-    Room { floor: 2, path: "layer",                  core: OPEN, imports: Only(&["service", "wire", "resource"]) },
+    Room { floor: 2, path: "layer",                  core: OPEN, imports: Only(&["service", "wire", "resource", "sync"]) },
     Room { floor: 2, path: "files",                  core: OPEN, imports: Only(&["service", "wire", "resource"]) },
     Room { floor: 2, path: "sse",                    core: OPEN, imports: Only(&["service", "wire", "resource"]) },
     // Floor 2, second half: drivers, where tokio meets a core. Each knows its own core only.
     Room { floor: 2, path: "http1::driver",          core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
     // The client's response reader is of `http1`; it needs a transport of its own.
     Room { floor: 2, path: "http1::client::driver",  core: OPEN, imports: Only(&["http1", "service", "resource", "wire"]) },
-    Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire"]) },
-    Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire"]) },
+    Room { floor: 2, path: "http2",                  core: OPEN, imports: Only(&["service", "resource", "wire", "sync"]) },
+    Room { floor: 2, path: "ws::socket",             core: OPEN, imports: Only(&["ws", "service", "resource", "wire", "sync"]) },
     Room { floor: 2, path: "relay::client::core",    core: CORE, imports: Only(&["relay::hub", "wire"]) },
     // What a client knows and wants; packets of Socket.IO are its words.
     Room { floor: 2, path: "socketio::client::core", core: CORE, imports: Only(&["socketio", "wire"]) },

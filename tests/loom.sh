@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# The hub and the mailboxes of connections under loom: every order in which up to four threads may come to their locks, with at most three
-# preemptions. Half a minute, once it is compiled, in a folder of its own: the flag compiles everything anew. It is not `loom`, because tokio has no
-# sockets under that.
+# What threads share, under loom: every order in which up to five of them may come to its locks and atomics, with at most three preemptions; one
+# `interleavings.rs` beside each piece. In a folder of its own: the flag compiles everything anew. It is not `loom`, because tokio has no sockets
+# under that.
 #
-#   bash tests/loom.sh            the tests
-#   bash tests/loom.sh --mutants  the same tests with one line made wrong at a time, in a copy: each has to make them fail
+#   bash tests/loom.sh              the models
+#   bash tests/loom.sh permit       those with this in their names
+#   bash tests/loom.sh --mutants    the same with one guard taken away at a time, in a copy: each has to make its own models fail; every round of
+#                                   them compiles the crate again
+#
+# Two minutes to compile and a few to run on two cores. LOOM_MAX_PREEMPTIONS=4 is more thorough and takes many times as long. `bench/schedules` runs
+# it, and keeps how many orders there were.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,42 +17,82 @@ export RUSTFLAGS="--cfg wireline_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PW
 export CARGO_PROFILE_DEV_DEBUG=0
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 
+# loom [WORDS]: the models with WORDS in their names.
 loom() {
-    timeout 900 cargo test --locked --lib --features relay -- interleavings "$@"
-}
-
-# mutant FILE RIGHT WRONG: one line of FILE has RIGHT in it.
-mutant() {
-    local copy found=0
-    copy=$(mktemp -d)
-    trap 'rm -rf "$copy"' RETURN
-    git ls-files -z --cached --others --exclude-standard | xargs -0 cp --no-dereference --parents --target-directory "$copy"
-    found=$(grep -cF -- "$2" "$copy/$1") || true
-    if [ "$found" != 1 ]; then
-        echo "$1: $found lines have: $2" >&2
-        return 1
-    fi
-    # A literal replacement; none of them has a `|`, nor what sed would read otherwise.
-    sed -i "s|$(printf %s "$2" | sed 's/[][\.*^$]/\\&/g')|$3|" "$copy/$1"
-    if (cd "$copy" && loom) >"$copy/output" 2>&1; then
-        echo "not noticed: $1: $3" >&2
-        return 1
-    fi
-    if ! grep -q '^test result: FAILED' "$copy/output"; then
-        cat "$copy/output" >&2
-        return 1
-    fi
-    echo "noticed: $1: $3"
+    timeout 1800 cargo test --locked --lib --features socketio -- "${@:-interleavings}"
 }
 
 if [ "${1-}" != --mutants ]; then
     loom "$@"
     exit
 fi
+
 # One round of loom's search is enough to see them; what never ends is a failure as well.
 export LOOM_MAX_PREEMPTIONS=2
-mutant src/relay/endpoint/mailbox.rs 'let knows = !waiting.is_empty();' 'let knows = true;'
-mutant src/relay/endpoint/mailbox.rs 'is_free && write() != Delivered::Full' 'write() != Delivered::Full'
-mutant src/relay/endpoint/mailbox.rs 'contents.is_free() && !contents.is_held(key)' 'contents.is_free()'
-mutant src/relay/hub/group.rs 'inbox.is_armed = false;' '{}'
-mutant src/relay/hub/group.rs 'self.is_pending.store(true, Ordering::Relaxed);' '{}'
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+    [ ! -e "$file" ] || printf '%s\0' "$file"
+done | xargs -0 cp --no-dereference --parents --target-directory "$copy"
+unnoticed=0 models=() taken=()
+
+# take FILE RIGHT WRONG MODELS: one line of FILE has RIGHT in it, and has WRONG for it in this round; MODELS have to fail.
+take() {
+    python3 - "$copy/$1" "$2" "$3" <<'PYTHON'
+import pathlib, sys
+path, right, wrong = pathlib.Path(sys.argv[1]), *sys.argv[2:]
+text = path.read_text()
+if text.count(right) != 1:
+    sys.exit(f"{path}: {text.count(right)} times: {right}")
+path.write_text(text.replace(right, wrong))
+PYTHON
+    models+=("$4")
+    taken+=("$1")
+}
+
+# Runs the models of this round, and puts everything back.
+look() {
+    local name
+    (cd "$copy" && timeout 1800 cargo test --locked --lib --features socketio --no-run)
+    for name in "${models[@]}"; do
+        # Whoever fails in the midst of a model may take the whole program with him.
+        if (cd "$copy" && loom "$name::interleavings") >"$copy/output" 2>&1; then
+            echo "not noticed: $name" >&2
+            unnoticed=1
+        elif grep -q 'panicked at' "$copy/output"; then
+            echo "noticed: $name"
+        else
+            cat "$copy/output" >&2
+            exit 1
+        fi
+    done
+    for name in "${taken[@]}"; do
+        cp "$name" "$copy/$name"
+    done
+    models=() taken=()
+}
+
+take src/relay/endpoint/mailbox.rs 'let knows = !waiting.is_empty();' 'let knows = true;' relay::endpoint
+take src/relay/hub/group.rs 'inbox.is_armed = false;' '{}' relay::hub
+take src/server/permit.rs 'released.as_mut().enable();' '{}' permit
+take src/layer/shed/places.rs 'if state.taken < self.most {' 'if false {' shed::places
+take src/service/feed.rs 'let consumer = other(slot.consumer.take(), own);' 'let consumer: Option<Waker> = None;' feed
+take src/ws/socket/turn.rs 'SETTLED => self.reopen(),' 'SETTLED => News::Seen,' turn
+take src/relay/endpoint/node/bell.rs 'swap(false, Ordering::AcqRel)' 'swap(false, Ordering::Relaxed)' bell
+take src/socketio/server/members.rs 'all.is_empty() &&' '({ let is_empty = all.is_empty(); drop(all); is_empty }) &&' members
+take src/resource/draining.rs 'if !self.has_begun.load(Ordering::SeqCst) {' 'if true {' draining
+look
+take src/relay/endpoint/mailbox.rs 'is_free && write() != Delivered::Full' 'write() != Delivered::Full' relay::endpoint
+take src/relay/hub/group.rs 'self.is_pending.store(true, Ordering::Relaxed);' '{}' relay::hub
+take src/server/tls/places.rs 'if self.call.has_place.load(Ordering::Acquire) {' 'if false {' tls::places
+take src/http2/streams.rs '!self.has_ready()' 'true' streams
+take src/service/feed.rs 'if slot.abandoned {
+            // Since' 'if false {
+            // Since' feed
+look
+take src/relay/endpoint/mailbox.rs 'contents.is_free() && !contents.is_held(key)' 'contents.is_free()' relay::endpoint
+take src/resource/worker.rs 'fence(Ordering::SeqCst);' '{}' worker
+look
+take src/http2/streams.rs 'is_queued.swap(false, Ordering::SeqCst);' 'is_queued.store(false, Ordering::SeqCst);' streams
+look
+exit "$unnoticed"

@@ -5,8 +5,9 @@
 
 use crate::http2::stream::Stream;
 use crate::resource::worker::Slot;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
 
 /// The streams, by places that are used again.
@@ -165,7 +166,8 @@ impl StreamHandle {
 
     /// It is being polled: a wake from now on is a new one.
     pub(super) fn begin(&self) {
-        self.0.is_queued.store(false, Ordering::SeqCst);
+        // Swapped, not stored: whoever has found it queued, and woken nobody, is heard by this poll.
+        self.0.is_queued.swap(false, Ordering::SeqCst);
     }
 
     fn queue(&self) {
@@ -194,3 +196,6 @@ impl Ready {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(all(test, wireline_loom))]
+mod interleavings;

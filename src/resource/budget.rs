@@ -5,7 +5,8 @@
 //! written, the parts of a body that nobody took. A request that is answered in one go charges nothing,
 //! because its buffer is back in the pool before anybody else runs.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 /// How much of the budget is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

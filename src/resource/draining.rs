@@ -1,7 +1,8 @@
 //! That a worker drains: whoever asks is told.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use crate::resource::waking::Notify;
+use crate::sync::AtomicBool;
+use std::sync::atomic::Ordering;
 
 /// Whether a drain has begun.
 #[derive(Debug, Default)]
@@ -44,6 +45,8 @@ impl Draining {
     }
 }
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@ pub mod tls_info;
 pub(crate) mod tls_stream;
 #[cfg(all(any(feature = "client", feature = "redis"), feature = "tls"))]
 pub(crate) mod trust;
+pub(crate) mod waking;
 pub mod worker;
 
 #[cfg(not(feature = "tracing"))]

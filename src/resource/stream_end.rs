@@ -1,8 +1,9 @@
 //! The end of a stream, of those that share a connection: whoever asks is told.
 
+use crate::resource::waking::Notify;
+use crate::sync::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use std::sync::atomic::Ordering;
 
 /// Whether a stream has ended.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl StreamEnd {
         if let Some(mut end) = old
             && let Some(own) = Arc::get_mut(&mut end)
         {
-            *own.has_come.get_mut() = false;
+            own.has_come = AtomicBool::new(false);
             return end;
         }
         Arc::default()
@@ -54,6 +55,8 @@ impl Drop for StreamGuard {
     }
 }
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

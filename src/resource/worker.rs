@@ -4,6 +4,8 @@
 //! tick, moved by a plain store; one task for each worker looks at all slots four times a second and
 //! wakes whoever is overdue. A deadline is never early and at most two ticks late.
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +16,14 @@ use crate::resource::draining::Draining;
 use crate::resource::panic::PanicHook;
 use crate::resource::span::ConnectionSpan;
 use crate::resource::tls_info::TlsInfo;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use crate::resource::waking::Notify;
+use crate::sync::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Mutex, MutexGuard, OnceLock, fence,
+};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The length of a tick.
@@ -159,6 +164,7 @@ impl Worker {
     /// Moves on to `phase` (never back) and wakes every connection, so that each sees it.
     pub fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::SeqCst);
+        said_before_asked();
         if phase >= Phase::Draining {
             self.draining.begin();
         }
@@ -376,6 +382,7 @@ impl Slot {
     pub fn set_waker(&self, waker: &Waker) {
         if self.waker.get().is_none() {
             let _ = self.waker.set(waker.clone());
+            said_before_asked();
         }
     }
 
@@ -495,9 +502,11 @@ impl Slot {
 
     /// The peer has closed its side, or is gone: whoever waits in [`closed`](Self::closed) goes on.
     pub fn set_gone(&self) {
-        if !self.gone.swap(true, Ordering::SeqCst)
-            && let Some(aside) = self.aside.get()
-        {
+        if self.gone.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        said_before_asked();
+        if let Some(aside) = self.aside.get() {
             aside.told.notify_waiters();
         }
     }
@@ -514,6 +523,7 @@ impl Slot {
         let told = self.aside.get_or_init(Box::default).told.notified();
         let mut told = std::pin::pin!(told);
         told.as_mut().enable();
+        said_before_asked();
         if !self.is_gone() {
             told.await;
         }
@@ -531,6 +541,12 @@ impl Slot {
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
+}
+
+/// Stands between what a thread says and what it asks, where another one says that and asks this: at least one of both hears of
+/// the other. Without it a processor may ask first.
+fn said_before_asked() {
+    fence(Ordering::SeqCst);
 }
 
 /// How long a connection has waited for its peer, in ticks, when it is closed for others' new requests.

@@ -1,14 +1,16 @@
 //! How many connections there may be, altogether and of one address, and how fast they may come.
 
 use crate::resource::addr::PeerAddr;
+use crate::resource::waking::Notify;
 use crate::server::pace::Pace;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// The count of live connections of a server, and its limits.
 #[derive(Debug)]
@@ -60,7 +62,9 @@ impl Permits {
     /// Waits for a place.
     pub(super) async fn take(self: &Arc<Self>) -> Permit {
         loop {
-            let released = self.released.notified();
+            let mut released = pin!(self.released.notified());
+            // In line before it looks: of two places that become free meanwhile, before anybody waits, one would be told of.
+            released.as_mut().enable();
             if let Some(permit) = self.try_take() {
                 return permit;
             }
@@ -166,6 +170,8 @@ pub(super) fn network(ip: IpAddr) -> u64 {
     }
 }
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,10 +5,11 @@
 
 use crate::service::body::BodyError;
 use crate::service::headers::Headers;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use bytes::Bytes;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// The shared slot.
@@ -139,6 +140,10 @@ impl Feed {
     /// Puts a chunk into the free slot. `own` is the waker of the task that pushes.
     pub(crate) fn push(&self, chunk: Bytes, own: &Waker) {
         let mut slot = self.slot();
+        if slot.abandoned {
+            // Since the producer has asked: nobody takes it any more.
+            return;
+        }
         slot.chunk = Some(chunk);
         slot.want = false;
         let consumer = other(slot.consumer.take(), own);
@@ -235,3 +240,6 @@ fn set(place: &mut Option<Waker>, cx: &Context<'_>) {
         None => *place = Some(cx.waker().clone()),
     }
 }
+
+#[cfg(all(test, wireline_loom))]
+mod interleavings;

@@ -3,9 +3,10 @@
 use crate::layer::rate_limit::key::Key;
 use crate::layer::rate_limit::limiter::{Quota, QuotaLimiter, Spending, Verdict};
 use crate::layer::rate_limit::window::Window;
+use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -216,6 +217,8 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// A minute.
 const SWEEP: u64 = 60_000_000_000;
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,9 @@
 //! So many places, and who waits for one.
 
+use crate::resource::waking::oneshot::{Receiver, Sender, channel};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot::{Receiver, Sender, channel};
+use std::sync::{Arc, PoisonError};
 
 /// Places that are taken and given back; the newest of those who wait has the next one.
 pub(super) struct Places {
@@ -142,6 +143,8 @@ impl Drop for Waiter {
     }
 }
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 use super::mailbox::Mailbox;
 use super::outlet::Terms;
 use super::overflow::NO_SUBSCRIPTION;
+use crate::sync::model;
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::Delivered;
 use loom::future::block_on;
@@ -120,7 +121,7 @@ fn beside(line: &Arc<Line>, code: impl FnOnce(&Line) + 'static) -> thread::JoinH
 
 #[test]
 fn what_waits_is_sent_in_its_turn_and_nobody_is_forgotten() {
-    loom::model(|| {
+    model(|| {
         let line = Line::new(1, 3);
         let group = beside(&line, |line| {
             for text in ["a", "b", "c"] {
@@ -141,7 +142,7 @@ fn what_waits_is_sent_in_its_turn_and_nobody_is_forgotten() {
 
 #[test]
 fn what_belongs_to_no_subscription_changes_no_order() {
-    loom::model(|| {
+    model(|| {
         let line = Line::new(2, 3);
         let group = beside(&line, |line| {
             for text in ["a", "b"] {
@@ -164,7 +165,7 @@ fn what_belongs_to_no_subscription_changes_no_order() {
 
 #[test]
 fn nothing_of_a_subscription_comes_before_it_is_confirmed() {
-    loom::model(|| {
+    model(|| {
         let line = Line::new(1, 3);
         line.mailbox.hold(1);
         let group = beside(&line, |line| {

@@ -7,7 +7,7 @@
 use super::outlet::{COUNTS, Gap, Terms};
 use super::overflow::{Item, NO_SUBSCRIPTION, Overflow, Waiting};
 use crate::relay::hub::Topic;
-use crate::relay::hub::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use crate::ws::close::CloseFrame;
 use crate::ws::prepared::Prepared;
 use crate::ws::socket::Delivered;

@@ -3,7 +3,7 @@
 use super::lock;
 use super::message::{Entry, Member, Message};
 use super::seats::{Neighbours, Seats};
-use super::sync::{AtomicBool, Mutex};
+use crate::sync::{AtomicBool, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;

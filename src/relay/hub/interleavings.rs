@@ -3,6 +3,7 @@
 //! A task that is never woken again is a deadlock here, which loom reports.
 
 use super::*;
+use crate::sync::model;
 use bytes::Bytes;
 use loom::future::block_on;
 use loom::sync::atomic::AtomicBool;
@@ -107,7 +108,7 @@ const KEPT: Retention = Retention {
 
 #[test]
 fn a_task_that_rests_is_woken() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         let (group, log) = (Group::new(), Log::new(1, 0));
         let (held, _) = hub.subscribe(&topic(), &group, log.clone(), 0, Resume::Live, 0);
@@ -124,7 +125,7 @@ fn a_task_that_rests_is_woken() {
 
 #[test]
 fn what_an_inbox_gives_up_is_told() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         // Room for one message.
         let (group, log) = (Group::with_room(100), Log::new(1, 0));
@@ -143,7 +144,7 @@ fn what_an_inbox_gives_up_is_told() {
 
 #[test]
 fn between_history_and_news_nothing_is_missing_or_double() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(KEPT);
         let group = Group::new();
         let publisher = publisher(&hub, 2);
@@ -174,7 +175,7 @@ fn between_history_and_news_nothing_is_missing_or_double() {
 
 #[test]
 fn nothing_comes_after_unsubscribe() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         let (group, log) = (Group::new(), Log::new(1, 0));
         let (held, _) = hub.subscribe(&topic(), &group, log.clone(), 0, Resume::Live, 0);
@@ -199,7 +200,7 @@ fn nothing_comes_after_unsubscribe() {
 
 #[test]
 fn who_comes_first_makes_the_topic_and_who_goes_last_takes_it() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         let group = Group::new();
         let come_and_go = |id| {
@@ -230,7 +231,7 @@ fn who_comes_first_makes_the_topic_and_who_goes_last_takes_it() {
 
 #[test]
 fn a_group_that_is_closed_ends_its_task() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         let (group, log) = (Group::new(), Log::new(1, 0));
         let (held, _) = hub.subscribe(&topic(), &group, log.clone(), 0, Resume::Live, 0);
@@ -250,7 +251,7 @@ fn a_group_that_is_closed_ends_its_task() {
 
 #[test]
 fn who_watches_knows_who_is_present() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         let (group, log) = (Group::new(), Log::new(9, 0));
         let change = |change: &Change| match change {
@@ -285,7 +286,7 @@ fn who_watches_knows_who_is_present() {
 /// Who flushes has what he published himself behind him, whatever the task is at; and the task still delivers everything else.
 #[test]
 fn who_flushes_has_what_was_published_before() {
-    loom::model(|| {
+    model(|| {
         let hub = hub(Retention::NOTHING);
         let (group, log) = (Group::new(), Log::new(1, 0));
         let (held, _) = hub.subscribe(&topic(), &group, log.clone(), 0, Resume::Live, 0);

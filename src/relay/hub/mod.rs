@@ -55,7 +55,6 @@ mod published;
 mod record;
 mod seats;
 mod staying;
-pub(super) mod sync;
 mod topic;
 
 pub use self::config::HubConfig;
@@ -68,7 +67,7 @@ pub use self::topic::{InvalidTopic, Topic};
 
 use self::presence::Presence;
 use self::record::{Held, Record, forget_idle};
-use self::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

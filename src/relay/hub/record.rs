@@ -5,7 +5,7 @@ use super::channel::Channel;
 use super::history::Retention;
 use super::message::Message;
 use super::presence::Presence;
-use super::sync::AtomicUsize;
+use crate::sync::AtomicUsize;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 

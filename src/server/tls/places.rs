@@ -10,10 +10,11 @@ use crate::resource::addr::PeerAddr;
 use crate::resource::counters::Counter;
 use crate::resource::worker::{Slot, Worker};
 use crate::server::permit;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -300,6 +301,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// What a handshake over a slow line takes: a few round trips.
 const HONEST: Duration = Duration::from_secs(1);
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

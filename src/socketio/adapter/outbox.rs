@@ -1,8 +1,9 @@
 //! What waits to be sent.
 
+use crate::resource::waking::Notify;
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::PoisonError;
 
 /// A queue with a ceiling in octets.
 #[derive(Debug)]
@@ -85,6 +86,8 @@ impl<T> Outbox<T> {
 /// What may wait while the broker is away.
 const MOST_OCTETS: usize = 8 << 20;
 
+#[cfg(all(test, wireline_loom))]
+mod interleavings;
 #[cfg(test)]
 mod tests {
     use super::*;

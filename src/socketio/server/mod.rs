@@ -23,6 +23,7 @@ mod handler;
 mod id;
 #[cfg(feature = "tracing")]
 mod log;
+mod members;
 mod namespace;
 #[cfg(not(feature = "tracing"))]
 mod no_log;

@@ -7,6 +7,7 @@ use super::admin::Desk;
 use super::config::SocketIoConfig;
 use super::counters::Counters;
 use super::id::SocketId;
+use super::members::Members;
 use super::recovery::{Recovery, Restored, Ticket};
 use super::socket::Socket;
 use super::table::Terms;
@@ -18,9 +19,9 @@ use crate::socketio::transport::Outgoing;
 use bytestring::ByteString;
 use http::Extensions;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
 /// Stands between a namespace and a room in the name of a topic; no name of a namespace has it.
@@ -86,9 +87,8 @@ pub(super) struct Space {
     pub(super) terms: Terms,
     /// Whether it goes with its last socket.
     pub(super) is_dynamic: bool,
-    /// How many clients are about to be in it.
-    pub(super) entering: AtomicUsize,
-    sockets: Mutex<HashMap<u64, Socket>>,
+    /// Its sockets by their numbers, and who is about to be one.
+    pub(super) members: Members<Socket>,
     acks: AtomicU64,
     recovery: Option<Box<Recovery>>,
 }
@@ -105,8 +105,7 @@ impl Space {
             core,
             terms,
             is_dynamic,
-            entering: AtomicUsize::new(0),
-            sockets: Mutex::default(),
+            members: Members::default(),
             acks: AtomicU64::new(0),
             recovery,
         }
@@ -126,49 +125,37 @@ impl Space {
     }
 
     pub(super) fn insert(&self, socket: &Socket) {
-        self.sockets().insert(socket.number(), socket.clone());
+        self.members.insert(socket.number(), socket.clone());
     }
 
     pub(super) fn remove(&self, number: u64) {
-        let mut sockets = self.sockets();
-        let socket = sockets.remove(&number);
-        if sockets.capacity() > 64 && sockets.len() < sockets.capacity() / 8 {
-            let wanted = sockets.len() * 2;
-            sockets.shrink_to(wanted);
-        }
-        drop(sockets);
-        drop(socket);
+        drop(self.members.remove(number));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.sockets().len()
+        self.members.all().len()
     }
 
     /// Whether it was there for its sockets, has none, and nobody is about to come, or may come back.
     pub(super) fn is_idle(&self) -> bool {
         self.is_dynamic
-            && self.len() == 0
-            && self.entering.load(Ordering::Acquire) == 0
+            && self.members.is_left()
             && (self.recovery.as_ref()).is_none_or(|recovery| recovery.is_idle())
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Socket> {
         let id = SocketId::parse(id)?;
-        let socket = self.sockets().get(&id.number()).cloned()?;
+        let socket = self.members.all().get(&id.number()).cloned()?;
         (socket.id() == id.as_str()).then_some(socket)
     }
 
     pub(super) fn all(&self) -> Vec<Socket> {
-        self.sockets().values().cloned().collect()
+        self.members.all().values().cloned().collect()
     }
 
     /// Not more than so many of its sockets, whichever.
     pub(super) fn some(&self, most: usize) -> Vec<Socket> {
-        self.sockets().values().take(most).cloned().collect()
-    }
-
-    fn sockets(&self) -> MutexGuard<'_, HashMap<u64, Socket>> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.all().values().take(most).cloned().collect()
     }
 
     /// Sends to sockets here, each once, behind what was sent to them before.
@@ -249,7 +236,7 @@ impl Space {
             self.all()
         } else {
             let numbers = self.members(&target.rooms);
-            let sockets = self.sockets();
+            let sockets = self.members.all();
             let found = numbers.iter().filter_map(|number| sockets.get(number));
             found.cloned().collect()
         };

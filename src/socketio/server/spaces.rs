@@ -174,7 +174,7 @@ pub(super) struct Entering(Arc<Space>);
 impl Entering {
     /// Under the lock of the map, or while a socket is in the namespace.
     pub(super) fn new(space: &Arc<Space>) -> Self {
-        space.entering.fetch_add(1, Ordering::AcqRel);
+        space.members.enter();
         Self(space.clone())
     }
 
@@ -185,7 +185,7 @@ impl Entering {
 
 impl Drop for Entering {
     fn drop(&mut self) {
-        self.0.entering.fetch_sub(1, Ordering::AcqRel);
+        self.0.members.has_entered();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the task that writes is doing, seen without the lock.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::AtomicU8;
+use std::sync::atomic::Ordering;
 
 /// What the task that writes is doing: resting, running the handler, or that and nothing is left to do for it.
 #[derive(Debug, Default)]
@@ -68,3 +69,6 @@ pub(super) enum News {
 const RESTING: u8 = 0;
 const RUNNING: u8 = 1;
 const SETTLED: u8 = 2;
+
+#[cfg(all(test, wireline_loom))]
+mod interleavings;

@@ -1,7 +1,8 @@
 //! Waking the one task that waits for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use crate::sync::{AtomicBool, Mutex};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 /// Rung by anybody; heard once, by the task that waits, even if it comes later.
@@ -41,3 +42,6 @@ impl Bell {
         }
     }
 }
+
+#[cfg(all(test, wireline_loom))]
+mod interleavings;

@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct StreamEnd {
     has_come: AtomicBool,
+    /// Somebody has asked: few do, and telling nobody costs as much as telling one.
+    is_awaited: AtomicBool,
     told: Notify,
 }
 
@@ -22,6 +24,8 @@ impl StreamEnd {
     pub async fn wait(&self) {
         let mut told = std::pin::pin!(self.told.notified());
         told.as_mut().enable();
+        // Either this is seen by the guard, or the end is seen here.
+        self.is_awaited.store(true, Ordering::SeqCst);
         if !self.has_come.load(Ordering::SeqCst) {
             told.await;
         }
@@ -33,6 +37,7 @@ impl StreamEnd {
             && let Some(own) = Arc::get_mut(&mut end)
         {
             *own.has_come.get_mut() = false;
+            *own.is_awaited.get_mut() = false;
             return end;
         }
         Arc::default()
@@ -49,7 +54,9 @@ impl StreamGuard {
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         self.0.has_come.store(true, Ordering::SeqCst);
-        self.0.told.notify_waiters();
+        if self.0.is_awaited.load(Ordering::SeqCst) {
+            self.0.told.notify_waiters();
+        }
     }
 }
 

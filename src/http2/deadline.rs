@@ -207,6 +207,13 @@ impl Http {
     ) -> Option<Exit> {
         let now = link.shared.worker.now();
         let limits = &link.shared.config.http2;
+        if self.pings.is_none()
+            && limits.keepalive_interval.is_some()
+            && let Protocol::Open(connection) = &mut self.protocol
+        {
+            // Not before: from then on h2 looks whenever it is polled whether there is something to ask.
+            self.pings = connection.ping_pong();
+        }
         let pings = self.pings.as_mut()?;
         if self.pinged != 0 && is_heard {
             // Whatever came is a sign; the answer itself makes place for the next question.

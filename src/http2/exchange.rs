@@ -2,7 +2,7 @@
 
 use crate::http2::content::{Gather, Taken, Upload};
 use crate::http2::download::Download;
-use crate::http2::request::{self, Refusal};
+use crate::http2::request::{self, Known, Refusal};
 use crate::http2::response;
 use crate::http2::tunnel::{Rest, Tunnel};
 use crate::http2::tunneled::Tunneled;
@@ -120,69 +120,73 @@ pub(super) enum State {
 }
 
 impl Exchange {
-    /// Takes a request as far as it goes at once: most are answered then.
-    #[inline]
-    pub(super) fn begin(
-        cx: &mut Context<'_>,
-        request: http::Request<RecvStream>,
-        respond: SendResponse<Bytes>,
-        turn: &Turn<'_>,
-    ) -> (Self, State) {
-        let shared = &turn.link.shared;
-        turn.count(Counter::Requests);
-        let (mut head, recv) = request.into_parts();
-        let mut exchange = Self {
+    pub(super) fn new(respond: SendResponse<Bytes>) -> Self {
+        Self {
             respond,
             upload: Upload::default(),
             end: None,
-            is_head: head.method == Method::HEAD,
-            is_connect: head.method == Method::CONNECT,
-        };
-        let facts = match request::judge(&mut head, &shared.config.limits) {
+            is_head: false,
+            is_connect: false,
+        }
+    }
+
+    /// Takes a request as far as it goes at once: most are answered then.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: http::Request<RecvStream>,
+        known: &mut Known,
+        turn: &Turn<'_>,
+    ) -> State {
+        let shared = &turn.link.shared;
+        turn.count(Counter::Requests);
+        let (mut head, recv) = request.into_parts();
+        self.is_head = head.method == Method::HEAD;
+        self.is_connect = head.method == Method::CONNECT;
+        let facts = match request::judge(&mut head, known, &shared.config.limits) {
             Ok(facts) => facts,
             Err(Refusal::Malformed) => {
                 turn.count(Counter::RefusedMalformed);
-                exchange.respond.send_reset(Reason::PROTOCOL_ERROR);
-                return (exchange, State::Done);
+                self.respond.send_reset(Reason::PROTOCOL_ERROR);
+                return State::Done;
             }
             Err(Refusal::Answer(status, text)) => {
                 turn.count(counter_of(status));
-                exchange.upload.set_source(recv);
-                let state = exchange.answer(status, text, turn);
-                return (exchange, state);
+                self.upload.set_source(recv);
+                return self.answer(status, text, turn);
             }
         };
-        let protocol = if exchange.is_connect {
+        let protocol = if self.is_connect {
             head.extensions.remove::<h2::ext::Protocol>()
         } else {
             None
         };
         let mut parts = Parts::recycled();
         parts.begin_http(head, Some(&turn.link.slot));
-        exchange.end = Some(parts.begin_stream());
+        self.end = Some(parts.begin_stream());
         if let Some(protocol) = protocol {
             parts.set_connect_protocol(protocol.as_str());
         }
         let request = Request::from_parts(parts, Body::empty());
-        let state = if shared.worker.budget().pressure() >= Pressure::Shedding {
+        if shared.worker.budget().pressure() >= Pressure::Shedding {
             turn.count(Counter::ShedRequests);
-            exchange.upload.set_source(recv);
-            exchange.answer(
+            self.upload.set_source(recv);
+            self.answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded, try again",
                 turn,
             )
-        } else if exchange.is_connect {
+        } else if self.is_connect {
             // What comes on the stream is the tunnel's.
-            exchange.upload.set_source(recv);
-            exchange.call(cx, request, turn)
+            self.upload.set_source(recv);
+            self.call(cx, request, turn)
         } else if recv.is_end_stream() {
             drop(recv);
-            exchange.call(cx, request, turn)
+            self.call(cx, request, turn)
         } else {
-            exchange.admit(cx, request, recv, facts, turn)
-        };
-        (exchange, state)
+            self.admit(cx, request, recv, facts, turn)
+        }
     }
 
     /// Asks the service what the route takes, and begins with the content accordingly.
@@ -242,17 +246,23 @@ impl Exchange {
         call: impl FnOnce() -> ResponseFuture,
         turn: &Turn<'_>,
     ) -> State {
+        // Apart from what `guarded` gives back, which is copied more than once.
+        let mut answer = None;
         let called = guarded(|| {
             let mut handler = call();
             match handler.as_mut().poll(cx) {
-                Poll::Ready(response) => Ok(response),
-                Poll::Pending => Err(handler),
+                Poll::Ready(response) => {
+                    answer = Some(response);
+                    None
+                }
+                Poll::Pending => Some(handler),
             }
         });
-        match called {
-            Ok(Ok(response)) => self.answer_with(response, turn),
-            Ok(Err(handler)) => State::Handling(handler),
-            Err(payload) => self.panicked(payload, turn),
+        match (called, answer) {
+            (Ok(None), Some(response)) => self.answer_with(response, turn),
+            (Ok(None), None) => State::Done,
+            (Ok(Some(handler)), _) => State::Handling(handler),
+            (Err(payload), _) => self.panicked(payload, turn),
         }
     }
 

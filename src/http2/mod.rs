@@ -182,3 +182,63 @@ fn linger(io: &mut Io, left: &mut u32, cx: &mut Context<'_>) -> Poll<()> {
 
 /// How many KiB are thrown away before the connection closes all the same.
 const LINGER_KIB: u32 = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::budget::Budget;
+    use crate::resource::io::memory;
+    use crate::resource::worker::Worker;
+    use crate::service::handler::service_fn;
+    use crate::service::link::config::Config;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Nothing wakes the task but the socket: what h2 is given in a turn is written in it.
+    #[tokio::test]
+    async fn requests_that_are_answered_at_once_cost_one_turn() {
+        let shared = Arc::new(Shared {
+            worker: Arc::new(Worker::new(Arc::new(Budget::new(1 << 20)))),
+            service: Arc::new(service_fn(async |_| "hello")),
+            config: Arc::new(Config::default().settled()),
+        });
+        let (mut client, server) = memory::pair(1 << 16);
+        let mut connection = Connection::new(server.into(), ConnInfo::default(), shared, ());
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut turn = || {
+            let polled = Pin::new(&mut connection).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            wakes.0.swap(0, Ordering::Relaxed)
+        };
+        let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        let acknowledged = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+        let opening = [&PREFACE[..], &empty_settings, &acknowledged].concat();
+        client.write_all(&opening).await.unwrap();
+        while turn() > 0 {}
+        for count in [1_usize, 2, 7] {
+            let mut answers = Vec::with_capacity(1 << 16);
+            for number in 0..count {
+                let stream = u8::try_from(2 * (10 * count + number) + 1).unwrap();
+                let head = [0, 0, 6, 1, 5, 0, 0, 0, stream];
+                // GET http://a/
+                let request = [&head[..], &[0x82, 0x86, 0x84, 1, 1, b'a']].concat();
+                client.write_all(&request).await.unwrap();
+            }
+            assert_eq!(turn(), 1, "the socket has woken the task, and nobody else");
+            client.read_buf(&mut answers).await.unwrap();
+            let came = answers.windows(5).filter(|it| *it == b"hello").count();
+            assert_eq!(came, count);
+        }
+    }
+}

@@ -25,8 +25,32 @@ pub(super) enum Refusal {
     Answer(StatusCode, &'static str),
 }
 
+/// The authority that was judged last, and was good: mostly all requests of a connection have one.
+#[derive(Debug, Default)]
+pub(super) struct Known(Vec<u8>);
+
+impl Known {
+    fn is_host(&mut self, authority: &[u8]) -> bool {
+        (self.0 == authority && !authority.is_empty()) || self.is_new_host(authority)
+    }
+
+    #[inline(never)]
+    fn is_new_host(&mut self, authority: &[u8]) -> bool {
+        let is_host = grammar::is_host(authority);
+        if is_host && authority.len() <= LONGEST_KNOWN {
+            self.0.clear();
+            self.0.extend_from_slice(authority);
+        }
+        is_host
+    }
+}
+
 /// Judges a request's head, and joins its cookies (RFC 9113 §8.2.3).
-pub(super) fn judge(head: &mut Parts, limits: &Limits) -> Result<Facts, Refusal> {
+pub(super) fn judge(
+    head: &mut Parts,
+    known: &mut Known,
+    limits: &Limits,
+) -> Result<Facts, Refusal> {
     let mut facts = Facts::default();
     let (mut host, mut cookies, mut lengths, mut fields) = (None, 0, 0, 0);
     for (name, value) in &head.headers {
@@ -58,7 +82,7 @@ pub(super) fn judge(head: &mut Parts, limits: &Limits) -> Result<Facts, Refusal>
             _ => {}
         }
     }
-    judge_target(head, host, limits)?;
+    judge_target(head, host, known, limits)?;
     // The crumbs of a cookie are one field (RFC 9113 §8.2.3).
     if fields - cookies + cookies.min(1) > limits.header_fields {
         return Err(Refusal::Answer(
@@ -72,7 +96,12 @@ pub(super) fn judge(head: &mut Parts, limits: &Limits) -> Result<Facts, Refusal>
     Ok(facts)
 }
 
-fn judge_target(head: &Parts, host: Option<&[u8]>, limits: &Limits) -> Result<(), Refusal> {
+fn judge_target(
+    head: &Parts,
+    host: Option<&[u8]>,
+    known: &mut Known,
+    limits: &Limits,
+) -> Result<(), Refusal> {
     let authority = head
         .uri
         .authority()
@@ -80,7 +109,7 @@ fn judge_target(head: &Parts, host: Option<&[u8]>, limits: &Limits) -> Result<()
     match (authority, host) {
         // RFC 9113 §8.3.1: no userinfo, and Host says the same.
         (Some(authority), host) => {
-            if !grammar::is_host(authority)
+            if !known.is_host(authority)
                 || host.is_some_and(|host| !is_same_host(authority, host, head.uri.scheme_str()))
             {
                 return Err(Refusal::Malformed);
@@ -139,6 +168,9 @@ fn join_cookies(headers: &mut HeaderMap) {
         headers.insert(COOKIE, joined);
     }
 }
+
+/// A longer one is judged each time.
+const LONGEST_KNOWN: usize = 255;
 
 const fn is_blank(octet: Option<&u8>) -> bool {
     matches!(octet, Some(b' ' | b'\t'))

@@ -19,7 +19,7 @@ pub(super) fn usual(
     link: &Link,
 ) -> Response<()> {
     if lines.is_none() {
-        return finish(StatusCode::OK, stamped(content_type, length, link));
+        return stamped(content_type, length, link);
     }
     let mut fields = HeaderMap::with_capacity(12);
     fields.insert(CONTENT_TYPE, content_type.clone());
@@ -82,16 +82,16 @@ fn finish(status: StatusCode, fields: HeaderMap) -> Response<()> {
     response
 }
 
-/// A content type and a length with `Server` and `Date`. Those of the last response are kept: to copy a map costs less
-/// than to fill one, and a copy has no room for one field more.
+/// 200 with a content type, a length, `Server` and `Date`. The last head is kept: to copy one costs less than to fill one,
+/// and a copy has no room for one field more.
 #[inline]
-fn stamped(content_type: &HeaderValue, length: u64, link: &Link) -> HeaderMap {
+fn stamped(content_type: &HeaderValue, length: u64, link: &Link) -> Response<()> {
     STAMP.with_borrow_mut(|cached| {
         let stamp = cached.now(link, Stamp::new);
-        if stamp.content_type.as_ref() != Some(content_type) {
+        if !stamp.has(content_type) {
             stamp.put_usual(content_type, length);
         } else if stamp.length != length {
-            stamp.usual.insert(CONTENT_LENGTH, decimal(length));
+            (stamp.usual.headers_mut()).insert(CONTENT_LENGTH, decimal(length));
             stamp.length = length;
         }
         stamp.usual.clone()
@@ -163,7 +163,7 @@ struct Stamp {
     server: Option<HeaderValue>,
     date: HeaderValue,
     /// See [`stamped`].
-    usual: HeaderMap,
+    usual: Response<()>,
     /// What is in it; nothing before the first response.
     content_type: Option<HeaderValue>,
     length: u64,
@@ -174,10 +174,19 @@ impl Stamp {
         Self {
             server: (!server.is_empty()).then(|| server.clone()),
             date: date.clone(),
-            usual: HeaderMap::new(),
+            usual: Response::new(()),
             content_type: None,
             length: 0,
         }
+    }
+
+    /// Whether the kept map is one with this content type: mostly it is the very same octets.
+    #[inline]
+    fn has(&self, content_type: &HeaderValue) -> bool {
+        let Some(kept) = &self.content_type else {
+            return false;
+        };
+        std::ptr::eq(kept.as_bytes(), content_type.as_bytes()) || kept == content_type
     }
 
     #[cold]
@@ -189,7 +198,7 @@ impl Stamp {
         }
         usual.insert(DATE, self.date.clone());
         usual.insert(CONTENT_LENGTH, decimal(length));
-        self.usual = usual;
+        *self.usual.headers_mut() = usual;
         self.content_type = Some(content_type.clone());
         self.length = length;
     }

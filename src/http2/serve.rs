@@ -2,6 +2,7 @@
 
 use crate::http2::exchange::{Exchange, State, Turn};
 use crate::http2::meter::Meter;
+use crate::http2::request::Known;
 use crate::http2::stream::{Stream, Waits};
 use crate::http2::streams::Streams;
 use crate::http2::wire::Wire;
@@ -14,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, Handshake, SendResponse};
 use h2::{PingPong, Reason, RecvStream};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// The HTTP part of a connection's life.
 pub(super) struct Http {
@@ -22,8 +23,13 @@ pub(super) struct Http {
     pub(super) streams: Streams,
     pub(super) protocol: Protocol,
     pub(super) life: Life,
-    /// What came in this turn and was not begun.
+    /// What came and was not begun, and how many came in this turn.
     fresh: Vec<(http::Request<RecvStream>, SendResponse<Bytes>)>,
+    taken: u32,
+    /// h2 does not know whom to wake: it has to be polled again in this turn.
+    is_deaf: bool,
+    /// What requests were for last.
+    authority: Known,
     /// The places of streams that wait for room in what is to be written.
     starved: Vec<usize>,
     /// The places of streams that wait until others have less to send.
@@ -84,6 +90,9 @@ impl Http {
             streams: Streams::new(link.slot.clone()),
             life: Life::Serving,
             fresh: Vec::new(),
+            taken: 0,
+            is_deaf: false,
+            authority: Known::default(),
             starved: Vec::new(),
             behind: Vec::new(),
             given: 0,
@@ -107,9 +116,11 @@ impl Http {
         }
         let worker = &link.shared.worker;
         let most = link.shared.config.http2.max_streams;
+        let (open, streams) = (self.streams.len(), most.saturating_mul(2));
         self.wire
-            .begin_turn(worker.now(), self.streams.len(), most.saturating_mul(2));
+            .begin_turn(cx.waker(), worker.now(), open, streams);
         self.streams.begin_look();
+        self.taken = 0;
         if link.slot.is_due(worker.now())
             && let Some(exit) = self.meet_deadlines(cx, link)
         {
@@ -119,14 +130,15 @@ impl Http {
         self.leave_when_due(link);
         let mut again = false;
         for round in 0.. {
-            if let Some(exit) = self.take(cx, link) {
+            if let Some(exit) = self.take(cx, link, round == 0) {
                 self.cancel_all(link);
                 return Poll::Ready(exit);
             }
-            if !self.run(cx, link) {
+            let ran = self.run(cx, link);
+            if !ran && !self.is_deaf {
                 break;
             }
-            if self.streams.len() == 0 {
+            if ran && self.streams.len() == 0 {
                 self.since = worker.now();
             }
             if round == ROUNDS {
@@ -200,36 +212,59 @@ impl Http {
     }
 
     /// Takes every request that has come; writes what waits.
+    ///
+    /// While there is something to run, h2 is told to wake nobody: what it is given then it is polled for anyhow, and the
+    /// wake would cost a turn in which there is nothing to do.
     #[inline]
-    fn take(&mut self, cx: &mut Context<'_>, link: &Link) -> Option<Exit> {
+    fn take(&mut self, cx: &mut Context<'_>, link: &Link, is_first: bool) -> Option<Exit> {
+        let (mut is_quiet, mut come) = (is_first, 0);
         loop {
             match &mut self.protocol {
                 Protocol::Opening(handshake) => match Pin::new(&mut **handshake).poll(cx) {
                     Poll::Pending => return None,
-                    Poll::Ready(Ok(mut connection)) => {
+                    Poll::Ready(Ok(connection)) => {
                         link.shared.worker.counters.add(Counter::Http2Connections);
-                        self.pings = connection.ping_pong();
                         self.since = link.shared.worker.now();
                         self.protocol = Protocol::Open(Box::new(connection));
                         self.leave_when_due(link);
                     }
                     Poll::Ready(Err(error)) => return Some(self.failed(&error, link)),
                 },
-                Protocol::Open(connection) => match connection.poll_accept(cx) {
-                    Poll::Pending => {
-                        return self.look(link).then(|| self.take(cx, link)).flatten();
+                Protocol::Open(connection) => {
+                    self.is_deaf = is_quiet && self.life != Life::Closing;
+                    let accepted = if self.is_deaf {
+                        connection.poll_accept(&mut Context::from_waker(Waker::noop()))
+                    } else {
+                        connection.poll_accept(cx)
+                    };
+                    match accepted {
+                        Poll::Pending => break,
+                        Poll::Ready(Some(Ok(fresh))) => self.fresh.push(fresh),
+                        Poll::Ready(Some(Err(error))) => return Some(self.failed(&error, link)),
+                        Poll::Ready(None) => {
+                            return Some(if self.wire.inside().is_ended {
+                                Exit::Gone
+                            } else {
+                                Exit::Linger
+                            });
+                        }
                     }
-                    Poll::Ready(Some(Ok(fresh))) => self.fresh.push(fresh),
-                    Poll::Ready(Some(Err(error))) => return Some(self.failed(&error, link)),
-                    Poll::Ready(None) => {
-                        return Some(if self.wire.inside().is_ended {
-                            Exit::Gone
-                        } else {
-                            Exit::Linger
-                        });
+                    if come == 0 {
+                        // h2 reads all that there is before it hands out the first.
+                        come = self.wire.inside().meter.batch();
+                        is_quiet = true;
                     }
-                },
+                    self.taken += 1;
+                    if self.taken == come {
+                        break;
+                    }
+                }
             }
+        }
+        if self.look(link) {
+            self.take(cx, link, false)
+        } else {
+            None
         }
     }
 
@@ -251,7 +286,7 @@ impl Http {
             self.fresh.retain_mut(|(_, respond)| {
                 // A client that has lost interest costs no handler.
                 respond
-                    .poll_reset(&mut Context::from_waker(std::task::Waker::noop()))
+                    .poll_reset(&mut Context::from_waker(Waker::noop()))
                     .is_pending()
             });
         }
@@ -303,7 +338,8 @@ impl Http {
                 continue;
             }
             self.count_request(link);
-            let (exchange, state) = Exchange::begin(cx, request, respond, &turn);
+            let mut exchange = Exchange::new(respond);
+            let state = exchange.begin(cx, request, &mut self.authority, &turn);
             if !matches!(state, State::Done) || exchange.upload.has_rest() {
                 let (place, handle) = self.streams.reserve();
                 let stream = Box::new(Stream::new(handle, exchange, state, turn.now()));

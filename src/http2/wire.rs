@@ -6,17 +6,32 @@ use crate::service::link::flow::Flow;
 use bytes::{Buf, BytesMut};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The transport of a connection, shared between the `h2` crate, which reads and writes, and the driver,
 /// which looks. Both run in one task; tunnels that were handed to other tasks take the lock for a moment.
+///
+/// The socket wakes that task, whatever waker h2 is polled with.
 #[derive(Clone)]
-pub(super) struct Wire(Arc<Mutex<Inside>>);
+pub(super) struct Wire(Arc<Shared>);
+
+struct Shared {
+    inside: Mutex<Inside>,
+    // h2 asks for both with each request that it hands out. They are the connection's task's alone, which needs no lock
+    // to look at them.
+    /// Nothing more is read in this turn.
+    rests: AtomicBool,
+    /// The socket has all that was written to it, and keeps nothing back.
+    is_flushed: AtomicBool,
+}
 
 pub(super) struct Inside {
     io: Option<Io>,
+    /// Wakes the connection's task.
+    waker: Waker,
     /// What was read before the connection was known to be HTTP/2.
     ahead: BytesMut,
     pub(super) meter: Meter,
@@ -26,8 +41,6 @@ pub(super) struct Inside {
     /// Octets, and streams, that may still be read in this turn.
     octets: usize,
     streams: u32,
-    /// The socket had nothing more in this turn; it wakes the task when it has.
-    is_drained: bool,
     /// The turn ended before the socket was empty.
     pub(super) is_cut_short: bool,
     pub(super) excess: Option<Excess>,
@@ -52,15 +65,15 @@ pub(super) struct Inside {
 
 impl Wire {
     pub(super) fn new(io: Io, ahead: BytesMut, meter: Meter, now: u32) -> Self {
-        Self(Arc::new(Mutex::new(Inside {
+        let inside = Inside {
             io: Some(io),
+            waker: Waker::noop().clone(),
             ahead,
             meter,
             now,
             open: 0,
             octets: TURN_OCTETS,
             streams: u32::MAX,
-            is_drained: false,
             is_cut_short: false,
             excess: None,
             output: Flow::default(),
@@ -72,21 +85,34 @@ impl Wire {
             is_heard: false,
             took: now,
             is_ended: false,
-        })))
+        };
+        Self(Arc::new(Shared {
+            inside: Mutex::new(inside),
+            rests: AtomicBool::new(false),
+            is_flushed: AtomicBool::new(false),
+        }))
     }
 
     pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let inside = &self.0.inside;
+        inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn begins: other tasks have had theirs.
-    pub(super) fn begin_turn(&self, now: u32, open: usize, streams: u32) {
+    /// Nothing more is read before the next turn.
+    fn rest(&self) -> Poll<io::Result<()>> {
+        self.0.rests.store(true, Ordering::Relaxed);
+        Poll::Pending
+    }
+
+    /// A turn of the task of `waker` begins: other tasks have had theirs.
+    pub(super) fn begin_turn(&self, waker: &Waker, now: u32, open: usize, streams: u32) {
+        self.0.rests.store(false, Ordering::Relaxed);
         let mut inside = self.inside();
+        inside.waker.clone_from(waker);
         inside.now = now;
         inside.open = open;
         inside.octets = TURN_OCTETS;
         inside.streams = streams;
-        inside.is_drained = false;
         inside.is_cut_short = false;
         inside.meter.take_batch();
     }
@@ -187,15 +213,11 @@ impl Inside {
         self.output.wait(self.now);
     }
 
-    fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let Some(io) = &mut self.io else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        match io.poll_writev(cx, bufs) {
+        match io.poll_writev(&mut Context::from_waker(&self.waker), bufs) {
             Poll::Ready(Ok(written)) => {
                 self.wrote(bufs, written);
                 Poll::Ready(Ok(written))
@@ -212,34 +234,31 @@ impl Inside {
 impl AsyncRead for Wire {
     fn poll_read(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.0.rests.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
         let mut inside = self.inside();
         let me = &mut *inside;
         if me.excess.is_some() {
             // Nothing more is interpreted. The driver looks after every turn.
-            return Poll::Pending;
+            return self.rest();
         }
         if me.octets == 0 || me.meter.batch() >= me.streams {
             me.is_cut_short = true;
-            return Poll::Pending;
+            return self.rest();
         }
         let begun = buf.filled().len();
         if me.ahead.is_empty() {
-            if me.is_drained {
-                // h2 asks again for each request that it hands out, and its waker is registered.
-                return Poll::Pending;
-            }
             let Some(io) = &mut me.io else {
                 return Poll::Ready(Ok(()));
             };
-            match Pin::new(io).poll_read(cx, buf) {
+            match Pin::new(io).poll_read(&mut Context::from_waker(&me.waker), buf) {
                 Poll::Ready(read) => read?,
-                Poll::Pending => {
-                    me.is_drained = true;
-                    return Poll::Pending;
-                }
+                // It wakes the task when it has more.
+                Poll::Pending => return self.rest(),
             }
         } else {
             let len = me.ahead.len().min(buf.remaining());
@@ -260,7 +279,7 @@ impl AsyncRead for Wire {
         if let Err(excess) = me.meter.received(came, me.now, me.open) {
             me.excess = Some(excess);
             buf.set_filled(begun);
-            return Poll::Pending;
+            return self.rest();
         }
         Poll::Ready(Ok(()))
     }
@@ -269,43 +288,51 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        self.inside().poll_write(cx, &[IoSlice::new(buf)])
+        self.0.is_flushed.store(false, Ordering::Relaxed);
+        self.inside().poll_write(&[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Poll::Ready(Ok(0));
         }
-        self.inside().poll_write(cx, bufs)
+        self.0.is_flushed.store(false, Ordering::Relaxed);
+        self.inside().poll_write(bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.is_flushed.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
         let mut inside = self.inside();
-        let Some(io) = &mut inside.io else {
+        let me = &mut *inside;
+        let Some(io) = &mut me.io else {
             return Poll::Ready(Ok(()));
         };
-        let flushed = io.poll_flush(cx);
+        let flushed = io.poll_flush(&mut Context::from_waker(&me.waker));
         if flushed.is_pending() {
-            inside.blocked();
+            me.blocked();
         } else {
-            let now = inside.now;
-            inside.is_blocked = false;
-            if inside.output.since != 0 {
-                inside.output.moved(0, now);
+            // TLS has words of its own to say.
+            let is_plain = matches!(io, Io::Tcp(_) | Io::Unix(_));
+            self.0.is_flushed.store(is_plain, Ordering::Relaxed);
+            me.is_blocked = false;
+            if me.output.since != 0 {
+                me.output.moved(0, me.now);
             }
         }
         flushed

@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 #[derive(Debug, Default)]
 pub struct StreamEnd {
     has_come: AtomicBool,
+    /// Somebody has asked: few do, and telling nobody costs as much as telling one.
+    is_awaited: AtomicBool,
     told: Notify,
 }
 
@@ -24,6 +26,8 @@ impl StreamEnd {
     pub async fn wait(&self) {
         let mut told = std::pin::pin!(self.told.notified());
         told.as_mut().enable();
+        // Either this is seen by the guard, or the end is seen here.
+        self.is_awaited.store(true, Ordering::SeqCst);
         if !self.has_come.load(Ordering::SeqCst) {
             told.await;
         }
@@ -35,6 +39,7 @@ impl StreamEnd {
             && let Some(own) = Arc::get_mut(&mut end)
         {
             own.has_come = AtomicBool::new(false);
+            own.is_awaited = AtomicBool::new(false);
             return end;
         }
         Arc::default()
@@ -51,7 +56,9 @@ impl StreamGuard {
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         self.0.has_come.store(true, Ordering::SeqCst);
-        self.0.told.notify_waiters();
+        if self.0.is_awaited.load(Ordering::SeqCst) {
+            self.0.told.notify_waiters();
+        }
     }
 }
 

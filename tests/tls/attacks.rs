@@ -135,6 +135,32 @@ async fn a_line_of_one_client_keeps_no_other_waiting() {
     );
 }
 
+/// TL-1: who takes all that there is does not get the last of it: a client that has nothing in progress does not wait.
+#[tokio::test]
+async fn the_last_places_are_for_who_has_none() {
+    let authority = Authority::new();
+    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(16));
+    let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
+    let mut attackers = Vec::new();
+    for _ in 0..60 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+        let mut attacker = socket.connect(addr).await.unwrap();
+        attacker.write_all(&hello).await.unwrap();
+        attackers.push(attacker);
+    }
+    until("all but fourteen wait", || {
+        metrics.get(Counter::TlsHandshakesPaused) == 46
+    })
+    .await;
+    let config = any_client(&authority);
+    for _ in 0..10 {
+        get(addr, "localhost", &config, "/hello").await.unwrap();
+    }
+    assert_eq!(metrics.get(Counter::TlsHandshakesPaused), 46);
+    drop(attackers);
+}
+
 /// TL-2: a ClientHello in octets, and in records of one octet each (RUSTSEC-2024-0399).
 #[tokio::test]
 async fn a_client_hello_may_come_in_pieces() {

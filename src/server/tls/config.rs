@@ -42,7 +42,8 @@ pub struct TlsConfig {
     /// From accept to the end of the handshake; beyond it the connection is closed. Default 5 s.
     pub handshake_timeout: Duration,
     /// Handshakes in progress at the same time, over all workers; further ones wait for their turn, and one
-    /// that has kept its turn for a second makes way for them. Default 512.
+    /// that has kept its turn for a second makes way for them. The last eighth is for addresses that have few in
+    /// progress. Default 512.
     pub max_handshakes: usize,
     /// How often the time stamps of files are looked at; `None` leaves it to SIGHUP and to
     /// [`Handle::reload`](crate::server::Handle::reload). Default 10 s, and 10 ms for anything shorter.

@@ -3,8 +3,12 @@
 //! ```text
 //!   first record --a place is free--> Taken --done, failed, hurried--> free again, or the next one's
 //!        |                              ^
-//!        +--> a line for each client ---+  one of each line in turn: who fills his own line waits in it
+//!        +--> a line for each client ---+  who has the fewest places comes first, and then one of each line in turn
 //! ```
+//!
+//! Whoever stalls keeps his places for a second, and takes all that there are if he is let. So the last of them are not
+//! for those who have many: a client gets one of these while he has fewer than are left. Between many who want all, each
+//! ends with as many as stay free, and a client who has none yet does not wait.
 
 use crate::resource::addr::PeerAddr;
 use crate::resource::counters::Counter;
@@ -29,21 +33,31 @@ pub(super) struct Places {
 
 #[derive(Debug)]
 struct Inner {
-    /// There is nobody in a line while there is any.
+    /// Nobody is in a line who may have one of them.
     free: usize,
+    /// So many are left to those who have few.
+    kept: usize,
     /// Who has a place, the longest first; those that have left are dropped on the way.
     taken: VecDeque<(Instant, Weak<Stay>)>,
+    /// Of each client that has a place or waits for one.
     lines: HashMap<Client, Line>,
-    /// Whose turn it is, by [`Line::turn`].
-    turns: BTreeMap<u64, Client>,
+    /// Who comes first of those that wait, by [`Line::rank`].
+    turns: BTreeMap<(usize, u64), Client>,
     next: u64,
 }
 
-/// Those of one client that wait, in the order in which they came.
+/// The places of one client, and those of his connections that wait, in the order in which they came.
 #[derive(Debug, Default)]
 struct Line {
+    has: usize,
     turn: u64,
     waiting: BTreeMap<u64, Arc<Call>>,
+}
+
+impl Line {
+    const fn rank(&self) -> (usize, u64) {
+        (self.has, self.turn)
+    }
 }
 
 /// An IPv4 address, an IPv6 network of 64 bits, or all that have no address.
@@ -83,6 +97,7 @@ pub(super) struct Wait {
 /// A place that is taken; it is free again, or the next one's, when this goes.
 pub(super) struct Held {
     places: Arc<Places>,
+    client: Client,
     stay: Arc<Stay>,
 }
 
@@ -99,6 +114,7 @@ impl Places {
         Self {
             inner: Mutex::new(Inner {
                 free: limit,
+                kept: limit / KEPT,
                 taken: VecDeque::new(),
                 lines: HashMap::new(),
                 turns: BTreeMap::new(),
@@ -135,7 +151,7 @@ impl Places {
                 wait.look.as_mut().reset(Instant::now() + LOOK);
             }
             // From here on the place is held by another, which is made before the wait ends.
-            let held = Held::new(self, slot);
+            let held = Held::new(self, wait.client, slot);
             wait.call.has_place.store(false, Ordering::Release);
             self.inner().remember(&held.stay, self.limit);
             *place = Place::Taken(held);
@@ -144,14 +160,13 @@ impl Places {
     }
 
     fn take_or_wait(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Held, Wait> {
+        let client = client_of(slot.info().peer);
         let mut inner = self.inner();
-        if let Some(free) = inner.free.checked_sub(1) {
-            inner.free = free;
-            let held = Held::new(self, slot);
+        if inner.take(client) {
+            let held = Held::new(self, client, slot);
             inner.remember(&held.stay, self.limit);
             return Ok(held);
         }
-        let client = client_of(slot.info().peer);
         let call = Arc::new(Call {
             has_place: AtomicBool::new(false),
             slot: Arc::downgrade(slot),
@@ -166,20 +181,18 @@ impl Places {
         })
     }
 
-    /// A place is free: it is the next one's, if somebody waits.
-    fn give_back(&self) {
-        let slot = {
-            let mut inner = self.inner();
-            let Some(call) = inner.call_next() else {
-                inner.free += 1;
+    /// A client's place is free: it is the next one's, if somebody waits who may have it.
+    fn give_back(&self, client: Client) {
+        self.inner().give_back(client);
+        loop {
+            // Whom he leaves room for may be more than one, and is woken outside of the lock.
+            let called = self.inner().call_next();
+            let Some(call) = called else {
                 return;
             };
-            call.has_place.store(true, Ordering::Release);
-            call.slot.upgrade()
-        };
-        // Woken outside of the lock.
-        if let Some(slot) = slot {
-            slot.wake();
+            if let Some(slot) = call.slot.upgrade() {
+                slot.wake();
+            }
         }
     }
 
@@ -217,42 +230,89 @@ impl Inner {
         self.taken.push_back((Instant::now(), Arc::downgrade(stay)));
     }
 
+    /// Whether a client that has so many places may have another.
+    const fn has_room_for(&self, has: usize) -> bool {
+        self.free > self.kept || has < self.free
+    }
+
+    /// Takes a free place, if the client may have one.
+    fn take(&mut self, client: Client) -> bool {
+        let has = self.lines.get(&client).map_or(0, |line| line.has);
+        let may = self.has_room_for(has);
+        if may {
+            self.free -= 1;
+            self.set_has(client, has + 1);
+        }
+        may
+    }
+
+    fn give_back(&mut self, client: Client) {
+        self.free += 1;
+        if let Some(line) = self.lines.get(&client) {
+            let has = line.has.saturating_sub(1);
+            self.set_has(client, has);
+        }
+    }
+
+    fn set_has(&mut self, client: Client, has: usize) {
+        let line = self.lines.entry(client).or_default();
+        let before = line.rank();
+        line.has = has;
+        if !line.waiting.is_empty() {
+            let now = line.rank();
+            self.turns.remove(&before);
+            self.turns.insert(now, client);
+        } else if has == 0 {
+            self.lines.remove(&client);
+        }
+    }
+
     /// Gives the number of whoever stands there now.
     fn stand_in_line(&mut self, client: Client, call: Arc<Call>) -> u64 {
         let number = self.number();
         let line = self.lines.entry(client).or_default();
         if line.waiting.is_empty() {
             line.turn = number;
-            self.turns.insert(number, client);
+            self.turns.insert(line.rank(), client);
         }
         line.waiting.insert(number, call);
         number
     }
 
-    /// The first of the line whose turn it is; the line's next turn comes after those of all others.
+    /// The first of the line whose turn it is has a place from now on; the line's next turn comes after those of all
+    /// others that have as few.
     fn call_next(&mut self) -> Option<Arc<Call>> {
-        let (_, client) = self.turns.pop_first()?;
+        let (rank, client) = self.turns.first_key_value()?;
+        let (rank, client) = (*rank, *client);
+        // Whoever comes behind him has as many places, or more.
+        if !self.has_room_for(rank.0) {
+            return None;
+        }
+        self.turns.remove(&rank);
+        self.free -= 1;
         let turn = self.number();
         let line = self.lines.get_mut(&client)?;
+        (line.has, line.turn) = (rank.0 + 1, turn);
         let called = line.waiting.pop_first();
-        if line.waiting.is_empty() {
-            self.lines.remove(&client);
-        } else {
-            line.turn = turn;
-            self.turns.insert(turn, client);
+        if !line.waiting.is_empty() {
+            self.turns.insert(line.rank(), client);
         }
-        called.map(|(_, call)| call)
+        let (_, call) = called?;
+        // Out of line, and with a place, at once: who leaves meanwhile sees both or neither.
+        call.has_place.store(true, Ordering::Release);
+        Some(call)
     }
 
     fn leave_line(&mut self, client: Client, number: u64) {
         let Some(line) = self.lines.get_mut(&client) else {
             return;
         };
-        line.waiting.remove(&number);
-        if line.waiting.is_empty() {
-            let turn = line.turn;
-            self.lines.remove(&client);
-            self.turns.remove(&turn);
+        if line.waiting.remove(&number).is_some() && line.waiting.is_empty() {
+            let (rank, has) = (line.rank(), line.has);
+            self.turns.remove(&rank);
+            if has == 0 {
+                self.lines.remove(&client);
+            }
         }
     }
 
@@ -263,9 +323,10 @@ impl Inner {
 }
 
 impl Held {
-    fn new(places: &Arc<Places>, slot: &Arc<Slot>) -> Self {
+    fn new(places: &Arc<Places>, client: Client, slot: &Arc<Slot>) -> Self {
         Self {
             places: places.clone(),
+            client,
             stay: Arc::new(Stay {
                 is_over: AtomicBool::new(false),
                 slot: Arc::downgrade(slot),
@@ -276,7 +337,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.places.give_back();
+        self.places.give_back(self.client);
     }
 }
 
@@ -286,7 +347,7 @@ impl Drop for Wait {
         self.places.inner().leave_line(self.client, self.number);
         // Out of line nobody gives it one any more.
         if self.call.has_place.load(Ordering::Acquire) {
-            self.places.give_back();
+            self.places.give_back(self.client);
         }
     }
 }
@@ -294,6 +355,9 @@ impl Drop for Wait {
 fn client_of(peer: PeerAddr) -> Client {
     peer.ip().map(permit::network)
 }
+
+/// One of so many places is left to those who have few.
+const KEPT: usize = 8;
 
 /// How often whoever waits looks whether somebody has had a place for long enough.
 const LOOK: Duration = Duration::from_millis(250);
@@ -304,123 +368,4 @@ const HONEST: Duration = Duration::from_secs(1);
 #[cfg(all(test, wireline_loom))]
 mod interleavings;
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resource::addr::ConnInfo;
-    use crate::resource::budget::Budget;
-    use std::net::SocketAddr;
-    use std::task::Waker;
-
-    struct Client {
-        name: &'static str,
-        slot: Arc<Slot>,
-        place: Place,
-    }
-
-    /// Clients of these addresses, in the order in which they come to places of which there are `limit`.
-    fn come(worker: &Worker, places: &Arc<Places>, names: &[&'static str]) -> Vec<Client> {
-        let mut clients = Vec::new();
-        for name in names {
-            let last = name.as_bytes()[0];
-            let info = ConnInfo {
-                peer: SocketAddr::from(([192, 0, 2, last], 1)).into(),
-                ..ConnInfo::default()
-            };
-            let mut client = Client {
-                name,
-                slot: worker.register(info),
-                place: Place::Wanted,
-            };
-            let _ = poll(worker, places, &mut client);
-            clients.push(client);
-        }
-        clients
-    }
-
-    fn poll(worker: &Worker, places: &Arc<Places>, client: &mut Client) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let Client { slot, place, .. } = client;
-        places.poll_take(&mut cx, place, slot, worker).is_ready()
-    }
-
-    fn holders(worker: &Worker, places: &Arc<Places>, clients: &mut [Client]) -> Vec<usize> {
-        (0..clients.len())
-            .filter(|at| poll(worker, places, &mut clients[*at]))
-            .collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_client_has_its_turn() {
-        let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
-        let places = Arc::new(Places::new(1));
-        let mut clients = come(&worker, &places, &["a", "a", "a", "a", "b", "c", "b"]);
-        let mut order = String::new();
-        while !clients.is_empty() {
-            let holders = holders(&worker, &places, &mut clients);
-            assert_eq!(holders.len(), 1, "after {order}");
-            order.push_str(clients.remove(holders[0]).name);
-        }
-        assert_eq!(order, "aabcaba");
-        let inner = places.inner();
-        assert_eq!(
-            (inner.free, inner.lines.len(), inner.turns.len()),
-            (1, 0, 0)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_leaves_the_line_keeps_nobody_waiting() {
-        let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
-        let places = Arc::new(Places::new(2));
-        let mut clients = come(&worker, &places, &["a", "b", "a", "a", "c", "c", "d"]);
-        // The whole line of c, one of a, and then a holder, whose place goes to the a that is left.
-        drop(clients.drain(4..6));
-        clients.remove(2);
-        clients.remove(0);
-        assert_eq!(holders(&worker, &places, &mut clients), [0, 1]);
-        // A place that was given to d, which goes before it has looked.
-        clients.remove(0);
-        clients.remove(1);
-        assert_eq!(places.inner().free, 1);
-        clients.clear();
-        let inner = places.inner();
-        assert_eq!(
-            (inner.free, inner.lines.len(), inner.turns.len()),
-            (2, 0, 0)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_has_been_there_for_long_is_hurried() {
-        let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
-        let places = Arc::new(Places::new(1));
-        let mut clients = come(&worker, &places, &["a", "b"]);
-        for _ in 0..3 {
-            tokio::time::advance(LOOK).await;
-            assert!(!poll(&worker, &places, &mut clients[1]));
-            assert!(!clients[0].place.is_over());
-        }
-        tokio::time::advance(LOOK * 2).await;
-        assert!(!poll(&worker, &places, &mut clients[1]));
-        assert!(clients[0].place.is_over());
-        clients.remove(0);
-        assert!(poll(&worker, &places, &mut clients[0]));
-    }
-
-    /// A connection that is established while another looks whom to hurry has a deadline of its own.
-    #[tokio::test(start_paused = true)]
-    async fn who_has_left_his_place_is_not_hurried() {
-        let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
-        let places = Arc::new(Places::new(2));
-        let mut clients = come(&worker, &places, &["a", "b", "c"]);
-        tokio::time::advance(HONEST).await;
-        // What the handshake does at its end; the connection goes on, and its slot with it.
-        clients[0].place = Place::Wanted;
-        places.hurry_the_longest();
-        assert!(clients[1].place.is_over());
-        assert!(!clients[0].place.is_over());
-        for client in &clients {
-            assert!(!client.slot.is_due(u32::MAX));
-        }
-    }
-}
+mod tests;

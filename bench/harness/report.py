@@ -38,10 +38,10 @@ def cpu_model():
     return found[1].strip() if found else platform.machine()
 
 
-def save(name, value):
-    """Writes `value` as JSON, or text as it is, into bench/results and returns the path."""
-    os.makedirs(RESULTS, exist_ok=True)
-    path = os.path.join(RESULTS, name)
+def save(name, value, folder=RESULTS):
+    """Writes `value` as JSON, or text as it is, into bench/results, or another folder, and returns the path."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
     with open(path, "w") as file:
         if isinstance(value, str):
             file.write(value)

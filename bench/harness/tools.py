@@ -73,6 +73,12 @@ def build_server():
     return os.path.join(target(), "release", "bench-server")
 
 
+def build_sessions():
+    """Builds the program `sessions` in release mode and returns its path."""
+    _cargo(ROOT, "--package", "wireline-bench", "--features", "sessions", "--bin", "sessions")
+    return os.path.join(target(), "release", "sessions")
+
+
 def build_peers(programs):
     """Builds these programs of the peers' workspace in release mode and returns their folder. They keep a target folder of their own."""
     folder = _peers_target()

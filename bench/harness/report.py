@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from . import RESULTS, ROOT
+from . import RESULTS, ROOT, versions
 
 
 def circumstances(**more):
@@ -20,6 +20,7 @@ def circumstances(**more):
         "command": shlex.join([os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{cpu_model()}, {os.cpu_count()} cores, Linux {'.'.join(platform.release().split('.')[:2])}",
+        "versions": versions.found(),
         **more,
     }
 

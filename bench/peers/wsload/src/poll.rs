@@ -134,7 +134,7 @@ impl Stretch {
                 .map_or(0.0, |latency| latency.as_nanos() as f64 / 1000.0)
         };
         println!(
-            "{{\"count\":{count},\"seconds\":{seconds:.3},\"per_second\":{:.0},\"p50_us\":{:.1},\"p99_us\":{:.1}{more}}}",
+            "{{\"count\":{count},\"seconds\":{seconds:.3},\"per_second\":{:.0},\"p50_us\":{:.1},\"p99_us\":{:.1},\"p999_us\":{:.1}{more}}}",
             count as f64 / seconds,
             percentile(0.50),
             percentile(0.99),

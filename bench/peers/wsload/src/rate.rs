@@ -33,7 +33,8 @@ struct Connection {
 ///
 /// It never sleeps: a wait would make messages late that the server has nothing to do with.
 pub fn run(rate: &Rate) {
-    if !(rate.per_second > 0.0) || rate.connections == 0 {
+    let is_moving = rate.per_second > 0.0;
+    if !is_moving || rate.connections == 0 {
         die("a rate and a connection at the least");
     }
     let frame = encode(2, &vec![b'x'; rate.size]);

@@ -338,10 +338,13 @@ const CAPACITY: usize = 64 * 1024;
 fn an_idle_connection_holds_next_to_nothing() {
     let _alone = alone();
     let held = held_by_each(b"GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n", true);
-    assert!(held <= 600, "{held} octets");
+    assert!(held <= IDLE, "{held} octets");
     let silent = held_by_each(b"", false);
-    assert!(silent <= 600, "{silent} octets");
+    assert!(silent <= IDLE, "{silent} octets");
 }
+
+/// What was measured (435 and 407), and a tenth more.
+const IDLE: isize = 480;
 
 /// After its first message, too: the buffers of a socket go back to its thread.
 #[test]
@@ -398,10 +401,10 @@ async fn in_a_namespace(client: &TestClient) -> MemoryStream {
     io
 }
 
-/// What was measured, and a twentieth more: each step beyond it is paid by every socket of a server.
-const WEBSOCKET: isize = 1400;
-const SUBSCRIBER: isize = 1800;
-const SOCKET_IO: isize = 2600;
+/// What was measured (875, 1,068, 1,856), and a tenth more: what a change adds, every socket of a server pays.
+const WEBSOCKET: isize = 960;
+const SUBSCRIBER: isize = 1180;
+const SOCKET_IO: isize = 2050;
 
 /// The octets that each of a thousand WebSockets holds once `open` has done with it, without those of the in-memory pair. `said` is how many
 /// octets each side says meanwhile, in turns.

@@ -136,7 +136,7 @@ def servers(override=None):
     if override:
         table = {name: server for name, server in table.items() if not name.startswith("wireline-")}
         table["wireline"].update(command=override, unequal="another server stands in: " + os.path.basename(override.split()[0]))
-        for key in ("limited", "h2c", "tls"):
+        for key in ("limited", "h2c", "tls", "files", "cluster"):
             table["wireline"].pop(key, None)
     return table
 

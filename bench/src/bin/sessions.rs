@@ -19,8 +19,8 @@ use clap::Parser;
 use serde_json::json;
 use std::io::{self, IoSlice};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -96,7 +96,10 @@ impl News {
 
     /// How many sessions have the topic of this number.
     fn subscribers(&self, topic: usize) -> usize {
-        self.sessions.saturating_sub(topic).div_ceil(self.topics.len()).max(1)
+        self.sessions
+            .saturating_sub(topic)
+            .div_ceil(self.topics.len())
+            .max(1)
     }
 }
 
@@ -211,8 +214,8 @@ fn serve(socket: WebSocket, State(news): State<News>) -> impl Future<Output = ()
     // No async function: its future would keep what it is given.
     let outlet = news.relay.outlet(&socket, news.terms.clone());
     let number = OPEN.fetch_add(1, Ordering::Relaxed);
-    let mut subscriptions = (news.topics_of(number))
-        .map(|topic| outlet.subscribe(topic, 0, Resume::Live).0);
+    let mut subscriptions =
+        (news.topics_of(number)).map(|topic| outlet.subscribe(topic, 0, Resume::Live).0);
     let subscription = subscriptions.next();
     if let Ok(mut others) = OTHERS.lock() {
         others.extend(subscriptions);

@@ -91,26 +91,24 @@ pub fn run(rate: &Rate) {
             }
             connection.out.pump(&connection.stream, &poll, at, &ring);
         }
-        match over {
-            None => {
-                while due(sent) <= now {
-                    let at = (sent % rate.connections as u64) as usize;
-                    let connection = &mut connections[at];
-                    connection.due.push_back(due(sent));
-                    connection.out.owe(frame.len());
-                    connection.out.pump(&connection.stream, &poll, at, &ring);
-                    sent += 1;
-                    away += 1;
-                }
-            }
-            Some(over) if away == 0 => {
-                let count = latencies.len() as u64;
-                return stretch.report(over, count, &mut latencies, "");
-            }
-            Some(over) if now - over > PATIENCE => {
-                die(&format!("{away} messages never came back"));
-            }
-            Some(_) => {}
+        // Those that were due before the end leave, too, however late it was noticed.
+        let until = over.unwrap_or(now);
+        while due(sent) <= until {
+            let at = (sent % rate.connections as u64) as usize;
+            let connection = &mut connections[at];
+            connection.due.push_back(due(sent));
+            connection.out.owe(frame.len());
+            connection.out.pump(&connection.stream, &poll, at, &ring);
+            sent += 1;
+            away += 1;
+        }
+        let Some(over) = over else { continue };
+        if away == 0 {
+            let count = latencies.len() as u64;
+            return stretch.report(over, count, &mut latencies, "");
+        }
+        if now - over > PATIENCE {
+            die(&format!("{away} messages never came back"));
         }
     }
 }

@@ -67,7 +67,7 @@ def markdown(store, lines):
         ])
     return (
         f"# How costs grow\n\n{store.around['date']}, {store.around['machine']}:\n\n    {store.around['command']}\n\n"
-        "What should be flat may grow by a quarter for ten times as many; the last step of what should be linear may be half as dear again, for each, as those before it. bench/README.md "
+        "What should be flat may grow by a quarter for ten times as many; what should be linear lies within a quarter of a line, or its last step is at most half as dear again, for each, as those before it. bench/README.md "
         "says what is measured.\n\n"
         + report.table(["what", "server", "by", "aim", "", "statement", "commit"], said) + "\n"
         + report.table(["axis", "server", "at", "figure", "unit", "spread", "instructions", "peak grew by", "commit", ""], cells)

@@ -54,7 +54,7 @@ WIDTH, HEIGHT, LEFT, RIGHT = 330, 150, 60, 20
 
 def lines(title, panels):
     """`panels`, two in a row, are words, a unit, and by its name the points of each line; x is logarithmic, and y where it spans more than a decade."""
-    names = list(dict.fromkeys(name for _, _, of in panels for name in of))
+    names = sorted(dict.fromkeys(name for _, _, of in panels for name in of), key=lambda name: not name.startswith("wireline"))
     colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(names)}
     parts, at = [heading(title)], 0
     for name in names if len(names) > 1 else []:

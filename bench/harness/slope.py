@@ -4,7 +4,8 @@ import math
 
 # A cost that is flat may grow by a quarter for ten times as much, which is what caches and spreads do; its exponent is then 0.1.
 FLAT = 0.1
-# The last step of a linear cost may be so much dearer, for each, than those before it.
+# Of a linear cost all points lie so near to a line; or the last step is at most so much dearer, for each, than those before it.
+NEAR = 0.25
 STEEPER = 1.5
 
 
@@ -30,7 +31,7 @@ def told(points, aim, unit="µs", each="each", per=1):
     base, slope = least_squares(points, [1 / cost**2 for _, cost in points])
     off = max(abs(base + slope * size - cost) / cost for size, cost in points)
     found.update(base=base, slope=slope, off=off, steeper=steeper(points))
-    found["holds"] = found["steeper"] <= STEEPER
+    found["holds"] = off <= NEAR or found["steeper"] <= STEEPER
     word = "linear" if found["holds"] else "more than linear"
     found["statement"] = (
         f"{word}: {number(base)} {unit} and {number(slope * per)} for {each}, at most {off:.0%} off; the last step × {found['steeper']:.2f} of the slope before it"

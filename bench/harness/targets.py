@@ -86,7 +86,7 @@ def figures(told, where, key):
     if told is None:
         return []
     rounds = told.get("rounds_measured") or [told.get("rows", [told])]
-    return [next((_of(row, key) for row in rows if all(row.get(name) == value for name, value in where.items())), None) for rows in rounds]
+    return [next((_of(row, key) for row in rows if not row.get("fault") and all(row.get(name) == value for name, value in where.items())), None) for rows in rounds]
 
 
 def _of(row, key):

@@ -6,11 +6,12 @@ What happens once (start-up, the connections) drops out of a slope.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
-from . import load, process
+from . import process
 
 
 class NotMeasurable(RuntimeError):
@@ -39,26 +40,33 @@ def _collected(name, command, put_load, requests, places, scheme):
             # The end of the load's connections belongs to both runs.
             time.sleep(0.3)
             server.stop(patience=20)
-        logs = [open(os.path.join(folder, file)).read() for file in os.listdir(folder)]
-    found = [int(number) for text in logs for number in re.findall(r"Collected : (\d+)", text)]
+        return collected(*(os.path.join(folder, file) for file in os.listdir(folder)))
+
+
+def collected(*logs):
+    """What callgrind says in these files that it has counted."""
+    found = []
+    for path in logs:
+        with open(path) as file:
+            found += map(int, re.findall(r"Collected : (\d+)", file.read()))
     if not found:
         raise NotMeasurable("callgrind collected nothing: the server did not end when asked")
     return sum(found)
 
 
-def system_calls(server, put_load, requests):
-    """System calls for each request of a server that runs natively, by perf: the sum and the calls above 0.005 by name."""
-    events = ["raw_syscalls:sys_enter", *(f"syscalls:sys_enter_{name}" for name in NAMED)]
-    known = _tracepoints()
-    events = [event for event in events if known is None or event in known]
+def system_calls(server, put_load, requests, traced=False):
+    """System calls for each request of a server that runs: the sum and the calls above 0.005 by name. By perf, which the server does not feel.
+
+    `traced` counts by strace, which flatters: while a call is traced the next request arrives, so that waits are rarer.
+    """
+    counted = _strace if traced else _perf
     short, long = requests, 4 * requests
-    few, many = (_perf(server, events, put_load, count) for count in (short, long))
-    rates = {event: (many[event] - few[event]) / (long - short) for event in events if event in few and event in many}
-    by_name = {event.removeprefix("syscalls:sys_enter_"): rate for event, rate in rates.items() if ":sys_enter_" in event}
+    few, many = (counted(server, put_load, requests) for requests in (short, long))
+    rates = {name: (number - few.get(name, 0)) / (long - short) for name, number in many.items()}
     return {
-        "method": "perf",
-        "sum": rates["raw_syscalls:sys_enter"],
-        "by_name": {name: round(rate, 3) for name, rate in by_name.items() if rate > 0.005},
+        "method": "strace, which flatters" if traced else "perf",
+        "sum": rates.pop(SUM),
+        "by_name": {name: round(rate, 3) for name, rate in rates.items() if rate > 0.005},
     }
 
 
@@ -75,8 +83,11 @@ def perf_works():
     return (done.stderr.strip().splitlines() or ["perf stat printed nothing"])[0]
 
 
-def _perf(server, events, put_load, requests):
+def _perf(server, put_load, requests):
     pids = ",".join(map(str, process.tree(server.process.pid)))
+    events = [f"raw_syscalls:{SUM}", *(f"syscalls:{SUM}_{name}" for name in NAMED)]
+    known = _tracepoints()
+    events = [event for event in events if known is None or event in known]
     with tempfile.NamedTemporaryFile("r") as out:
         with subprocess.Popen(
             ["perf", "stat", "-x,", "-o", out.name, "-e", ",".join(events), "-p", pids, "--", "cat"],
@@ -93,25 +104,30 @@ def _perf(server, events, put_load, requests):
                 counter.stdin.close()
                 counter.wait()
         text = out.read()
-    return {event: int(count) for count, event in re.findall(r"^(\d+),[^,]*,([^,]+),", text, re.M)}
+    found = {event.split(":")[1]: int(count) for count, event in re.findall(r"^(\d+),[^,]*,([^,]+),", text, re.M)}
+    return {event.removeprefix(f"{SUM}_"): count for event, count in found.items()}
 
 
-def traced_calls(name, command, put_load, requests, places, scheme="http"):
-    """System calls for each request under strace. It flatters: while a call is traced the next request arrives, so that waits are rarer."""
-    with tempfile.TemporaryDirectory() as folder:
-        counts = []
-        for count in (requests, 4 * requests):
-            log = os.path.join(folder, "log")
-            wrap = ["strace", "-f", "-qq", "-c", "-U", "calls,name", "-o", log]
-            with process.Server(name, command, wrap=wrap, patience=30, scheme=scheme, **places) as server:
-                put_load(server, count)
-                # The traced server must end first, so that strace writes its table.
-                for pid in process.tree(server.process.pid)[1:2]:
-                    os.kill(pid, 15)
-                server.process.wait(20)
-            with open(log) as file:
-                counts.append(int(re.search(r"^\s*(\d+)\s+total", file.read(), re.M)[1]))
-    return {"method": "strace, which flatters", "sum": (counts[1] - counts[0]) / (3 * requests), "by_name": {}}
+def _strace(server, put_load, requests):
+    pids = [word for pid in process.tree(server.process.pid) for word in ("-p", str(pid))]
+    with tempfile.NamedTemporaryFile("r") as out:
+        words = ["strace", "-c", "-f", "-U", "calls,name", "-o", out.name, *pids]
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
+            # It says so of each process, with its threads, when it has it.
+            for _ in pids[::2]:
+                if "attached" not in (said := tracer.stderr.readline()):
+                    tracer.kill()
+                    raise NotMeasurable(f"strace: {said.strip()}")
+            try:
+                put_load(server, requests)
+            finally:
+                tracer.send_signal(signal.SIGINT)
+                tracer.communicate(timeout=20)
+        text = out.read()
+    found = {name: int(count) for count, name in re.findall(r"^ *(\d+) +([a-z]\w*)", text, re.M)}
+    if "total" not in found:
+        raise NotMeasurable("strace counted nothing")
+    return {SUM if name == "total" else name: count for name, count in found.items()}
 
 
 def _tracepoints():
@@ -124,6 +140,8 @@ def _tracepoints():
     return None
 
 
+# The tracepoint of all of them, and what the sum of all is called here.
+SUM = "sys_enter"
 NAMED = [
     "epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "recvfrom", "recvmsg", "read", "readv", "sendto", "sendmsg", "write", "writev",
     "futex", "ioctl", "timerfd_settime", "clock_gettime", "sched_yield", "madvise",

@@ -88,6 +88,7 @@ def oha(program, server, path, options, *, core=None, timeout=180):
         "seconds": result["summary"]["total"],
         "p50_us": (latency["p50"] or 0) * 1e6,
         "p99_us": (latency["p99"] or 0) * 1e6,
+        "p999_us": (latency["p99.9"] or 0) * 1e6,
         "fault": "; ".join(f"{number} x {what}" for what, number in {**other, **errors}.items()) or None,
     }
 
@@ -122,6 +123,7 @@ def multiplexed(server, path, seconds, *, core=None, timeout=120):
         "per_second": count / seconds,
         "p50_us": took[len(took) // 2],
         "p99_us": took[len(took) * 99 // 100],
+        "p999_us": took[len(took) * 999 // 1000],
         "fault": "; ".join(found[0] for found in (faults, others) if any(map(int, found.groups()))) or None,
     }
 
@@ -163,9 +165,17 @@ SOCKET_IO = {
 }
 
 
+# Latency at fixed rates, operations a second: HTTP, and echo of 16 octets over 64 WebSockets.
+RATES = (5_000, 15_000, 30_000, 50_000)
+RATED = {f"rate-{rate // 1000}k": rate for rate in RATES}
+WS_RATED = {f"ws-rate-{rate // 1000}k": rate for rate in RATES}
+
+
 def kind(case):
     """What a server's `cases` call it."""
-    return "ws" if case in ECHOES else "fan" if case in FANS and case not in ("fan-topics", "fan-nodes") else case
+    if case in RATED:
+        return "rate"
+    return "ws" if case in ECHOES or case in WS_RATED else "fan" if case in FANS and case not in ("fan-topics", "fan-nodes") else case
 
 
 def echo(program, server, case, *end, core=None):
@@ -191,6 +201,13 @@ def wsload(program, server, arguments, *, core=None, timeout=120):
         raise LoadError(f"{os.path.basename(program)}: {result['error']}")
     fault = f"lost {result['lost']}" if result.get("lost") else None
     return {**result, "cpu_ns": end - begin, "fault": fault}
+
+
+def at_rate(result, rate):
+    """The same, with a fault where the load was not what it should be: latencies at another rate are another figure."""
+    if not result.get("fault") and result["per_second"] < 0.97 * rate:
+        result["fault"] = f"{result['per_second']:,.0f} a second in the place of {rate:,}"
+    return result
 
 
 def transfer(server, direction, size, connections, *, core=None, timeout=120):

@@ -13,9 +13,15 @@ import time
 PEAK, NOW = "VmHWM", "VmRSS"
 
 
-def raise_descriptor_limit():
-    """As many descriptors as the hard limit gives, for the children too. Returns how many."""
+def raise_descriptor_limit(wanted=0):
+    """As many descriptors as the hard limit gives, for the children too; root raises that one as well where more are wanted. Returns how many."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            return wanted
+        except (OSError, ValueError):
+            pass
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from . import RESULTS, ROOT
+from . import RESULTS, ROOT, versions
 
 
 def circumstances(**more):
@@ -20,6 +20,7 @@ def circumstances(**more):
         "command": shlex.join([os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{cpu_model()}, {os.cpu_count()} cores, Linux {'.'.join(platform.release().split('.')[:2])}",
+        "versions": versions.found(),
         **more,
     }
 
@@ -38,10 +39,10 @@ def cpu_model():
     return found[1].strip() if found else platform.machine()
 
 
-def save(name, value):
-    """Writes `value` as JSON, or text as it is, into bench/results and returns the path."""
-    os.makedirs(RESULTS, exist_ok=True)
-    path = os.path.join(RESULTS, name)
+def save(name, value, folder=RESULTS):
+    """Writes `value` as JSON, or text as it is, into bench/results, or another folder, and returns the path."""
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, name)
     with open(path, "w") as file:
         if isinstance(value, str):
             file.write(value)

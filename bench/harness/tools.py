@@ -73,6 +73,12 @@ def build_server():
     return os.path.join(target(), "release", "bench-server")
 
 
+def build_sessions():
+    """Builds the program `sessions` in release mode and returns its path."""
+    _cargo(ROOT, "--package", "wireline-bench", "--features", "sessions", "--bin", "sessions")
+    return os.path.join(target(), "release", "sessions")
+
+
 def build_peers(programs):
     """Builds these programs of the peers' workspace in release mode and returns their folder. They keep a target folder of their own."""
     folder = _peers_target()
@@ -130,7 +136,7 @@ def servers(override=None):
     if override:
         table = {name: server for name, server in table.items() if not name.startswith("wireline-")}
         table["wireline"].update(command=override, unequal="another server stands in: " + os.path.basename(override.split()[0]))
-        for key in ("limited", "h2c", "tls"):
+        for key in ("limited", "h2c", "tls", "files", "cluster"):
             table["wireline"].pop(key, None)
     return table
 

@@ -6,6 +6,9 @@
 //! the subscribers of a topic. In the place of a socket it has a transport that gives the octets of the handshake and then nothing, and counts what is
 //! written to it. So there are no kernel's buffers, and no kernel's time, in the figures.
 //!
+//! With `--topics` they share so many, and message after message goes to another one: sessions go round the topics, and where there are more topics than
+//! sessions, topics go round the sessions, so that each has one subscriber.
+//!
 //! Prints one line of JSON. Exit status 1 when a session holds more than `--most-octets`, a broadcast takes longer than `--most-seconds`, or not every
 //! session gets every octet; 2 when the process would grow beyond `--most-mib`.
 
@@ -16,14 +19,14 @@ use clap::Parser;
 use serde_json::json;
 use std::io::{self, IoSlice};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use wireline::extract::State;
 use wireline::relay::Relay;
-use wireline::relay::endpoint::Terms;
+use wireline::relay::endpoint::{Membership, Terms};
 use wireline::relay::hub::{Resume, Topic};
 use wireline::resource::io::{Io, Transport};
 use wireline::router::Router;
@@ -40,6 +43,8 @@ use wireline::ws::socket::config::Config;
 struct Args {
     #[arg(long, default_value_t = 1_000_000)]
     sessions: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    topics: u32,
     /// How many messages are broadcast, one after the other.
     #[arg(long, default_value_t = 3)]
     broadcasts: u32,
@@ -77,14 +82,36 @@ fn main() -> ExitCode {
 struct News {
     relay: Relay,
     terms: Arc<Terms>,
-    topic: Topic,
+    topics: Arc<[Topic]>,
+    /// How many sessions there will be.
+    sessions: usize,
+}
+
+impl News {
+    /// The topics of the session of this number.
+    fn topics_of(&self, session: usize) -> impl Iterator<Item = &Topic> {
+        let first = session % self.topics.len();
+        self.topics.iter().skip(first).step_by(self.sessions)
+    }
+
+    /// How many sessions have the topic of this number.
+    fn subscribers(&self, topic: usize) -> usize {
+        self.sessions
+            .saturating_sub(topic)
+            .div_ceil(self.topics.len())
+            .max(1)
+    }
 }
 
 async fn run(args: &Args) -> io::Result<bool> {
     let news = News {
         relay: Relay::default(),
         terms: Arc::default(),
-        topic: Topic::new("news").map_err(io::Error::other)?,
+        topics: (0..args.topics)
+            .map(|number| Topic::new(&number.to_string()))
+            .collect::<Result<_, _>>()
+            .map_err(io::Error::other)?,
+        sessions: args.sessions + 1,
     };
     // Nobody answers pings here.
     let config = Arc::new(Config {
@@ -105,23 +132,33 @@ async fn run(args: &Args) -> io::Result<bool> {
     let opened = begun.elapsed().as_secs_f64();
     // What the last handshakes borrowed is given back.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let octets = (resident()? - before) as f64 / args.sessions as f64;
+    let each = |now: u64| (now as f64 - before as f64) / args.sessions.max(1) as f64;
+    let octets = each(resident()?);
 
     let (mut slowest, mut is_complete) = (0.0_f64, true);
     let message = Prepared::binary(&vec![b'x'; args.size]);
-    let expected = message.frame().len() as u64 * (args.sessions as u64 + 1);
-    for _ in 0..args.broadcasts {
+    let (busy, mut deliveries) = (processor_time()?, 0);
+    for number in 0..args.broadcasts as usize {
+        // The next one is far away, as that of another publisher would be.
+        let number = number * 7919 % news.topics.len();
+        let subscribers = news.subscribers(number);
+        let expected = message.frame().len() as u64 * subscribers as u64;
         let (written, begun) = (WRITTEN.load(Ordering::Relaxed), Instant::now());
-        let published = news.relay.publish(&news.topic, message.clone());
-        is_complete &= published.subscribers == args.sessions + 1;
+        let Some(topic) = news.topics.get(number) else {
+            return Err(io::Error::other("no such topic"));
+        };
+        let published = news.relay.publish(topic, message.clone());
+        is_complete &= published.subscribers == subscribers;
         while WRITTEN.load(Ordering::Relaxed) - written < expected && begun.elapsed() < PATIENCE {
             tokio::task::yield_now().await;
         }
         slowest = slowest.max(begun.elapsed().as_secs_f64());
         is_complete &= WRITTEN.load(Ordering::Relaxed) - written == expected;
+        deliveries += subscribers;
     }
+    let busy = processor_time()? - busy;
     // Broadcasts leave nothing behind.
-    let after = (resident()? - before) as f64 / args.sessions as f64;
+    let after = each(resident()?);
     let holds = is_complete
         && octets <= args.most_octets
         && after <= args.most_octets
@@ -133,7 +170,10 @@ async fn run(args: &Args) -> io::Result<bool> {
             "octets_per_session": octets.round(),
             "octets_per_session_after_broadcasts": after.round(),
             "opened_seconds": rounded(opened),
+            "topics": args.topics,
             "broadcasts": args.broadcasts,
+            "deliveries": deliveries,
+            "cpu_us_per_delivery": rounded(busy as f64 / 1000.0 / deliveries.max(1) as f64),
             "octets_per_message": args.size,
             "slowest_broadcast_seconds": rounded(slowest),
             "every_session_got_every_octet": is_complete,
@@ -172,12 +212,17 @@ async fn open(server: &TestClient, args: &Args, count: usize) -> io::Result<()> 
 /// A session: it subscribes, and gets what is published for as long as it lives.
 fn serve(socket: WebSocket, State(news): State<News>) -> impl Future<Output = ()> {
     // No async function: its future would keep what it is given.
-    let outlet = news.relay.outlet(&socket, news.terms);
-    let (subscription, _) = outlet.subscribe(&news.topic, 0, Resume::Live);
-    OPEN.fetch_add(1, Ordering::Relaxed);
+    let outlet = news.relay.outlet(&socket, news.terms.clone());
+    let number = OPEN.fetch_add(1, Ordering::Relaxed);
+    let mut subscriptions =
+        (news.topics_of(number)).map(|topic| outlet.subscribe(topic, 0, Resume::Live).0);
+    let subscription = subscriptions.next();
+    if let Ok(mut others) = OTHERS.lock() {
+        others.extend(subscriptions);
+    }
     async move {
         outlet.serve(socket, async |_| {}).await;
-        outlet.unsubscribe(subscription);
+        drop(subscription);
     }
 }
 
@@ -223,6 +268,15 @@ impl Transport for Scripted {
     }
 }
 
+/// Nanoseconds that this thread, which does everything, was on a processor.
+fn processor_time() -> io::Result<u64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let first = told.split_whitespace().next();
+    first
+        .and_then(|nanoseconds| decimal(nanoseconds.as_bytes()))
+        .ok_or_else(|| io::Error::other("no schedstat"))
+}
+
 /// Resident octets of this process.
 fn resident() -> io::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
@@ -238,6 +292,8 @@ fn rounded(seconds: f64) -> f64 {
 
 /// Sessions that subscribe.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
+/// What they have beyond their first topic: kept here, so that a session with one is as large as a client's.
+static OTHERS: Mutex<Vec<Membership>> = Mutex::new(Vec::new());
 /// Octets that were written to all of them.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 

@@ -1,12 +1,12 @@
 //! Echo: every connection keeps so many messages in flight.
 
-use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::connect::handshake;
 use crate::die;
 use crate::frame::{Walk, encode};
+use crate::out::Out;
 use crate::poll::{EventFlags, Poll, Stretch, Tick, receive};
 use crate::speak::asked;
 
@@ -27,15 +27,12 @@ pub struct Echo {
 struct Connection {
     stream: TcpStream,
     walk: Walk,
-    /// Bytes that are still to be written, and where in the ring of frames they begin.
-    owed: usize,
-    offset: usize,
+    out: Out,
     /// Messages that it may still begin.
     left: u64,
     /// Messages back since `sent`: a latency is that of DEPTH messages.
     back: usize,
     sent: Instant,
-    armed: bool,
 }
 
 pub fn run(echo: &Echo) {
@@ -66,21 +63,21 @@ pub fn run(echo: &Echo) {
                 all => all / connections + u64::from((at as u64) < all % connections),
             };
             let first = (depth as u64).min(share);
+            let mut out = Out::default();
+            out.owe(first as usize * frame.len());
             Connection {
                 stream,
                 walk,
-                owed: first as usize * frame.len(),
-                offset: 0,
+                out,
                 left: share - first,
                 back: 0,
                 sent: Instant::now(),
-                armed: false,
             }
         })
         .collect();
     for (at, connection) in connections.iter_mut().enumerate() {
         connection.sent = Instant::now();
-        connection.pump(&poll, at, &ring);
+        connection.out.pump(&connection.stream, &poll, at, &ring);
     }
 
     let mut buffer = vec![0; 512 * 1024];
@@ -122,13 +119,11 @@ pub fn run(echo: &Echo) {
                 }
                 let more = (messages as u64).min(connection.left);
                 connection.left -= more;
-                connection.owed += more as usize * frame.len();
+                connection.out.owe(more as usize * frame.len());
             } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 die("a connection failed");
             }
-            if connection.owed > 0 {
-                connection.pump(&poll, at, &ring);
-            }
+            connection.out.pump(&connection.stream, &poll, at, &ring);
         }
         if echo.messages > 0 && count >= echo.messages {
             println!("MARK end");
@@ -144,33 +139,6 @@ fn plain(echo: &Echo, at: usize) -> TcpStream {
         die("bytes after the handshake");
     }
     stream
-}
-
-impl Connection {
-    /// Writes what is owed, as far as the socket takes it.
-    fn pump(&mut self, poll: &Poll, at: usize, ring: &[u8]) {
-        while self.owed > 0 {
-            let most = self.owed.min(ring.len() - self.offset);
-            match self.stream.write(&ring[self.offset..self.offset + most]) {
-                Ok(written) => {
-                    self.owed -= written;
-                    self.offset = (self.offset + written) % ring.len();
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if !self.armed {
-                        self.armed = true;
-                        poll.watch(&self.stream, at, EventFlags::IN | EventFlags::OUT);
-                    }
-                    return;
-                }
-                Err(error) => die(&format!("send: {error}")),
-            }
-        }
-        if self.armed {
-            self.armed = false;
-            poll.watch(&self.stream, at, EventFlags::IN);
-        }
-    }
 }
 
 /// So many empty waits of 100 ms are a fault.

@@ -24,6 +24,8 @@ pub struct Fan {
     pub window: u64,
     pub seconds: f64,
     pub warm_up: f64,
+    /// So many publications in place of so many seconds; 0 is by time.
+    pub messages: u64,
 }
 
 struct Subscriber {
@@ -96,10 +98,17 @@ pub fn run(fan: &Fan) {
     ];
     let mut latencies: Vec<Duration> = Vec::with_capacity(LATENCIES);
     let (mut count, mut sent, mut landed, mut lost, mut quiet) = (0, 0, 0, 0, 0);
-    let mut stretch = Stretch::new(fan.warm_up, fan.seconds);
+    let mut stretch = match fan.messages {
+        0 => Stretch::new(fan.warm_up, fan.seconds),
+        _ => Stretch::new(0.0, f64::INFINITY),
+    };
+    let last = match fan.messages {
+        0 => u64::MAX,
+        messages => messages,
+    };
     let mut now = Instant::now();
     loop {
-        let room = window - (sent - landed);
+        let room = (window - (sent - landed)).min(last - sent);
         if room > 0 {
             let begin = (sent % topics) as usize * length;
             or_die(
@@ -158,6 +167,10 @@ pub fn run(fan: &Fan) {
             }
             landed = sent;
             quiet = 0;
+        }
+        if landed == last {
+            println!("MARK end");
+            return stretch.report(now, count, &mut latencies, &format!(",\"lost\":{lost}"));
         }
     }
 }

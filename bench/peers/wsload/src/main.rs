@@ -3,9 +3,11 @@
 //!     wsload echo PORT [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t SECONDS] [-w WARM-UP] [-n MESSAGES] [--path /ws | --sio]
 //!         every connection keeps DEPTH binary messages of SIZE bytes in flight; with -n until so many came back, without a warm-up; with --sio
 //!         they are events of Socket.IO and their answers
-//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [--sub /sub] [--pub /pub] [--sio | --relay PATH] [--and PORT]
+//!     wsload rate PORT -r MESSAGES [-c CONNECTIONS] [-s SIZE] [-t SECONDS] [-w WARM-UP] [--path /ws]
+//!         so many messages a second leave when they are due, and come back; latencies begin when they were due
+//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [-m MESSAGES] [--sub /sub] [--pub /pub] [--sio | --relay PATH] [--and PORT]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber of its topic has it that reads; --deaf of the
-//!         subscribers never do; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md;
+//!         subscribers never do; with -m until so many have landed, without a warm-up; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md;
 //!         with --and every second subscriber is at a second node
 //!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http | --subscribed [--sub /sub | --sio | --relay PATH]]
 //!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered, with
@@ -21,7 +23,9 @@ mod echo;
 mod fan;
 mod frame;
 mod idle;
+mod out;
 mod poll;
+mod rate;
 mod speak;
 
 use std::str::FromStr;
@@ -46,6 +50,15 @@ fn main() {
             path: options.text("--path", "/ws"),
             socket_io: options.has("--sio"),
         }),
+        "rate" => rate::run(&rate::Rate {
+            port,
+            connections: options.number("-c", 64),
+            size: options.number("-s", 16),
+            per_second: options.number("-r", 0.0),
+            seconds: options.number("-t", 3.0),
+            warm_up: options.number("-w", 0.5),
+            path: options.text("--path", "/ws"),
+        }),
         "fan" => fan::run(&fan::Fan {
             port,
             other: options.number("--and", port),
@@ -57,6 +70,7 @@ fn main() {
             window: options.number("-k", 16),
             seconds: options.number("-t", 3.0),
             warm_up: options.number("-w", 0.5),
+            messages: options.number("-m", 0),
         }),
         "idle" if options.has("--subscribed") => {
             idle::subscribed(port, options.number("-n", 10_000), &options.speaks());
@@ -119,7 +133,7 @@ impl Options {
 
 fn usage() -> ! {
     eprintln!(
-        "usage: wsload echo|fan|idle PORT [options]; the head of wsload's main.rs lists them"
+        "usage: wsload echo|rate|fan|idle PORT [options]; the head of wsload's main.rs lists them"
     );
     std::process::exit(2)
 }

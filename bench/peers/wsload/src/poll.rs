@@ -50,10 +50,15 @@ impl Poll {
 
     /// Waits at most 100 ms; the numbers and flags of what is ready.
     pub fn wait(&mut self) -> Vec<(usize, EventFlags)> {
+        self.wait_for(Duration::from_millis(100))
+    }
+
+    /// Waits less than a second at most.
+    pub fn wait_for(&mut self, most: Duration) -> Vec<(usize, EventFlags)> {
         self.events.clear();
         let most = Timespec {
             tv_sec: 0,
-            tv_nsec: 100_000_000,
+            tv_nsec: most.subsec_nanos().into(),
         };
         or_die(
             epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&most)),
@@ -129,10 +134,11 @@ impl Stretch {
                 .map_or(0.0, |latency| latency.as_nanos() as f64 / 1000.0)
         };
         println!(
-            "{{\"count\":{count},\"seconds\":{seconds:.3},\"per_second\":{:.0},\"p50_us\":{:.1},\"p99_us\":{:.1}{more}}}",
+            "{{\"count\":{count},\"seconds\":{seconds:.3},\"per_second\":{:.0},\"p50_us\":{:.1},\"p99_us\":{:.1},\"p999_us\":{:.1}{more}}}",
             count as f64 / seconds,
             percentile(0.50),
             percentile(0.99),
+            percentile(0.999),
         );
     }
 }

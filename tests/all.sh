@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.."
 # The budgets are ceilings for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything.
 stage_tools() { stage tools 720 bash tests/tools.sh; }
 stage_unit() { stage unit 900 python3 tests/unit.py; }
-# The crates as they would be published, each compiled as it is packed.
-stage_packages() { stage packages 300 python3 deploy/check-packages --build; }
+# What the crates would be published as; `.ci/run` compiles them as they are packed, too.
+stage_packages() { stage packages 60 deploy/check-packages; }
 stage_doc() { stage doc 210 cargo test --workspace --all-features --no-fail-fast --doc; }
 stage_interop() { stage interop 440 bash tests/interop/run.sh; }
 # The quick set; all 517 cases take `bash tests/autobahn/run.sh full`.

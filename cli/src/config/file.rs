@@ -193,7 +193,7 @@ mod tests {
         wrong("\"ä\" = 1", &[(1, 1, "unknown key `ä`")]);
         wrong("workers = 4 # ä\nworkers = 5", &[(2, 1, "duplicate key")]);
         wrong("workers = ", &[(1, 11, "")]);
-        wrong("public_url = \"http://a\n[relay", &[(1, 14, "")]);
+        wrong("public_url = \"http://a\n[relay", &[(1, 23, "expected")]);
         wrong(
             "a = 1\n[tls]\nself_singed = true\nkey = 5\n",
             &[(1, 1, "unknown"), (3, 1, "self_signed"), (4, 7, "tls.key")],

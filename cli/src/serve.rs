@@ -110,7 +110,8 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-fn not_begun(error: &StartError) -> String {
+/// Why it could not begin to listen.
+pub(crate) fn not_begun(error: &StartError) -> String {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     match cause.map(io::Error::kind) {
         Some(io::ErrorKind::AddrInUse) => {

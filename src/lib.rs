@@ -121,6 +121,8 @@
 //! | `zstd` | no | zstd for `compression` |
 //! | `test` | no | the test client, the in-memory and the fault-injecting transport |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "app")]
 pub mod app;
 #[cfg(feature = "macros")]

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.."
 # The budgets are ceilings for two cores and a clean clone, where `tools` builds oha and `unit` compiles everything.
 stage_tools() { stage tools 720 bash tests/tools.sh; }
 stage_unit() { stage unit 900 python3 tests/unit.py; }
+# What the crates would be published as; `.ci/run` compiles them as they are packed, too.
+stage_packages() { stage packages 60 deploy/check-packages; }
 stage_doc() { stage doc 210 cargo test --workspace --all-features --no-fail-fast --doc; }
 stage_interop() { stage interop 440 bash tests/interop/run.sh; }
 # The quick set; all 517 cases take `bash tests/autobahn/run.sh full`.
@@ -45,7 +47,7 @@ running=
 main() {
     local name
     local -a names=("$@")
-    ((${#names[@]})) || names=(tools unit doc interop autobahn axum otel js socketio)
+    ((${#names[@]})) || names=(tools unit doc packages interop autobahn axum otel js socketio)
     for name in "${names[@]}"; do
         declare -F "stage_$name" >/dev/null || {
             echo "there is no stage $name; the stages are: tools unit doc interop autobahn axum otel js socketio" >&2
@@ -121,7 +123,7 @@ stage() {
 # with peers the last line of the form `N passed, N failed`.
 count() {
     read -r stage_passed stage_failed stage_ignored < <(
-        awk -v peers="$([[ $1 == interop || $1 == autobahn || $1 == js || $1 == socketio ]] && echo 1 || echo 0)" '
+        awk -v peers="$([[ $1 == interop || $1 == autobahn || $1 == js || $1 == packages || $1 == socketio ]] && echo 1 || echo 0)" '
             peers && match($0, /[0-9]+ passed, [0-9]+ failed/) {
                 split(substr($0, RSTART, RLENGTH), word, " ")
                 passed = word[1]; failed = word[3]

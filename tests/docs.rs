@@ -578,3 +578,22 @@ async fn the_upgrade_example_shouts_back() {
         (StatusCode::UPGRADE_REQUIRED, Some("shout"))
     );
 }
+
+/// Each has a line in the guide that says what it shows.
+#[test]
+fn every_example_is_in_the_guide() {
+    let guide = include_str!("../docs/guide.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let rows = guide.lines().filter(|line| {
+            line.starts_with(&format!("| [{name}](../examples/{name}"))
+                || line.starts_with(&format!("| [{name}/"))
+        });
+        assert_eq!(rows.count(), 1, "docs/guide.md has no one line for {name}");
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen}");
+}

@@ -2,9 +2,13 @@
 
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::value::Kind;
+use crate::manual::{self, Shell};
 use clap::builder::ValueParser;
-use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ValueHint, value_parser,
+};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,7 +18,7 @@ pub(crate) enum Invocation {
     Serve(Box<Options>),
     /// One of the commands that talk to a relay.
     Client(Box<Command>),
-    /// Help or the version.
+    /// Help, the version, the manual page, completions for a shell.
     Print(String),
 }
 
@@ -30,7 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a welcome page and a few routes to try (the default).
+    /// Serve topics, an HTTP API and a console (the default).
     Serve(Options),
     /// Subscribe to topics of a relay, and print what comes, a line each.
     Sub(crate::sub::Options),
@@ -38,6 +42,13 @@ pub(crate) enum Command {
     Pub(crate::publish::Options),
     /// Measure a relay: what it delivers, how late, and whether anything is missing.
     Bench(crate::bench::Options),
+    /// Print what a shell needs to complete commands and flags.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page: `wireline man | man -l -`.
+    Man,
 }
 
 /// How to serve: what the command line says of the settings.
@@ -58,6 +69,7 @@ impl Args for Options {
             .long(CONFIG)
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
+            .value_hint(ValueHint::FilePath)
             .help("Read settings from this TOML file; the environment is stronger, and flags are stronger still.");
         let check = Arg::new(CHECK)
             .long(CHECK)
@@ -93,7 +105,8 @@ impl FromArgMatches for Options {
     }
 }
 
-fn flag(setting: &'static Setting) -> Arg {
+/// What a setting means as a flag, in one paragraph.
+pub(crate) fn help(setting: &Setting) -> String {
     let kind = setting.kind;
     let mut help = setting.help.to_owned();
     if !setting.default.is_empty() && setting.default != "[]" {
@@ -114,10 +127,20 @@ fn flag(setting: &'static Setting) -> Arg {
     if kind.is_many() {
         help.push_str(" May be given several times.");
     }
+    help
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let kind = setting.kind;
     let arg = Arg::new(setting.key)
         .long(setting.flag())
         .value_name(kind.name())
-        .help(help)
+        .value_hint(match kind.name() {
+            "FILE" => ValueHint::FilePath,
+            // A shell offers no files where none can stand.
+            _ => ValueHint::Other,
+        })
+        .help(help(setting))
         .action(if kind.is_many() {
             ArgAction::Append
         } else {
@@ -143,7 +166,8 @@ const CHECK: &str = "check";
 
 /// Reads the command line; an error is one line.
 pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, String> {
-    match Cli::try_parse_from(args) {
+    let args: Vec<_> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
         Ok(
             Cli {
                 command: Some(Command::Serve(options)),
@@ -155,6 +179,17 @@ pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
             },
         ) => Ok(Invocation::Serve(Box::new(options))),
         Ok(Cli {
+            command: Some(Command::Completions { shell }),
+            ..
+        }) => Ok(Invocation::Print(manual::completions(
+            shell,
+            &mut Cli::command(),
+        ))),
+        Ok(Cli {
+            command: Some(Command::Man),
+            ..
+        }) => Ok(Invocation::Print(manual::page(Cli::command()))),
+        Ok(Cli {
             command: Some(command),
             ..
         }) => Ok(Invocation::Client(Box::new(command))),
@@ -162,13 +197,50 @@ pub(crate) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Invocation::Print(error.to_string()))
             }
-            _ => Err(one_line(&error.to_string())),
+            _ => {
+                let command = named(&args);
+                let hint = match command.as_deref() {
+                    None | Some("serve") => other_name(&error),
+                    Some(_) => None,
+                };
+                let help = ["wireline", command.as_deref().unwrap_or_default(), "--help"];
+                let help = help.join(" ").replace("  ", " ");
+                Err(one_line(
+                    &error.to_string(),
+                    hint.unwrap_or_default(),
+                    &help,
+                ))
+            }
         },
     }
 }
 
-/// The first paragraph of clap's message and its first tip, as one line.
-fn one_line(message: &str) -> String {
+/// What other servers call it.
+fn other_name(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    match flag.split('=').next()? {
+        "--port" | "--host" | "--bind" | "--listen" | "--address" | "-p" | "-b" | "-l" | "-H" => {
+            Some(" (where to listen is --addr HOST:PORT)")
+        }
+        "--cert" => Some(" (certificates are --tls-cert and --tls-key)"),
+        "--key" => Some(" (certificates are --tls-cert and --tls-key, keys of the API --api-keys)"),
+        "-c" | "-f" | "--file" => Some(" (settings are read from --config FILE)"),
+        "-v" => Some(" (the version is -V)"),
+        _ => None,
+    }
+}
+
+/// The command that was named, if it is one.
+fn named(args: &[OsString]) -> Option<String> {
+    let cli = Cli::command();
+    let command = cli.find_subcommand(args.get(1)?)?;
+    Some(command.get_name().to_owned())
+}
+
+/// The first paragraph of clap's message and its first tip, as one line; in place of the tip a better hint if there is one.
+fn one_line(message: &str, hint: &str, help: &str) -> String {
     let mut paragraphs = message
         .split("\n\n")
         .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -178,8 +250,13 @@ fn one_line(message: &str) -> String {
         .unwrap_or(&what)
         .trim_end_matches('.')
         .to_owned();
-    let tip = paragraphs.find_map(|text| text.strip_prefix("tip: ").map(|tip| format!(" ({tip})")));
-    let line = format!("{what}{}; see `wireline --help`", tip.unwrap_or_default());
+    let tip = match hint {
+        "" => paragraphs
+            .find_map(|text| text.strip_prefix("tip: ").map(|tip| format!(" ({tip})")))
+            .unwrap_or_default(),
+        hint => hint.to_owned(),
+    };
+    let line = format!("{what}{tip}; see `{help}`");
     line.chars()
         .filter(|character| !character.is_control())
         .collect()
@@ -188,7 +265,6 @@ fn one_line(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn refused(args: &[&str]) -> String {
         match read(["wireline"].iter().chain(args).map(OsString::from)) {
@@ -244,6 +320,14 @@ mod tests {
             (&["--access-log-format", "csv"], "csv"),
             (&["--metrics-addr", "9100"], "HOST:PORT"),
             (&["serve", "extra"], "extra"),
+            (&["--port", "80"], "--addr HOST:PORT"),
+            (&["serve", "-p", "80"], "--addr HOST:PORT"),
+            (&["--port=80"], "--addr HOST:PORT"),
+            (&["-c", "a.toml"], "--config FILE"),
+            (&["sub"], "see `wireline sub --help`"),
+            (&["start"], "see `wireline --help`"),
+            (&["completions"], "<SHELL>"),
+            (&["completions", "csh"], "csh"),
         ] {
             let line = refused(args);
             assert!(

@@ -92,7 +92,8 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::Sub(options) => block_on(sub::run(options)),
         Command::Pub(options) => publish::run(&options),
         Command::Bench(options) => block_on(bench::run(options)),
-        Command::Serve(_) => Ok(()),
+        // What is no client's.
+        Command::Serve(_) | Command::Completions { .. } | Command::Man => Ok(()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -201,8 +201,14 @@ fn read(url: &str, answer: &[u8]) -> Result<String, Failure> {
     match status {
         200..=299 => Ok(content.to_owned()),
         _ => {
-            let said: String = one_line(content.trim()).chars().take(SHOWN).collect();
+            // A page is for a browser to show, and no relay answers with one.
+            let is_page = content.trim_start().starts_with('<');
+            let mut said: String = one_line(content.trim()).chars().take(SHOWN).collect();
+            if is_page {
+                said.clear();
+            }
             let hint = match status {
+                _ if is_page => " with a page; is there a relay at this address?",
                 401 => "; the key is given by --key",
                 404 => "; is the HTTP API at this path?",
                 _ => "",

@@ -12,6 +12,7 @@ mod cluster;
 mod config;
 mod guard;
 mod http;
+mod manual;
 mod observe;
 mod publish;
 mod relay;

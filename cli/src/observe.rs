@@ -1,6 +1,7 @@
 //! What the server tells of itself: logs, an access log, metrics.
 
 use crate::config::Config;
+use crate::serve::not_begun;
 use crate::socketio;
 use crate::tell::{Lines, complain, say};
 use http::header::CACHE_CONTROL;
@@ -111,7 +112,7 @@ impl Observed {
             let ready = sender.clone();
             let outcome = server.run_with(move |handle| drop(ready.send(Ok(handle.clone()))));
             if let Err(error) = outcome {
-                let _ = sender.send(Err(error.to_string()));
+                let _ = sender.send(Err(not_begun(&error)));
             }
         });
         let started = receiver.recv().map_err(|error| error.to_string())?;

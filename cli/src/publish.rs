@@ -29,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TOKEN", conflicts_with = "key")]
     bearer: Option<String>,
     /// Trust the authorities in this PEM file in place of the system's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     ca: Option<PathBuf>,
 }
 

@@ -7,10 +7,12 @@ use crate::routes;
 use crate::successor;
 use crate::tell::{complain, say};
 use crate::tls;
+use std::error::Error as _;
+use std::io;
 use std::sync::{Arc, Once};
 use wireline::Server;
 use wireline::resource::counters::Counter;
-use wireline::server::{Bind, Bound, IntoBind, ProxyProtocol, TlsConfig};
+use wireline::server::{Bind, Bound, IntoBind, ProxyProtocol, StartError, TlsConfig};
 use wireline::service::trusted::{ForwardedField, TrustedProxies};
 
 /// Serves until a signal ends it; an error is one line.
@@ -93,7 +95,7 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
         joined.end();
     }
     observed.end();
-    outcome.map_err(|error| error.to_string())?;
+    outcome.map_err(|error| not_begun(&error))?;
     // A drain that had nothing to wait for is over before the task above has run.
     drain_told.call_once(|| tell_drain(0, deadline.as_secs()));
     say(&match watched
@@ -106,6 +108,17 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
         cut => format!("wireline has stopped; {cut} connections were cut off"),
     });
     Ok(())
+}
+
+/// Why it could not begin to listen.
+pub(crate) fn not_begun(error: &StartError) -> String {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::AddrInUse) => {
+            format!("{error} (another program has it; with port 0 it would be a free one)")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Looks at everything that can be looked at without serving; an error is one line.

@@ -31,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TOKEN")]
     bearer: Option<String>,
     /// Trust the authorities in this PEM file in place of the system's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     ca: Option<PathBuf>,
     /// Print every event as one line of JSON.
     #[arg(long)]

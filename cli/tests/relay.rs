@@ -10,7 +10,7 @@ mod place;
 
 use place::{Command, Place, assert_fails, run};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 use wireline::relay::{RelayConfig, Unmatched};
@@ -173,6 +173,17 @@ fn failures_are_one_line_and_a_code() {
             let _ = std::io::copy(&mut stream, &mut std::io::sink());
         }
     });
+    // And one of somebody's pages.
+    let pages = TcpListener::bind("127.0.0.1:0").unwrap();
+    let page = format!("http://127.0.0.1:{}", port(&pages));
+    let showing = std::thread::spawn(move || {
+        let mut stream = pages.accept().unwrap().0;
+        let mut asked = [0; 1024];
+        let _ = stream.read(&mut asked);
+        let _ = stream.write_all(
+            b"HTTP/1.1 501 Unsupported\r\nContent-Type: text/html\r\nContent-Length: 14\r\n\r\n<p>No such</p>",
+        );
+    });
     let place = Place::new(RelayConfig::default().unmatched(Unmatched::Reject));
     let ws = place.ws();
     let cases: &[(&[&str], i32, &str)] = &[
@@ -188,6 +199,7 @@ fn failures_are_one_line_and_a_code() {
         (&["pub", &format!("ws://{ssh}"), "a", "e"], 3, "port"),
         (&["bench", &format!("ws://{ssh}")], 3, "port"),
         (&["pub", &format!("http://{ssh}"), "a", "e"], 3, "port"),
+        (&["pub", &page, "a", "e"], 4, "501 with a page; is there"),
         (&["sub", "localhost:8000", "a"], 2, "ws://"),
         (&["sub", "ws://", "a"], 2, "URL"),
         (&["pub", "ftp://x", "a", "e"], 2, "ws://"),
@@ -228,6 +240,7 @@ fn failures_are_one_line_and_a_code() {
         assert_fails(args, *code, culprit);
     }
     talking.join().unwrap();
+    showing.join().unwrap();
 }
 
 #[test]

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Every test of the client, from a clean clone: it is installed, built, and tested as source and as what was built; then with the real
-# server, in Node and in Chromium; behind nginx, with two nodes and Redis; and in Chromium the page of the console, as the program `wireline` serves it.
+# server, in Node and in Chromium; behind nginx, with two nodes and Redis; and in Chromium the example `whiteboard`, and the page of the console, as the
+# program `wireline` serves it.
 #
 #     bash clients/js/test.sh
 #
-# The server is the example relay_js, and the program is `wireline`: both are built by cargo with all features unless the environment variables RELAY_JS and
-# WIRELINE name them. Without that build it takes a minute.
+# The server is the example relay_js, and the program is `wireline`: both, and `whiteboard`, are built by cargo with all features unless the environment
+# variables RELAY_JS, WIRELINE and WHITEBOARD name them. Without that build it takes a minute.
 # The last line is `N passed, N failed`; the exit status is 0 only without a failure.
 set -euo pipefail
 # Where cargo builds, from where this was called.
@@ -36,14 +37,15 @@ run() {
     rm -f "$log"
 }
 
-if [ -z "${RELAY_JS:-}" ] || [ -z "${WIRELINE:-}" ]; then
+if [ -z "${RELAY_JS:-}" ] || [ -z "${WIRELINE:-}" ] || [ -z "${WHITEBOARD:-}" ]; then
     # As the tests of the workspace are built, so that nothing is compiled twice.
-    cargo build --quiet --locked --manifest-path ../../Cargo.toml --workspace --all-features --bin wireline --example relay_js
+    cargo build --quiet --locked --manifest-path ../../Cargo.toml --workspace --all-features --bin wireline --example relay_js --example whiteboard
     built=$(realpath "${CARGO_TARGET_DIR:-../../target}/debug")
     RELAY_JS=${RELAY_JS:-$built/examples/relay_js}
     WIRELINE=${WIRELINE:-$built/wireline}
+    WHITEBOARD=${WHITEBOARD:-$built/examples/whiteboard}
 fi
-export RELAY_JS WIRELINE
+export RELAY_JS WIRELINE WHITEBOARD
 
 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 npm run --silent build
@@ -57,6 +59,7 @@ run built env WIRELINE_CLIENT=../dist/wireline-client.min.js "${tap[@]}" test/me
 run server "${tap[@]}" test/real.test.js
 run chromium "${tap[@]}" test/chromium.test.js
 run cluster "${tap[@]}" test/cluster.test.js
+run whiteboard "${tap[@]}" test/whiteboard.test.js
 run console "${tap[@]}" test/console.test.js
 
 printf '%s passed, %s failed\n' "$passed" "$failed"

@@ -11,13 +11,16 @@ pub(super) type Found = (&'static Setting, Value, usize);
 
 /// Reads a file; what is wrong with it comes in its order.
 pub(super) fn read(text: &str) -> Result<Vec<Found>, Vec<Fault>> {
-    let table = DeTable::parse(text).map_err(|error| {
-        let end = text.len();
-        vec![(
-            error.span().unwrap_or(end..end),
-            error.message().replace('\n', " "),
-        )]
-    })?;
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let end = text.len();
+    let faults = errors.into_iter().map(|error| {
+        let message = error.message().replace('\n', " ");
+        (error.span().unwrap_or(end..end), message)
+    });
+    // The first in the file: a quotation mark that is missing makes more mistakes behind it.
+    if let Some(first) = faults.min_by_key(|(span, _)| span.start) {
+        return Err(vec![first]);
+    }
     let (mut found, mut wrong) = (Vec::new(), Vec::new());
     for (key, value) in table.get_ref().iter() {
         let name = &**key.get_ref();
@@ -190,6 +193,7 @@ mod tests {
         wrong("\"ä\" = 1", &[(1, 1, "unknown key `ä`")]);
         wrong("workers = 4 # ä\nworkers = 5", &[(2, 1, "duplicate key")]);
         wrong("workers = ", &[(1, 11, "")]);
+        wrong("public_url = \"http://a\n[relay", &[(1, 23, "expected")]);
         wrong(
             "a = 1\n[tls]\nself_singed = true\nkey = 5\n",
             &[(1, 1, "unknown"), (3, 1, "self_signed"), (4, 7, "tls.key")],

@@ -167,6 +167,9 @@ fn read(path: &Path) -> Result<String, String> {
     match read {
         Ok(octets) if octets as u64 > LONGEST => Err("it has more than 1 MiB".to_owned()),
         Ok(_) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err("it is no text in UTF-8".to_owned())
+        }
         Err(error) => Err(error.to_string()),
     }
 }

@@ -10,6 +10,7 @@ const KUBERNETES: &str = include_str!("../../../deploy/kubernetes.yaml");
 const COMPOSE: &str = include_str!("../../../deploy/compose.yaml");
 const NGINX: &str = include_str!("../../../deploy/nginx.conf");
 const UNIT: &str = include_str!("../../../deploy/wireline.service");
+const DOCKERFILE: &str = include_str!("../../../deploy/Dockerfile");
 const SOCKET: &str = include_str!("../../../deploy/wireline.socket");
 
 /// The documents of a file in YAML.
@@ -179,6 +180,56 @@ fn compose() {
     assert!(volumes[0].starts_with("./nginx.conf:"));
 }
 
+/// What stands behind this instruction, each time.
+fn instructions(name: &str) -> Vec<&'static str> {
+    let lines = DOCKERFILE.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .collect()
+}
+
+#[test]
+fn the_image() {
+    // The compiler is no older than what the crates ask for.
+    let manifest = include_str!("../../../Cargo.toml");
+    let (_, asked) = manifest.split_once("rust-version = \"").unwrap();
+    let asked = asked.split('"').next().unwrap();
+    let from = instructions("FROM");
+    assert!(from[0].starts_with(&format!("rust:{asked}-")), "{from:?}");
+    assert_eq!(from.last(), Some(&"scratch"));
+
+    // It serves where it says, as nobody.
+    let settings: Vec<_> = (instructions("ENV").iter())
+        .map(|variable| variable.split_once('=').unwrap())
+        .collect();
+    let said = holds(&["serve"], &settings);
+    for (name, _) in &settings {
+        assert!(said.contains(&format!("# {name}")), "{name}: {said}");
+    }
+    let port = format!(":{}", instructions("EXPOSE")[0]);
+    assert!(settings[0].1.ends_with(&port), "{settings:?}");
+    assert_eq!(instructions("USER"), ["65534:65534"]);
+    assert_eq!(instructions("STOPSIGNAL"), ["SIGTERM"]);
+    let entry = instructions("ENTRYPOINT")[0];
+    let copied = instructions("COPY --from=build /wireline");
+    assert_eq!(entry, format!("[\"{}\"]", copied[0]));
+
+    // What the build needs is not kept from it: the members of the workspace, and what their manifests name.
+    let ignored = include_str!("../../../.dockerignore");
+    let ignored = ignored.lines().filter(|line| !line.starts_with('#'));
+    let needed = [
+        "bench", "cli", "clients", "examples", "macros", "src", "tests",
+    ];
+    for pattern in ignored {
+        assert!(!needed.contains(&pattern.trim_matches('/')), "{pattern}");
+    }
+
+    let services = &documents(COMPOSE)[0]["services"];
+    for name in ["node-1", "node-2"] {
+        assert_eq!(services[name]["build"]["dockerfile"], "deploy/Dockerfile");
+    }
+}
+
 #[test]
 fn documents_name_settings() {
     let help = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
@@ -243,6 +294,14 @@ fn the_unit() {
         let complained = String::from_utf8(verified.stderr).unwrap();
         assert!(verified.status.success(), "{complained}");
         assert!(!complained.contains("wireline."), "{complained}");
+        // In tenths, of 10: what is left is the network, which it is there for.
+        let exposed = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--no-pager", "--threshold=15"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&exposed.stdout);
+        assert!(exposed.status.success(), "{told}");
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -331,6 +331,12 @@ fn a_file_does_not_hide_what_the_system_refuses() {
     let shown = checked(&["--config", file.path(), "--check"], &[]);
     assert!(shown.contains(&taken.local_addr().unwrap().to_string()));
 
+    let octets = File::new("octets", [0xff, 0xfe, b'a']);
+    let output = run(&["--config", octets.path(), "--check"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    let wanted = format!("{}: it is no text in UTF-8\n", octets.path());
+    assert_eq!((output.status.code(), told), (Some(2), wanted));
+
     let no_certificate = File::new("certificate", "this is no PEM");
     let path = no_certificate.path();
     for check in [&[][..], &["--check"]] {

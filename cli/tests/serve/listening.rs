@@ -140,7 +140,9 @@ fn proxies_say_who_their_clients_are() {
 fn what_it_cannot_have_is_one_line_and_code_2() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let place = taken.local_addr().unwrap().to_string();
-    assert_refused(&["--addr", &place], "in use");
+    assert_refused(&["--addr", &place], "in use (another program has it");
+    let metrics = ["--addr", "127.0.0.1:0", "--metrics-addr", &place];
+    assert_refused(&metrics, "in use (another program has it");
     // 192.0.2.0/24 is for documentation (RFC 5737): nobody has it.
     assert_refused(&["--addr", "192.0.2.1:8000"], "no such address");
     assert_refused(

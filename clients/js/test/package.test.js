@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -55,6 +55,14 @@ test('it is packed whole, and nothing else with it', () => {
     'src/stream.js',
     'src/subscription.js',
   ]);
+});
+
+test('every file that its manifest names is there, and its licences', () => {
+  const { exports, types, files, license } = json('package.json');
+  const named = [types, ...Object.values(exports).flatMap((each) => Object.values(each)), ...files];
+  assert.ok(named.length > 8);
+  for (const path of named) assert.ok(existsSync(here(path)), path);
+  assert.equal(license, 'MIT OR Apache-2.0');
 });
 
 test('its name leads to the source and to the built file, with the same things in them', async () => {

@@ -25,7 +25,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1);
     targets
         .filter_map(|rest| rest.split(')').next())
-        .filter(|target| !target.starts_with("http"))
+        .filter(|target| !target.contains("://"))
 }
 
 /// The lines of a text that are in no block of code.

@@ -25,11 +25,11 @@ def circumstances(**more):
 
 
 def commit():
-    """The commit, with `-dirty` when a file outside bench/results differs from it."""
+    """The commit, with `-dirty` when a file differs from it that is not a result, or made of results."""
     head = _git("rev-parse", "--short=12", "HEAD")
     if not head:
         return "uncommitted"
-    return head + ("-dirty" if _git("status", "--porcelain", "--", ".", ":!bench/results") else "")
+    return head + ("-dirty" if _git("status", "--porcelain", "--", ".", ":!bench/results", ":!docs/resilience.md", ":!docs/performance.md", ":!docs/plots") else "")
 
 
 def cpu_model():

@@ -158,8 +158,35 @@ mod documents {
     #[doc = include_str!("../README.md")]
     mod readme {}
 
-    #[doc = include_str!("../docs/guide.md")]
-    mod guide {}
+    #[cfg(all(feature = "client", feature = "json", feature = "relay", feature = "test"))]
+    #[doc = include_str!("../docs/getting_started.md")]
+    mod getting_started {}
+
+    #[cfg(feature = "json")]
+    #[doc = include_str!("../docs/routing.md")]
+    mod routing {}
+
+    #[doc = include_str!("../docs/bodies.md")]
+    mod bodies {}
+
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../docs/running.md")]
+    mod running {}
+
+    #[doc = include_str!("../docs/embedding.md")]
+    mod embedding {}
+
+    #[cfg(all(feature = "client", feature = "relay", feature = "test"))]
+    #[doc = include_str!("../docs/backplanes.md")]
+    mod backplanes {}
+
+    #[cfg(feature = "test")]
+    #[doc = include_str!("../docs/fuzzing.md")]
+    mod fuzzing {}
+
+    #[cfg(feature = "app")]
+    #[doc = include_str!("../docs/security.md")]
+    mod security {}
 
     #[cfg(all(feature = "json", feature = "websocket"))]
     #[doc = include_str!("../docs/websockets.md")]

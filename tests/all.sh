@@ -62,7 +62,7 @@ main() {
     # What failed, once more at the end, where whoever sees a part of the output looks.
     printf '\n'
     for name in "${names[@]}"; do
-        grep -E -A 3 '^(test .* \.\.\. FAILED|FAILED |error(\[E[0-9]+\])?: )' "$logs/$name.log" | head -n 60 || true
+        grep -E -A 3 '^(test .* \.\.\. FAILED|FAILED |missing: |error(\[E[0-9]+\])?: )' "$logs/$name.log" | head -n 60 || true
     done
     printf '%s\n' "${summary[@]}"
     printf '%s passed, %s failed\n' "$passed" "$failed"

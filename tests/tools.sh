@@ -18,6 +18,8 @@ OHA_VERSION=1.16.0
 WS_VERSION=8.23.0
 
 declare -a missing=()
+# Debian packages that are still not there when it has tried.
+declare -a lacking=()
 
 main() {
     debian_packages
@@ -29,6 +31,10 @@ main() {
     if ((${#missing[@]})); then
         printf '\n'
         printf 'missing: %s\n' "${missing[@]}"
+        if ((${#lacking[@]})); then
+            printf 'as root, on Debian or Ubuntu: apt-get install %s\n' "$(printf '%s\n' "${lacking[@]}" | sort -u | paste -sd ' ')"
+        fi
+        printf 'tests that need none of these: cargo test -p wireline --all-features --lib\n'
         exit 1
     fi
     report
@@ -72,12 +78,16 @@ debian_packages() {
     fi
 
     for program in "${!packages[@]}"; do
-        command -v "$program" >/dev/null ||
-            missing+=("$program (Debian package ${packages[$program]}); install it and run again")
+        command -v "$program" >/dev/null || lacks "$program" "${packages[$program]}"
     done
-    python3 -c 'import ensurepip, venv' 2>/dev/null ||
-        missing+=("Python's venv and ensurepip (Debian packages python3-venv, python3-pip); install them and run again")
-    pkg-config --exists openssl 2>/dev/null || missing+=('the headers of OpenSSL (Debian package libssl-dev); install them and run again')
+    python3 -c 'import ensurepip, venv' 2>/dev/null || lacks "Python's venv and ensurepip" python3-venv python3-pip
+    pkg-config --exists openssl 2>/dev/null || lacks 'the headers of OpenSSL' libssl-dev
+}
+
+# lacks WHAT PACKAGE...
+lacks() {
+    missing+=("$1 (Debian: ${*:2}); install and run again")
+    lacking+=("${@:2}")
 }
 
 install_packages() {
@@ -125,11 +135,13 @@ python_environment() {
 }
 
 autobahn_environment() {
+    command -v python3 >/dev/null || return 0
     bash tests/autobahn/setup.sh "$tools/autobahn" ||
         missing+=('the Autobahn test suite; pip says why above')
 }
 
 node_packages() {
+    command -v npm >/dev/null || return 0
     [ "$(ws_version)" = "$WS_VERSION" ] && return
     echo "installing ws $WS_VERSION for Node"
     mkdir -p "$tools/node"
@@ -143,6 +155,7 @@ ws_version() {
 
 # Of Node as well, but many, and so with a lock file.
 socketio_packages() {
+    command -v npm >/dev/null || return 0
     local place=$tools/socketio stamp=$tools/socketio/installed.json
     cmp -s tests/socketio/node/package-lock.json "$stamp" && return
     echo 'installing the Socket.IO packages of tests/socketio/node'

@@ -76,8 +76,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration as the driver uses it.
-    pub(crate) fn settled(mut self) -> Self {
+    /// The configuration as drivers want it, with limits no higher than they can be. A [`Server`](crate::Server) does this itself; it is
+    /// for whoever gives connections to a driver.
+    ///
+    /// ```
+    /// use wireline::http1::driver::config::Config;
+    ///
+    /// let mut config = Config::default();
+    /// config.limits.header_section = 1024 * 1024;
+    /// assert_eq!(config.settled().limits.header_section, 36 * 1024);
+    /// ```
+    #[must_use]
+    pub fn settled(mut self) -> Self {
         self.limits = self.limits.clamped();
         self.retires = self.max_age.is_some() || self.max_requests.is_some();
         self.id = NEXT_ID.fetch_add(1, Ordering::Relaxed);

@@ -139,7 +139,7 @@ async fn a_line_of_one_client_keeps_no_other_waiting() {
 #[tokio::test]
 async fn the_last_places_are_for_who_has_none() {
     let authority = Authority::new();
-    let (server, addr) = serve(authority.tls("localhost").with_max_handshakes(16));
+    let (server, addr) = serve(authority.tls("localhost").max_handshakes(16));
     let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
     let mut attackers = Vec::new();
     for _ in 0..60 {

@@ -92,6 +92,4 @@ look
 take src/relay/endpoint/mailbox.rs 'contents.is_free() && !contents.is_held(key)' 'contents.is_free()' relay::endpoint
 take src/sync/order.rs 'fence(Ordering::SeqCst);' '{}' worker
 look
-take src/http2/streams.rs 'is_queued.swap(false, Ordering::SeqCst);' 'is_queued.store(false, Ordering::SeqCst);' streams
-look
 exit "$unnoticed"

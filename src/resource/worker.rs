@@ -18,7 +18,7 @@ use crate::resource::span::ConnectionSpan;
 use crate::resource::tls_info::TlsInfo;
 use crate::resource::waking::Notify;
 use crate::sync::{
-    AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Mutex, MutexGuard, OnceLock, fence,
+    AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Mutex, MutexGuard, OnceLock, said_before_asked,
 };
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -541,12 +541,6 @@ impl Slot {
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
-}
-
-/// Stands between what a thread says and what it asks, where another one says that and asks this: at least one of both hears of
-/// the other. Without it a processor may ask first.
-fn said_before_asked() {
-    fence(Ordering::SeqCst);
 }
 
 /// How long a connection has waited for its peer, in ticks, when it is closed for others' new requests.

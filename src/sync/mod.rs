@@ -9,7 +9,9 @@
 mod model;
 #[cfg(all(test, wireline_loom))]
 mod once;
+mod order;
 
+pub(crate) use self::order::said_before_asked;
 #[cfg(all(test, wireline_loom))]
 pub(crate) use self::{model::model, once::OnceLock};
 #[cfg(all(test, wireline_loom))]

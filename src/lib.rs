@@ -158,7 +158,12 @@ mod documents {
     #[doc = include_str!("../README.md")]
     mod readme {}
 
-    #[cfg(all(feature = "client", feature = "json", feature = "relay", feature = "test"))]
+    #[cfg(all(
+        feature = "client",
+        feature = "json",
+        feature = "relay",
+        feature = "test"
+    ))]
     #[doc = include_str!("../docs/getting_started.md")]
     mod getting_started {}
 

@@ -220,6 +220,9 @@ async fn answered(context: &Context, number: usize, request: &[u8]) -> Outcome {
 }
 
 /// H2-5: beside a hundred open streams, and every other time with nobody who reads the answers.
+///
+/// The frames cost little. But each connection begins a hundred requests, 200,000 in a second with `--full`, which takes a
+/// whole core: what the probe waits for then are the turns of fifty connections, twice or three times.
 pub(crate) async fn control_frames(context: Arc<Context>) -> Outcome {
     crowd::spend(&context, |context, number| async move {
         let [name_high, name_low] = INITIAL_WINDOW.to_be_bytes();

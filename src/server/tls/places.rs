@@ -39,6 +39,8 @@ struct Inner {
     kept: usize,
     /// Who has a place, the longest first; those that have left are dropped on the way.
     taken: VecDeque<(Instant, Weak<Stay>)>,
+    /// When somebody was hurried last.
+    hurried: Option<Instant>,
     /// Of each client that has a place or waits for one.
     lines: HashMap<Client, Line>,
     /// Who comes first of those that wait, by [`Line::rank`].
@@ -116,6 +118,7 @@ impl Places {
                 free: limit,
                 kept: limit / KEPT,
                 taken: VecDeque::new(),
+                hurried: None,
                 lines: HashMap::new(),
                 turns: BTreeMap::new(),
                 next: 0,
@@ -199,6 +202,12 @@ impl Places {
     /// Whoever has had a place for longest, if it was long enough for an honest client, has had its time.
     fn hurry_the_longest(&self) {
         let mut inner = self.inner();
+        // Who comes in his place is work at once. Places that were taken together are not left together: others would wait
+        // until all of that work is done.
+        let pause = HONEST / u32::try_from(self.limit).unwrap_or(u32::MAX);
+        if inner.hurried.is_some_and(|last| last.elapsed() < pause) {
+            return;
+        }
         while let Some((since, stay)) = inner.taken.front() {
             if since.elapsed() < HONEST {
                 return;
@@ -206,6 +215,7 @@ impl Places {
             let stay = stay.upgrade();
             inner.taken.pop_front();
             if let Some(stay) = stay {
+                inner.hurried = Some(Instant::now());
                 drop(inner);
                 stay.is_over.store(true, Ordering::Release);
                 if let Some(slot) = stay.slot.upgrade() {

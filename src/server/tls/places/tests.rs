@@ -146,6 +146,22 @@ async fn whoever_has_been_there_for_long_is_hurried() {
     assert!(poll(&worker, &places, &mut clients[0]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn those_who_came_together_are_not_hurried_together() {
+    let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+    let places = Arc::new(Places::new(4));
+    let clients = come(&worker, &places, &["a", "b", "c", "d", "e"]);
+    tokio::time::advance(HONEST).await;
+    for hurried in 1..=4 {
+        for _ in 0..10 {
+            places.hurry_the_longest();
+        }
+        let over = clients.iter().filter(|client| client.place.is_over());
+        assert_eq!(over.count(), hurried);
+        tokio::time::advance(HONEST / 4).await;
+    }
+}
+
 /// A connection that is established while another looks whom to hurry has a deadline of its own.
 #[tokio::test(start_paused = true)]
 async fn who_has_left_his_place_is_not_hurried() {

@@ -29,7 +29,8 @@ fi
 
 # What never ends is a failure as well. With fewer preemptions some are not noticed.
 copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
+# What was compiled of the copy must not be taken for what stands here.
+trap 'rm -rf "$copy"; cargo clean --quiet -p wireline' EXIT
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
     [ ! -e "$file" ] || printf '%s\0' "$file"
 done | xargs -0 cp --no-dereference --parents --target-directory "$copy"
@@ -89,7 +90,8 @@ take src/service/feed.rs 'if slot.abandoned {
             // Since' 'if false {
             // Since' feed
 look
-take src/relay/endpoint/mailbox.rs 'contents.is_free() && !contents.is_held(key)' 'contents.is_free()' relay::endpoint
+take src/relay/endpoint/mailbox.rs 'self.held.iter().all(|(of, _)| *of != key)' 'true' relay::endpoint
 take src/sync/order.rs 'fence(Ordering::SeqCst);' '{}' worker
+take src/http2/streams.rs 'is_queued.swap(false, Ordering::SeqCst);' 'is_queued.store(false, Ordering::SeqCst);' streams
 look
 exit "$unnoticed"

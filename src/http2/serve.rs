@@ -256,6 +256,8 @@ impl Http {
                     }
                     self.taken += 1;
                     if self.taken == come {
+                        // If h2 has one more all the same, the next look is for it.
+                        self.is_deaf = true;
                         break;
                     }
                 }

@@ -333,7 +333,8 @@ impl Server {
         self.run_with(|_| ())
     }
 
-    /// As [`run`](Self::run); `ready` runs once the server accepts connections.
+    /// As [`run`](Self::run); `ready` runs once the server listens. In a process that takes another's place nobody is served before it
+    /// has returned: it must not ask the server itself.
     ///
     /// # Errors
     ///

@@ -55,16 +55,24 @@ fn is_occupied(handle: &Handle) -> bool {
 /// Counts those that are blocked from now on; gives how long the worst of them is.
 fn look(handle: &Handle, blocked: &mut BTreeSet<usize>) -> Duration {
     let mut longest = Duration::ZERO;
+    // Told when the lock is free again: who listens may ask the handle something, and a log may take its time.
+    let mut news = Vec::new();
     for (place, worker) in handle.workers().iter().enumerate() {
         let behind = worker.behind();
         longest = longest.max(behind);
         if behind < BLOCKED {
             if blocked.remove(&place) {
-                tell::goes_on(place);
+                news.push((place, None));
             }
         } else if blocked.insert(place) {
             worker.counters.add(Counter::WorkersBlocked);
-            tell::blocked(place, behind);
+            news.push((place, Some(behind)));
+        }
+    }
+    for (place, behind) in news {
+        match behind {
+            Some(behind) => tell::blocked(place, behind),
+            None => tell::goes_on(place),
         }
     }
     longest

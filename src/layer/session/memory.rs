@@ -20,7 +20,7 @@ use tokio::time::Instant;
 /// use wireline::layer::session::{MemoryStore, Sessions};
 /// use wireline::service::cookie::{Key, KeyError};
 ///
-/// let store = MemoryStore::new(50_000).octets(256 * 1024 * 1024);
+/// let store = MemoryStore::new(50_000).max_octets(256 * 1024 * 1024);
 /// let key = Key::new("an example: thirty-two octets or more")?;
 /// let routes = Router::new().middleware(Sessions::in_store(key, store.clone())).build();
 /// assert!(routes.is_ok() && store.is_empty());

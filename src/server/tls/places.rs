@@ -38,7 +38,7 @@ struct Inner {
     /// So many are left to those who have few.
     kept: usize,
     /// Who has a place, the longest first; those that have left are dropped on the way.
-    taken: VecDeque<(Instant, Weak<Stay>)>,
+    taken: VecDeque<(Instant, Client, Weak<Stay>)>,
     /// When somebody was hurried last.
     hurried: Option<Instant>,
     /// Of each client that has a place or waits for one.
@@ -140,7 +140,7 @@ impl Places {
                 Ok(held) => Place::Taken(held),
                 Err(wait) => {
                     worker.counters.add(Counter::TlsHandshakesPaused);
-                    self.hurry_the_longest();
+                    self.hurry_the_longest(wait.client);
                     Place::Waiting(wait)
                 }
             };
@@ -150,13 +150,13 @@ impl Places {
                 if wait.look.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                self.hurry_the_longest();
+                self.hurry_the_longest(wait.client);
                 wait.look.as_mut().reset(Instant::now() + LOOK);
             }
             // From here on the place is held by another, which is made before the wait ends.
             let held = Held::new(self, wait.client, slot);
             wait.call.has_place.store(false, Ordering::Release);
-            self.inner().remember(&held.stay, self.limit);
+            self.inner().remember(wait.client, &held.stay, self.limit);
             *place = Place::Taken(held);
         }
         Poll::Ready(())
@@ -167,7 +167,7 @@ impl Places {
         let mut inner = self.inner();
         if inner.take(client) {
             let held = Held::new(self, client, slot);
-            inner.remember(&held.stay, self.limit);
+            inner.remember(client, &held.stay, self.limit);
             return Ok(held);
         }
         let call = Arc::new(Call {
@@ -199,8 +199,9 @@ impl Places {
         }
     }
 
-    /// Whoever has had a place for longest, if it was long enough for an honest client, has had its time.
-    fn hurry_the_longest(&self) {
+    /// Whoever has had a place for longest, if it was long enough for an honest client, has had its time. While places are free,
+    /// `waiting` waits because it has so many: then nobody but itself makes room for it.
+    fn hurry_the_longest(&self, waiting: Client) {
         let mut inner = self.inner();
         // Who comes in his place is work at once. Places that were taken together are not left together: others would wait
         // until all of that work is done.
@@ -208,12 +209,13 @@ impl Places {
         if inner.hurried.is_some_and(|last| last.elapsed() < pause) {
             return;
         }
-        while let Some((since, stay)) = inner.taken.front() {
-            if since.elapsed() < HONEST {
+        let is_free = inner.free > 0;
+        let may_go = |client: Client| !is_free || client == waiting;
+        while let Some(at) = inner.taken.iter().position(|taken| may_go(taken.1)) {
+            if inner.taken[at].0.elapsed() < HONEST {
                 return;
             }
-            let stay = stay.upgrade();
-            inner.taken.pop_front();
+            let stay = inner.taken.remove(at).and_then(|taken| taken.2.upgrade());
             if let Some(stay) = stay {
                 inner.hurried = Some(Instant::now());
                 drop(inner);
@@ -232,12 +234,20 @@ impl Places {
 }
 
 impl Inner {
-    fn remember(&mut self, stay: &Arc<Stay>, limit: usize) {
+    fn remember(&mut self, client: Client, stay: &Arc<Stay>, limit: usize) {
         // One entry for each place: who has left is forgotten before there are more.
-        if self.taken.len() >= 2 * limit {
-            self.taken.retain(|(_, stay)| stay.strong_count() > 0);
+        while self
+            .taken
+            .front()
+            .is_some_and(|taken| taken.2.strong_count() == 0)
+        {
+            self.taken.pop_front();
         }
-        self.taken.push_back((Instant::now(), Arc::downgrade(stay)));
+        if self.taken.len() >= limit.saturating_mul(2) {
+            self.taken.retain(|taken| taken.2.strong_count() > 0);
+        }
+        self.taken
+            .push_back((Instant::now(), client, Arc::downgrade(stay)));
     }
 
     /// Whether a client that has so many places may have another.

@@ -146,6 +146,20 @@ async fn whoever_has_been_there_for_long_is_hurried() {
     assert!(poll(&worker, &places, &mut clients[0]));
 }
 
+/// Places are free, but not for one that has so many: it makes room for itself.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_one_client_hurries_nobody_else() {
+    let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+    let places = Arc::new(Places::new(16));
+    let mut honest = come(&worker, &places, &["b"]);
+    let mut greedy = come(&worker, &places, &["a"; 40]);
+    tokio::time::sleep(HONEST * 3).await;
+    holders(&worker, &places, &mut greedy);
+    assert!(poll(&worker, &places, &mut honest[0]));
+    assert!(!honest[0].place.is_over());
+    assert!(greedy.iter().any(|client| client.place.is_over()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_who_came_together_are_not_hurried_together() {
     let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
@@ -154,7 +168,7 @@ async fn those_who_came_together_are_not_hurried_together() {
     tokio::time::advance(HONEST).await;
     for hurried in 1..=4 {
         for _ in 0..10 {
-            places.hurry_the_longest();
+            places.hurry_the_longest(None);
         }
         let over = clients.iter().filter(|client| client.place.is_over());
         assert_eq!(over.count(), hurried);
@@ -171,7 +185,7 @@ async fn who_has_left_his_place_is_not_hurried() {
     tokio::time::advance(HONEST).await;
     // What the handshake does at its end; the connection goes on, and its slot with it.
     clients[0].place = Place::Wanted;
-    places.hurry_the_longest();
+    places.hurry_the_longest(None);
     assert!(clients[1].place.is_over());
     assert!(!clients[0].place.is_over());
     for client in &clients {

@@ -58,6 +58,22 @@ fn what_notepack_writes_is_read_and_written_alike() {
     assert_eq!(from_json(spaced, &[]), Some(hex("81a161920102")));
 }
 
+/// JSON's reader must not round a second time.
+#[test]
+fn a_float_comes_back_to_the_bit() {
+    let mut bits = 0xfe3f_f803_0000_0000_u64;
+    for _ in 0..10_000 {
+        let value = f64::from_bits(bits);
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if !value.is_finite() {
+            continue;
+        }
+        let packed = [&[0xcb][..], &value.to_be_bytes()].concat();
+        let (json, _) = to_json(&packed).unwrap();
+        assert_eq!(from_json(&json, &[]), Some(packed), "{json}");
+    }
+}
+
 #[test]
 fn points_in_time_are_the_strings_that_javascript_makes() {
     for (octets, json) in [

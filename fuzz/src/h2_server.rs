@@ -359,7 +359,7 @@ const ENDS: [Counter; 5] = [
     Counter::ConnectionsRetired,
 ];
 
-const FLOODS: [Counter; 9] = [
+const FLOODS: [Counter; 10] = [
     Counter::Http2ResetFloods,
     Counter::Http2ErrorFloods,
     Counter::Http2PriorityFloods,
@@ -369,4 +369,5 @@ const FLOODS: [Counter; 9] = [
     Counter::Http2EmptyFrameFloods,
     Counter::Http2OverheadFloods,
     Counter::Http2OtherFloods,
+    Counter::Http2TableSizeFloods,
 ];

@@ -34,8 +34,8 @@ pub fn proxy_header(data: &[u8]) {
             assert!(matches!(decode(&[&octets[..len - 1]]), Ok(None)));
         }
         Ok(None) => assert!(octets.len() < 4096),
-        // A plain reading does not know checksums.
-        Err(ProxyError::Checksum) => assert!(plain(octets).is_some()),
+        // A plain reading does not know checksums; there may be something else that it refuses.
+        Err(ProxyError::Checksum) => {}
         Err(_) => assert_eq!(plain(octets), None),
     }
 }

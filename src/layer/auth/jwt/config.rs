@@ -140,7 +140,7 @@ impl AuthConfig {
         self
     }
 
-    /// Who has issued the token (`iss`); of several calls one is enough. The first is what issued tokens say.
+    /// Who has issued the token (`iss`); of several calls one is enough. The first is what issued tokens say. By default nobody asks.
     pub fn issuer(mut self, issuer: &str) -> Self {
         self.issuers.push(issuer.to_owned());
         self

@@ -190,7 +190,7 @@ fn weight(parameter: &[u8]) -> Option<u16> {
     }
 }
 
-/// The codings of a `Content-Encoding`, in the order in which they were applied, `identity` left out; `None` for what is
+/// The codings of a `Content-Encoding` (RFC 9110 §8.4), in the order in which they were applied, `identity` left out; `None` for what is
 /// no list of names.
 ///
 /// ```

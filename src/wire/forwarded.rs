@@ -52,7 +52,7 @@ pub struct Element<'a> {
     pub host: Option<Cow<'a, [u8]>>,
 }
 
-/// The elements of one field line of `Forwarded`, the last one first. What is malformed is `None`, and nothing comes
+/// The elements of one field line of `Forwarded` (RFC 7239 §4), the last one first. What is malformed is `None`, and nothing comes
 /// after it.
 ///
 /// ```

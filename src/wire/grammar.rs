@@ -43,7 +43,7 @@ pub const fn is_field_value(octet: u8) -> bool {
 }
 
 /// Lower-cases the token octets of `bytes` from `at` on, in place, and returns the index of the first
-/// octet that is no token character (or the length).
+/// octet that is no token character (RFC 9110 §5.6.2), or the length.
 ///
 /// Field names reach the handler in lower case; doing it while the name is scanned costs a store for
 /// each octet and saves every later comparison from folding case.
@@ -93,7 +93,7 @@ pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
     at
 }
 
-/// The index of the first octet from `at` on that is no target character (or the length). The first
+/// The index of the first octet from `at` on that is no target character (RFC 9112 §3.2), or the length. The first
 /// `?` on the way is left in `question`, unless it was found before (0 is not found).
 ///
 /// ```
@@ -121,7 +121,7 @@ pub fn skip_target(bytes: &[u8], mut at: usize, question: &mut usize) -> usize {
     }
 }
 
-/// The index of the first octet from `at` on that may not stand in a field value (or the length).
+/// The index of the first octet from `at` on that may not stand in a field value (RFC 9110 §5.5), or the length.
 ///
 /// By blocks of 16, which the compiler turns into nine vector instructions; the block in which the
 /// value ends is then looked at a word at a time, which tells where.

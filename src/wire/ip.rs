@@ -4,7 +4,7 @@ use crate::wire::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Reads an address of either version, without brackets, port or zone.
+/// Reads an address of either version, without brackets, port or zone (RFC 3986 §3.2.2).
 ///
 /// ```
 /// use wireline::wire::ip::ip;
@@ -101,7 +101,7 @@ fn groups(text: &[u8], may_end_in_ipv4: bool, into: &mut [u16; GROUPS]) -> Optio
     Some(count)
 }
 
-/// A port: decimal, at most 65,535.
+/// A port: decimal, at most 65,535 (RFC 3986 §3.2.3, RFC 9293 §3.1).
 ///
 /// ```
 /// use wireline::wire::ip::port;

@@ -146,7 +146,8 @@ impl AuthConfig {
         self
     }
 
-    /// Who the token is for (`aud`); of several calls one is enough. The first is what issued tokens say.
+    /// Who the token is for (`aud`); of several calls one is enough. The first is what issued tokens say. By default a token that
+    /// says who it is for is refused, as it is for somebody else (RFC 7519 §4.1.3).
     pub fn audience(mut self, audience: &str) -> Self {
         self.audiences.push(audience.to_owned());
         self

@@ -1400,15 +1400,26 @@ async fn what_is_given_up_of_a_long_history_while_it_is_read_is_told() {
     );
     // It does not read meanwhile: everything that it has not been sent is given up.
     push(3_000).await;
-    let (mut count, mut missed) = (0, 0);
+    let (mut count, mut missed, mut told) = (0, 0, 0);
     while count + missed < 5_000 {
         let heard = client.hear().await;
         match heard["type"].as_str() {
-            Some("lagged") => missed += heard["missed"].as_u64().unwrap(),
+            Some("lagged") => {
+                let here = heard["missed"].as_u64().unwrap();
+                // What the history has lost is told with its offsets.
+                if let Some(first) = heard["first"].as_u64() {
+                    assert_eq!(first, count + missed + 1, "{heard}");
+                    assert_eq!(heard["last"], count + missed + here, "{heard}");
+                    assert_eq!(heard["epoch"], epoch, "{heard}");
+                    told += here;
+                }
+                missed += here;
+            }
             _ => count += 1,
         }
     }
     assert_eq!(count + missed, 5_000);
+    assert!(told > 0, "{missed}");
     assert!(missed > 1_000, "{missed}");
     assert_eq!(client.up_to_now().await, [] as [Value; 0]);
 }

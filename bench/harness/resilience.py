@@ -167,10 +167,11 @@ def _brokers(name, wanted):
         # Of faults so many of each kind.
         times = {id(row): row["count"] * (KINDS if row["what"] == "faults" else 1) for row in rows}
         count = sum(times.values())
-        complaints = [f"{row['broker']}: {why}" for row in rows for why in row["complaints"]]
+        whose = lambda row: row["broker"] + (" with a shared history" if row.get("history") else "")
+        complaints = [f"{whose(row)}: {why}" for row in rows for why in row["complaints"]]
         few = [f"{count} of {wanted}"] if count < wanted else []
         says = [
-            f"{row['broker']}: {times[id(row)]} {row['what']}, {row['facts']['delivered']:,} delivered, {row['facts']['gaps_told']:,} gaps told, {row['facts']['wrong']} wrong"
+            f"{whose(row)}: {times[id(row)]} {row['what']}, {row['facts']['delivered']:,} delivered, {row['facts']['gaps_told']:,} gaps told, {row['facts']['wrong']} wrong"
             for row in rows
         ]
         return {

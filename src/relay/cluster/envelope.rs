@@ -55,6 +55,30 @@ pub struct Place {
     pub age: u32,
 }
 
+/// Messages of a sequence that follow one another.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::cluster::envelope::{Envelope, Run, Sender};
+/// use wireline::relay::hub::Topic;
+///
+/// // Three were given up, the 4th to the 6th of the first sequence.
+/// let runs = vec![Run { sequence: 0, first: 4, last: 6 }];
+/// let told = Envelope::GivenUp { id: 1, count: 3, age: 0, runs };
+/// let channel = Channel::Topic(Topic::new("room:1").unwrap());
+/// let sender = Sender { node: 7, life: 1 };
+/// assert_eq!(Envelope::decode(&told.encode(sender, &channel), &channel), Some((sender, told)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// Which sequence.
+    pub sequence: u64,
+    /// The number of the first one.
+    pub first: u64,
+    /// The number of the last one: not below the first, and below 2^48.
+    pub last: u64,
+}
+
 /// What a node says to others.
 ///
 /// ```
@@ -89,6 +113,8 @@ pub enum Envelope {
         count: u64,
         /// How many milliseconds ago the last one was.
         age: u32,
+        /// Which the last of them were, in the order in which they were given up.
+        runs: Vec<Run>,
     },
     /// Wants marks of topics.
     Ask {
@@ -230,6 +256,7 @@ impl Envelope {
             Self::Message { parcel, .. } => parcel.payload.len() + 32,
             Self::Answer { answer, .. } => answer.text.len() + 32,
             Self::Asked { marked, .. } => marked.len() * 2 + 32,
+            Self::GivenUp { runs, .. } => runs.len() * 24 + 32,
             _ => 64,
         }
     }

@@ -85,6 +85,8 @@ pub enum Reply<'a> {
         missed: u64,
         /// Whether they count; `"to":"all"` says that they do not.
         counts: bool,
+        /// Which they are, if that is known: the epoch of the topic, the first offset, the last.
+        offsets: Option<(u64, u64, u64)>,
     },
     /// `{"type":"skipped","topic":"orders:new","count":1}`
     Skipped {
@@ -353,8 +355,18 @@ impl Tagged<'_> {
                 map.serialize_entry("message", message)?;
                 return Ok(join);
             }
-            Reply::Lagged { missed, counts, .. } => {
+            Reply::Lagged {
+                missed,
+                counts,
+                offsets,
+                ..
+            } => {
                 map.serialize_entry("missed", &missed)?;
+                if let Some((epoch, first, last)) = offsets {
+                    map.serialize_entry("epoch", &epoch)?;
+                    map.serialize_entry("first", &first)?;
+                    map.serialize_entry("last", &last)?;
+                }
                 if !counts {
                     map.serialize_entry("to", "all")?;
                 }
@@ -523,6 +535,7 @@ mod tests {
                     topic,
                     missed: 3,
                     counts: true,
+                    offsets: None,
                 },
                 r#"{"type":"lagged","topic":"a","missed":3,"ref":17}"#,
             ),
@@ -530,7 +543,17 @@ mod tests {
                 Reply::Lagged {
                     topic,
                     missed: 3,
+                    counts: true,
+                    offsets: Some((5, 7, 9)),
+                },
+                r#"{"type":"lagged","topic":"a","missed":3,"epoch":5,"first":7,"last":9,"ref":17}"#,
+            ),
+            (
+                Reply::Lagged {
+                    topic,
+                    missed: 3,
                     counts: false,
+                    offsets: None,
                 },
                 r#"{"type":"lagged","topic":"a","missed":3,"to":"all","ref":17}"#,
             ),

@@ -364,6 +364,7 @@ impl Session {
                             topic,
                             missed,
                             counts,
+                            offsets: None,
                         }
                     }
                     Gap::Skipped(count) if key & COUNTS != 0 => Reply::Skipped { topic, count },

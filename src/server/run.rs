@@ -376,7 +376,7 @@ impl Server {
         let guard = Arc::<Notify>::default();
         let threads = workers::start(&common, &guard, sets, handed)?;
         runtime.block_on(async {
-            tokio::spawn(watchdog::watch(common.handle.clone(), guard, watched));
+            tokio::spawn(watchdog::watch(common.handle.clone(), guard));
             if watched {
                 signals::watch(common.handle.clone())?;
             }

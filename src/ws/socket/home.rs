@@ -74,10 +74,13 @@ impl Home {
         }
     }
 
-    /// A number that spreads sockets.
-    pub(super) fn index(&self) -> u32 {
+    /// How many ticks others come before this one, where what happens to all sockets is to take so long.
+    pub(super) fn turn(&self, spread: Duration) -> u32 {
         match self {
-            Self::Served(place) => place.slot().index(),
+            Self::Served(place) => {
+                let ticks = spread.as_millis() / TICK.as_millis();
+                place.slot().index() % u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+            }
             Self::Own(_) => 0,
         }
     }

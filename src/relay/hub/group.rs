@@ -1,8 +1,8 @@
 //! The members that one task serves: an inbox that every publisher pushes to, and the places of the subscribers.
 
-use super::lock;
 use super::message::{Entry, Member, Message};
 use super::seats::{Neighbours, Seats};
+use super::shards::lock;
 use crate::sync::{AtomicBool, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -6,8 +6,10 @@
 
 #[cfg(all(test, wireline_loom))]
 mod interleavings;
+mod relief;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
@@ -17,6 +19,8 @@ use crate::resource::panic::PanicHook;
 use crate::resource::span::ConnectionSpan;
 use crate::resource::tls_info::TlsInfo;
 use crate::resource::waking::Notify;
+use crate::resource::worker::relief::Found;
+use crate::resource::worker::turns::Turns;
 use crate::sync::{
     AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Mutex, MutexGuard, OnceLock, said_before_asked,
 };
@@ -24,7 +28,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout_at};
 
 /// The length of a tick.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -42,6 +47,9 @@ pub struct Worker {
     slots: Mutex<Slots>,
     /// Wakes the sweep when the first connection comes.
     occupied: Arc<Notify>,
+    /// Wakes it when the budget becomes short, and when somebody waits for a turn.
+    called: Arc<Notify>,
+    turns: Turns,
     /// Who looks after this worker while it has connections.
     guard: OnceLock<Arc<Notify>>,
     emptied: Notify,
@@ -53,6 +61,10 @@ struct Slots {
     table: Vec<Option<Arc<Slot>>>,
     free: Vec<u32>,
     live: usize,
+    /// When it was last looked who may go, and what was found.
+    found: Option<Found>,
+    /// The budget has been short for so long that nobody is waited for.
+    is_impatient: bool,
 }
 
 /// What a worker is doing.
@@ -79,6 +91,8 @@ pub struct Slot {
     /// How many requests were counted.
     requests: AtomicU32,
     shed: AtomicBool,
+    /// It had a request that was not refused.
+    known: AtomicBool,
     waker: OnceLock<Waker>,
     info: ConnInfo,
     /// The peer will send nothing more, or is gone altogether.
@@ -113,6 +127,8 @@ impl Worker {
             phase: AtomicU8::new(Phase::Running as u8),
             slots: Mutex::default(),
             occupied: Arc::default(),
+            called: Arc::default(),
+            turns: Turns::default(),
             guard: OnceLock::new(),
             emptied: Notify::new(),
             draining: Arc::default(),
@@ -244,6 +260,7 @@ impl Worker {
             old: AtomicU32::new(0),
             requests: AtomicU32::new(0),
             shed: AtomicBool::new(false),
+            known: AtomicBool::new(false),
             waker: OnceLock::new(),
             info,
             gone: AtomicBool::new(false),
@@ -285,36 +302,46 @@ impl Worker {
         if before != octets {
             slot.held.store(octets, Ordering::Relaxed);
             self.budget.adjust(before, octets);
+            if octets > before && self.budget.pressure() >= Pressure::Shedding {
+                // Not here: whoever charges may hold locks that those want who are woken.
+                self.called.notify_one();
+            }
         }
     }
 
     /// Runs the sweep for as long as the worker lives; spawn it once. It sleeps while there is no connection.
     pub async fn sweep(self: Arc<Self>) {
-        let (occupied, worker) = (self.occupied.clone(), Arc::downgrade(&self));
+        let (occupied, called) = (self.occupied.clone(), self.called.clone());
+        let worker = Arc::downgrade(&self);
         drop(self);
-        // For how many ticks in a row new requests have been refused.
+        // For how many ticks in a row the budget has been short.
         let mut short = 0;
         loop {
             if worker.upgrade().is_some_and(|worker| worker.live() == 0) {
                 occupied.notified().await;
             }
-            tokio::time::sleep(TICK).await;
+            let due = Instant::now() + TICK;
+            // However often it is called, it is not late for the tick.
+            while Instant::now() < due && timeout_at(due, called.notified()).await.is_ok() {
+                if worker.upgrade().is_some_and(|worker| worker.answers()) {
+                    // Everybody else has his turn before the next of them.
+                    called.notify_one();
+                    yield_now().await;
+                }
+            }
             let Some(worker) = worker.upgrade() else {
                 return;
             };
             worker.refresh();
             worker.wake_overdue();
-            let pressure = worker.budget.pressure();
-            if pressure < Pressure::Shedding {
-                short = 0;
-                continue;
-            }
-            short += 1;
-            let stalled = if short > SHORT { 0 } else { STALLED };
-            worker.shed_largest(|slot| {
-                pressure == Pressure::Critical || slot.has_waited(worker.now(), stalled)
-            });
+            worker.look_after_budget(&mut short);
         }
+    }
+
+    /// What the sweep does between two ticks when it was called. Whether somebody may wait for a turn all the same.
+    fn answers(&self) -> bool {
+        self.relieve(false);
+        self.give_a_turn()
     }
 
     fn refresh(&self) {
@@ -337,31 +364,6 @@ impl Worker {
             .filter_map(|slot| slot.waker.get().cloned())
             .collect();
         wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Marks those of the connections that hold most, until what they hold would bring the budget down.
-    fn shed_largest(&self, may_go: impl Fn(&Slot) -> bool) {
-        let mut held: Vec<(usize, Arc<Slot>)> = self
-            .slots()
-            .table
-            .iter()
-            .flatten()
-            .filter(|slot| slot.is_shed() || may_go(slot))
-            .map(|slot| (slot.held.load(Ordering::Relaxed), slot.clone()))
-            .collect();
-        held.sort_unstable_by_key(|(octets, _)| std::cmp::Reverse(*octets));
-        let mut excess = self.budget.excess();
-        for (octets, slot) in held {
-            if excess == 0 || octets == 0 {
-                break;
-            }
-            excess = excess.saturating_sub(octets);
-            if slot.shed.swap(true, Ordering::Relaxed) {
-                continue;
-            }
-            self.counters.add(Counter::ShedConnections);
-            slot.waker.get().into_iter().for_each(Waker::wake_by_ref);
-        }
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -542,13 +544,6 @@ impl Slot {
         self.held.load(Ordering::Relaxed)
     }
 }
-
-/// How long a connection has waited for its peer, in ticks, when it is closed for others' new requests.
-const STALLED: u32 = 2;
-
-/// For how many ticks new requests are refused before whoever lets us wait at all is closed for them: a
-/// peer that sends or takes an octet in each tick is never stalled.
-const SHORT: u32 = 4;
 
 /// How long a drain in favour of another process waits for requests that may be on their way.
 const UNHURRIED: Duration = Duration::from_secs(2);

@@ -129,6 +129,12 @@ impl Connection {
         self.receiving.wants(buf.len())
     }
 
+    /// How many parts of messages have come since this was last asked.
+    #[inline]
+    pub(crate) fn take_crumbs(&mut self) -> usize {
+        self.receiving.take_crumbs()
+    }
+
     /// The octets that the connection itself holds, for the byte budget: of a message that has not ended,
     /// and the contexts of permessage-deflate.
     pub fn held(&self) -> usize {

@@ -17,6 +17,8 @@ pub(crate) struct Receiving {
     masked: bool,
     /// Whether parts of messages are handed on.
     streaming: bool,
+    /// The parts of messages that have come since somebody asked.
+    crumbs: u16,
     utf8: Utf8,
     /// The frame whose payload has not wholly come.
     frame: Option<Frame>,
@@ -97,6 +99,7 @@ impl Receiving {
         Self {
             masked,
             streaming: false,
+            crumbs: 0,
             utf8: Utf8::default(),
             frame: None,
             message: None,
@@ -107,6 +110,11 @@ impl Receiving {
 
     pub(crate) const fn stream(&mut self) {
         self.streaming = true;
+    }
+
+    #[inline]
+    pub(crate) fn take_crumbs(&mut self) -> usize {
+        usize::from(std::mem::take(&mut self.crumbs))
     }
 
     pub(crate) const fn set_time(&mut self, millis: u64) {
@@ -256,6 +264,7 @@ impl Receiving {
             return Err(Error::UnexpectedContinuation);
         };
         message.fragments += 1;
+        self.crumbs = self.crumbs.saturating_add(1);
         message.empty += u32::from(len == 0 && !header.fin);
         if message.fragments > limits.fragments || message.empty > limits.empty_fragments {
             return Err(Error::Fragments);

@@ -24,7 +24,6 @@ use crate::ws::socket::{Sent, SocketError, log};
 use crate::ws::state::State;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
-use std::pin::pin;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -243,7 +242,7 @@ impl Core {
             return false;
         }
         self.spent = 0;
-        end_turn(cx);
+        self.home.end_turn(cx);
         true
     }
 
@@ -280,7 +279,17 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        if live.connection.is_inside_message() && self.is_paused() {
+        // Many heads cost more than many octets: no more of them is read at once than a turn has.
+        let crumbs = live.connection.take_crumbs();
+        let lends = lends && crumbs < CRUMBS;
+        let is_inside = live.connection.is_inside_message();
+        if crumbs > 0 {
+            self.spend(crumbs * CRUMB);
+        }
+        if crumbs >= CRUMBS {
+            self.rest();
+        }
+        if is_inside && self.is_paused() {
             return Poll::Pending;
         }
         let Some(live) = self.live.as_deref_mut() else {
@@ -391,6 +400,7 @@ impl Core {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
+                    out.rest();
                     self.timing.stall(self.home.now());
                     return Poll::Pending;
                 }
@@ -552,11 +562,6 @@ fn framed(config: &Config) -> usize {
 
 const FRAMED: usize = 64 * 1024;
 
-/// Ends this task's turn. A mere wake would let it run again before the runtime has looked at other sockets.
-fn end_turn(cx: &mut Context<'_>) {
-    let _ = pin!(tokio::task::yield_now()).poll(cx);
-}
-
 /// What control frames may fill beyond the queue's bound: they have room where messages have none.
 const CONTROL_ROOM: usize = 64 * 1024;
 
@@ -565,6 +570,12 @@ const CONTROL_ROOM: usize = 64 * 1024;
 pub(super) const TURN: usize = SPENT * 255;
 
 const SPENT: usize = 512;
+
+/// What a part of a message costs beside its octets.
+const CRUMB: usize = 64;
+
+/// A read that has brought so many of them was wide enough.
+const CRUMBS: usize = 512;
 
 /// The least room for a read.
 const MIN_READ: usize = 4096;

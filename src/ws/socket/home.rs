@@ -5,9 +5,10 @@ use crate::resource::counters::Counter;
 use crate::resource::worker::{Phase, TICK, ticks};
 use crate::service::upgrade::{Place, Watch};
 use std::cell::Cell;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Who keeps the time of a socket and who is woken to write.
@@ -97,6 +98,17 @@ impl Home {
             Self::Own(keeper) => {
                 let waker = keeper.iter().flat_map(|keeper| &keeper.waker);
                 waker.for_each(Waker::wake_by_ref);
+            }
+        }
+    }
+
+    /// Ends this task's turn; it goes on when others had theirs.
+    pub(super) fn end_turn(&self, cx: &mut Context<'_>) {
+        match self {
+            Self::Served(place) => place.worker().wait_for_a_turn(cx.waker().clone()),
+            // A mere wake would let it run again before the runtime has looked at other sockets.
+            Self::Own(_) => {
+                let _ = pin!(yield_now()).poll(cx);
             }
         }
     }

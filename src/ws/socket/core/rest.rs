@@ -1,7 +1,7 @@
 //! How a turn ends, nearly always: the answers leave in one write, and what is held is nothing.
 
 use crate::resource::pool::wide::WIDE;
-use crate::wire::out::KEPT;
+use crate::wire::out::{KEPT, Shares};
 use crate::ws::socket::core::Core;
 use crate::ws::socket::live::{Live, give_out};
 
@@ -67,8 +67,12 @@ impl Core {
     }
 
     pub(super) fn held(&self, live: &Live) -> usize {
-        let out = live.out.as_ref().map_or(0, |out| out.held());
+        let mut shares = Shares::default();
+        if let Some(out) = &live.out {
+            out.count(&mut shares);
+        }
+        self.backlog.count(&mut shares);
         let wide = if self.wide { WIDE } else { 0 };
-        live.read.capacity().max(wide) + live.connection.held() + out + self.backlog.held()
+        live.read.capacity().max(wide) + live.connection.held() + shares.octets
     }
 }

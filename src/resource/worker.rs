@@ -13,7 +13,7 @@ mod turns;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
-use crate::resource::counters::{Counter, Counters};
+use crate::resource::counters::Counters;
 use crate::resource::draining::Draining;
 use crate::resource::panic::PanicHook;
 use crate::resource::span::ConnectionSpan;
@@ -28,6 +28,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
@@ -316,6 +317,7 @@ impl Worker {
         drop(self);
         // For how many ticks in a row the budget has been short.
         let mut short = 0;
+        let threads = Handle::current().metrics().num_workers();
         loop {
             if worker.upgrade().is_some_and(|worker| worker.live() == 0) {
                 occupied.notified().await;
@@ -323,7 +325,10 @@ impl Worker {
             let due = Instant::now() + TICK;
             // However often it is called, it is not late for the tick.
             while Instant::now() < due && timeout_at(due, called.notified()).await.is_ok() {
-                if worker.upgrade().is_some_and(|worker| worker.answers()) {
+                if worker
+                    .upgrade()
+                    .is_some_and(|worker| worker.answers(threads))
+                {
                     // Everybody else has his turn before the next of them.
                     called.notify_one();
                     yield_now().await;
@@ -339,9 +344,9 @@ impl Worker {
     }
 
     /// What the sweep does between two ticks when it was called. Whether somebody may wait for a turn all the same.
-    fn answers(&self) -> bool {
+    fn answers(&self, threads: usize) -> bool {
         self.relieve(false);
-        self.give_a_turn()
+        self.give_turns(threads)
     }
 
     fn refresh(&self) {

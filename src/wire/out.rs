@@ -204,14 +204,13 @@ impl Out {
 ///
 /// A large piece that somebody else holds as well (a constant, a cached file, a message to thousands) counts half.
 /// How many there are who hold it cannot be asked; with two of them a half each is what it costs, with more it
-/// is more than that, so nobody hides memory behind others. Of one block that waits several times in a row the
-/// third time and those behind it cost nothing.
+/// is more than that, so nobody hides memory behind others. A block that waits several times in a row counts
+/// once, which is half of what it costs when nobody else holds it: no charge is further off than that.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
     pub(crate) octets: usize,
-    /// Where the block before ended, and how often it came. What was written of it moves where it begins.
+    /// Where the block before ended: what was written of it moves where it begins.
     end: usize,
-    times: usize,
 }
 
 impl Shares {
@@ -223,11 +222,10 @@ impl Shares {
             return;
         }
         let end = piece.as_ptr() as usize + piece.len();
-        self.times = if end == self.end { self.times + 1 } else { 1 };
-        self.end = end;
-        if self.times <= 2 {
+        if end != self.end {
             self.octets += whole.div_ceil(2);
         }
+        self.end = end;
     }
 }
 
@@ -300,7 +298,7 @@ mod tests {
         assert_eq!(out.to_vec(), vec![0; 1000]);
     }
 
-    /// With two who hold it, a piece costs each of them a half; and one who holds it several times, once.
+    /// With two who hold it, a piece costs each of them a half, however often it waits.
     #[test]
     fn what_others_hold_counts_half() {
         let block = Bytes::from(vec![b'x'; 64 * 1024]);
@@ -310,11 +308,11 @@ mod tests {
         out.advance(10);
         for _ in 0..3 {
             out.push(block.clone());
-            assert_eq!(out.held(), 64 * 1024);
+            assert_eq!(out.held(), 32 * 1024);
         }
         // Another one, of which this is the only holder.
         out.push(Bytes::from(vec![b'y'; 20_000]));
-        assert_eq!(out.held(), 64 * 1024 + 20_000);
+        assert_eq!(out.held(), 32 * 1024 + 20_000);
         let mut alone = Out::default();
         alone.push(block.clone());
         drop((out, block));

@@ -20,6 +20,7 @@ pub(super) struct Found {
     until: Instant,
     /// How short the budget was.
     pressure: Pressure,
+    used: usize,
     /// Whether what they hold is enough.
     is_enough: bool,
 }
@@ -73,7 +74,11 @@ impl Worker {
         }
         let (tick, now) = (self.now(), Instant::now());
         let mut slots = self.slots();
-        let holds = |found: &Found| !anew && now < found.until && pressure <= found.pressure;
+        let used = self.budget.used();
+        let holds = |found: &Found| {
+            let is_more = pressure > found.pressure || (found.is_enough && used > found.used);
+            !anew && now < found.until && !is_more
+        };
         if let Some(found) = slots.found.filter(holds) {
             return found.is_enough;
         }
@@ -101,6 +106,7 @@ impl Worker {
         slots.found = Some(Found {
             until: now + if is_enough { GOING } else { TICK },
             pressure,
+            used,
             is_enough,
         });
         drop(slots);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::resource::counters::Counter;
 
 #[test]
 fn a_deadline_is_never_early() {
@@ -114,7 +115,7 @@ async fn the_sweep_does_not_wait_for_its_tick() {
     let begun = Instant::now();
     worker.charge(&slots[0], 300);
     while shed(&slots) == 0 {
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(slots[0].is_shed(), "it holds most");
@@ -142,7 +143,7 @@ async fn a_row_of_those_that_go_on_has_one_turn_at_a_time() {
     let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
     tokio::spawn(worker.clone().sweep());
     let slot = worker.register(ConnInfo::default());
-    let had = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let had = Arc::new(Mutex::new(Vec::new()));
     for number in 0..100 {
         let (worker, had) = (worker.clone(), had.clone());
         let mut turns = 0;
@@ -158,7 +159,7 @@ async fn a_row_of_those_that_go_on_has_one_turn_at_a_time() {
     }
     // Who comes while they are at it is looked at after one turn, or two.
     while had.lock().unwrap().len() < 150 {
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     for _ in 0..20 {
         let before = had.lock().unwrap().len();

@@ -2,7 +2,7 @@
 //!
 //! A connection that always has something to read ends its turn after so much of it. Were it merely woken again, a
 //! thousand of its kind would all have theirs before somebody who came just now. So they stand in one row, of
-//! which one has its turn each time that the runtime has looked at everybody else.
+//! which one (with threads that share this worker, one for each) has its turn each time that the runtime has looked at everybody else.
 
 use crate::resource::worker::Worker;
 use crate::sync::{Mutex, MutexGuard};
@@ -22,13 +22,15 @@ impl Worker {
         self.called.notify_one();
     }
 
-    /// Gives the next one a turn. `false` when nobody waits for one.
-    pub(super) fn give_a_turn(&self) -> bool {
-        let next = self.turns.row().pop_front();
+    /// Gives the next ones a turn, as many as there are threads for it. `false` when nobody waits for one.
+    pub(super) fn give_turns(&self, threads: usize) -> bool {
+        let mut row = self.turns.row();
+        let first = row.len().min(threads);
+        let next: Vec<Waker> = row.drain(..first).collect();
         // Outside the lock.
-        let is_somebody = next.is_some();
+        drop(row);
         next.into_iter().for_each(Waker::wake);
-        is_somebody
+        first > 0
     }
 }
 

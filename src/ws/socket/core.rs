@@ -7,7 +7,7 @@ mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Gone, Io, Transport};
+use crate::resource::io::{FEW, Gone, Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
@@ -62,6 +62,8 @@ pub(super) struct Core {
     pub(super) asked: bool,
     /// The last read took all that there was.
     drained: bool,
+    /// The last read brought little: so will the next, most likely.
+    few: bool,
     /// What was received since others had their turn, in 512 octets.
     spent: u8,
     /// The read buffer was borrowed as a wide one.
@@ -81,6 +83,7 @@ impl Shared {
         if config.fragments {
             connection = connection.with_fragments();
         }
+        connection.pause_after(CRUMBS);
         let timing = Timing {
             heard: home.now(),
             ..Timing::default()
@@ -108,6 +111,7 @@ impl Shared {
                 streaming: false,
                 asked: false,
                 drained: true,
+                few: true,
                 spent: 0,
                 wide: false,
                 timing,
@@ -279,15 +283,17 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        // Many heads cost more than many octets: no more of them is read at once than a turn has.
+        // Many heads cost more than many octets: a turn ends behind so many of them, wherever that is in the buffer.
         let crumbs = live.connection.take_crumbs();
-        let lends = lends && crumbs < CRUMBS;
         let is_inside = live.connection.is_inside_message();
-        if crumbs > 0 {
-            self.spend(crumbs * CRUMB);
-        }
-        if crumbs >= CRUMBS {
-            self.rest();
+        let is_empty = live.read.is_empty();
+        let lends = lends && crumbs < usize::from(CRUMBS);
+        if crumbs >= usize::from(CRUMBS) {
+            self.spent = u8::MAX;
+            if !is_empty {
+                self.rest();
+                return Poll::Ready(Ok(true));
+            }
         }
         if is_inside && self.is_paused() {
             return Poll::Pending;
@@ -319,7 +325,7 @@ impl Core {
         }
         let room = live.read.capacity() - live.read.len();
         // Counted by `spent`.
-        match self.io.poll_read_uncounted(cx, &mut live.read) {
+        match self.io.poll_read_uncounted(cx, &mut live.read, self.few) {
             Poll::Pending => {
                 if live.read.is_empty() {
                     live.rest(&mut self.wide);
@@ -332,7 +338,8 @@ impl Core {
                 Poll::Ready(Ok(false))
             }
             Poll::Ready(Ok(len)) => {
-                self.drained = len < room;
+                self.drained = len < if self.few { FEW.min(room) } else { room };
+                self.few = len < FEW;
                 self.timing.heard = self.home.now();
                 self.timing.pinged = 0;
                 live.connection
@@ -571,11 +578,8 @@ pub(super) const TURN: usize = SPENT * 255;
 
 const SPENT: usize = 512;
 
-/// What a part of a message costs beside its octets.
-const CRUMB: usize = 64;
-
-/// A read that has brought so many of them was wide enough.
-const CRUMBS: usize = 512;
+/// How many parts of messages are received before others have their turn.
+const CRUMBS: u16 = 512;
 
 /// The least room for a read.
 const MIN_READ: usize = 4096;

@@ -168,7 +168,10 @@ impl Exchange {
             parts.set_connect_protocol(protocol.as_str());
         }
         let request = Request::from_parts(parts, Body::empty());
-        if shared.worker.refuses(&turn.link.slot, recv.is_end_stream()) {
+        if shared
+            .worker
+            .refuses(&turn.link.slot, || recv.is_end_stream())
+        {
             self.upload.set_source(recv);
             self.answer(
                 StatusCode::SERVICE_UNAVAILABLE,

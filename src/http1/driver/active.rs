@@ -258,7 +258,7 @@ impl Active {
             &link.slot,
         );
         let request = Request::from_parts(parts, Body::empty());
-        let is_small = match framing {
+        let is_small = || match framing {
             BodyFraming::Empty => true,
             BodyFraming::Length(length) => length <= self.read.len() as u64,
             _ => false,

@@ -26,12 +26,12 @@ pub(super) struct Found {
 }
 
 impl Worker {
-    /// Whether a new request is refused because the budget runs short. `is_small` says that no content of it is still
-    /// to come.
+    /// Whether a new request is refused because the budget runs short. `is_small` says whether no content of it is
+    /// still to come.
     #[inline]
-    pub(crate) fn refuses(&self, slot: &Slot, is_small: bool) -> bool {
+    pub(crate) fn refuses(&self, slot: &Slot, is_small: impl FnOnce() -> bool) -> bool {
         let pressure = self.budget.pressure();
-        if pressure >= Pressure::Shedding && self.refuses_under(pressure, slot, is_small) {
+        if pressure >= Pressure::Shedding && self.refuses_under(pressure, slot, is_small()) {
             self.counters.add(Counter::ShedRequests);
             return true;
         }

@@ -94,11 +94,11 @@ fn shed(slots: &[Arc<Slot>]) -> usize {
 async fn who_waits_for_his_peer_goes_before_anybody_is_refused() {
     let (worker, slots) = short_of(96, 0).await;
     let new = worker.register(ConnInfo::default());
-    assert!(worker.refuses(&new, false), "content is still to come");
-    assert!(!worker.refuses(&new, true));
+    assert!(worker.refuses(&new, || false), "content is still to come");
+    assert!(!worker.refuses(&new, || true));
     assert_eq!(shed(&slots), 6, "down to 90 %");
     // Those are on their way, so nobody else has to go.
-    assert!(!worker.refuses(&new, true));
+    assert!(!worker.refuses(&new, || true));
     assert_eq!(shed(&slots), 6);
     for slot in slots.iter().filter(|slot| slot.is_shed()) {
         worker.unregister(slot);
@@ -125,16 +125,16 @@ async fn the_sweep_does_not_wait_for_its_tick() {
 async fn who_was_there_and_holds_nothing_is_refused_last() {
     let worker = Arc::new(Worker::new(Arc::new(Budget::new(10_000))));
     let [old, new, busy] = [(); 3].map(|()| worker.register(ConnInfo::default()));
-    assert!(!worker.refuses(&old, true));
+    assert!(!worker.refuses(&old, || true));
     worker.charge(&busy, 9600);
     // It waits for us, so nobody can go.
-    assert!(worker.refuses(&new, true) && worker.refuses(&old, false));
-    assert!(!worker.refuses(&old, true));
+    assert!(worker.refuses(&new, || true) && worker.refuses(&old, || false));
+    assert!(!worker.refuses(&old, || true));
     assert!(!busy.is_shed());
     // Beyond that whoever holds most goes, whatever it waits for.
     worker.charge(&busy, 9900);
     assert!(worker.relieve(true) && busy.is_shed());
-    assert!(worker.refuses(&new, true) && !worker.refuses(&old, true));
+    assert!(worker.refuses(&new, || true) && !worker.refuses(&old, || true));
 }
 
 /// Those that go on for ever have their turns one after another, and whoever comes waits for one of them.

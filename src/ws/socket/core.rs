@@ -283,20 +283,21 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        // Many heads cost more than many octets: a turn ends behind so many of them, wherever that is in the buffer.
-        let crumbs = live.connection.take_crumbs();
-        let is_inside = live.connection.is_inside_message();
-        let is_empty = live.read.is_empty();
-        let lends = lends && crumbs < usize::from(CRUMBS);
-        if crumbs >= usize::from(CRUMBS) {
-            self.spent = u8::MAX;
-            if !is_empty {
+        let mut lends = lends;
+        if live.connection.is_inside_message() {
+            // Many heads cost more than many octets: a turn ends behind so many of them, wherever that is in the buffer.
+            if live.connection.take_crumbs() >= usize::from(CRUMBS) {
+                let is_empty = live.read.is_empty();
+                lends = false;
                 self.rest();
-                return Poll::Ready(Ok(true));
+                self.spent = u8::MAX;
+                if !is_empty {
+                    return Poll::Ready(Ok(true));
+                }
             }
-        }
-        if is_inside && self.is_paused() {
-            return Poll::Pending;
+            if self.is_paused() {
+                return Poll::Pending;
+            }
         }
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;

@@ -73,8 +73,8 @@ impl Out {
         self.len() == 0
     }
 
-    /// The octets that this queue keeps allocated, for the byte budget: a large piece that others hold as
-    /// well counts half, see [`Shares`].
+    /// The octets that this queue keeps allocated, for the byte budget: of a large piece that others
+    /// hold as well, half.
     #[inline]
     pub fn held(&self) -> usize {
         let mut shares = Shares::default();

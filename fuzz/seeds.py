@@ -38,6 +38,42 @@ ROUTES = [
     ["/{a}", "/{a}/{*rest}", "/{*rest}", "/a/b/c"],
 ]
 
+QUERIES = [
+    "a=1&b=2&a=3",
+    "q=rust+%26+http&page=1&exact",
+    "=x&&b=&=",
+    "%61=%C3%BC&a=%ff",
+    "a=%&b=%4&c=%zz%2b&d=%%41&e=%4%41",
+    "a=1=2&a%3d=3",
+    "EIO=4&transport=polling&t=x1",
+    "EIO=4&transport=websocket&sid=AbCd-_0123456789012345",
+    "transport=websocket&transport=polling&EIO=3&EIO=4",
+    "EIO=4&transport=%70olling&sid=",
+    "sid=a&sid=b&transport=polling&b64=1&j=0",
+    "%2e%2e%2f=%00&+=+",
+    "a;b=c;d&e%26f=g",
+    "&".join(f"p{place}={place}" for place in range(40)),
+]
+
+MEDIA_TYPES = [
+    "text/html; charset=utf-8",
+    " Text/HTML ;Charset=\"UTF-8\" ",
+    "multipart/form-data; boundary=----x; boundary=y",
+    'multipart/form-data; boundary="a;b=\\"c\\\\"',
+    "a/b;;c=d;",
+    'a/b; c=""; d="x y"',
+    'a/b; c="d',
+    "a/b; c =d",
+    "a/b; c= d",
+    "a/b/c",
+    "application/vnd.api+json;q=0.5;x",
+    'a/b; c="d"e',
+    "a/b" + "".join(f"; p{place}={place}" for place in range(17)),
+    "a/b" + "".join(f"; p{place}={place}" for place in range(16)),
+    "text/plain, text/html",
+    'a/b; c="\u00fc"',
+]
+
 # Octet by octet what fuzz/src/response.rs takes after the response that was stamped before: method, minor version, option, interim, status, fields, length, close, content, trailers.
 RESPONSES = [
     b"\0\1\0\0" + b"\0" + b"\0" + b"\1\5\0" + b"\1\1\5hello",
@@ -574,6 +610,8 @@ def main():
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
+    write("query", {f"query-{place}": text.encode() for place, text in enumerate(QUERIES)})
+    write("media_type", {f"type-{place}": text.encode() for place, text in enumerate(MEDIA_TYPES)})
     write("socketio_packet", {f"packet-{place}": octets for place, octets in enumerate(PACKETS)})
     write("socketio_assemble", {f"messages-{place}": octets for place, octets in enumerate(ASSEMBLED)})
     write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 32] = [
+const TARGETS: [Target; 34] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -27,6 +27,8 @@ const TARGETS: [Target; 32] = [
     ("ws_codec", invariants::ws_codec),
     ("proxy_header", invariants::proxy_header),
     ("cookies", invariants::cookies),
+    ("query", invariants::query),
+    ("media_type", invariants::media_type),
     ("forwarded", invariants::forwarded),
     ("file_path", invariants::file_path),
     ("range", invariants::range),

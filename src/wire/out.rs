@@ -46,6 +46,18 @@ impl Out {
         }
     }
 
+    /// Appends a piece that others have as well, behind what a peer does not take: who does not read holds no copy of it, unless the
+    /// copy is hardly larger than the reference.
+    #[allow(dead_code, reason = "WebSockets of topics alone need it")]
+    pub(crate) fn push_waiting(&mut self, piece: Bytes) {
+        if piece.len() < SHARED_WAITING {
+            self.buf.extend_from_slice(&piece);
+        } else {
+            self.shared_len += piece.len();
+            self.shared.push_back((self.buf.len(), piece));
+        }
+    }
+
     /// The number of octets that wait.
     #[inline]
     pub fn len(&self) -> usize {
@@ -176,6 +188,9 @@ impl Out {
 /// From this size on a piece is not copied: below it the copy costs less than another slice.
 pub const SHARED_FROM: usize = 4096;
 
+/// The same of a piece that waits for a peer that is behind: there it is memory that counts, and a reference takes 40 octets.
+const SHARED_WAITING: usize = 512;
+
 /// What the buffer may keep when nothing waits, and how much of it may have been written while more does.
 pub(crate) const KEPT: usize = 16 * 1024;
 
@@ -193,6 +208,27 @@ mod tests {
             out.advance(written);
             assert_eq!(out.held(), held);
         }
+    }
+
+    /// What others have as well is not copied for who is behind, and leaves in its turn.
+    #[test]
+    fn a_piece_that_waits_is_not_copied() {
+        let (mut out, piece) = (Out::default(), Bytes::from(vec![b'a'; 1000]));
+        out.push(Bytes::from_static(b"first"));
+        out.push_waiting(piece.clone());
+        out.push_waiting(Bytes::from_static(b"short"));
+        out.push_waiting(piece.clone());
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(out.slices(&mut slices), 4);
+        for at in [1, 3] {
+            assert_eq!(slices[at].as_ptr(), piece.as_ptr());
+        }
+        let whole = [b"first", &piece[..], b"short", &piece[..]].concat();
+        assert_eq!((out.len(), out.to_vec()), (whole.len(), whole.clone()));
+        out.advance(1007);
+        assert_eq!(out.to_vec(), whole[1007..]);
+        out.advance(1003);
+        assert!(out.is_empty());
     }
 
     /// What waits is never nothing, and what was written is not held for that.

@@ -85,6 +85,8 @@ impl Core {
             return Delivered::Full;
         }
         let is_idle = !self.has_work();
+        // The peer took less than there was: others may be behind as well, with the same frames.
+        let is_behind = self.timing.stalled != 0;
         let Some(live) = self.live.as_deref_mut() else {
             return Delivered::Full;
         };
@@ -98,10 +100,11 @@ impl Core {
         };
         if written < frames.len() {
             let (_, out) = live.parts();
-            if written == 0 {
-                out.push(frames.clone());
+            let left = frames.slice(written..);
+            if is_behind {
+                out.push_waiting(left);
             } else {
-                out.push(frames.slice(written..));
+                out.push(left);
             }
         }
         Delivered::Taken

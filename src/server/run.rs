@@ -3,6 +3,7 @@
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counters;
 use crate::resource::panic::PanicHook;
+use crate::resource::waking::Notify;
 use crate::server::accept::{Local, accept};
 use crate::server::bind::{Bind, Bound, IntoBind, Listener};
 use crate::server::config::ServerConfig;
@@ -27,7 +28,6 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// An HTTP server: a service, the places where it listens, and its limits.

@@ -5,13 +5,13 @@
 //! does this, unless the service manager wants to hear something.
 
 use crate::resource::counters::Counter;
+use crate::resource::waking::Notify;
 use crate::resource::worker::TICK;
 use crate::server::handle::Handle;
 use crate::server::{handover, tell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Looks until the end, from another thread than those of the workers. With `says` it tells the service manager that this process is well

@@ -4,6 +4,7 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
+use crate::resource::waking::Notify;
 use crate::resource::worker::Worker;
 use crate::server::accept::{Accepting, Local, Sink, accept};
 use crate::server::bind::Listener;
@@ -18,7 +19,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 /// What every worker serves with.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ use crate::resource::budget::{Budget, Pressure};
 use crate::resource::counters::{Counter, Counters};
 use crate::resource::draining::Draining;
 use crate::resource::panic::PanicHook;
+use crate::resource::pool::large::Large;
 use crate::resource::span::ConnectionSpan;
 use crate::resource::tls_info::TlsInfo;
 use crate::resource::waking::Notify;
@@ -46,6 +47,8 @@ pub struct Worker {
     guard: OnceLock<Arc<Notify>>,
     emptied: Notify,
     draining: Arc<Draining>,
+    /// Blocks of messages that were large, for the next ones.
+    pub(crate) large: Large,
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +119,7 @@ impl Worker {
             guard: OnceLock::new(),
             emptied: Notify::new(),
             draining: Arc::default(),
+            large: Large::default(),
         }
     }
 
@@ -274,6 +278,7 @@ impl Worker {
         // The slot's waker keeps its task alive until here.
         drop(freed);
         if empty {
+            self.large.clear(&self.budget);
             self.emptied.notify_waiters();
         }
     }
@@ -304,6 +309,7 @@ impl Worker {
             };
             worker.refresh();
             worker.wake_overdue();
+            worker.large.age(worker.now(), &worker.budget);
             let pressure = worker.budget.pressure();
             if pressure < Pressure::Shedding {
                 short = 0;
@@ -373,6 +379,7 @@ impl Drop for Worker {
     /// The sweep, which does not keep the worker alive, ends with it.
     fn drop(&mut self) {
         self.occupied.notify_one();
+        self.large.clear(&self.budget);
     }
 }
 

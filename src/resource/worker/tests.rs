@@ -37,6 +37,27 @@ async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_sweep_frees_large_blocks_that_nobody_wants_and_the_last_connection_all() {
+    const SIZE: usize = 1 << 20;
+    let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 << 20))));
+    tokio::spawn(worker.clone().sweep());
+    let give = || {
+        let block = bytes::BytesMut::with_capacity(SIZE);
+        worker.large.give(block, worker.now(), worker.budget());
+        assert_eq!(worker.budget().used(), SIZE);
+    };
+    let slot = worker.register(ConnInfo::default());
+    give();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(worker.budget().used(), SIZE);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(worker.budget().used(), 0);
+    give();
+    worker.unregister(&slot);
+    assert_eq!(worker.budget().used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sweep_that_cannot_look_is_behind() {
     let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
     tokio::time::advance(TICK * 40).await;

@@ -7,8 +7,8 @@ mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Gone, Io, Transport};
-use crate::resource::pool::{self, READ_BUFFER};
+use crate::resource::io::{Gone, Io, LONGEST_READ, Transport};
+use crate::resource::pool;
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
 use crate::ws::limits::Limits;
@@ -18,7 +18,7 @@ use crate::ws::socket::config::Config;
 use crate::ws::socket::core::rare::Room;
 use crate::ws::socket::core::time::Timing;
 use crate::ws::socket::home::Home;
-use crate::ws::socket::live::{Live, give_out};
+use crate::ws::socket::live::{Block, Live, give_out};
 use crate::ws::socket::turn::{News, Turn};
 use crate::ws::socket::{Sent, SocketError, log};
 use crate::ws::state::State;
@@ -65,8 +65,8 @@ pub(super) struct Core {
     drained: bool,
     /// What was received since others had their turn, in 512 octets.
     spent: u8,
-    /// The read buffer was borrowed as a wide one.
-    wide: bool,
+    /// What the read buffer was borrowed as.
+    block: Block,
     timing: Timing,
 }
 
@@ -110,7 +110,7 @@ impl Shared {
                 asked: false,
                 drained: true,
                 spent: 0,
-                wide: false,
+                block: Block::Narrow,
                 timing,
             }),
             turn: Turn::default(),
@@ -288,7 +288,7 @@ impl Core {
         };
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
-            live.rest(&mut self.wide);
+            live.rest(&mut self.block, &self.home);
             match self.io.poll_readable(cx) {
                 Poll::Ready(readable) => readable?,
                 Poll::Pending => {
@@ -299,22 +299,19 @@ impl Core {
             }
         }
         if live.read.capacity() == 0 {
-            live.borrow(lends);
-            self.wide = lends;
+            if self.block == Block::Large {
+                live.rest(&mut self.block, &self.home);
+            }
+            live.borrow(&mut self.block, lends);
         } else {
-            let want = live
-                .connection
-                .wants(&live.read)
-                .clamp(MIN_READ, READ_BUFFER.max(3 * live.read.len()));
-            live.reserve(want, self.wide);
+            let wants = live.connection.wants(&live.read);
+            live.make_room(wants, lends, &mut self.block, &self.home);
         }
-        let room = live.read.capacity() - live.read.len();
+        let room = LONGEST_READ.min(live.read.capacity() - live.read.len());
         // Counted by `spent`.
         match self.io.poll_read_uncounted(cx, &mut live.read) {
             Poll::Pending => {
-                if live.read.is_empty() {
-                    live.rest(&mut self.wide);
-                }
+                live.rest(&mut self.block, &self.home);
                 self.spent = 0;
                 Poll::Pending
             }
@@ -378,7 +375,7 @@ impl Core {
             };
             match written {
                 Poll::Ready(Ok(len)) => {
-                    out.advance_with(len, pool::wide::give_last);
+                    out.advance_with(len, |slice| self.home.give_last(slice));
                     self.spent = self.spent.saturating_add(1);
                     if self.backlog.has_writers()
                         && self.backlog.octets() + out.len() <= config.queue / 2
@@ -447,7 +444,7 @@ impl Core {
     /// Gives an empty read buffer back.
     pub(super) fn rest(&mut self) {
         if let Some(live) = &mut self.live {
-            live.rest(&mut self.wide);
+            live.rest(&mut self.block, &self.home);
         }
     }
 
@@ -462,7 +459,7 @@ impl Core {
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
             live.read.clear();
-            live.rest(&mut self.wide);
+            live.rest(&mut self.block, &self.home);
             live.out = None;
         }
         if !self.ended {
@@ -565,9 +562,6 @@ const CONTROL_ROOM: usize = 64 * 1024;
 pub(super) const TURN: usize = SPENT * 255;
 
 const SPENT: usize = 512;
-
-/// The least room for a read.
-const MIN_READ: usize = 4096;
 
 /// The slices of one vectored write.
 const SLICES: usize = 16;

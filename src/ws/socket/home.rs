@@ -2,8 +2,10 @@
 
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
+use crate::resource::pool;
 use crate::resource::worker::{Phase, TICK, ticks};
 use crate::service::upgrade::{Place, Watch};
+use bytes::{Bytes, BytesMut};
 use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -142,6 +144,32 @@ impl Home {
     pub(super) fn charge(&self, octets: usize) {
         if let Self::Served(place) = self {
             place.charge(octets);
+        }
+    }
+
+    /// A block for `need` octets, if the worker has kept one; the budget is charged for it when the socket is.
+    pub(super) fn take_large(&self, need: usize) -> Option<BytesMut> {
+        match self {
+            Self::Served(place) => {
+                let worker = place.worker();
+                worker.large.take(need, worker.budget())
+            }
+            Self::Own(_) => None,
+        }
+    }
+
+    /// Gives back a block that is large, for the messages that follow.
+    pub(super) fn give_large(&self, block: BytesMut) {
+        if let Self::Served(place) = self {
+            let worker = place.worker();
+            worker.large.give(block, worker.now(), worker.budget());
+        }
+    }
+
+    /// Gives back the block of a slice that was written, if nobody has another.
+    pub(super) fn give_last(&self, slice: Bytes) {
+        if let Some(block) = pool::wide::give_last(slice) {
+            self.give_large(block);
         }
     }
 

@@ -14,6 +14,7 @@ mod gone;
 #[cfg(any(test, feature = "test"))]
 pub mod memory;
 mod socket;
+pub(crate) mod unsent;
 
 #[cfg(feature = "websocket")]
 pub(crate) use self::gone::Gone;
@@ -146,6 +147,15 @@ impl Io {
             Self::Dyn(_) => Ok(0),
         };
         written.unwrap_or(0)
+    }
+
+    /// Lets the kernel take so much that it cannot send yet; of a connection over TCP.
+    #[cold]
+    #[allow(dead_code, reason = "WebSockets alone do that, and they are optional")]
+    pub(crate) fn let_wait(&self, most: usize) {
+        if let Self::Tcp(io) = self {
+            unsent::limit(io, most);
+        }
     }
 }
 
@@ -329,7 +339,7 @@ impl AsyncWrite for Io {
 
 /// What is read at once where there is room for more: it is still in the processor's cache when it is looked at, and others do not
 /// wait long for their turn. The kernel has megabytes to give.
-pub(crate) const LONGEST_READ: usize = 256 * 1024;
+pub(crate) const LONGEST_READ: usize = 1024 * 1024;
 
 /// What the kernel takes at once unless its buffer is nearly full.
 const SMALL_WRITE: usize = 16 * 1024;

@@ -7,7 +7,7 @@ mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Gone, Io, LONGEST_READ, Transport};
+use crate::resource::io::{Gone, Io, LONGEST_READ, Transport, unsent};
 use crate::resource::pool;
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
@@ -368,6 +368,9 @@ impl Core {
                 }
                 Some(octets) => self.io.poll_writev(cx, &[IoSlice::new(octets)]),
                 None => {
+                    if self.driven && out.len() >= LONG {
+                        self.io.let_wait(out.len() / 2);
+                    }
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let filled = out.slices(&mut slices);
                     self.io.poll_writev(cx, &slices[..filled])
@@ -377,6 +380,9 @@ impl Core {
                 Poll::Ready(Ok(len)) => {
                     out.advance_with(len, |slice| self.home.give_last(slice));
                     self.spent = self.spent.saturating_add(1);
+                    if self.driven && out.len() < LONG && out.len() + len >= LONG {
+                        self.io.let_wait(unsent::USUAL);
+                    }
                     if self.backlog.has_writers()
                         && self.backlog.octets() + out.len() <= config.queue / 2
                     {
@@ -562,6 +568,10 @@ const CONTROL_ROOM: usize = 64 * 1024;
 pub(super) const TURN: usize = SPENT * 255;
 
 const SPENT: usize = 512;
+
+/// From so many octets on that wait, the kernel takes half of them: fewer writes for a large message. What it takes for a peer that
+/// does not read stays within what waits here as well, which is charged.
+const LONG: usize = 1024 * 1024;
 
 /// The slices of one vectored write.
 const SLICES: usize = 16;

@@ -13,12 +13,21 @@ pub mod fault;
 mod gone;
 #[cfg(any(test, feature = "test"))]
 pub mod memory;
+#[cfg(not(all(feature = "raw-syscalls", target_os = "linux")))]
+mod no_raw_calls;
+#[cfg(all(feature = "raw-syscalls", target_os = "linux"))]
+mod raw_calls;
 mod socket;
 pub(crate) mod unsent;
 
 #[cfg(feature = "websocket")]
 pub(crate) use self::gone::Gone;
+#[cfg(not(all(feature = "raw-syscalls", target_os = "linux")))]
+use self::no_raw_calls as calls;
+#[cfg(all(feature = "raw-syscalls", target_os = "linux"))]
+use self::raw_calls as calls;
 
+use crate::resource::io::calls::Small;
 use crate::resource::io::socket::Tried;
 use crate::resource::pool;
 use bytes::BytesMut;
@@ -38,6 +47,49 @@ use tokio::net::{TcpStream, UnixStream};
 ///   stream readable.
 /// - The end of the peer's stream is `Ok(0)` from a read, again and again. A half-close leaves writing possible.
 /// - A write of nothing is never asked for, and a write that takes 0 octets is an error.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use std::io::{self, IoSlice};
+/// use std::task::{Context, Poll};
+/// use wireline::resource::io::{Io, Transport, memory};
+///
+/// /// A transport that counts what it reads.
+/// struct Counted<T> {
+///     inner: T,
+///     read: u64,
+/// }
+///
+/// impl<T: Transport> Transport for Counted<T> {
+///     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         self.inner.poll_readable(cx)
+///     }
+///
+///     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+///         let polled = self.inner.poll_read(cx, buf);
+///         if let Poll::Ready(Ok(octets)) = polled {
+///             self.read += octets as u64;
+///         }
+///         polled
+///     }
+///
+///     fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+///         self.inner.poll_writev(cx, bufs)
+///     }
+///
+///     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         self.inner.poll_flush(cx)
+///     }
+///
+///     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         self.inner.poll_shutdown(cx)
+///     }
+/// }
+///
+/// let (_client, server) = memory::pair(1024);
+/// let io = Io::Dyn(Box::new(Counted { inner: server, read: 0 }));
+/// # drop(io);
+/// ```
 pub trait Transport: Send + Unpin + 'static {
     /// Waits until a read would give octets, the end, or an error. Needs no buffer.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -72,6 +124,21 @@ pub trait Transport: Send + Unpin + 'static {
 }
 
 /// The transports that a driver knows by name, so that the common ones cost no virtual call.
+///
+/// ```
+/// use wireline::resource::io::{Io, memory};
+///
+/// /// Whatever is accepted, as a driver takes it.
+/// fn accepted(socket: tokio::net::TcpStream) -> Io {
+///     Io::Tcp(socket)
+/// }
+/// # let _ = accepted;
+///
+/// // What no driver knows by name goes into a box.
+/// let (_client, server) = memory::pair(1024);
+/// let io = Io::Dyn(Box::new(server));
+/// # drop(io);
+/// ```
 pub enum Io {
     /// TCP.
     Tcp(TcpStream),
@@ -103,8 +170,8 @@ impl Io {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let tried = match self {
-            Self::Tcp(io) if octets.len() <= SMALL_WRITE => io.try_write(octets),
-            Self::Unix(io) if octets.len() <= SMALL_WRITE => io.try_write(octets),
+            Self::Tcp(io) if octets.len() <= SMALL_WRITE => io.send_small(octets),
+            Self::Unix(io) if octets.len() <= SMALL_WRITE => io.send_small(octets),
             _ => return self.poll_writev(cx, &[IoSlice::new(octets)]),
         };
         match tried {
@@ -118,15 +185,19 @@ impl Io {
 
     /// Reads as [`Transport::poll_read`] does, for whoever was woken because there is something: it is tried before
     /// anything is said to tokio's scheduler, and does not count for its budget, so that the caller must end its turn by
-    /// a count of its own. A socket gives no more than [`LONGEST_READ`] at once, as a rule.
+    /// a count of its own. A socket gives no more than [`LONGEST_READ`] at once, as a rule. `few` says that [`FEW`] octets, or
+    /// fewer, are likely: no more are read then.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: 100 instructions a message")]
     pub(crate) fn poll_read_uncounted(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut BytesMut,
+        few: bool,
     ) -> Poll<io::Result<usize>> {
         let tried = match self {
+            Self::Tcp(io) if few => io.read_small(buf),
+            Self::Unix(io) if few => io.read_small(buf),
             Self::Tcp(io) => io.read_at_once(buf),
             Self::Unix(io) => io.read_at_once(buf),
             Self::Dyn(io) => return Transport::poll_read(io, cx, buf),
@@ -142,8 +213,8 @@ impl Io {
     #[allow(dead_code, reason = "WebSockets alone do that, and they are optional")]
     pub(crate) fn write_at_once(&self, octets: &[u8]) -> usize {
         let written = match self {
-            Self::Tcp(io) => io.try_write(octets),
-            Self::Unix(io) => io.try_write(octets),
+            Self::Tcp(io) => io.send_small(octets),
+            Self::Unix(io) => io.send_small(octets),
             Self::Dyn(_) => Ok(0),
         };
         written.unwrap_or(0)
@@ -343,3 +414,6 @@ pub(crate) const LONGEST_READ: usize = 1024 * 1024;
 
 /// What the kernel takes at once unless its buffer is nearly full.
 const SMALL_WRITE: usize = 16 * 1024;
+
+/// What is little to read: the head of a request, a message of a chat.
+pub(crate) const FEW: usize = 2048;

@@ -7,7 +7,7 @@ mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Gone, Io, LONGEST_READ, Transport, unsent};
+use crate::resource::io::{FEW, Gone, Io, LONGEST_READ, Transport, unsent};
 use crate::resource::pool;
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
@@ -63,6 +63,8 @@ pub(super) struct Core {
     pub(super) asked: bool,
     /// The last read took all that there was.
     drained: bool,
+    /// The last read brought little: so will the next, most likely.
+    few: bool,
     /// What was received since others had their turn, in 512 octets.
     spent: u8,
     /// What the read buffer was borrowed as.
@@ -109,6 +111,7 @@ impl Shared {
                 streaming: false,
                 asked: false,
                 drained: true,
+                few: true,
                 spent: 0,
                 block: Block::Narrow,
                 timing,
@@ -309,7 +312,7 @@ impl Core {
         }
         let room = LONGEST_READ.min(live.read.capacity() - live.read.len());
         // Counted by `spent`.
-        match self.io.poll_read_uncounted(cx, &mut live.read) {
+        match self.io.poll_read_uncounted(cx, &mut live.read, self.few) {
             Poll::Pending => {
                 live.rest(&mut self.block, &self.home);
                 self.spent = 0;
@@ -320,7 +323,8 @@ impl Core {
                 Poll::Ready(Ok(false))
             }
             Poll::Ready(Ok(len)) => {
-                self.drained = len < room;
+                self.drained = len < if self.few { FEW.min(room) } else { room };
+                self.few = len < FEW;
                 self.timing.heard = self.home.now();
                 self.timing.pinged = 0;
                 live.connection

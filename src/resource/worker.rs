@@ -7,6 +7,7 @@
 #[cfg(all(test, wireline_loom))]
 mod interleavings;
 mod phase;
+mod shed;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +15,7 @@ pub use self::phase::Phase;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
-use crate::resource::counters::{Counter, Counters};
+use crate::resource::counters::Counters;
 use crate::resource::draining::Draining;
 use crate::resource::panic::PanicHook;
 use crate::resource::pool::large::Large;
@@ -380,31 +381,6 @@ impl Worker {
             .filter_map(|slot| slot.waker.get().cloned())
             .collect();
         wakers.into_iter().for_each(Waker::wake);
-    }
-
-    /// Marks those of the connections that hold most, until what they hold would bring the budget down.
-    fn shed_largest(&self, may_go: impl Fn(&Slot) -> bool) {
-        let mut held: Vec<(usize, Arc<Slot>)> = self
-            .slots()
-            .table
-            .iter()
-            .flatten()
-            .filter(|slot| slot.is_shed() || may_go(slot))
-            .map(|slot| (slot.held.load(Ordering::Relaxed), slot.clone()))
-            .collect();
-        held.sort_unstable_by_key(|(octets, _)| std::cmp::Reverse(*octets));
-        let mut excess = self.budget.excess();
-        for (octets, slot) in held {
-            if excess == 0 || octets == 0 {
-                break;
-            }
-            excess = excess.saturating_sub(octets);
-            if slot.shed.swap(true, Ordering::Relaxed) {
-                continue;
-            }
-            self.counters.add(Counter::ShedConnections);
-            slot.waker.get().into_iter().for_each(Waker::wake_by_ref);
-        }
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {

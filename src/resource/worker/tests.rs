@@ -1,4 +1,5 @@
 use super::*;
+use crate::resource::counters::Counter;
 
 #[test]
 fn a_deadline_is_never_early() {

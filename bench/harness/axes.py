@@ -25,6 +25,7 @@ AXES = {
     "idle": Axis("an idle connection, as they grow", COUNTS, "flat", "idle", figure="bytes_per_connection", unit="octets"),
     "idle-ws": Axis("an idle WebSocket, as they grow", COUNTS, "flat", "idle-ws", figure="bytes_per_connection", unit="octets"),
     "idle-relay": Axis("an idle subscriber, as they grow", COUNTS, "flat", "idle-relay", figure="bytes_per_connection", unit="octets"),
+    "subscriptions": Axis("a socket that waits, as its subscriptions grow", (1, 10, 50), "linear", "subscriptions", figure="bytes_per_connection", unit="octets", each="each further one"),
     "idle-sio": Axis("an idle socket of Socket.IO, as they grow", COUNTS, "flat", "idle-sio", figure="bytes_per_connection", unit="octets"),
 }
 

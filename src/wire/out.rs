@@ -32,8 +32,22 @@ impl Out {
         if piece.len() < SHARED_FROM {
             self.buf.extend_from_slice(&piece);
         } else {
-            self.shared_len += piece.len();
-            self.shared.push_back((self.buf.len(), piece));
+            self.push_by_reference(piece);
+        }
+    }
+
+    fn push_by_reference(&mut self, piece: Bytes) {
+        self.shared_len += piece.len();
+        self.shared.push_back((self.buf.len(), piece));
+    }
+
+    /// Appends a piece that many queues have: copied only when it is hardly more than what refers to it.
+    #[allow(dead_code, reason = "deliveries of the relay alone need it")]
+    pub(crate) fn push_common(&mut self, piece: Bytes) {
+        if piece.len() < COMMON_FROM {
+            self.buf.extend_from_slice(&piece);
+        } else {
+            self.push_by_reference(piece);
         }
     }
 
@@ -176,6 +190,9 @@ impl Out {
 /// From this size on a piece is not copied: below it the copy costs less than another slice.
 pub const SHARED_FROM: usize = 4096;
 
+/// From this size on a piece that waits for many is held once: ten times what refers to it.
+const COMMON_FROM: usize = 512;
+
 /// What the buffer may keep when nothing waits, and how much of it may have been written while more does.
 pub(crate) const KEPT: usize = 16 * 1024;
 
@@ -193,6 +210,24 @@ mod tests {
             out.advance(written);
             assert_eq!(out.held(), held);
         }
+    }
+
+    /// Five hundred of those who read nothing hold what they wait for once.
+    #[test]
+    fn a_piece_that_many_have_is_not_copied() {
+        let mut out = Out::default();
+        let (long, short) = (Bytes::from(vec![b'a'; 1034]), Bytes::from_static(b"bcd"));
+        for piece in [&long, &short, &long] {
+            out.push_common(piece.clone());
+        }
+        assert!(!long.is_unique());
+        let whole = [&long[..], &short, &long].concat();
+        assert_eq!(out.to_vec(), whole);
+        assert!(out.buf.capacity() < 64, "{}", out.buf.capacity());
+        out.advance(1035);
+        assert_eq!(out.to_vec(), whole[1035..]);
+        out.advance(out.len());
+        assert!(long.is_unique());
     }
 
     /// What waits is never nothing, and what was written is not held for that.

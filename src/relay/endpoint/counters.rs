@@ -26,6 +26,8 @@ pub struct Stats {
     pub errors: u64,
     /// Messages of clients that were refused because there were too many.
     pub rate_limited: u64,
+    /// Subscriptions of clients that were refused because they came too often.
+    pub subscriptions_limited: u64,
     /// Deliveries that were dropped because a connection had too many waiting.
     pub dropped: u64,
     /// How often a client was told so.
@@ -41,6 +43,7 @@ pub(super) struct Counters {
     messages: AtomicU64,
     errors: AtomicU64,
     rate_limited: AtomicU64,
+    subscriptions_limited: AtomicU64,
     dropped: AtomicU64,
     lagged: AtomicU64,
     closed_slow: AtomicU64,
@@ -68,6 +71,10 @@ impl Counters {
 
     pub(super) fn rate_limited(&self) {
         add(&self.rate_limited, 1);
+    }
+
+    pub(super) fn subscription_limited(&self) {
+        add(&self.subscriptions_limited, 1);
     }
 
     pub(super) fn dropped(&self, count: u64) {
@@ -101,6 +108,7 @@ impl Counters {
             messages: get(&self.messages),
             errors: get(&self.errors),
             rate_limited: get(&self.rate_limited),
+            subscriptions_limited: get(&self.subscriptions_limited),
             dropped: get(&self.dropped),
             lagged: get(&self.lagged),
             closed_slow: get(&self.closed_slow),

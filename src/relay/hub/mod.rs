@@ -58,6 +58,7 @@ mod staying;
 mod topic;
 
 pub use self::config::HubConfig;
+pub(crate) use self::group::Turn;
 pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
 pub use self::message::{Delivery, EVERYBODY, Entry, Member, Message};
@@ -71,6 +72,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZero;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
@@ -120,6 +122,12 @@ impl<M: Message> Subscription<M> {
     /// topic whose order is its own.
     pub const fn channel(&self) -> u64 {
         self.channel
+    }
+
+    /// The topic, and the seat in its group, for somebody who knows the group, and has many: for [`Hub::leave`]. Nothing for one to who
+    /// is present.
+    pub(crate) fn into_seat(self) -> (Topic, NonZero<u32>) {
+        (self.topic, NonZero::<u32>::MIN.saturating_add(self.seat))
     }
 }
 
@@ -245,6 +253,14 @@ impl<M: Message> Hub<M> {
             channel.and_then(|channel| channel.leave(&group, seat))
         });
         // Here no lock is held: it may be the last of a connection, which has more to give back.
+        drop(member);
+    }
+
+    /// The same for a subscription to messages of which only this was kept, see [`Subscription::into_seat`]. A topic in which a seat is
+    /// taken is not forgotten, so that it is the same life of it.
+    pub(crate) fn leave(&self, topic: &Topic, group: &Arc<Group<M>>, seat: NonZero<u32>) {
+        let seat = seat.get() - 1;
+        let member = self.change(topic, |record| record.messages.leave(group, seat));
         drop(member);
     }
 

@@ -131,7 +131,7 @@ pub enum ErrorCode {
     HandlerError,
     /// Nobody takes messages of this topic.
     UnknownTopic,
-    /// There were too many messages.
+    /// There were too many messages, or the client has subscribed too often.
     RateLimited,
     /// The topic wants a token.
     TokenRequired,

@@ -570,6 +570,6 @@ const SPENT: usize = 512;
 const MIN_READ: usize = 4096;
 
 /// The slices of one vectored write.
-const SLICES: usize = 16;
+const SLICES: usize = 64;
 
 const MILLIS_OF_A_TICK: u64 = 250;

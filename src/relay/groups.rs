@@ -101,7 +101,7 @@ impl<M: Message> Drop for Groups<M> {
 /// A group and its task.
 fn begin<M: Message>(runtime: &Handle) -> Arc<Group<M>> {
     let group = Group::new();
-    let mut drain = Drain::new(group.clone());
+    let drain = Drain::new(group.clone());
     runtime.spawn(poll_fn(move |cx| match drain.turn(cx, TURN) {
         Turn::Closed => Poll::Ready(()),
         Turn::Idle => Poll::Pending,

@@ -91,17 +91,23 @@ async function watched(browser) {
   // A quiet second first, and then as much as the lines can show.
   await pause(1500);
   const begun = Date.now();
-  for (let number = 0; Date.now() - begun < 40_000; number++) {
-    const [rooms, text] = [people[(number * 7) % people.length], ['hello', 'the tea is ready', 'who waters the beans?', 'I do', 'rain by four'][number % 5]];
-    rooms[number % 3].send('say', { text, number });
-    await pause(30 + 25 * Math.sin((Date.now() - begun) / 4000));
-  }
+  let goes = true;
+  const talk = (async () => {
+    for (let number = 0; goes; number++) {
+      const [rooms, text] = [people[(number * 7) % people.length], ['hello', 'the tea is ready', 'who waters the beans?', 'I do', 'rain by four'][number % 5]];
+      rooms[number % 3].send('say', { text, number });
+      await pause(30 + 25 * Math.sin((Date.now() - begun) / 4000));
+    }
+  })();
+  await pause(40_000);
   for (const [name, size, scheme] of [['console', DESKTOP, 'light'], ['console-dark', DESKTOP, 'dark'], ['console-phone', PHONE, 'light'], ['console-phone-dark', PHONE, 'dark']]) {
     await look(size, scheme);
     // Its lines are drawn once a second.
     await pause(1200);
     await picture(page, `${name}.png`);
   }
+  goes = false;
+  await talk;
 }
 
 const DESKTOP = [1200, 800];

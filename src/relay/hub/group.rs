@@ -245,7 +245,7 @@ impl<M: Message> Drain<M> {
     }
 
     /// The same for somebody who has his own way to let others have their turn.
-    pub(crate) fn turn(&mut self, cx: &Context<'_>, most: usize) -> Turn {
+    pub(crate) fn turn(&self, cx: &Context<'_>, most: usize) -> Turn {
         let mut left = most.max(1);
         let mut draining = lock(&self.group.draining);
         loop {

@@ -100,6 +100,7 @@
 //! | `http2` | no | HTTP/2 over TLS, and on plain ports for clients that know ([`Server::h2c`]) |
 //! | `json` | yes | [`extract::Json`], [`Response::json`], [`Request::body_json`] |
 //! | `signal` | yes | a drain on SIGINT and SIGTERM |
+//! | `raw-syscalls` | yes | on Linux, small reads and writes of sockets are the system call alone, through `rustix`, without the C library's points of cancellation; without it the standard library's |
 //! | `simd` | yes | heads are scanned, and UTF-8 is checked, by vector instructions; without it the same in plain code |
 //! | `tls` | no | [`server::Server`] speaks TLS: `bind_tls` with a `TlsConfig` |
 //! | `tracing` | yes | spans and events through `tracing` |

@@ -29,7 +29,7 @@ use crate::http1::error::Error;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
-use crate::resource::io::{Io, Transport};
+use crate::resource::io::{FEW, Io, Transport};
 use crate::resource::panic::guarded;
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::resource::tls_info::TlsInfo;
@@ -78,6 +78,8 @@ struct Http {
     since: u32,
     /// Whether a request was answered before.
     served: bool,
+    /// The last read brought little: so will the next, most likely.
+    few: bool,
 }
 
 enum HttpPhase {
@@ -115,6 +117,7 @@ impl<P> Connection<P> {
                 phase: HttpPhase::Idle,
                 since,
                 served: false,
+                few: true,
             }),
             link,
             _permit: permit,
@@ -275,7 +278,7 @@ impl Http {
         };
         active.reserve(need, &link.shared.config);
         let read = if woken {
-            self.io.poll_read_uncounted(cx, &mut active.read)
+            self.io.poll_read_uncounted(cx, &mut active.read, self.few)
         } else {
             self.io.poll_read(cx, &mut active.read)
         };
@@ -302,7 +305,7 @@ impl Http {
                     self.since = link.shared.worker.now();
                 }
                 active.received(len, link);
-                self.served = true;
+                (self.served, self.few) = (true, len < FEW);
                 true
             }
             // TLS without its farewell (RFC 9112 §9.8). Between two requests nothing was cut short.

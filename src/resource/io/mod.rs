@@ -13,11 +13,20 @@ pub mod fault;
 mod gone;
 #[cfg(any(test, feature = "test"))]
 pub mod memory;
+#[cfg(not(all(feature = "raw-syscalls", target_os = "linux")))]
+mod no_raw_calls;
+#[cfg(all(feature = "raw-syscalls", target_os = "linux"))]
+mod raw_calls;
 mod socket;
 
 #[cfg(feature = "websocket")]
 pub(crate) use self::gone::Gone;
+#[cfg(not(all(feature = "raw-syscalls", target_os = "linux")))]
+use self::no_raw_calls as calls;
+#[cfg(all(feature = "raw-syscalls", target_os = "linux"))]
+use self::raw_calls as calls;
 
+use crate::resource::io::calls::Small;
 use crate::resource::io::socket::Tried;
 use crate::resource::pool;
 use bytes::BytesMut;
@@ -102,8 +111,8 @@ impl Io {
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
         let tried = match self {
-            Self::Tcp(io) if octets.len() <= SMALL_WRITE => io.try_write(octets),
-            Self::Unix(io) if octets.len() <= SMALL_WRITE => io.try_write(octets),
+            Self::Tcp(io) if octets.len() <= SMALL_WRITE => io.send_small(octets),
+            Self::Unix(io) if octets.len() <= SMALL_WRITE => io.send_small(octets),
             _ => return self.poll_writev(cx, &[IoSlice::new(octets)]),
         };
         match tried {
@@ -117,15 +126,18 @@ impl Io {
 
     /// Reads as [`Transport::poll_read`] does, for whoever was woken because there is something: it is tried before
     /// anything is said to tokio's scheduler, and does not count for its budget, so that the caller must end its turn by
-    /// a count of its own.
+    /// a count of its own. `few` says that [`FEW`] octets, or fewer, are likely: no more are read then.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: 100 instructions a message")]
     pub(crate) fn poll_read_uncounted(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut BytesMut,
+        few: bool,
     ) -> Poll<io::Result<usize>> {
         let tried = match self {
+            Self::Tcp(io) if few => io.read_small(buf),
+            Self::Unix(io) if few => io.read_small(buf),
             Self::Tcp(io) => io.read_at_once(buf),
             Self::Unix(io) => io.read_at_once(buf),
             Self::Dyn(io) => return Transport::poll_read(io, cx, buf),
@@ -141,8 +153,8 @@ impl Io {
     #[allow(dead_code, reason = "WebSockets alone do that, and they are optional")]
     pub(crate) fn write_at_once(&self, octets: &[u8]) -> usize {
         let written = match self {
-            Self::Tcp(io) => io.try_write(octets),
-            Self::Unix(io) => io.try_write(octets),
+            Self::Tcp(io) => io.send_small(octets),
+            Self::Unix(io) => io.send_small(octets),
             Self::Dyn(_) => Ok(0),
         };
         written.unwrap_or(0)
@@ -329,3 +341,6 @@ impl AsyncWrite for Io {
 
 /// What the kernel takes at once unless its buffer is nearly full.
 const SMALL_WRITE: usize = 16 * 1024;
+
+/// What is little to read: the head of a request, a message of a chat.
+pub(crate) const FEW: usize = 2048;

@@ -91,6 +91,8 @@ socket!(TcpStream, UnixStream);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::io::FEW;
+    use crate::resource::io::calls::Small;
     use std::future::poll_fn;
     use std::task::Waker;
     use tokio::io::AsyncWriteExt;
@@ -110,14 +112,19 @@ mod tests {
         stream.read_at_once(&mut buf).unwrap().unwrap()
     }
 
-    #[tokio::test]
-    async fn what_is_tried_leaves_the_readiness_as_a_read_does() {
+    /// A connection and its peer.
+    async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (peer, accepted) = tokio::join!(
             TcpStream::connect(listener.local_addr().unwrap()),
             listener.accept()
         );
-        let (mut peer, mut stream) = (peer.unwrap(), accepted.unwrap().0);
+        (peer.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_is_tried_leaves_the_readiness_as_a_read_does() {
+        let (mut peer, mut stream) = pair().await;
         let mut buf = BytesMut::with_capacity(100);
         assert!(stream.read_at_once(&mut buf).is_none());
         // A short read took everything: nobody has to ask the kernel to know that.
@@ -135,5 +142,64 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(read(&mut stream, 100).await, 0);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_tried_with_little_leaves_what_is_more() {
+        let (mut peer, mut stream) = pair().await;
+        let mut buf = BytesMut::with_capacity(4 * FEW);
+        assert!(stream.read_small(&mut buf).is_none());
+        let sent: Vec<u8> = (0..=u8::MAX).cycle().take(FEW + 100).collect();
+        assert_eq!(stream.send_small(b"").unwrap(), 0);
+        peer.write_all(&sent).await.unwrap();
+        while buf.len() < sent.len() {
+            poll_fn(|cx| Transport::poll_readable(&mut stream, cx))
+                .await
+                .unwrap();
+            if let Some(read) = stream.read_small(&mut buf) {
+                assert!((1..=sent.len()).contains(&read.unwrap()));
+            }
+        }
+        assert_eq!(buf, sent[..]);
+        assert!(stream.read_small(&mut buf).is_none());
+        assert!(!is_readable(&mut stream));
+        // What goes the other way, and the end.
+        assert_eq!(stream.send_small(b"hello").unwrap(), 5);
+        let mut heard = [0; 5];
+        peer.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"hello");
+        drop(peer);
+        poll_fn(|cx| Transport::poll_readable(&mut stream, cx))
+            .await
+            .unwrap();
+        assert_eq!(stream.read_small(&mut buf).unwrap().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_small_write_to_a_full_socket_or_a_closed_one_is_an_error_and_no_signal() {
+        let (peer, stream) = pair().await;
+        let octets = [0; 16 * 1024];
+        let full = loop {
+            if let Err(error) = stream.send_small(&octets) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        drop(peer);
+        let ended = loop {
+            stream.writable().await.unwrap();
+            match stream.send_small(&octets) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(
+                ended.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ),
+            "{ended}"
+        );
     }
 }

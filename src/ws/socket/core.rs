@@ -7,7 +7,7 @@ mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{Gone, Io, Transport};
+use crate::resource::io::{FEW, Gone, Io, Transport};
 use crate::resource::pool::{self, READ_BUFFER};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
@@ -63,6 +63,8 @@ pub(super) struct Core {
     pub(super) asked: bool,
     /// The last read took all that there was.
     drained: bool,
+    /// The last read brought little: so will the next, most likely.
+    few: bool,
     /// What was received since others had their turn, in 512 octets.
     spent: u8,
     /// The read buffer was borrowed as a wide one.
@@ -109,6 +111,7 @@ impl Shared {
                 streaming: false,
                 asked: false,
                 drained: true,
+                few: true,
                 spent: 0,
                 wide: false,
                 timing,
@@ -310,7 +313,7 @@ impl Core {
         }
         let room = live.read.capacity() - live.read.len();
         // Counted by `spent`.
-        match self.io.poll_read_uncounted(cx, &mut live.read) {
+        match self.io.poll_read_uncounted(cx, &mut live.read, self.few) {
             Poll::Pending => {
                 if live.read.is_empty() {
                     live.rest(&mut self.wide);
@@ -323,7 +326,8 @@ impl Core {
                 Poll::Ready(Ok(false))
             }
             Poll::Ready(Ok(len)) => {
-                self.drained = len < room;
+                self.drained = len < if self.few { FEW.min(room) } else { room };
+                self.few = len < FEW;
                 self.timing.heard = self.home.now();
                 self.timing.pinged = 0;
                 live.connection

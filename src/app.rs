@@ -138,6 +138,19 @@ impl App {
 
 /// What [`App::build`] makes. Random ids and `nosniff` are written in one go here, without a list of fields, which costs
 /// less than the layers that do the same.
+///
+/// ```
+/// use wireline::app::App;
+/// use wireline::router::Router;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let service = App::new(Router::new().get("/", async || "Hello, World!")).build().unwrap();
+/// let response = TestClient::new(service).get("/").await;
+/// assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+/// assert!(response.header("x-request-id").is_some());
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct AppService {
     routes: Routes,

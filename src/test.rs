@@ -238,6 +238,8 @@ impl TestClient {
 
     /// Sends a request that was made elsewhere, its body in chunks when its length is not known.
     ///
+    /// Dropping the future ends the connection, or the stream of HTTP/2, as a client that goes away does.
+    ///
     /// # Panics
     ///
     /// When no whole response comes.

@@ -180,6 +180,16 @@ impl Router {
 }
 
 /// A wireline service as a tower service; see [`HyperService`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use wireline::Router;
+/// use wireline::tower::into_tower;
+///
+/// let routes = Router::new().post("/upload", async || "thanks").build().unwrap();
+/// let service = into_tower(Arc::new(routes)).max_body(100 * 1024 * 1024);
+/// # drop(service);
+/// ```
 pub fn into_tower(service: Arc<dyn Service>) -> HyperService {
     HyperService {
         service,

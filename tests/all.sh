@@ -14,6 +14,7 @@ stage_tools() { stage tools 720 bash tests/tools.sh; }
 stage_unit() { stage unit 900 python3 tests/unit.py; }
 # What the crates would be published as; `.ci/run` compiles them as they are packed, too.
 stage_packages() { stage packages 60 deploy/check-packages; }
+# All examples are one program. One of them that does not compile makes a program of each: three minutes, where it is a quarter of one otherwise.
 stage_doc() { stage doc 300 cargo test --workspace --all-features --no-fail-fast --doc; }
 stage_interop() { stage interop 440 bash tests/interop/run.sh; }
 # The quick set; all 517 cases take `bash tests/autobahn/run.sh full`.

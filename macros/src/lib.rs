@@ -38,6 +38,21 @@ macro_rules! methods {
         ///
         /// `Router::discover` adds it to a router. The path is one of the router's patterns, and checked where it is
         /// written. The function stays what it is.
+        ///
+        /// ```
+        /// use wireline::Router;
+        /// use wireline::extract::Path;
+        ///
+        #[doc = concat!("#[wireline::", stringify!($name), "(\"/users/{id}\")]")]
+        /// async fn user(Path(id): Path<u64>) -> String {
+        ///     format!("user {id}")
+        /// }
+        ///
+        /// # fn main() {
+        /// let routes = Router::new().discover_in(module_path!()).build().unwrap();
+        /// assert_eq!(routes.patterns().collect::<Vec<_>>(), ["/users/{id}"]);
+        /// # }
+        /// ```
         #[proc_macro_attribute]
         pub fn $name(arguments: TokenStream, item: TokenStream) -> TokenStream {
             expand::route(Kind::Method(stringify!($name), stringify!($method)), arguments.into(), item.into()).into()
@@ -47,7 +62,23 @@ macro_rules! methods {
 
 methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE, head HEAD, options OPTIONS);
 
-/// Marks a handler of requests with any method: `#[route(method = "PURGE", path = "/cache/{key}")]`.
+/// Marks a handler of requests with any method: `#[route(method = "PURGE", path = "/cache/{key}")]`. Case counts in a method
+/// (RFC 9110 §9.1).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::Path;
+///
+/// #[wireline::route(method = "PURGE", path = "/cache/{key}")]
+/// async fn purge(Path(key): Path<String>) -> String {
+///     format!("{key} is gone")
+/// }
+///
+/// # fn main() {
+/// let routes = Router::new().discover_in(module_path!()).build().unwrap();
+/// assert_eq!(routes.patterns().collect::<Vec<_>>(), ["/cache/{key}"]);
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn route(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::route(Kind::Route, arguments.into(), item.into()).into()
@@ -55,6 +86,27 @@ pub fn route(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Marks a handler of WebSockets: `#[websocket("/ws")]`, or `#[websocket("/ws", terms = my_terms)]` with the function
 /// that `Router::websocket_with` takes. Needs the feature `websocket`.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::ws::prelude::*;
+///
+/// fn terms(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+///     upgrade.subprotocols(Subprotocols::list(["v1.chat"]))
+/// }
+///
+/// #[wireline::websocket("/echo", terms = terms)]
+/// async fn echo(mut socket: WebSocket) {
+///     while let Some(message) = socket.recv_msg().await {
+///         let _ = socket.send(message).await;
+///     }
+/// }
+///
+/// # fn main() {
+/// let routes = Router::new().discover_in(module_path!()).build().unwrap();
+/// assert_eq!(routes.patterns().collect::<Vec<_>>(), ["/echo"]);
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn websocket(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::route(Kind::WebSocket, arguments.into(), item.into()).into()
@@ -62,6 +114,23 @@ pub fn websocket(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Marks a handler of what happens in topics: `#[relay("room:*")]` on an `async fn` of a `RelayEvent`, a `Relay` and extractors.
 /// `RelayConfig::discover` adds it to a relay. Needs the feature `relay`.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::relay::{Relay, RelayConfig, RelayEvent};
+///
+/// #[wireline::relay("room:*")]
+/// async fn room(event: RelayEvent, relay: Relay) {
+///     if let RelayEvent::Join { topic, conn_id, .. } = event {
+///         let _ = relay.track(topic, conn_id, "here");
+///     }
+/// }
+///
+/// # fn main() {
+/// let config = RelayConfig::default().discover_in(module_path!());
+/// assert!(Router::new().with_relay(config).build().is_ok());
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn relay(arguments: TokenStream, item: TokenStream) -> TokenStream {
     relay::channel(arguments.into(), item.into()).into()
@@ -69,6 +138,21 @@ pub fn relay(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Opens a marked route to everybody where a layer asks for authentication. It stands above or below the attribute of
 /// the route.
+///
+/// ```
+/// use wireline::Router;
+///
+/// #[wireline::get("/health")]
+/// #[wireline::public]
+/// async fn health() -> &'static str {
+///     "ok"
+/// }
+///
+/// # fn main() {
+/// let routes = Router::new().discover_in(module_path!()).build().unwrap();
+/// assert_eq!(routes.patterns().collect::<Vec<_>>(), ["/health"]);
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn public(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::public(arguments.into(), item.into()).into()

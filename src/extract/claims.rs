@@ -59,6 +59,28 @@ impl<T: DeserializeOwned + Send> OptionalFromRequestParts for Claims<T> {
 }
 
 /// Why there are no claims of that shape.
+///
+/// ```
+/// use wireline::Response;
+/// use wireline::extract::{Claims, ClaimsRejection};
+/// use wireline::service::response::IntoResponse;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Tenant {
+///     tenant: String,
+/// }
+///
+/// // A page that sends those who are not signed in elsewhere.
+/// async fn home(claims: Result<Claims<Tenant>, ClaimsRejection>) -> Response {
+///     match claims {
+///         Ok(Claims(claims)) => Response::text(claims.tenant),
+///         Err(ClaimsRejection::NoUser) => Response::text("sign in first"),
+///         Err(other) => other.into_response(),
+///     }
+/// }
+/// # let _ = wireline::Router::new().get("/", home).build().unwrap();
+/// assert_eq!(ClaimsRejection::Claims.status(), 403);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClaimsRejection {

@@ -43,6 +43,22 @@ impl OptionalFromRequestParts for ClientIp {
 }
 
 /// The client has no IP address.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{ClientIp, ClientIpRejection};
+/// use wireline::test::TestClient;
+///
+/// async fn whoami(ip: Result<ClientIp, ClientIpRejection>) -> String {
+///     ip.map_or_else(|_| "a neighbour".to_owned(), |ClientIp(ip)| ip.to_string())
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// // The test client comes over memory.
+/// let client = TestClient::new(Router::new().get("/", whoami).build().unwrap());
+/// assert_eq!(client.get("/").await.text(), "a neighbour");
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientIpRejection(());
 

@@ -63,6 +63,21 @@ fn find<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Option<Extension<T>>
 }
 
 /// Neither the request nor a router of its route has a value of the type.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{Extension, ExtensionRejection};
+/// use wireline::test::TestClient;
+///
+/// async fn tenant(tenant: Result<Extension<u32>, ExtensionRejection>) -> String {
+///     tenant.map_or_else(|rejection| rejection.to_string(), |Extension(number)| format!("tenant {number}"))
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().get("/", tenant).build().unwrap());
+/// assert!(client.get("/").await.text().starts_with("the handler takes `Extension<u32>`, but "));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionRejection {
     type_name: &'static str,

@@ -80,6 +80,28 @@ impl<T: DeserializeOwned + Send> OptionalFromRequest for Form<T> {
 }
 
 /// Why there is no form that the handler takes.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::Form;
+/// use wireline::test::TestClient;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Guest {
+///     nights: u8,
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().post("/stay", async |Form(guest): Form<Guest>| guest.nights.to_string());
+/// let client = TestClient::new(routes.build().unwrap());
+/// assert_eq!(client.post("/stay").body("nights=3").await.status, 415);
+///
+/// let kind = ("content-type", "application/x-www-form-urlencoded");
+/// let refused = client.post("/stay").header(kind.0, kind.1).body("nights=many").await;
+/// assert_eq!(refused.status, 422);
+/// assert!(refused.text().starts_with("form field `nights`: "));
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FormRejection {

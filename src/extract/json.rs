@@ -78,6 +78,28 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 /// Why the content is not the JSON that the handler takes.
+///
+/// ```
+/// use wireline::extract::{Json, JsonRejection};
+/// use wireline::{Error, Router};
+/// use wireline::test::TestClient;
+///
+/// // A sentence of our own for one of them, and the usual answers for the others.
+/// async fn add(numbers: Result<Json<Vec<u32>>, JsonRejection>) -> Result<String, Error> {
+///     match numbers {
+///         Ok(Json(numbers)) => Ok(numbers.iter().sum::<u32>().to_string()),
+///         Err(JsonRejection::Data(_)) => Ok("numbers, please".to_owned()),
+///         Err(other) => Err(other.into()),
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().post("/", add).build().unwrap());
+/// assert_eq!(client.post("/").json(&[1, 2]).await.text(), "3");
+/// assert_eq!(client.post("/").json(&["one"]).await.text(), "numbers, please");
+/// assert_eq!(client.post("/").body("[1, 2]").await.status, 415);
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JsonRejection {

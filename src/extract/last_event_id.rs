@@ -59,6 +59,19 @@ fn find(parts: &Parts) -> Result<Option<LastEventId>, LastEventIdRejection> {
 }
 
 /// The request has no `Last-Event-ID`, or one that is not UTF-8 (400).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::LastEventId;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().get("/since", async |LastEventId(id): LastEventId| format!("after {id}"));
+/// let client = TestClient::new(routes.build().unwrap());
+/// assert_eq!(client.get("/since").header("last-event-id", "7").await.text(), "after 7");
+/// assert_eq!(client.get("/since").await.status, 400);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastEventIdRejection {
     is_there: bool,

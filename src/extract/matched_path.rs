@@ -57,6 +57,20 @@ impl OptionalFromRequestParts for MatchedPath {
 }
 
 /// The request matched no route.
+///
+/// A router refuses to be built where that would happen; a service that is no router answers so:
+///
+/// ```
+/// use wireline::extract::MatchedPath;
+/// use wireline::service::handler::FromRequestParts;
+/// use wireline::Request;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (mut parts, _) = Request::get("/users/7").into_parts();
+/// let rejection = MatchedPath::from_request_parts(&mut parts).await.unwrap_err();
+/// assert_eq!(rejection.status(), 500);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatchedPathRejection(());
 

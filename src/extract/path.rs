@@ -103,6 +103,26 @@ impl<T: DeserializeOwned + Send> OptionalFromRequestParts for Path<T> {
 }
 
 /// Why the path's parameters are not what the handler takes.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{Path, PathRejection};
+/// use wireline::test::TestClient;
+///
+/// async fn user(number: Result<Path<u32>, PathRejection>) -> String {
+///     match number {
+///         Ok(Path(number)) => format!("user {number}"),
+///         Err(PathRejection::Invalid { name, .. }) => format!("{} is a number", name.unwrap_or_default()),
+///         Err(other) => other.to_string(),
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().get("/users/{id}", user).build().unwrap());
+/// assert_eq!(client.get("/users/7").await.text(), "user 7");
+/// assert_eq!(client.get("/users/ada").await.text(), "id is a number");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathRejection {

@@ -64,6 +64,30 @@ impl<T: DeserializeOwned + Send> OptionalFromRequestParts for Query<T> {
 }
 
 /// The query is not what the handler takes (400).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{Query, QueryRejection};
+/// use wireline::test::TestClient;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Search {
+///     page: u32,
+/// }
+///
+/// async fn search(search: Result<Query<Search>, QueryRejection>) -> String {
+///     match search {
+///         Ok(Query(search)) => format!("page {}", search.page),
+///         Err(rejection) => format!("look at {:?}", rejection.key()),
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().get("/", search).build().unwrap());
+/// assert_eq!(client.get("/?page=2").await.text(), "page 2");
+/// assert_eq!(client.get("/?page=two").await.text(), "look at Some(\"page\")");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryRejection {
     /// What it is called: a form has fields.

@@ -64,6 +64,21 @@ fn find<T: Clone + 'static>(parts: &Parts) -> Option<State<T>> {
 }
 
 /// No router of the request's route was given a value of the type.
+///
+/// A router says so when it is built; only a service that is no router finds out with a request:
+///
+/// ```
+/// use wireline::extract::State;
+/// use wireline::service::handler::FromRequestParts;
+/// use wireline::Request;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (mut parts, _) = Request::get("/").into_parts();
+/// let rejection = State::<u32>::from_request_parts(&mut parts).await.unwrap_err();
+/// assert_eq!(rejection.status(), 500);
+/// assert!(rejection.to_string().starts_with("the handler takes `State<u32>`, but "));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateRejection {
     type_name: &'static str,

@@ -29,6 +29,18 @@ impl OptionalFromRequestParts for TlsInfo {
 }
 
 /// The connection has no TLS.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::TlsInfo;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().get("/secret", async |tls: TlsInfo| format!("by {}", tls.version()));
+/// let client = TestClient::new(routes.build().unwrap());
+/// assert_eq!(client.get("/secret").await.status, 403);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsInfoRejection(());
 

@@ -97,6 +97,27 @@ fn find<T: Header>(parts: &Parts) -> Result<Option<TypedHeader<T>>, TypedHeaderR
 }
 
 /// The field is missing or malformed (400).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::header::ContentLength;
+/// use wireline::extract::{TypedHeader, TypedHeaderRejection};
+/// use wireline::test::TestClient;
+///
+/// async fn measure(length: Result<TypedHeader<ContentLength>, TypedHeaderRejection>) -> String {
+///     match length {
+///         Ok(TypedHeader(ContentLength(octets))) => format!("{octets} octets"),
+///         Err(rejection) if rejection.is_missing() => "nobody says how long it is".to_owned(),
+///         Err(rejection) => format!("{} makes no sense", rejection.name()),
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().post("/", measure).get("/", measure).build().unwrap());
+/// assert_eq!(client.post("/").body("abc").await.text(), "3 octets");
+/// assert_eq!(client.get("/").await.text(), "nobody says how long it is");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedHeaderRejection {
     name: HeaderName,

@@ -36,6 +36,23 @@ impl OptionalFromRequestParts for Uri {
 }
 
 /// The server takes a few targets that the `http` crate does not, such as a path with `<` in it.
+///
+/// ```
+/// use http::Uri;
+/// use wireline::Router;
+/// use wireline::extract::UriRejection;
+/// use wireline::test::TestClient;
+///
+/// async fn path(uri: Result<Uri, UriRejection>) -> String {
+///     uri.map_or_else(|rejection| rejection.to_string(), |uri| uri.path().to_owned())
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().get("/{*rest}", path).build().unwrap());
+/// assert_eq!(client.get("/a").await.text(), "/a");
+/// assert_eq!(client.get("/<a>").await.text(), "the request target is not a URI");
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UriRejection(());
 

@@ -234,6 +234,36 @@ fn checked<E: Inner<Value: Validate>, R>(extracted: E) -> Result<Valid<E>, Valid
 }
 
 /// Why there is no valid value.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{Objections, Path, PathRejection, Valid, ValidRejection, Validate};
+/// use wireline::test::TestClient;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Seat(u32);
+///
+/// impl Validate for Seat {
+///     fn validate(&self, objections: &mut Objections) {
+///         objections.unless(self.0 <= 40, "", "there are 40 seats");
+///     }
+/// }
+///
+/// async fn book(seat: Result<Valid<Path<Seat>>, ValidRejection<PathRejection>>) -> String {
+///     match seat {
+///         Ok(Valid(Path(Seat(number)))) => format!("seat {number}"),
+///         Err(ValidRejection::Unreadable(_)) => "a number, please".to_owned(),
+///         Err(ValidRejection::Invalid(objections)) => format!("{} objection(s)", objections.iter().count()),
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().get("/{seat}", book).build().unwrap());
+/// assert_eq!(client.get("/7").await.text(), "seat 7");
+/// assert_eq!(client.get("/41").await.text(), "1 objection(s)");
+/// assert_eq!(client.get("/window").await.text(), "a number, please");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValidRejection<R> {
     /// It could not be read.

@@ -5,6 +5,13 @@ use crate::wire::number::hex_digit;
 use std::borrow::Cow;
 
 /// Where in a root a request points.
+///
+/// ```
+/// use wireline::files::path::{Place, resolve};
+///
+/// let place = resolve(b"css/caf%C3%A9.css", false).unwrap();
+/// assert_eq!(place, Place { path: "css/caf\u{e9}.css".into(), is_directory: false });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place<'a> {
     /// Names with a slash between each two of them; empty for the root itself.

@@ -20,6 +20,17 @@ use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 /// Marks [`Files`] as a handler.
+///
+/// A router takes files as a fallback by it, too:
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::files::Files;
+///
+/// # std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+/// let site = Router::new().get("/health", async || "ok").fallback(Files::new("docs"));
+/// # site.build().unwrap();
+/// ```
 #[derive(Debug)]
 pub struct ViaFiles(Infallible);
 
@@ -54,6 +65,8 @@ impl Files {
     /// that begins with a dot are 404; a method other than GET and HEAD is 405.
     ///
     /// Nothing but a router tells when it is built that the directory is not there: here every response is 500 then.
+    ///
+    /// Cancel safe: nothing was changed.
     ///
     /// ```
     /// use wireline::extract::{Path, State};

@@ -9,6 +9,24 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// A trailer section that was accepted: a block and its field table, without the fields that must not
 /// stand in one.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::http1::connection::{Connection, Event};
+/// use wireline::http1::limits::Limits;
+///
+/// let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// let mut buf = BytesMut::from(format!("{head}0\r\nDigest: abc\r\nHost: b\r\n\r\n").as_str());
+/// let (mut connection, limits) = (Connection::default(), Limits::default());
+/// connection.receive(&mut buf, &limits)?;
+/// let Some(Event::EndOfMessage(trailers)) = connection.receive(&mut buf, &limits)? else {
+///     panic!("there was no content")
+/// };
+/// // A host in a trailer section is what smuggling is made of.
+/// let names: Vec<_> = trailers.iter().map(|line| line.name().to_vec()).collect();
+/// assert_eq!(names, [b"digest"]);
+/// # Ok::<(), wireline::http1::error::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Trailers {
     block: Bytes,

@@ -17,6 +17,25 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode};
 
 /// What was read.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::http1::connection::{Connection, Event};
+/// use wireline::http1::limits::Limits;
+///
+/// let mut buf = BytesMut::from("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+/// let (mut connection, limits) = (Connection::default(), Limits::default());
+/// let mut content = Vec::new();
+/// while let Some(event) = connection.receive(&mut buf, &limits)? {
+///     match event {
+///         Event::Request => assert_eq!(connection.head().path(), b"/"),
+///         Event::Data(data) => content.extend_from_slice(&data),
+///         Event::EndOfMessage(trailers) => assert!(trailers.is_empty()),
+///     }
+/// }
+/// assert_eq!(content, b"hi");
+/// # Ok::<(), wireline::http1::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Event {
     /// A request head, which stands in [`Connection::head`].
@@ -28,6 +47,17 @@ pub enum Event {
 }
 
 /// The head of a final response, but for its fields.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::http1::connection::ResponseHead;
+///
+/// // Content whose length nobody knows: in chunks, or for HTTP/1.0 until the connection closes.
+/// let streamed = ResponseHead { status: StatusCode::OK, length: None, close: false };
+/// // The last response of the connection.
+/// let last = ResponseHead { length: Some(0), close: true, ..streamed };
+/// # let _ = last;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead {
     /// The status; not 1xx other than 101.

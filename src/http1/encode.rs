@@ -9,6 +9,27 @@ use crate::wire::shared::SharedLines;
 use http::{HeaderValue, StatusCode};
 
 /// The fields that a server adds to its responses: `Server` and `Date`, already written as lines.
+///
+/// ```
+/// use http::{HeaderValue, StatusCode};
+/// use wireline::http1::connection::ResponseHead;
+/// use wireline::http1::encode::Stamp;
+/// # use wireline::http1::{connection::Connection, limits::Limits, out::Out};
+/// # let mut connection = Connection::default();
+/// # let mut buf = bytes::BytesMut::from("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+/// # connection.receive(&mut buf, &Limits::default())?;
+///
+/// // Made once a second, when the date is another one, and used for all responses of that second.
+/// let date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+/// let mut stamp = Stamp::new(&HeaderValue::from_static("example"), &date);
+///
+/// let head = ResponseHead { status: StatusCode::NO_CONTENT, length: None, close: true };
+/// let mut out = Out::default();
+/// connection.send_response(head, None, std::iter::empty(), &mut stamp, &mut out)?;
+/// let text = String::from_utf8(out.to_vec())?;
+/// assert!(text.contains("\r\nserver: example\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stamp {
     server: Vec<u8>,

@@ -122,6 +122,16 @@ impl std::error::Error for Error {}
 
 /// The caller asked the connection for something that its state does not allow: a fault of ours or of
 /// the embedder, never of the peer.
+///
+/// ```
+/// use wireline::http1::connection::Connection;
+/// use wireline::http1::error::IllegalTransition;
+/// use wireline::http1::out::Out;
+///
+/// // Nobody has asked for anything yet.
+/// let too_early = Connection::default().send_data("hello".into(), &mut Out::default());
+/// assert_eq!(too_early, Err(IllegalTransition));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IllegalTransition;
 

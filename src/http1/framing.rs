@@ -6,6 +6,19 @@ use crate::wire::{grammar, number};
 use http::StatusCode;
 
 /// How the end of a body is known.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::http1::connection::Connection;
+/// use wireline::http1::framing::BodyFraming;
+/// use wireline::http1::limits::Limits;
+///
+/// let mut buf = BytesMut::from("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+/// let mut connection = Connection::default();
+/// connection.receive(&mut buf, &Limits::default())?;
+/// assert_eq!(connection.head().framing(), BodyFraming::Length(5));
+/// # Ok::<(), wireline::http1::error::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyFraming {
     /// There is no body.

@@ -17,6 +17,18 @@
 use crate::http1::error::IllegalTransition;
 
 /// The half that is read.
+///
+/// ```
+/// use wireline::http1::state::{RequestHalf, State, Transition};
+///
+/// let mut state = State::default();
+/// assert_eq!(state.request, RequestHalf::Idle);
+/// state.apply(Transition::RequestHead { body: true, persistent: true })?;
+/// assert_eq!(state.request, RequestHalf::Body);
+/// state.apply(Transition::RequestEnd)?;
+/// assert_eq!(state.request, RequestHalf::Done);
+/// # Ok::<(), wireline::http1::error::IllegalTransition>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestHalf {
     /// No octet of a request line was accepted yet.
@@ -29,6 +41,19 @@ pub enum RequestHalf {
 }
 
 /// The half that is written.
+///
+/// ```
+/// use wireline::http1::state::{ResponseHalf, State, Transition};
+///
+/// let mut state = State::default();
+/// state.apply(Transition::RequestHead { body: true, persistent: true })?;
+/// // It may be answered before its content is there.
+/// assert_eq!(state.response, ResponseHalf::AwaitingFinal);
+/// state.apply(Transition::Interim)?;
+/// state.apply(Transition::Final { body: false, persistent: true })?;
+/// assert_eq!(state.response, ResponseHalf::Done);
+/// # Ok::<(), wireline::http1::error::IllegalTransition>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseHalf {
     /// There is nothing to answer.
@@ -43,6 +68,16 @@ pub enum ResponseHalf {
 }
 
 /// What both halves share.
+///
+/// ```
+/// use wireline::http1::state::{Life, State, Transition};
+///
+/// let mut state = State::default();
+/// // The client says `Connection: close`.
+/// state.apply(Transition::RequestHead { body: false, persistent: false })?;
+/// assert_eq!(state.life, Life::MustClose);
+/// # Ok::<(), wireline::http1::error::IllegalTransition>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Life {
     /// Another message may follow this one.
@@ -57,6 +92,20 @@ pub enum Life {
 }
 
 /// Where a connection stands.
+///
+/// ```
+/// use wireline::http1::state::{State, Transition};
+///
+/// let mut state = State::default();
+/// state.apply(Transition::RequestHead { body: false, persistent: true })?;
+/// state.apply(Transition::Final { body: true, persistent: true })?;
+/// assert!(!state.is_cycle_complete());
+/// state.apply(Transition::ResponseEnd)?;
+/// assert!(state.is_cycle_complete());
+/// state.apply(Transition::NextCycle)?;
+/// assert_eq!(state, State::default());
+/// # Ok::<(), wireline::http1::error::IllegalTransition>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// The half that is read.
@@ -68,6 +117,20 @@ pub struct State {
 }
 
 /// What can happen to a connection.
+///
+/// ```
+/// use wireline::http1::state::{State, Transition};
+///
+/// // A second head is not read before the first request is answered.
+/// let mut state = State::default();
+/// let head = Transition::RequestHead { body: false, persistent: true };
+/// assert!(state.apply(head).is_ok());
+/// assert!(state.apply(head).is_err());
+/// // What is refused may be answered once, and is the end.
+/// assert!(state.apply(Transition::Refuse).is_ok());
+/// assert!(state.apply(Transition::Final { body: false, persistent: true }).is_ok());
+/// assert!(state.apply(Transition::NextCycle).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// A request head was accepted.

@@ -164,6 +164,22 @@ impl fmt::Debug for ErrorPages {
 }
 
 /// What a page is made of.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::layer::error_pages::ErrorPages;
+/// use wireline::test::TestClient;
+/// use wireline::{Response, Router};
+///
+/// let pages = ErrorPages::new().page(StatusCode::NOT_FOUND, |error| {
+///     // Plain text needs no escapes; HTML does, for the path is what the client sent.
+///     Response::text(format!("{} {}: no such page", error.method, error.path))
+/// });
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().layer(pages).build().unwrap());
+/// assert_eq!(client.get("/lost").await.text(), "GET /lost: no such page");
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ErrorPage<'a> {

@@ -222,6 +222,24 @@ impl FromRequestParts for Option<RequestId> {
 }
 
 /// The handler takes a [`RequestId`], and nothing gives its requests one (500).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::layer::RequestId;
+/// use wireline::layer::request_id::RequestIds;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let router = Router::new().get("/", async |id: RequestId| id.to_string());
+/// // Nobody gives ids. `Option<RequestId>` would be `None`.
+/// let client = TestClient::new(router.build().unwrap());
+/// assert_eq!(client.get("/").await.status, 500);
+///
+/// let router = Router::new().get("/", async |id: RequestId| id.to_string()).layer(RequestIds::new());
+/// let client = TestClient::new(router.build().unwrap());
+/// assert_eq!(client.get("/").await.status, 200);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRequestId(());
 

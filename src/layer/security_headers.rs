@@ -85,7 +85,7 @@ impl SecurityHeaders {
             .with(X_XSS_PROTECTION, said("0"))
     }
 
-    /// `X-Frame-Options`.
+    /// `X-Frame-Options` (RFC 7034), which is not said by default.
     #[must_use]
     pub fn frames(self, frames: Frames) -> Self {
         let value = match frames {

@@ -73,7 +73,7 @@ impl LoadShed {
         }
     }
 
-    /// Lets so many more wait for a place, each for at most so long. A deadline of a few hundred milliseconds carries over a
+    /// Lets so many more wait for a place, each for at most so long; by default nobody waits. A deadline of a few hundred milliseconds carries over a
     /// peak; one that is longer than clients wait is work for nobody. A request that waits holds its head, and small
     /// content, in memory.
     #[must_use]

@@ -93,7 +93,7 @@ impl Traces {
         }
     }
 
-    /// The level of the spans `http.request` and `h2.stream`: a filter of the subscriber that lets less through leaves
+    /// The level of the spans `http.request` and `h2.stream`, INFO by default: a filter of the subscriber that lets less through leaves
     /// them out.
     #[must_use]
     pub const fn level(mut self, level: Level) -> Self {

@@ -86,6 +86,16 @@ impl Router {
 struct Endpoint(Relay);
 
 /// Marks it.
+///
+/// The compiler finds it, and nobody has to name it: a relay is a route beside others.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::relay::RelayConfig;
+///
+/// let routes = Router::new().get("/", async || "hello").with_relay(RelayConfig::default()).build().unwrap();
+/// assert_eq!(routes.patterns().count(), 2);
+/// ```
 #[derive(Debug)]
 pub struct ViaRelay(Infallible);
 
@@ -124,6 +134,15 @@ impl FromRequestParts for Relay {
 }
 
 /// No router of the request's route has a relay: 500.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::relay::Relay;
+///
+/// let path = async |relay: Relay| relay.path().to_owned();
+/// let refused = Router::new().get("/where", path).build().unwrap_err().to_string();
+/// assert!(refused.contains("with_relay"), "{refused}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRelay;
 

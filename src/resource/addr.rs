@@ -4,6 +4,17 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The address of one end of a connection.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use wireline::resource::addr::PeerAddr;
+///
+/// let peer = PeerAddr::from(SocketAddr::from(([203, 0, 113, 7], 4711)));
+/// assert_eq!(peer.ip(), Some([203, 0, 113, 7].into()));
+/// assert_eq!(peer.to_string(), "203.0.113.7:4711");
+/// // Neighbours on this machine have none.
+/// assert_eq!(PeerAddr::Unix.ip(), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddr {

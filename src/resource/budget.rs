@@ -9,6 +9,17 @@ use crate::sync::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 /// How much of the budget is used.
+///
+/// ```
+/// use wireline::resource::budget::{Budget, Pressure};
+///
+/// let budget = Budget::new(1000);
+/// assert_eq!(budget.pressure(), Pressure::Low);
+/// budget.adjust(0, 800);
+/// assert_eq!(budget.pressure(), Pressure::High);
+/// // They are in order: from here on new requests are refused.
+/// assert!(Pressure::Critical > Pressure::Shedding);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
     /// Less than 80 %.

@@ -5,6 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// What is counted. [`name`](Self::name) is stable: dashboards may rely on it.
+        ///
+        /// ```
+        /// use wireline::resource::counters::Counter;
+        ///
+        /// assert_eq!(Counter::RefusedInFlight.name(), "refused_in_flight");
+        /// let timeouts = Counter::ALL.iter().filter(|counter| counter.name().ends_with("_timeouts"));
+        /// assert!(timeouts.count() > 1);
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Counter { $($(#[$doc])* $variant,)* }
@@ -168,6 +176,17 @@ counters! {
 }
 
 /// One set of counters. Each worker has its own, so that counting never makes two cores share a line.
+///
+/// ```
+/// use wireline::resource::counters::{Counter, Counters};
+///
+/// let counters = Counters::default();
+/// counters.add(Counter::ConnectionsAccepted);
+/// assert_eq!(counters.get(Counter::ConnectionsAccepted), 1);
+/// // All that have counted something, by their names.
+/// let mut counted = Counter::ALL.iter().filter(|counter| counters.get(**counter) > 0);
+/// assert_eq!(counted.next().unwrap().name(), "connections_accepted");
+/// ```
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Counters {

@@ -21,6 +21,15 @@ thread_local! {
 }
 
 /// Takes an empty buffer with room for [`READ_BUFFER`] octets.
+///
+/// ```
+/// use wireline::resource::pool::{self, READ_BUFFER};
+///
+/// let mut buf = pool::take();
+/// assert!(buf.is_empty() && buf.capacity() >= READ_BUFFER);
+/// buf.extend_from_slice(b"what a read brings");
+/// pool::give(buf);
+/// ```
 pub fn take() -> BytesMut {
     BUFFERS
         .with_borrow_mut(Vec::pop)
@@ -29,6 +38,16 @@ pub fn take() -> BytesMut {
 
 /// Gives a buffer back. It is kept only when nobody holds a slice of it (one kept 16-byte slice pins
 /// the whole block) and it did not grow.
+///
+/// ```
+/// use wireline::resource::pool;
+///
+/// let buf = pool::take();
+/// let place = buf.as_ptr();
+/// pool::give(buf);
+/// // The next one on this thread is the same.
+/// assert_eq!(pool::take().as_ptr(), place);
+/// ```
 pub fn give(buf: BytesMut) {
     keep(&BUFFERS, buf, READ_BUFFER, KEPT);
 }

@@ -6,6 +6,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Whether a stream has ended.
+///
+/// What [`Parts::closed`](crate::service::request::Parts::closed) waits for where several requests share a connection.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::Request;
+/// use wireline::resource::stream_end::StreamEnd;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let mut request = Request::get("/");
+/// let guard = request.parts_mut().begin_stream();
+/// let closed = tokio::spawn(request.closed());
+/// // The client gives its request up: the driver drops what it holds.
+/// drop(guard);
+/// closed.await.unwrap();
+///
+/// // One that nobody has begun has not ended either.
+/// let waiting = tokio::time::timeout(Duration::ZERO, async { StreamEnd::default().wait().await }).await;
+/// assert!(waiting.is_err());
+/// # });
+/// ```
 #[derive(Debug, Default)]
 pub struct StreamEnd {
     has_come: AtomicBool,
@@ -15,6 +36,21 @@ pub struct StreamEnd {
 }
 
 /// The stream goes on for as long as this lives.
+///
+/// It comes from [`Parts::begin_stream`](crate::service::request::Parts::begin_stream).
+///
+/// ```
+/// use wireline::Request;
+/// use wireline::resource::stream_end::StreamGuard;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let mut request = Request::get("/");
+/// let guard: StreamGuard = request.parts_mut().begin_stream();
+/// let closed = tokio::spawn(request.closed());
+/// drop(guard);
+/// closed.await.unwrap();
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "the stream ends when this is dropped"]
 pub struct StreamGuard(Arc<StreamEnd>);

@@ -33,6 +33,14 @@ struct Facts {
 }
 
 /// A version of TLS.
+///
+/// ```
+/// use wireline::resource::tls_info::{TlsInfo, TlsVersion};
+///
+/// let tls = TlsInfo::new(TlsVersion::Tls13, "TLS13_AES_128_GCM_SHA256");
+/// assert!(tls.version() >= TlsVersion::Tls13);
+/// assert_eq!(tls.version().to_string(), "TLSv1.3");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TlsVersion {

@@ -6,8 +6,11 @@
 
 #[cfg(all(test, wireline_loom))]
 mod interleavings;
+mod phase;
 #[cfg(test)]
 mod tests;
+
+pub use self::phase::Phase;
 
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::{Budget, Pressure};
@@ -30,6 +33,28 @@ use tokio::time::Instant;
 pub const TICK: Duration = Duration::from_millis(250);
 
 /// What the connections of one worker share.
+///
+/// A [`Server`](crate::Server) has one for each of its threads. Whoever accepts connections himself makes one and spawns its
+/// [`sweep`](Self::sweep); it is part of what connections share ([`Shared`](crate::service::link::Shared)).
+///
+/// ```
+/// use std::sync::Arc;
+/// use wireline::resource::addr::ConnInfo;
+/// use wireline::resource::budget::Budget;
+/// use wireline::resource::worker::{Phase, Worker};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 * 1024 * 1024))));
+/// tokio::spawn(worker.clone().sweep());
+/// let slot = worker.register(ConnInfo::default());
+/// assert_eq!(worker.live(), 1);
+///
+/// // The end: what is under way may finish, and then there is nobody.
+/// worker.enter(Phase::Draining);
+/// worker.unregister(&slot);
+/// worker.wait_empty().await;
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Worker {
     /// This worker's counters.
@@ -55,18 +80,28 @@ struct Slots {
     live: usize,
 }
 
-/// What a worker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Serving.
-    Running,
-    /// Finishing what was begun: the next response of each connection says `Connection: close`.
-    Draining,
-    /// The drain deadline has passed: every connection ends now.
-    Forced,
-}
-
 /// One connection's place in the sweep.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use wireline::resource::addr::ConnInfo;
+/// use wireline::resource::budget::Budget;
+/// use wireline::resource::worker::Worker;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+/// let slot = worker.register(ConnInfo::default());
+/// // Woken when five seconds have passed, unless it says otherwise by then.
+/// slot.set_due(worker.tick_after(Duration::from_secs(5)));
+/// assert!(!slot.is_due(worker.now()));
+/// // What it keeps while it waits counts.
+/// worker.charge(&slot, 4096);
+/// assert_eq!(worker.budget().used(), 4096);
+/// worker.unregister(&slot);
+/// assert_eq!(worker.budget().used(), 0);
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Slot {
     due: AtomicU32,
@@ -262,7 +297,7 @@ impl Worker {
         slot
     }
 
-    /// Gives the place back and credits what was charged to it.
+    /// Gives the place back, once, and credits what was charged to it.
     pub fn unregister(&self, slot: &Slot) {
         self.budget.adjust(slot.held.swap(0, Ordering::Relaxed), 0);
         let mut slots = self.slots();
@@ -289,6 +324,8 @@ impl Worker {
     }
 
     /// Runs the sweep for as long as the worker lives; spawn it once. It sleeps while there is no connection.
+    ///
+    /// Given up, no deadline passes and nobody is shed until it is run again.
     pub async fn sweep(self: Arc<Self>) {
         let (occupied, worker) = (self.occupied.clone(), Arc::downgrade(&self));
         drop(self);

@@ -233,6 +233,20 @@ impl fmt::Debug for Hosts {
 }
 
 /// What [`Hosts::build`] makes: it answers requests.
+///
+/// ```
+/// use wireline::router::hosts::{HostRoutes, Hosts};
+/// use wireline::service::handler::Service;
+/// use wireline::{Request, Router};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let hosts: HostRoutes = Hosts::new().host("example.com", Router::new()).build().unwrap();
+/// // A service like any other: for a `Server`, a `TestClient`, or by hand.
+/// let mut request = Request::get("/");
+/// request.headers_mut().try_insert("host", "example.org").unwrap();
+/// assert_eq!(hosts.call(request).await.status(), 421);
+/// # });
+/// ```
 pub struct HostRoutes {
     hosts: Arc<Table>,
     /// The layers around all of them, if there are any.

@@ -22,6 +22,17 @@ use std::error::Error;
 use std::fmt;
 
 /// A parsed route pattern.
+///
+/// ```
+/// use wireline::router::pattern::Pattern;
+///
+/// let pattern = Pattern::parse("/users/{id}/files/{*path}")?;
+/// assert_eq!(pattern.names().iter().map(|name| &**name).collect::<Vec<_>>(), ["id", "path"]);
+/// assert_eq!(pattern.as_literal(), None);
+/// // Literals are kept as clients send them.
+/// assert_eq!(Pattern::parse("/café")?.as_literal().as_deref(), Some("/caf%C3%A9"));
+/// # Ok::<(), wireline::router::pattern::PatternError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     source: Box<str>,
@@ -31,6 +42,17 @@ pub struct Pattern {
 
 /// What one segment of a path must look like. Parameter names are not part of it:
 /// [`Pattern::names`] has them, in order.
+///
+/// ```
+/// use wireline::router::pattern::{Pattern, Segment};
+///
+/// let pattern = Pattern::parse("/files/{name}.json")?;
+/// let [Segment::Literal(folder), Segment::Param { prefix, suffix }] = pattern.segments() else {
+///     panic!("two segments")
+/// };
+/// assert_eq!((&**folder, &**prefix, &**suffix), ("files", "", ".json"));
+/// # Ok::<(), wireline::router::pattern::PatternError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
     /// Exactly these octets, percent-encoded; may be empty.
@@ -110,6 +132,13 @@ impl fmt::Display for Pattern {
 /// `None` when the route does not begin with `:`, has no `/`, or what stands between is not a
 /// method (RFC 9110 section 9.1: a token). The path is not parsed; that is [`Pattern::parse`]'s
 /// part.
+///
+/// ```
+/// use wireline::router::pattern::split_method;
+///
+/// assert_eq!(split_method(":get/users/:id"), Some(("get", "/users/:id")));
+/// assert_eq!(split_method("/users/:id"), None);
+/// ```
 pub fn split_method(route: &str) -> Option<(&str, &str)> {
     let rest = route.strip_prefix(':')?;
     let (method, path) = rest.split_at(rest.find('/')?);
@@ -118,6 +147,14 @@ pub fn split_method(route: &str) -> Option<(&str, &str)> {
 }
 
 /// A pattern that cannot be a route. The message shows the pattern, the byte offset and the reason.
+///
+/// ```
+/// use wireline::router::pattern::Pattern;
+///
+/// let error = Pattern::parse("/users/{id}/{id}").unwrap_err();
+/// assert_eq!(error.pattern(), "/users/{id}/{id}");
+/// assert_eq!(&error.pattern()[error.offset()..], "id}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     pattern: Box<str>,
@@ -159,6 +196,16 @@ impl fmt::Display for PatternError {
 impl Error for PatternError {}
 
 /// The rules a pattern can break.
+///
+/// ```
+/// use wireline::router::pattern::{Fault, Pattern};
+///
+/// let fault = |pattern: &str| Pattern::parse(pattern).unwrap_err().fault();
+/// assert_eq!(fault("users"), Fault::NoLeadingSlash);
+/// assert_eq!(fault("/search?q"), Fault::ForbiddenChar('?'));
+/// assert_eq!(fault("/users/{}"), Fault::EmptyName);
+/// assert_eq!(fault("/{*rest}/edit"), Fault::RestNotLast);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

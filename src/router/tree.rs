@@ -30,6 +30,22 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A map from patterns to values, looked up by path.
+///
+/// ```
+/// use wireline::router::pattern::Pattern;
+/// use wireline::router::tree::{Params, Tree};
+///
+/// let mut tree = Tree::new();
+/// for (pattern, value) in [("/users/{id}", "somebody"), ("/users/me", "you"), ("/{*rest}", "nobody")] {
+///     tree.insert(&Pattern::parse(pattern)?, value)?;
+/// }
+/// let find = |path: &str| tree.find(path.as_bytes(), &mut Params::new()).map(|leaf| *leaf.value());
+/// assert_eq!(find("/users/me"), Some("you"));
+/// assert_eq!(find("/users/7"), Some("somebody"));
+/// assert_eq!(find("/users/7/files"), Some("nobody"));
+/// assert_eq!(find("/"), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tree<T> {
     lane: Lane,
@@ -146,6 +162,17 @@ impl<T> Default for Tree<T> {
 }
 
 /// A route of the tree: its value and its pattern.
+///
+/// ```
+/// use wireline::router::pattern::Pattern;
+/// use wireline::router::tree::{Params, Tree};
+///
+/// let mut tree = Tree::new();
+/// tree.insert(&Pattern::parse("/users/{id}")?, "a user")?;
+/// let leaf = tree.find(b"/users/7", &mut Params::new()).unwrap();
+/// assert_eq!((*leaf.value(), leaf.pattern().as_str()), ("a user", "/users/{id}"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Leaf<T> {
     value: T,
@@ -170,6 +197,17 @@ impl<T> Leaf<T> {
 }
 
 /// Two patterns of one shape: they match the same paths, so only one of them could ever be found.
+///
+/// ```
+/// use wireline::router::pattern::Pattern;
+/// use wireline::router::tree::Tree;
+///
+/// let mut tree = Tree::new();
+/// tree.insert(&Pattern::parse("/users/{id}")?, 1)?;
+/// let conflict = tree.insert(&Pattern::parse("/users/{name}")?, 2).unwrap_err();
+/// assert_eq!((conflict.existing(), conflict.refused()), ("/users/{id}", "/users/{name}"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     existing: Box<str>,

@@ -12,6 +12,16 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// One place to listen at.
+///
+/// ```
+/// use wireline::server::bind::{Bind, IntoBind};
+///
+/// assert!(matches!("127.0.0.1:8000".into_bind(), Bind::Tcp(addresses) if addresses.len() == 1));
+/// assert!(matches!("unix:/run/app.sock".into_bind(), Bind::Unix(_)));
+/// assert!(matches!("systemd".into_bind(), Bind::Inherited));
+/// // A server says so when it is started.
+/// assert!(matches!("127.0.0.1:many".into_bind(), Bind::Invalid(_)));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Bind {

@@ -45,6 +45,15 @@ pub struct ServerConfig {
 }
 
 /// What happens to a connection beyond the limit.
+///
+/// ```
+/// use wireline::server::config::Full;
+/// use wireline::{Router, Server};
+///
+/// let mut server = Server::new(Router::new().build().unwrap());
+/// assert_eq!(server.config.when_full, Full::Refuse);
+/// server.config.when_full = Full::Wait;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Full {

@@ -71,6 +71,14 @@ impl<T: IntoResponse> IntoResponse for Attachment<T> {
 }
 
 /// What cannot be the name of a file that is offered.
+///
+/// ```
+/// use wireline::service::attachment::Attachment;
+///
+/// for name in ["", "..", "a/b", "a\\b", "a\nb"] {
+///     assert!(Attachment::new(name, "content").is_err());
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidFileName(());
 

@@ -31,6 +31,16 @@ pub fn authorization<'parts>(parts: &'parts Parts, scheme: &str) -> Option<&'par
 
 /// The token of a request that opens a WebSocket, where a browser can put it: a subprotocol `bearer.<token>`, else a
 /// parameter `token` of the query, with nothing in it that would have to be escaped.
+///
+/// ```
+/// use wireline::Request;
+/// use wireline::service::bearer::of_upgrade;
+///
+/// let mut request = Request::get("/socket?token=abc");
+/// assert_eq!(of_upgrade(&request), Some(&b"abc"[..]));
+/// request.headers_mut().try_insert("sec-websocket-protocol", "chat, bearer.xyz").unwrap();
+/// assert_eq!(of_upgrade(&request), Some(&b"xyz"[..]));
+/// ```
 pub fn of_upgrade(parts: &Parts) -> Option<&[u8]> {
     let offered = parts
         .headers()
@@ -48,6 +58,16 @@ pub fn of_upgrade(parts: &Parts) -> Option<&[u8]> {
 }
 
 /// Whether a request asks for a WebSocket: by Upgrade (RFC 6455 §4.1), or by extended CONNECT (RFC 8441 §4).
+///
+/// ```
+/// use wireline::Request;
+/// use wireline::service::bearer::opens_websocket;
+///
+/// let mut request = Request::get("/socket");
+/// assert!(!opens_websocket(&request));
+/// request.headers_mut().try_insert("upgrade", "WebSocket").unwrap();
+/// assert!(opens_websocket(&request));
+/// ```
 pub fn opens_websocket(parts: &Parts) -> bool {
     if *parts.method() == Method::CONNECT {
         return parts.connect_protocol() == Some("websocket");

@@ -414,6 +414,25 @@ impl http_body::Body for Body {
 }
 
 /// Chunks of a body, as they come.
+///
+/// ```
+/// use wireline::service::body::BodyStream;
+/// use wireline::test::TestClient;
+/// use wireline::{Error, Router};
+///
+/// async fn count(mut content: BodyStream) -> Result<String, Error> {
+///     let mut octets = 0;
+///     while let Some(chunk) = content.recv().await {
+///         octets += chunk?.len();
+///     }
+///     Ok(format!("{octets} octets"))
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().post("/", count).build().unwrap());
+/// assert_eq!(client.post("/").body("abc").await.text(), "3 octets");
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct BodyStream {
     body: Body,

@@ -81,6 +81,29 @@ pub struct Validators {
 }
 
 /// How it goes on with a request.
+///
+/// ```
+/// use http::StatusCode;
+/// use std::time::SystemTime;
+/// use wireline::service::conditional::{EntityTag, Validators, Verdict};
+/// use wireline::{Request, Response};
+///
+/// async fn page(request: Request) -> Response {
+///     let tag = EntityTag::strong("v7").unwrap();
+///     let page = Validators::new().with_tag(tag.clone());
+///     let response = match page.judge(request.method(), request.headers(), SystemTime::now()) {
+///         Verdict::Proceed | Verdict::IgnoreRange => Response::text("the page"),
+///         Verdict::NotModified => Response::text("").with_status(StatusCode::NOT_MODIFIED),
+///         Verdict::Failed => Response::text("").with_status(StatusCode::PRECONDITION_FAILED),
+///     };
+///     response.with_header("etag", tag.as_value())
+/// }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let mut request = Request::get("/");
+/// request.headers_mut().try_insert("if-none-match", "\"v7\"").unwrap();
+/// assert_eq!(page(request).await.status(), 304);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Carry it out; of a `Range` what it says counts, if there is one.

@@ -47,6 +47,16 @@ pub const fn with<C, F>(controller: C, function: F) -> With<C, F> {
 }
 
 /// What [`with`] makes.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::service::controller::with;
+///
+/// let greet = with("ada", async |name: &'static str| format!("hello, {name}"));
+/// // It is as cheap to clone as what is in it.
+/// let routes = Router::new().get("/", greet.clone()).get("/hello", greet).build();
+/// assert!(routes.is_ok());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct With<C, F> {
     controller: C,
@@ -54,6 +64,20 @@ pub struct With<C, F> {
 }
 
 /// Marks the arguments of a [`With`].
+///
+/// Code that takes any handler names it, or leaves it to the compiler:
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::service::controller::{ViaController, with};
+/// use wireline::service::handler::Handler;
+///
+/// fn twice<H: Handler<ViaController<Args>>, Args: 'static>(router: Router, handler: H) -> Router {
+///     router.get("/a", handler.clone()).get("/b", handler)
+/// }
+/// let router = twice(Router::new(), with("ada", async |name: &'static str| name));
+/// assert!(router.build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct ViaController<Args>(PhantomData<fn() -> Args>);
 

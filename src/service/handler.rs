@@ -68,6 +68,29 @@ impl<S: Service + ?Sized> Service for Arc<S> {
 }
 
 /// What a route asks of the driver.
+///
+/// ```
+/// use wireline::service::handler::{Admission, ResponseFuture, Service};
+/// use wireline::{Request, Response};
+///
+/// /// Takes uploads of any length under one path, as they come.
+/// struct Uploads;
+///
+/// impl Service for Uploads {
+///     fn admit(&self, request: &mut Request) -> Admission {
+///         if request.path() == "/upload" {
+///             return Admission { max_body: Some(u64::MAX), streams_content: true };
+///         }
+///         Admission::default()
+///     }
+///
+///     fn call(&self, _: Request) -> ResponseFuture {
+///         Box::pin(async { Response::text("thanks") })
+///     }
+/// }
+///
+/// assert!(Uploads.admit(&mut Request::get("/upload")).streams_content);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// The most octets of content; `None` leaves it to the server's limit.
@@ -134,6 +157,8 @@ pub trait FromRequestParts: Sized + Send {
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the parts.
+    ///
+    /// Where it waits it may be dropped, as [`Handler::call`] says.
     fn from_request_parts(
         parts: &mut Parts,
     ) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
@@ -150,6 +175,31 @@ pub trait FromRequestParts: Sized + Send {
 }
 
 /// A last argument, which may take the body. Everything that is [`FromRequestParts`] is one, too.
+///
+/// ```
+/// use wireline::service::body::BodyError;
+/// use wireline::service::handler::FromRequest;
+/// use wireline::test::TestClient;
+/// use wireline::{Request, Router};
+///
+/// /// The lines of the content.
+/// struct Lines(Vec<String>);
+///
+/// impl FromRequest for Lines {
+///     type Rejection = BodyError;
+///
+///     async fn from_request(request: Request) -> Result<Self, BodyError> {
+///         let text = String::from_request(request).await?;
+///         Ok(Self(text.lines().map(str::to_owned).collect()))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().post("/", async |Lines(lines): Lines| format!("{} lines", lines.len()));
+/// let client = TestClient::new(routes.build().unwrap());
+/// assert_eq!(client.post("/").body("a\nb").await.text(), "2 lines");
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an argument that a handler can have here"
 )]
@@ -158,6 +208,8 @@ pub trait FromRequest<Via = ViaRequest>: Sized + Send {
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the request.
+    ///
+    /// Where it waits it may be dropped, as [`Handler::call`] says; what it has read of the content is lost then.
     fn from_request(request: Request)
     -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 
@@ -179,14 +231,65 @@ pub trait FromRequest<Via = ViaRequest>: Sized + Send {
 }
 
 /// Marks the extractors that take the whole request.
+///
+/// What [`FromRequest`] means where nothing else is said.
+///
+/// ```
+/// use wireline::Request;
+/// use wireline::service::handler::{FromRequest, ViaRequest};
+///
+/// fn may_take_the_body<T: FromRequest<ViaRequest>>() {}
+/// may_take_the_body::<Request>();
+/// may_take_the_body::<String>();
+/// ```
 #[derive(Debug)]
 pub struct ViaRequest(Infallible);
 
 /// Marks the extractors that take the parts only.
+///
+/// Nobody writes it but code that takes extractors of this kind alone; the compiler finds it for handlers.
+///
+/// ```
+/// use wireline::extract::Path;
+/// use wireline::service::handler::{FromRequest, ViaParts};
+///
+/// fn leaves_the_body<T: FromRequest<ViaParts>>() {}
+/// leaves_the_body::<Path<u32>>();
+/// ```
 #[derive(Debug)]
 pub struct ViaParts(Infallible);
 
 /// What is known of a route when a router is built.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::Router;
+/// use wireline::service::handler::{FromRequestParts, RouteCheck};
+/// use wireline::service::request::Parts;
+///
+/// /// The tenant that the path names.
+/// struct Tenant(String);
+///
+/// impl FromRequestParts for Tenant {
+///     type Rejection = StatusCode;
+///
+///     async fn from_request_parts(parts: &mut Parts) -> Result<Self, StatusCode> {
+///         let name = parts.param("tenant").ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+///         Ok(Self(name.into_owned()))
+///     }
+///
+///     fn check(route: &RouteCheck<'_>) -> Result<(), String> {
+///         let is_there = route.names.iter().any(|name| &**name == "tenant");
+///         is_there.then_some(()).ok_or_else(|| format!("`{}` names no tenant", route.pattern))
+///     }
+/// }
+///
+/// async fn home(Tenant(name): Tenant) -> String {
+///     name
+/// }
+/// assert!(Router::new().get("/{tenant}", home).build().is_ok());
+/// assert!(Router::new().get("/home", home).build().is_err());
+/// ```
 #[derive(Debug)]
 pub struct RouteCheck<'a> {
     /// The pattern.
@@ -264,6 +367,9 @@ impl<T: FromRequestParts> FromRequest<ViaParts> for T {
 )]
 pub trait Handler<Args>: Clone + Send + Sync + 'static {
     /// Extracts the arguments and runs the function.
+    ///
+    /// It is dropped at an `await` when its client is gone, when a time limit has passed, and at the end of a drain: what has to
+    /// be done to its end runs in a task of its own.
     fn call(self, request: Request) -> impl Future<Output = Response> + Send + 'static;
 
     /// Asks every argument whether the route can give it.
@@ -308,10 +414,37 @@ pub const fn public<H>(handler: H) -> Public<H> {
 }
 
 /// What [`public`] makes.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::layer::auth::{Auth, Bearer, Refusal};
+/// use wireline::service::handler::public;
+/// use wireline::service::user::CurrentUser;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let nobody = Auth::new(Bearer::by(async |_: String| Err::<CurrentUser, _>(Refusal::missing())));
+/// let router = Router::new().get("/", async || "secrets").get("/health", public(async || "ok"));
+/// let client = TestClient::new(router.layer(nobody).build().unwrap());
+/// assert_eq!(client.get("/").await.status, 401);
+/// assert_eq!(client.get("/health").await.text(), "ok");
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Public<H>(H);
 
 /// Marks the arguments of a [`Public`] handler.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::service::handler::{Handler, OpenTo, public};
+///
+/// /// Takes handlers that are open to everybody, and no others.
+/// fn pages<H: Handler<OpenTo<Args>>, Args: 'static>(handler: H) -> Router {
+///     Router::new().get("/", handler)
+/// }
+/// assert!(pages(public(async || "welcome")).build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct OpenTo<Args>(std::marker::PhantomData<fn() -> Args>);
 

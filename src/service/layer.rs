@@ -98,6 +98,32 @@ pub trait Layer: Any + Send + Sync {
 }
 
 /// How it goes on after [`Layer::before`].
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::service::layer::{Before, Layer, Note};
+/// use wireline::test::TestClient;
+/// use wireline::{Request, Response, Router};
+///
+/// /// Nobody writes while the house is moved.
+/// struct ReadOnly;
+///
+/// impl Layer for ReadOnly {
+///     fn before(&self, request: &mut Request, _: &mut Note) -> Before {
+///         if request.method().is_safe() {
+///             return Before::Go;
+///         }
+///         Before::Answer(Response::text("later").with_status(StatusCode::SERVICE_UNAVAILABLE))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let router = Router::new().layer(ReadOnly).get("/", async || "hello").post("/", async || "thanks");
+/// let client = TestClient::new(router.build().unwrap());
+/// assert_eq!(client.get("/").await.text(), "hello");
+/// assert_eq!(client.post("/").await.status, 503);
+/// # });
+/// ```
 #[derive(Debug)]
 pub enum Before {
     /// On to the next layer, or to the handler.
@@ -109,6 +135,37 @@ pub enum Before {
 }
 
 /// What a layer waits for: a note in place of its own, or a response.
+///
+/// Giving it up gives up the future inside: that happens when the client goes away meanwhile.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::service::layer::{Before, Layer, Note, Waiting};
+/// use wireline::{Request, Response, Router};
+///
+/// /// Asks somebody else whether the door is open.
+/// struct Door;
+///
+/// impl Layer for Door {
+///     fn before(&self, _: &mut Request, _: &mut Note) -> Before {
+///         Before::Wait(Waiting::new(async {
+///             if is_open().await {
+///                 return Ok(Note::Empty);
+///             }
+///             Err(Response::text("closed").with_status(StatusCode::SERVICE_UNAVAILABLE))
+///         }))
+///     }
+/// }
+///
+/// async fn is_open() -> bool {
+///     false
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().layer(Door).get("/", async || "hello").build().unwrap();
+/// assert_eq!(wireline::test::TestClient::new(routes).get("/").await.status, 503);
+/// # });
+/// ```
 pub struct Waiting(Pin<Box<dyn Future<Output = Result<Note, Response>> + Send>>);
 
 impl Waiting {
@@ -129,6 +186,28 @@ impl fmt::Debug for Waiting {
 }
 
 /// What a layer remembers from a request to its response. All but the last come without an allocation.
+///
+/// ```
+/// use wireline::service::layer::{Before, Layer, Note};
+/// use wireline::{Request, Response, Router};
+///
+/// /// Says in a response which path it is for.
+/// struct Echo;
+///
+/// impl Layer for Echo {
+///     fn before(&self, request: &mut Request, note: &mut Note) -> Before {
+///         *note = Note::any(request.path().to_owned());
+///         Before::Go
+///     }
+///
+///     fn after(&self, note: &mut Note, response: &mut Response) {
+///         if let Some(path) = note.get::<String>() {
+///             let _ = response.headers_mut().try_insert("x-path", path.as_str());
+///         }
+///     }
+/// }
+/// # let _ = Router::new().layer(Echo).build().unwrap();
+/// ```
 #[derive(Default)]
 pub enum Note {
     /// Nothing.
@@ -189,6 +268,20 @@ impl fmt::Debug for Note {
 ///
 /// The order is what makes them right: a refusal by a rate limit has to carry the fields of CORS, or a browser cannot
 /// read it, and it has to have a request id, or nobody finds it in the log.
+///
+/// ```
+/// use wireline::service::layer::{Layer, Place};
+///
+/// /// Runs after users are known, and before sessions are.
+/// struct Quota;
+///
+/// impl Layer for Quota {
+///     fn place(&self) -> Place {
+///         Place::UserRateLimit
+///     }
+/// }
+/// assert!(Quota.place() > Place::Auth && Quota.place() < Place::Session);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The request gets its id.

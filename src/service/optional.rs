@@ -41,6 +41,8 @@ pub trait OptionalFromRequestParts: Sized + Send {
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the parts, `None` when they have no such value.
+    ///
+    /// Where it waits it may be dropped, as [`Handler::call`](crate::service::handler::Handler::call) says.
     fn optional_from_request_parts(
         parts: &mut Parts,
     ) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;
@@ -75,6 +77,9 @@ pub trait OptionalFromRequest: Sized + Send {
     type Rejection: IntoResponse + Send;
 
     /// Takes the value from the request, `None` when it has no such value.
+    ///
+    /// Where it waits it may be dropped, as [`Handler::call`](crate::service::handler::Handler::call) says; what it has read of the
+    /// content is lost then.
     fn optional_from_request(
         request: Request,
     ) -> impl Future<Output = Result<Option<Self>, Self::Rejection>> + Send;

@@ -4,6 +4,13 @@ use crate::wire::grammar;
 use crate::wire::number;
 
 /// Octets of a representation, from the first to the last, both of them part of it.
+///
+/// ```
+/// use wireline::service::range::ByteRange;
+///
+/// let first_kilobyte = ByteRange { first: 0, last: 999 };
+/// assert_eq!(first_kilobyte.count(), 1000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
     /// The place of the first octet, counted from 0.
@@ -40,6 +47,20 @@ impl ByteRange {
 }
 
 /// What a `Range` field selects.
+///
+/// ```
+/// use wireline::service::range::{Selection, select};
+///
+/// fn status(range: &[u8], size: u64) -> u16 {
+///     match select(range, size) {
+///         Selection::Whole => 200,
+///         Selection::One(_) | Selection::Several(_) => 206,
+///         Selection::Unsatisfiable => 416,
+///     }
+/// }
+/// assert_eq!(status(b"bytes=0-4", 10), 206);
+/// assert_eq!(status(b"bytes=10-", 10), 416);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// Everything, with 200: there is no range, or none that counts.

@@ -11,6 +11,16 @@ use std::sync::Arc;
 pub const MAX_PARAMS: usize = 16;
 
 /// The facts of one route, shared by its requests.
+///
+/// A router makes them when it is built; of a request in a handler they are what
+/// [`Parts::matched_pattern`](crate::service::request::Parts::matched_pattern) and the extractors read.
+///
+/// ```
+/// use wireline::service::route::RouteFacts;
+///
+/// let facts = RouteFacts { pattern: "/users/{id}".to_owned(), names: vec!["id".into()], ..RouteFacts::default() };
+/// assert!(!facts.is_public && facts.max_body.is_none());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct RouteFacts {
     /// The pattern as it was written, with the prefixes of its groups.
@@ -110,6 +120,17 @@ impl RouteInfo {
 }
 
 /// Values by type.
+///
+/// ```
+/// use wireline::service::route::StateMap;
+///
+/// let mut state = StateMap::default();
+/// state.insert("a text");
+/// state.insert(7_u32);
+/// state.insert(8_u32);
+/// assert_eq!(state.get::<u32>(), Some(&8));
+/// assert_eq!(state.get::<u64>(), None);
+/// ```
 #[derive(Clone, Default)]
 pub struct StateMap(Vec<(TypeId, &'static str, Arc<dyn Any + Send + Sync>)>);
 

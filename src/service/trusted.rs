@@ -63,6 +63,13 @@ impl Networks {
 }
 
 /// A text that names no network.
+///
+/// ```
+/// use wireline::service::trusted::Networks;
+///
+/// let error = Networks::read(["10.0.0.0/8", "example.com"]).unwrap_err();
+/// assert!(error.to_string().starts_with("`example.com` is no network"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidNetwork(String);
 
@@ -97,6 +104,16 @@ pub struct TrustedProxies {
 }
 
 /// Where proxies say who their client is.
+///
+/// ```
+/// use wireline::service::trusted::{ForwardedField, TrustedProxies};
+/// use wireline::{Router, Server};
+///
+/// let proxies = TrustedProxies::new(["10.0.0.0/8"])?.field(ForwardedField::Forwarded);
+/// let server = Server::new(Router::new().build().unwrap()).trusted_proxies(proxies);
+/// # drop(server);
+/// # Ok::<(), wireline::service::trusted::InvalidNetwork>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedField {

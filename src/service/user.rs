@@ -58,10 +58,35 @@ struct Inner {
 }
 
 /// A request without a user: 401.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::service::user::CurrentUser;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// // Nothing authenticates anybody here.
+/// let routes = Router::new().get("/me", async |user: CurrentUser| user.id().to_owned()).build().unwrap();
+/// assert_eq!(TestClient::new(routes).get("/me").await.status, 401);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoUser;
 
 /// A user without a scope that is asked for: 403, with the challenge of RFC 6750 §3.1.
+///
+/// ```
+/// use wireline::service::user::{CurrentUser, InsufficientScope};
+///
+/// async fn remove(user: CurrentUser) -> Result<&'static str, InsufficientScope> {
+///     user.require_scope("books:write")?;
+///     Ok("gone")
+/// }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let reader = CurrentUser::new("ada").with_scopes(["books:read"]);
+/// assert_eq!(remove(reader).await.unwrap_err().scope(), "books:write");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InsufficientScope {
     scope: String,

@@ -103,6 +103,13 @@ impl Event {
 }
 
 /// An id or a name of an event with CR, LF or NUL in it.
+///
+/// ```
+/// use wireline::sse::{Event, InvalidEvent};
+///
+/// let error: InvalidEvent = Event::data("news").id("7\ndata: forged").unwrap_err();
+/// assert_eq!(error.to_string(), "the `id` of an event has CR, LF or NUL in it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidEvent {
     field: &'static str,

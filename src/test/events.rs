@@ -4,6 +4,25 @@ use crate::test::reply::TestStream;
 use std::io;
 
 /// One event of a stream, or a block of comments.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::sse::{Event, Sse};
+/// use wireline::test::TestClient;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let news = async || {
+///     let (events, sse) = Sse::channel();
+///     let _ = events.send(Event::data("hello")).await;
+///     sse
+/// };
+/// let client = TestClient::new(Router::new().get("/news", news).build().unwrap());
+/// let mut stream = client.get("/news").stream().await.unwrap();
+/// let event = stream.event().await.unwrap().unwrap();
+/// assert_eq!((event.event.as_str(), event.data.as_deref()), ("message", Some("hello")));
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TestEvent {

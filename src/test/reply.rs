@@ -7,6 +7,20 @@ use http::StatusCode;
 use std::io;
 
 /// A response that came whole.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::test::TestClient;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let client = TestClient::new(Router::new().get("/", async || "hello").build().unwrap());
+/// let response = client.get("/").await;
+/// assert_eq!(response.status, 200);
+/// assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
+/// assert_eq!((response.text(), response.bytes().len()), ("hello", 5));
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TestResponse {
@@ -134,6 +148,8 @@ impl TestStream {
     }
 
     /// Waits for the rest.
+    ///
+    /// Dropping the future drops what has come, and the connection.
     ///
     /// # Errors
     ///

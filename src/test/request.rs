@@ -81,7 +81,7 @@ impl<'a> TestRequest<'a> {
         self
     }
 
-    /// Sets the content.
+    /// Sets the content. Default none.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.outgoing.body = body.into();
         self
@@ -89,6 +89,9 @@ impl<'a> TestRequest<'a> {
 
     /// Sends the request and waits for the whole response. Content is sent without waiting for `100 Continue`, and
     /// while the response is already being read.
+    ///
+    /// Nothing is sent before it is awaited. Dropping the future then ends the connection, or the stream of HTTP/2, as a client that
+    /// goes away does; [`stream`](Self::stream) as well, and awaiting the request itself.
     ///
     /// # Errors
     ///

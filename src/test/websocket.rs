@@ -44,6 +44,27 @@ impl TestClient {
 }
 
 /// A WebSocket in the making; awaiting it opens it, and panics when the service refuses.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::test::TestClient;
+/// use wireline::ws::prelude::*;
+///
+/// async fn chat(socket: WebSocket, Token(token): Token) {
+///     let _ = socket.send(token).await;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let terms = |upgrade: WebSocketUpgrade| upgrade.subprotocols(Subprotocols::list(["v1.chat"]));
+/// let routes = Router::new().websocket_with("/chat", terms, chat).build().unwrap();
+/// let client = TestClient::new(routes);
+///
+/// let mut socket = client.websocket("/chat").bearer("5a1e").protocols(["v2.chat", "v1.chat"]).await;
+/// assert_eq!(socket.protocol(), Some("v1.chat"));
+/// assert_eq!(socket.recv().await.unwrap().unwrap().as_text(), Some("5a1e"));
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a WebSocket is opened when it is awaited"]
 pub struct TestWebSocket<'a> {
@@ -79,25 +100,27 @@ impl<'a> TestWebSocket<'a> {
         self.header(AUTHORIZATION, format!("Bearer {token}"))
     }
 
-    /// Offers subprotocols, the preferred one first.
+    /// Offers subprotocols, the preferred one first. Default none.
     pub fn protocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.inner = self.inner.protocols(names);
         self
     }
 
-    /// Offers permessage-deflate, whose configuration can be made with the feature `ws-deflate` only.
+    /// Offers permessage-deflate, whose configuration can be made with the feature `ws-deflate` only. Default no.
     pub fn deflate(mut self, config: deflate::Config) -> Self {
         self.inner = self.inner.deflate(config);
         self
     }
 
-    /// Limits, deadlines and queues of the client's socket.
+    /// Limits, deadlines and queues of the client's socket. Default [`Config::default`].
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.inner = self.inner.config(config);
         self
     }
 
     /// Opens it. Cookies that the client keeps are sent, and those of a refusal kept.
+    ///
+    /// Dropping the future drops the connection.
     ///
     /// # Errors
     ///
@@ -131,6 +154,8 @@ impl<'a> TestWebSocket<'a> {
     }
 
     /// The response in HTTP of a service that refuses to open it.
+    ///
+    /// Dropping the future drops the connection.
     ///
     /// # Panics
     ///

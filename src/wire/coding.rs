@@ -190,8 +190,16 @@ fn weight(parameter: &[u8]) -> Option<u16> {
     }
 }
 
-/// The codings of a `Content-Encoding`, in the order in which they were applied, `identity` left out; `None` for what is
+/// The codings of a `Content-Encoding` (RFC 9110 §8.4), in the order in which they were applied, `identity` left out; `None` for what is
 /// no list of names.
+///
+/// ```
+/// use wireline::wire::coding::applied;
+///
+/// let lines = [&b"identity, gzip"[..], b"br"];
+/// assert_eq!(applied(lines).collect::<Vec<_>>(), [Some(&b"gzip"[..]), Some(b"br")]);
+/// assert_eq!(applied([&b"g zip"[..]]).next(), Some(None));
+/// ```
 pub fn applied<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = Option<&'a [u8]>> {

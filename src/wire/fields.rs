@@ -7,6 +7,15 @@
 use http::{HeaderName, HeaderValue};
 
 /// One field line of a block: four offsets.
+///
+/// ```
+/// use wireline::wire::fields::{Field, Span};
+///
+/// let block = b"host: example.com";
+/// let field = Field::new(Span::new(0, 4).unwrap(), Span::new(6, block.len()).unwrap());
+/// assert_eq!((field.name(block), field.value(block)), (&b"host"[..], &b"example.com"[..]));
+/// assert!(field.is(b"host", block));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Field {
     name: Span,
@@ -55,6 +64,16 @@ impl Field {
 }
 
 /// A range of a block of at most 65,535 octets.
+///
+/// ```
+/// use wireline::wire::fields::Span;
+///
+/// let span = Span::new(4, 8).unwrap();
+/// assert_eq!(span.of(b"GET /one HTTP/1.1"), b"/one");
+/// assert_eq!(span.of(b"short"), b"");
+/// // A head is never so long.
+/// assert_eq!(Span::new(0, 65_536), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     start: u16,
@@ -204,6 +223,13 @@ pub(crate) fn is_of_connection(name: &[u8]) -> bool {
 /// Whether a field of this name, in lower case, may stand in a trailer section. Those that would change framing,
 /// routing or the connection are dropped from it (RFC 9110 §6.5.1): merging them into the header section is how
 /// trailers are used for smuggling.
+///
+/// ```
+/// use wireline::wire::fields::may_trail;
+///
+/// assert!(may_trail(b"digest"));
+/// assert!(!may_trail(b"transfer-encoding"));
+/// ```
 pub fn may_trail(name: &[u8]) -> bool {
     !matches!(
         name,

@@ -14,6 +14,15 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// Who sent something to a proxy (RFC 7239 §6).
+///
+/// ```
+/// use wireline::wire::forwarded::{Node, members};
+///
+/// let mut nodes = members(b"_hidden, unknown, [2001:db8::17]:4711").flatten();
+/// assert!(matches!(nodes.next(), Some(Node::Address(address, Some(4711))) if address.is_ipv6()));
+/// assert_eq!(nodes.next(), Some(Node::Unknown));
+/// assert_eq!(nodes.next(), Some(Node::Obfuscated(b"_hidden".into())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node<'a> {
     /// An address, and a port if one was told.
@@ -25,6 +34,14 @@ pub enum Node<'a> {
 }
 
 /// One element of `Forwarded`: what one proxy says.
+///
+/// ```
+/// use wireline::wire::forwarded::elements;
+///
+/// let nearest = elements(b"for=192.0.2.43, for=10.0.0.7;proto=https;host=example.com").next().unwrap().unwrap();
+/// assert_eq!(nearest.proto.as_deref(), Some(&b"https"[..]));
+/// assert_eq!(nearest.host.as_deref(), Some(&b"example.com"[..]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element<'a> {
     /// `for`: who sent the request to the proxy; [`Node::Unknown`] when that is not said.
@@ -35,7 +52,7 @@ pub struct Element<'a> {
     pub host: Option<Cow<'a, [u8]>>,
 }
 
-/// The elements of one field line of `Forwarded`, the last one first. What is malformed is `None`, and nothing comes
+/// The elements of one field line of `Forwarded` (RFC 7239 §4), the last one first. What is malformed is `None`, and nothing comes
 /// after it.
 ///
 /// ```

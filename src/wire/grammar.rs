@@ -17,6 +17,13 @@ pub const fn is_token(octet: u8) -> bool {
 
 /// Whether `octet` may stand in a request target: any visible US-ASCII character but `#`, which
 /// begins a fragment and is never sent (RFC 9112 §3.2).
+///
+/// ```
+/// use wireline::wire::grammar::is_target;
+///
+/// assert!(b"/search?q=a%20b".iter().all(|octet| is_target(*octet)));
+/// assert!(!is_target(b'#') && !is_target(b' ') && !is_target(0xe9));
+/// ```
 #[inline]
 pub const fn is_target(octet: u8) -> bool {
     TARGET[octet as usize]
@@ -36,10 +43,18 @@ pub const fn is_field_value(octet: u8) -> bool {
 }
 
 /// Lower-cases the token octets of `bytes` from `at` on, in place, and returns the index of the first
-/// octet that is no token character (or the length).
+/// octet that is no token character (RFC 9110 §5.6.2), or the length.
 ///
 /// Field names reach the handler in lower case; doing it while the name is scanned costs a store for
 /// each octet and saves every later comparison from folding case.
+///
+/// ```
+/// use wireline::wire::grammar::lower_token;
+///
+/// let mut line = *b"Content-Type: text/plain";
+/// assert_eq!(lower_token(&mut line, 0), 12);
+/// assert_eq!(&line[..12], b"content-type");
+/// ```
 #[inline]
 pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
     // Sixteen at a time for the names there are: letters, digits and hyphens.
@@ -78,8 +93,16 @@ pub fn lower_token(bytes: &mut [u8], mut at: usize) -> usize {
     at
 }
 
-/// The index of the first octet from `at` on that is no target character (or the length). The first
+/// The index of the first octet from `at` on that is no target character (RFC 9112 §3.2), or the length. The first
 /// `?` on the way is left in `question`, unless it was found before (0 is not found).
+///
+/// ```
+/// use wireline::wire::grammar::skip_target;
+///
+/// let (line, mut question) = (b"GET /search?q=a HTTP/1.1", 0);
+/// assert_eq!(skip_target(line, 4, &mut question), 15);
+/// assert_eq!(question, 11);
+/// ```
 #[inline]
 pub fn skip_target(bytes: &[u8], mut at: usize, question: &mut usize) -> usize {
     loop {
@@ -98,10 +121,17 @@ pub fn skip_target(bytes: &[u8], mut at: usize, question: &mut usize) -> usize {
     }
 }
 
-/// The index of the first octet from `at` on that may not stand in a field value (or the length).
+/// The index of the first octet from `at` on that may not stand in a field value (RFC 9110 §5.5), or the length.
 ///
 /// By blocks of 16, which the compiler turns into nine vector instructions; the block in which the
 /// value ends is then looked at a word at a time, which tells where.
+///
+/// ```
+/// use wireline::wire::grammar::skip_field_value;
+///
+/// let line = b"host: example.com\r\n";
+/// assert_eq!(skip_field_value(line, 6), line.len() - 2);
+/// ```
 #[inline]
 pub fn skip_field_value(bytes: &[u8], mut at: usize) -> usize {
     loop {
@@ -143,6 +173,18 @@ fn find(bytes: &[u8], mut at: usize, stops: impl Fn(Block) -> Block) -> usize {
 
 /// Removes SP and HTAB at both ends (RFC 9110 §5.5: they are not part of a field value), giving the
 /// trimmed range of `bytes[start..end]`.
+///
+/// # Panics
+///
+/// When the range does not lie in `bytes`.
+///
+/// ```
+/// use wireline::wire::grammar::trim;
+///
+/// let line = b"host: \texample.com ";
+/// let (start, end) = trim(line, 5, line.len());
+/// assert_eq!(&line[start..end], b"example.com");
+/// ```
 #[inline]
 pub fn trim(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
     while start < end && matches!(bytes[start], b' ' | b'\t') {
@@ -344,6 +386,14 @@ static INSIDE: [[u8; SIZE]; SIZE + 1] = {
 };
 
 /// Name and port of an authority; a bracketed address keeps its brackets, an empty port is none (RFC 3986 §3.2.3).
+///
+/// ```
+/// use wireline::wire::grammar::split_port;
+///
+/// assert_eq!(split_port(b"example.com:8000"), (&b"example.com"[..], Some(&b"8000"[..])));
+/// assert_eq!(split_port(b"[2001:db8::1]"), (&b"[2001:db8::1]"[..], None));
+/// assert_eq!(split_port(b"example.com:"), (&b"example.com"[..], None));
+/// ```
 pub fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let colon = authority
         .iter()

@@ -4,7 +4,7 @@ use crate::wire::number;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Reads an address of either version, without brackets, port or zone.
+/// Reads an address of either version, without brackets, port or zone (RFC 3986 §3.2.2).
 ///
 /// ```
 /// use wireline::wire::ip::ip;
@@ -21,6 +21,14 @@ pub fn ip(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// Reads four decimal numbers from 0 to 255 without leading zeros, which some read as octal (RFC 3986 §3.2.2).
+///
+/// ```
+/// use wireline::wire::ip::ipv4;
+///
+/// assert_eq!(ipv4(b"192.0.2.1"), Some([192, 0, 2, 1].into()));
+/// assert_eq!(ipv4(b"192.0.2.01"), None);
+/// assert_eq!(ipv4(b"192.0.513"), None);
+/// ```
 pub fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut parts = text.split(|octet| *octet == b'.');
@@ -32,6 +40,15 @@ pub fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
 
 /// Reads eight groups of hexadecimal digits, of which a run of zeros may be `::` and the last two an IPv4 address
 /// (RFC 4291 §2.2).
+///
+/// ```
+/// use wireline::wire::ip::ipv6;
+///
+/// assert_eq!(ipv6(b"::1").unwrap().to_string(), "::1");
+/// assert_eq!(ipv6(b"2001:db8::192.0.2.1").unwrap().to_string(), "2001:db8::c000:201");
+/// // Without brackets, and without a zone.
+/// assert_eq!(ipv6(b"fe80::1%eth0"), None);
+/// ```
 pub fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
     let mut all = [0; GROUPS];
     let Some(gap) = text.windows(2).position(|pair| pair == b"::") else {
@@ -84,7 +101,15 @@ fn groups(text: &[u8], may_end_in_ipv4: bool, into: &mut [u16; GROUPS]) -> Optio
     Some(count)
 }
 
-/// A port: decimal, at most 65,535.
+/// A port: decimal, at most 65,535 (RFC 3986 §3.2.3, RFC 9293 §3.1).
+///
+/// ```
+/// use wireline::wire::ip::port;
+///
+/// assert_eq!(port(b"8000"), Some(8000));
+/// assert_eq!(port(b"65536"), None);
+/// assert_eq!(port(b"+80"), None);
+/// ```
 pub fn port(text: &[u8]) -> Option<u16> {
     u16::try_from(number::decimal(text)?).ok()
 }

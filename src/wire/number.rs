@@ -70,7 +70,7 @@ pub fn push_decimal(out: &mut Vec<u8>, mut value: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends `value` in lower-case hexadecimal, as a chunk-size is written.
+/// Appends `value` in lower-case hexadecimal, as a chunk-size is written (RFC 9112 §7.1).
 ///
 /// ```
 /// let mut out = Vec::new();

@@ -7,6 +7,21 @@ use std::io::IoSlice;
 /// A queue of octets for vectored writes. Heads, chunk sizes and small pieces of content are copied into
 /// one buffer; a piece of [`SHARED_FROM`] octets or more is kept as the `Bytes` that it came as. What was
 /// written is given up while more waits, so that a queue that is never quite empty does not grow.
+///
+/// ```
+/// use std::io::IoSlice;
+/// use wireline::wire::out::Out;
+///
+/// let mut out = Out::default();
+/// out.push("HTTP/1.1 200 OK\r\n\r\n".into());
+/// out.push(vec![b'a'; 100_000].into());
+/// let mut slices = [IoSlice::new(b""); 8];
+/// // Two: what is large is not copied.
+/// assert_eq!(out.slices(&mut slices), 2);
+/// // The transport took so many.
+/// out.advance(50_000);
+/// assert_eq!(out.len(), 19 + 100_000 - 50_000);
+/// ```
 #[derive(Debug, Default)]
 pub struct Out {
     buf: Vec<u8>,
@@ -106,7 +121,7 @@ impl Out {
         filled
     }
 
-    /// Removes `count` octets from the front: they were written.
+    /// Removes `count` octets from the front, no more than [`len`](Self::len): they were written.
     #[inline]
     pub fn advance(&mut self, count: usize) {
         self.advance_with(count, drop);

@@ -34,6 +34,15 @@ pub struct ProxyDecoder {
 }
 
 /// What a header says.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::wire::proxy::{ProxyDecoder, ProxyHeader};
+///
+/// let mut octets = BytesMut::from("PROXY UNKNOWN\r\n");
+/// // A health check of the proxy itself: the socket's addresses count.
+/// assert_eq!(ProxyDecoder::default().decode(&mut octets), Ok(Some(ProxyHeader::Own)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
     /// The addresses of the connection are those of the socket: the proxy speaks for itself (`LOCAL`, a health check
@@ -51,6 +60,15 @@ pub enum ProxyHeader {
 }
 
 /// Why a header is none.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::wire::proxy::{ProxyDecoder, ProxyError};
+///
+/// let decode = |octets: &str| ProxyDecoder::default().decode(&mut BytesMut::from(octets));
+/// assert_eq!(decode("GET / HTTP/1.1\r\n"), Err(ProxyError::NoHeader));
+/// assert_eq!(decode("PROXY TCP4 192.0.2.01 198.51.100.7 1 2\r\n"), Err(ProxyError::Malformed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {

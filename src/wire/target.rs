@@ -5,6 +5,25 @@ use crate::wire::grammar;
 use http::Method;
 
 /// Which of the four forms a target has.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::http1::connection::Connection;
+/// use wireline::http1::limits::Limits;
+/// use wireline::wire::target::TargetForm;
+///
+/// let form = |line: &str| {
+///     let mut buf = BytesMut::from(format!("{line} HTTP/1.1\r\nHost: a:1\r\n\r\n").as_str());
+///     let mut connection = Connection::default();
+///     connection.receive(&mut buf, &Limits::default()).ok()?;
+///     Some(connection.head().target().form())
+/// };
+/// assert_eq!(form("GET /"), Some(TargetForm::Origin));
+/// assert_eq!(form("OPTIONS *"), Some(TargetForm::Asterisk));
+/// assert_eq!(form("CONNECT a:1"), Some(TargetForm::Authority));
+/// // `*` asks about the server as a whole, which only OPTIONS does.
+/// assert_eq!(form("GET *"), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetForm {
     /// `/path?query` (RFC 9112 §3.2.1).
@@ -19,6 +38,21 @@ pub enum TargetForm {
 }
 
 /// A request target that was checked: where its parts lie in the head's block.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::http1::connection::Connection;
+/// use wireline::http1::limits::Limits;
+///
+/// let block = b"GET http://example.com/search?q=a HTTP/1.1\r\nHost: example.com\r\n\r\n";
+/// let mut connection = Connection::default();
+/// connection.receive(&mut BytesMut::from(&block[..]), &Limits::default())?;
+/// let target = connection.head().target();
+/// assert_eq!(target.authority(block), Some(&b"example.com"[..]));
+/// assert_eq!(target.path(block), b"/search");
+/// assert_eq!(target.query(block), Some(&b"q=a"[..]));
+/// # Ok::<(), wireline::http1::error::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestTarget {
     pub(crate) form: TargetForm,

@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// Offers subprotocols, the preferred one first. One that is no token, or repeated, makes connecting
-    /// fail with [`ConnectError::Field`].
+    /// fail with [`ConnectError::Field`]. Default none.
     #[must_use]
     pub fn protocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         for name in names.into_iter().map(Into::into) {
@@ -142,7 +142,7 @@ impl Client {
         self
     }
 
-    /// Limits, deadlines and queues of the sockets.
+    /// Limits, deadlines and queues of the sockets. Default [`Config::default`].
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = config.into();

@@ -29,6 +29,20 @@ pub use replies::Replies;
 pub type KeySource = Box<dyn FnMut() -> MaskingKey + Send>;
 
 /// What was received.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wireline::ws::connection::{Connection, Event};
+/// use wireline::ws::limits::Limits;
+///
+/// // One message in two fragments, each with a masking key of zeros.
+/// let mut buf = BytesMut::from(&b"\x01\x82\0\0\0\0He\x80\x83\0\0\0\0llo"[..]);
+/// let (mut connection, mut text) = (Connection::server(None).with_fragments(), Vec::new());
+/// while let Some(Event::Fragment(part)) = connection.receive(&mut buf, &Limits::default()).unwrap() {
+///     text.extend_from_slice(&part.data);
+/// }
+/// assert_eq!(text, b"Hello");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A message, or a control frame, which is answered by [`Connection::send_pending`].
@@ -38,6 +52,24 @@ pub enum Event {
 }
 
 /// What was received, lent from the read buffer.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use std::ops::ControlFlow;
+/// use wireline::ws::connection::{Connection, Lent};
+/// use wireline::ws::{limits::Limits, out::Out};
+///
+/// let mut buf = BytesMut::from(&b"\x82\x82\0\0\0\0\x01\x02\x82\x81\0\0\0\0\x03"[..]);
+/// let (mut connection, mut out, mut octets) = (Connection::server(None), Out::default(), 0);
+/// let flow = connection.receive_each(&mut buf, &mut out, &Limits::default(), |lent, _| {
+///     if let Lent::Binary(payload) = lent {
+///         octets += payload.len();
+///     }
+///     ControlFlow::Continue(())
+/// });
+/// assert!(flow.unwrap().is_continue());
+/// assert_eq!(octets, 3);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lent<'a> {
     /// Text.

@@ -98,6 +98,15 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// What a caller asked for cannot be sent: a fault of ours or of the embedder, never of the peer.
+///
+/// ```
+/// use wireline::ws::connection::Connection;
+/// use wireline::ws::{error::SendError, out::Out};
+///
+/// let (mut connection, mut out) = (Connection::server(None), Out::default());
+/// connection.send_close(None, &mut out).unwrap();
+/// assert_eq!(connection.send_text("one more thing", &mut out), Err(SendError::Closing));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {

@@ -8,6 +8,14 @@ use crate::wire::grammar;
 use std::borrow::Cow;
 
 /// One extension of a list, with its parameters in order.
+///
+/// ```
+/// use wireline::ws::extension::{Extension, parse};
+///
+/// let offered = parse(b"permessage-deflate; client_max_window_bits").unwrap();
+/// let deflate = Extension { name: "permessage-deflate", parameters: vec![("client_max_window_bits", None)] };
+/// assert_eq!(offered, [deflate]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension<'a> {
     /// The registered name.
@@ -17,6 +25,12 @@ pub struct Extension<'a> {
 }
 
 /// The field does not have the form that it must have.
+///
+/// ```
+/// use wireline::ws::extension::{Malformed, parse};
+///
+/// assert_eq!(parse(b"foo; =1"), Err(Malformed), "a parameter without a name");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 

@@ -9,6 +9,14 @@ use crate::ws::error::Error;
 use crate::ws::mask::MaskingKey;
 
 /// What a frame is (RFC 6455 §5.2).
+///
+/// ```
+/// use wireline::ws::frame::Opcode;
+///
+/// assert_eq!(Opcode::from_bits(0x89), Some(Opcode::Ping), "FIN is none of its bits");
+/// assert!(Opcode::Ping.is_control() && !Opcode::Text.is_control());
+/// assert_eq!(Opcode::from_bits(0x3), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
@@ -49,6 +57,17 @@ impl Opcode {
 }
 
 /// What the receiver of a frame expects.
+///
+/// ```
+/// use wireline::ws::error::Error;
+/// use wireline::ws::frame::{Expected, FrameHeader};
+///
+/// // A ping without a mask may come from a server, and from nobody else.
+/// let ping = [0x89, 0x00];
+/// let (from_server, from_client) = (Expected::default(), Expected { masked: true, ..Expected::default() });
+/// assert!(FrameHeader::decode(&ping, from_server).is_ok());
+/// assert_eq!(FrameHeader::decode(&ping, from_client), Err(Error::Unmasked));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The frame comes from a client.

@@ -77,28 +77,29 @@ pub struct WebSocketUpgrade {
 type Field = (Box<[u8]>, Box<[u8]>);
 
 impl WebSocketUpgrade {
-    /// Which pages may open it.
+    /// Which pages may open it. Default [`Policy::ForeignWithoutCookies`].
     #[must_use]
     pub fn origin(mut self, policy: Policy) -> Self {
         self.terms.origin = policy;
         self
     }
 
-    /// How a subprotocol is chosen.
+    /// How a subprotocol is chosen. Default: none is.
     #[must_use]
     pub fn subprotocols(mut self, subprotocols: Subprotocols) -> Self {
         self.terms.subprotocols = subprotocols;
         self
     }
 
-    /// Allows permessage-deflate. Its configuration can be made with the feature `ws-deflate` only.
+    /// Allows permessage-deflate (RFC 7692). Its configuration can be made with the feature `ws-deflate` only. Default no.
     #[must_use]
     pub fn deflate(mut self, config: deflate::Config) -> Self {
         self.terms.deflate = Some(config);
         self
     }
 
-    /// Limits, deadlines and queues. Equal ones are shared by the sockets of a thread.
+    /// Limits, deadlines and queues: those of [`Config::default`] unless said otherwise. Equal ones are shared by the sockets of a
+    /// thread.
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = Config::shared(config.into());
@@ -313,6 +314,23 @@ impl Router {
 }
 
 /// A function that takes a socket and up to eight extractors.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::Path;
+/// use wireline::ws::route::WebSocketHandler;
+/// use wireline::ws::socket::WebSocket;
+///
+/// /// The same handler at two paths.
+/// fn at_both<Args: 'static>(routes: Router, handler: impl WebSocketHandler<Args>) -> Router {
+///     routes.websocket("/chat/{room}", handler.clone()).websocket("/v1/chat/{room}", handler)
+/// }
+///
+/// async fn chat(socket: WebSocket, Path(room): Path<String>) {
+///     let _ = socket.send(format!("this is {room}")).await;
+/// }
+/// assert!(at_both(Router::new(), chat).build().is_ok());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of WebSockets",
     note = "it is an async function of a `WebSocket` and at most 8 extractors that do not take the body",
@@ -321,6 +339,8 @@ impl Router {
 )]
 pub trait WebSocketHandler<Args>: Clone + Send + Sync + 'static {
     /// Extracts the arguments and answers the upgrade.
+    ///
+    /// Dropping the future drops the request: nothing was answered.
     fn open(
         self,
         parts: Parts,
@@ -390,6 +410,19 @@ impl<T: Clone, H: Clone, Args> Clone for Opens<T, H, Args> {
 }
 
 /// Marks the handlers of WebSockets.
+///
+/// The compiler finds it, and nobody has to name it: a handler of WebSockets stands beside those of requests.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::ws::socket::WebSocket;
+///
+/// async fn wait(mut socket: WebSocket) {
+///     while socket.recv_msg().await.is_some() {}
+/// }
+/// let routes = Router::new().websocket("/wait", wait).get("/", async || "hello");
+/// assert!(routes.build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct ViaWebSocket(Infallible);
 

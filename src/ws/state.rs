@@ -12,6 +12,16 @@
 //! CONNECTING is not here: the opening handshake is HTTP's, and has its own file.
 
 /// Where a connection stands.
+///
+/// ```
+/// use wireline::ws::state::{State, Transition};
+///
+/// let mut state = State::default();
+/// state.apply(Transition::ReceiveClose).unwrap();
+/// assert!(!state.is_receiving() && !state.is_open(), "nothing goes but our own Close");
+/// state.apply(Transition::SendClose).unwrap();
+/// assert_eq!(state, State::Closed { clean: true });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Messages go both ways.
@@ -29,6 +39,14 @@ pub enum State {
 }
 
 /// What can happen to a connection.
+///
+/// ```
+/// use wireline::ws::state::{State, Transition};
+///
+/// let mut state = State::LocalClosing;
+/// state.apply(Transition::Gone).unwrap();
+/// assert_eq!(state, State::Closed { clean: false }, "the peer left without its Close");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// Our Close was sent.
@@ -42,6 +60,14 @@ pub enum Transition {
 }
 
 /// The present state does not allow the transition: a fault of the caller.
+///
+/// ```
+/// use wireline::ws::state::{IllegalTransition, State, Transition};
+///
+/// let mut state = State::LocalClosing;
+/// assert_eq!(state.apply(Transition::SendClose), Err(IllegalTransition), "a second Close");
+/// assert_eq!(state, State::LocalClosing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IllegalTransition;
 

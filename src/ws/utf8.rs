@@ -6,6 +6,12 @@ use simdutf8::compat::from_utf8 as check;
 use std::str::from_utf8 as check;
 
 /// The octets cannot be, or become, UTF-8.
+///
+/// ```
+/// use wireline::ws::utf8::{Invalid, Utf8};
+///
+/// assert_eq!(Utf8::default().push(b"\xc0"), Err(Invalid), "no character begins so");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
 

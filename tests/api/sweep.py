@@ -24,8 +24,8 @@ def sweep(api: Api) -> int:
         ("a future, and not a word on what giving it up costs", silent),
     ):
         print(f"{title}: {len(paths)}")
-        print(*(f"  {path}" for path in paths), sep="\n")
-    return 0
+        print(*(f"  {path}" for path in paths), sep="\n", end="\n" if paths else "")
+    return 1 if bare or silent else 0
 
 
 def whole(api: Api, item: dict, kind: str, inner: dict) -> str:

@@ -252,3 +252,15 @@ async fn a_fetch_that_panics_is_over() {
     assert_eq!(told(&tokens, "RS256").await, "user-7");
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_without_a_set_fails_whatever_keeps_it() {
+    let never = || std::future::pending::<Result<Vec<u8>, String>>();
+    let tokens = AuthConfig::verifier().jwks_fetch(never).build().unwrap();
+    let late = AuthError::Jwks("it has not come in time".to_owned());
+    assert_eq!(tokens.refresh().await, Err(late));
+    // The fetch is over when twice as much has passed.
+    sleep(Duration::from_secs(6)).await;
+    let error = tokens.jwks_error().unwrap();
+    assert_eq!(error, "fetching it took too long");
+}

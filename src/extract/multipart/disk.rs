@@ -53,6 +53,8 @@ impl TempFile {
 
     /// Keeps it, under this path on the same file system. A file that is there already is replaced.
     ///
+    /// Not cancel safe: given up, it stands under the new path, or is removed.
+    ///
     /// # Errors
     ///
     /// When it cannot be moved; then it is removed.

@@ -9,6 +9,21 @@ use std::fmt;
 use std::io;
 
 /// The request is no form with parts.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{Multipart, MultipartRejection};
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().post("/", async |form: Multipart| drop(form));
+/// let client = TestClient::new(routes.build().unwrap());
+/// assert_eq!(client.post("/").body("name=ada").await.status, MultipartRejection::ContentType.status());
+///
+/// let unbounded = client.post("/").header("content-type", "multipart/form-data").body("--\r\n").await;
+/// assert_eq!(unbounded.status, MultipartRejection::Boundary.status());
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MultipartRejection {
@@ -40,6 +55,28 @@ impl fmt::Display for MultipartRejection {
 rejection!(MultipartRejection);
 
 /// What went wrong inside of a form.
+///
+/// As the error of a handler it answers with its status by itself.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{Multipart, MultipartError, MultipartLimits};
+/// use wireline::test::{TestClient, TestMultipart};
+///
+/// async fn upload(mut form: Multipart) -> Result<String, MultipartError> {
+///     let Some(part) = form.next().await? else {
+///         return Ok("nothing".to_owned());
+///     };
+///     part.text().await
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().post("/", upload).state(MultipartLimits::default().part(4));
+/// let client = TestClient::new(routes.build().unwrap());
+/// let form = TestMultipart::new().text("name", "much too long");
+/// assert_eq!(client.post("/").multipart(form).await.status, MultipartError::PartTooLarge.status());
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MultipartError {

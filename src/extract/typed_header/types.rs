@@ -10,6 +10,19 @@ use std::fmt;
 
 /// `Authorization`: a scheme, and what goes with it (RFC 9110 §11.6.2). Nothing is verified: that is for the layers of
 /// [`layer::auth`](crate::layer::auth).
+///
+/// ```
+/// use wireline::extract::{Header, header::Authorization};
+/// use wireline::service::headers::Headers;
+///
+/// let mut headers = Headers::new();
+/// headers.try_insert("authorization", "Bearer abc").unwrap();
+/// let authorization = Authorization::decode(headers.get_all("authorization")).unwrap();
+/// assert_eq!(authorization.scheme(), "bearer");
+/// assert_eq!(authorization.bearer(), Some("abc"));
+/// // Logs are no place for what it says.
+/// assert!(!format!("{authorization:?}").contains("abc"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authorization {
     scheme: String,
@@ -56,6 +69,22 @@ impl fmt::Debug for Authorization {
 }
 
 /// `Content-Type` (RFC 9110 §8.3).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{TypedHeader, header::ContentType};
+/// use wireline::test::TestClient;
+///
+/// async fn kind(TypedHeader(ContentType(kind)): TypedHeader<ContentType>) -> &'static str {
+///     if kind.is("text", "csv") { "a table" } else { "something else" }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().post("/", kind).build().unwrap());
+/// let reply = client.post("/").header("content-type", "Text/CSV; header=absent").body("1,2").await;
+/// assert_eq!(reply.text(), "a table");
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType(pub MediaType);
 
@@ -69,6 +98,19 @@ impl Header for ContentType {
 }
 
 /// `Content-Length` (RFC 9110 §8.6). What comes in chunks, and much of what comes over HTTP/2, has none.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{TypedHeader, header::ContentLength};
+///
+/// async fn announced(length: Option<TypedHeader<ContentLength>>) -> String {
+///     match length {
+///         Some(TypedHeader(ContentLength(octets))) => format!("{octets} octets to come"),
+///         None => "nobody knows".to_owned(),
+///     }
+/// }
+/// # let _ = Router::new().post("/", announced).build().unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentLength(pub u64);
 
@@ -155,6 +197,19 @@ impl Header for Host {
 }
 
 /// `Origin` (RFC 6454 §7): the page from which a browser sent the request.
+///
+/// Whoever wants to answer other origins' pages puts [`Cors`](crate::layer::cors::Cors) around the routes; this only tells which page it was.
+///
+/// ```
+/// use wireline::extract::{Header, header::Origin};
+/// use wireline::service::headers::Headers;
+///
+/// let mut headers = Headers::new();
+/// headers.try_insert("origin", "https://shop.example").unwrap();
+/// let origin = Origin::decode(headers.get_all("origin")).unwrap();
+/// assert_eq!(origin.as_str(), "https://shop.example");
+/// assert!(!origin.is_null());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
@@ -183,6 +238,26 @@ impl Header for Origin {
 }
 
 /// `Accept` (RFC 9110 §12.5.1), with its weights.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::{TypedHeader, header::Accepts};
+/// use wireline::test::TestClient;
+///
+/// async fn report(TypedHeader(accepts): TypedHeader<Accepts>) -> &'static str {
+///     match accepts.best(&["text/html", "application/json"]) {
+///         Some("application/json") => "{}",
+///         Some(_) => "<p>Nothing to report.</p>",
+///         None => "you want neither",
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let client = TestClient::new(Router::new().get("/report", report).build().unwrap());
+/// let reply = client.get("/report").header("accept", "text/html;q=0.5, application/json").await;
+/// assert_eq!(reply.text(), "{}");
+/// # });
+/// ```
 #[doc(alias = "Accept")]
 #[derive(Clone, Debug)]
 pub struct Accepts(Headers);

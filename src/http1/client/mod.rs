@@ -26,6 +26,29 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 
 /// What a response consists of, in its order.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use http::Method;
+/// use wireline::http1::client::{ResponseEvent, ResponseReader};
+///
+/// /// The content of a response that has come as a whole.
+/// fn content(mut response: BytesMut) -> Option<Vec<u8>> {
+///     let mut reader = ResponseReader::new(&Method::GET);
+///     let mut content = Vec::new();
+///     loop {
+///         match reader.receive(&mut response).ok()?? {
+///             ResponseEvent::Head(head) if head.status() != 200 => return None,
+///             ResponseEvent::Head(_) => {}
+///             ResponseEvent::Data(data) => content.extend_from_slice(&data),
+///             ResponseEvent::End(_) => return Some(content),
+///         }
+///     }
+/// }
+///
+/// let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+/// assert_eq!(content(response.into()).unwrap(), b"hi");
+/// ```
 #[derive(Debug)]
 pub enum ResponseEvent {
     /// The head of the final response.

@@ -43,6 +43,35 @@ use std::task::{Context, Poll, ready};
 
 /// One HTTP/1.1 connection as a future. It ends when the connection does; dropping it closes the
 /// connection and cancels its handler.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use wireline::Router;
+/// use wireline::http1::driver::config::Config;
+/// use wireline::http1::driver::{Connection, Shared};
+/// use wireline::resource::addr::ConnInfo;
+/// use wireline::resource::budget::Budget;
+/// use wireline::resource::io::{Io, memory};
+/// use wireline::resource::worker::Worker;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 * 1024 * 1024))));
+/// let routes = Router::new().get("/", async || "hello").build().unwrap();
+/// let shared = Arc::new(Shared { worker, service: Arc::new(routes), config: Arc::new(Config::default().settled()) });
+///
+/// // In memory here; a `TcpStream` is `Io::Tcp`. The permit, `()`, limits nothing.
+/// let (mut client, server) = memory::pair(1024);
+/// let connection = Connection::new(Io::Dyn(Box::new(server)), ConnInfo::default(), shared, ());
+/// let served = tokio::spawn(connection);
+/// client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await.unwrap();
+/// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+/// # drop(client);
+/// served.await.unwrap();
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Connection<P> {
     stage: Stage,

@@ -77,6 +77,23 @@ fn write(sink: Box<dyn Write + Send>, lines: &Receiver<Vec<u8>>, counts: &Counts
 }
 
 /// A handle on an access log. Clones are the same handle.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::Router;
+/// use wireline::layer::access_log::AccessLog;
+/// use wireline::test::TestClient;
+///
+/// let log = AccessLog::new(std::io::sink()).unwrap();
+/// let handle = log.handle();
+/// let routes = Router::new().layer(log).get("/", async || "hello").build().unwrap();
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// assert_eq!(TestClient::new(routes).get("/").await.status, 200);
+/// # });
+/// // When the server has stopped: what waits is written before the process ends.
+/// assert!(handle.flush(Duration::from_secs(10)));
+/// assert_eq!(handle.dropped(), 0);
+/// ```
 #[derive(Clone)]
 pub struct LogHandle(Arc<Queue>);
 

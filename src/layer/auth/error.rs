@@ -5,6 +5,13 @@ use crate::service::response::{IntoResponse, Response};
 use std::fmt;
 
 /// Why authentication cannot be configured so. It is told when the program starts, to the person who starts it.
+///
+/// ```
+/// use wireline::layer::auth::{AuthConfig, AuthError};
+///
+/// let error = AuthConfig::new("secret", 3600).build().unwrap_err();
+/// assert!(matches!(error, AuthError::SecretTooShort { octets: 6, least: 32 }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthError {

@@ -10,6 +10,21 @@ use std::fmt;
 /// Why credentials are not good. The client gets the sentence, and [`Auth`](crate::layer::auth::Auth) adds the challenges.
 ///
 /// The sentence says nothing that helps to guess: not whether a user exists, not which part of a secret was right.
+///
+/// ```
+/// use wireline::layer::auth::{Bearer, Refusal};
+/// use wireline::service::user::CurrentUser;
+///
+/// let scheme = Bearer::by(async |token: String| match token.as_str() {
+///     "golden" => Ok(CurrentUser::new("charlie")),
+///     "rusty" => Err(Refusal::expired()),
+///     _ => Err(Refusal::invalid("not a golden ticket")),
+/// });
+/// # let _ = wireline::layer::auth::Auth::new(scheme);
+/// assert_eq!(Refusal::expired().status(), 401);
+/// assert_eq!(Refusal::forbidden("not from here").status(), 403);
+/// assert_eq!(Refusal::unavailable().status(), 503);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     kind: Kind,

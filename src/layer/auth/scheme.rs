@@ -51,6 +51,32 @@ pub trait Scheme: Send + Sync + 'static {
 }
 
 /// What a [`Scheme`] found.
+///
+/// ```
+/// use wireline::layer::auth::{Refusal, Scheme, Verdict};
+/// use wireline::service::request::Parts;
+/// use wireline::service::user::CurrentUser;
+///
+/// /// Whoever has a certificate that the TLS handshake took.
+/// struct Certificate;
+///
+/// impl Scheme for Certificate {
+///     fn look(&self, parts: &Parts) -> Verdict {
+///         match parts.tls().map(|tls| tls.peer_certificates().len()) {
+///             None => Verdict::Refused(Refusal::forbidden("this is served over TLS only")),
+///             Some(0) => Verdict::Absent,
+///             Some(_) => Verdict::User(CurrentUser::new("partner")),
+///         }
+///     }
+///
+///     fn challenge(&self, _: Option<&Refusal>) -> Option<String> {
+///         None
+///     }
+/// }
+///
+/// let request = wireline::Request::get("/");
+/// assert!(matches!(Certificate.look(&request), Verdict::Refused(_)));
+/// ```
 #[derive(Debug)]
 pub enum Verdict {
     /// No credentials of its kind.
@@ -65,6 +91,33 @@ pub enum Verdict {
 }
 
 /// A verdict to come.
+///
+/// ```
+/// use wireline::layer::auth::{Refusal, Verdict, VerifyToken, Verifying};
+/// use wireline::service::user::CurrentUser;
+///
+/// /// Asks somebody else, who has five seconds.
+/// struct Remote;
+///
+/// impl VerifyToken for Remote {
+///     fn verify(&self, token: &str) -> Verdict {
+///         let asked = ask(token.to_owned());
+///         Verdict::Wait(Verifying::new(async move {
+///             let answer = tokio::time::timeout(std::time::Duration::from_secs(5), asked).await;
+///             answer.unwrap_or_else(|_| Err(Refusal::unavailable()))
+///         }))
+///     }
+/// }
+///
+/// async fn ask(token: String) -> Result<CurrentUser, Refusal> {
+///     if token == "golden" { Ok(CurrentUser::new("charlie")) } else { Err(Refusal::missing()) }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let Verdict::Wait(verdict) = Remote.verify("golden") else { panic!("it takes a while") };
+/// assert_eq!(verdict.await.unwrap().id(), "charlie");
+/// # });
+/// ```
 pub struct Verifying(Pin<Box<dyn Future<Output = Result<CurrentUser, Refusal>> + Send>>);
 
 impl Verifying {

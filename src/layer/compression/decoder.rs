@@ -45,6 +45,26 @@ enum Inner {
 }
 
 /// What a call has moved.
+///
+/// ```
+/// use wireline::layer::compression::Decoder;
+/// use wireline::wire::coding::Coding;
+///
+/// let coded = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1, 2, 0, 0xfd, 0xff, b'h', b'i', 0xac, 0x2a, 0x93, 0xd8, 2, 0, 0, 0];
+/// let mut decoder = Decoder::new(Coding::Gzip, 1024).unwrap();
+/// let (mut content, mut at) = (Vec::new(), 0);
+/// loop {
+///     // A buffer that is too small is filled again and again.
+///     let mut room = [0; 1];
+///     let step = decoder.decode(&coded[at..], &mut room).unwrap();
+///     at += step.taken;
+///     content.extend_from_slice(&room[..step.given]);
+///     if step.ended {
+///         break;
+///     }
+/// }
+/// assert_eq!((content.as_slice(), at), (&b"hi"[..], coded.len()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The octets that were taken of the input.
@@ -57,6 +77,17 @@ pub struct Step {
 }
 
 /// Why there is no more content.
+///
+/// ```
+/// use wireline::layer::compression::{DecodeError, Decoder};
+/// use wireline::wire::coding::Coding;
+///
+/// let mut decoder = Decoder::new(Coding::Gzip, 1024).unwrap();
+/// assert_eq!(decoder.decode(b"plain text", &mut [0; 64]), Err(DecodeError::Malformed));
+///
+/// let decoder = Decoder::new(Coding::Gzip, 1024).unwrap();
+/// assert_eq!(decoder.finish(), Err(DecodeError::Truncated));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {

@@ -114,6 +114,20 @@ impl<L: RateLimiter> QuotaLimiter for L {
 }
 
 /// How much may be spent, and under which name.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::layer::rate_limit::{InMemoryRateLimiter, Key, Quota, QuotaLimiter, Spending};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let quota = Quota { name: "uploads".into(), max_requests: 10, window: Duration::from_secs(60) };
+/// let limiter = InMemoryRateLimiter::new();
+/// let key = Key::address([203, 0, 113, 7].into());
+/// // One that costs as much as four.
+/// let Spending::Now(verdict) = limiter.spend(&key, 4, &quota) else { panic!("memory needs no time") };
+/// assert_eq!(verdict.remaining, Some(6));
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The limit's name, under which clients are told of it. One limiter may keep several limits apart by it.
@@ -125,6 +139,15 @@ pub struct Quota {
 }
 
 /// What a limiter says of a request.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::layer::rate_limit::Verdict;
+///
+/// // Who asks for more hears `Retry-After: 30`.
+/// let refused = Verdict { allowed: false, remaining: Some(0), reset: Some(Duration::from_secs(30)) };
+/// # let _ = refused;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether it is allowed.
@@ -136,6 +159,18 @@ pub struct Verdict {
 }
 
 /// A verdict, or the wait for one.
+///
+/// ```
+/// use wireline::layer::rate_limit::{LimiterFailed, Spending, Verdict};
+///
+/// async fn settle(spending: Spending) -> Result<Verdict, LimiterFailed> {
+///     match spending {
+///         Spending::Now(verdict) => Ok(verdict),
+///         Spending::Later(verdict) => verdict.await,
+///     }
+/// }
+/// # drop(settle);
+/// ```
 pub enum Spending {
     /// It is known already.
     Now(Verdict),
@@ -153,6 +188,21 @@ impl fmt::Debug for Spending {
 }
 
 /// A limiter could not say anything: whoever it asks is away, for one.
+///
+/// ```
+/// use wireline::layer::rate_limit::{Key, LimiterFailed, Quota, QuotaLimiter, Spending};
+///
+/// /// One that asks a neighbour who is not at home.
+/// struct Neighbour;
+///
+/// impl QuotaLimiter for Neighbour {
+///     fn spend(&self, _: &Key, _: u32, _: &Quota) -> Spending {
+///         Spending::Later(Box::pin(async { Err(LimiterFailed::new("nobody opens")) }))
+///     }
+/// }
+///
+/// assert_eq!(LimiterFailed::new("nobody opens").to_string(), "the rate limiter failed: nobody opens");
+/// ```
 #[derive(Debug)]
 pub struct LimiterFailed(Box<dyn Error + Send + Sync>);
 

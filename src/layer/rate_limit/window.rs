@@ -32,6 +32,15 @@ pub struct Window {
 }
 
 /// What came of a request.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::layer::rate_limit::window::{Spent, Window};
+///
+/// let minute = Duration::from_secs(60);
+/// let spent = Window::default().spend(Duration::ZERO, 1, 10, minute);
+/// assert_eq!(spent, Spent { allowed: true, remaining: 9, reset: minute });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
     /// Whether it is allowed. What is refused is not counted.

@@ -5,6 +5,23 @@ use crate::service::response::{IntoResponse, Response};
 use std::fmt;
 
 /// Why a session did not do what it was asked for: 500.
+///
+/// ```
+/// use wireline::layer::session::{Session, SessionError};
+/// use wireline::test::TestClient;
+/// use wireline::{Error, Router};
+///
+/// async fn visits(session: Session) -> Result<String, Error> {
+///     Ok(session.get::<u64>("visits")?.unwrap_or(0).to_string())
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// // Nobody put `Sessions` around it.
+/// let client = TestClient::new(Router::new().get("/", visits).build().unwrap());
+/// assert_eq!(client.get("/").await.status, 500);
+/// # });
+/// assert!(SessionError::Absent.to_string().contains("Sessions"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {

@@ -76,6 +76,16 @@ pub trait SessionStore: Send + Sync + 'static {
 /// The id of a session in a store: 24 random octets. As text it is 32 characters of letters, digits, `-` and `_`.
 ///
 /// It is as good as the session itself: keep it out of logs.
+///
+/// ```
+/// use wireline::layer::session::SessionId;
+///
+/// /// The name under which a store of your own keeps a session.
+/// fn name(id: &SessionId) -> String {
+///     format!("session:{id}")
+/// }
+/// # let _ = name;
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId([u8; 24]);
 

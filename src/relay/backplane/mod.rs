@@ -25,6 +25,33 @@ use tokio::sync::mpsc;
 ///
 /// Implementations are tried with [`Link`]: commands come in, events go out, and the future ends when the connection does. Whoever
 /// calls [`run`](Self::run) calls it again, at most once a second. [`MemoryBackplane`](memory::MemoryBackplane) shows it in its example.
+///
+/// ```
+/// use std::pin::Pin;
+/// use wireline::relay::backplane::memory::MemoryBackplane;
+/// use wireline::relay::backplane::{Backplane, BackplaneError, Link};
+/// use wireline::relay::{Relay, RelayConfig};
+///
+/// /// The same under another name.
+/// struct Staging(MemoryBackplane);
+///
+/// impl Backplane for Staging {
+///     fn name(&self) -> &'static str {
+///         "staging"
+///     }
+///
+///     fn keeps_history(&self) -> bool {
+///         self.0.keeps_history()
+///     }
+///
+///     fn run(&self, link: Link) -> Pin<Box<dyn Future<Output = BackplaneError> + Send>> {
+///         self.0.run(link)
+///     }
+/// }
+///
+/// let relay = Relay::new(RelayConfig::default().backplane(Staging(MemoryBackplane::new())));
+/// assert_eq!(relay.cluster().unwrap().backplane(), "staging");
+/// ```
 pub trait Backplane: Send + Sync + 'static {
     /// One word for logs and metrics, `redis` say.
     fn name(&self) -> &'static str;
@@ -41,6 +68,41 @@ pub trait Backplane: Send + Sync + 'static {
 }
 
 /// The node's end of a connection.
+///
+/// ```
+/// use tokio::sync::mpsc;
+/// use wireline::relay::backplane::{BackplaneError, Channel, Command, Event, Link};
+///
+/// /// A broker that everybody is alone with.
+/// async fn run(mut link: Link) -> BackplaneError {
+///     let _ = link.events.send(Event::Connected).await;
+///     while let Some(command) = link.commands.recv().await {
+///         let event = match command {
+///             Command::Subscribe(channel) => Event::Subscribed(channel),
+///             Command::Unsubscribe(_) => continue,
+///             Command::Publish { id, .. } => Event::Done { id },
+///             Command::Append { id, .. } | Command::Read { id, .. } => {
+///                 Event::Refused { id, why: "nothing is kept".to_owned() }
+///             }
+///         };
+///         if link.events.send(event).await.is_err() {
+///             break;
+///         }
+///     }
+///     BackplaneError::new("the node wants nothing more")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (commands, wanted) = mpsc::unbounded_channel();
+/// let (events, mut happened) = mpsc::channel(16);
+/// commands.send(Command::Subscribe(Channel::All)).unwrap();
+/// drop(commands);
+/// assert_eq!(run(Link { commands: wanted, events }).await.to_string(), "the node wants nothing more");
+/// assert_eq!(happened.recv().await, Some(Event::Connected));
+/// assert_eq!(happened.recv().await, Some(Event::Subscribed(Channel::All)));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Link {
     /// What the node wants. How much is under way at once is bounded by the node.
@@ -50,6 +112,17 @@ pub struct Link {
 }
 
 /// What a node wants of a broker. They are carried out in order, but [`Read`](Self::Read).
+///
+/// ```
+/// use wireline::relay::backplane::{Channel, Command, Event};
+/// use wireline::relay::cluster::{Cluster, ClusterConfig};
+///
+/// // What a node wants first is to hear what is for everybody, and what is for it.
+/// let mut node = Cluster::new(ClusterConfig::default(), 7, 1, false);
+/// node.event(Event::Connected, 0);
+/// assert_eq!(node.next_command(), Some(Command::Subscribe(Channel::All)));
+/// assert_eq!(node.next_command(), Some(Command::Subscribe(Channel::Node(7))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Take a channel, which [`Event::Subscribed`] answers once everything that is published from now on will come.
@@ -95,6 +168,25 @@ pub enum Command {
 }
 
 /// What a broker has done.
+///
+/// ```
+/// use tokio::sync::mpsc;
+/// use wireline::relay::backplane::memory::MemoryBackplane;
+/// use wireline::relay::backplane::{Backplane, Command, Event, Link};
+/// use wireline::relay::hub::Topic;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (commands, wanted) = mpsc::unbounded_channel();
+/// let (events, mut happened) = mpsc::channel(16);
+/// tokio::spawn(MemoryBackplane::new().run(Link { commands: wanted, events }));
+/// assert_eq!(happened.recv().await, Some(Event::Connected));
+///
+/// let topic = Topic::new("news").unwrap();
+/// commands.send(Command::Read { id: 1, topic, after: None, most: 10 }).unwrap();
+/// assert!(matches!(happened.recv().await, Some(Event::History { id: 1, last: 0, .. })));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// There is a connection: nothing is subscribed on it, and nothing is under way.
@@ -137,6 +229,22 @@ pub enum Event {
 }
 
 /// Where messages are published: a topic's, a node's, or everybody's.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::hub::Topic;
+///
+/// /// How a broker may call it.
+/// fn subject(channel: &Channel) -> String {
+///     match channel {
+///         Channel::Topic(topic) => format!("app:topic:{topic}"),
+///         Channel::Node(node) => format!("app:node:{node:x}"),
+///         Channel::All => "app:all".to_owned(),
+///     }
+/// }
+/// assert_eq!(subject(&Channel::Topic(Topic::new("news").unwrap())), "app:topic:news");
+/// assert_eq!(subject(&Channel::Node(0x2a)), "app:node:2a");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// What is published to a topic.
@@ -148,6 +256,13 @@ pub enum Channel {
 }
 
 /// Why there is no connection.
+///
+/// ```
+/// use wireline::relay::backplane::BackplaneError;
+///
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// assert_eq!(BackplaneError::new(&refused).to_string(), refused.to_string());
+/// ```
 #[derive(Clone, Debug)]
 pub struct BackplaneError(Arc<str>);
 

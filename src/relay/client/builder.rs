@@ -78,7 +78,7 @@ impl Builder {
         }
     }
 
-    /// Offers subprotocols, the preferred one first.
+    /// Offers subprotocols, the preferred one first. Default none.
     pub fn protocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.dial.client = self.dial.client.protocols(names);
         self

@@ -82,6 +82,20 @@ impl fmt::Debug for Dial {
 }
 
 /// Why there is no first connection.
+///
+/// ```
+/// use std::io;
+/// use wireline::relay::client::{DialError, RelayClient};
+/// use wireline::ws::client::ConnectError;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // A transport that cannot be opened.
+/// let refused = || std::future::ready(Err(io::ErrorKind::ConnectionRefused.into()));
+/// let error = RelayClient::builder("ws://localhost/ws").over(refused).connect().await.unwrap_err();
+/// assert!(matches!(error, DialError::Connect(ConnectError::Io(_))));
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DialError {

@@ -2,10 +2,10 @@
 
 use crate::relay::client::Status;
 use crate::relay::client::builder::Builder;
-use crate::relay::client::core::event::{Hello, RequestError};
+use crate::relay::client::core::event::{Hello, RequestError, SubscribeError};
 use crate::relay::client::core::pace::Ended;
 use crate::relay::client::core::seat::Wants;
-use crate::relay::client::core::{Answer, Ask, SubscribeError};
+use crate::relay::client::core::{Answer, Ask};
 use crate::relay::client::inbox::{Inbox, Limits};
 use crate::relay::client::shared::{Shared, State};
 use crate::relay::client::subscription::{Direct, SubscribeOptions, Subscription};

@@ -27,10 +27,9 @@ mod subscription;
 mod tls;
 
 pub use self::builder::Builder;
-pub use self::core::SubscribeError;
 pub use self::core::event::{
-    Event, Hello, Lagged, Member, Missing, Presence, Push, Refusal, RequestError, Subscribed,
-    Unsubscribed,
+    Event, Hello, Lagged, Member, Missing, Presence, Push, Refusal, RequestError, SubscribeError,
+    Subscribed, Unsubscribed,
 };
 pub use self::core::pace::{Backoff, Ended};
 pub use self::dial::DialError;

@@ -214,6 +214,25 @@ impl fmt::Debug for Subscription {
 ///
 /// Its queue holds 1,024 events; pushes beyond them are counted, and [`Event::Lagged`] stands in their place, of any topic.
 /// It is a [`Stream`], too.
+///
+/// ```
+/// use wireline::relay::Relay;
+/// use wireline::relay::client::{Event, RelayClient};
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let relay = Relay::default();
+/// # let server = TestClient::new(Router::new().relay(&relay).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let mut direct = client.direct().unwrap();
+/// // The server subscribes this connection to a topic that it has not asked for.
+/// let conn_id = client.hello().await.unwrap().conn_id;
+/// relay.subscribe(conn_id, "news").unwrap();
+/// assert!(matches!(direct.next().await, Some(Event::Subscribed(_))));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Direct {
     pub(crate) inbox: Arc<Inbox>,

@@ -16,6 +16,15 @@ use crate::relay::hub::{Present, Topic};
 use bytes::{Bytes, BytesMut};
 
 /// A node in one of its lives.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::cluster::envelope::{Envelope, Sender};
+///
+/// let nobody = Sender { node: 0, life: 1 };
+/// let octets = Envelope::Leave.encode(nobody, &Channel::All);
+/// assert_eq!(Envelope::decode(&octets, &Channel::All), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sender {
     /// Its number: not 0, below 2^21.
@@ -25,6 +34,17 @@ pub struct Sender {
 }
 
 /// A sequence of messages to one topic, one of several in the life of its node.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::cluster::envelope::{Envelope, Place, Sender};
+/// use wireline::relay::hub::Topic;
+///
+/// let (me, channel) = (Sender { node: 7, life: 1 }, Channel::Topic(Topic::new("news").unwrap()));
+/// let mark = Envelope::Mark { place: Place { sequence: 0, number: 12, age: 3_000 } };
+/// let octets = mark.encode(me, &channel);
+/// assert_eq!(Envelope::decode(&octets, &channel), Some((me, mark)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Which sequence: 0, 1, 2 ... in the order in which they began.
@@ -136,6 +156,15 @@ pub enum Envelope {
 }
 
 /// A change of who is present.
+///
+/// ```
+/// use wireline::relay::cluster::envelope::Change;
+/// use wireline::relay::hub::Present;
+///
+/// // The number of a connection has its node's, 32 bits up.
+/// let ann = Present { member: 7 << 32 | 1, name: Some("ann".into()), meta: "null".into() };
+/// assert_eq!(Change::Here(ann).member(), Change::Gone(7 << 32 | 1).member());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Somebody is present, or what others should know of him has changed.
@@ -209,6 +238,15 @@ impl Envelope {
 /// What octets 3 to 6 of an envelope say in this channel: CRC-32 over the channel and all of the other octets.
 ///
 /// For tests that want a false envelope to be read.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::cluster::envelope::{Envelope, Sender, checksum};
+///
+/// let octets = Envelope::Leave.encode(Sender { node: 7, life: 1 }, &Channel::All);
+/// assert_eq!(octets[3..7], checksum(&octets, &Channel::All).to_be_bytes());
+/// assert_ne!(octets[3..7], checksum(&octets, &Channel::Node(9)).to_be_bytes());
+/// ```
 pub fn checksum(octets: &[u8], channel: &Channel) -> u32 {
     let mut sum = crc32fast::Hasher::new();
     match channel {

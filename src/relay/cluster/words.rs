@@ -61,6 +61,16 @@ impl Default for ClusterConfig {
 }
 
 /// A message as it goes from node to node.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::cluster::{Cluster, ClusterConfig, Local, Parcel};
+/// use wireline::relay::hub::Topic;
+///
+/// let mut node = Cluster::new(ClusterConfig::default(), 7, 1, false);
+/// let parcel = Parcel { is_text: true, except: 0, payload: Bytes::from("hello") };
+/// assert_eq!(node.publish(&Topic::new("news").unwrap(), parcel, None, 0), Local::Deliver);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parcel {
     /// Whether it is text.
@@ -72,6 +82,18 @@ pub struct Parcel {
 }
 
 /// What becomes at once of a message that is published here.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::cluster::{Cluster, ClusterConfig, Local, Parcel};
+/// use wireline::relay::hub::{Retention, Topic};
+///
+/// let keep = Retention { messages: 100, octets: 1 << 20, age: 60_000 };
+/// let mut node = Cluster::new(ClusterConfig::default(), 7, 1, true);
+/// let parcel = Parcel { is_text: true, except: 0, payload: Bytes::from("hello") };
+/// let local = node.publish(&Topic::new("news").unwrap(), parcel, Some(keep), 0);
+/// assert_eq!(local, Local::DeliverUncounted, "the order is a broker's, and there is none");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Local {
     /// It takes the next offset, and is delivered.
@@ -83,6 +105,17 @@ pub enum Local {
 }
 
 /// What the relay does for the cluster, in this order.
+///
+/// ```
+/// use wireline::relay::cluster::{Action, Cluster, ClusterConfig};
+/// use wireline::relay::hub::Topic;
+///
+/// let topic = Topic::new("news").unwrap();
+/// let mut node = Cluster::new(ClusterConfig::default(), 7, 1, false);
+/// node.attach(&topic, None, 0);
+/// assert_eq!(node.next_action(), Some(Action::Attached { topic }), "nobody waits for a broker that is away");
+/// assert_eq!(node.next_action(), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// From now on everything arrives that is published to the topic anywhere; or the broker is away, and nobody waits for it.
@@ -183,6 +216,21 @@ pub enum Action {
 }
 
 /// Where a message stands in its topic.
+///
+/// ```
+/// use wireline::relay::cluster::Place;
+/// use wireline::relay::hub::Count;
+///
+/// /// The same for who publishes it to a hub.
+/// fn count(place: Place) -> Count {
+///     match place {
+///         Place::Next => Count::Next(1),
+///         Place::At { epoch, offset } => Count::At { epoch, offset },
+///         Place::Uncounted => Count::Nothing,
+///     }
+/// }
+/// assert_eq!(count(Place::Uncounted), Count::Nothing);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Behind the last one.
@@ -199,6 +247,17 @@ pub enum Place {
 }
 
 /// What a node asks of others.
+///
+/// ```
+/// use wireline::relay::cluster::{Action, Answers, Cluster, ClusterConfig, Operation};
+/// use wireline::relay::hub::Topic;
+///
+/// let topic = Topic::new("news").unwrap();
+/// let mut node = Cluster::new(ClusterConfig::default(), 7, 1, false);
+/// let id = node.ask(Operation::Subscribers { topic }, 0);
+/// // It is alone, so that this is all there is to know.
+/// assert_eq!(node.next_action(), Some(Action::Answered { id, answers: Answers::default() }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Push to all connections of a user; counts them.
@@ -246,6 +305,15 @@ pub enum Operation {
 }
 
 /// Connections by number, or by user.
+///
+/// ```
+/// use wireline::relay::cluster::{Cluster, ClusterConfig, Operation, Target};
+///
+/// let mut node = Cluster::new(ClusterConfig::default(), 7, 1, false);
+/// let whom = Target::User("ann".to_owned());
+/// node.tell(Operation::Disconnect { whom, code: 4500, reason: "banned".to_owned() }, 0);
+/// assert_eq!(node.standing(0).waiting, 1, "it goes to the others when there is a broker");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// One.
@@ -255,6 +323,17 @@ pub enum Target {
 }
 
 /// What a node has answered.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::cluster::Answer;
+/// use wireline::relay::cluster::envelope::{Envelope, Sender};
+///
+/// let (me, asker) = (Sender { node: 7, life: 1 }, Channel::Node(9));
+/// let answer = Envelope::Answer { id: 3, answer: Answer { count: 2, ..Answer::default() } };
+/// let octets = answer.encode(me, &asker);
+/// assert_eq!(Envelope::decode(&octets, &asker), Some((me, answer)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// How many.
@@ -264,6 +343,16 @@ pub struct Answer {
 }
 
 /// What nodes have answered, and who has not.
+///
+/// ```
+/// use wireline::relay::cluster::{Answer, Answers};
+///
+/// let two = Answer { count: 2, ..Answer::default() };
+/// let answers = Answers { answers: vec![(7, two.clone()), (8, two)], missing: vec![9] };
+/// let known: u64 = answers.answers.iter().map(|(_, answer)| answer.count).sum();
+/// assert_eq!(known, 4);
+/// assert!(!answers.missing.is_empty(), "there may be more");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     /// By node.

@@ -247,7 +247,7 @@ impl RelayConfig {
         self
     }
 
-    /// Which pages may connect: see [`Policy`].
+    /// Which pages may connect: own ones, and foreign ones that send no credentials, unless said otherwise. See [`Policy`].
     #[must_use]
     pub fn origin(mut self, policy: Policy) -> Self {
         self.settings.origin = policy;
@@ -311,7 +311,7 @@ impl RelayConfig {
         self
     }
 
-    /// How it behaves as a part of that cluster: see [`ClusterConfig`].
+    /// How it behaves as a part of that cluster: as [`ClusterConfig::default`] says, unless said otherwise.
     #[must_use]
     pub const fn cluster(mut self, cluster: ClusterConfig) -> Self {
         self.cluster = cluster;
@@ -405,7 +405,7 @@ impl RelayConfig {
         self
     }
 
-    /// What becomes of topics without a handler: see [`Unmatched`].
+    /// What becomes of topics without a handler: everybody may subscribe and send unless said otherwise, see [`Unmatched`].
     #[must_use]
     pub const fn unmatched(mut self, unmatched: Unmatched) -> Self {
         self.settings.unmatched = unmatched;

@@ -3,6 +3,18 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a relay has done since it was made, and what it holds now: see [`Relay::stats`](super::Relay::stats).
+///
+/// ```
+/// use wireline::relay::Relay;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let relay = Relay::default();
+/// relay.push("news", "told", "hello").await.unwrap();
+/// let stats = relay.stats();
+/// assert_eq!((stats.pushes, stats.deliveries, stats.connections), (1, 0, 0));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Stats {

@@ -120,6 +120,15 @@ pub struct RelayCall {
 ///
 /// The value is `reply` in the answer to a subscription, and `payload` in that to a call; others are not told. Of an error the
 /// client gets the message, as an HTTP client would.
+///
+/// ```
+/// use wireline::extract::Json;
+/// use wireline::relay::endpoint::IntoReply;
+///
+/// let reply = Some(Json([1, 2])).into_reply().unwrap();
+/// assert_eq!(reply.unwrap().get(), "[1,2]");
+/// assert!(().into_reply().unwrap().is_none());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a handler of the relay gives back",
     note = "it is `()`, a `Json`, a `Payload`, an `Option` or a `Result` of those whose error becomes a `wireline::Error`"
@@ -172,6 +181,25 @@ pub(super) type Handling = Pin<Box<dyn Future<Output = Result<Option<Payload>, E
 /// An async function of an event, a [`Relay`] and up to six extractors, which read the request that opened the connection.
 ///
 /// An extractor that has nothing to give rejects the event.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::State;
+/// use wireline::relay::{Relay, RelayConfig, RelayEvent};
+///
+/// #[derive(Clone)]
+/// struct Greeting(&'static str);
+///
+/// async fn room(event: RelayEvent, relay: Relay, State(greeting): State<Greeting>) {
+///     if let RelayEvent::Join { topic, .. } = event {
+///         let _ = relay.push(topic, "joined", greeting.0).await;
+///     }
+/// }
+///
+/// let config = RelayConfig::default().channel("room:*", room);
+/// let routes = Router::new().with_relay(config);
+/// assert!(routes.state(Greeting("hello")).build().is_ok());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of `{E}`s",
     note = "it is an async function of the event, a `Relay`, and at most 6 extractors that do not take the body",
@@ -183,6 +211,14 @@ pub trait EventHandler<E, Args>: Clone + Send + Sync + 'static {
     const EXTRACTS: bool;
 
     /// Takes an event. `parts` are there if it extracts.
+    ///
+    /// The future is dropped when it takes longer than [`RelayConfig::handler_timeout`](super::RelayConfig::handler_timeout), or a call
+    /// longer than its deadline; that of a call as well when the client cancels it, and when its connection ends. What it has done by
+    /// then stays done.
+    ///
+    /// # Errors
+    ///
+    /// Why the event is rejected, or the call has no result.
     fn handle(
         self,
         event: E,

@@ -17,6 +17,15 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 /// What a socket may have waiting, and what it is told; one for many sockets.
+///
+/// ```
+/// use wireline::relay::{Overflow, endpoint::Terms};
+/// use wireline::ws::prepared::Prepared;
+///
+/// let missed = |key: u32, count: u64| Prepared::text(&format!("{count} of {key} are missing"));
+/// let terms = Terms { capacity: 16, missed: Some(Box::new(missed)), ..Terms::default() };
+/// assert_eq!(terms.overflow, Overflow::DropOldest);
+/// ```
 pub struct Terms {
     /// How many messages of a subscription may wait: 128 unless said otherwise.
     pub capacity: usize,
@@ -59,6 +68,32 @@ impl fmt::Debug for Terms {
 
 /// One connection's place in a relay: what is published to its subscriptions is written to its socket by whoever delivers;
 /// what that does not take at once waits here, and [`serve`](Self::serve) sends it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wireline::Router;
+/// use wireline::relay::hub::{Resume, Topic};
+/// use wireline::relay::{Relay, endpoint::Terms};
+/// use wireline::test::TestClient;
+/// use wireline::ws::prelude::*;
+///
+/// async fn read(socket: WebSocket, relay: Relay) {
+///     let topic = Topic::new("news").unwrap();
+///     let outlet = relay.outlet(&socket, Arc::new(Terms::default()));
+///     let (_membership, _before) = outlet.subscribe(&topic, 0, Resume::Live);
+///     relay.publish(&topic, Prepared::text("somebody is here"));
+///     outlet.serve(socket, async |_message| {}).await;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let routes = Router::new().websocket("/news", read).relay(&Relay::default());
+/// let client = TestClient::new(routes.build().unwrap());
+/// let mut socket = client.websocket("/news").await;
+/// let message = socket.recv().await.unwrap().unwrap();
+/// assert_eq!(message.as_text(), Some("somebody is here"));
+/// # }
+/// ```
 pub struct Outlet {
     /// What the relay makes the id of.
     number: u32,
@@ -359,6 +394,8 @@ impl Outlet {
     }
 
     /// Runs a future of this socket's task, and sends what waits meanwhile.
+    ///
+    /// Cancel safe: giving it up leaves the future where it is, and what waits where it waits.
     pub fn sending<F: Future>(&self, mut future: Pin<&mut F>) -> impl Future<Output = F::Output> {
         poll_fn(move |cx| self.poll_sending(future.as_mut(), cx))
     }
@@ -449,6 +486,23 @@ impl Outlet {
 }
 
 /// A subscription of an [`Outlet`]: it ends when this is dropped, however that comes about.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wireline::relay::hub::{Resume, Topic};
+/// use wireline::relay::{Relay, endpoint::Terms};
+/// use wireline::ws::prelude::*;
+///
+/// /// Tells of a topic for as long as the peer says nothing.
+/// async fn until_a_word(socket: WebSocket, relay: Relay, topic: Topic) {
+///     let outlet = relay.outlet(&socket, Arc::new(Terms::default()));
+///     let (membership, _before) = outlet.subscribe(&topic, 0, Resume::Live);
+///     let mut membership = Some(membership);
+///     // Dropping it ends the subscription; the socket stays open.
+///     outlet.serve(socket, async |_message| drop(membership.take())).await;
+/// }
+/// # let _ = until_a_word;
+/// ```
 #[derive(Debug)]
 #[must_use = "the subscription ends when this is dropped"]
 pub struct Membership {

@@ -12,6 +12,16 @@ use std::slice;
 use std::sync::Arc;
 
 /// A connection that is present in a topic.
+///
+/// ```
+/// use wireline::relay::Relay;
+///
+/// fn names(relay: &Relay, room: &str) -> Vec<String> {
+///     let present = relay.presence(room).into_iter();
+///     present.map(|entry| entry.user.unwrap_or_else(|| format!("guest {}", entry.conn_id))).collect()
+/// }
+/// assert!(names(&Relay::default(), "room:1").is_empty());
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct PresenceEntry {

@@ -14,6 +14,23 @@ use std::fmt;
 use tokio::task::coop::consume_budget;
 
 /// What names a topic.
+///
+/// A name as text, or a [`Topic`], which was checked before; or a type of the program:
+///
+/// ```
+/// use wireline::relay::Relay;
+/// use wireline::relay::endpoint::IntoTopic;
+/// use wireline::relay::hub::{InvalidTopic, Topic};
+///
+/// struct Room(u32);
+///
+/// impl IntoTopic for Room {
+///     fn into_topic(self) -> Result<Topic, InvalidTopic> {
+///         Topic::new(&format!("room:{}", self.0))
+///     }
+/// }
+/// assert_eq!(Relay::default().presence_count(Room(7)), 0);
+/// ```
 pub trait IntoTopic {
     /// The topic.
     ///
@@ -246,6 +263,25 @@ impl Relay {
 }
 
 /// A connection, as [`Relay::connections`] shows it.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::relay::Relay;
+/// use wireline::test::TestClient;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let relay = Relay::default();
+/// let client = TestClient::new(Router::new().relay(&relay).build().unwrap());
+/// let mut socket = client.websocket("/ws").await;
+/// socket.send(r#"{"type":"subscribe","topic":"news"}"#).await.unwrap();
+/// socket.recv().await.unwrap().unwrap();
+///
+/// let connections = relay.connections(10);
+/// assert_eq!((connections.len(), connections[0].subscriptions), (1, 1));
+/// assert_eq!(connections[0].user, None, "nobody has signed in");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Connection {
@@ -260,6 +296,16 @@ pub struct Connection {
 }
 
 /// Why nothing was pushed.
+///
+/// ```
+/// use wireline::relay::{PushError, Relay};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let pushed = Relay::default().push("room 1", "said", "hello").await;
+/// assert!(matches!(pushed, Err(PushError::Topic(_))), "a topic has no space in it");
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PushError {

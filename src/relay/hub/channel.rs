@@ -2,8 +2,8 @@
 
 use super::group::Group;
 use super::history::{History, Recovered, Resume, Retention};
-use super::message::{Entry, Member, Message};
-use super::{Count, Held, Published};
+use super::message::{Count, Entry, Member, Message};
+use super::{Held, Published};
 use std::sync::Arc;
 use std::task::Waker;
 

@@ -5,6 +5,20 @@ use super::topic::Topic;
 use std::fmt;
 
 /// How a hub is made.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::hub::{Hub, HubConfig, Retention, Topic};
+///
+/// let keep = Retention { messages: 100, octets: 1 << 20, age: 600_000 };
+/// let hub: Hub<Bytes> = Hub::new(HubConfig {
+///     retention: Box::new(move |topic| if topic.as_str().starts_with("room:") { keep } else { Retention::NOTHING }),
+///     ..HubConfig::default()
+/// });
+/// hub.publish(&Topic::new("room:1").unwrap(), Bytes::from("hello"), None, 0);
+/// hub.publish(&Topic::new("tick").unwrap(), Bytes::from("tock"), None, 0);
+/// assert_eq!(hub.len(), 1, "of the other nothing is kept");
+/// ```
 pub struct HubConfig {
     /// How many locks the topics are spread over; 64 unless said otherwise.
     pub shards: usize,

@@ -14,6 +14,27 @@ use std::task::{Context, Poll, Waker};
 ///
 /// A publisher pushes once to each group, whatever the number of its members, and wakes its task only if that has nothing
 /// to do. What waits here is bounded; what there is no room for is told to the subscribers as missed.
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::sync::Arc;
+/// use wireline::relay::hub::{Delivery, Group, Hub, HubConfig, Member, Resume, Topic};
+/// # struct Silent;
+/// # impl Member<Bytes> for Silent {
+/// #     fn id(&self) -> u64 { 1 }
+/// #     fn deliver(&self, _: u32, _: &Delivery<'_, Bytes>) {}
+/// # }
+///
+/// let (hub, topic) = (Hub::new(HubConfig::default()), Topic::new("news").unwrap());
+/// // As much waits for it as fits in here.
+/// let group = Group::with_room(1 << 20);
+/// let (subscription, _before) = hub.subscribe(&topic, &group, Arc::new(Silent), 0, Resume::Live, 0);
+/// hub.publish(&topic, Bytes::from("hello"), None, 0);
+/// assert_eq!(group.waiting(), 5 + 64);
+/// group.flush();
+/// assert_eq!(group.waiting(), 0);
+/// hub.unsubscribe(subscription);
+/// ```
 pub struct Group<M: Message> {
     inbox: Mutex<Inbox<M>>,
     /// Something was pushed that has not been delivered yet. It changes under the lock of the inbox.
@@ -202,6 +223,27 @@ impl<M: Message> Item<M> {
 }
 
 /// What the task of a group does: it takes what is in the inbox, joins neighbours of one topic, and delivers.
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::future::poll_fn;
+/// use std::sync::Arc;
+/// use wireline::relay::hub::{Drain, Group};
+///
+/// /// The task of a group: it ends when the group is closed, and closes the group when it is dropped.
+/// async fn deliver(group: Arc<Group<Bytes>>) {
+///     let mut drain = Drain::new(group);
+///     poll_fn(|cx| drain.poll(cx, 1_000)).await;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let group = Group::new();
+/// let task = tokio::spawn(deliver(group.clone()));
+/// group.close();
+/// task.await.unwrap();
+/// # }
+/// ```
 pub struct Drain<M: Message> {
     group: Arc<Group<M>>,
 }

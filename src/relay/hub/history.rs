@@ -5,6 +5,14 @@ use super::message::{Entry, Message};
 use std::collections::VecDeque;
 
 /// How much is kept of a topic: the newest messages, as long as all three bounds hold.
+///
+/// ```
+/// use wireline::relay::hub::Retention;
+///
+/// // The last hundred messages of ten minutes, and not more than a mebibyte of them.
+/// let keep = Retention { messages: 100, octets: 1 << 20, age: 600_000 };
+/// assert!(keep.is_some() && !Retention::NOTHING.is_some());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// How many messages.
@@ -30,6 +38,21 @@ impl Retention {
 }
 
 /// What somebody who subscribes wants of what came before.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::hub::{Hub, HubConfig, Resume, Retention, Topic};
+///
+/// let keep = Retention { messages: 10, octets: 1 << 20, age: 60_000 };
+/// let hub = Hub::new(HubConfig { retention: Box::new(move |_| keep), ..HubConfig::default() });
+/// let topic = Topic::new("news").unwrap();
+/// let epoch = ["one", "two", "three"].map(|text| hub.publish(&topic, Bytes::from(text), None, 0).epoch)[0];
+///
+/// let since = hub.history(&topic, Resume::Since { epoch, offset: 1 }, 0);
+/// assert!(since.complete && since.entries.len() == 2);
+/// let last = hub.history(&topic, Resume::Newest(1), 0);
+/// assert_eq!(last.entries[0].message, "three");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// Nothing.

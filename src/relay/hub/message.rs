@@ -3,6 +3,28 @@
 use bytes::{Bytes, BytesMut};
 
 /// What is published: cheap to clone, as a `Bytes` is.
+///
+/// ```
+/// use wireline::relay::hub::{Entry, Hub, HubConfig, Message, Topic};
+///
+/// #[derive(Clone)]
+/// struct Figure(u64);
+///
+/// impl Message for Figure {
+///     type Run = Vec<u64>;
+///
+///     fn octets(&self) -> usize {
+///         8
+///     }
+///
+///     fn run(entries: &[Entry<Self>]) -> Vec<u64> {
+///         entries.iter().map(|entry| entry.message.0).collect()
+///     }
+/// }
+///
+/// let hub = Hub::new(HubConfig::default());
+/// hub.publish(&Topic::new("figures").unwrap(), Figure(7), None, 0);
+/// ```
 pub trait Message: Clone + Send + Sync + 'static {
     /// Several messages in a row, made once for all who get all of them: for a socket their frames, in one piece.
     type Run: Send + Sync + 'static;
@@ -15,6 +37,20 @@ pub trait Message: Clone + Send + Sync + 'static {
 }
 
 /// A message of a topic.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::hub::{Hub, HubConfig, Resume, Retention, Topic};
+///
+/// let keep = Retention { messages: 10, octets: 1 << 20, age: 60_000 };
+/// let hub = Hub::new(HubConfig { retention: Box::new(move |_| keep), ..HubConfig::default() });
+/// let topic = Topic::new("news").unwrap();
+/// hub.publish(&topic, Bytes::from("hello"), None, 5);
+///
+/// let kept = hub.history(&topic, Resume::Newest(1), 6);
+/// let entry = &kept.entries[0];
+/// assert_eq!((entry.offset, entry.at, &entry.message[..]), (1, 5, &b"hello"[..]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<M> {
     /// Its place in the topic's epoch: 1, 2, 3 ...
@@ -31,6 +67,35 @@ pub struct Entry<M> {
     pub message: M,
 }
 
+/// Where a message stands in its topic.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::hub::{Count, Hub, HubConfig, Topic};
+///
+/// let (hub, topic) = (Hub::new(HubConfig::default()), Topic::new("news").unwrap());
+/// // Its order is another's, which has given out eight places.
+/// hub.adopt(&topic, 5, 8, Vec::new(), 0);
+/// let count = Count::At { epoch: 5, offset: 9 };
+/// let published = hub.publish_as(&topic, Bytes::from("the ninth"), None, count, 0);
+/// assert_eq!((published.epoch, published.offset), (5, 9));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Behind the last one, for so many messages: 1, or more for one that tells of messages that do not come.
+    Next(u64),
+    /// At an offset of an order that is another's; what it leaves out is missing. One that is not behind the last one was there before,
+    /// and is not published again.
+    At {
+        /// The epoch.
+        epoch: u64,
+        /// The offset.
+        offset: u64,
+    },
+    /// Nowhere: it is delivered to those who subscribe now, kept by nobody, and not told when it is lost.
+    Nothing,
+}
+
 impl<M> Entry<M> {
     /// Whether this member does not get it.
     pub(super) const fn leaves_out(&self, member: u64) -> bool {
@@ -42,6 +107,35 @@ impl<M> Entry<M> {
 pub const EVERYBODY: u64 = u64::MAX;
 
 /// Whoever takes the messages of subscriptions: a connection, as a rule.
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use wireline::relay::hub::{Delivery, Group, Hub, HubConfig, Member, Resume, Topic};
+///
+/// #[derive(Default)]
+/// struct Counter(AtomicUsize);
+///
+/// impl Member<Bytes> for Counter {
+///     fn id(&self) -> u64 {
+///         1
+///     }
+///
+///     fn deliver(&self, _key: u32, delivery: &Delivery<'_, Bytes>) {
+///         self.0.fetch_add(delivery.entries().count(), Ordering::Relaxed);
+///     }
+/// }
+///
+/// let (hub, topic) = (Hub::new(HubConfig::default()), Topic::new("news").unwrap());
+/// let (group, counter) = (Group::new(), Arc::new(Counter::default()));
+/// let (subscription, _before) = hub.subscribe(&topic, &group, counter.clone(), 0, Resume::Live, 0);
+/// hub.publish(&topic, Bytes::from("one"), None, 0);
+/// hub.publish(&topic, Bytes::from("two"), None, 0);
+/// group.flush();
+/// assert_eq!(counter.0.load(Ordering::Relaxed), 2);
+/// hub.unsubscribe(subscription);
+/// ```
 pub trait Member<M: Message>: Send + Sync + 'static {
     /// Tells it from all others; not 0.
     fn id(&self) -> u64;
@@ -54,6 +148,30 @@ pub trait Member<M: Message>: Send + Sync + 'static {
 }
 
 /// Neighbouring messages of a topic for a subscriber.
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::sync::mpsc::Sender;
+/// use wireline::relay::hub::{Delivery, Member};
+///
+/// /// What came, and where something did not, as lines.
+/// struct Lines(Sender<String>);
+///
+/// impl Member<Bytes> for Lines {
+///     fn id(&self) -> u64 {
+///         1
+///     }
+///
+///     fn deliver(&self, key: u32, delivery: &Delivery<'_, Bytes>) {
+///         if delivery.missed > 0 {
+///             let _ = self.0.send(format!("{key}: {} are missing", delivery.missed));
+///         }
+///         for entry in delivery.entries() {
+///             let _ = self.0.send(format!("{key}: {:?} at {}", entry.message, entry.offset));
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Delivery<'a, M: Message> {
     /// How many messages before these did not come.

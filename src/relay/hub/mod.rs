@@ -61,7 +61,7 @@ pub use self::config::HubConfig;
 pub(crate) use self::group::Turn;
 pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
-pub use self::message::{Delivery, EVERYBODY, Entry, Member, Message};
+pub use self::message::{Count, Delivery, EVERYBODY, Entry, Member, Message};
 pub use self::presence::{Change, Present};
 pub use self::published::{Elsewhere, Published};
 pub use self::topic::{InvalidTopic, Topic};
@@ -81,6 +81,16 @@ use std::task::Waker;
 ///
 /// Times are milliseconds since any moment that stays the same. No method waits, but for the lock of a shard, which is
 /// never held for longer than it takes to push to one inbox for each group.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::hub::{Hub, HubConfig, Topic};
+///
+/// let hub = Hub::new(HubConfig::default());
+/// let topic = Topic::new("room:1").unwrap();
+/// assert_eq!(hub.publish(&topic, Bytes::from("hello"), None, 0).subscribers, 0);
+/// assert!(hub.is_empty(), "nobody holds the topic, and nothing is kept of it");
+/// ```
 pub struct Hub<M: Message> {
     shards: Box<[Mutex<Shard<M>>]>,
     hasher: RandomState,
@@ -96,6 +106,23 @@ type Shard<M> = HashMap<Topic, Record<M>>;
 type Retain = dyn Fn(&Topic) -> Retention + Send + Sync;
 
 /// A place among the subscribers of a topic. It is held until [`Hub::unsubscribe`] takes it back.
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::sync::Arc;
+/// use wireline::relay::hub::{Delivery, Group, Hub, HubConfig, Member, Resume, Topic};
+/// # struct Silent;
+/// # impl Member<Bytes> for Silent {
+/// #     fn id(&self) -> u64 { 1 }
+/// #     fn deliver(&self, _: u32, _: &Delivery<'_, Bytes>) {}
+/// # }
+///
+/// let (hub, topic) = (Hub::new(HubConfig::default()), Topic::new("room:1").unwrap());
+/// let (subscription, _before) = hub.subscribe(&topic, &Group::new(), Arc::new(Silent), 0, Resume::Live, 0);
+/// assert_eq!(hub.subscribers(&topic), 1);
+/// hub.unsubscribe(subscription);
+/// assert!(hub.is_empty());
+/// ```
 #[derive(Debug)]
 #[must_use = "it is held until it is given to `Hub::unsubscribe`"]
 pub struct Subscription<M: Message> {
@@ -129,23 +156,6 @@ impl<M: Message> Subscription<M> {
     pub(crate) fn into_seat(self) -> (Topic, NonZero<u32>) {
         (self.topic, NonZero::<u32>::MIN.saturating_add(self.seat))
     }
-}
-
-/// Where a message stands in its topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Count {
-    /// Behind the last one, for so many messages: 1, or more for one that tells of messages that do not come.
-    Next(u64),
-    /// At an offset of an order that is another's; what it leaves out is missing. One that is not behind the last one was there before,
-    /// and is not published again.
-    At {
-        /// The epoch.
-        epoch: u64,
-        /// The offset.
-        offset: u64,
-    },
-    /// Nowhere: it is delivered to those who subscribe now, kept by nobody, and not told when it is lost.
-    Nothing,
 }
 
 impl<M: Message> Hub<M> {

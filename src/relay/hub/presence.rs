@@ -1,14 +1,27 @@
 //! Who is present in a topic: members, under names that may be several members'.
 
+use super::Held;
 use super::channel::Channel;
 use super::history::Retention;
-use super::message::Message;
-use super::{Count, Held};
+use super::message::{Count, Message};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::task::Waker;
 
 /// A member that is present.
+///
+/// ```
+/// use bytes::Bytes;
+/// use wireline::relay::hub::{Hub, HubConfig, Present, Topic};
+///
+/// let (hub, topic) = (Hub::new(HubConfig::default()), Topic::new("room:1").unwrap());
+/// // Ann with two devices.
+/// for member in [7, 8] {
+///     let present = Present { member, name: Some("ann".into()), meta: "null".into() };
+///     hub.track(&topic, present, 0, |_| Bytes::new());
+/// }
+/// assert_eq!((hub.present_count(&topic), hub.present_names(&topic)), (2, 1));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
     /// Its id.
@@ -20,6 +33,29 @@ pub struct Present {
 }
 
 /// A change of who is present.
+///
+/// ```
+/// use bytes::Bytes;
+/// use std::sync::Arc;
+/// use wireline::relay::hub::{Change, Delivery, Group, Hub, HubConfig, Member, Present, Topic};
+/// # struct Silent;
+/// # impl Member<Bytes> for Silent {
+/// #     fn id(&self) -> u64 { 1 }
+/// #     fn deliver(&self, _: u32, _: &Delivery<'_, Bytes>) {}
+/// # }
+///
+/// let (hub, topic) = (Hub::new(HubConfig::default()), Topic::new("room:1").unwrap());
+/// let (watching, present) = hub.watch(&topic, &Group::new(), Arc::new(Silent), 0);
+/// assert!(present.is_empty());
+/// let ann = Present { member: 7, name: Some("ann".into()), meta: "null".into() };
+/// let mut told = None;
+/// hub.track(&topic, ann.clone(), 0, |change| {
+///     told = Some(change.clone());
+///     Bytes::from("ann is here")
+/// });
+/// assert_eq!(told, Some(Change::Joined { present: ann, is_first: true }));
+/// hub.unsubscribe(watching);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A member has come; the first one of its name if `is_first`.

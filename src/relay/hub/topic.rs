@@ -76,6 +76,13 @@ impl TryFrom<&str> for Topic {
 }
 
 /// What is no name of a topic.
+///
+/// ```
+/// use wireline::relay::hub::Topic;
+///
+/// let invalid = Topic::new("room 1").unwrap_err();
+/// assert_eq!(invalid.to_string(), "a topic is made of letters, digits and _ - : . / @ = , ~");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidTopic(&'static str);
 

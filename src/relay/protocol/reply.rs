@@ -5,6 +5,15 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 /// What a server says.
+///
+/// ```
+/// use wireline::relay::hub::Topic;
+/// use wireline::relay::protocol::Reply;
+///
+/// let topic = Topic::new("room:1").unwrap();
+/// let lagged = Reply::Lagged { topic: &topic, missed: 3, counts: true };
+/// assert_eq!(lagged.text(None), r#"{"type":"lagged","topic":"room:1","missed":3}"#);
+/// ```
 #[derive(Clone, Debug)]
 pub enum Reply<'a> {
     /// `{"type":"subscribed","topic":"orders:new"}`
@@ -105,6 +114,17 @@ pub enum Reply<'a> {
 }
 
 /// Where a subscription begins: the push that comes next has the next offset, and so on.
+///
+/// ```
+/// use wireline::relay::hub::Topic;
+/// use wireline::relay::protocol::{Position, Reply};
+///
+/// let topic = Topic::new("room:1").unwrap();
+/// let position = Some(Position { epoch: 3, offset: 41, recovered: true });
+/// let begun = Reply::Subscribed { topic: &topic, position, reply: None, ttl: None, join: None };
+/// let text = r#"{"type":"subscribed","topic":"room:1","epoch":3,"offset":41,"recovered":true}"#;
+/// assert_eq!(begun.text(None), text);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The epoch of the topic.
@@ -116,6 +136,12 @@ pub struct Position {
 }
 
 /// What is wrong, as a word.
+///
+/// ```
+/// use wireline::relay::protocol::ErrorCode;
+///
+/// assert_eq!(ErrorCode::RateLimited.as_str(), "rate_limited");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorCode {

@@ -7,6 +7,15 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What a client says.
+///
+/// ```
+/// use wireline::relay::protocol::{Request, read};
+///
+/// let text = r#"{"type":"message","topic":"orders:new","event":"placed","payload":{"pies":2}}"#;
+/// let Ok(asked) = read(text) else { unreachable!() };
+/// let Request::Message { topic, event, payload } = asked.request else { unreachable!() };
+/// assert_eq!((topic.as_str(), &*event, payload.get()), ("orders:new", "placed", r#"{"pies":2}"#));
+/// ```
 #[derive(Clone, Debug)]
 pub enum Request<'a> {
     /// `{"type":"subscribe","topic":"orders:new"}`
@@ -62,6 +71,14 @@ pub enum Request<'a> {
 }
 
 /// What a client wants of a subscription besides its messages; nothing, unless it says so.
+///
+/// ```
+/// use wireline::relay::protocol::{Request, read};
+///
+/// let text = r#"{"type":"subscribe","topic":"room:1","rewind":10,"presence":true}"#;
+/// let Ok(Request::Subscribe { wants, .. }) = read(text).map(|asked| asked.request) else { unreachable!() };
+/// assert_eq!((wants.rewind, wants.presence, wants.since), (Some(10), true, None));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Wants<'a> {
     /// `"payload"`: for whoever decides whether it may subscribe.
@@ -79,6 +96,13 @@ pub struct Wants<'a> {
 }
 
 /// A message of a client and the `ref` that its answer is to have.
+///
+/// ```
+/// use wireline::relay::protocol::{Reply, read};
+///
+/// let asked = read(r#"{"type":"ping","ref":"a-7"}"#).unwrap();
+/// assert_eq!(Reply::Pong.text(asked.reference), r#"{"type":"pong","ref":"a-7"}"#);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
     /// The message.
@@ -220,6 +244,14 @@ fn field<'a, T: Deserialize<'a>>(
 }
 
 /// The `ref` of what is no message, for the answer that says so: `None` when there is none, or none to be found.
+///
+/// ```
+/// use wireline::relay::protocol::{read, reference_of};
+///
+/// let text = r#"{"type":"dance","ref":7}"#;
+/// assert!(read(text).is_err());
+/// assert_eq!(reference_of(text).unwrap().get(), "7", "the client is told which one is wrong");
+/// ```
 pub fn reference_of(text: &str) -> Option<&RawValue> {
     #[derive(Deserialize)]
     struct Reference<'a> {
@@ -236,6 +268,14 @@ fn needed<T>(name: &'static str, field: Option<T>) -> Result<T, InvalidMessage> 
 }
 
 /// What is no message of a client.
+///
+/// ```
+/// use wireline::relay::protocol::{InvalidMessage, read};
+///
+/// assert!(matches!(read("hello"), Err(InvalidMessage::Json(_))));
+/// assert!(matches!(read(r#"{"type":"unsubscribe"}"#), Err(InvalidMessage::Missing("topic"))));
+/// assert!(matches!(read(r#"{"type":"dance"}"#), Err(InvalidMessage::Kind(kind)) if kind == "dance"));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum InvalidMessage {

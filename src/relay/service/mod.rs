@@ -79,6 +79,13 @@ pub(crate) struct Settings {
 }
 
 /// How many clients a message went to.
+///
+/// ```
+/// use wireline::relay::service::{Delivered, RegisterService};
+///
+/// let service = RegisterService::new();
+/// assert_eq!(service.publish(None, "cats", "meow"), Delivered::default(), "nobody listens");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// The clients with a socket that have the topic.
@@ -176,7 +183,7 @@ impl RegisterService {
         self
     }
 
-    /// What may wait for a slow client, and what becomes of the rest.
+    /// What may wait for a slow client, and what becomes of the rest. Default [`Waiting::default`].
     #[must_use]
     pub const fn waiting(mut self, waiting: Waiting) -> Self {
         self.settings.waiting = waiting;

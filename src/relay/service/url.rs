@@ -12,6 +12,13 @@ use std::net::SocketAddr;
 pub(crate) struct PublicUrl(String);
 
 /// Not the address of a server: `http://`, `https://`, `ws://` or `wss://`, a host, and maybe a port and a path.
+///
+/// ```
+/// use wireline::relay::service::RegisterService;
+///
+/// let invalid = RegisterService::new().public_url("push.example").unwrap_err();
+/// assert!(invalid.to_string().starts_with("`push.example` is not http://"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidUrl(String);
 

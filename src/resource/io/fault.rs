@@ -8,6 +8,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 /// One way in which an I/O call goes wrong.
+///
+/// ```
+/// use tokio::io::AsyncWriteExt;
+/// use wireline::resource::io::fault::{Fault, FaultyTransport};
+/// use wireline::resource::io::{Io, memory};
+/// use wireline::router::Router;
+/// use wireline::test::TestClient;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let routes = Router::new().get("/", async || "hello").build().unwrap();
+/// let service = TestClient::new(routes);
+/// // Whatever goes wrong with the first call, the connection ends.
+/// for fault in [Fault::Reset, Fault::BrokenPipe, Fault::TimedOut, Fault::End] {
+///     let (mut client, server) = memory::pair(1024);
+///     let ended = service.serve(Io::Dyn(Box::new(FaultyTransport::new(server, fault, 0))));
+///     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+///     ended.await.unwrap();
+/// }
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The call fails with `ConnectionReset`, as every later one does.
@@ -44,6 +64,24 @@ impl Fault {
 
 /// A transport around another one, in which call number `at` (counted from 0 over reads, writes,
 /// readiness, flush and shutdown) meets a [`Fault`].
+///
+/// ```
+/// use bytes::BytesMut;
+/// use std::future::poll_fn;
+/// use std::sync::atomic::Ordering;
+/// use wireline::resource::io::Transport;
+/// use wireline::resource::io::fault::{Fault, FaultyTransport};
+/// use wireline::resource::io::memory;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (_client, server) = memory::pair(1024);
+/// let mut transport = FaultyTransport::new(server, Fault::Reset, 0);
+/// let calls = transport.calls();
+/// let error = poll_fn(|cx| transport.poll_read(cx, &mut BytesMut::with_capacity(16))).await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+/// assert_eq!(calls.load(Ordering::Relaxed), 1);
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct FaultyTransport<T> {
     inner: T,

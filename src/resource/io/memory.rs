@@ -39,6 +39,20 @@ pub fn pair(capacity: usize) -> (MemoryStream, MemoryStream) {
 }
 
 /// One end of an in-memory connection. Dropping it closes both directions.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use wireline::resource::io::memory;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (mut client, mut server) = memory::pair(64);
+/// client.write_all(b"half a reque").await.unwrap();
+/// assert_eq!(client.unread_by_peer(), 12);
+/// client.reset();
+/// let error = server.read(&mut [0; 64]).await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct MemoryStream {
     wire: Arc<Mutex<Wire>>,

@@ -46,6 +46,49 @@ use tokio::net::{TcpStream, UnixStream};
 ///   stream readable.
 /// - The end of the peer's stream is `Ok(0)` from a read, again and again. A half-close leaves writing possible.
 /// - A write of nothing is never asked for, and a write that takes 0 octets is an error.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use std::io::{self, IoSlice};
+/// use std::task::{Context, Poll};
+/// use wireline::resource::io::{Io, Transport, memory};
+///
+/// /// A transport that counts what it reads.
+/// struct Counted<T> {
+///     inner: T,
+///     read: u64,
+/// }
+///
+/// impl<T: Transport> Transport for Counted<T> {
+///     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         self.inner.poll_readable(cx)
+///     }
+///
+///     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+///         let polled = self.inner.poll_read(cx, buf);
+///         if let Poll::Ready(Ok(octets)) = polled {
+///             self.read += octets as u64;
+///         }
+///         polled
+///     }
+///
+///     fn poll_writev(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+///         self.inner.poll_writev(cx, bufs)
+///     }
+///
+///     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         self.inner.poll_flush(cx)
+///     }
+///
+///     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         self.inner.poll_shutdown(cx)
+///     }
+/// }
+///
+/// let (_client, server) = memory::pair(1024);
+/// let io = Io::Dyn(Box::new(Counted { inner: server, read: 0 }));
+/// # drop(io);
+/// ```
 pub trait Transport: Send + Unpin + 'static {
     /// Waits until a read would give octets, the end, or an error. Needs no buffer.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -80,6 +123,21 @@ pub trait Transport: Send + Unpin + 'static {
 }
 
 /// The transports that a driver knows by name, so that the common ones cost no virtual call.
+///
+/// ```
+/// use wireline::resource::io::{Io, memory};
+///
+/// /// Whatever is accepted, as a driver takes it.
+/// fn accepted(socket: tokio::net::TcpStream) -> Io {
+///     Io::Tcp(socket)
+/// }
+/// # let _ = accepted;
+///
+/// // What no driver knows by name goes into a box.
+/// let (_client, server) = memory::pair(1024);
+/// let io = Io::Dyn(Box::new(server));
+/// # drop(io);
+/// ```
 pub enum Io {
     /// TCP.
     Tcp(TcpStream),

@@ -130,6 +130,13 @@ impl fmt::Debug for RedisServer {
 }
 
 /// What is wrong with a Redis server, or with the way to it. It names no password.
+///
+/// ```
+/// use wireline::resource::redis::{RedisError, RedisServer};
+///
+/// let error: RedisError = RedisServer::new("http://ada:secret@127.0.0.1").unwrap_err();
+/// assert!(!error.to_string().contains("secret"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct RedisError(Arc<str>);
 

@@ -5,6 +5,20 @@ use std::ops::Range;
 
 /// The places of a match's parameters in its path: at most [`Pattern::MAX_PARAMS`] ranges of raw
 /// octets, inline.
+///
+/// ```
+/// use wireline::router::pattern::Pattern;
+/// use wireline::router::tree::{Params, Tree};
+///
+/// let mut tree = Tree::new();
+/// tree.insert(&Pattern::parse("/users/{id}/files/{*path}")?, ())?;
+/// let (path, mut params) = ("/users/7/files/a/b", Params::new());
+/// assert!(tree.find(path.as_bytes(), &mut params).is_some());
+/// // Not decoded: they are places in the path as it came.
+/// let values: Vec<_> = params.iter().map(|place| &path[place]).collect();
+/// assert_eq!(values, ["7", "a/b"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     ranges: [(u16, u16); Pattern::MAX_PARAMS],

@@ -47,6 +47,19 @@ impl Acceptor {
 ///
 /// Nothing watches files or counts handshakes here: that is done for the listeners of a
 /// [`Server`](crate::server::Server).
+///
+/// ```
+/// use wireline::resource::io::{Io, memory};
+/// use wireline::server::TlsConfig;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let acceptor = TlsConfig::self_signed("localhost").unwrap().acceptor().unwrap();
+/// let (client, server) = memory::pair(1024);
+/// // Whoever goes away in the middle of a handshake has made none.
+/// drop(client);
+/// assert!(acceptor.accept(Io::Dyn(Box::new(server))).await.is_err());
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct TlsAcceptor(Arc<Acceptor>);
 

@@ -6,6 +6,14 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// Why certificates, keys or names cannot be used. The text names the culprit, in one line.
+///
+/// ```
+/// use wireline::server::{TlsConfig, TlsError};
+///
+/// let error = TlsConfig::from_pem("missing.pem", "missing.key").unwrap_err();
+/// assert!(matches!(error, TlsError::Read { what: "certificate", .. }));
+/// assert!(error.to_string().starts_with("cannot read the certificate missing.pem: "));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TlsError {

@@ -90,6 +90,18 @@ impl Drop for BodySender {
 }
 
 /// Nobody takes the body any more.
+///
+/// ```
+/// use wireline::Body;
+/// use wireline::service::body::Closed;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (mut sender, body) = Body::channel();
+/// // The client goes away.
+/// drop(body);
+/// assert_eq!(sender.send("too late".into()).await, Err(Closed));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 

@@ -73,12 +73,30 @@ pub enum SameSite {
 }
 
 /// What [`CookieBuilder::max_age`] takes: seconds, or a [`Duration`].
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::service::cookie::{CookieBuilder, MaxAge};
+///
+/// assert_eq!(Duration::from_secs(90).seconds(), 90);
+/// let cookie = CookieBuilder::new("theme", "dark").max_age(Duration::from_secs(3600));
+/// assert!(cookie.build().unwrap().to_string().ends_with("Max-Age=3600"));
+/// ```
 pub trait MaxAge {
     /// Whole seconds.
     fn seconds(self) -> u64;
 }
 
 /// Why a cookie cannot be set.
+///
+/// ```
+/// use wireline::service::cookie::{CookieBuilder, CookieError};
+///
+/// let error = |cookie: CookieBuilder| cookie.build().unwrap_err();
+/// assert_eq!(error(CookieBuilder::new("theme", "dark;")), CookieError::Value);
+/// assert_eq!(error(CookieBuilder::new("theme", "dark").same_site("None")), CookieError::NotSecure);
+/// assert_eq!(error(CookieBuilder::new("__Host-theme", "dark").secure()), CookieError::HostPrefix);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieError {
@@ -134,7 +152,7 @@ impl CookieBuilder {
         builder
     }
 
-    /// The paths that it is sent to: this one and what is under it.
+    /// The paths that it is sent to: this one and what is under it. By default the folder of the request that it answers.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.cookie.set_path(path.into());
         self
@@ -146,7 +164,8 @@ impl CookieBuilder {
         self
     }
 
-    /// How long it lives: seconds, or a [`Duration`]. Browsers keep nothing for more than 400 days.
+    /// How long it lives: seconds, or a [`Duration`]; by default as long as the browser's session. Browsers keep
+    /// nothing for more than 400 days.
     pub fn max_age(mut self, age: impl MaxAge) -> Self {
         // What is more than there is room for is for ever.
         let seconds = i64::try_from(age.seconds()).unwrap_or(i64::MAX);
@@ -155,7 +174,8 @@ impl CookieBuilder {
         self
     }
 
-    /// Whether it goes with requests from other sites: a [`SameSite`], or its name in any case.
+    /// Whether it goes with requests from other sites: a [`SameSite`], or its name in any case. Browsers
+    /// take [`SameSite::Lax`] where it is not said.
     pub fn same_site<S: TryInto<SameSite>>(mut self, same_site: S) -> Self {
         match same_site.try_into() {
             Ok(same_site) => {

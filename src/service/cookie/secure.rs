@@ -32,6 +32,14 @@ pub struct Key {
 }
 
 /// Why there is no [`Key`].
+///
+/// ```
+/// use wireline::service::cookie::{Key, KeyError};
+///
+/// assert_eq!(Key::new("short").unwrap_err(), KeyError::TooShort(5));
+/// let missing = Key::from_env("NO_SUCH_VARIABLE").unwrap_err();
+/// assert_eq!(missing, KeyError::Missing("NO_SUCH_VARIABLE".to_owned()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -254,6 +262,19 @@ assert!(router.build().is_ok());
 );
 
 /// No router of the route has a [`Key`] in its state: 500.
+///
+/// Where `SignedCookies` or `PrivateCookies` are an argument a router says so when it is built; a service that is no router answers so.
+///
+/// ```
+/// use wireline::Request;
+/// use wireline::service::cookie::{NoKey, SignedCookies};
+/// use wireline::service::handler::FromRequestParts;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let (mut parts, _) = Request::get("/").into_parts();
+/// assert_eq!(SignedCookies::from_request_parts(&mut parts).await.unwrap_err(), NoKey);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoKey;
 

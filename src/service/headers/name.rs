@@ -4,6 +4,16 @@ use http::{HeaderName, HeaderValue};
 use std::fmt;
 
 /// What names a field: `&str` in any case, or a `HeaderName`.
+///
+/// ```
+/// use http::header::HOST;
+/// use wireline::service::headers::Headers;
+///
+/// let mut headers = Headers::new();
+/// headers.try_insert("host", "example.com").unwrap();
+/// assert_eq!(headers.get("Host").unwrap(), "example.com");
+/// assert_eq!(headers.get(HOST).unwrap(), "example.com");
+/// ```
 pub trait AsName: sealed::Sealed {
     #[doc(hidden)]
     fn is(&self, lower: &[u8]) -> bool;
@@ -57,6 +67,15 @@ mod sealed {
 }
 
 /// A name or a value that cannot stand in a field line.
+///
+/// ```
+/// use wireline::service::headers::{Headers, InvalidField};
+///
+/// let mut headers = Headers::new();
+/// let error: InvalidField = headers.try_insert("x-name", "two\r\nlines").unwrap_err();
+/// assert!(error.to_string().starts_with("invalid field: "));
+/// assert!(headers.try_insert("no token", "").is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidField {
     pub(super) what: &'static str,

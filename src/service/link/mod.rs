@@ -19,6 +19,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What the connections of one worker are served with.
+///
+/// ```
+/// use std::sync::Arc;
+/// use wireline::Router;
+/// use wireline::resource::budget::Budget;
+/// use wireline::resource::worker::Worker;
+/// use wireline::service::link::Shared;
+/// use wireline::service::link::config::Config;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let budget = Arc::new(Budget::new(64 * 1024 * 1024));
+/// let shared = Arc::new(Shared {
+///     worker: Arc::new(Worker::new(budget)),
+///     service: Arc::new(Router::new().get("/", async || "hello").build().unwrap()),
+///     config: Arc::new(Config::default().settled()),
+/// });
+/// // Without the sweep there are no deadlines.
+/// tokio::spawn(shared.worker.clone().sweep());
+/// # });
+/// ```
 pub struct Shared {
     /// The clock, the deadline slots, the counters and the budget.
     pub worker: Arc<Worker>,

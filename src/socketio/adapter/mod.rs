@@ -112,6 +112,21 @@ pub trait Adapter: Send + Sync + 'static {
 }
 
 /// What a server does when another node asks. All of it is quick; what takes longer is done elsewhere.
+///
+/// An adapter calls what it was started with, for as long as that is there:
+///
+/// ```
+/// use std::sync::Weak;
+/// use wireline::socketio::adapter::{Event, Local, Target};
+///
+/// /// Another node has said so.
+/// fn heard(local: &Weak<dyn Local>, to: &Target, event: &Event) {
+///     if let Some(local) = local.upgrade() {
+///         local.broadcast(to, event);
+///     }
+/// }
+/// # let _ = heard;
+/// ```
 pub trait Local: Send + Sync + 'static {
     /// Sends an event to sockets here.
     fn broadcast(&self, to: &Target, event: &Event);
@@ -144,6 +159,14 @@ pub trait Local: Send + Sync + 'static {
 pub type Asked<T> = Pin<Box<dyn Future<Output = Answers<T>> + Send>>;
 
 /// What is sent: an event.
+///
+/// ```
+/// use wireline::socketio::adapter::Event;
+/// use wireline::socketio::packet::Args;
+///
+/// let event = Event { name: "goal".into(), args: Args::new((1, 0)).unwrap() };
+/// assert_eq!(event.args.json(), "1,0");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Its name.
@@ -153,6 +176,15 @@ pub struct Event {
 }
 
 /// Which sockets are meant.
+///
+/// ```
+/// use wireline::socketio::adapter::{Adapter, Event, MemoryAdapter, Target};
+/// use wireline::socketio::packet::Args;
+///
+/// let readers = Target { namespace: "/".into(), rooms: vec!["news".into()], ..Target::default() };
+/// let event = Event { name: "told".into(), args: Args::new("hello").unwrap() };
+/// MemoryAdapter.broadcast(&readers, &event);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// The namespace, `/` as a rule.
@@ -167,6 +199,14 @@ pub struct Target {
 }
 
 /// How an event is sent.
+///
+/// ```
+/// use wireline::socketio::adapter::{Flags, Target};
+///
+/// let flags = Flags { is_volatile: true, ..Flags::default() };
+/// let everybody_who_keeps_up = Target { namespace: "/".into(), flags, ..Target::default() };
+/// assert_eq!(everybody_who_keeps_up.flags.compress, None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Only to those it can be written to at once.
@@ -176,6 +216,22 @@ pub struct Flags {
 }
 
 /// A socket of another node.
+///
+/// ```
+/// use wireline::socketio::adapter::{Adapter, MemoryAdapter, RemoteSocket, Target};
+///
+/// fn name(socket: &RemoteSocket) -> &str {
+///     socket.data["name"].as_str().unwrap_or("somebody")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let members = Target { namespace: "/".into(), rooms: vec!["members".into()], ..Target::default() };
+/// let found = MemoryAdapter.sockets(&members).await;
+/// let names: Vec<&str> = found.answers.iter().map(name).collect();
+/// assert!(names.is_empty());
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemoteSocket {
     /// Its id.

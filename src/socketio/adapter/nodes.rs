@@ -65,6 +65,12 @@ struct Counters {
 }
 
 /// What an adapter has done since it began.
+///
+/// ```
+/// use wireline::socketio::adapter::{Adapter, AdapterStats, MemoryAdapter};
+///
+/// assert_eq!(MemoryAdapter.stats(), AdapterStats::default(), "who is alone has nothing to say");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AdapterStats {
     /// Words that were given to the broker, or wait for it.
@@ -242,6 +248,19 @@ impl Nodes {
 }
 
 /// The way back to a node that has asked. Cloning it is cheap.
+///
+/// ```
+/// use wireline::socketio::adapter::Replies;
+/// use wireline::socketio::packet::Args;
+///
+/// /// What a `Local` may do when another server waits for an answer.
+/// fn pong(replies: Option<Replies>) {
+///     if let (Some(replies), Ok(args)) = (replies, Args::new("pong")) {
+///         replies.answer(&args);
+///     }
+/// }
+/// # pong(None);
+/// ```
 #[derive(Clone)]
 pub struct Replies(Arc<Asker>);
 

@@ -24,6 +24,21 @@ use crate::socketio::packet::Args;
 use bytestring::ByteString;
 
 /// An event for sockets.
+///
+/// ```
+/// use wireline::socketio::adapter::words::Broadcast;
+/// use wireline::socketio::adapter::{Event, Target};
+/// use wireline::socketio::packet::Args;
+///
+/// let broadcast = Broadcast {
+///     from: "gLuRtF".into(),
+///     to: Target { namespace: "/".into(), rooms: vec!["news".into()], ..Target::default() },
+///     event: Event { name: "told".into(), args: Args::new("hello").unwrap() },
+/// };
+/// let octets = broadcast.write().unwrap();
+/// assert!(Broadcast::is_from(&octets, "gLuRtF"));
+/// assert_eq!(Broadcast::read("/", &octets), Some(broadcast));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Broadcast {
     /// Who says it; an emitter that is no server says `emitter`.
@@ -35,6 +50,13 @@ pub struct Broadcast {
 }
 
 /// What is asked of every node.
+///
+/// ```
+/// use wireline::socketio::adapter::words::{Asks, Question};
+///
+/// let question = Question { from: Some("gLuRtF".into()), id: Some("fNW5Bt".into()), asks: Asks::Rooms };
+/// assert_eq!(question.write().unwrap(), r#"{"uid":"gLuRtF","requestId":"fNW5Bt","type":1}"#);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// Who asks; an emitter that is no server may leave it out.
@@ -46,6 +68,15 @@ pub struct Question {
 }
 
 /// What may be asked.
+///
+/// ```
+/// use wireline::socketio::adapter::words::{Asks, Question};
+///
+/// let words = r#"{"uid":"gLuRtF","type":2,"opts":{"rooms":["red"],"except":[]},"rooms":["blue"]}"#;
+/// let question = Question::read("/", words.as_bytes()).unwrap();
+/// let Asks::Join(who, rooms) = question.asks else { unreachable!() };
+/// assert_eq!((who.rooms, rooms), (vec!["red".into()], vec!["blue".into()]));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Asks {
     /// The ids of the sockets in rooms, as old nodes ask for them.
@@ -67,6 +98,14 @@ pub enum Asks {
 }
 
 /// An answer to a question.
+///
+/// ```
+/// use wireline::socketio::adapter::words::{Answer, Says};
+///
+/// let answer = Answer { id: "fNW5Bt".into(), from: None, says: Says::Rooms(vec!["news".into()]) };
+/// let octets = answer.write().unwrap();
+/// assert_eq!(Answer::read(&octets), Some(answer));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// To which.
@@ -78,6 +117,13 @@ pub struct Answer {
 }
 
 /// What may be answered.
+///
+/// ```
+/// use wireline::socketio::adapter::words::{Answer, Says};
+///
+/// let words = br#"{"type":8,"requestId":"HDecxt","clientCount":2}"#;
+/// assert_eq!(Answer::read(words).unwrap().says, Says::Count(2));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Says {
     /// Ids of sockets.

@@ -63,6 +63,17 @@ impl std::error::Error for ConnectError {
 }
 
 /// Why there is no connection.
+///
+/// ```
+/// use wireline::socketio::client::{ConnectError, DialError, SocketIoClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = SocketIoClient::connect("ftp://localhost:3000").await.unwrap_err();
+/// let ConnectError::Dial(error) = error else { unreachable!() };
+/// assert!(matches!(*error, DialError::Unfit(_)), "{error}");
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DialError {

@@ -13,6 +13,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An event of the server's, as it came.
+///
+/// An argument of a type of the program is taken from it:
+///
+/// ```
+/// use wireline::socketio::client::{BoxError, Call, FromCall, SocketIoClient};
+/// use wireline::socketio::packet::Args;
+///
+/// /// How many arguments there are.
+/// struct Count(usize);
+///
+/// impl FromCall for Count {
+///     fn from_call(call: &Call) -> Result<Self, BoxError> {
+///         Ok(Self(Args::from_call(call)?.values()?.len()))
+///     }
+/// }
+///
+/// let builder = SocketIoClient::builder("http://localhost:3000")
+///     .on("news", async |Count(count): Count| println!("{count} arguments"));
+/// # let _ = builder;
+/// ```
 #[derive(Clone, Debug)]
 pub struct Call {
     pub(super) client: SocketIoClient,
@@ -104,6 +124,18 @@ impl fmt::Debug for Ack {
 }
 
 /// An argument of a handler: [`Data`], [`Args`] as they came, [`Ack`], [`EventName`], or the [`SocketIoClient`] itself.
+///
+/// ```
+/// use wireline::socketio::client::{Ack, Data, EventName, SocketIoClient};
+///
+/// async fn take(EventName(name): EventName, Data(text): Data<String>, client: SocketIoClient, ack: Ack) {
+///     println!("{name} in {}: {text}", client.namespace());
+///     let _ = ack.send("thank you");
+/// }
+///
+/// let builder = SocketIoClient::builder("http://localhost:3000").on_any(take);
+/// # let _ = builder;
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an argument of a handler of events",
     note = "it is `Data<T>`, `Args`, `Ack`, `EventName` or `SocketIoClient`"
@@ -151,6 +183,17 @@ impl FromCall for SocketIoClient {
 /// What a handler gives back: nothing, then there is no answer; [`Data`], [`Json`], [`Args`] or a
 /// `Value`, which is the answer; or an
 /// `Option` or a `Result` of those, where only `Some` and `Ok` answer.
+///
+/// ```
+/// use wireline::extract::Json;
+/// use wireline::socketio::client::{Data, IntoAnswer};
+///
+/// let tuple = Data((1, "two")).into_answer().unwrap();
+/// assert_eq!(tuple.unwrap().json(), r#"1,"two""#, "two arguments");
+/// let json = Json((1, "two")).into_answer().unwrap();
+/// assert_eq!(json.unwrap().json(), r#"[1,"two"]"#, "one");
+/// assert!(().into_answer().unwrap().is_none());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a handler of events gives back",
     note = "it is `()`, `Data<T>`, `Json<T>`, `Args`, a `serde_json::Value`, or an `Option` or a `Result` of those"
@@ -208,6 +251,19 @@ impl<T: IntoAnswer, E: Into<BoxError>> IntoAnswer for Result<T, E> {
 }
 
 /// An async function of up to four of [`FromCall`].
+///
+/// ```
+/// use std::num::TryFromIntError;
+/// use wireline::socketio::client::{Data, SocketIoClient};
+///
+/// // An error answers nothing.
+/// async fn sum(Data((a, b)): Data<(u32, u32)>) -> Result<Data<u8>, TryFromIntError> {
+///     u8::try_from(a + b).map(Data)
+/// }
+///
+/// let builder = SocketIoClient::builder("http://localhost:3000").on("sum", sum);
+/// # let _ = builder;
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of events",
     note = "it is an async function of at most 4 of `Data<T>`, `Args`, `Ack`, `EventName`, `SocketIoClient`",

@@ -23,6 +23,19 @@ pub(super) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 type OfOutgoing = Arc<dyn Fn(&str, &Args) + Send + Sync>;
 
 /// Which handler it is, for [`SocketIoClient::remove`].
+///
+/// ```
+/// use wireline::socketio::client::{Data, SocketIoClient};
+///
+/// /// Takes events until they are said to be enough.
+/// fn listen(client: &SocketIoClient) {
+///     let id = client.on("news", async |Data(text): Data<String>| println!("{text}"));
+///     client.on("enough", move |client: SocketIoClient| async move {
+///         client.remove(id);
+///     });
+/// }
+/// # let _ = listen;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandlerId(u64);
 

@@ -46,6 +46,19 @@ type Asking = Arc<dyn Fn() -> Later<Result<Map<String, Value>, String>> + Send +
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// How a namespace stands.
+///
+/// ```
+/// use wireline::socketio::client::{SocketIoClient, Status};
+///
+/// async fn until_the_end(client: SocketIoClient) {
+///     match client.closed().await {
+///         Status::Disconnected(reason) => println!("disconnected: {reason}"),
+///         Status::Failed(error) => println!("no connection: {error}"),
+///         _ => {}
+///     }
+/// }
+/// # let _ = until_the_end;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Status {
@@ -60,6 +73,13 @@ pub enum Status {
 }
 
 /// A transport of Engine.IO.
+///
+/// ```
+/// use wireline::socketio::client::{SocketIoClient, TransportName};
+///
+/// let polls = SocketIoClient::builder("http://localhost:3000").transports([TransportName::Polling]);
+/// # let _ = polls;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransportName {
     /// Requests of HTTP, one of which waits for what the server has to say.

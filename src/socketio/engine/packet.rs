@@ -33,6 +33,14 @@ pub enum Packet {
 }
 
 /// What an application sends and receives.
+///
+/// ```
+/// use wireline::socketio::engine::Data;
+///
+/// let data = Data::Text("Grüße".into());
+/// assert_eq!(data.len(), 7, "octets, not characters");
+/// assert!(Data::Binary(Default::default()).is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
     /// Text.
@@ -57,6 +65,12 @@ impl Data {
 }
 
 /// What is no packet.
+///
+/// ```
+/// use wireline::socketio::engine::{InvalidPacket, Packet};
+///
+/// assert_eq!(Packet::decode("7".into()), Err(InvalidPacket), "there is no such type");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidPacket;
 

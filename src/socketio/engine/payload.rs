@@ -13,6 +13,12 @@ use std::fmt;
 pub const SEPARATOR: u8 = 0x1e;
 
 /// Why content is no payload.
+///
+/// ```
+/// use wireline::socketio::engine::{InvalidPayload, payload};
+///
+/// assert_eq!(payload::decode("3\u{1e}3".into(), 1), Err(InvalidPayload::TooMany));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidPayload {
@@ -97,6 +103,13 @@ pub fn encode(packets: &mut VecDeque<Packet>, most: usize) -> Bytes {
 }
 
 /// How many octets a packet has in a payload.
+///
+/// ```
+/// use wireline::socketio::engine::{Data, Packet, payload};
+///
+/// let packet = Packet::Message(Data::Binary(vec![1, 2, 3].into()));
+/// assert_eq!(payload::encoded_len(&packet), "bAQID".len());
+/// ```
 pub fn encoded_len(packet: &Packet) -> usize {
     match packet {
         Packet::Message(Data::Binary(octets)) => octets.len().div_ceil(3) * 4 + 1,

@@ -4,6 +4,12 @@ use super::packet::{Data, Packet};
 use super::reason::CloseReason;
 
 /// How a session's packets come and go.
+///
+/// ```
+/// use wireline::socketio::engine::Transport;
+///
+/// assert_eq!(Transport::WebSocket.as_str(), "websocket");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// Requests of HTTP.
@@ -23,6 +29,14 @@ impl Transport {
 }
 
 /// How long things take, in milliseconds.
+///
+/// ```
+/// use wireline::socketio::engine::session::{Session, Times, Transport};
+///
+/// let times = Times { ping_interval: 25_000, ping_timeout: 20_000, upgrade_timeout: 10_000 };
+/// let (session, _) = Session::new(Transport::Polling, times, 1_000);
+/// assert_eq!(session.poll_timeout(), Some(26_000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// From the opening, and from each answer to a ping, to the next ping.
@@ -34,10 +48,32 @@ pub struct Times {
 }
 
 /// What tells a request, or a WebSocket, of a session from all others of it.
+///
+/// ```
+/// use wireline::socketio::engine::session::{Session, Times, Transport};
+///
+/// let times = Times { ping_interval: 300, ping_timeout: 200, upgrade_timeout: 1_000 };
+/// let (mut session, _) = Session::new(Transport::Polling, times, 0);
+/// let websocket = session.begin_upgrade(times, 0).unwrap();
+/// assert!(session.knows(websocket), "it may become the transport");
+/// session.give_up_upgrade();
+/// assert!(!session.knows(websocket));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u32);
 
 /// What a packet has done.
+///
+/// ```
+/// use wireline::socketio::engine::session::{Received, Session, Times, Transport};
+/// use wireline::socketio::engine::{Data, Packet};
+///
+/// let times = Times { ping_interval: 300, ping_timeout: 200, upgrade_timeout: 1_000 };
+/// let (mut session, websocket) = Session::new(Transport::WebSocket, times, 0);
+/// let packet = Packet::decode("4hello".into()).unwrap();
+/// let received = session.receive(websocket, packet, times, 10);
+/// assert_eq!(received, Received::Message(Data::Text("hello".into())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// Nothing that anybody need know.
@@ -55,6 +91,16 @@ pub enum Received {
 }
 
 /// What time has brought.
+///
+/// ```
+/// use wireline::socketio::engine::CloseReason;
+/// use wireline::socketio::engine::session::{Due, Session, Times, Transport};
+///
+/// let times = Times { ping_interval: 300, ping_timeout: 200, upgrade_timeout: 1_000 };
+/// let (mut session, _) = Session::new(Transport::WebSocket, times, 0);
+/// assert_eq!(session.handle_timeout(300, times), Due::Ping);
+/// assert_eq!(session.handle_timeout(500, times), Due::Closed(CloseReason::PingTimeout));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// Nothing.
@@ -68,6 +114,14 @@ pub enum Due {
 }
 
 /// Why a request is refused.
+///
+/// ```
+/// use wireline::socketio::engine::session::{Refused, Session, Times, Transport};
+///
+/// let times = Times { ping_interval: 300, ping_timeout: 200, upgrade_timeout: 1_000 };
+/// let (mut session, _) = Session::new(Transport::WebSocket, times, 0);
+/// assert_eq!(session.begin_poll(), Err(Refused::Transport));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The session has ended before.

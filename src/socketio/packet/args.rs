@@ -163,6 +163,16 @@ impl fmt::Debug for Args {
 }
 
 /// What can be the arguments of an event: every [`Serialize`], and [`Args`] as they are.
+///
+/// ```
+/// use wireline::socketio::packet::{ArgsError, ToArgs};
+///
+/// fn json(value: impl ToArgs) -> Result<String, ArgsError> {
+///     Ok(value.to_args()?.json().to_owned())
+/// }
+/// assert_eq!(json((1, "two")).unwrap(), r#"1,"two""#);
+/// assert_eq!(json(vec![1, 2]).unwrap(), "[1,2]");
+/// ```
 pub trait ToArgs {
     /// The arguments.
     ///
@@ -220,6 +230,13 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for Leading<T> {
 }
 
 /// Arguments that do not become JSON, or not what was asked for.
+///
+/// ```
+/// use wireline::socketio::packet::Args;
+///
+/// let error = Args::new("seven").unwrap().to::<u32>().unwrap_err();
+/// assert!(error.to_string().contains("expected u32"), "{error}");
+/// ```
 #[derive(Debug)]
 pub struct ArgsError(serde_json::Error);
 

@@ -26,6 +26,15 @@ pub struct Decoder {
 }
 
 /// What a peer may have the other side hold.
+///
+/// ```
+/// use wireline::socketio::packet::{Decoder, Form, Limits};
+///
+/// let limits = Limits { attachments: 0, ..Limits::default() };
+/// let mut decoder = Decoder::with_limits(Form::Text, limits);
+/// let text = r#"51-["upload",{"_placeholder":true,"num":0}]"#;
+/// assert!(decoder.text(text.into()).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most attachments of a packet; 10 unless said otherwise.

@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// What is no packet, or not one that may come now. Whoever sent it is not to be trusted with another: the session ends.
+///
+/// ```
+/// use wireline::socketio::packet::{Decoder, Form};
+///
+/// let error = Decoder::new(Form::Text).binary("octets".into()).unwrap_err();
+/// assert_eq!(error.to_string(), "an attachment that nothing announced");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketError(pub(super) &'static str);
 

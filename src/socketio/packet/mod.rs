@@ -45,6 +45,14 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 /// A packet, with its attachments.
+///
+/// ```
+/// use wireline::socketio::packet::{Args, Encoded, Form, Packet};
+///
+/// let answer = Packet::ack("/".into(), 7, Args::new("done").unwrap());
+/// let Encoded::Text { text, .. } = answer.encode(Form::Text) else { unreachable!() };
+/// assert_eq!(text, r#"37["done"]"#);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
     /// The namespace that it belongs to, `/` as a rule.
@@ -54,6 +62,13 @@ pub struct Packet {
 }
 
 /// What a packet says.
+///
+/// ```
+/// use wireline::socketio::packet::{Body, Decoder, Form};
+///
+/// let packet = Decoder::new(Form::Text).text("1/admin,".into()).unwrap().unwrap();
+/// assert_eq!((&*packet.namespace, packet.body), ("/admin", Body::Disconnect));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     /// A client wants to be in the namespace, with a JSON object for its authentication; or the server says that it is, with the
@@ -113,6 +128,14 @@ impl Packet {
 }
 
 /// How packets are written: both sides have to be set to the same.
+///
+/// ```
+/// use wireline::socketio::packet::{Args, Encoded, Form, Packet};
+///
+/// let packet = Packet::event("/".into(), None, "hello".into(), Args::default());
+/// assert!(matches!(packet.encode(Form::Text), Encoded::Text { .. }));
+/// assert!(matches!(packet.encode(Form::MessagePack), Encoded::Binary(_)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// Text, with attachments in messages of their own: what everybody speaks.
@@ -123,6 +146,16 @@ pub enum Form {
 }
 
 /// The messages of a packet.
+///
+/// ```
+/// use wireline::socketio::packet::{Args, Binary, Encoded, Form, Packet};
+///
+/// let args = Args::new(Binary::from(vec![1, 2, 3])).unwrap();
+/// let packet = Packet::event("/".into(), None, "upload".into(), args);
+/// let Encoded::Text { text, attachments } = packet.encode(Form::Text) else { unreachable!() };
+/// assert_eq!(text, r#"51-["upload",{"_placeholder":true,"num":0}]"#);
+/// assert_eq!(attachments, [&b"\x01\x02\x03"[..]]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoded {
     /// A text message, and a binary message for each attachment, in this order, with nothing between them.

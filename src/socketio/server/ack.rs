@@ -146,6 +146,17 @@ impl Waiter {
 }
 
 /// An answer to come; the event has been sent. It is waited for with `.await`; when this is dropped nobody waits any more.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::socketio::server::Socket;
+///
+/// async fn name_of(socket: Socket) -> String {
+///     let answer = socket.emit_with_ack("name?", ()).timeout(Duration::from_secs(5)).await;
+///     answer.ok().and_then(|args| args.to().ok()).unwrap_or_else(|| "somebody".to_owned())
+/// }
+/// # let _ = name_of;
+/// ```
 #[must_use = "it is waited for with `.await`"]
 pub struct Answer {
     state: Result<Pending, AckError>,

@@ -219,6 +219,19 @@ impl Drop for Asked {
 }
 
 /// The answers of several sockets to come.
+///
+/// Giving it up gives up the answers: the event was sent.
+///
+/// ```
+/// use wireline::socketio::server::SocketIo;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let io = SocketIo::new();
+/// let answers = io.to("members").emit_with_ack("vote", "shall we?").await.unwrap();
+/// assert!(answers.is_complete() && answers.answers.is_empty(), "nobody was asked");
+/// # }
+/// ```
 #[must_use = "it is waited for with `.await`"]
 pub struct BroadcastAnswer(
     Pin<Box<dyn Future<Output = Result<BroadcastAnswers, AckError>> + Send>>,

@@ -19,6 +19,28 @@ use tokio::sync::Mutex;
 pub(super) type SharedParts = Arc<Mutex<Parts>>;
 
 /// What a handler is called with: an event of a socket, or that it has come or gone.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::socketio::server::{Call, SocketIo};
+/// # use wireline::test::TestClient;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let io = SocketIo::new();
+/// io.on_any(async |call: Call| {
+///     let _ = call.socket().emit("heard", (call.name(), call.args().array()));
+/// });
+/// # let client = TestClient::new(Router::new().socket_io(&io).build().unwrap());
+/// # let mut socket = client.websocket("/socket.io/?EIO=4&transport=websocket").await;
+/// # socket.recv().await.unwrap().unwrap();
+/// # socket.send("40").await.unwrap();
+/// # socket.recv().await.unwrap().unwrap();
+/// socket.send(r#"42["add",1,2]"#).await.unwrap();
+/// let heard = socket.recv().await.unwrap().unwrap();
+/// assert_eq!(heard.as_text(), Some(r#"42["heard","add","[1,2]"]"#));
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Call {
     pub(super) socket: Socket,
@@ -85,6 +107,12 @@ pub trait FromCall<Via = ViaCall>: Sized + Send {
     const NEEDS_PARTS: bool = false;
 
     /// Takes the value from the call.
+    ///
+    /// The future runs to its end, also when its session ends before. It is dropped when the server itself ends.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no such value.
     fn from_call(call: &mut Call) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
 
     /// Looks, when the router is built, whether there can be such a value at all.
@@ -99,10 +127,40 @@ pub trait FromCall<Via = ViaCall>: Sized + Send {
 }
 
 /// Marks the arguments that come from a call.
+///
+/// The compiler finds it, and nobody has to name it.
+///
+/// ```
+/// use wireline::socketio::server::{Data, EventName, Socket, SocketIo};
+///
+/// let io = SocketIo::new();
+/// io.on("say", async |socket: Socket, EventName(name): EventName, Data(text): Data<String>| {
+///     let _ = socket.broadcast().emit(&name, text);
+/// });
+/// ```
 #[derive(Debug)]
 pub struct ViaCall(Infallible);
 
 /// Marks the arguments that come from the head of a request.
+///
+/// The compiler finds it, and nobody has to name it: such arguments stand among the others.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::extract::State;
+/// use wireline::socketio::server::{Data, Socket, SocketIo};
+///
+/// #[derive(Clone)]
+/// struct Longest(usize);
+///
+/// let io = SocketIo::new();
+/// io.on("say", async |State(longest): State<Longest>, socket: Socket, Data(text): Data<String>| {
+///     if text.len() <= longest.0 {
+///         let _ = socket.broadcast().emit("said", text);
+///     }
+/// });
+/// assert!(Router::new().socket_io(&io).state(Longest(1_000)).build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct ViaParts(Infallible);
 

@@ -3,6 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a server has done, and what it holds now.
+///
+/// ```
+/// use wireline::socketio::server::SocketIo;
+///
+/// let stats = SocketIo::new().stats();
+/// assert_eq!((stats.sockets, stats.events, stats.panics), (0, 0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketIoStats {

@@ -103,6 +103,13 @@ impl From<ArgsError> for ConnectError {
 }
 
 /// Why an event was not sent.
+///
+/// ```
+/// use wireline::socketio::server::{EmitError, SocketIo};
+///
+/// let io = SocketIo::new();
+/// assert!(matches!(io.to("news").emit("disconnect", ()), Err(EmitError::Reserved)));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EmitError {

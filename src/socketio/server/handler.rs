@@ -14,6 +14,15 @@ use std::pin::Pin;
 /// `Option` or a `Result` of those.
 ///
 /// `Some` answers, `None` does not. An error answers `{"error": message}`, when an answer is waited for.
+///
+/// ```
+/// use wireline::socketio::server::{Data, IntoAnswer};
+///
+/// let tuple = Data((1, "two")).into_answer().unwrap();
+/// assert_eq!(tuple.unwrap().json(), r#"1,"two""#);
+/// assert!(None::<Data<u8>>.into_answer().unwrap().is_none());
+/// assert_eq!(Err::<(), _>("not now").into_answer().unwrap_err().to_string(), "not now");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a handler of Socket.IO gives back",
     note = "it is `()`, `Data`, `Json`, `Args`, a `serde_json::Value`, an `Option` or a `Result` of those whose error becomes a `ConnectError`"
@@ -83,6 +92,32 @@ impl<T: IntoAnswer, E: Into<ConnectError>> IntoAnswer for Result<T, E> {
 ///
 /// The handlers of a socket begin in the order of its events, and are run in its session's task: one that waits does not hold up
 /// the others, one that blocks does.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::socketio::server::{Data, SocketIo};
+/// # use wireline::test::TestClient;
+///
+/// async fn divide(Data((a, b)): Data<(i64, i64)>) -> Result<Data<i64>, &'static str> {
+///     a.checked_div(b).map(Data).ok_or("not by zero")
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let io = SocketIo::new();
+/// io.on("divide", divide);
+/// # let client = TestClient::new(Router::new().socket_io(&io).build().unwrap());
+/// # let mut socket = client.websocket("/socket.io/?EIO=4&transport=websocket").await;
+/// # socket.recv().await.unwrap().unwrap();
+/// # socket.send("40").await.unwrap();
+/// # socket.recv().await.unwrap().unwrap();
+/// socket.send(r#"421["divide",6,3]"#).await.unwrap();
+/// assert_eq!(socket.recv().await.unwrap().unwrap().as_text(), Some("431[2]"));
+/// socket.send(r#"422["divide",6,0]"#).await.unwrap();
+/// let answer = socket.recv().await.unwrap().unwrap();
+/// assert_eq!(answer.as_text(), Some(r#"432[{"error":"not by zero"}]"#));
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of Socket.IO",
     note = "it is an async function of at most 8 of `Socket`, `Data`, `Args`, `Ack`, `Auth`, `EventName`, and what comes from the head of a request",
@@ -94,6 +129,12 @@ pub trait EventHandler<Parts>: Clone + Send + Sync + 'static {
     const NEEDS_PARTS: bool;
 
     /// Takes a call.
+    ///
+    /// The future runs to its end, also when its session ends before. It is dropped when the server itself ends.
+    ///
+    /// # Errors
+    ///
+    /// What the handler says, or why an argument could not be had.
     fn handle(
         self,
         call: Call,

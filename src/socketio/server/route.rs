@@ -58,6 +58,15 @@ impl FromRequestParts for SocketIo {
 }
 
 /// No router of the request's route has a Socket.IO server: 500.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::socketio::server::SocketIo;
+///
+/// let path = async |io: SocketIo| io.path().to_owned();
+/// let refused = Router::new().get("/where", path).build().unwrap_err().to_string();
+/// assert!(refused.contains("socket_io"), "{refused}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSocketIo;
 

@@ -5,6 +5,14 @@ use super::space::SEPARATOR;
 use bytestring::ByteString;
 
 /// The rooms with most sockets, and how many rooms there are.
+///
+/// ```
+/// use wireline::socketio::server::SocketIo;
+///
+/// let io = SocketIo::new();
+/// let largest = io.largest_rooms(10);
+/// assert_eq!((largest.count, largest.rooms.len()), (0, 0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LargestRooms {
@@ -15,6 +23,17 @@ pub struct LargestRooms {
 }
 
 /// How many sockets of this node are in a room.
+///
+/// ```
+/// use wireline::socketio::server::{RoomSize, SocketIo};
+///
+/// fn line(size: &RoomSize) -> String {
+///     format!("{} in {} of {}", size.sockets, size.room, size.namespace)
+/// }
+///
+/// let lines: Vec<String> = SocketIo::new().largest_rooms(10).rooms.iter().map(line).collect();
+/// assert!(lines.is_empty());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoomSize {

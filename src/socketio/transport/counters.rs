@@ -4,6 +4,13 @@ use crate::socketio::engine::CloseReason;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What has happened at a path, and what is there now.
+///
+/// ```
+/// use wireline::socketio::server::SocketIo;
+///
+/// let stats = SocketIo::new().engine_stats();
+/// assert_eq!((stats.sessions, stats.polling, stats.upgraded), (0, 0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EngineStats {

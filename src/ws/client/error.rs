@@ -8,6 +8,18 @@ use std::fmt;
 use std::io;
 
 /// Why a WebSocket was not opened.
+///
+/// ```
+/// use wireline::ws::client::{ConnectError, connect};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let error = connect("http://localhost:8000/").await.unwrap_err();
+/// assert!(matches!(error, ConnectError::Url(_)));
+/// assert!(!error.is_temporary(), "the same URL is none tomorrow");
+/// assert!(ConnectError::ConnectTimeout.is_temporary());
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -33,6 +45,18 @@ pub enum ConnectError {
 }
 
 /// An answer in HTTP that opens no WebSocket.
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::test::TestClient;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let client = TestClient::new(Router::new().build().unwrap());
+/// let refused = client.websocket("/nowhere").refusal().await;
+/// assert_eq!(refused.status, 404);
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused {

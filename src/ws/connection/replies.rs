@@ -13,6 +13,25 @@ use bytes::Bytes;
 use std::ops::ControlFlow;
 
 /// The sending side, while something is lent.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use std::ops::ControlFlow;
+/// use wireline::ws::connection::{Connection, Lent};
+/// use wireline::ws::{limits::Limits, out::Out};
+///
+/// let mut buf = BytesMut::from(&b"\x81\x82\0\0\0\0Hi"[..]);
+/// let (mut connection, mut out) = (Connection::server(None), Out::default());
+/// let flow = connection.receive_each(&mut buf, &mut out, &Limits::default(), |lent, replies| {
+///     match lent {
+///         // The answer is behind what waits before the next message is looked at.
+///         Lent::Text(text) if replies.text(text).is_err() => ControlFlow::Break(()),
+///         _ => ControlFlow::Continue(()),
+///     }
+/// });
+/// assert!(flow.unwrap().is_continue());
+/// assert_eq!(out.to_vec(), b"\x81\x02Hi");
+/// ```
 #[derive(Debug)]
 pub struct Replies<'a> {
     pub(super) sending: &'a mut Sending,

@@ -9,6 +9,31 @@ use std::fmt::Write;
 pub(crate) const NAME: &str = "permessage-deflate";
 
 /// permessage-deflate as both sides agreed on it; `send` is our own direction.
+///
+/// What the opening handshake gives, and a [`Connection`](crate::ws::connection::Connection) takes:
+///
+/// ```
+/// use http::{Method, Version};
+/// use wireline::ws::connection::Connection;
+/// use wireline::ws::deflate::Config;
+/// use wireline::ws::handshake::server::{Head, Opening, Terms};
+///
+/// # let head = Head { method: &Method::GET, version: Version::HTTP_11, content: false };
+/// let fields = [
+///     ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits"),
+///     # ("upgrade", "websocket"),
+///     # ("connection", "Upgrade"),
+///     # ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+///     # ("sec-websocket-version", "13"),
+/// ];
+/// # let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+/// let opening = Opening::read(head, fields).unwrap();
+/// let terms = Terms { deflate: Some(Config::default()), ..Terms::default() };
+/// let agreed = opening.accept(&terms).unwrap().deflate;
+/// assert!(agreed.is_some());
+/// let connection = Connection::server(agreed.as_ref());
+/// # let _ = connection;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {
     pub(crate) send: Settings,

@@ -32,6 +32,21 @@ pub struct Request {
 }
 
 /// What the server agreed to.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::ws::handshake::client::{Opened, Request};
+///
+/// let request = Request::new(*b"the sample nonce");
+/// let answer = [
+///     ("upgrade", "websocket"),
+///     ("connection", "Upgrade"),
+///     ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+/// ];
+/// let answer = answer.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+/// let opened = request.confirm(StatusCode::SWITCHING_PROTOCOLS, answer);
+/// assert_eq!(opened, Ok(Opened { protocol: None, deflate: None }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// The subprotocol that the server chose.
@@ -41,6 +56,15 @@ pub struct Opened {
 }
 
 /// An answer that does not open the WebSocket.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::ws::handshake::client::{Mismatch, Request};
+///
+/// let request = Request::new(*b"the sample nonce");
+/// let mismatch = request.confirm(StatusCode::FORBIDDEN, []).unwrap_err();
+/// assert_eq!(mismatch, Mismatch::Status(StatusCode::FORBIDDEN));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {
@@ -68,14 +92,14 @@ impl Request {
         }
     }
 
-    /// Offers subprotocols, the preferred one first.
+    /// Offers subprotocols, the preferred one first. Default none.
     #[must_use]
     pub fn protocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.protocols.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Offers permessage-deflate.
+    /// Offers permessage-deflate (RFC 7692). Default no.
     #[must_use]
     pub fn deflate(mut self, config: Config) -> Self {
         self.deflate = Some(config);

@@ -10,6 +10,14 @@ use http::{Method, StatusCode, Version};
 use std::fmt;
 
 /// A request that does not open a WebSocket, and the answer that it gets in place of 101.
+///
+/// ```
+/// use wireline::ws::handshake::server::Refusal;
+///
+/// let refusal = Refusal::VersionUnsupported;
+/// assert_eq!(refusal.status(), 426);
+/// assert!(refusal.fields().contains(&("sec-websocket-version", "13")));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -94,6 +102,14 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// What of a request is not in its fields.
+///
+/// ```
+/// use http::{Method, Version};
+/// use wireline::ws::handshake::server::{Head, Opening, Refusal};
+///
+/// let head = Head { method: &Method::POST, version: Version::HTTP_11, content: false };
+/// assert_eq!(Opening::read(head, []).unwrap_err(), Refusal::Method);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The method.
@@ -105,6 +121,24 @@ pub struct Head<'a> {
 }
 
 /// A request that opens a WebSocket.
+///
+/// ```
+/// use http::{Method, Version};
+/// use wireline::ws::handshake::server::{Head, Opening};
+///
+/// let head = Head { method: &Method::GET, version: Version::HTTP_11, content: false };
+/// let fields = [
+///     ("upgrade", "websocket"),
+///     ("connection", "keep-alive, Upgrade"),
+///     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+///     ("sec-websocket-version", "13"),
+///     ("sec-websocket-protocol", "v2.chat, v1.chat"),
+/// ];
+/// let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+/// let opening = Opening::read(head, fields).unwrap();
+/// assert_eq!(opening.protocols(), ["v2.chat", "v1.chat"]);
+/// assert_eq!(opening.origin(), None, "it does not come from a page");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Opening<'a> {
     key: &'a [u8],
@@ -116,6 +150,19 @@ pub struct Opening<'a> {
 }
 
 /// How a server answers an opening handshake.
+///
+/// ```
+/// use wireline::ws::handshake::server::Terms;
+/// use wireline::ws::handshake::subprotocol::Subprotocols;
+/// use wireline::ws::origin::Policy;
+///
+/// let terms = Terms {
+///     origin: Policy::SameOrigin,
+///     subprotocols: Subprotocols::list(["v2.chat", "v1.chat"]).require(),
+///     ..Terms::default()
+/// };
+/// assert!(terms.deflate.is_none());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     /// Which pages may open it. Default: own ones, and foreign ones that send no credentials.
@@ -127,6 +174,23 @@ pub struct Terms {
 }
 
 /// An opening handshake that was accepted.
+///
+/// ```
+/// use http::{Method, Version};
+/// use wireline::ws::handshake::server::{Head, Opening, Terms};
+///
+/// # let head = Head { method: &Method::GET, version: Version::HTTP_11, content: false };
+/// # let fields = [
+/// #     ("upgrade", "websocket"),
+/// #     ("connection", "Upgrade"),
+/// #     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+/// #     ("sec-websocket-version", "13"),
+/// # ];
+/// # let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+/// let accepted = Opening::read(head, fields).unwrap().accept(&Terms::default()).unwrap();
+/// let answers = ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned());
+/// assert!(accepted.fields().contains(&answers));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Accepted {
     accept: String,

@@ -35,6 +35,26 @@ pub const fn guarded<G, H>(guard: G, handler: H) -> Guarded<G, H> {
 }
 
 /// See [`guarded`].
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::Router;
+/// use wireline::ws::route::guard::guarded;
+/// use wireline::ws::socket::WebSocket;
+///
+/// async fn closed() -> Result<(), StatusCode> {
+///     Err(StatusCode::SERVICE_UNAVAILABLE)
+/// }
+///
+/// async fn chat(mut socket: WebSocket) {
+///     while socket.recv_msg().await.is_some() {}
+/// }
+///
+/// // It is a handler as any other, and may stand at several paths.
+/// let chat = guarded(closed, chat);
+/// let routes = Router::new().websocket("/chat", chat.clone()).websocket("/v1/chat", chat);
+/// assert!(routes.build().is_ok());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Guarded<G, H> {
     guard: G,
@@ -42,12 +62,43 @@ pub struct Guarded<G, H> {
 }
 
 /// A function that judges a request.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::Router;
+/// use wireline::extract::Path;
+/// use wireline::test::TestClient;
+/// use wireline::ws::route::guard::guarded;
+/// use wireline::ws::route::token::Token;
+/// use wireline::ws::socket::WebSocket;
+///
+/// async fn has_key(Path(room): Path<String>, Token(token): Token) -> Result<(), (StatusCode, &'static str)> {
+///     match token == format!("key-of-{room}") {
+///         true => Ok(()),
+///         false => Err((StatusCode::FORBIDDEN, "the key of another room")),
+///     }
+/// }
+///
+/// async fn chat(mut socket: WebSocket) {
+///     while socket.recv_msg().await.is_some() {}
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let routes = Router::new().websocket("/rooms/{room}", guarded(has_key, chat)).build().unwrap();
+/// let client = TestClient::new(routes);
+/// assert_eq!(client.websocket("/rooms/red").bearer("key-of-blue").refusal().await.status, 403);
+/// assert!(client.websocket("/rooms/red").bearer("key-of-red").connect().await.is_ok());
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a guard",
     note = "it is an async function of at most 8 extractors that do not take the body, and returns a `Result<(), _>` whose error is a response"
 )]
 pub trait Guard<Args>: Clone + Send + Sync + 'static {
     /// Judges.
+    ///
+    /// Dropping the future drops the request: nothing was judged, and nothing answered.
     ///
     /// # Errors
     ///
@@ -100,6 +151,30 @@ guard!(A B C D E F G);
 guard!(A B C D E F G H);
 
 /// Marks handlers with a guard.
+///
+/// The compiler finds it, and nobody has to name it: what is guarded may be guarded again. The outer guard judges first.
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::Router;
+/// use wireline::ws::route::guard::guarded;
+/// use wireline::ws::route::token::Token;
+/// use wireline::ws::socket::WebSocket;
+///
+/// async fn is_open() -> Result<(), StatusCode> {
+///     Ok(())
+/// }
+///
+/// async fn is_member(Token(token): Token) -> Result<(), StatusCode> {
+///     (token == "open-sesame").then_some(()).ok_or(StatusCode::FORBIDDEN)
+/// }
+///
+/// async fn chat(mut socket: WebSocket) {
+///     while socket.recv_msg().await.is_some() {}
+/// }
+/// let handler = guarded(is_open, guarded(is_member, chat));
+/// assert!(Router::new().websocket("/chat", handler).build().is_ok());
+/// ```
 #[derive(Debug)]
 pub struct ViaGuard<GuardArgs, Args>(PhantomData<fn() -> (GuardArgs, Args)>);
 

@@ -30,6 +30,25 @@ use std::fmt;
 pub struct Token(pub String);
 
 /// A request without a token: 401 (RFC 6750 §3).
+///
+/// ```
+/// use wireline::Router;
+/// use wireline::test::TestClient;
+/// use wireline::ws::route::token::Token;
+/// use wireline::ws::socket::WebSocket;
+///
+/// async fn whoami(socket: WebSocket, Token(token): Token) {
+///     let _ = socket.send(token).await;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let client = TestClient::new(Router::new().websocket("/whoami", whoami).build().unwrap());
+/// let refused = client.websocket("/whoami").refusal().await;
+/// assert_eq!(refused.status, 401);
+/// assert_eq!(refused.headers.get("www-authenticate").unwrap().to_str().unwrap(), "Bearer");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoToken;
 

@@ -71,6 +71,29 @@ impl Default for Batch {
 /// What a handler of messages may return: nothing, or a `Result` whose error has a status and a message. What
 /// becomes of an error: [`Each::errors`]. It is counted, and goes to the log, as that of a handler of sockets,
 /// see [`IntoClose`](crate::ws::socket::IntoClose).
+///
+/// ```
+/// use http::StatusCode;
+/// use wireline::test::TestClient;
+/// use wireline::ws::prelude::*;
+/// use wireline::{Error, Router};
+///
+/// async fn shout(sender: WsSender, message: Message) -> Result<(), Error> {
+///     let text = message.as_text().ok_or((StatusCode::BAD_REQUEST, "text, please"))?;
+///     sender.send(text.to_uppercase()).await?;
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let routes = Router::new().websocket_messages("/shout", Each::default(), shout).build().unwrap();
+/// let client = TestClient::new(routes);
+/// let mut socket = client.websocket("/shout").await;
+/// socket.send(vec![0xff]).await.unwrap();
+/// let answer = socket.recv().await.unwrap().unwrap();
+/// assert_eq!(answer.as_text(), Some("Error: text, please"));
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not what a handler of messages returns",
     note = "`()` and a `Result` are, if the error of the `Result` becomes a `wireline::Error`: a `StatusCode`, `(StatusCode, &'static str)`, a `SocketError`, an `io::Error` do; an `HttpError` by `.map_err(Error::from_http)`, any other by `.map_err(Error::internal)`"

@@ -42,6 +42,16 @@ impl RateLimit {
 }
 
 /// The count of one socket.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::ws::socket::rate::RateLimit;
+///
+/// let limit = RateLimit { messages: 1, window: Duration::from_secs(60) };
+/// let (mut ann, mut bob) = (limit.limiter(), limit.limiter());
+/// assert!(ann.allows() && bob.allows(), "each socket has its own count");
+/// assert!(!ann.allows(), "and none for the rest of the minute");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Limiter {
     limit: RateLimit,

@@ -140,13 +140,14 @@ impl AuthConfig {
         self
     }
 
-    /// Who has issued the token (`iss`); of several calls one is enough. The first is what issued tokens say.
+    /// Who has issued the token (`iss`); of several calls one is enough. The first is what issued tokens say. By default nobody asks.
     pub fn issuer(mut self, issuer: &str) -> Self {
         self.issuers.push(issuer.to_owned());
         self
     }
 
-    /// Who the token is for (`aud`); of several calls one is enough. The first is what issued tokens say.
+    /// Who the token is for (`aud`); of several calls one is enough. The first is what issued tokens say. By default a token that
+    /// says who it is for is refused, as it is for somebody else (RFC 7519 §4.1.3).
     pub fn audience(mut self, audience: &str) -> Self {
         self.audiences.push(audience.to_owned());
         self

@@ -6,6 +6,18 @@ use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
 use std::fmt;
 
 /// How a token is signed (RFC 7518 §3.1, RFC 8037). There is no `none`.
+///
+/// ```
+/// use wireline::layer::auth::AuthError;
+/// use wireline::layer::auth::jwt::{Algorithm, VerifyKey};
+///
+/// let secret = [7; 48];
+/// assert!(VerifyKey::secret(&secret, Algorithm::Hs384).is_ok());
+/// // A secret is as long as its hash.
+/// assert!(VerifyKey::secret(&secret, Algorithm::Hs512).is_err());
+/// assert!(matches!(VerifyKey::secret(&secret, Algorithm::Es256), Err(AuthError::Key(_))));
+/// assert!(!Algorithm::ASYMMETRIC.contains(&Algorithm::Hs256));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {

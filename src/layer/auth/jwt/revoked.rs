@@ -166,7 +166,9 @@ impl RevokedTokens {
         Ok(())
     }
 
-    /// Waits until the copy is the list.
+    /// Waits until the copy is the list, for so long at the most.
+    ///
+    /// Cancel safe: the list goes on being read.
     ///
     /// # Errors
     ///

@@ -194,17 +194,25 @@ impl Tokens {
         }
     }
 
-    /// Fetches the set of keys now, for a start that fails when it cannot be had.
+    /// Fetches the set of keys now, for a start that fails when it cannot be had. It waits for it 5 s at the most, and
+    /// asks at most every 10 s. Without a set there is nothing to fetch.
+    ///
+    /// Cancel safe: the fetch goes on.
     ///
     /// # Errors
     ///
-    /// [`AuthError::Jwks`] says why it is not there.
+    /// [`AuthError::Jwks`] says why it is not there, or what was wrong with the last fetch.
     pub async fn refresh(&self) -> Result<(), AuthError> {
         let Some(set) = &self.0.set else {
             return Ok(());
         };
         set.wait().await;
-        set.error().map_or(Ok(()), |why| Err(AuthError::Jwks(why)))
+        match set.error() {
+            Some(why) => Err(AuthError::Jwks(why)),
+            None if set.is_there() => Ok(()),
+            // It is still under way, or has panicked.
+            None => Err(AuthError::Jwks("it has not come in time".to_owned())),
+        }
     }
 
     /// What was wrong with the last fetch of the set of keys; `None` when it went well.

@@ -1,6 +1,7 @@
 //! What a subscription gives, and how things fail.
 
-use crate::relay::hub::Topic;
+use crate::relay::client::core::pace::Ended;
+use crate::relay::hub::{InvalidTopic, Topic};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -42,6 +43,22 @@ pub enum Event {
 }
 
 /// A subscription has begun, or goes on.
+///
+/// ```
+/// use wireline::relay::client::{Event, RelayClient};
+/// # use wireline::relay::RelayConfig;
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let server = TestClient::new(Router::new().with_relay(RelayConfig::default()).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let mut news = client.subscribe("news").unwrap();
+/// let Some(Event::Subscribed(begun)) = news.next().await else { unreachable!() };
+/// assert!(begun.recovered && !begun.resumed, "it begins, and nothing was missed");
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Subscribed {
@@ -80,6 +97,18 @@ pub struct Lagged {
 }
 
 /// Which pushes of a topic are missing: from the first to the last, both among them.
+///
+/// ```
+/// use wireline::relay::client::Missing;
+///
+/// fn count(which: Missing) -> Option<u64> {
+///     match which {
+///         Missing::OfNode { first, last, .. } | Missing::OfEpoch { first, last, .. } => Some(last - first + 1),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(count(Missing::OfEpoch { epoch: 3, first: 11, last: 14 }), Some(4));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
@@ -140,6 +169,21 @@ impl Push {
 }
 
 /// Who is present.
+///
+/// ```
+/// use wireline::relay::client::{Event, Presence, Subscription};
+///
+/// async fn watch(mut room: Subscription) {
+///     while let Some(event) = room.next().await {
+///         match event {
+///             Event::Presence(Presence::State { members, .. }) => println!("{} are here", members.len()),
+///             Event::Presence(Presence::Diff { joined, left }) => println!("+{} -{}", joined.len(), left.len()),
+///             _ => {}
+///         }
+///     }
+/// }
+/// # let _ = watch;
+/// ```
 #[derive(Clone, Debug)]
 pub enum Presence {
     /// Everybody who is present; it replaces all that was known.
@@ -159,6 +203,27 @@ pub enum Presence {
 }
 
 /// A connection that is present at a topic.
+///
+/// ```
+/// use wireline::relay::RelayConfig;
+/// use wireline::relay::client::{Event, RelayClient, SubscribeOptions};
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // Whoever subscribes to a room is present in it.
+/// let config = RelayConfig::default().presence("room:*");
+/// # let server = TestClient::new(Router::new().with_relay(config).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let options = SubscribeOptions::new().presence(true).payload("in the kitchen");
+/// let mut room = client.subscribe_with("room:1", options).unwrap();
+/// while room.members().is_empty() {
+///     assert!(matches!(room.next().await, Some(Event::Subscribed(_) | Event::Presence(_))));
+/// }
+/// assert_eq!(room.members()[0].meta.get(), r#""in the kitchen""#);
+/// # }
+/// ```
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Member {
@@ -176,6 +241,27 @@ fn nothing() -> Box<RawValue> {
 }
 
 /// The server has ended a subscription.
+///
+/// ```
+/// use wireline::relay::Relay;
+/// use wireline::relay::client::{Event, RelayClient};
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let relay = Relay::default();
+/// # let server = TestClient::new(Router::new().relay(&relay).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let mut news = client.subscribe("news").unwrap();
+/// assert!(matches!(news.next().await, Some(Event::Subscribed(_))));
+///
+/// let conn_id = client.hello().await.unwrap().conn_id;
+/// relay.unsubscribe(conn_id, "news").unwrap();
+/// let Some(Event::Unsubscribed(end)) = news.next().await else { unreachable!() };
+/// assert_eq!(end.code, "server");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unsubscribed {
@@ -189,6 +275,24 @@ pub struct Unsubscribed {
 }
 
 /// What the server said in place of yes.
+///
+/// ```
+/// use wireline::relay::client::{Event, RelayClient};
+/// use wireline::relay::{RelayConfig, Unmatched};
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let config = RelayConfig::default().unmatched(Unmatched::Reject);
+/// # let server = TestClient::new(Router::new().with_relay(config).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let mut news = client.subscribe("news").unwrap();
+/// let Some(Event::Error(refusal)) = news.next().await else { unreachable!() };
+/// assert_eq!(refusal.code, "unknown_topic");
+/// assert!(news.next().await.is_none(), "it was refused for good");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -206,7 +310,82 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// Why there is no subscription.
+///
+/// ```
+/// use wireline::relay::client::{RelayClient, SubscribeError};
+/// # use wireline::relay::RelayConfig;
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let server = TestClient::new(Router::new().with_relay(RelayConfig::default()).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let news = client.subscribe("news").unwrap();
+/// assert!(matches!(client.subscribe("news"), Err(SubscribeError::Taken)));
+/// drop(news);
+/// assert!(client.subscribe("news").is_ok());
+/// assert!(matches!(client.subscribe("the news"), Err(SubscribeError::Topic(_))));
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The topic is none, with the reason.
+    Topic(InvalidTopic),
+    /// This client has a subscription to the topic already.
+    Taken,
+    /// This client has as many subscriptions as it may have.
+    TooMany,
+    /// The payload is longer than a message may be.
+    TooLarge,
+    /// The payload does not become JSON, with the reason.
+    Payload(String),
+    /// The client has ended.
+    Ended(Ended),
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => error.fmt(f),
+            Self::Taken => f.write_str("there is a subscription to the topic already"),
+            Self::TooMany => f.write_str("too many subscriptions"),
+            Self::TooLarge => f.write_str("the payload is longer than a message may be"),
+            Self::Payload(reason) => f.write_str(reason),
+            Self::Ended(ended) => write!(f, "the client has ended: {ended}"),
+        }
+    }
+}
+
+impl std::error::Error for SubscribeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Topic(error) => Some(error),
+            Self::Ended(ended) => Some(ended),
+            _ => None,
+        }
+    }
+}
+
 /// Why a request has no answer that one would like.
+///
+/// ```
+/// use std::time::Duration;
+/// use wireline::relay::client::{RelayClient, RequestError};
+/// # use wireline::relay::RelayConfig;
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let server = TestClient::new(Router::new().with_relay(RelayConfig::default()).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let sum: Result<i64, RequestError> = client.call("sum", &[1, 2], Duration::from_secs(5)).await;
+/// assert!(matches!(sum, Err(RequestError::Refused(refusal)) if refusal.code == "unknown_method"));
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -257,6 +436,23 @@ impl std::error::Error for RequestError {
 }
 
 /// Who this connection is to the server.
+///
+/// ```
+/// use wireline::relay::Relay;
+/// use wireline::relay::client::RelayClient;
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let relay = Relay::default();
+/// # let server = TestClient::new(Router::new().relay(&relay).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let hello = client.hello().await.unwrap();
+/// assert_eq!(hello.user, None, "nobody has signed in");
+/// assert_eq!(hello.conn_id, relay.connections(1)[0].conn_id);
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello {

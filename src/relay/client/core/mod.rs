@@ -23,7 +23,9 @@ pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 
-use crate::relay::client::core::event::{Event, Refusal, RequestError, Unsubscribed};
+use crate::relay::client::core::event::{
+    Event, Refusal, RequestError, SubscribeError, Unsubscribed,
+};
 use crate::relay::client::core::outgoing::Outgoing;
 use crate::relay::client::core::pace::{Backoff, Course, Ended, Ending, Lots, course};
 use crate::relay::client::core::request::{Kind, Request};
@@ -530,47 +532,6 @@ impl Core {
     fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
-    }
-}
-
-/// Why there is no subscription.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// The topic is none, with the reason.
-    Topic(crate::relay::hub::InvalidTopic),
-    /// This client has a subscription to the topic already.
-    Taken,
-    /// This client has as many subscriptions as it may have.
-    TooMany,
-    /// The payload is longer than a message may be.
-    TooLarge,
-    /// The payload does not become JSON, with the reason.
-    Payload(String),
-    /// The client has ended.
-    Ended(Ended),
-}
-
-impl std::fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Topic(error) => error.fmt(f),
-            Self::Taken => f.write_str("there is a subscription to the topic already"),
-            Self::TooMany => f.write_str("too many subscriptions"),
-            Self::TooLarge => f.write_str("the payload is longer than a message may be"),
-            Self::Payload(reason) => f.write_str(reason),
-            Self::Ended(ended) => write!(f, "the client has ended: {ended}"),
-        }
-    }
-}
-
-impl std::error::Error for SubscribeError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Topic(error) => Some(error),
-            Self::Ended(ended) => Some(ended),
-            _ => None,
-        }
     }
 }
 

@@ -38,6 +38,22 @@ impl fmt::Display for Ending {
 }
 
 /// Why a client has ended. It does not come back by itself.
+///
+/// ```
+/// use wireline::relay::client::{Ended, RelayClient};
+/// # use wireline::relay::RelayConfig;
+/// # use wireline::{Router, test::TestClient};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let server = TestClient::new(Router::new().with_relay(RelayConfig::default()).build().unwrap());
+/// # let open = move || std::future::ready(Ok(server.connect().into()));
+/// # let client = RelayClient::builder("ws://localhost/ws").over(open).connect().await.unwrap();
+/// let other = client.clone();
+/// client.close().await;
+/// assert_eq!(other.closed().await, Ended::Local);
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ended {

@@ -47,6 +47,19 @@ impl<T> Partial<T> {
 }
 
 /// Another node, as [`ClusterHandle::nodes`] shows it.
+///
+/// ```
+/// use wireline::relay::backplane::memory::MemoryBackplane;
+/// use wireline::relay::{ClusterNode, Relay, RelayConfig};
+///
+/// fn line(node: &ClusterNode) -> String {
+///     format!("{:x}: heard of {} ms ago", node.node, node.heard_ms)
+/// }
+///
+/// let relay = Relay::new(RelayConfig::default().backplane(MemoryBackplane::new()));
+/// let lines: Vec<String> = relay.cluster().unwrap().nodes().iter().map(line).collect();
+/// assert!(lines.is_empty(), "nobody else has this backplane");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ClusterNode {

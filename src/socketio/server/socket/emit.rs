@@ -6,6 +6,16 @@ use crate::socketio::server::ack::Answer;
 use crate::socketio::server::error::EmitError;
 
 /// How an event is sent to one socket.
+///
+/// ```
+/// use wireline::socketio::server::{EmitError, Socket};
+///
+/// /// The newest figure, for who takes it now: an old one is worth nothing.
+/// fn show(socket: &Socket, figure: u64) -> Result<(), EmitError> {
+///     socket.volatile().compress(false).emit("figure", figure)
+/// }
+/// # let _ = show;
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "it sends nothing by itself"]
 pub struct Emit<'a> {

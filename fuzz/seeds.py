@@ -38,6 +38,42 @@ ROUTES = [
     ["/{a}", "/{a}/{*rest}", "/{*rest}", "/a/b/c"],
 ]
 
+QUERIES = [
+    "a=1&b=2&a=3",
+    "q=rust+%26+http&page=1&exact",
+    "=x&&b=&=",
+    "%61=%C3%BC&a=%ff",
+    "a=%&b=%4&c=%zz%2b&d=%%41&e=%4%41",
+    "a=1=2&a%3d=3",
+    "EIO=4&transport=polling&t=x1",
+    "EIO=4&transport=websocket&sid=AbCd-_0123456789012345",
+    "transport=websocket&transport=polling&EIO=3&EIO=4",
+    "EIO=4&transport=%70olling&sid=",
+    "sid=a&sid=b&transport=polling&b64=1&j=0",
+    "%2e%2e%2f=%00&+=+",
+    "a;b=c;d&e%26f=g",
+    "&".join(f"p{place}={place}" for place in range(40)),
+]
+
+MEDIA_TYPES = [
+    "text/html; charset=utf-8",
+    " Text/HTML ;Charset=\"UTF-8\" ",
+    "multipart/form-data; boundary=----x; boundary=y",
+    'multipart/form-data; boundary="a;b=\\"c\\\\"',
+    "a/b;;c=d;",
+    'a/b; c=""; d="x y"',
+    'a/b; c="d',
+    "a/b; c =d",
+    "a/b; c= d",
+    "a/b/c",
+    "application/vnd.api+json;q=0.5;x",
+    'a/b; c="d"e',
+    "a/b" + "".join(f"; p{place}={place}" for place in range(17)),
+    "a/b" + "".join(f"; p{place}={place}" for place in range(16)),
+    "text/plain, text/html",
+    'a/b; c="\u00fc"',
+]
+
 # Octet by octet what fuzz/src/response.rs takes after the response that was stamped before: method, minor version, option, interim, status, fields, length, close, content, trailers.
 RESPONSES = [
     b"\0\1\0\0" + b"\0" + b"\0" + b"\1\5\0" + b"\1\1\5hello",
@@ -379,16 +415,24 @@ RELAY = [
     '{"type":"subscribe","topic":"orders:new"}',
     '{"type":"subscribe","topic":"room:1","ref":1,"join":2,"payload":{"nick":"ann"},"epoch":81,"offset":12,"rewind":10,"presence":true,"token":"a.b.c"}',
     '{"type":"subscribe","topic":"a","epoch":18446744073709551615,"presence":false,"ref":null}',
+    '{"type":"subscribe","topic":"a","epoch":81}',
+    '{"type":"subscribe","topic":"a","rewind":1,"ref":1}',
+    '{"type":"subscribe","topic":"vip:1","token":"a.b.c","join":0}',
+    '{"type":"unsubscribe","topic":"orders:new"}',
     '{"type":"unsubscribe","topic":"orders:new","join":9007199254740991}',
     '{"type":"message","topic":"room:1","event":"say","payload":{"text":"hi"},"ref":[1,"x"]}',
     '{"type":"message","topic":"a/b@c=d,e~f","event":"e\\n\\u00e9"}',
     '{"payload":[1, 2.50, 1e999, "\\ud800"],"event":"","type":"\\u006dessage","topic":"a.b"}',
     '{"type":"message","topic":"a","event":"e","payload":' + "[" * 140 + "]" * 140 + "}",
+    '{"type":"ping"}',
     '{"type":"ping","ref":{"a":[1,2,3]}}',
     '{"type":"refresh","topic":"room:1","token":"x.y.z","ref":3}',
     '{"type":"call","ref":9,"method":"sum","payload":[1,2],"deadline":2000}',
+    '{"type":"call","ref":9,"method":"now"}',
+    '{"type":"call","method":"sum"}',
     '{"type":"cancel","ref":9}',
     '{"type":"batch","delay":50,"ref":4}',
+    '{"type":"batch","delay":0}',
     '{"type":"hello","ref":0}',
     '{"type":"join","topic":"a..b"}',
     '{"type":"subscribe","topic":"a","topic":"b"}',
@@ -396,6 +440,20 @@ RELAY = [
     ' {"type" :\t"ping" ,\n"more":{"type":"x"}} ',
     '{"type":"ping","ref":"' + "x" * 255 + '"}',
     '["type","ping"]',
+    # What the server says is nothing that a client may say.
+    '{"type":"subscribed","topic":"room:1","epoch":81,"offset":12,"recovered":true,"reply":{"motto":"hi"},"ttl":3600,"join":2,"ref":1}',
+    '{"type":"unsubscribed","topic":"room:1","code":"token_expired","message":"token expired"}',
+    '{"type":"push","topic":"orders:new","event":"placed","payload":{"id":7},"to":"user"}',
+    '{"type":"pong"}',
+    '{"type":"ok","ttl":3600,"ref":3}',
+    '{"type":"result","ref":9,"payload":3}',
+    '{"type":"error","code":"rate_limited","topic":"room:1","message":"too many subscriptions","ref":5}',
+    '{"type":"lagged","topic":"room:1","missed":3,"node":"1f00d","first":41,"last":43,"to":"all"}',
+    '{"type":"skipped","topic":"room:1","count":1}',
+    '{"type":"presence_state","topic":"room:1","members":[{"conn_id":7,"user":"ann","meta":{"status":"away"}}],"more":true}',
+    '{"type":"presence_diff","topic":"room:1","joined":[{"conn_id":8,"user":"bob","meta":{}}],"left":[]}',
+    '[{"type":"push","topic":"a","event":"e","payload":1},{"type":"push","topic":"a","event":"e","payload":2}]',
+    '{"type":"disconnect","code":1001,"reason":"the server is going away"}',
 ]
 
 
@@ -574,6 +632,8 @@ def main():
     headers = [case for file in sorted((HERE / "../tests/corpus/proxy").glob("*.toml")) for case in tomllib.loads(file.read_text())["case"]]
     write("proxy_header", {case["name"]: bytes([2, 3 + place % 9, 1]) + unescape(case["bytes"]) for place, case in enumerate(headers)})
     write("cookies", {f"cookies-{place}": bytes([place % 8]) + line.encode() for place, line in enumerate(COOKIES)})
+    write("query", {f"query-{place}": text.encode() for place, text in enumerate(QUERIES)})
+    write("media_type", {f"type-{place}": text.encode() for place, text in enumerate(MEDIA_TYPES)})
     write("socketio_packet", {f"packet-{place}": octets for place, octets in enumerate(PACKETS)})
     write("socketio_assemble", {f"messages-{place}": octets for place, octets in enumerate(ASSEMBLED)})
     write("relay_message", {f"message-{place}": text.encode() for place, text in enumerate(RELAY)})

@@ -4,18 +4,25 @@
 mod talk;
 
 use crate::talk::{pass, response, send};
+use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use wireline::http1::driver::config::Config;
 use wireline::resource::counters::Counter;
 use wireline::router::{Router, Routes};
+use wireline::service::body::Body;
 use wireline::service::error::Error;
 use wireline::service::request::Request;
+use wireline::service::response::Response;
 use wireline::test::TestClient;
 
 fn routes() -> Routes {
     Router::new()
         .get("/", async || "hello")
         .get("/large", async || vec![b'x'; LARGE])
+        .get("/constant", async || {
+            chunks(|| Bytes::from_static(&[b'x'; 64 * 1024]))
+        })
+        .get("/pieces", async || chunks(|| vec![b'x'; 16 * 1024].into()))
         .get("/park", async || -> &'static str {
             std::future::pending().await
         })
@@ -31,7 +38,7 @@ async fn length(mut request: Request) -> Result<String, Error> {
 }
 
 /// Keeps all content until the client is gone.
-async fn hold(content: bytes::Bytes) -> String {
+async fn hold(content: Bytes) -> String {
     std::future::pending::<()>().await;
     content.len().to_string()
 }
@@ -42,6 +49,11 @@ async fn give_up(mut request: Request) -> &'static str {
     let collected = tokio::time::timeout(second, request.collect()).await;
     assert!(collected.is_err());
     std::future::pending().await
+}
+
+/// Content without an end.
+fn chunks(chunk: impl Fn() -> Bytes + Send + 'static) -> Response {
+    Response::new(Body::from_chunks(std::iter::from_fn(move || Some(chunk()))))
 }
 
 fn head(path: &str, length: usize) -> String {
@@ -144,6 +156,62 @@ async fn collected_content_stays_within_the_budget() {
     slow.iter().for_each(tokio::task::JoinHandle::abort);
     pass(40.0).await;
     assert_eq!((client.connections(), client.buffered()), (0, 0));
+}
+
+/// Content without an end for those who take nothing of it: no more than 32 KiB waits for each, though what is read may be a constant
+/// that is twice as long; and one piece more for those who take a little now and then.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_holds_little() {
+    for (path, most) in [("/constant", 33), ("/pieces", 49)] {
+        let client = TestClient::new(routes());
+        let mut held = Vec::new();
+        for _ in 0..20 {
+            let mut io = client.connect();
+            send(&mut io, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+            io.read_exact(&mut [0; 300]).await.unwrap();
+            held.push(io);
+        }
+        pass(1.0).await;
+        assert!(client.buffered() <= 20 * 33 * 1024, "{}", client.buffered());
+        for _ in 0..20 {
+            pass(1.0).await;
+            assert!(
+                client.buffered() <= 20 * most * 1024,
+                "{}",
+                client.buffered()
+            );
+            for io in &mut held {
+                io.read_exact(&mut [0; 5000]).await.unwrap();
+            }
+        }
+        // Who takes it all gets more at once.
+        held.truncate(1);
+        pass(1.0).await;
+        let mut much = vec![0; 64 * 1024];
+        for _ in 0..100 {
+            held[0].read_exact(&mut much).await.unwrap();
+        }
+    }
+}
+
+/// Those who hold what they do not take are closed for a request that comes, before it is refused.
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_little_is_served_while_others_go() {
+    let client = TestClient::with_budget(routes(), Config::default(), 10_000_000);
+    let mut held = use_up(&client, 9_400_000, GET_LARGE).await;
+    pass(2.0).await;
+    assert_eq!(client.count(Counter::ShedConnections), 0);
+    let begun = tokio::time::Instant::now();
+    for _ in 0..20 {
+        let mut io = client.connect();
+        send(&mut io, GET_LARGE).await;
+        held.push(io);
+        assert_eq!(client.get("/").await.status, 200);
+    }
+    assert!(begun.elapsed().as_millis() < 10, "{:?}", begun.elapsed());
+    assert!(client.count(Counter::ShedConnections) > 0);
+    assert_eq!(client.count(Counter::ShedRequests), 0);
+    drop(held);
 }
 
 /// Begins connections that hold something until 95 % of the budget are used.

@@ -35,6 +35,6 @@ gate 'no features' "$CORE_AT_MOST" --no-default-features
 gate 'default' "$DEFAULT_AT_MOST"
 # What they are, where the program is that looks. Advisories take a network.
 if cargo deny --version >/dev/null 2>&1; then
-    cargo deny --locked check bans licenses sources || status=1
+    cargo deny --locked --workspace check bans licenses sources || status=1
 fi
 exit "$status"

@@ -22,6 +22,8 @@ mod resilience;
 #[path = "../examples/rest.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod rest;
+#[path = "docs/security.rs"]
+mod security;
 #[path = "../examples/sse_clock.rs"]
 #[expect(dead_code, reason = "the test has a server of its own")]
 mod sse_clock;

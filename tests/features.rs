@@ -5,7 +5,7 @@
 #[path = "support/proof.rs"]
 mod proof;
 
-use proof::{Proofs, read};
+use proof::{Proofs, assert_page};
 use serde::Deserialize;
 use std::fmt::Write;
 
@@ -105,15 +105,7 @@ fn every_row_has_a_proof_or_says_what_is_missing() {
 
 #[test]
 fn the_page_says_the_same() {
-    let page = page();
-    if std::env::var_os("WRITE_PAGE").is_some() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-        std::fs::write(path, &page).unwrap();
-    }
-    assert!(
-        read(PAGE).is_some_and(|text| text == page),
-        "{PAGE} is not what the table says: WRITE_PAGE=1 makes it anew"
-    );
+    assert_page(PAGE, &page());
 }
 
 /// The table as a page.

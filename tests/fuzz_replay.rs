@@ -6,13 +6,14 @@
 #[path = "../fuzz/src/lib.rs"]
 pub mod invariants;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 32] = [
+const TARGETS: [Target; 34] = [
     ("request_head", invariants::request_head),
     ("splits", invariants::splits),
     ("chunked", invariants::chunked),
@@ -27,6 +28,8 @@ const TARGETS: [Target; 32] = [
     ("ws_codec", invariants::ws_codec),
     ("proxy_header", invariants::proxy_header),
     ("cookies", invariants::cookies),
+    ("query", invariants::query),
+    ("media_type", invariants::media_type),
     ("forwarded", invariants::forwarded),
     ("file_path", invariants::file_path),
     ("range", invariants::range),
@@ -58,6 +61,30 @@ fn seeds_hold() {
         );
         replay(name, target, seeds);
     }
+}
+
+/// Whatever the page of the relay's protocol shows is among what the fuzzer begins with.
+#[test]
+fn the_seeds_of_the_relay_have_every_message_of_its_page() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/relay_protocol.md");
+    let page = fs::read_to_string(page).unwrap();
+    let shown: BTreeSet<String> = types(&page).collect();
+    let seeds = inputs("seeds", "relay_message");
+    let seeds: Vec<String> = seeds
+        .iter()
+        .map(|(_, seed)| String::from_utf8_lossy(seed).into_owned())
+        .collect();
+    let begun: BTreeSet<String> = seeds.iter().flat_map(|seed| types(seed)).collect();
+    assert!(shown.len() > 20, "{shown:?}");
+    let missing: Vec<_> = shown.difference(&begun).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The types of the messages that are in a text.
+fn types(text: &str) -> impl Iterator<Item = String> {
+    let said = text.split(r#""type":""#).skip(1);
+    said.filter_map(|behind| behind.split_once('"'))
+        .map(|(kind, _)| kind.to_owned())
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::env;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -35,9 +36,8 @@ fn told() -> Option<TcpStream> {
     Some(TcpStream::connect(place).unwrap())
 }
 
-/// Serves on a thread of its own what says who has answered, and what takes a worker's thread.
-fn serve(who: &'static str, signals: bool) -> Handle {
-    let (tell, handle) = mpsc::sync_channel(1);
+/// Says who has answered, and takes a worker's thread.
+fn server(who: &'static str, signals: bool) -> Server {
     let routes = Router::new()
         .get("/", move || std::future::ready(who))
         .get("/block", async || {
@@ -45,10 +45,13 @@ fn serve(who: &'static str, signals: bool) -> Handle {
         })
         .build()
         .unwrap();
-    let server = Server::new(routes)
-        .bind("127.0.0.1:0")
-        .workers(1)
-        .signals(signals);
+    Server::new(routes).bind("127.0.0.1:0").signals(signals)
+}
+
+/// Serves on threads of its own.
+fn serve(who: &'static str, signals: bool, workers: usize) -> Handle {
+    let (tell, handle) = mpsc::sync_channel(1);
+    let server = server(who, signals).workers(workers);
     std::thread::spawn(move || {
         server
             .run_with(|handle| tell.send(handle.clone()).unwrap())
@@ -87,7 +90,8 @@ fn ask(stream: &mut TcpStream, path: &str) -> String {
 #[test]
 fn whoever_comes_before_it_is_ready_is_served_by_the_one_before() {
     if let Some(mut waits) = told() {
-        let _handle = serve("the next", false);
+        // More workers than it is left listeners: those that it opens itself nobody may come to yet.
+        let _handle = serve("the next", false, 4);
         waits.write_all(b"it listens").unwrap();
         // Until it is ended, or told that it may be ready.
         let mut word = [0];
@@ -97,7 +101,7 @@ fn whoever_comes_before_it_is_ready_is_served_by_the_one_before() {
         }
         return;
     }
-    let handle = serve("the first", false);
+    let handle = serve("the first", false, 2);
     let addr = addr(&handle);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let place = listener.local_addr().unwrap();
@@ -117,8 +121,10 @@ fn whoever_comes_before_it_is_ready_is_served_by_the_one_before() {
         (taking, line)
     };
 
-    // It listens, and is not ready: nobody is its own, and nobody is lost with it.
+    // It has its places, and is not ready: nobody is its own, and nobody is lost with it.
+    assert_eq!(listeners_at(addr), 2);
     let (taking, mut line) = take_over();
+    assert_eq!(listeners_at(addr), 2);
     let mut kept: Vec<TcpStream> = (0..100)
         .map(|_| TcpStream::connect(addr).unwrap())
         .collect();
@@ -146,7 +152,23 @@ fn whoever_comes_before_it_is_ready_is_served_by_the_one_before() {
         }
         assert!(begun.elapsed() < LIMIT, "the first one still accepts");
     }
+    // Now it has a listener for each of its workers.
+    while listeners_at(addr) < 4 {
+        assert!(begun.elapsed() < LIMIT, "{}", listeners_at(addr));
+        std::thread::sleep(Duration::from_millis(10));
+    }
     drop(line);
+}
+
+/// How many sockets of this machine listen there, each once however many processes hold it.
+fn listeners_at(addr: SocketAddr) -> usize {
+    let SocketAddr::V4(addr) = addr else {
+        panic!("{addr}");
+    };
+    let ip = u32::from_ne_bytes(addr.ip().octets());
+    let place = format!(" {ip:08X}:{:04X} 00000000:0000 0A ", addr.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().filter(|line| line.contains(&place)).count()
 }
 
 /// A process that is ended when the test is over, however that is.
@@ -159,77 +181,138 @@ impl Drop for Other {
     }
 }
 
-#[test]
-fn a_worker_that_is_blocked_is_counted_and_the_manager_hears_nothing_meanwhile() {
-    if let Some(mut waits) = told() {
-        let handle = serve("somebody", true);
-        write!(waits, "{:5}", addr(&handle).port()).unwrap();
-        // Each time that it is asked, how often a worker was blocked.
-        let mut word = [0];
-        while waits.read(&mut word).unwrap_or(0) > 0 {
-            let count = handle.metrics().get(Counter::WorkersBlocked);
-            waits.write_all(&count.to_be_bytes()).unwrap();
-        }
-        return;
-    }
-    let path = env::temp_dir().join(format!("wireline-watchdog-{}", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(LIMIT)).unwrap();
-    let hear = || {
-        let mut state = [0; 64];
-        let length = manager.recv(&mut state).unwrap();
-        (
-            String::from_utf8_lossy(&state[..length]).into_owned(),
-            Instant::now(),
-        )
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let name = "a_worker_that_is_blocked_is_counted_and_the_manager_hears_nothing_meanwhile";
-    let other = again(name, listener.local_addr().unwrap())
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "2000000")
-        .env_remove("WATCHDOG_PID")
-        .spawn()
-        .unwrap();
-    let _other = Other(other);
-    let (mut line, _) = listener.accept().unwrap();
-    line.set_read_timeout(Some(LIMIT)).unwrap();
-    let mut port = [0; 5];
-    line.read_exact(&mut port).unwrap();
-    let port: u16 = String::from_utf8_lossy(&port).trim().parse().unwrap();
-    let blocked = |line: &mut TcpStream| {
-        line.write_all(b"?").unwrap();
-        let mut count = [0; 8];
-        line.read_exact(&mut count).unwrap();
-        u64::from_be_bytes(count)
-    };
+/// The service manager that another process of this test's has.
+struct Manager {
+    path: PathBuf,
+    socket: UnixDatagram,
+    _other: Other,
+    line: TcpStream,
+    port: u16,
+}
 
-    assert_eq!(hear().0, "READY=1");
-    // Nobody is connected, and it is well.
-    for _ in 0..3 {
-        assert_eq!(hear().0, "WATCHDOG=1");
+impl Manager {
+    /// Starts the process, which says at which port it serves.
+    fn of(test: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place = listener.local_addr().unwrap();
+        let path = env::temp_dir().join(format!("wireline-manager-{}", place.port()));
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        let other = again(test, place)
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "2000000")
+            .env_remove("WATCHDOG_PID")
+            .spawn()
+            .unwrap();
+        let other = Other(other);
+        let (mut line, _) = listener.accept().unwrap();
+        line.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut port = [0; 5];
+        line.read_exact(&mut port).unwrap();
+        let port: u16 = String::from_utf8_lossy(&port).trim().parse().unwrap();
+        Self {
+            path,
+            socket,
+            _other: other,
+            line,
+            port,
+        }
     }
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    assert_eq!(ask(&mut stream, "/"), "somebody");
-    assert_eq!(blocked(&mut line), 0);
-    // Three seconds, of which it says nothing from the second one on; and then it does. A machine that stands still meanwhile tells it nothing, and it
-    // is asked again.
-    let noticed = (0..5).any(|_| {
+
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).unwrap()
+    }
+
+    fn hear(&self) -> (String, Instant) {
+        let mut state = [0; 64];
+        let length = self.socket.recv(&mut state).unwrap();
+        let said = String::from_utf8_lossy(&state[..length]).into_owned();
+        (said, Instant::now())
+    }
+
+    /// Blocks its worker for three seconds; gives the longest time in which it has said nothing.
+    fn block(&self, stream: &TcpStream) -> Duration {
         let mut blocking = stream.try_clone().unwrap();
         let blocking = std::thread::spawn(move || ask(&mut blocking, "/block"));
         let (asked, mut longest) = (Instant::now(), Duration::ZERO);
         let mut last = asked;
         while last - asked < Duration::from_secs(4) {
-            let (said, when) = hear();
+            let (said, when) = self.hear();
             assert_eq!(said, "WATCHDOG=1");
             longest = longest.max(when - last);
             last = when;
         }
         blocking.join().unwrap();
-        longest > Duration::from_millis(1200) && blocked(&mut line) >= 1
-    });
+        longest
+    }
+
+    /// How often a worker was blocked.
+    fn blocked(&mut self) -> u64 {
+        self.line.write_all(b"?").unwrap();
+        let mut count = [0; 8];
+        self.line.read_exact(&mut count).unwrap();
+        u64::from_be_bytes(count)
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Says where it serves, and, each time that it is asked, how often a worker was blocked.
+fn answer(mut waits: TcpStream, handle: &Handle) {
+    write!(waits, "{:5}", addr(handle).port()).unwrap();
+    let mut word = [0];
+    while waits.read(&mut word).unwrap_or(0) > 0 {
+        let count = handle.metrics().get(Counter::WorkersBlocked);
+        waits.write_all(&count.to_be_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_that_is_blocked_is_counted_and_the_manager_hears_nothing_meanwhile() {
+    if let Some(waits) = told() {
+        return answer(waits, &serve("somebody", true, 1));
+    }
+    let name = "a_worker_that_is_blocked_is_counted_and_the_manager_hears_nothing_meanwhile";
+    let mut manager = Manager::of(name);
+    assert_eq!(manager.hear().0, "READY=1");
+    // Nobody is connected, and it is well.
+    for _ in 0..3 {
+        assert_eq!(manager.hear().0, "WATCHDOG=1");
+    }
+    let mut stream = manager.connect();
+    assert_eq!(ask(&mut stream, "/"), "somebody");
+    assert_eq!(manager.blocked(), 0);
+    // Three seconds, of which it says nothing from the second one on; and then it does. A machine that stands still meanwhile tells it nothing, and it
+    // is asked again.
+    let noticed = (0..5)
+        .any(|_| manager.block(&stream) > Duration::from_millis(1200) && manager.blocked() >= 1);
     assert!(noticed);
-    drop(line);
-    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn whoever_announces_an_embedded_server_has_the_manager_told() {
+    if let Some(waits) = told() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let running = runtime.block_on(async { server("somebody", false).start().unwrap() });
+        wireline::server::announce();
+        return answer(waits, &running.handle());
+    }
+    let manager = Manager::of("whoever_announces_an_embedded_server_has_the_manager_told");
+    assert_eq!(manager.hear().0, "READY=1");
+    for _ in 0..3 {
+        assert_eq!(manager.hear().0, "WATCHDOG=1");
+    }
+    let mut stream = manager.connect();
+    assert_eq!(ask(&mut stream, "/"), "somebody");
+    // The thread that the server runs on stands still, and with it whatever else would say so there.
+    assert!((0..5).any(|_| manager.block(&stream) > Duration::from_millis(1200)));
 }

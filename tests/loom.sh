@@ -17,9 +17,15 @@ export RUSTFLAGS="--cfg wireline_loom" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PW
 export CARGO_PROFILE_DEV_DEBUG=0
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-3}"
 
+# Nearly all of the time is loom's own: it is optimized, what it tries is not.
+quick=()
+for name in loom generator scoped-tls tracing tracing-core; do
+    quick+=(--config "profile.dev.package.$name.opt-level=3")
+done
+
 # loom [WORDS]: the models with WORDS in their names.
 loom() {
-    timeout 1800 cargo test --locked --lib --features socketio -- "${@:-interleavings}"
+    timeout "${LOOM_SECONDS:-1800}" cargo test "${quick[@]}" --locked --lib --features socketio -- "${@:-interleavings}"
 }
 
 if [ "${1-}" != --mutants ]; then
@@ -53,7 +59,7 @@ PYTHON
 # Runs the models of this round, and puts everything back.
 look() {
     local name
-    (cd "$copy" && timeout 1800 cargo test --locked --lib --features socketio --no-run)
+    (cd "$copy" && timeout 1800 cargo test "${quick[@]}" --locked --lib --features socketio --no-run)
     for name in "${models[@]}"; do
         # Whoever fails in the midst of a model may take the whole program with him.
         if (cd "$copy" && loom "$name::interleavings") >"$copy/output" 2>&1; then

@@ -428,6 +428,47 @@ async fn a_client_that_says_too_much_is_told_and_one_that_says_too_long_things_i
 }
 
 #[tokio::test]
+async fn a_client_that_subscribes_too_often_is_told() {
+    let server = serve(
+        RelayConfig::default()
+            .subscription_rate(Some(Rate::new(1, 3)))
+            .message_rate(None),
+    );
+    let mut client = server.connect().await;
+    // To one topic again and again, too.
+    for topic in ["a", "b", "a"] {
+        client.subscribe(topic).await;
+    }
+    let refused = client
+        .ask(json!({"type":"subscribe","topic":"c","ref":1,"join":4}))
+        .await;
+    assert_eq!(
+        refused,
+        json!({"type":"error","topic":"c","code":"rate_limited","message":"too many subscriptions","join":4,"ref":1})
+    );
+    let stats = server.relay.stats();
+    assert_eq!((stats.subscriptions_limited, stats.rate_limited), (1, 0));
+    assert_eq!((stats.subscriptions, stats.topics), (2, 2));
+    // Everything else goes on, and what the server wants does not count.
+    let pong = client.ask(json!({"type":"ping"})).await;
+    assert_eq!(pong, json!({"type":"pong"}));
+    let hello = client.ask(json!({"type":"hello","ref":0})).await;
+    let conn_id = hello["conn_id"].as_u64().unwrap();
+    assert_eq!(server.relay.subscribe(conn_id, "d").unwrap(), 1);
+    assert_eq!(client.hear().await["topic"], "d");
+    // Each connection has its own, and a second later there is room for one.
+    server.connect().await.subscribe("c").await;
+    loop {
+        let answer = client.ask(json!({"type":"subscribe","topic":"c"})).await;
+        if answer["type"] == "subscribed" {
+            break;
+        }
+        assert_eq!(answer["message"], "too many subscriptions");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn topics_without_a_handler_can_be_refused() {
     let server = serve(RelayConfig::default().unmatched(Unmatched::Reject));
     let mut client = server.connect().await;
@@ -1400,15 +1441,26 @@ async fn what_is_given_up_of_a_long_history_while_it_is_read_is_told() {
     );
     // It does not read meanwhile: everything that it has not been sent is given up.
     push(3_000).await;
-    let (mut count, mut missed) = (0, 0);
+    let (mut count, mut missed, mut told) = (0, 0, 0);
     while count + missed < 5_000 {
         let heard = client.hear().await;
         match heard["type"].as_str() {
-            Some("lagged") => missed += heard["missed"].as_u64().unwrap(),
+            Some("lagged") => {
+                let here = heard["missed"].as_u64().unwrap();
+                // What the history has lost is told with its offsets.
+                if let Some(first) = heard["first"].as_u64() {
+                    assert_eq!(first, count + missed + 1, "{heard}");
+                    assert_eq!(heard["last"], count + missed + here, "{heard}");
+                    assert_eq!(heard["epoch"], epoch, "{heard}");
+                    told += here;
+                }
+                missed += here;
+            }
             _ => count += 1,
         }
     }
     assert_eq!(count + missed, 5_000);
+    assert!(told > 0, "{missed}");
     assert!(missed > 1_000, "{missed}");
     assert_eq!(client.up_to_now().await, [] as [Value; 0]);
 }

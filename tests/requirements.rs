@@ -5,7 +5,7 @@
 #[path = "support/proof.rs"]
 mod proof;
 
-use proof::{Proofs, read};
+use proof::{Proofs, assert_page, read};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -167,15 +167,7 @@ fn no_table_is_left_out() {
 
 #[test]
 fn the_page_says_the_same() {
-    let page = page();
-    if std::env::var_os("WRITE_PAGE").is_some() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-        std::fs::write(path, &page).unwrap();
-    }
-    assert!(
-        read(PAGE).is_some_and(|text| text == page),
-        "{PAGE} is not what the tables say: WRITE_PAGE=1 makes it anew"
-    );
+    assert_page(PAGE, &page());
 }
 
 /// The tables as a page.

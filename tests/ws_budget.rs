@@ -1,7 +1,9 @@
-//! What waits in a socket costs what it is charged: short slices of a read buffer do not keep the whole of it.
+//! What waits in a socket costs what it is charged: short slices of a read buffer do not keep the whole of it. What large messages
+//! are gathered in serves the next ones, is charged as well, and goes.
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
+use std::ops::ControlFlow;
 
 #[path = "support/talk.rs"]
 mod talk;
@@ -10,15 +12,20 @@ mod ws_peer;
 
 use std::time::Duration;
 use talk::pass;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use wireline::Router;
 use wireline::test::TestClient;
-use wireline::ws::socket::WebSocket;
+use wireline::ws::connection::Lent;
+use wireline::ws::socket::{SocketError, WebSocket};
 use ws_peer::{Peer, masked};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The counts are of the whole process.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// The octets that are allocated now.
 fn held() -> usize {
@@ -29,6 +36,7 @@ fn held() -> usize {
 /// Each message is the only one of its read, and just long enough not to be copied when it is received.
 #[tokio::test(start_paused = true)]
 async fn what_waits_costs_what_it_is_charged() {
+    let _alone = ALONE.lock().await;
     let routes = Router::new()
         .websocket("/echoes", async |mut socket: WebSocket| {
             while let Some(Ok(message)) = socket.recv().await {
@@ -68,6 +76,138 @@ async fn what_waits_costs_what_it_is_charged() {
             );
             drop(peer);
             pass(1.0).await;
+        }
+    }
+}
+
+/// `/each` answers what it is lent, `/looks` looks at messages and drops them.
+fn client() -> TestClient {
+    let routes = Router::new()
+        .websocket(
+            "/each",
+            async |mut socket: WebSocket| -> Result<(), SocketError> {
+                socket
+                    .each(|lent, replies| match lent {
+                        Lent::Binary(octets) if replies.binary(octets).is_err() => {
+                            ControlFlow::Break(())
+                        }
+                        _ => ControlFlow::Continue(()),
+                    })
+                    .await
+            },
+        )
+        .websocket(
+            "/looks",
+            async |mut socket: WebSocket| {
+                while let Some(Ok(_)) = socket.recv().await {}
+            },
+        )
+        .build()
+        .unwrap();
+    TestClient::new(routes)
+}
+
+/// Sends a message and takes as many octets as `answer` has room for.
+async fn exchange(peer: &mut Peer, message: &[u8], answer: &mut [u8]) {
+    let both = async {
+        peer.io.write_all(message).await.unwrap();
+        peer.io.read_exact(answer).await.unwrap();
+    };
+    timeout(Duration::from_secs(5), both).await.unwrap();
+}
+
+/// The octets that were allocated so far.
+fn allocated() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated + usize::try_from(stats.bytes_reallocated.max(0)).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_block_of_a_large_message_serves_the_next_is_charged_and_goes() {
+    let _alone = ALONE.lock().await;
+    let client = client();
+    let mut peer = Peer::open(&client, "/each").await;
+    pass(2.0).await;
+    for len in [150_000, 500_000, 1 << 20] {
+        let (message, mut answer) = (masked(0x82, &vec![b'x'; len]), vec![0; len + 10]);
+        // The first one is gathered as it comes, the second in what the first one was.
+        exchange(&mut peer, &message, &mut answer).await;
+        exchange(&mut peer, &message, &mut answer).await;
+        assert!(answer.ends_with(&message[14..]), "{len}");
+        let (held_before, allocated_before) = (held(), allocated());
+        for _ in 0..10 {
+            exchange(&mut peer, &message, &mut answer).await;
+        }
+        let made = allocated() - allocated_before;
+        assert!(made < len, "{len}: {made} octets for ten messages");
+        assert!(client.buffered() >= len, "{}", client.buffered());
+        pass(3.0).await;
+        assert_eq!(client.buffered(), 0, "{len}");
+        let freed = held_before.saturating_sub(held());
+        assert!(freed >= len, "{len}: {freed} octets were freed");
+    }
+}
+
+/// However its reads were cut, and whether the last of them filled the buffer.
+#[tokio::test(start_paused = true)]
+async fn a_socket_at_rest_holds_nothing_of_a_large_message() {
+    let _alone = ALONE.lock().await;
+    let client = client();
+    for (path, answers) in [("/looks", 0), ("/each", 1)] {
+        for len in [66_000, 100_000, 300_000, 1 << 20] {
+            let mut peer = Peer::open(&client, path).await;
+            let (message, mut answer) = (
+                masked(0x82, &vec![b'x'; len]),
+                vec![0; answers * (len + 10)],
+            );
+            // What the thread keeps for reuse is there before the count begins.
+            for len in [200_000, 10] {
+                let head = if len > 125 { 10 } else { 2 };
+                let mut answer = vec![0; answers * (len + head)];
+                let warm = masked(0x82, &vec![b'x'; len]);
+                exchange(&mut peer, &warm, &mut answer).await;
+            }
+            pass(2.0).await;
+            let before = held();
+            exchange(&mut peer, &message, &mut answer).await;
+            pass(3.0).await;
+            let pinned = held().saturating_sub(before);
+            assert!(pinned <= 32 * 1024, "{path}, {len}: {pinned} octets");
+            assert_eq!(client.buffered(), 0, "{path}, {len}");
+        }
+    }
+}
+
+/// A frame of 1 MiB is announced, and some of it comes: also when there is a block that would hold all of it.
+#[tokio::test(start_paused = true)]
+async fn who_announces_much_and_sends_little_holds_little() {
+    let _alone = ALONE.lock().await;
+    let client = client();
+    let whole = masked(0x82, &vec![b'x'; 1 << 20]);
+    for path in ["/looks", "/each"] {
+        for (comes, most) in [(20, 17), (10_000, 17), (20_000, 81), (200_000, 801)] {
+            let (mut first, mut peers) = (Peer::open(&client, path).await, Vec::new());
+            for _ in 0..20 {
+                peers.push(Peer::open(&client, path).await);
+            }
+            pass(2.0).await;
+            let before = held();
+            first.io.write_all(&whole).await.unwrap();
+            for peer in &mut peers {
+                peer.io.write_all(&whole[..comes]).await.unwrap();
+            }
+            pass(0.1).await;
+            // With what there is for one message more.
+            let (pinned, charged) = (held() - before, client.buffered());
+            let most = 20 * most * 1024 + 4 * (1 << 20);
+            assert!(
+                charged <= most,
+                "{path}, {comes}: {charged} octets are charged"
+            );
+            assert!(
+                pinned <= most + (1 << 20),
+                "{path}, {comes}: {pinned} octets"
+            );
         }
     }
 }

@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use wireline::extract::Path;
+use wireline::relay::endpoint::Relay;
+use wireline::relay::hub::{Resume, Topic};
 use wireline::resource::counters::Counter;
 use wireline::test::{TestClient, TestServer};
 use wireline::ws::connection::Lent;
@@ -606,6 +608,57 @@ fn a_payload_that_waits_for_many_is_there_once() {
         for peer in &mut peers {
             for octet in *b"-xx" {
                 assert_eq!(peer.next().await, (0x82, vec![octet; LEN]));
+            }
+        }
+    });
+}
+
+/// WS-11: nor does a short message of a topic wait in a copy for each of those who do not read.
+#[test]
+fn a_short_message_of_a_topic_waits_once_for_all() {
+    const LEN: usize = 1024;
+    const PEERS: usize = 20;
+    let _alone = alone();
+    let (relay, topic) = (Relay::default(), Topic::new("news").unwrap());
+    let (own, news) = (relay.clone(), topic.clone());
+    let routes = Router::new().websocket("/", move |socket: WebSocket| {
+        let outlet = own.outlet(&socket, Arc::default());
+        let subscription = outlet.subscribe(&news, 0, Resume::Live);
+        async move {
+            outlet.serve(socket, async |_| {}).await;
+            drop(subscription);
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = TestClient::new(routes.build().unwrap());
+        let mut peers = Vec::new();
+        for _ in 0..PEERS {
+            peers.push(Peer::open(&client, "/").await);
+        }
+        while relay.hub().subscribers(&topic) != PEERS {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // One by one: those that come together are joined.
+        let publish = async |count: usize| {
+            for _ in 0..count {
+                relay.publish(&topic, Prepared::binary(&[b'x'; LEN]));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // The transports are full before the count begins.
+        publish(80).await;
+        let before = held();
+        publish(40).await;
+        let waiting = held() - before;
+        assert!((40 * LEN..4 * 40 * LEN).contains(&waiting), "{waiting}");
+        for peer in &mut peers {
+            for _ in 0..120 {
+                assert_eq!(peer.next().await, (0x82, vec![b'x'; LEN]));
             }
         }
     });

@@ -398,6 +398,44 @@ async fn a_drain_sends_everybody_away_with_1001() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_takes_the_time_that_is_set_to_close_sockets() {
+    let usual = Config::default().drain_spread;
+    for (spread, range) in [
+        (Duration::ZERO, 0.0..=1.0),
+        (usual, 1.5..=2.75),
+        (Duration::from_secs(5), 4.5..=5.75),
+    ] {
+        let config = Config {
+            drain_spread: spread,
+            ..Config::default()
+        };
+        let routes = Router::new()
+            .get("/", move |upgrade: WebSocketUpgrade| {
+                let upgrade = upgrade.config(config.clone());
+                std::future::ready(upgrade.on_upgrade(
+                    async |mut socket| {
+                        while socket.recv().await.is_some() {}
+                    },
+                ))
+            })
+            .build()
+            .unwrap();
+        let client = TestClient::new(routes);
+        let mut ios = Vec::new();
+        for _ in 0..20 {
+            ios.push(open(&client, "/").await);
+        }
+        client.drain();
+        let watch = Watch::start();
+        for io in &mut ios {
+            expect(io, b"\x88\x11\x03\xe9Server shutdown").await;
+            io.write_all(&frame(0x88, b"\x03\xe9")).await.unwrap();
+        }
+        watch.assert(range);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_socket_that_moved_to_another_task_still_counts() {
     let client = TestClient::new(routes());
     let mut io = open(&client, "/moves").await;

@@ -3,12 +3,14 @@
 //! ```text
 //!   bench-cluster kills  --server target/release/wireline --count 100
 //!   bench-cluster faults --server target/release/wireline --count 50 --broker nats
+//!   bench-cluster kills  --server target/release/wireline --count 100 --history
 //! ```
 //!
 //! Three servers as processes and a real broker, all on loopback; 100 topics with 30 subscribers each, ten on each node, and 1,000
 //! messages a second in all. `kills` ends the broker with SIGKILL and starts it again, empty; `faults` freezes it, slows it, garbles
 //! what it says, and cuts a node off. Every subscriber holds what it gets against what was published: see `tests/support/nodes/verdict.rs`.
-//! The result is one line of JSON; the exit status is 1 when something was as it must not be.
+//! With `--history` the nodes share the history of the topics, and twelve readers besides go from node to node with the epoch and the
+//! offset of what they had: see `wanderer.rs` beside it. The result is one line of JSON; the exit status is 1 when something was as it must not be.
 
 #![forbid(unsafe_code)]
 
@@ -45,6 +47,9 @@ struct Args {
     /// Messages a second, in all.
     #[arg(long, global = true, default_value_t = 1_000)]
     rate: u32,
+    /// The nodes share the history of the topics, in Redis.
+    #[arg(long, global = true)]
+    history: bool,
 }
 
 #[derive(Subcommand)]
@@ -75,6 +80,10 @@ enum Whose {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if args.history && args.broker == Whose::Nats {
+        eprintln!("bench-cluster: NATS keeps no history");
+        return ExitCode::from(2);
+    }
     let plan = nodes::Plan {
         server: args.server,
         broker: match args.broker {
@@ -84,6 +93,7 @@ async fn main() -> ExitCode {
         topics: args.topics,
         subscribers: args.subscribers,
         rate: args.rate,
+        shares_history: args.history,
     };
     let done = match args.what {
         What::Kills { count } => run::kills(&plan, count).await,

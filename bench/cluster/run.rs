@@ -67,6 +67,8 @@ impl Ledger {
         self.set("doubles_dropped", judged.duplicates_dropped);
         self.set("garbled_dropped", judged.garbled_dropped);
         self.set("connects", judged.connects);
+        self.set("returns", judged.returns);
+        self.set("recovered", judged.recovered);
         let untold = judged.wrong - judged.complaints.len() as u64;
         for complaint in judged.complaints {
             self.complain(complaint);
@@ -80,7 +82,7 @@ impl Ledger {
         Done {
             json: json!({
                 "id": id, "broker": plan.broker.scheme(), "topics": plan.topics, "subscribers": plan.topics * plan.subscribers,
-                "rate": plan.rate, "holds": holds, "facts": self.facts, "complaints": self.complaints,
+                "rate": plan.rate, "history": plan.shares_history, "holds": holds, "facts": self.facts, "complaints": self.complaints,
             }),
             holds,
         }

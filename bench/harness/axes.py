@@ -5,6 +5,7 @@ from . import report, slope
 MIB = 1 << 20
 DECADES = (10, 100, 1_000, 10_000)
 SIZES = (1, 1 << 10, 32 << 10, MIB, 32 * MIB, 1 << 30)
+LENGTHS = (1, 1 << 10, 16 << 10, 64 << 10, 256 << 10, MIB, 4 * MIB, 16 * MIB)
 COUNTS = (1_000, 5_000, 10_000, 20_000)
 
 
@@ -17,6 +18,7 @@ class Axis:
 AXES = {
     "connections": Axis("a request, as connections grow", DECADES, "flat", "plaintext"),
     "sockets": Axis("a message sent back, as WebSockets grow", DECADES, "flat", "ws"),
+    "messages": Axis("a message sent back, as it grows", LENGTHS, "linear", "ws", each="each MiB", per=MIB),
     "subscribers": Axis("a delivery, as a topic's subscribers grow", DECADES, "flat", "fan"),
     "topics": Axis("a delivery, as topics grow", (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000), "flat", "topics"),
     "fields": Axis("a request, as its fields grow", (1, 2, 5, 10, 20, 50, 100), "linear", "plaintext", each="each field"),
@@ -25,6 +27,7 @@ AXES = {
     "idle": Axis("an idle connection, as they grow", COUNTS, "flat", "idle", figure="bytes_per_connection", unit="octets"),
     "idle-ws": Axis("an idle WebSocket, as they grow", COUNTS, "flat", "idle-ws", figure="bytes_per_connection", unit="octets"),
     "idle-relay": Axis("an idle subscriber, as they grow", COUNTS, "flat", "idle-relay", figure="bytes_per_connection", unit="octets"),
+    "subscriptions": Axis("a socket that waits, as its subscriptions grow", (1, 10, 50), "linear", "subscriptions", figure="bytes_per_connection", unit="octets", each="each further one"),
     "idle-sio": Axis("an idle socket of Socket.IO, as they grow", COUNTS, "flat", "idle-sio", figure="bytes_per_connection", unit="octets"),
 }
 

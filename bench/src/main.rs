@@ -116,6 +116,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         .with_path("/relay")
         .presence("present:*")
         .message_rate(None)
+        .subscription_rate(None)
         .octet_rate(None);
     let told = Told::default();
     let router = router(args)

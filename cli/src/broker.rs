@@ -17,15 +17,15 @@ pub(crate) enum Broker {
 
 impl Broker {
     pub(crate) fn of(asked: &Backplane) -> Result<Self, String> {
-        let authorities = read("backplane_ca", asked.authorities.as_deref())?;
+        let authorities = asked.authorities.as_deref();
         let not_these = |error: &dyn Display| {
             let file = asked.authorities.as_deref().unwrap_or_default();
             format!("backplane_ca: {file}: {error}")
         };
         if asked.is_nats() {
             let mut nats = Nats::new(&asked.address).map_err(|error| wrong(&error))?;
-            if let Some(pem) = authorities {
-                nats = nats.roots(pem).map_err(|error| not_these(&error))?;
+            if let Some(file) = authorities {
+                nats = nats.roots_file(file).map_err(|error| not_these(&error))?;
             }
             if let Some(secret) = read("backplane_credentials", asked.credentials.as_deref())? {
                 let file = asked.credentials.as_deref().unwrap_or_default();
@@ -37,8 +37,8 @@ impl Broker {
             return Ok(Self::Nats(nats));
         }
         let mut server = RedisServer::new(&asked.address).map_err(|error| wrong(&error))?;
-        if let Some(pem) = authorities {
-            server = server.roots(pem).map_err(|error| not_these(&error))?;
+        if let Some(file) = authorities {
+            server = server.roots_file(file).map_err(|error| not_these(&error))?;
         }
         Ok(Self::Redis(server))
     }

@@ -274,6 +274,10 @@ fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
             ("wireline.relay.messages", stats.messages),
             ("wireline.relay.errors", stats.errors),
             ("wireline.relay.rate_limited", stats.rate_limited),
+            (
+                "wireline.relay.subscriptions_limited",
+                stats.subscriptions_limited,
+            ),
             ("wireline.relay.dropped", stats.dropped),
             ("wireline.relay.lagged", stats.lagged),
             ("wireline.relay.closed_slow", stats.closed_slow),

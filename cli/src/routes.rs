@@ -108,13 +108,17 @@ fn show(page: &Arc<str>, policy: &'static str) -> Response {
 
 /// Readiness, apart from liveness: a server that drains is healthy and takes no new work.
 ///
-/// A node of a cluster says whether it has a connection to the others. Without one its own topics work, so it is ready all the same
-/// unless that was said otherwise.
+/// A node of a cluster says whether it has a connection to the others, and how long the oldest message has waited for the broker: the
+/// others lag that far behind. Without a connection its own topics work, so it is ready all the same unless that was said otherwise.
 fn ready(watched: &Watched, is_needed: bool) -> Response {
     if !watched.running.get().is_some_and(Handle::is_ready) {
         return Response::text("draining\n").with_status(StatusCode::SERVICE_UNAVAILABLE);
     }
     let relay = watched.relay.get().and_then(Relay::cluster_standing);
+    // Of topics: rooms of Socket.IO do not know theirs.
+    let lag = relay.map_or_else(String::new, |standing| {
+        format!("lag: {} ms\n", standing.lag)
+    });
     let relay = relay.map(|standing| standing.is_up);
     let rooms = watched.socketio.get().and_then(socketio::is_up);
     // Of both if there are both.
@@ -124,11 +128,10 @@ fn ready(watched: &Watched, is_needed: bool) -> Response {
         .reduce(|one, other| one && other);
     match is_up {
         None => Response::ok(),
-        Some(true) => Response::text("ok\nbackplane: up\n"),
-        Some(false) if is_needed => {
-            Response::text("backplane: down\n").with_status(StatusCode::SERVICE_UNAVAILABLE)
-        }
-        Some(false) => Response::text("ok\nbackplane: down\n"),
+        Some(true) => Response::text(format!("ok\nbackplane: up\n{lag}")),
+        Some(false) if is_needed => Response::text(format!("backplane: down\n{lag}"))
+            .with_status(StatusCode::SERVICE_UNAVAILABLE),
+        Some(false) => Response::text(format!("ok\nbackplane: down\n{lag}")),
     }
 }
 
@@ -158,7 +161,7 @@ async fn upload(mut body: Body) -> Result<Response> {
 /// this server. `tests/serve.rs` holds the digests to the pages.
 const CONSOLE: (&str, &str) = (
     include_str!("console.html"),
-    "default-src 'none'; style-src 'sha256-QEIuQN/J1SKZuHd3HRTo6f9kOsVFdCmWMxpaoKaBDtg='; script-src 'sha256-1+ZPaUv7oqb5IzRsyCs4lNmzkNyY98QlTLsoRstX7EQ='; \
+    "default-src 'none'; style-src 'sha256-QEIuQN/J1SKZuHd3HRTo6f9kOsVFdCmWMxpaoKaBDtg='; script-src 'sha256-DEQYeTz3cv5Y9D26e8rQsULOEdQDkvGbryfKQu1Qy8Y='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const WELCOME: (&str, &str) = (

@@ -215,7 +215,18 @@ fn print(options: &Options, topic: &str, event: &Event) -> io::Result<()> {
             let left = left.iter().map(|member| format!(" -{}", name(member)));
             format!("{topic} present:{}", joined.chain(left).collect::<String>())
         }
-        Event::Lagged(lagged) => format!("{topic} lagged: {} are missing here", lagged.missed),
+        Event::Lagged(lagged) => {
+            let which = match lagged.which {
+                Some(Missing::OfNode { node, first, last }) => {
+                    format!(": {first} to {last} of node {node:x}")
+                }
+                Some(Missing::OfEpoch { epoch, first, last }) => {
+                    format!(": {first} to {last} of epoch {epoch}")
+                }
+                _ => String::new(),
+            };
+            format!("{topic} lagged: {} are missing here{which}", lagged.missed)
+        }
         Event::Subscribed(begun) => {
             let gap = match (begun.resumed, begun.recovered) {
                 (true, false) => ", and something is missing",

@@ -99,6 +99,11 @@ fn what_is_published_on_one_node_comes_out_of_the_other_and_redis_may_die() {
     assert_eq!(ready(&two).0, "200");
     publish(&two, "room", 3);
     assert_eq!(readers[1].json(), push("room", 3));
+    // For as long as that has waited, the other one is behind.
+    until("it lags", || {
+        let said = ready(&two).1;
+        said.contains("lag: ") && !said.contains("lag: 0 ms")
+    });
 
     redis.restart().unwrap();
     // What waited comes, or is told to be missing where the other node was not back yet; then what is new.
@@ -167,7 +172,7 @@ fn a_node_that_needs_its_broker_is_not_ready_without() {
     until("it is ready", || ready(&node).0 == "200");
     redis.kill();
     until("it is not ready", || ready(&node).0 == "503");
-    assert_eq!(ready(&node).1, "backplane: down\n");
+    assert_eq!(ready(&node).1, "backplane: down\nlag: 0 ms\n");
     assert_eq!(get(&node, "/health").0, "200");
 
     let shown = server::run(&["--check", "--backplane", &broker]);
@@ -214,7 +219,7 @@ fn a_broker_over_tls_is_believed_by_an_authority_of_its_own() {
             let trouble = json_of(&stranger, "/api/stats")["cluster"]["trouble"].to_string();
             trouble.contains("certificate")
         });
-        assert_eq!(ready(&stranger).1, "ok\nbackplane: down\n");
+        assert_eq!(ready(&stranger).1, "ok\nbackplane: down\nlag: 0 ms\n");
     }
 }
 

@@ -24,6 +24,7 @@ fn plan(broker: Kind) -> Plan {
         topics: 6,
         subscribers: NODES,
         rate: 150,
+        shares_history: false,
     }
 }
 

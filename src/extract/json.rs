@@ -6,6 +6,7 @@ use crate::service::handler::FromRequest;
 use crate::service::optional::OptionalFromRequest;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
+use crate::wire::fields::essence;
 use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -167,12 +168,7 @@ fn has_json(request: &Request) -> bool {
     let Some(content_type) = request.header("content-type") else {
         return false;
     };
-    let essence = content_type
-        .as_bytes()
-        .split(|octet| *octet == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let essence = essence(content_type.as_bytes());
     let Some(slash) = essence.iter().position(|octet| *octet == b'/') else {
         return false;
     };

@@ -11,7 +11,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// Pieces of a file, and what stands between them. One piece of [`CHUNK`] octets is in memory at a time.
+/// Pieces of a file, and what stands between them. One piece of [`CHUNK`] octets is in memory at a time, and a small
+/// one at first.
 ///
 /// It ends with an error, and the response is cut short, when the file was changed since it was opened.
 pub(super) struct FileBody {
@@ -20,6 +21,8 @@ pub(super) struct FileBody {
     segments: VecDeque<Segment>,
     /// The octets still to be sent.
     left: u64,
+    /// How much was given so far, until it is [`TRUSTED_FROM`].
+    given: usize,
     /// A read that has to wait for a disk.
     reading: Option<Reading>,
 }
@@ -40,6 +43,7 @@ impl FileBody {
             state,
             segments: VecDeque::from([Segment::File(first, count)]),
             left: count,
+            given: 0,
             reading: None,
         }
     }
@@ -59,6 +63,7 @@ impl FileBody {
             state,
             segments,
             left: parts.length,
+            given: 0,
             reading: None,
         }
     }
@@ -79,7 +84,12 @@ impl FileBody {
                 }
                 Some(Segment::File(from, count)) => (from, count),
             };
-            let wanted = usize::try_from(*count).map_or(CHUNK, |count| count.min(CHUNK));
+            let most = if self.given < TRUSTED_FROM {
+                FIRST_CHUNKS
+            } else {
+                CHUNK
+            };
+            let wanted = usize::try_from(*count).map_or(most, |count| count.min(most));
             let read = match &mut self.reading {
                 None => match self.disk.read_now(self.state, *from, wanted) {
                     Ok(Some(octets)) => Ok(octets),
@@ -94,6 +104,7 @@ impl FileBody {
             self.reading = None;
             match &read {
                 Ok(octets) => {
+                    self.given = self.given.saturating_add(octets.len());
                     let read = octets.len() as u64;
                     *from += read;
                     *count -= read.min(*count);
@@ -132,3 +143,9 @@ impl Body for FileBody {
 
 /// The most octets that are read at a time.
 pub(super) const CHUNK: usize = 64 * 1024;
+
+/// The same for a client that has not taken much yet: whoever asks for large files and does not read holds this.
+const FIRST_CHUNKS: usize = 16 * 1024;
+
+/// So much a client has to take before the pieces are large.
+const TRUSTED_FROM: usize = 256 * 1024;

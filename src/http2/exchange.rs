@@ -7,7 +7,6 @@ use crate::http2::response;
 use crate::http2::tunnel::{Rest, Tunnel};
 use crate::http2::tunneled::Tunneled;
 use crate::http2::wire::Wire;
-use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
 use crate::resource::panic::guarded;
@@ -169,8 +168,10 @@ impl Exchange {
             parts.set_connect_protocol(protocol.as_str());
         }
         let request = Request::from_parts(parts, Body::empty());
-        if shared.worker.budget().pressure() >= Pressure::Shedding {
-            turn.count(Counter::ShedRequests);
+        if shared
+            .worker
+            .refuses(&turn.link.slot, || recv.is_end_stream())
+        {
             self.upload.set_source(recv);
             self.answer(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -5,6 +5,7 @@ use crate::service::layer::{Before, Layer, Note, Place};
 use crate::service::problem::Problem;
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
+use crate::wire::fields::essence;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{Method, StatusCode};
 use std::fmt;
@@ -228,12 +229,10 @@ impl Taste {
 
 /// The text of an error that nobody has given a form yet.
 fn plain(response: &Response) -> Option<&str> {
-    if let Some(content_type) = response.headers().get(CONTENT_TYPE) {
-        let essence = content_type.as_bytes().split(|octet| *octet == b';').next();
-        if !essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/plain"))
-        {
-            return None;
-        }
+    if let Some(content_type) = response.headers().get(CONTENT_TYPE)
+        && !essence(content_type.as_bytes()).eq_ignore_ascii_case(b"text/plain")
+    {
+        return None;
     }
     if response.headers().contains(CONTENT_ENCODING) || response.invalid().is_some() {
         return None;

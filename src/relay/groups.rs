@@ -1,14 +1,17 @@
 //! The group of members that a task serves, and that task.
 
-use crate::relay::hub::{Drain, Group, Message};
+use crate::relay::hub::{Drain, Group, Message, Turn};
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::num::NonZero;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 use std::thread::available_parallelism;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::yield_now;
 
 /// The groups of a hub: one for each thread that runs a runtime of its own, as workers do, or an equal share of all
 /// members where a runtime has several threads.
@@ -98,8 +101,17 @@ impl<M: Message> Drop for Groups<M> {
 /// A group and its task.
 fn begin<M: Message>(runtime: &Handle) -> Arc<Group<M>> {
     let group = Group::new();
-    let mut drain = Drain::new(group.clone());
-    runtime.spawn(poll_fn(move |cx| drain.poll(cx, TURN)));
+    let drain = Drain::new(group.clone());
+    runtime.spawn(poll_fn(move |cx| match drain.turn(cx, TURN) {
+        Turn::Closed => Poll::Ready(()),
+        Turn::Idle => Poll::Pending,
+        Turn::Over => {
+            // A mere wake would let it go on for dozens of turns before the runtime looks at other sockets, which is a twentieth of a
+            // second where thousands have subscribed.
+            let _ = pin!(yield_now()).poll(cx);
+            Poll::Pending
+        }
+    }));
     group
 }
 
@@ -110,3 +122,51 @@ thread_local! {
 
 /// How many members are written to before others have their turn: about half a millisecond.
 const TURN: usize = 256;
+
+#[cfg(all(test, not(wireline_loom)))]
+mod tests {
+    use super::*;
+    use crate::relay::hub::{Delivery, Hub, HubConfig, Member, Resume, Topic};
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Member<Bytes> for Counter {
+        fn id(&self) -> u64 {
+            1
+        }
+
+        fn deliver(&self, _: u32, _: &Delivery<'_, Bytes>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// An octet goes to and fro over a socket while a message goes to as many as take forty turns.
+    #[tokio::test]
+    async fn between_turns_the_runtime_looks_at_sockets() {
+        let (hub, groups) = (Hub::new(HubConfig::default()), Groups::new());
+        let (group, counter) = (groups.here(), Arc::new(Counter::default()));
+        let topic = Topic::new("news").unwrap();
+        let held: Vec<_> = (0..40 * TURN)
+            .map(|_| hub.subscribe(&topic, &group, counter.clone(), 0, Resume::Live, 0))
+            .collect();
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        tokio::spawn(async move {
+            let mut octet = [0];
+            while there.read_exact(&mut octet).await.is_ok() {
+                there.write_all(&octet).await.unwrap();
+            }
+        });
+        hub.publish(&topic, Bytes::from_static(b"x"), None, 0);
+        let (mut octet, mut rounds) = ([0], 0);
+        while counter.0.load(Ordering::Relaxed) < held.len() {
+            here.write_all(&octet).await.unwrap();
+            here.read_exact(&mut octet).await.unwrap();
+            rounds += 1;
+        }
+        assert!(rounds >= 8, "{rounds} rounds");
+    }
+}

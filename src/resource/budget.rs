@@ -3,7 +3,8 @@
 //!
 //! A connection is charged for what it keeps while it waits: its read buffer, what it has not yet
 //! written, the parts of a body that nobody took. A request that is answered in one go charges nothing,
-//! because its buffer is back in the pool before anybody else runs.
+//! because its buffer is back in the pool before anybody else runs. A large piece that others hold as well
+//! is charged half.
 
 use crate::sync::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -26,8 +27,8 @@ pub enum Pressure {
     Low,
     /// From 80 % on: connections that hold much stop reading.
     High,
-    /// From 95 % on: new requests are answered 503, and the connections that hold most and wait for
-    /// their peer are closed.
+    /// From 95 % on: the connections that hold most and wait for their peer are closed, and new requests
+    /// are answered 503 when that is not enough, or when they bring more content.
     Shedding,
     /// From 98 % on: the connections that hold most are closed, whatever they wait for.
     Critical,

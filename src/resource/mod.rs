@@ -2,6 +2,11 @@
 //! counters, and the coarse clock whose sweep closes what is overdue.
 
 pub mod addr;
+#[cfg(all(
+    any(feature = "client", feature = "redis", feature = "nats"),
+    feature = "tls"
+))]
+pub(crate) mod authorities;
 pub mod budget;
 pub mod counters;
 pub(crate) mod date;

@@ -1,5 +1,6 @@
 //! Read buffers, kept for each thread.
 
+pub(crate) mod large;
 #[cfg(feature = "websocket")]
 pub(crate) mod wide;
 
@@ -49,13 +50,18 @@ pub fn take() -> BytesMut {
 /// assert_eq!(pool::take().as_ptr(), place);
 /// ```
 pub fn give(buf: BytesMut) {
-    keep(&BUFFERS, buf, READ_BUFFER, KEPT);
+    drop(keep(&BUFFERS, buf, READ_BUFFER, KEPT));
 }
 
-/// Keeps a buffer of `size` octets for the thread, unless it has `most` of them.
+/// Keeps a buffer of `size` octets for the thread, unless it has `most` of them; gives back what is of another size, or shared.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "measured: 20 instructions a message")]
-fn keep(buffers: &'static LocalKey<Buffers>, mut buf: BytesMut, size: usize, most: usize) {
+fn keep(
+    buffers: &'static LocalKey<Buffers>,
+    mut buf: BytesMut,
+    size: usize,
+    most: usize,
+) -> Option<BytesMut> {
     buf.clear();
     if buf.capacity() <= size && buf.try_reclaim(size) && buf.capacity() <= 2 * size {
         buffers.with_borrow_mut(|kept| {
@@ -63,7 +69,9 @@ fn keep(buffers: &'static LocalKey<Buffers>, mut buf: BytesMut, size: usize, mos
                 kept.push(buf);
             }
         });
+        return None;
     }
+    Some(buf)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The end of a stream, of those that share a connection: whoever asks is told.
 
 use crate::resource::waking::Notify;
-use crate::sync::AtomicBool;
+use crate::sync::{AtomicBool, said_before_asked};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -63,8 +63,9 @@ impl StreamEnd {
         let mut told = std::pin::pin!(self.told.notified());
         told.as_mut().enable();
         // Either this is seen by the guard, or the end is seen here.
-        self.is_awaited.store(true, Ordering::SeqCst);
-        if !self.has_come.load(Ordering::SeqCst) {
+        self.is_awaited.store(true, Ordering::Relaxed);
+        said_before_asked();
+        if !self.has_come.load(Ordering::Acquire) {
             told.await;
         }
     }
@@ -91,8 +92,9 @@ impl StreamGuard {
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {
-        self.0.has_come.store(true, Ordering::SeqCst);
-        if self.0.is_awaited.load(Ordering::SeqCst) {
+        self.0.has_come.store(true, Ordering::Release);
+        said_before_asked();
+        if self.0.is_awaited.load(Ordering::Relaxed) {
             self.0.told.notify_waiters();
         }
     }

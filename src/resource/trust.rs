@@ -1,16 +1,9 @@
 //! Whom a client over TLS trusts, and TLS under its connections.
 
-#[cfg(feature = "native-roots")]
-mod native_roots;
-#[cfg(not(feature = "native-roots"))]
-mod no_native_roots;
-
+pub(crate) use crate::resource::authorities::TlsError;
+use crate::resource::authorities::{system, trusting};
 use crate::resource::io::{Io, Transport};
-use crate::resource::tls_stream::{Broken, TlsStream, provider};
-#[cfg(feature = "native-roots")]
-use crate::resource::trust::native_roots as roots;
-#[cfg(not(feature = "native-roots"))]
-use crate::resource::trust::no_native_roots as roots;
+use crate::resource::tls_stream::{Broken, TlsStream};
 use bytes::BytesMut;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::pem::PemObject;
@@ -18,11 +11,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
-
-/// What goes wrong with TLS.
-pub(crate) type TlsError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whom a client trusts: the system's authorities unless told.
 #[derive(Clone, Debug, Default)]
@@ -88,23 +78,6 @@ impl Trust {
             }
         }
     }
-}
-
-/// The system's authorities, read once.
-async fn system() -> Result<Arc<ClientConfig>, TlsError> {
-    static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(config) = SYSTEM.get() {
-        return Ok(config.clone());
-    }
-    let store = tokio::task::spawn_blocking(roots::read).await??;
-    let config = Arc::new(trusting(store)?);
-    Ok(SYSTEM.get_or_init(|| config).clone())
-}
-
-fn trusting(store: RootCertStore) -> Result<ClientConfig, TlsError> {
-    let versions =
-        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    Ok(versions.with_root_certificates(store).with_no_client_auth())
 }
 
 fn failed(error: impl Into<TlsError>) -> Insecure {

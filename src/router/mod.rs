@@ -79,6 +79,24 @@ struct RouteDef {
     place: Option<(&'static str, u32)>,
 }
 
+impl RouteDef {
+    /// An ordinary route.
+    fn new<H, Args>(method: Option<Method>, path: &str, handler: H) -> Self
+    where
+        H: Handler<Args>,
+        Args: 'static,
+    {
+        Self {
+            method,
+            path: path.to_owned(),
+            handler: erase(handler),
+            tunnels: false,
+            is_as_is: false,
+            place: None,
+        }
+    }
+}
+
 macro_rules! methods {
     ($($name:ident $method:ident),*) => {$(
         #[doc = concat!("Adds a handler for ", stringify!($method), " requests to `path`.")]
@@ -110,14 +128,7 @@ impl Router {
         H: Handler<Args>,
         Args: 'static,
     {
-        self.routes.push(RouteDef {
-            method: Some(method),
-            path: path.to_owned(),
-            handler: erase(handler),
-            tunnels: false,
-            is_as_is: false,
-            place: None,
-        });
+        self.routes.push(RouteDef::new(Some(method), path, handler));
         self
     }
 
@@ -130,12 +141,8 @@ impl Router {
         Args: 'static,
     {
         self.routes.push(RouteDef {
-            method: Some(Method::GET),
-            path: path.to_owned(),
-            handler: erase(handler),
             tunnels: true,
-            is_as_is: false,
-            place: None,
+            ..RouteDef::new(Some(Method::GET), path, handler)
         });
         self
     }
@@ -149,12 +156,8 @@ impl Router {
         Args: 'static,
     {
         self.routes.push(RouteDef {
-            method: Some(Method::GET),
-            path: path.to_owned(),
-            handler: erase(handler),
-            tunnels: false,
             is_as_is: true,
-            place: None,
+            ..RouteDef::new(Some(Method::GET), path, handler)
         });
         self
     }
@@ -166,14 +169,7 @@ impl Router {
         H: Handler<Args>,
         Args: 'static,
     {
-        self.routes.push(RouteDef {
-            method: None,
-            path: path.to_owned(),
-            handler: erase(handler),
-            tunnels: false,
-            is_as_is: false,
-            place: None,
-        });
+        self.routes.push(RouteDef::new(None, path, handler));
         self
     }
 
@@ -198,14 +194,7 @@ impl Router {
         });
         // Without a method the whole string stays the path, and `build` says what is wrong with it.
         let (method, path) = method.map_or((None, route), |(method, path)| (Some(method), path));
-        self.routes.push(RouteDef {
-            method,
-            path: path.to_owned(),
-            handler: erase(handler),
-            tunnels: false,
-            is_as_is: false,
-            place: None,
-        });
+        self.routes.push(RouteDef::new(method, path, handler));
         self
     }
 

@@ -12,6 +12,7 @@ use crate::server::handover;
 use crate::server::permit::{Permit, Permits};
 use crate::service::link::Shared;
 use http::HeaderValue;
+use socket2::SockRef;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -60,10 +61,15 @@ pub(super) enum Accepting {
 }
 
 impl Accepting {
-    /// Must be called inside a runtime.
+    /// Must be called inside a runtime. One that does not listen yet begins to.
     pub(super) fn new(listener: Listening) -> io::Result<Self> {
         Ok(match listener {
             Listening::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Listening::Later(listener, backlog) => {
+                // The runtime must not see it before: it would take it for one that has ended.
+                SockRef::from(&listener).listen(backlog)?;
+                Self::Tcp(TcpListener::from_std(listener)?)
+            }
             Listening::Unix(listener, _) => Self::Unix(UnixListener::from_std(listener)?),
         })
     }

@@ -146,6 +146,8 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) enum Listening {
     Tcp(std::net::TcpListener),
+    /// It has its address, and nobody can connect yet: it is to listen with this backlog when it is this process's turn.
+    Later(std::net::TcpListener, i32),
     /// With the path that is to be removed at the end.
     Unix(std::os::unix::net::UnixListener, Option<PathBuf>),
 }
@@ -263,7 +265,13 @@ impl Bind {
 }
 
 impl Listener {
-    /// One more listener at the address of this one, for another worker, if the two can share it.
+    /// Whether it is not to listen before it is this process's turn.
+    pub(super) const fn is_later(&self) -> bool {
+        matches!(self.socket, Listening::Later(..))
+    }
+
+    /// One more listener at the address of this one, for another worker, if the two can share it. Who comes to it can be served by this
+    /// process alone, so that it listens no earlier than that.
     pub(super) fn beside(&self, backlog: u32) -> io::Result<Option<Self>> {
         let Listening::Tcp(listener) = &self.socket else {
             return Ok(None);
@@ -273,9 +281,17 @@ impl Listener {
         }
         let addr = listener.local_addr()?;
         let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-        let listener = tcp(addr, backlog, true).map_err(|error| named(&error, addr))?;
+        let socket = bound(addr, true).map_err(|error| named(&error, addr))?;
+        let socket = if handover::is_waiting() {
+            Listening::Later(socket.into(), backlog)
+        } else {
+            socket
+                .listen(backlog)
+                .map_err(|error| named(&error, addr))?;
+            Listening::Tcp(socket.into())
+        };
         Ok(Some(Self {
-            socket: Listening::Tcp(listener),
+            socket,
             asked: self.asked.clone(),
         }))
     }
@@ -297,7 +313,7 @@ impl Listening {
 
     pub(super) fn bound(&self) -> io::Result<Bound> {
         Ok(match self {
-            Self::Tcp(listener) => Bound::Tcp(listener.local_addr()?),
+            Self::Tcp(listener) | Self::Later(listener, _) => Bound::Tcp(listener.local_addr()?),
             Self::Unix(listener, _) => {
                 Bound::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned))
             }
@@ -317,6 +333,13 @@ fn alone(addr: SocketAddr, reuse_port: bool) -> io::Result<()> {
 }
 
 fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net::TcpListener> {
+    let socket = bound(addr, reuse_port)?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A socket that has its address and does not listen yet.
+fn bound(addr: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if reuse_port {
@@ -325,8 +348,7 @@ fn tcp(addr: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<std::net:
     socket.set_nonblocking(true)?;
     unsent::limit(&socket);
     socket.bind(&addr.into())?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn unix(path: &Path, backlog: i32) -> io::Result<Listening> {

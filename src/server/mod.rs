@@ -10,6 +10,7 @@
 
 mod accept;
 pub mod bind;
+mod builder;
 pub mod config;
 mod door;
 mod error;
@@ -29,6 +30,7 @@ mod no_http2;
 mod no_signal;
 #[cfg(not(feature = "tracing"))]
 mod no_tell;
+mod opening;
 mod pace;
 mod paths;
 mod permit;
@@ -65,11 +67,12 @@ use self::no_tell as tell;
 use self::signal as signals;
 
 pub use self::bind::{Bind, Bound, IntoBind};
+pub use self::builder::Server;
 pub use self::error::StartError;
 pub use self::handle::{Handle, Metrics};
 #[cfg(feature = "handover")]
 pub use self::handover::{Successor, SuccessorError, announce};
 pub use self::proxied::ProxyProtocol;
-pub use self::run::{Running, Server};
+pub use self::run::Running;
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsAcceptor, TlsConfig, TlsError};

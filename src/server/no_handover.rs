@@ -1,11 +1,11 @@
 //! Without the `handover` feature listeners end with their server.
 
+use crate::resource::worker::Worker;
 use crate::server::accept::Accepting;
 use crate::server::bind::Bind;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Nothing: nobody asks.
 #[derive(Clone, Debug)]
@@ -35,13 +35,13 @@ pub(super) const fn take(_: &Asked) -> io::Result<Vec<OwnedFd>> {
 /// It is always this process's turn.
 pub(super) async fn turn() {}
 
-/// Nobody wants to hear anything.
-pub(super) const fn watchdog() -> Option<Duration> {
-    None
+/// No other process waits.
+pub(super) const fn is_waiting() -> bool {
+    false
 }
 
-/// Nobody is told.
-pub(super) const fn alive() {}
+/// Nobody wants to hear how it is.
+pub(super) const fn look_after(_: &Arc<Worker>) {}
 
 /// Nobody is told.
 pub(super) const fn announce() {}

@@ -1,231 +1,28 @@
-//! Building and running a server.
+//! Running a server: on the caller's runtime, or with worker threads of its own.
 
-use crate::resource::budget::Budget;
-use crate::resource::counters::Counters;
-use crate::resource::panic::PanicHook;
+use crate::resource::waking::Notify;
 use crate::server::accept::{Local, accept};
-use crate::server::bind::{Bind, Bound, IntoBind, Listener};
-use crate::server::config::ServerConfig;
+use crate::server::bind::{Bound, IntoBind, Listener};
+use crate::server::builder::Server;
 use crate::server::door::Door;
 use crate::server::error::StartError;
 use crate::server::handle::Handle;
 use crate::server::handover;
-use crate::server::in_flight::InFlight;
-use crate::server::pace::Pace;
 use crate::server::paths::Paths;
-use crate::server::permit::Permits;
-use crate::server::proxied::Proxied;
-use crate::server::redirect;
 use crate::server::signals;
 use crate::server::watchdog;
-use crate::server::workers::{self, Common};
-use crate::service::handler::Service;
-use crate::service::link::config::Config;
-use crate::service::trusted::TrustedProxies;
-use std::fmt;
+use crate::server::workers;
+use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::JoinHandle;
-use tokio::sync::Notify;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// An HTTP server: a service, the places where it listens, and its limits.
-///
-/// Run it on your own runtime with [`start`](Self::start), or give it threads with
-/// [`run`](Self::run). Every limit and deadline is on without being asked for.
-///
-/// ```no_run
-/// use wireline::router::Router;
-/// use wireline::server::Server;
-///
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let routes = Router::new().get("/", async || "Hello, World!").build()?;
-///     Server::new(routes).bind("127.0.0.1:8000").workers(2).run()?;
-///     Ok(())
-/// }
-/// ```
-pub struct Server {
-    service: Arc<dyn Service>,
-    places: Vec<Place>,
-    workers: Option<NonZeroUsize>,
-    signals: bool,
-    budget: Option<Arc<Budget>>,
-    trusted: Option<TrustedProxies>,
-    /// Limits and deadlines of each connection.
-    pub connection: Config,
-    /// Limits of the whole server.
-    pub config: ServerConfig,
-}
-
 impl Server {
-    /// A server without a place to listen yet.
-    pub fn new(service: impl Service) -> Self {
-        Self {
-            service: Arc::new(service),
-            places: Vec::new(),
-            workers: None,
-            signals: signals::AVAILABLE,
-            budget: None,
-            trusted: None,
-            connection: Config::default(),
-            config: ServerConfig::default(),
-        }
-    }
-
-    /// Listens there, too.
-    #[must_use]
-    pub fn bind(self, place: impl IntoBind) -> Self {
-        self.bind_with(place, || Ok(Door::Plain))
-    }
-
-    /// Listens there, too, in plain HTTP, and answers every request with 308 to the same target at `https` and
-    /// `port`, which is not said when it is 443.
-    ///
-    /// ```
-    /// # use wireline::{router::Router, server::Server};
-    /// let server = Server::new(Router::new().build().unwrap()).redirect_to_https(":8080", 443);
-    /// # drop(server);
-    /// ```
-    #[must_use]
-    pub fn redirect_to_https(self, place: impl IntoBind, port: u16) -> Self {
-        self.bind_with(place, move || {
-            Ok(Door::Aside(Arc::new(redirect::to_https(port))))
-        })
-    }
-
-    /// Listens there, too, behind the door that `open` makes when the server starts.
-    pub(super) fn bind_with(
-        mut self,
-        place: impl IntoBind,
-        open: impl FnOnce() -> io::Result<Door> + Send + 'static,
-    ) -> Self {
-        self.places.push(Place {
-            bind: place.into_bind(),
-            open: Box::new(open),
-        });
-        self
-    }
-
-    /// How many worker threads [`run`](Self::run) starts. Default: one for each core.
-    #[must_use]
-    pub fn workers(mut self, count: usize) -> Self {
-        self.workers = NonZeroUsize::new(count);
-        self
-    }
-
-    /// Whether SIGINT and SIGTERM begin a drain (a second one ends it at once). On by default, with the
-    /// `signal` feature.
-    #[must_use]
-    pub const fn signals(mut self, on: bool) -> Self {
-        self.signals = on;
-        self
-    }
-
-    /// The most connections at the same time. Default 1,024.
-    #[must_use]
-    pub const fn max_connections(mut self, count: usize) -> Self {
-        self.config.max_connections = count;
-        self
-    }
-
-    /// The most connections at the same time of one IPv4 address or IPv6 network of 64 bits; loopback
-    /// addresses and Unix sockets are not counted. Not limited unless it is told.
-    #[must_use]
-    pub const fn max_connections_per_address(mut self, count: usize) -> Self {
-        self.config.max_connections_per_address = Some(count);
-        self
-    }
-
-    /// Calls `hook` with the message of each panic of a handler, on the thread where it was caught. The
-    /// request is answered 500, `handler_panics` counts it, and nothing else ends.
-    ///
-    /// ```
-    /// # use wireline::{router::Router, server::Server};
-    /// let server = Server::new(Router::new().build().unwrap())
-    ///     .on_panic(|message| eprintln!("a handler panicked: {message}"));
-    /// # drop(server);
-    /// ```
-    #[must_use]
-    pub fn on_panic(mut self, hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.connection.on_panic = Some(PanicHook::new(hook));
-        self
-    }
-
-    /// The most octets of content of a request, where its route does not say otherwise. Default 10 MiB.
-    #[must_use]
-    pub const fn max_body(mut self, octets: u64) -> Self {
-        self.connection.max_body = octets;
-        self
-    }
-
-    /// Whether plain ports speak HTTP/2, too, with clients that begin with its preface (prior knowledge).
-    /// Off unless it is told; it counts with feature `http2` alone. Over TLS the client chooses by ALPN.
-    ///
-    /// ```
-    /// # use wireline::{router::Router, server::Server};
-    /// let server = Server::new(Router::new().build().unwrap()).h2c(true);
-    /// # drop(server);
-    /// ```
-    #[must_use]
-    pub const fn h2c(mut self, on: bool) -> Self {
-        self.connection.http2.prior_knowledge = on;
-        self
-    }
-
-    /// Charges this server's connections to `budget`, which other servers of the process may share. Without
-    /// it the server has one of its own, of [`ServerConfig::memory_budget`] octets.
-    ///
-    /// ```
-    /// # use wireline::{router::Router, server::Server};
-    /// use std::sync::Arc;
-    /// use wireline::resource::budget::Budget;
-    ///
-    /// let budget = Arc::new(Budget::new(256 * 1024 * 1024));
-    /// let server = || Server::new(Router::new().build().unwrap()).budget(budget.clone());
-    /// let (public, internal) = (server(), server());
-    /// # drop((public, internal));
-    /// ```
-    #[must_use]
-    pub fn budget(mut self, budget: Arc<Budget>) -> Self {
-        self.budget = Some(budget);
-        self
-    }
-
-    /// Takes the word of these proxies on who their clients are: what
-    /// [`ClientAddr`](crate::service::client_addr::ClientAddr) is, and nothing else. Without it nobody's word is taken.
-    ///
-    /// ```
-    /// # use wireline::{router::Router, server::Server};
-    /// use wireline::service::trusted::TrustedProxies;
-    ///
-    /// let server = Server::new(Router::new().build().unwrap())
-    ///     .trusted_proxies(TrustedProxies::new(["127.0.0.1", "unix"])?);
-    /// # drop(server);
-    /// # Ok::<(), wireline::service::trusted::InvalidNetwork>(())
-    /// ```
-    #[must_use]
-    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
-        self.trusted = Some(proxies);
-        self
-    }
-
-    /// Changes limits and deadlines of each connection.
-    ///
-    /// ```
-    /// # use wireline::{router::Router, server::Server};
-    /// use std::time::Duration;
-    ///
-    /// let server = Server::new(Router::new().build().unwrap())
-    ///     .configure(|connection| connection.idle_timeout = Duration::from_secs(15));
-    /// # drop(server);
-    /// ```
-    #[must_use]
-    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
-        change(&mut self.connection);
-        self
-    }
-
     /// Listens at one place and serves until a signal ends it.
     ///
     /// Giving it up stops accepting, as dropping a [`Running`] does.
@@ -376,7 +173,7 @@ impl Server {
         let guard = Arc::<Notify>::default();
         let threads = workers::start(&common, &guard, sets, handed)?;
         runtime.block_on(async {
-            tokio::spawn(watchdog::watch(common.handle.clone(), guard, watched));
+            tokio::spawn(watchdog::watch(common.handle.clone(), guard));
             if watched {
                 signals::watch(common.handle.clone())?;
             }
@@ -394,104 +191,6 @@ impl Server {
         })?;
         join(threads);
         Ok(())
-    }
-
-    fn open(self, reuse_port: bool) -> Result<(Ready, Opened), StartError> {
-        if self.places.is_empty() {
-            return Err(StartError::from(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "no place to listen at: call `bind`",
-            )));
-        }
-        let mut opened = Vec::new();
-        let mut secured = Vec::new();
-        for Place { bind, open } in self.places {
-            // What is wrong with certificates is told before anybody can connect.
-            let door = match bind.proxy() {
-                Some(proxy) => Door::Proxied(Arc::new(Proxied::new(proxy, open()?))),
-                None => open()?,
-            };
-            secured.extend(door.secure().cloned());
-            for group in bind.open(self.config.backlog, reuse_port)? {
-                opened.push((group, door.clone()));
-            }
-        }
-        let bound = opened
-            .iter()
-            .filter_map(|(group, door)| Some((group.first()?, door)))
-            .map(|(listener, door)| Ok(door.bound(listener.socket.bound()?)))
-            .collect::<io::Result<Vec<_>>>()?;
-        let budget = self
-            .budget
-            .unwrap_or_else(|| Arc::new(Budget::new(self.config.memory_budget)));
-        let permits = Permits::new(
-            self.config.max_connections.min(descriptor_share()),
-            self.config.max_connections_per_address,
-            self.config.accept_rate.map(Pace::new),
-        );
-        let counted = permits.clone();
-        let counters = Arc::new(Counters::default());
-        let service = match self.config.max_in_flight {
-            Some(limit) => Arc::new(InFlight::new(self.service, limit, counters.clone())),
-            None => self.service,
-        };
-        let service = match self.trusted {
-            Some(proxies) => Arc::new(proxies.around(service)),
-            None => service,
-        };
-        let common = Common {
-            service,
-            config: Arc::new(self.connection.settled()),
-            budget: budget.clone(),
-            permits,
-            full: self.config.when_full,
-            handle: Handle::new(budget, bound, counters, secured, move || counted.live()),
-        };
-        Ok((
-            Ready {
-                common,
-                timeout: self.config.shutdown_timeout,
-            },
-            opened,
-        ))
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("places", &self.places)
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A place to listen at, and what makes the door to it.
-struct Place {
-    bind: Bind,
-    open: Box<dyn FnOnce() -> io::Result<Door> + Send>,
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bind.fmt(f)
-    }
-}
-
-/// Listeners in groups, each at one address, with the door that they lead to.
-type Opened = Vec<(Vec<Listener>, Door)>;
-
-/// What is common to the workers, and how long the drain may take.
-struct Ready {
-    common: Common,
-    timeout: std::time::Duration,
-}
-
-impl std::ops::Deref for Ready {
-    type Target = Common;
-
-    fn deref(&self) -> &Common {
-        &self.common
     }
 }
 
@@ -513,7 +212,7 @@ impl std::ops::Deref for Ready {
 #[derive(Debug)]
 pub struct Running {
     handle: Handle,
-    timeout: std::time::Duration,
+    timeout: Duration,
     tasks: JoinSet<()>,
     _paths: Paths,
 }
@@ -536,15 +235,15 @@ impl Running {
 }
 
 /// Waits for the drain, with its deadline.
-async fn finish(handle: &Handle, timeout: std::time::Duration) {
+async fn finish(handle: &Handle, timeout: Duration) {
     let mut stop = handle.stop_signal();
-    let mut forced = std::pin::pin!(stop.forced());
-    let mut drained = std::pin::pin!(handle.drained());
-    let either = std::future::poll_fn(|cx| {
+    let mut forced = pin!(stop.forced());
+    let mut drained = pin!(handle.drained());
+    let either = poll_fn(|cx| {
         if drained.as_mut().poll(cx).is_ready() || forced.as_mut().poll(cx).is_ready() {
-            return std::task::Poll::Ready(());
+            return Poll::Ready(());
         }
-        std::task::Poll::Pending
+        Poll::Pending
     });
     if tokio::time::timeout(timeout, either).await.is_err() {
         handle.force();
@@ -567,19 +266,5 @@ fn join(threads: Vec<JoinHandle<()>>) {
         .for_each(|thread| drop(thread.join()));
 }
 
-/// 90 % of the process's file descriptors.
-fn descriptor_share() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits.lines().find_map(|line| {
-        line.strip_prefix("Max open files")?
-            .split_whitespace()
-            .next()
-    });
-    let soft = soft.and_then(|text| crate::wire::number::decimal(text.as_bytes()));
-    soft.and_then(|limit| usize::try_from(limit / 10 * 9).ok())
-        .unwrap_or(usize::MAX)
-        .max(1)
-}
-
 /// How long the forced end of the last connections is waited for.
-const FORCE_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+const FORCE_WAIT: Duration = Duration::from_secs(1);

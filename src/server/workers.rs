@@ -4,12 +4,14 @@ use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Budget;
 use crate::resource::counters::Counter;
 use crate::resource::io::Io;
+use crate::resource::waking::Notify;
 use crate::resource::worker::Worker;
 use crate::server::accept::{Accepting, Local, Sink, accept};
 use crate::server::bind::Listener;
 use crate::server::config::Full;
 use crate::server::door::Door;
 use crate::server::handle::Handle;
+use crate::server::handover;
 use crate::server::permit::{Permit, Permits};
 use crate::service::handler::Service;
 use crate::service::link::Shared;
@@ -18,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 /// What every worker serves with.
 #[derive(Clone)]
@@ -39,11 +41,24 @@ impl Common {
         Ok(accepting)
     }
 
+    /// Opens a listener and accepts from it. One that does not listen yet does when it is this process's turn.
+    async fn accept_from(self, listener: Listener, sink: impl Sink) {
+        let mut stop = self.handle.stop_signal();
+        if listener.is_later() && stop.unless(handover::turn()).await.is_none() {
+            return;
+        }
+        match self.opened(listener) {
+            Ok(listener) => accept(listener, sink, self.permits, self.full, stop).await,
+            Err(_) => self.handle.force(),
+        }
+    }
+
     /// The shared part of one worker, and its sweep. Must be called inside the worker's runtime.
     pub(super) fn shared(&self) -> Arc<Shared> {
         let worker = Arc::new(Worker::new(self.budget.clone()));
         tokio::spawn(worker.clone().sweep());
         self.handle.add_worker(worker.clone());
+        handover::look_after(&worker);
         Arc::new(Shared {
             worker,
             service: self.service.clone(),
@@ -100,45 +115,22 @@ async fn work(
     senders: Vec<mpsc::Sender<Accepted>>,
     mut receiver: mpsc::Receiver<Accepted>,
 ) {
-    let stop = common.handle.stop_signal();
     let mut accepting = Vec::new();
     for (listener, door) in listeners {
-        match common.opened(listener) {
-            Ok(listener) => {
-                let task = accept(
-                    listener,
-                    Local {
-                        shared: shared.clone(),
-                        door,
-                    },
-                    common.permits.clone(),
-                    common.full,
-                    stop.clone(),
-                );
-                accepting.push(tokio::spawn(task));
-            }
-            Err(_) => common.handle.force(),
-        }
+        let local = Local {
+            shared: shared.clone(),
+            door,
+        };
+        accepting.push(tokio::spawn(common.clone().accept_from(listener, local)));
     }
     for (listener, door) in handed {
-        match common.opened(listener) {
-            Ok(listener) => {
-                let dealer = Dealer {
-                    shared: shared.clone(),
-                    door,
-                    senders: senders.clone(),
-                    next: 0,
-                };
-                accepting.push(tokio::spawn(accept(
-                    listener,
-                    dealer,
-                    common.permits.clone(),
-                    common.full,
-                    stop.clone(),
-                )));
-            }
-            Err(_) => common.handle.force(),
-        }
+        let dealer = Dealer {
+            shared: shared.clone(),
+            door,
+            senders: senders.clone(),
+            next: 0,
+        };
+        accepting.push(tokio::spawn(common.clone().accept_from(listener, dealer)));
     }
     drop(senders);
     // Connections that another thread accepted for this one.

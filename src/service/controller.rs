@@ -1,5 +1,6 @@
 //! Methods of a shared value as handlers.
 
+use crate::service::arguments::{from_request, up_to_eight};
 use crate::service::handler::{FromRequest, FromRequestParts, Handler, RouteCheck};
 use crate::service::request::Request;
 use crate::service::response::{IntoResponse, Response};
@@ -94,15 +95,7 @@ macro_rules! with {
         {
             #[allow(non_snake_case, unused_mut, unused_variables, reason = "one macro for every number of arguments")]
             async fn call(self, request: Request) -> Response {
-                let (mut parts, body) = request.into_parts();
-                $(let $part = match $part::from_request_parts(&mut parts).await {
-                    Ok(value) => value,
-                    Err(rejection) => return rejection.into_response(),
-                };)*
-                $(let $last = match $last::from_request(Request::from_parts(parts, body)).await {
-                    Ok(value) => value,
-                    Err(rejection) => return rejection.into_response(),
-                };)?
+                from_request!(request, $($part)*; $($last)?);
                 (self.function)(self.controller, $($part,)* $($last)?).await.into_response()
             }
 
@@ -117,14 +110,7 @@ macro_rules! with {
 }
 
 with!(;);
-with!(; A);
-with!(A; B);
-with!(A B; C);
-with!(A B C; D);
-with!(A B C D; E);
-with!(A B C D E; F);
-with!(A B C D E F; G);
-with!(A B C D E F G; H);
+up_to_eight!(with);
 
 /// A method of a controller as a handler.
 ///

@@ -3,6 +3,7 @@
 //! A handler is an async function of up to eight extractors that returns something that is a response.
 //! All arguments but the last come from a request's [`Parts`]; the last may take the body.
 
+use crate::service::arguments::{from_request, up_to_eight};
 use crate::service::request::{Parts, Request};
 use crate::service::response::{IntoResponse, Response};
 use crate::service::route::StateMap;
@@ -482,15 +483,7 @@ macro_rules! functions {
         {
             #[allow(non_snake_case, unused_mut, unused_variables, reason = "one macro for every number of arguments")]
             async fn call(self, request: Request) -> Response {
-                let (mut parts, body) = request.into_parts();
-                $(let $part = match $part::from_request_parts(&mut parts).await {
-                    Ok(value) => value,
-                    Err(rejection) => return rejection.into_response(),
-                };)*
-                $(let $last = match $last::from_request(Request::from_parts(parts, body)).await {
-                    Ok(value) => value,
-                    Err(rejection) => return rejection.into_response(),
-                };)?
+                from_request!(request, $($part)*; $($last)?);
                 self($($part,)* $($last)?).await.into_response()
             }
 
@@ -521,14 +514,7 @@ where
     }
 }
 
-functions!(; A);
-functions!(A; B);
-functions!(A B; C);
-functions!(A B C; D);
-functions!(A B C D; E);
-functions!(A B C D E; F);
-functions!(A B C D E F; G);
-functions!(A B C D E F G; H);
+up_to_eight!(functions);
 
 /// A handler whose arguments are forgotten.
 pub(crate) trait AnyHandler: Send + Sync + 'static {

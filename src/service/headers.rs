@@ -1,13 +1,15 @@
 //! The header section as handlers see it.
 
+mod conversion;
+mod edit;
 mod fill;
 mod lines;
 mod name;
 #[cfg(feature = "app")]
 mod pave;
+mod recycled;
 mod value;
 
-pub(crate) use self::lines::Lines;
 pub(crate) use self::name::field;
 pub use self::name::{AsName, InvalidField};
 pub use self::value::FieldValue;
@@ -15,7 +17,6 @@ pub use self::value::FieldValue;
 use crate::wire::fields::Field;
 use crate::wire::paved::PavedLines;
 use crate::wire::shared::SharedLines;
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::sync::Arc;
@@ -98,103 +99,6 @@ impl Headers {
         }
     }
 
-    /// Makes a list, to which lines can be added, of what is none.
-    #[inline]
-    fn widen(&mut self) {
-        if matches!(self.repr, Repr::Type(_) | Repr::Paved { .. }) {
-            self.widen_slowly();
-        }
-    }
-
-    fn widen_slowly(&mut self) {
-        let (content_type, rest) = match std::mem::take(&mut self.repr) {
-            Repr::Type(content_type) => (content_type, Vec::new()),
-            Repr::Paved {
-                content_type,
-                lines,
-            } => {
-                let rest = lines.lines().filter_map(|line| {
-                    let name = HeaderName::from_bytes(line.name()).ok()?;
-                    Some((name, HeaderValue::from_bytes(line.value()).ok()?))
-                });
-                (content_type, rest.collect())
-            }
-            other => {
-                self.repr = other;
-                return;
-            }
-        };
-        self.repr = Repr::List {
-            content_type: Some(content_type),
-            shared: None,
-            rest,
-        };
-    }
-
-    /// Makes the lines shared with other responses ones of its own if one of them has this name: it is about to change.
-    #[inline]
-    fn own(&mut self, name: &impl AsName) {
-        if let Repr::List { shared, rest, .. } = &mut self.repr
-            && let Some(lines) = shared
-            && find_shared(lines, name).is_some()
-        {
-            rest.splice(..0, lines.list().iter().cloned());
-            *shared = None;
-        }
-    }
-
-    /// The field lines of a block that a parser accepted. Both are swapped with what was here, so that
-    /// their memory goes round.
-    #[inline]
-    pub(crate) fn set_wire(&mut self, new_block: &mut Vec<u8>, new_fields: &mut Vec<Field>) {
-        if let Repr::Wire(wire) = &mut self.repr {
-            std::mem::swap(&mut wire.block, new_block);
-            std::mem::swap(&mut wire.fields, new_fields);
-        } else {
-            let (block, fields) = (std::mem::take(new_block), std::mem::take(new_fields));
-            self.repr = Repr::Wire(Box::new(Wire {
-                block,
-                fields,
-                added: Vec::new(),
-            }));
-        }
-    }
-
-    /// The field lines of a map, which goes where an earlier one was, so that its place goes round.
-    #[inline]
-    pub(crate) fn set_map(&mut self, new: HeaderMap) {
-        if let Repr::Map(map) = &mut self.repr {
-            **map = new;
-        } else {
-            self.repr = Repr::Map(Box::new(new));
-        }
-    }
-
-    /// The block that the field lines came in, request line and all; empty when they did not come so.
-    #[inline]
-    pub(crate) fn block(&self) -> &[u8] {
-        match &self.repr {
-            Repr::Wire(wire) => &wire.block,
-            _ => &[],
-        }
-    }
-
-    /// Forgets the field lines and keeps the memory of a block and a table of usual size, or a map's place.
-    #[inline]
-    pub(crate) fn release(&mut self) {
-        match &mut self.repr {
-            Repr::Wire(wire) if wire.block.capacity() <= KEPT_BLOCK => {
-                wire.block.clear();
-                wire.fields.clear();
-                if !wire.added.is_empty() {
-                    wire.added.clear();
-                }
-            }
-            Repr::Map(map) => **map = HeaderMap::new(),
-            other => *other = Repr::Wire(Box::default()),
-        }
-    }
-
     /// The first value of a field.
     #[inline]
     pub fn get(&self, name: impl AsName) -> Option<FieldValue<'_>> {
@@ -243,123 +147,6 @@ impl Headers {
     /// Whether there is such a field.
     pub fn contains(&self, name: impl AsName) -> bool {
         self.get(name).is_some()
-    }
-
-    /// Sets a field to one value, in place of all it had; gives the first of those.
-    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) -> Option<HeaderValue> {
-        if name == CONTENT_TYPE {
-            match &mut self.repr {
-                Repr::Type(content_type) | Repr::Paved { content_type, .. } => {
-                    return Some(std::mem::replace(content_type, value));
-                }
-                Repr::List {
-                    content_type: None,
-                    shared: None,
-                    rest,
-                } if rest.is_empty() => {
-                    self.repr = Repr::Type(value);
-                    return None;
-                }
-                _ => {}
-            }
-        }
-        self.widen();
-        self.own(&name);
-        if let Repr::Map(map) = &mut self.repr {
-            return map.insert(name, value);
-        }
-        if let Repr::List {
-            content_type, rest, ..
-        } = &mut self.repr
-        {
-            if name == CONTENT_TYPE {
-                rest.retain(|(key, _)| *key != name);
-                return content_type.replace(value);
-            }
-            if rest.iter().all(|(key, _)| *key != name) {
-                rest.push((name, value));
-                return None;
-            }
-        }
-        let before = if self.contains(&name) {
-            self.remove(&name)
-        } else {
-            None
-        };
-        self.append(name, value);
-        before
-    }
-
-    /// Adds a field line, whatever lines of that name there are.
-    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
-        self.widen();
-        match &mut self.repr {
-            // Not after it was widened.
-            Repr::Type(_) | Repr::Paved { .. } => {}
-            Repr::Wire(wire) => wire.added.push((name, value)),
-            Repr::Map(map) => drop(map.append(name, value)),
-            Repr::List {
-                content_type: content_type @ None,
-                ..
-            } if name == CONTENT_TYPE => *content_type = Some(value),
-            Repr::List { rest, .. } => rest.push((name, value)),
-        }
-    }
-
-    /// Sets a field from whatever turns into a name and a value.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidField`] when the name is no token or the value has control octets: nothing is changed.
-    ///
-    /// ```
-    /// let mut headers = wireline::service::headers::Headers::new();
-    /// assert!(headers.try_insert("x-colour", "blue").is_ok());
-    /// assert!(headers.try_insert("x-colour", "blue\r\nset-cookie: stolen").is_err());
-    /// ```
-    pub fn try_insert<N, V>(
-        &mut self,
-        name: N,
-        value: V,
-    ) -> Result<Option<HeaderValue>, InvalidField>
-    where
-        N: TryInto<HeaderName>,
-        V: TryInto<HeaderValue>,
-    {
-        let (name, value) = field(name, value)?;
-        Ok(self.insert(name, value))
-    }
-
-    /// Removes all lines of a field; gives the first value.
-    pub fn remove(&mut self, name: impl AsName) -> Option<HeaderValue> {
-        let first = self.get(&name).map(|value| value.to_value());
-        self.widen();
-        self.own(&name);
-        match &mut self.repr {
-            Repr::Type(_) | Repr::Paved { .. } => {}
-            Repr::Wire(wire) => {
-                wire.fields
-                    .retain(|field| !name.is(field.name(&wire.block)));
-                wire.added
-                    .retain(|(key, _)| !name.is(key.as_str().as_bytes()));
-            }
-            Repr::Map(map) => {
-                let key = map
-                    .keys()
-                    .find(|key| name.is(key.as_str().as_bytes()))
-                    .cloned();
-                key.and_then(|key| map.remove(key));
-            }
-            Repr::List {
-                content_type, rest, ..
-            } => {
-                if name.is(b"content-type") {
-                    *content_type = None;
-                }
-                rest.retain(|(key, _)| !name.is(key.as_str().as_bytes()));
-            }
-        }
-        first
     }
 
     /// All field lines, names in lower case. Lines of one name keep their order.
@@ -425,36 +212,6 @@ impl Headers {
         wire.chain(map).chain(first).chain(list)
     }
 
-    /// The lines that it shares with other responses, for an encoder.
-    #[inline]
-    pub(crate) fn shared(&self) -> Option<&SharedLines> {
-        match &self.repr {
-            Repr::List { shared, .. } => shared.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// All other field lines, for an encoder.
-    #[inline]
-    pub(crate) fn own_lines(&self) -> Lines<'_> {
-        match &self.repr {
-            Repr::Wire(wire) => Lines::Wire(&wire.block, wire.fields.iter(), wire.added.iter()),
-            Repr::Map(map) => Lines::Map(map.iter()),
-            Repr::Type(value) => Lines::List(Some(value), [].iter()),
-            Repr::Paved {
-                content_type,
-                lines,
-            } => Lines::Paved(
-                Some(content_type),
-                lines.octets(),
-                PavedLines::fields().iter(),
-            ),
-            Repr::List {
-                content_type, rest, ..
-            } => Lines::List(content_type.as_ref(), rest.iter()),
-        }
-    }
-
     /// The number of field lines.
     pub fn len(&self) -> usize {
         match &self.repr {
@@ -476,86 +233,6 @@ impl Headers {
     /// Whether there is no field line.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The content type, when there is nothing else but perhaps the lines of the paved path.
-    #[inline]
-    pub(crate) const fn plain_type(&self) -> Option<(&HeaderValue, Option<&PavedLines>)> {
-        match &self.repr {
-            Repr::Type(content_type) => Some((content_type, None)),
-            Repr::Paved {
-                content_type,
-                lines,
-            } => Some((content_type, Some(lines))),
-            _ => None,
-        }
-    }
-
-    /// Removes everything.
-    pub fn clear(&mut self) {
-        self.repr = Repr::default();
-    }
-}
-
-impl FromIterator<(HeaderName, HeaderValue)> for Headers {
-    fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(lines: I) -> Self {
-        let mut headers = Self::new();
-        headers.extend(lines);
-        headers
-    }
-}
-
-impl Extend<(HeaderName, HeaderValue)> for Headers {
-    fn extend<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(&mut self, lines: I) {
-        for (name, value) in lines {
-            self.append(name, value);
-        }
-    }
-}
-
-impl From<HeaderMap> for Headers {
-    fn from(map: HeaderMap) -> Self {
-        Self {
-            repr: Repr::Map(Box::new(map)),
-        }
-    }
-}
-
-impl From<Headers> for HeaderMap {
-    fn from(mut headers: Headers) -> Self {
-        headers.widen();
-        let mut map = Self::with_capacity(headers.len());
-        let list = match headers.repr {
-            Repr::Map(map) => return *map,
-            // Not after it was widened.
-            Repr::Type(_) | Repr::Paved { .. } => Vec::new(),
-            Repr::Wire(wire) => {
-                for field in &wire.fields {
-                    // A name that a parser accepted is one.
-                    if let Ok(name) = HeaderName::from_bytes(field.name(&wire.block)) {
-                        map.append(name, FieldValue::of_block(*field, &wire.block).to_value());
-                    }
-                }
-                wire.added
-            }
-            Repr::List {
-                content_type,
-                shared,
-                rest,
-            } => {
-                if let Some(content_type) = content_type {
-                    map.append(CONTENT_TYPE, content_type);
-                }
-                for (name, value) in shared.iter().flat_map(|lines| lines.list()) {
-                    map.append(name, value.clone());
-                }
-                rest
-            }
-        };
-        for (name, value) in list {
-            map.append(name, value);
-        }
-        map
     }
 }
 
@@ -579,9 +256,6 @@ fn find_shared<'a>(lines: &'a SharedLines, name: &impl AsName) -> Option<FieldVa
         None
     }
 }
-
-/// A recycled block larger than this is given up: it came from an unusual head.
-const KEPT_BLOCK: usize = 2048;
 
 const CONTENT_TYPE_NAME: &[u8] = b"content-type";
 

@@ -4,6 +4,7 @@
 //! Nothing here knows how a request came or which route it took to its handler.
 
 pub mod accept;
+pub(crate) mod arguments;
 pub mod attachment;
 pub mod bearer;
 pub mod body;

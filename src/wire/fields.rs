@@ -202,6 +202,13 @@ impl<'a> FieldLine<'a> {
     }
 }
 
+/// The type and subtype of a Content-Type, in the case that they came in and without parameters (RFC 9110 §8.3.1).
+pub(crate) fn essence(content_type: &[u8]) -> &[u8] {
+    let end = content_type.iter().position(|octet| *octet == b';');
+    let (essence, _) = content_type.split_at(end.unwrap_or(content_type.len()));
+    essence.trim_ascii()
+}
+
 /// Whether whoever writes a head decides on a field of this name, in lower case: framing, the connection, what a server
 /// adds by itself, and the type of the content.
 pub(crate) fn is_of_head(name: &[u8]) -> bool {
@@ -258,6 +265,18 @@ pub fn may_trail(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_essence_has_no_parameters() {
+        for (content_type, expected) in [
+            ("text/html", "text/html"),
+            (" Text/HTML ; charset=utf-8; a=b", "Text/HTML"),
+            (";text/html", ""),
+            ("", ""),
+        ] {
+            assert_eq!(essence(content_type.as_bytes()), expected.as_bytes());
+        }
+    }
 
     #[test]
     fn a_span_is_sixteen_bits_wide() {

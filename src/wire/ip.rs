@@ -114,6 +114,26 @@ pub fn port(text: &[u8]) -> Option<u16> {
     u16::try_from(number::decimal(text)?).ok()
 }
 
+/// What one client has of the network at the least, as the first address of it: an IPv4 address, or the first 64 bits of an IPv6 address,
+/// of which one customer has all others.
+pub(crate) fn client(address: IpAddr) -> IpAddr {
+    beginning(address, 32, 64)
+}
+
+/// An address with so many of its first bits alone. One that is mapped into IPv6 is the IPv4 address.
+pub(crate) fn beginning(address: IpAddr, of_ipv4: u32, of_ipv6: u32) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(of_ipv4));
+            Ipv4Addr::from_bits(address.to_bits() & mask.unwrap_or_default()).into()
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(of_ipv6));
+            Ipv6Addr::from_bits(address.to_bits() & mask.unwrap_or_default()).into()
+        }
+    }
+}
+
 /// The addresses that begin with the same bits (RFC 4632 §3.1, RFC 4291 §2.3).
 ///
 /// IPv4 addresses that are mapped into IPv6 (`::ffff:192.0.2.1`), as a listener for both versions sees them, are the
@@ -195,6 +215,27 @@ const MAPPED: u8 = 96;
 mod tests {
     use super::*;
     use std::str::FromStr;
+
+    #[test]
+    fn a_client_has_64_bits_of_ipv6() {
+        let read = |text: &str| ip(text.as_bytes()).unwrap();
+        for (address, of_client, beginning_of) in [
+            ("192.0.2.1", "192.0.2.1", "192.0.0.0"),
+            ("::ffff:192.0.2.1", "192.0.2.1", "192.0.0.0"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8::"),
+            ("::1", "::", "::"),
+        ] {
+            assert_eq!(client(read(address)), read(of_client), "{address}");
+            assert_eq!(
+                beginning(read(address), 16, 32),
+                read(beginning_of),
+                "{address}"
+            );
+        }
+        assert_eq!(beginning(read("192.0.2.1"), 0, 0), read("0.0.0.0"));
+        assert_eq!(beginning(read("2001:db8::1"), 0, 0), read("::"));
+        assert_eq!(beginning(read("2001:db8::1"), 32, 128), read("2001:db8::1"));
+    }
 
     #[test]
     fn the_standard_library_reads_the_same() {

@@ -47,8 +47,22 @@ impl Out {
         if piece.len() < SHARED_FROM {
             self.buf.extend_from_slice(&piece);
         } else {
-            self.shared_len += piece.len();
-            self.shared.push_back((self.buf.len(), piece));
+            self.push_by_reference(piece);
+        }
+    }
+
+    fn push_by_reference(&mut self, piece: Bytes) {
+        self.shared_len += piece.len();
+        self.shared.push_back((self.buf.len(), piece));
+    }
+
+    /// Appends a piece that many queues have: copied only when it is hardly more than what refers to it.
+    #[allow(dead_code, reason = "deliveries of the relay alone need it")]
+    pub(crate) fn push_common(&mut self, piece: Bytes) {
+        if piece.len() < COMMON_FROM {
+            self.buf.extend_from_slice(&piece);
+        } else {
+            self.push_by_reference(piece);
         }
     }
 
@@ -73,10 +87,32 @@ impl Out {
         self.len() == 0
     }
 
-    /// The octets that this queue keeps allocated, for the byte budget.
+    /// The octets that this queue keeps allocated, for the byte budget: of a large piece that others
+    /// hold as well, half.
     #[inline]
     pub fn held(&self) -> usize {
-        self.buf.capacity() + self.shared_len + self.front_written
+        let mut shares = Shares::default();
+        self.count(&mut shares);
+        shares.octets
+    }
+
+    /// Counts what this queue keeps allocated.
+    #[inline]
+    pub(crate) fn count(&self, shares: &mut Shares) {
+        shares.octets += self.buf.capacity();
+        let mut written = self.front_written;
+        for (_, piece) in &self.shared {
+            shares.add(piece, std::mem::take(&mut written));
+        }
+    }
+
+    /// Before a wait for the peer: gives back most of what the buffer has beyond what waits in it.
+    pub(crate) fn rest(&mut self) {
+        let waits = self.buf.len() - self.at;
+        if self.buf.capacity() > SHARED_FROM && waits < self.buf.capacity() / 4 {
+            self.forget_written();
+            self.buf.shrink_to_fit();
+        }
     }
 
     /// What waits, when it lies side by side.
@@ -149,15 +185,20 @@ impl Out {
         if self.at < KEPT || self.at <= self.buf.len() / 2 {
             return;
         }
+        self.forget_written();
+        let enough = self.buf.len().max(KEPT);
+        if self.buf.capacity() > 4 * enough {
+            self.buf.shrink_to(2 * enough);
+        }
+    }
+
+    /// Moves what is left of the buffer to its front.
+    fn forget_written(&mut self) {
         self.buf.drain(..self.at);
         for (before, _) in &mut self.shared {
             *before -= self.at;
         }
         self.at = 0;
-        let enough = self.buf.len().max(KEPT);
-        if self.buf.capacity() > 4 * enough {
-            self.buf.shrink_to(2 * enough);
-        }
     }
 
     /// Forgets everything and gives back what something large made the buffer grow to.
@@ -188,8 +229,44 @@ impl Out {
     }
 }
 
+/// Counts what pieces cost whoever keeps them.
+///
+/// A large piece that somebody else holds as well (a constant, a cached file, a message to thousands) counts half.
+/// How many there are who hold it cannot be asked; with two of them a half each is what it costs, with more it
+/// is more than that, so nobody hides memory behind others. A block that waits several times in a row counts
+/// once, which is half of what it costs when nobody else holds it: no charge is further off than that.
+#[derive(Debug, Default)]
+pub(crate) struct Shares {
+    pub(crate) octets: usize,
+    /// Where the block before ended: what was written of it moves where it begins.
+    end: usize,
+}
+
+impl Shares {
+    /// Counts a piece of which so much was written: its block stays whole until all of it is.
+    pub(crate) fn add(&mut self, piece: &Bytes, written: usize) {
+        let whole = piece.len() + written;
+        if whole < HALVED_FROM || piece.is_unique() {
+            self.octets += whole;
+            return;
+        }
+        let end = piece.as_ptr() as usize + piece.len();
+        if end != self.end {
+            self.octets += whole.div_ceil(2);
+        }
+        self.end = end;
+    }
+}
+
+/// From this size on a piece that others hold counts half: what is smaller may be a slice that keeps all of a
+/// read buffer.
+const HALVED_FROM: usize = 16 * 1024;
+
 /// From this size on a piece is not copied: below it the copy costs less than another slice.
 pub const SHARED_FROM: usize = 4096;
+
+/// From this size on a piece that waits for many is held once: ten times what refers to it.
+const COMMON_FROM: usize = 512;
 
 /// What the buffer may keep when nothing waits, and how much of it may have been written while more does.
 pub(crate) const KEPT: usize = 16 * 1024;
@@ -208,6 +285,24 @@ mod tests {
             out.advance(written);
             assert_eq!(out.held(), held);
         }
+    }
+
+    /// Five hundred of those who read nothing hold what they wait for once.
+    #[test]
+    fn a_piece_that_many_have_is_not_copied() {
+        let mut out = Out::default();
+        let (long, short) = (Bytes::from(vec![b'a'; 1034]), Bytes::from_static(b"bcd"));
+        for piece in [&long, &short, &long] {
+            out.push_common(piece.clone());
+        }
+        assert!(!long.is_unique());
+        let whole = [&long[..], &short, &long].concat();
+        assert_eq!(out.to_vec(), whole);
+        assert!(out.buf.capacity() < 64, "{}", out.buf.capacity());
+        out.advance(1035);
+        assert_eq!(out.to_vec(), whole[1035..]);
+        out.advance(out.len());
+        assert!(long.is_unique());
     }
 
     /// What waits is never nothing, and what was written is not held for that.
@@ -251,6 +346,50 @@ mod tests {
         }
         assert!(out.held() <= 64 * 1024, "{}", out.held());
         assert_eq!(out.to_vec(), vec![0; 1000]);
+    }
+
+    /// With two who hold it, a piece costs each of them a half, however often it waits.
+    #[test]
+    fn what_others_hold_counts_half() {
+        let block = Bytes::from(vec![b'x'; 64 * 1024]);
+        let mut out = Out::default();
+        out.push(block.clone());
+        assert_eq!(out.held(), 32 * 1024);
+        out.advance(10);
+        for _ in 0..3 {
+            out.push(block.clone());
+            assert_eq!(out.held(), 32 * 1024);
+        }
+        // Another one, of which this is the only holder.
+        out.push(Bytes::from(vec![b'y'; 20_000]));
+        assert_eq!(out.held(), 32 * 1024 + 20_000);
+        let mut alone = Out::default();
+        alone.push(block.clone());
+        drop((out, block));
+        assert_eq!(alone.held(), 64 * 1024);
+        // A slice may keep a whole read buffer.
+        let small = Bytes::from_static(&[0; 8000]);
+        let mut out = Out::default();
+        out.push(small);
+        assert_eq!(out.held(), 8000);
+    }
+
+    /// Nobody who waits for his peer keeps room for what does not wait.
+    #[test]
+    fn a_queue_that_waits_gives_its_room_back() {
+        let mut out = Out::default();
+        out.inline().reserve(KEPT);
+        out.inline().extend_from_slice(&[b'h'; 300]);
+        out.push(Bytes::from(vec![b'x'; 5000]));
+        out.push(Bytes::from_static(b"tail"));
+        out.advance(100);
+        let waits = out.to_vec();
+        out.rest();
+        assert!(out.held() <= 5000 + 300, "{}", out.held());
+        assert_eq!(out.to_vec(), waits);
+        out.advance(5200);
+        out.rest();
+        assert_eq!(out.to_vec(), b"tail");
     }
 
     /// Any cutting of the writes leaves the same octets in the same order.

@@ -161,6 +161,18 @@ impl Connection {
         self.receiving.wants(buf.len())
     }
 
+    /// Reads no further than so many parts of messages at once: then it asks for more octets, though there are
+    /// some, until [`take_crumbs`](Self::take_crumbs) was called.
+    pub(crate) const fn pause_after(&mut self, crumbs: u16) {
+        self.receiving.pause_after(crumbs);
+    }
+
+    /// How many parts of messages have come since this was last asked.
+    #[inline]
+    pub(crate) fn take_crumbs(&mut self) -> usize {
+        self.receiving.take_crumbs()
+    }
+
     /// The octets that the connection itself holds, for the byte budget: of a message that has not ended,
     /// and the contexts of permessage-deflate.
     pub fn held(&self) -> usize {

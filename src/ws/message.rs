@@ -195,6 +195,15 @@ impl Message {
         }
     }
 
+    /// The payload, which others may hold as well; of a Close nothing.
+    pub(crate) fn shared(&self) -> Option<&Bytes> {
+        match self {
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Binary(octets) | Self::Ping(octets) | Self::Pong(octets) => Some(octets),
+            Self::Close(_) => None,
+        }
+    }
+
     /// The payload, without a copy; of a Close the reason.
     pub fn into_bytes(self) -> Bytes {
         match self {

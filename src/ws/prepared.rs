@@ -3,6 +3,7 @@
 use crate::ws::deflate::{self, Config};
 use crate::ws::frame::{FIN, LONGEST_HEAD, Opcode, RSV1, push_head};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A message as a server sends it: sending it to one more connection copies at most a reference, and for
 /// a small one its octets.
@@ -16,6 +17,12 @@ use bytes::Bytes;
 #[derive(Clone, Debug)]
 pub struct Prepared {
     opcode: Opcode,
+    /// One for all who have the message: many of them wait in queues.
+    octets: Arc<Octets>,
+}
+
+#[derive(Debug)]
+struct Octets {
     payload: Bytes,
     frame: Bytes,
     /// The window that it was compressed with, as a power of two, and the frame.
@@ -34,12 +41,15 @@ impl Prepared {
     }
 
     fn new(opcode: Opcode, payload: &[u8]) -> Self {
-        let (head, frame) = frame(opcode as u8 | FIN, payload);
-        Self {
-            opcode,
+        let (head, frame) = framed(opcode as u8 | FIN, payload);
+        let octets = Octets {
             payload: frame.slice(head..),
             frame,
             compressed: None,
+        };
+        Self {
+            opcode,
+            octets: Arc::new(octets),
         }
     }
 
@@ -47,15 +57,23 @@ impl Prepared {
     /// permessage-deflate without takeover of our contexts and with a window of at least that of `config`.
     /// All others get it as it is.
     #[must_use]
-    pub fn compressed(mut self, config: &Config) -> Self {
-        self.compressed = deflate::standalone(&self.payload, config)
-            .map(|(bits, coded)| (bits, frame(self.opcode as u8 | FIN | RSV1, &coded).1));
-        self
+    pub fn compressed(self, config: &Config) -> Self {
+        let Octets { payload, frame, .. } = &*self.octets;
+        let octets = Octets {
+            payload: payload.clone(),
+            frame: frame.clone(),
+            compressed: deflate::standalone(payload, config)
+                .map(|(bits, coded)| (bits, framed(self.opcode as u8 | FIN | RSV1, &coded).1)),
+        };
+        Self {
+            opcode: self.opcode,
+            octets: Arc::new(octets),
+        }
     }
 
     /// The frame, uncompressed.
     pub fn frame(&self) -> &[u8] {
-        &self.frame
+        &self.octets.frame
     }
 
     /// Whether it is a text message.
@@ -67,21 +85,21 @@ impl Prepared {
         self.opcode
     }
 
-    pub(crate) const fn payload(&self) -> &Bytes {
-        &self.payload
+    pub(crate) fn payload(&self) -> &Bytes {
+        &self.octets.payload
     }
 
-    pub(crate) const fn shared(&self) -> &Bytes {
-        &self.frame
+    pub(crate) fn shared(&self) -> &Bytes {
+        &self.octets.frame
     }
 
-    pub(crate) const fn shared_compressed(&self) -> Option<&(u8, Bytes)> {
-        self.compressed.as_ref()
+    pub(crate) fn shared_compressed(&self) -> Option<&(u8, Bytes)> {
+        self.octets.compressed.as_ref()
     }
 }
 
 /// A whole frame of a server, and the length of its head.
-fn frame(first: u8, payload: &[u8]) -> (usize, Bytes) {
+fn framed(first: u8, payload: &[u8]) -> (usize, Bytes) {
     let mut octets = Vec::with_capacity(payload.len() + LONGEST_HEAD);
     push_head(&mut octets, first, payload.len() as u64, None);
     let head = octets.len();

@@ -6,6 +6,7 @@ pub mod messages;
 pub mod token;
 
 use crate::router::Router;
+use crate::service::arguments::from_parts;
 use crate::service::bearer::opens_websocket;
 use crate::service::error::Error;
 use crate::service::handler::{FromRequestParts, Handler, RouteCheck};
@@ -20,6 +21,7 @@ use crate::ws::handshake::subprotocol::Subprotocols;
 use crate::ws::message::Message;
 use crate::ws::origin::Policy;
 use crate::ws::route::expiry::until;
+use crate::ws::route::guard::up_to_eight;
 use crate::ws::route::messages::{batches, messages};
 use crate::ws::socket::config::Config;
 use crate::ws::socket::each::{Batch, Each, IntoOutcome};
@@ -366,10 +368,7 @@ macro_rules! websocket_handler {
         {
             #[allow(non_snake_case, unused_mut, unused_variables, reason = "one macro for every number of arguments")]
             async fn open(self, mut parts: Parts, upgrade: WebSocketUpgrade) -> Response {
-                $(let $part = match $part::from_request_parts(&mut parts).await {
-                    Ok(value) => value,
-                    Err(rejection) => return rejection.into_response(),
-                };)*
+                from_parts!(&mut parts, $($part)* => std::convert::identity);
                 upgrade.on_upgrade(move |socket| self(socket, $($part,)*))
             }
 
@@ -382,15 +381,7 @@ macro_rules! websocket_handler {
     };
 }
 
-websocket_handler!();
-websocket_handler!(A);
-websocket_handler!(A B);
-websocket_handler!(A B C);
-websocket_handler!(A B C D);
-websocket_handler!(A B C D E);
-websocket_handler!(A B C D E F);
-websocket_handler!(A B C D E F G);
-websocket_handler!(A B C D E F G H);
+up_to_eight!(websocket_handler);
 
 /// A handler of WebSockets as one of requests.
 struct Opens<T, H, Args> {

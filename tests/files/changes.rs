@@ -39,6 +39,28 @@ async fn begin(client: &TestClient, path: &str) -> (MemoryStream, String, Vec<u8
     }
 }
 
+/// What waits for a client that has taken little is little, and it gets all of it when it goes on.
+#[tokio::test]
+async fn who_does_not_read_a_file_holds_little() {
+    let scene = Scene::new();
+    scene.write("large", content());
+    let client = scene.client();
+    let (mut connection, _, mut read) = begin(&client, "/assets/large").await;
+    let mut most = 0;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        most = most.max(client.buffered());
+    }
+    assert!(most > 0 && most <= 33 * 1024, "{most}");
+    while read.len() < SIZE {
+        let mut piece = vec![0; 64 * 1024];
+        let count = connection.read(&mut piece).await.unwrap();
+        assert!(count > 0);
+        read.extend_from_slice(&piece[..count]);
+    }
+    assert!(read == content());
+}
+
 #[tokio::test]
 async fn d21_what_changes_while_it_is_sent() {
     type Change = fn(&Scene);

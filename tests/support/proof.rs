@@ -48,6 +48,18 @@ pub(crate) fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()
 }
 
+/// Fails unless a page of the documents is this text. `WRITE_PAGE=1` makes it so.
+#[allow(dead_code, reason = "one of the tables has no page")]
+pub(crate) fn assert_page(path: &str, text: &str) {
+    if std::env::var_os("WRITE_PAGE").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(path), text).unwrap();
+    }
+    assert!(
+        read(path).is_some_and(|page| page == text),
+        "{path} is not what its table says: WRITE_PAGE=1 makes it anew"
+    );
+}
+
 /// Whether the source has this function, as a test that is run.
 pub(crate) fn is_test(source: &str, name: &str) -> Result<(), String> {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();

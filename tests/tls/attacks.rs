@@ -30,6 +30,19 @@ fn client_hello(authority: &Authority) -> Vec<u8> {
     hello
 }
 
+/// So many connections from this address that say this and nothing more.
+async fn crowd(count: usize, from: [u8; 4], addr: SocketAddr, says: &[u8]) -> Vec<TcpStream> {
+    let mut attackers = Vec::new();
+    for _ in 0..count {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let mut attacker = socket.connect(addr).await.unwrap();
+        attacker.write_all(says).await.unwrap();
+        attackers.push(attacker);
+    }
+    attackers
+}
+
 /// TL-1: nothing, half a ClientHello, an octet now and then, a whole one and nothing after it. All have the same time.
 #[tokio::test(start_paused = true)]
 async fn stalled_handshakes_end_at_the_deadline() {
@@ -79,14 +92,8 @@ async fn stalled_handshakes_make_way() {
     let authority = Authority::new();
     let (server, addr) = serve(authority.tls("localhost").max_handshakes(4));
     let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
-    let mut attackers = Vec::new();
-    for part in [&hello[..hello.len() / 2], &hello] {
-        for _ in 0..50 {
-            let mut attacker = TcpStream::connect(addr).await.unwrap();
-            attacker.write_all(part).await.unwrap();
-            attackers.push(attacker);
-        }
-    }
+    let mut attackers = crowd(50, [127, 0, 0, 1], addr, &hello[..hello.len() / 2]).await;
+    attackers.extend(crowd(50, [127, 0, 0, 1], addr, &hello).await);
     until("all but four wait", || {
         metrics.get(Counter::TlsHandshakesPaused) == 46
     })
@@ -112,14 +119,7 @@ async fn a_line_of_one_client_keeps_no_other_waiting() {
     let authority = Authority::new();
     let (server, addr) = serve(authority.tls("localhost").max_handshakes(2));
     let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
-    let mut attackers = Vec::new();
-    for _ in 0..60 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
-        let mut attacker = socket.connect(addr).await.unwrap();
-        attacker.write_all(&hello).await.unwrap();
-        attackers.push(attacker);
-    }
+    let _attackers = crowd(60, [127, 0, 0, 2], addr, &hello).await;
     until("all but two wait", || {
         metrics.get(Counter::TlsHandshakesPaused) == 58
     })
@@ -141,14 +141,7 @@ async fn the_last_places_are_for_who_has_none() {
     let authority = Authority::new();
     let (server, addr) = serve(authority.tls("localhost").max_handshakes(16));
     let (hello, metrics) = (client_hello(&authority), server.handle().metrics());
-    let mut attackers = Vec::new();
-    for _ in 0..60 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
-        let mut attacker = socket.connect(addr).await.unwrap();
-        attacker.write_all(&hello).await.unwrap();
-        attackers.push(attacker);
-    }
+    let attackers = crowd(60, [127, 0, 0, 2], addr, &hello).await;
     until("all but fourteen wait", || {
         metrics.get(Counter::TlsHandshakesPaused) == 46
     })

@@ -7,7 +7,9 @@
 //! written to it. So there are no kernel's buffers, and no kernel's time, in the figures.
 //!
 //! With `--topics` they share so many, and message after message goes to another one: sessions go round the topics, and where there are more topics than
-//! sessions, topics go round the sessions, so that each has one subscriber.
+//! sessions, topics go round the sessions, so that each has one subscriber. With `--subscriptions` each session subscribes to all of so many topics.
+//!
+//! With `--relay` a session is a client of the relay, which asks for its topics by the relay's protocol.
 //!
 //! Prints one line of JSON. Exit status 1 when a session holds more than `--most-octets`, a broadcast takes longer than `--most-seconds`, or not every
 //! session gets every octet; 2 when the process would grow beyond `--most-mib`.
@@ -25,9 +27,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 use wireline::extract::State;
-use wireline::relay::Relay;
 use wireline::relay::endpoint::{Membership, Terms};
 use wireline::relay::hub::{Resume, Topic};
+use wireline::relay::{Relay, RelayConfig};
 use wireline::resource::io::{Io, Transport};
 use wireline::router::Router;
 use wireline::service::link::config::Config as Http;
@@ -45,6 +47,12 @@ struct Args {
     sessions: usize,
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     topics: u32,
+    /// Topics that each session subscribes to.
+    #[arg(long, conflicts_with = "topics", value_parser = clap::value_parser!(u32).range(1..))]
+    subscriptions: Option<u32>,
+    /// Sessions speak the relay's protocol.
+    #[arg(long, conflicts_with = "topics")]
+    relay: bool,
     /// How many messages are broadcast, one after the other.
     #[arg(long, default_value_t = 3)]
     broadcasts: u32,
@@ -85,17 +93,26 @@ struct News {
     topics: Arc<[Topic]>,
     /// How many sessions there will be.
     sessions: usize,
+    /// Whether each has all topics.
+    is_all: bool,
 }
 
 impl News {
     /// The topics of the session of this number.
     fn topics_of(&self, session: usize) -> impl Iterator<Item = &Topic> {
-        let first = session % self.topics.len();
-        self.topics.iter().skip(first).step_by(self.sessions)
+        let (first, step) = if self.is_all {
+            (0, 1)
+        } else {
+            (session % self.topics.len(), self.sessions)
+        };
+        self.topics.iter().skip(first).step_by(step)
     }
 
     /// How many sessions have the topic of this number.
     fn subscribers(&self, topic: usize) -> usize {
+        if self.is_all {
+            return self.sessions;
+        }
         self.sessions
             .saturating_sub(topic)
             .div_ceil(self.topics.len())
@@ -104,31 +121,42 @@ impl News {
 }
 
 async fn run(args: &Args) -> io::Result<bool> {
+    let count = args.subscriptions.unwrap_or(args.topics);
+    let limits = RelayConfig::default()
+        .with_path("/")
+        .with_max_subscriptions(count as usize)
+        .message_rate(None)
+        .heartbeat(Duration::ZERO, Duration::ZERO);
     let news = News {
-        relay: Relay::default(),
+        relay: Relay::new(limits),
         terms: Arc::default(),
-        topics: (0..args.topics)
+        topics: (0..count)
             .map(|number| Topic::new(&number.to_string()))
             .collect::<Result<_, _>>()
             .map_err(io::Error::other)?,
         sessions: args.sessions + 1,
+        is_all: args.relay || args.subscriptions.is_some(),
     };
+    let asks = asks(args.relay.then_some(&news));
     // Nobody answers pings here.
     let config = Arc::new(Config {
         ping_interval: Duration::ZERO,
         ..Config::default()
     });
-    let routes = Router::new()
-        .websocket_with("/", move |upgrade| upgrade.config(config.clone()), serve)
-        .state(news.clone())
-        .build()
-        .map_err(io::Error::other)?;
+    let router = if args.relay {
+        Router::new().relay(&news.relay)
+    } else {
+        Router::new()
+            .websocket_with("/", move |upgrade| upgrade.config(config.clone()), serve)
+            .state(news.clone())
+    };
+    let routes = router.build().map_err(io::Error::other)?;
     let server = TestClient::with_budget(routes, Http::default(), usize::MAX / 4);
 
     // What the first session of a process brings with it is not every session's.
-    open(&server, args, 1).await?;
+    open(&server, args, &news, asks, 1).await?;
     let (before, begun) = (resident()?, Instant::now());
-    open(&server, args, args.sessions + 1).await?;
+    open(&server, args, &news, asks, args.sessions + 1).await?;
     let opened = begun.elapsed().as_secs_f64();
     // What the last handshakes borrowed is given back.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -170,7 +198,9 @@ async fn run(args: &Args) -> io::Result<bool> {
             "octets_per_session": octets.round(),
             "octets_per_session_after_broadcasts": after.round(),
             "opened_seconds": rounded(opened),
-            "topics": args.topics,
+            "topics": count,
+            "subscriptions_of_each": if news.is_all { count } else { 1 },
+            "protocol": if args.relay { "relay" } else { "none" },
             "broadcasts": args.broadcasts,
             "deliveries": deliveries,
             "cpu_us_per_delivery": rounded(busy as f64 / 1000.0 / deliveries.max(1) as f64),
@@ -183,17 +213,46 @@ async fn run(args: &Args) -> io::Result<bool> {
     Ok(holds)
 }
 
+/// What a client says: its opening handshake, and what it asks the relay for.
+fn asks(relay: Option<&News>) -> &'static [u8] {
+    let mut asks = REQUEST.to_vec();
+    for topic in relay.into_iter().flat_map(|news| news.topics.iter()) {
+        let text = format!(r#"{{"type":"subscribe","topic":"{topic}"}}"#);
+        // Masked with zeros; topics are numbers, so that no text has more than 125 octets.
+        let length = u8::try_from(text.len()).unwrap_or(125);
+        asks.extend_from_slice(&[0x81, 0x80 | length, 0, 0, 0, 0]);
+        asks.extend_from_slice(text.as_bytes());
+    }
+    // There for as long as the process is, once for all sessions.
+    asks.leak()
+}
+
+/// How many sessions have all that they asked for.
+fn open_sessions(args: &Args, news: &News) -> usize {
+    if !args.relay {
+        return OPEN.load(Ordering::Relaxed);
+    }
+    let subscriptions = usize::try_from(news.relay.stats().subscriptions);
+    subscriptions.unwrap_or(usize::MAX) / news.topics.len()
+}
+
 /// Opens sessions until there are so many.
-async fn open(server: &TestClient, args: &Args, count: usize) -> io::Result<()> {
+async fn open(
+    server: &TestClient,
+    args: &Args,
+    news: &News,
+    asks: &'static [u8],
+    count: usize,
+) -> io::Result<()> {
     let begun = Instant::now();
-    let mut begun_sessions = OPEN.load(Ordering::Relaxed);
+    let mut begun_sessions = open_sessions(args, news);
     while begun_sessions < count {
         let more = AT_ONCE.min(count - begun_sessions);
         for _ in 0..more {
-            drop(server.serve(Io::Dyn(Box::new(Scripted { asks: REQUEST }))));
+            drop(server.serve(Io::Dyn(Box::new(Scripted { asks }))));
         }
         begun_sessions += more;
-        while OPEN.load(Ordering::Relaxed) < begun_sessions {
+        while open_sessions(args, news) < begun_sessions {
             if begun.elapsed() > OPENING {
                 return Err(io::Error::other("the sessions do not open"));
             }

@@ -1,6 +1,8 @@
 // Makes the pictures of docs/pictures from the pages themselves: the example `whiteboard`, and the console of the program.
 //
 //     WHITEBOARD=target/debug/examples/whiteboard WIRELINE=target/debug/wireline node clients/js/test/pictures.mjs
+//
+// Of a program that is not named there is no picture.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -80,24 +82,42 @@ async function watched(browser) {
     }),
   );
   const page = await browser.page(`http://${place}/`);
-  await page.call('Emulation.setDeviceMetricsOverride', { width: 1200, height: 800, deviceScaleFactor: 1, mobile: false });
+  const look = async ([width, height], scheme) => {
+    await page.call('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 600 });
+    await page.call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+  };
+  await look(DESKTOP, 'light');
   await page.evaluate("{ const field = document.getElementById('topic'); field.value = 'room:garden'; field.dispatchEvent(new Event('input')); document.getElementById('subscribe').click(); }");
   // A quiet second first, and then as much as the lines can show.
   await pause(1500);
   const begun = Date.now();
-  for (let number = 0; Date.now() - begun < 40_000; number++) {
-    const [rooms, text] = [people[(number * 7) % people.length], ['hello', 'the tea is ready', 'who waters the beans?', 'I do', 'rain by four'][number % 5]];
-    rooms[number % 3].send('say', { text, number });
-    await pause(30 + 25 * Math.sin((Date.now() - begun) / 4000));
+  let goes = true;
+  const talk = (async () => {
+    for (let number = 0; goes; number++) {
+      const [rooms, text] = [people[(number * 7) % people.length], ['hello', 'the tea is ready', 'who waters the beans?', 'I do', 'rain by four'][number % 5]];
+      rooms[number % 3].send('say', { text, number });
+      await pause(30 + 25 * Math.sin((Date.now() - begun) / 4000));
+    }
+  })();
+  await pause(40_000);
+  for (const [name, size, scheme] of [['console', DESKTOP, 'light'], ['console-dark', DESKTOP, 'dark'], ['console-phone', PHONE, 'light'], ['console-phone-dark', PHONE, 'dark']]) {
+    await look(size, scheme);
+    // Its lines are drawn once a second.
+    await pause(1200);
+    await picture(page, `${name}.png`);
   }
-  await picture(page, 'console.png');
+  goes = false;
+  await talk;
 }
+
+const DESKTOP = [1200, 800];
+const PHONE = [390, 844];
 
 mkdirSync(FOLDER, { recursive: true });
 try {
   const browser = await chromium(t);
-  await drawn(browser);
-  await watched(browser);
+  if (process.env.WHITEBOARD) await drawn(browser);
+  if (process.env.WIRELINE) await watched(browser);
 } finally {
   for (const clean of cleaning) await clean();
 }

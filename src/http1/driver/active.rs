@@ -4,7 +4,6 @@ use crate::http1::connection::Connection;
 use crate::http1::driver::deadline::Meter;
 use crate::http1::framing::BodyFraming;
 use crate::http1::state::{Life, RequestHalf, ResponseHalf, State};
-use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
 use crate::resource::panic::guarded;
 use crate::resource::pool::{self, READ_BUFFER};
@@ -38,6 +37,8 @@ pub(crate) struct Active {
     pub(super) meter: Meter,
     /// How much may wait before it is written: more for a peer that takes it all.
     pub(super) batch: usize,
+    /// What a peer has taken of such batches since he last paused.
+    pub(super) taken_at_once: usize,
     /// What this turn has cost, in octets read, written and taken apart.
     pub(super) spent: usize,
     /// Octets of content that nobody took and that were thrown away.
@@ -102,6 +103,7 @@ impl Active {
                 upgrade: None,
                 meter: Meter::default(),
                 batch: HIGH_WATER,
+                taken_at_once: 0,
                 spent: 0,
                 discarded: 0,
                 ended: false,
@@ -146,6 +148,7 @@ impl Active {
         self.full = false;
         self.cycled = false;
         self.batch = HIGH_WATER;
+        self.taken_at_once = 0;
         self.spent = 0;
         self.out.reset();
         let _ = STORE.try_with(|store| {
@@ -255,8 +258,12 @@ impl Active {
             &link.slot,
         );
         let request = Request::from_parts(parts, Body::empty());
-        if shared.worker.budget().pressure() >= Pressure::Shedding {
-            shared.worker.counters.add(Counter::ShedRequests);
+        let is_small = || match framing {
+            BodyFraming::Empty => true,
+            BodyFraming::Length(length) => length <= self.read.len() as u64,
+            _ => false,
+        };
+        if shared.worker.refuses(&link.slot, is_small) {
             self.respond_plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded, try again",
@@ -498,11 +505,14 @@ thread_local! {
 const KEPT: usize = 32;
 
 /// Responses that wait beyond this stop the connection from making more, at first and after a peer
-/// did not take them all.
-pub(super) const HIGH_WATER: usize = 64 * 1024;
+/// did not take them all: what thousands keep who begin to read, and stop.
+pub(super) const HIGH_WATER: usize = 32 * 1024;
 
 /// The same for a peer that takes all at once: each doubling halves the system calls.
 pub(super) const HIGHEST_WATER: usize = 512 * 1024;
+
+/// So much a peer has to take before more is made for it at once: the kernel takes less for one that does not read.
+pub(super) const TRUSTED_FROM: usize = 256 * 1024;
 
 /// How many requests one connection has answered before others get their turn.
 const TURNS: u32 = 16;

@@ -24,7 +24,9 @@ mod sniffed;
 
 pub use crate::service::link::{Shared, config};
 
-use crate::http1::driver::active::{Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need};
+use crate::http1::driver::active::{
+    Active, HIGH_WATER, HIGHEST_WATER, MIN_READ, Need, TRUSTED_FROM,
+};
 use crate::http1::error::Error;
 use crate::resource::addr::ConnInfo;
 use crate::resource::budget::Pressure;
@@ -244,6 +246,7 @@ impl Http {
                         // A client that does not take its responses sends no further requests here; only
                         // content that a handler is waiting for is still read.
                         Poll::Pending if need != Need::Content => {
+                            active.rest();
                             self.arm(need, link);
                             return Poll::Pending;
                         }
@@ -465,6 +468,8 @@ impl Active {
                 Poll::Pending => {
                     // One pause says little; a slow client pauses again and again.
                     self.batch = HIGH_WATER.max(self.batch / 2);
+                    self.taken_at_once = 0;
+                    self.out.rest();
                     self.stalled(link);
                     return Poll::Pending;
                 }
@@ -472,7 +477,10 @@ impl Active {
         }
         self.spent += waiting;
         if waiting >= self.batch {
-            self.batch = HIGHEST_WATER.min(2 * self.batch);
+            self.taken_at_once += waiting;
+            if self.taken_at_once >= TRUSTED_FROM {
+                self.batch = HIGHEST_WATER.min(2 * self.batch);
+            }
         }
         if !matches!(io, Io::Dyn(_)) {
             return Poll::Ready(Ok(()));

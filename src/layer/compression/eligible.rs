@@ -5,6 +5,7 @@ use crate::layer::vary::vary;
 use crate::service::headers::Headers;
 use crate::service::response::Response;
 use crate::wire::coding::Coding;
+use crate::wire::fields::essence;
 use crate::wire::grammar::list;
 use crate::wire::number;
 use http::header::{
@@ -109,12 +110,7 @@ fn compresses(headers: &Headers, event_streams: bool) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE) else {
         return true;
     };
-    let essence = content_type
-        .as_bytes()
-        .split(|octet| *octet == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let essence = essence(content_type.as_bytes());
     let is = |other: &[u8]| essence.eq_ignore_ascii_case(other);
     if is(b"text/event-stream") {
         return event_streams;

@@ -2,9 +2,10 @@
 
 use crate::service::headers::FieldValue;
 use crate::service::request::Request;
+use crate::wire::ip;
 use http::HeaderName;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Whose requests are counted together: as text the address of a client, or whatever it was made of.
@@ -24,6 +25,8 @@ pub struct Key(Repr);
 enum Repr {
     /// An IPv6 address without its last 64 bits.
     Address(IpAddr),
+    /// The first address of a network, and how many bits its addresses have in common.
+    Network(IpAddr, u8),
     /// Whoever comes over a Unix domain socket, or in memory.
     Local,
     Text(Box<str>),
@@ -32,13 +35,28 @@ enum Repr {
 impl Key {
     /// An address: an IPv4 address, or the first 64 bits of an IPv6 address, of which one customer has all others.
     pub fn address(address: IpAddr) -> Self {
-        Self(Repr::Address(match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-            }
-            address => address,
-        }))
+        Self(Repr::Address(ip::client(address)))
+    }
+
+    /// The network of an address, where 32 bits of IPv4 and 64 of IPv6 are not what a customer has: some have 48 or 56. Bits beyond those of
+    /// an address are none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wireline::layer::rate_limit::{Key, RateLimit};
+    ///
+    /// assert_eq!(Key::network("2001:db8:0:42::1".parse().unwrap(), 32, 56).to_string(), "2001:db8::/56");
+    /// let limit = RateLimit::new(100, Duration::from_secs(60))
+    ///     .by(|request| Some(Key::network(request.client().ip()?, 32, 56)));
+    /// # drop(limit);
+    /// ```
+    pub fn network(address: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> Self {
+        let first = ip::beginning(address, ipv4_bits.into(), ipv6_bits.into());
+        let bits = match first {
+            IpAddr::V4(_) => ipv4_bits.min(32),
+            IpAddr::V6(_) => ipv6_bits.min(128),
+        };
+        Self(Repr::Network(first, bits))
     }
 
     /// The client of a request: its [address](crate::service::client_addr::ClientAddr::ip), which fields name only where a
@@ -69,6 +87,7 @@ impl fmt::Display for Key {
         match &self.0 {
             Repr::Address(IpAddr::V4(address)) => address.fmt(f),
             Repr::Address(IpAddr::V6(address)) => write!(f, "{address}/64"),
+            Repr::Network(first, bits) => write!(f, "{first}/{bits}"),
             Repr::Local => f.write_str("local"),
             Repr::Text(text) => f.write_str(text),
         }

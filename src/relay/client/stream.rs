@@ -7,6 +7,7 @@ use crate::relay::client::core::events::{EventReader, Received};
 use crate::relay::client::core::pace::Ending;
 use crate::relay::client::core::stream::Listed;
 use crate::relay::client::dial::Dial;
+use crate::wire::fields::essence;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, Uri};
@@ -97,10 +98,7 @@ impl Dial {
             200 => {
                 let kind = headers.get(CONTENT_TYPE.as_str());
                 let is_stream = kind.is_some_and(|kind| {
-                    let essence = kind.as_bytes().split(|octet| *octet == b';').next();
-                    essence.is_some_and(|it| {
-                        it.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-                    })
+                    essence(kind.as_bytes()).eq_ignore_ascii_case(b"text/event-stream")
                 });
                 if !is_stream {
                     let why = "what is answered is no event stream".to_owned();

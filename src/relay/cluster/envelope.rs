@@ -55,6 +55,17 @@ pub struct Place {
     pub age: u32,
 }
 
+/// Messages of a sequence that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// Which sequence.
+    pub sequence: u64,
+    /// The number of the first one.
+    pub first: u64,
+    /// The number of the last one: not below the first, and below 2^48.
+    pub last: u64,
+}
+
 /// What a node says to others.
 ///
 /// ```
@@ -89,6 +100,8 @@ pub enum Envelope {
         count: u64,
         /// How many milliseconds ago the last one was.
         age: u32,
+        /// Which the last of them were, in the order in which they were given up.
+        runs: Vec<Run>,
     },
     /// Wants marks of topics.
     Ask {
@@ -230,6 +243,7 @@ impl Envelope {
             Self::Message { parcel, .. } => parcel.payload.len() + 32,
             Self::Answer { answer, .. } => answer.text.len() + 32,
             Self::Asked { marked, .. } => marked.len() * 2 + 32,
+            Self::GivenUp { runs, .. } => runs.len() * 24 + 32,
             _ => 64,
         }
     }

@@ -132,6 +132,7 @@ impl Cluster {
             (self.me, is_attached),
             &mut self.actions,
         );
+        self.counts.lost = self.counts.lost.saturating_add(shared.take_told());
         self.attached(topic);
         self.alarms.set(now + SOON, Alarm::Read(topic.clone()));
     }
@@ -155,6 +156,7 @@ impl Cluster {
                         self.counts.received += u64::from(!is_own);
                         let ordered = in_order(from, place, parcel);
                         shared.message(position, ordered, self.me, &mut self.actions);
+                        self.counts.lost = self.counts.lost.saturating_add(shared.take_told());
                         self.read(&topic);
                     }
                     // Of a node that does not take the topic's history for shared.
@@ -201,28 +203,28 @@ impl Cluster {
                     _ => {}
                 }
             }
-            (Channel::Topic(topic), Envelope::GivenUp { id, count, age }) => {
+            (
+                Channel::Topic(topic),
+                Envelope::GivenUp {
+                    id,
+                    count,
+                    age,
+                    runs,
+                },
+            ) => {
                 // Who takes the order for each node's own sees the hole in that.
                 if let Some(Order::Shared(shared)) =
                     self.topics.get_mut(&topic).map(|taken| &mut taken.order)
                     && !is_own
                 {
-                    let count = shared.given_up(from, (id, count), age, now);
-                    self.tell_given_up(topic, from, count);
+                    let age = (age, now);
+                    shared.given_up(from, (id, count), age, &runs, &mut self.actions);
+                    self.counts.lost = self.counts.lost.saturating_add(shared.take_told());
                 }
             }
             (Channel::Topic(_), _) => self.counts.garbled += 1,
             _ if is_own => {}
             (_, envelope) => self.neighbour(from, envelope, now),
-        }
-    }
-
-    fn tell_given_up(&mut self, topic: Topic, from: Sender, count: u64) {
-        if count > 0 {
-            self.counts.lost = self.counts.lost.saturating_add(count);
-            let node = from.node;
-            self.actions
-                .push_back(Action::GivenUp { topic, node, count });
         }
     }
 

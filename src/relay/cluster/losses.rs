@@ -1,8 +1,10 @@
-//! What was given up here of topics whose order is the broker's. It leaves no hole in that order: the others are told how many.
+//! What was given up here of topics whose order is the broker's. It leaves no hole in that order: the others are told how many, and which.
 //!
-//! What is said is how many have been given up so far, so that a word that comes again, or does not come, changes nothing.
+//! What is said is how many have been given up so far, so that a word that comes again, or does not come, changes nothing; the newest
+//! of them are those that are said with their numbers.
 
 use super::envelope::Envelope;
+use super::runs::Runs;
 use super::{Alarm, Cluster, QUIET, QUIETER, REMEMBERED};
 use crate::relay::backplane::Channel;
 use crate::relay::hub::Topic;
@@ -24,6 +26,8 @@ struct Loss {
     /// Which count of this node.
     id: u64,
     count: u64,
+    /// The numbers of the last ones.
+    runs: Runs,
     /// When the last one was given up.
     at: u64,
     /// How often it was said since.
@@ -33,7 +37,7 @@ struct Loss {
 }
 
 impl Losses {
-    fn add(&mut self, topic: &Topic, now: u64) -> &mut Loss {
+    fn add(&mut self, topic: &Topic, (sequence, number): (u64, u64), now: u64) -> &mut Loss {
         if self.all.len() >= MOST
             && !self.all.contains_key(topic)
             && let Some((_, oldest)) = self.order.pop_first()
@@ -47,12 +51,14 @@ impl Losses {
             Loss {
                 id: *last,
                 count: 0,
+                runs: Runs::default(),
                 at: now,
                 said: 0,
                 due: u64::MAX,
             }
         });
         loss.count += 1;
+        loss.runs.add(sequence, number);
         loss.at = now;
         loss.said = 0;
         loss
@@ -66,10 +72,10 @@ impl Losses {
 }
 
 impl Cluster {
-    /// A message to a topic whose order is the broker's was given up.
-    pub(super) fn lose(&mut self, topic: &Topic) {
+    /// A message to a topic whose order is the broker's was given up, with its sequence and its number in that.
+    pub(super) fn lose(&mut self, topic: &Topic, place: (u64, u64)) {
         let now = self.now;
-        let loss = self.losses.add(topic, now);
+        let loss = self.losses.add(topic, place, now);
         if loss.due > now + TOGETHER {
             // Others may follow.
             loss.due = now + TOGETHER;
@@ -117,6 +123,7 @@ impl Cluster {
             id,
             count: loss.count,
             age: super::sending::age(loss.at, now),
+            runs: loss.runs.to_vec(),
         };
         loss.due = now + rest;
         self.alarms.set(loss.due, Alarm::Lost(topic.clone(), id));

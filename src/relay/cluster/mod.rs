@@ -24,6 +24,7 @@ mod outgoing;
 mod presence;
 mod questions;
 mod receiving;
+mod runs;
 mod sending;
 mod shared;
 mod timely;
@@ -129,7 +130,7 @@ enum Order {
     /// Each node's own; nothing before the channel was taken.
     Own(Option<Received>),
     /// The broker's.
-    Shared(Shared),
+    Shared(Box<Shared>),
 }
 
 impl Cluster {
@@ -183,7 +184,7 @@ impl Cluster {
             return;
         }
         let order = match keep.filter(|keep| self.keeps_history && keep.is_some()) {
-            Some(keep) => Order::Shared(Shared::new(topic.clone(), keep, now)),
+            Some(keep) => Order::Shared(Box::new(Shared::new(topic.clone(), keep, now))),
             None => Order::Own(None),
         };
         self.index += 1;
@@ -428,7 +429,7 @@ impl Cluster {
                 sequence.unsent.remove(number);
             }
             if keep.is_some() {
-                self.lose(topic);
+                self.lose(topic, (*sequence, *number));
             }
         }
     }

@@ -142,7 +142,7 @@ impl Cluster {
             }
             if keep.is_some() && item.is_in_doubt && item.refusals > 0 {
                 // A later one may have been taken between: then the broker takes this one for had, and may never have had it.
-                self.lose(&topic);
+                self.lose(&topic, (sequence, number));
             }
         }
     }

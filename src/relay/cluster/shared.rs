@@ -3,11 +3,13 @@
 //! Messages come with their offset, each is delivered behind the one before it, and what is missing in between is read from the
 //! broker's history first. What it does not have any more is told to be missing.
 
+mod lost;
+
 use super::envelope::Sender;
+use super::runs::Runs;
 use super::words::{Action, Parcel, Place};
 use crate::relay::hub::{Retention, Topic};
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -30,6 +32,14 @@ pub(super) struct Shared {
     marked: BTreeMap<Sender, (u64, u64)>,
     /// The last count of each of what it gave up, and how far that had come.
     lost: BTreeMap<Sender, (u64, u64)>,
+    /// What was told of each without offsets.
+    told: BTreeMap<Sender, Runs>,
+    /// How many that was, since it was asked for.
+    told_count: u64,
+    /// Who has said something in the order before this one, and nothing new in this: what the broker had of him last may be forgotten.
+    unsettled: BTreeSet<Sender>,
+    /// Whether nothing of this order was told to be missing.
+    is_whole: bool,
     /// Since when somebody wants it.
     since: u64,
     /// What was published here and has no offset: by sequence and number.
@@ -66,6 +76,10 @@ impl Shared {
             seen: BTreeMap::new(),
             marked: BTreeMap::new(),
             lost: BTreeMap::new(),
+            told: BTreeMap::new(),
+            told_count: 0,
+            unsettled: BTreeSet::new(),
+            is_whole: true,
             since,
             own: BTreeMap::new(),
         }
@@ -80,11 +94,14 @@ impl Shared {
         Some(self.at)
     }
 
-    /// The connection has ended.
-    pub(super) fn down(&mut self) {
+    /// The connection has ended; gives what waits here for its offset, oldest first: what is published from now on must not overtake it.
+    pub(super) fn down(&mut self) -> impl Iterator<Item = Parcel> {
         self.is_behind = true;
         self.is_reading = false;
         self.forget_pending();
+        self.own
+            .values_mut()
+            .filter_map(|waits| waits.parcel.take())
     }
 
     /// It could not be read.
@@ -158,34 +175,6 @@ impl Shared {
         self.is_behind = true;
     }
 
-    /// A node says how many messages it has given up, the last one so many milliseconds ago; gives how many of them are news here.
-    pub(super) fn given_up(
-        &mut self,
-        from: Sender,
-        (id, count): (u64, u64),
-        age: u32,
-        now: u64,
-    ) -> u64 {
-        if self.lost.len() >= SEEN && !self.lost.contains_key(&from) {
-            self.lost.pop_first();
-        }
-        let known = self.lost.entry(from).or_insert((0, 0));
-        let news = match id.cmp(&known.0) {
-            Ordering::Less => return 0,
-            Ordering::Equal => count.saturating_sub(known.1),
-            Ordering::Greater => count,
-        };
-        if news > 0 {
-            *known = (id, count);
-        }
-        // Those that subscribe have come since; clocks do not run alike.
-        let here = now.saturating_sub(self.since);
-        if u64::from(age) > here + here / 32 + SLACK {
-            return 0;
-        }
-        news
-    }
-
     /// What was to be read; `is_attached` if there may be somebody who subscribes.
     pub(super) fn history(
         &mut self,
@@ -247,10 +236,17 @@ impl Shared {
         let is_behind = self.pending.len() < before;
         self.go_on(me, actions);
         self.is_behind |= is_behind || is_behind_again;
+        if !self.is_behind {
+            self.settle_marked(me, actions);
+        }
     }
 
     /// A new order, from its beginning.
     fn begin(&mut self, epoch: u64, actions: &mut impl Extend<Action>) {
+        if self.at.is_some_and(|(of, _)| of != 0 && of != epoch) {
+            self.unsettled = self.seen.keys().copied().collect();
+        }
+        self.is_whole = true;
         self.at = Some((epoch, 0));
         actions.extend([Action::Adopt {
             topic: self.topic.clone(),
@@ -312,6 +308,10 @@ impl Shared {
         actions: &mut impl Extend<Action>,
     ) {
         self.at = Some((epoch, offset));
+        if message.from != me {
+            let next = (message.sequence, message.number);
+            self.settle(message.from, next, actions);
+        }
         let had_it = !self.is_new(&message)
             || (message.from == me
                 && self
@@ -340,6 +340,7 @@ impl Shared {
             return;
         };
         if have < last {
+            self.is_whole = false;
             self.at = Some((epoch, last));
             actions.extend([Action::Missing {
                 topic: self.topic.clone(),
@@ -385,9 +386,6 @@ const OVERHEAD: usize = 128;
 
 /// The messages of this node that may wait for their offset after they were delivered.
 const OWN: usize = 1 << 12;
-
-/// Milliseconds that what a node says of what it gave up may have been under way.
-const SLACK: u64 = 1_000;
 
 /// The senders that are held for a topic.
 const SEEN: usize = 1 << 10;

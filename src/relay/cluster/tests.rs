@@ -4,6 +4,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 
 mod bounds;
+mod losses;
 
 /// Nodes and a broker that does at once what it is told, as long as nothing is taken away.
 struct World {
@@ -506,62 +507,4 @@ fn the_same_calls_have_the_same_outcome() {
         format!("{:?} {:?}", world.actions, world.nodes[1])
     };
     assert_eq!(run(), run());
-}
-
-#[test]
-fn what_a_shared_topic_gives_up_is_told_once_to_all_others() {
-    let mut world = World::new(3, true);
-    world.attach(0, keep());
-    world.attach(1, keep());
-    let given_up = |count| Action::GivenUp {
-        topic: topic(),
-        node: 1,
-        count,
-    };
-    // Too much waits while the broker is away.
-    world.disconnect(0);
-    world.nodes[0].outbox = Outbox::new(2 * 129, OutboxPolicy::DropOldest);
-    for text in ["a", "b", "c", "d", "e"] {
-        world.publish(0, text, keep());
-    }
-    world.disconnect(1);
-    world.connect(0);
-    world.pass(1_100);
-    // One that had no connection then hears of it when it has one, one that comes later does not.
-    world.take(0);
-    world.connect(1);
-    world.pass(2_000);
-    let told = world.take(1);
-    assert_eq!(told.iter().filter(|told| **told == given_up(3)).count(), 1);
-    assert!(told.iter().any(|told| matches!(
-        told,
-        Action::Deliver {
-            place: Place::At { offset: 2, .. },
-            ..
-        }
-    )));
-    world.attach(2, keep());
-    world.pass(30_000);
-    for at in 0..3 {
-        let told = world.take(at);
-        assert!(
-            !told
-                .iter()
-                .any(|told| matches!(told, Action::GivenUp { .. }))
-        );
-    }
-    assert_eq!(world.nodes[1].standing(world.now).lost, 3);
-    // The broker refuses one for good.
-    world.refuses = true;
-    world.publish(0, "f", keep());
-    world.pass(3_000);
-    world.refuses = false;
-    world.pass(12_000);
-    assert_eq!(world.nodes[0].standing(world.now).dropped, 4);
-    for at in 1..3 {
-        assert_eq!(world.take(at).last(), Some(&given_up(1)), "node {at}");
-    }
-    // In the end it is forgotten.
-    world.pass(70_000);
-    assert!(format!("{:?}", world.nodes[0].losses).contains("all: {}"));
 }

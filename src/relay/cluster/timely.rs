@@ -41,9 +41,14 @@ impl Cluster {
                 sequence.unsent.insert(*number);
             }
         }
-        for taken in self.topics.values_mut() {
+        for (topic, taken) in &mut self.topics {
             if let Order::Shared(shared) = &mut taken.order {
-                shared.down();
+                let waiting = shared.down().map(|parcel| Action::Deliver {
+                    topic: topic.clone(),
+                    parcel,
+                    place: Place::Uncounted,
+                });
+                self.actions.extend(waiting);
             }
         }
         while let Some(topic) = self.attaching.first().cloned() {

@@ -1,5 +1,6 @@
 //! What a cluster is told, and what it tells: its words.
 
+use super::envelope::Run;
 use crate::relay::hub::{Present, Topic};
 use bytes::Bytes;
 
@@ -165,7 +166,8 @@ pub enum Action {
         /// The last offset that is missing.
         last: u64,
     },
-    /// Messages of another node were given up before they had a place in the shared order, and will not come.
+    /// Messages of another node will not come, and have no place in the shared order: they were given up before the broker had them, or
+    /// the broker forgot the order in which they had theirs.
     GivenUp {
         /// The topic.
         topic: Topic,
@@ -173,6 +175,8 @@ pub enum Action {
         node: u64,
         /// How many, of which nobody here was told before.
         count: u64,
+        /// Which, if that is known.
+        run: Option<Run>,
     },
     /// A message of the shared order that those who subscribe here have had without its offset: it only counts.
     Count {

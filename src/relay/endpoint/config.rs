@@ -80,6 +80,7 @@ pub(super) struct Settings {
     pub(super) handler_timeout: Duration,
     pub(super) messages: Option<Rate>,
     pub(super) octets: Option<Rate>,
+    pub(super) subscriptions: Option<Rate>,
 }
 
 impl Default for RelayConfig {
@@ -115,6 +116,7 @@ impl Default for RelayConfig {
                 handler_timeout: Duration::from_secs(30),
                 messages: Some(Rate::new(200, 1000)),
                 octets: Some(Rate::new(1 << 20, 4 << 20)),
+                subscriptions: Some(Rate::new(50, 500)),
             },
             backplane: None,
             cluster: ClusterConfig::default(),
@@ -194,10 +196,14 @@ impl RelayConfig {
         self
     }
 
-    /// The most subscriptions of a connection: 50 unless said otherwise.
+    /// The most subscriptions of a connection: 50 unless said otherwise. So many may come at once, too: a client that comes back asks for
+    /// all of them, and [`subscription_rate`](Self::subscription_rate) is raised to that where it allows fewer.
     #[must_use]
     pub const fn with_max_subscriptions(mut self, subscriptions: usize) -> Self {
         self.settings.max_subscriptions = subscriptions;
+        if let Some(rate) = self.settings.subscriptions {
+            self.settings.subscriptions = Some(rate.with_room_for(subscriptions));
+        }
         self
     }
 
@@ -222,6 +228,22 @@ impl RelayConfig {
     #[must_use]
     pub const fn octet_rate(mut self, rate: Option<Rate>) -> Self {
         self.settings.octets = rate;
+        self
+    }
+
+    /// How many times a client may subscribe each second in the long run, and at once, whether it is to one topic again and again or to many:
+    /// 50 and 500 unless said otherwise; `None` for as often as it likes. What comes above is refused, and answered with an error that names
+    /// the topic; it counts as a message all the same. What the server subscribes a client to does not count.
+    ///
+    /// ```
+    /// use wireline::relay::{Rate, RelayConfig};
+    ///
+    /// let config = RelayConfig::default().subscription_rate(Some(Rate::new(5, 50)));
+    /// # let _ = config;
+    /// ```
+    #[must_use]
+    pub const fn subscription_rate(mut self, rate: Option<Rate>) -> Self {
+        self.settings.subscriptions = rate;
         self
     }
 

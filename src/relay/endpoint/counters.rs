@@ -38,6 +38,8 @@ pub struct Stats {
     pub errors: u64,
     /// Messages of clients that were refused because there were too many.
     pub rate_limited: u64,
+    /// Subscriptions of clients that were refused because they came too often.
+    pub subscriptions_limited: u64,
     /// Deliveries that were dropped because a connection had too many waiting.
     pub dropped: u64,
     /// How often a client was told so.
@@ -53,6 +55,7 @@ pub(super) struct Counters {
     messages: AtomicU64,
     errors: AtomicU64,
     rate_limited: AtomicU64,
+    subscriptions_limited: AtomicU64,
     dropped: AtomicU64,
     lagged: AtomicU64,
     closed_slow: AtomicU64,
@@ -80,6 +83,10 @@ impl Counters {
 
     pub(super) fn rate_limited(&self) {
         add(&self.rate_limited, 1);
+    }
+
+    pub(super) fn subscription_limited(&self) {
+        add(&self.subscriptions_limited, 1);
     }
 
     pub(super) fn dropped(&self, count: u64) {
@@ -113,6 +120,7 @@ impl Counters {
             messages: get(&self.messages),
             errors: get(&self.errors),
             rate_limited: get(&self.rate_limited),
+            subscriptions_limited: get(&self.subscriptions_limited),
             dropped: get(&self.dropped),
             lagged: get(&self.lagged),
             closed_slow: get(&self.closed_slow),

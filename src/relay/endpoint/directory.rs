@@ -3,7 +3,9 @@
 use super::outlet::Outlet;
 use crate::relay::hub::{Delivery, Member, Topic};
 use crate::ws::prepared::Prepared;
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A connection, or all of a user's.
@@ -105,8 +107,31 @@ pub(super) struct Directory {
     users: Box<[Mutex<Users>]>,
 }
 
-type Links = HashMap<u64, Arc<Link>>;
+type Links = HashSet<Numbered>;
 type Users = HashMap<Arc<str>, Vec<Arc<Link>>>;
+
+/// A connection under its number, which is in it, so that a table of them is half as large.
+struct Numbered(Arc<Link>);
+
+impl Borrow<u32> for Numbered {
+    fn borrow(&self) -> &u32 {
+        self.0.outlet.number()
+    }
+}
+
+impl Hash for Numbered {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.outlet.number().hash(state);
+    }
+}
+
+impl PartialEq for Numbered {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.outlet.number() == other.0.outlet.number()
+    }
+}
+
+impl Eq for Numbered {}
 
 impl Default for Directory {
     fn default() -> Self {
@@ -119,8 +144,8 @@ impl Default for Directory {
 
 impl Directory {
     pub(super) fn add(&self, link: &Arc<Link>) {
-        let id = link.outlet.id();
-        lock(self.links_of(id)).insert(id, link.clone());
+        let links = self.links_of(*link.outlet.number());
+        lock(links).insert(Numbered(link.clone()));
         if let Some(user) = &link.user {
             let mut users = lock(self.users_of(user));
             users.entry(user.clone()).or_default().push(link.clone());
@@ -128,16 +153,18 @@ impl Directory {
     }
 
     /// Whether there is a connection with this number.
-    pub(super) fn has(&self, id: u64) -> bool {
-        lock(self.links_of(id)).contains_key(&id)
+    pub(super) fn has(&self, number: u32) -> bool {
+        lock(self.links_of(number)).contains(&number)
     }
 
     pub(super) fn remove(&self, link: &Arc<Link>) {
-        let id = link.outlet.id();
+        let number = link.outlet.number();
         let removed = {
-            let mut links = lock(self.links_of(id));
-            let removed = links.remove(&id);
-            shrink(&mut links);
+            let mut links = lock(self.links_of(*number));
+            let removed = links.take(number);
+            if let Some(wanted) = shrunk(links.capacity(), links.len()) {
+                links.shrink_to(wanted);
+            }
             removed
         };
         if let Some(user) = &link.user {
@@ -148,7 +175,9 @@ impl Directory {
                     users.remove(user);
                 }
             }
-            shrink(&mut users);
+            if let Some(wanted) = shrunk(users.capacity(), users.len()) {
+                users.shrink_to(wanted);
+            }
         }
         drop(removed);
     }
@@ -156,11 +185,7 @@ impl Directory {
     /// The connections that are meant.
     pub(super) fn find(&self, whom: Whom<'_>) -> Vec<Arc<Link>> {
         match whom {
-            Whom::Connection(id) => lock(self.links_of(id))
-                .get(&id)
-                .cloned()
-                .into_iter()
-                .collect(),
+            Whom::Connection(id) => self.get(id).into_iter().collect(),
             Whom::User(user) => lock(self.users_of(user))
                 .get(user)
                 .cloned()
@@ -169,7 +194,12 @@ impl Directory {
     }
 
     pub(super) fn get(&self, id: u64) -> Option<Arc<Link>> {
-        lock(self.links_of(id)).get(&id).cloned()
+        let [.., a, b, c, d] = id.to_be_bytes();
+        let number = u32::from_be_bytes([a, b, c, d]);
+        let links = lock(self.links_of(number));
+        let link = links.get(&number).map(|Numbered(link)| link);
+        // The rest of it says on which node.
+        link.filter(|link| link.outlet.id() == id).cloned()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -181,13 +211,14 @@ impl Directory {
         let mut found = Vec::new();
         for links in &self.links {
             let left = most - found.len();
-            found.extend(lock(links).values().take(left).cloned());
+            let links = lock(links);
+            found.extend(links.iter().take(left).map(|Numbered(link)| link.clone()));
         }
         found
     }
 
-    fn links_of(&self, id: u64) -> &Mutex<Links> {
-        &self.links[usize::try_from(id % SHARDS as u64).unwrap_or_default()]
+    fn links_of(&self, number: u32) -> &Mutex<Links> {
+        &self.links[number as usize % SHARDS]
     }
 
     fn users_of(&self, user: &str) -> &Mutex<Users> {
@@ -199,10 +230,12 @@ impl Directory {
     }
 }
 
-fn shrink<K: Eq + std::hash::Hash, V>(map: &mut HashMap<K, V>) {
-    if map.capacity() > 64 && map.len() < map.capacity() / 8 {
-        let wanted = map.len() * 2;
-        map.shrink_to(wanted);
+/// How much a table is to keep room for that has become too large.
+const fn shrunk(capacity: usize, len: usize) -> Option<usize> {
+    if capacity > 64 && len < capacity / 8 {
+        Some(len * 2)
+    } else {
+        None
     }
 }
 

@@ -95,7 +95,7 @@ impl Line {
     /// Runs the connection's task until everything was written. `before` is done first each time.
     fn run(&self, mut before: impl FnMut(&Context<'_>)) {
         block_on(poll_fn(|cx| {
-            self.mailbox.listen(cx);
+            self.mailbox.listen(cx, false);
             before(cx);
             self.mailbox
                 .flush(|_, message| self.write(message, Some(cx)), |_, _| None);

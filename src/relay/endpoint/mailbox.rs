@@ -25,16 +25,16 @@ pub(super) struct PutOff {
     pub(super) dropped: u64,
     /// Whether they were too many, so that the mailbox is closed, and the connection is to be.
     pub(super) is_over: bool,
-    /// Whom to wake.
+    /// Whether the connection's task is to be woken.
+    pub(super) is_news: bool,
+    /// By whom, where its socket does not do that.
     pub(super) waker: Option<Waker>,
 }
 
-/// What is in a mailbox, and who is told.
+/// What is in a mailbox.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) rare: Option<Box<Rare>>,
-    /// The connection's task, which sends what waits.
-    pub(super) waker: Option<Waker>,
 }
 
 /// What most mailboxes do not have.
@@ -49,6 +49,8 @@ pub(super) struct Rare {
     close: Option<Box<CloseFrame>>,
     /// The topics that the connection is present in.
     tracked: Vec<Topic>,
+    /// The connection's task, which sends what waits, where its socket does not know it.
+    waker: Option<Waker>,
     is_closed: bool,
     /// Whether messages wait for others, to be sent with them.
     is_gathering: bool,
@@ -70,6 +72,7 @@ impl Rare {
             && self.commands.is_empty()
             && self.close.is_none()
             && self.tracked.is_empty()
+            && self.waker.is_none()
             && !(self.is_closed || self.is_gathering || self.is_pressed)
     }
 }
@@ -143,7 +146,8 @@ impl Mailbox {
         PutOff {
             dropped: dropped + more,
             is_over: false,
-            waker: contents.waker.clone().filter(|_| !is_known),
+            is_news: !is_known,
+            waker: contents.waker().filter(|_| !is_known),
         }
     }
 
@@ -161,7 +165,8 @@ impl Mailbox {
         PutOff {
             dropped,
             is_over: false,
-            waker: contents.waker.clone(),
+            is_news: true,
+            waker: contents.waker(),
         }
     }
 
@@ -252,9 +257,14 @@ impl Mailbox {
         rare.and_then(|rare| rare.close.as_deref().cloned())
     }
 
-    /// Has the task of the context woken when something waits.
-    pub(super) fn listen(&self, cx: &Context<'_>) {
-        match &mut self.lock().waker {
+    /// Has the task of the context woken when something waits. `is_known` says that its socket does that, so that nothing is kept here.
+    pub(super) fn listen(&self, cx: &Context<'_>, is_known: bool) {
+        let mut contents = self.lock();
+        if is_known {
+            contents.take_waker();
+            return;
+        }
+        match &mut contents.rare.get_or_insert_default().waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
@@ -364,6 +374,18 @@ impl Contents {
         self.tidy();
     }
 
+    /// Whom to wake, where the socket does not do that.
+    pub(super) fn waker(&self) -> Option<Waker> {
+        let rare = self.rare.as_ref();
+        rare.and_then(|rare| rare.waker.clone())
+    }
+
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        let waker = self.rare.as_mut()?.waker.take();
+        self.tidy();
+        waker
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.is_closed)
     }
@@ -453,7 +475,8 @@ impl Contents {
         PutOff {
             dropped: 0,
             is_over: true,
-            waker: self.waker.clone(),
+            is_news: true,
+            waker: self.waker(),
         }
     }
 

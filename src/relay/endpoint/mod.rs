@@ -56,6 +56,7 @@ use self::directory::Directory;
 #[cfg(not(feature = "tracing"))]
 use self::no_log as log;
 use self::node::Node;
+use self::outlet::Side;
 use crate::relay::groups::Groups;
 use crate::relay::hub::{Entry, Hub, InvalidTopic, Message, Published, Recovered, Resume, Topic};
 use crate::service::handler::RouteCheck;
@@ -64,8 +65,8 @@ use crate::ws::prepared::Prepared;
 use crate::ws::socket::config::Config;
 use bytes::{Bytes, BytesMut};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use tokio::time::Instant;
 
 /// Topics for the connections of a process: what is pushed to one reaches everybody who subscribes to it, in order. Cloning it
@@ -125,6 +126,8 @@ pub struct Relay {
 struct Inner {
     hub: Hub<Prepared>,
     groups: Groups<Prepared>,
+    /// One for each group that has connections.
+    sides: Mutex<Vec<Weak<Side>>>,
     directory: Directory,
     counters: Counters,
     settings: Settings,
@@ -142,6 +145,13 @@ struct Inner {
     node: Option<Box<Node>>,
 }
 
+impl Inner {
+    /// Nanoseconds since the relay was made.
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Relay {
     /// Topics with these settings.
     pub fn new(mut config: RelayConfig) -> Self {
@@ -150,6 +160,7 @@ impl Relay {
             inner: Arc::new(Inner {
                 hub: Hub::new(config.hub),
                 groups: Groups::new(),
+                sides: Mutex::default(),
                 directory: Directory::default(),
                 counters: Counters::default(),
                 settings: config.settings,
@@ -342,7 +353,7 @@ impl Relay {
             let [.., a, b, c, d] = counter.to_be_bytes();
             let number = u32::from_be_bytes([a, b, c, d]);
             let is_first = counter <= u64::from(u32::MAX);
-            if number != 0 && (is_first || !self.inner.directory.has(self.id_of(number))) {
+            if number != 0 && (is_first || !self.inner.directory.has(number)) {
                 return number;
             }
         }

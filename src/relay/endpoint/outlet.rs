@@ -10,10 +10,11 @@ use crate::ws::prepared::Prepared;
 use crate::ws::socket::{Delivered, WebSocket, WsSender};
 use std::fmt;
 use std::future::poll_fn;
+use std::num::NonZero;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 /// What a socket may have waiting, and what it is told; one for many sockets.
 ///
@@ -98,12 +99,17 @@ pub struct Outlet {
     number: u32,
     /// How many subscriptions it has.
     subscriptions: AtomicU32,
-    relay: Relay,
-    group: Arc<Group<Prepared>>,
+    side: Arc<Side>,
     /// Absent for a reader that is no socket: everything waits for it here.
     sender: Option<WsSender>,
     terms: Arc<Terms>,
     pub(super) mailbox: Mailbox,
+}
+
+/// What the connections share that one task delivers to.
+pub(super) struct Side {
+    relay: Relay,
+    group: Arc<Group<Prepared>>,
 }
 
 /// See [`Outlet::enter`].
@@ -136,8 +142,7 @@ impl Relay {
         Outlet {
             number: self.next_number(),
             subscriptions: AtomicU32::new(0),
-            group: self.inner.groups.here(),
-            relay: self.clone(),
+            side: self.side(),
             sender,
             terms,
             mailbox: Mailbox::default(),
@@ -145,18 +150,44 @@ impl Relay {
     }
 }
 
+impl Relay {
+    /// What the connections share that this task's group has.
+    fn side(&self) -> Arc<Side> {
+        let group = self.inner.groups.here();
+        let mut sides = (self.inner.sides)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = sides.iter().filter_map(Weak::upgrade);
+        if let Some(side) = known.find(|side| Arc::ptr_eq(&side.group, &group)) {
+            return side;
+        }
+        let side = Arc::new(Side {
+            relay: self.clone(),
+            group,
+        });
+        sides.retain(|side| side.strong_count() > 0);
+        sides.push(Arc::downgrade(&side));
+        side
+    }
+}
+
 impl Outlet {
     /// Tells it from all others of the relay.
     pub fn id(&self) -> u64 {
-        self.relay.id_of(self.number)
+        self.relay().id_of(self.number)
     }
 
-    pub(super) const fn relay(&self) -> &Relay {
-        &self.relay
+    /// The part of the id that is this node's.
+    pub(super) const fn number(&self) -> &u32 {
+        &self.number
     }
 
-    pub(super) const fn group(&self) -> &Arc<Group<Prepared>> {
-        &self.group
+    pub(super) fn relay(&self) -> &Relay {
+        &self.side.relay
+    }
+
+    pub(super) fn group(&self) -> &Arc<Group<Prepared>> {
+        &self.side.group
     }
 
     /// Subscribes the socket: it gets what is published from now on, and `key`, which is below 2^30, is what
@@ -193,18 +224,27 @@ impl Outlet {
         (resume, most): (Resume, usize),
     ) -> Entered {
         let enter = || {
-            let (hub, now) = (self.relay.hub(), self.relay.now());
-            hub.subscribe_page(topic, &self.group, member, key, (resume, most), now)
+            let (hub, now) = (self.relay().hub(), self.relay().now());
+            hub.subscribe_page(topic, self.group(), member, key, (resume, most), now)
         };
-        let ((subscription, recovered), early) = self.relay.entering(topic, resume, enter);
+        let ((subscription, recovered), early) = self.relay().entering(topic, resume, enter);
         (subscription, recovered, early)
     }
 
     pub(super) fn exit(&self, subscription: Subscription<Prepared>) {
-        let topic = (self.relay.is_clustered()).then(|| subscription.topic().clone());
-        self.relay.hub().unsubscribe(subscription);
+        let topic = (self.relay().is_clustered()).then(|| subscription.topic().clone());
+        self.relay().hub().unsubscribe(subscription);
         if let Some(topic) = topic {
-            self.relay.left(&topic);
+            self.relay().left(&topic);
+        }
+    }
+
+    /// The same for a subscription of which only the seat was kept.
+    pub(super) fn leave(&self, topic: &Topic, seat: NonZero<u32>) {
+        let hub = self.relay().hub();
+        hub.leave(topic, self.group(), seat);
+        if self.relay().is_clustered() {
+            self.relay().left(topic);
         }
     }
 
@@ -237,11 +277,24 @@ impl Outlet {
             return;
         }
         mailbox.rare.get_or_insert_default().commands.push(command);
-        let waker = mailbox.waker.clone();
+        let waker = mailbox.waker();
         drop(mailbox);
-        if let Some(waker) = waker {
-            waker.wake();
+        self.wake(waker);
+    }
+
+    /// Wakes the connection's task: its socket does, unless it was polled by somebody whom that does not know.
+    fn wake(&self, waker: Option<Waker>) {
+        match (waker, &self.sender) {
+            (Some(waker), _) => waker.wake(),
+            (None, Some(sender)) => sender.wake(),
+            (None, None) => {}
         }
+    }
+
+    /// Has the task of the context woken when something waits.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        let is_known = self.sender.as_ref().is_some_and(|sender| sender.wakes(cx));
+        self.mailbox.listen(cx, is_known);
     }
 
     /// What the connection's task has been told to do.
@@ -267,18 +320,16 @@ impl Outlet {
         }
         mailbox.close();
         mailbox.end_with(close.into_close_frame());
-        let waker = mailbox.waker.clone();
+        let waker = mailbox.waker();
         drop(mailbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.wake(waker);
     }
 
     /// Takes nothing any more.
     pub(super) fn end(&self) {
         let mut mailbox = self.mailbox.lock();
+        let waker = mailbox.take_waker();
         mailbox.end();
-        let waker = mailbox.waker.take();
         drop(mailbox);
         if let Some(waker) = waker {
             waker.wake();
@@ -365,7 +416,7 @@ impl Outlet {
 
     /// Sends what waits, as far as the socket has room.
     fn send_waiting(&self, cx: &Context<'_>) {
-        self.mailbox.listen(cx);
+        self.listen(cx);
         if self.sender.is_none() {
             return;
         }
@@ -383,17 +434,17 @@ impl Outlet {
 
     /// After messages were put off: closes a connection that is too slow, and wakes who is to be woken.
     fn finish(&self, put_off: PutOff) {
-        self.relay.counters().dropped(put_off.dropped);
+        self.relay().counters().dropped(put_off.dropped);
         if put_off.is_over {
-            self.relay.counters().closed_slow();
+            self.relay().counters().closed_slow();
             let close = CloseFrame::new(CloseCode::TRY_AGAIN, "too slow");
             match &self.sender {
                 Some(sender) => drop(sender.close(close)),
                 None => self.mailbox.lock().end_with(Some(close)),
             }
         }
-        if let Some(waker) = put_off.waker {
-            waker.wake();
+        if put_off.is_news {
+            self.wake(put_off.waker);
         }
     }
 

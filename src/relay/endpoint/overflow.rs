@@ -62,7 +62,16 @@ impl Waiting {
     pub(super) fn push(&mut self, key: u32, message: Prepared, span: u64) {
         self.octets += weight(&message);
         *self.counts.entry(key).or_insert(0) += 1;
-        self.queue.push_back((key, Item::Message(message, span)));
+        self.add(key, Item::Message(message, span));
+    }
+
+    /// Whoever is slow has as much as may wait, as a rule, and there may be many: the queue grows by a half, and is not twice as long as it
+    /// has to be.
+    fn add(&mut self, key: u32, item: Item) {
+        if self.queue.len() == self.queue.capacity() {
+            self.queue.reserve_exact(4 + self.queue.len() / 2);
+        }
+        self.queue.push_back((key, item));
     }
 
     /// Says that messages are missing behind what waits.
@@ -72,7 +81,7 @@ impl Waiting {
             Some((_, Item::Missed(count))) => *count += missed,
             _ => {
                 self.octets += OVERHEAD;
-                self.queue.push_back((key, Item::Missed(missed)));
+                self.add(key, Item::Missed(missed));
             }
         }
     }
@@ -83,7 +92,7 @@ impl Waiting {
             Some((of, Item::Skipped(count))) if *of == key => *count += span,
             _ => {
                 self.octets += OVERHEAD;
-                self.queue.push_back((key, Item::Skipped(span)));
+                self.add(key, Item::Skipped(span));
             }
         }
     }
@@ -274,6 +283,23 @@ mod tests {
         waiting.drop_oldest(2);
         assert_eq!((waiting.octets(), waiting.is_empty()), (0, true));
         assert!(waiting.counts.is_empty());
+    }
+
+    /// As many as may wait, for as many as are slow.
+    #[test]
+    fn what_waits_takes_little_more_than_it_is() {
+        let mut waiting = Waiting::default();
+        let message = Prepared::text("a");
+        for _ in 0..1000 {
+            waiting.push(1, message.clone(), 1);
+            while waiting.count(1) > 128 {
+                waiting.drop_oldest(1);
+            }
+        }
+        let item = size_of::<(u32, Item)>();
+        assert!(item <= 32, "{item} octets");
+        let places = waiting.queue.capacity();
+        assert!((129..200).contains(&places), "{places} places");
     }
 
     #[test]

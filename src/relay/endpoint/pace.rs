@@ -23,6 +23,17 @@ impl Rate {
             burst: if burst == 0 { 1 } else { burst },
         }
     }
+
+    /// The same with so many at once, if it allows fewer.
+    pub(super) const fn with_room_for(mut self, burst: usize) -> Self {
+        if burst > u32::MAX as usize {
+            self.burst = u32::MAX;
+        } else if burst > self.burst as usize {
+            let [.., a, b, c, d] = burst.to_be_bytes();
+            self.burst = u32::from_be_bytes([a, b, c, d]);
+        }
+        self
+    }
 }
 
 /// What one client has used of a rate: the moment, in nanoseconds, at which it has used nothing any more.
@@ -61,5 +72,8 @@ mod tests {
         assert_eq!(allowed(&mut pace, 9 * second), 3);
         assert!(!pace.allows(rate, 4, 99 * second));
         assert!(pace.allows(rate, 3, 99 * second));
+        assert_eq!(rate.with_room_for(3), rate);
+        assert_eq!(rate.with_room_for(7), Rate::new(10, 7));
+        assert_eq!(rate.with_room_for(usize::MAX), Rate::new(10, u32::MAX));
     }
 }

@@ -1,8 +1,8 @@
 //! The members that one task serves: an inbox that every publisher pushes to, and the places of the subscribers.
 
-use super::lock;
 use super::message::{Entry, Member, Message};
 use super::seats::{Neighbours, Seats};
+use super::shards::lock;
 use crate::sync::{AtomicBool, Mutex};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -276,23 +276,44 @@ impl<M: Message> Drain<M> {
     /// Delivers what there is, to `most` subscribers before others have their turn: then it wakes the task again. Ready
     /// when the group was closed.
     pub fn poll(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<()> {
+        match self.turn(cx, most) {
+            Turn::Closed => Poll::Ready(()),
+            Turn::Idle => Poll::Pending,
+            Turn::Over => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The same for somebody who has his own way to let others have their turn.
+    pub(crate) fn turn(&self, cx: &Context<'_>, most: usize) -> Turn {
         let mut left = most.max(1);
         let mut draining = lock(&self.group.draining);
         loop {
             if !draining.begin_run() {
                 match draining.take(&self.group, Some(cx)) {
                     Taken::Something => continue,
-                    Taken::Nothing => return Poll::Pending,
-                    Taken::Closed => return Poll::Ready(()),
+                    Taken::Nothing => return Turn::Idle,
+                    Taken::Closed => return Turn::Closed,
                 }
             }
             left = draining.deliver(&self.group, left);
             if left == 0 {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                return Turn::Over;
             }
         }
     }
+}
+
+/// How a turn of a [`Drain`] has ended.
+pub(crate) enum Turn {
+    /// There is more, and others are first.
+    Over,
+    /// There is nothing to deliver; the task is woken when there is.
+    Idle,
+    /// The group was closed.
+    Closed,
 }
 
 /// What was in the inbox.

@@ -9,6 +9,7 @@ use loom::future::block_on;
 use loom::sync::atomic::AtomicBool;
 use loom::thread;
 use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 /// What came for one subscription: its offsets, and how many were missed at the end.

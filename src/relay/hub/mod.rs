@@ -43,6 +43,7 @@
 //! assert_eq!(*log.0.lock().unwrap(), ["hello"]);
 //! ```
 
+mod attendance;
 mod channel;
 mod config;
 mod group;
@@ -54,10 +55,13 @@ mod presence;
 mod published;
 mod record;
 mod seats;
+mod shards;
 mod staying;
+mod survey;
 mod topic;
 
 pub use self::config::HubConfig;
+pub(crate) use self::group::Turn;
 pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
 pub use self::message::{Count, Delivery, EVERYBODY, Entry, Member, Message};
@@ -65,14 +69,12 @@ pub use self::presence::{Change, Present};
 pub use self::published::{Elsewhere, Published};
 pub use self::topic::{InvalidTopic, Topic};
 
-use self::presence::Presence;
-use self::record::{Held, Record, forget_idle};
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
+use self::record::{Held, Record};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex};
 use std::collections::HashMap;
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::hash::RandomState;
+use std::num::NonZero;
+use std::sync::Arc;
 use std::task::Waker;
 
 /// Topics in shards.
@@ -148,6 +150,12 @@ impl<M: Message> Subscription<M> {
     pub const fn channel(&self) -> u64 {
         self.channel
     }
+
+    /// The topic, and the seat in its group, for somebody who knows the group, and has many: for [`Hub::leave`]. Nothing for one to who
+    /// is present.
+    pub(crate) fn into_seat(self) -> (Topic, NonZero<u32>) {
+        (self.topic, NonZero::<u32>::MIN.saturating_add(self.seat))
+    }
 }
 
 impl<M: Message> Hub<M> {
@@ -210,30 +218,6 @@ impl<M: Message> Hub<M> {
         })
     }
 
-    /// Subscribes a member to who is present: gives everybody who is now, then every change comes as a message with `key`,
-    /// as [`track`](Self::track) and [`untrack`](Self::untrack) make them.
-    pub fn watch(
-        &self,
-        topic: &Topic,
-        group: &Arc<Group<M>>,
-        member: Arc<dyn Member<M>>,
-        key: u32,
-    ) -> (Subscription<M>, Vec<Present>) {
-        let epoch = self.next_epoch();
-        self.with_record(topic, |record| {
-            let presence = record.presence(epoch);
-            let seat = presence.changes.sit(group, member, key);
-            let subscription = Subscription {
-                topic: topic.clone(),
-                channel: presence.changes.id(),
-                group: group.clone(),
-                seat,
-                to: To::Presence,
-            };
-            (subscription, presence.list())
-        })
-    }
-
     /// Ends a subscription: after this nothing comes for it. A topic that nothing holds any more is forgotten.
     pub fn unsubscribe(&self, subscription: Subscription<M>) {
         let Subscription {
@@ -255,6 +239,14 @@ impl<M: Message> Hub<M> {
             channel.and_then(|channel| channel.leave(&group, seat))
         });
         // Here no lock is held: it may be the last of a connection, which has more to give back.
+        drop(member);
+    }
+
+    /// The same for a subscription to messages of which only this was kept, see [`Subscription::into_seat`]. A topic in which a seat is
+    /// taken is not forgotten, so that it is the same life of it.
+    pub(crate) fn leave(&self, topic: &Topic, group: &Arc<Group<M>>, seat: NonZero<u32>) {
+        let seat = seat.get() - 1;
+        let member = self.change(topic, |record| record.messages.leave(group, seat));
         drop(member);
     }
 
@@ -345,226 +337,6 @@ impl<M: Message> Hub<M> {
         });
         recovered.unwrap_or_else(|_| Recovered::of_nothing(resume))
     }
-
-    /// Says that a member is present in a topic, under a name that may be several members' (a user with several devices),
-    /// with what others should know of it. A second call for the same member changes what they know.
-    ///
-    /// `message` makes of the change what those get who [`watch`](Self::watch); it is called when there are any, under the
-    /// lock of the topic's shard: it must not call the hub.
-    pub fn track(
-        &self,
-        topic: &Topic,
-        present: Present,
-        now: u64,
-        message: impl FnOnce(&Change) -> M,
-    ) {
-        let mut wakes = Vec::new();
-        let epoch = self.next_epoch();
-        self.with_record(topic, |record| {
-            let presence = record.presence(epoch);
-            let change = presence.track(present);
-            presence.tell(&change, message, now, &self.held, &mut wakes);
-        });
-        wakes.into_iter().for_each(Waker::wake);
-    }
-
-    /// Says that a member is no longer present. `false` when it was not.
-    pub fn untrack(
-        &self,
-        topic: &Topic,
-        member: u64,
-        now: u64,
-        message: impl FnOnce(&Change) -> M,
-    ) -> bool {
-        let mut wakes = Vec::new();
-        let was_present = self.change(topic, |record| {
-            let Some(presence) = &mut record.presence else {
-                return false;
-            };
-            let Some(change) = presence.untrack(member) else {
-                return false;
-            };
-            presence.tell(&change, message, now, &self.held, &mut wakes);
-            true
-        });
-        let was_present = was_present.unwrap_or(false);
-        wakes.into_iter().for_each(Waker::wake);
-        was_present
-    }
-
-    /// Who is present, by member.
-    pub fn present(&self, topic: &Topic) -> Vec<Present> {
-        self.presence(topic, Presence::list)
-    }
-
-    /// How many members are present.
-    pub fn present_count(&self, topic: &Topic) -> usize {
-        self.presence(topic, Presence::len)
-    }
-
-    /// How many names are present: a user with several devices counts once.
-    pub fn present_names(&self, topic: &Topic) -> usize {
-        self.presence(topic, Presence::names)
-    }
-
-    /// How many subscribe to a topic.
-    pub fn subscribers(&self, topic: &Topic) -> usize {
-        let shard = self.shard(topic);
-        shard.get(topic).map_or(0, |record| record.messages.len())
-    }
-
-    /// Who subscribes to a topic: the id of each member, once for each of its subscriptions.
-    pub fn members(&self, topic: &Topic) -> Vec<u64> {
-        let shard = self.shard(topic);
-        let record = shard.get(topic);
-        record.map_or_else(Vec::new, |record| record.messages.members())
-    }
-
-    /// How many topics there are.
-    pub fn len(&self) -> usize {
-        let shards = self.shards.iter();
-        shards.map(|shard| lock(shard).len()).sum()
-    }
-
-    /// Whether there is no topic.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Up to `most` topics with the number of their subscribers, those with most of them first.
-    pub fn largest(&self, most: usize) -> Vec<(Topic, usize)> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            let shard = lock(shard);
-            all.extend(
-                shard
-                    .iter()
-                    .map(|(topic, record)| (topic.clone(), record.messages.len())),
-            );
-            // What cannot be among them is given up shard by shard: a million topics are not listed for ten.
-            if all.len() > most.saturating_mul(2) {
-                shorten(&mut all, most);
-            }
-        }
-        shorten(&mut all, most);
-        all
-    }
-
-    /// The octets that all histories hold.
-    pub fn held(&self) -> usize {
-        self.held.octets.load(Ordering::Relaxed)
-    }
-
-    /// Runs `code` with the record of a topic, which is made if there is none. What is kept of it need not be known.
-    fn with_record<T>(&self, topic: &Topic, code: impl FnOnce(&mut Record<M>) -> T) -> T {
-        let code = match self.change(topic, code) {
-            Ok(done) => return done,
-            Err(code) => code,
-        };
-        let epoch = self.next_epoch();
-        let mut shard = self.shard(topic);
-        // Somebody may have been faster.
-        let record = shard
-            .entry(topic.clone())
-            .or_insert_with(|| Record::new(epoch));
-        let done = code(record);
-        forget_idle(&mut shard, topic);
-        done
-    }
-
-    /// The same, when it has to be known what is kept of the topic: unless somebody has asked, the configuration is, without a lock
-    /// of the hub.
-    fn with_messages<T>(
-        &self,
-        topic: &Topic,
-        keep: Option<Retention>,
-        code: impl FnOnce(&mut Record<M>) -> T,
-    ) -> T {
-        let code = match self.change_if(topic, Record::is_asked, code) {
-            Ok(done) => return done,
-            Err(code) => code,
-        };
-        let keep = keep.unwrap_or_else(|| (self.retention)(topic));
-        self.with_record(topic, |record| {
-            record.answer(keep);
-            code(record)
-        })
-    }
-
-    /// Runs `code` with the record of a topic if there is one, and gives it back if there is none; forgets the record when
-    /// nothing holds it any more.
-    fn change<T, F>(&self, topic: &Topic, code: F) -> Result<T, F>
-    where
-        F: FnOnce(&mut Record<M>) -> T,
-    {
-        self.change_if(topic, |_| true, code)
-    }
-
-    /// The same for a record that is so.
-    fn change_if<T, F>(
-        &self,
-        topic: &Topic,
-        is_so: impl FnOnce(&Record<M>) -> bool,
-        code: F,
-    ) -> Result<T, F>
-    where
-        F: FnOnce(&mut Record<M>) -> T,
-    {
-        let mut shard = self.shard(topic);
-        let Some(record) = shard.get_mut(topic).filter(|record| is_so(record)) else {
-            return Err(code);
-        };
-        let done = code(record);
-        forget_idle(&mut shard, topic);
-        Ok(done)
-    }
-
-    /// The name as the hub has it: those who subscribe to a topic share it.
-    fn kept(&self, topic: &Topic) -> Topic {
-        let shard = self.shard(topic);
-        let kept = shard.get_key_value(topic).map(|(kept, _)| kept);
-        kept.unwrap_or(topic).clone()
-    }
-
-    fn presence<T: Default>(&self, topic: &Topic, read: impl FnOnce(&Presence<M>) -> T) -> T {
-        let shard = self.shard(topic);
-        let presence = shard
-            .get(topic)
-            .and_then(|record| record.presence.as_deref());
-        presence.map(read).unwrap_or_default()
-    }
-
-    fn shard(&self, topic: &Topic) -> MutexGuard<'_, Shard<M>> {
-        let place = self.hasher.hash_one(topic.as_str());
-        let count = self.shards.len() as u64;
-        let place = usize::try_from(place % count).unwrap_or_default();
-        lock(&self.shards[place])
-    }
-
-    fn next_epoch(&self) -> u64 {
-        self.epochs.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-impl<M: Message> fmt::Debug for Hub<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub")
-            .field("topics", &self.len())
-            .field("held", &self.held())
-            .finish_non_exhaustive()
-    }
-}
-
-fn shorten(all: &mut Vec<(Topic, usize)>, most: usize) {
-    all.sort_unstable_by(|(a, of_a), (b, of_b)| {
-        of_b.cmp(of_a).then_with(|| a.as_str().cmp(b.as_str()))
-    });
-    all.truncate(most);
-}
-
-/// A panic of somebody's closure leaves a shard as it was before or after the call.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(all(test, wireline_loom))]

@@ -2,7 +2,8 @@
 
 use super::history::Retention;
 use super::message::Message;
-use super::{Hub, Topic, lock};
+use super::shards::lock;
+use super::{Hub, Topic};
 use std::sync::atomic::Ordering;
 
 impl<M: Message> Hub<M> {

@@ -1,6 +1,7 @@
+use super::shards::lock;
 use super::*;
 use bytes::Bytes;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake};
 
 /// What came, by key: how many were missed before it, its offset, and the message.

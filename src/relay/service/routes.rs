@@ -14,6 +14,7 @@ use crate::service::error::Error;
 use crate::service::handler::{FromRequest, FromRequestParts, RouteCheck};
 use crate::service::request::{Parts, Request};
 use crate::service::response::Response;
+use crate::wire::fields::essence;
 use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::limits::Limits;
 use crate::ws::message::Message;
@@ -278,12 +279,7 @@ impl<T: DeserializeOwned + Send> FromRequest for Content<T> {
 
 /// RFC 9110 §8.3.1: in any case, whatever its parameters.
 fn is_json(kind: &[u8]) -> bool {
-    let essence = kind.split(|octet| *octet == b';').next();
-    essence.is_some_and(|essence| {
-        essence
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"application/json")
-    })
+    essence(kind).eq_ignore_ascii_case(b"application/json")
 }
 
 /// The octets that wait in a socket; beyond them messages wait where they can still be dropped.

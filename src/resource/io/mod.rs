@@ -18,6 +18,7 @@ mod no_raw_calls;
 #[cfg(all(feature = "raw-syscalls", target_os = "linux"))]
 mod raw_calls;
 mod socket;
+pub(crate) mod unsent;
 
 #[cfg(feature = "websocket")]
 pub(crate) use self::gone::Gone;
@@ -184,7 +185,8 @@ impl Io {
 
     /// Reads as [`Transport::poll_read`] does, for whoever was woken because there is something: it is tried before
     /// anything is said to tokio's scheduler, and does not count for its budget, so that the caller must end its turn by
-    /// a count of its own. `few` says that [`FEW`] octets, or fewer, are likely: no more are read then.
+    /// a count of its own. A socket gives no more than [`LONGEST_READ`] at once, as a rule. `few` says that [`FEW`] octets, or
+    /// fewer, are likely: no more are read then.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "measured: 100 instructions a message")]
     pub(crate) fn poll_read_uncounted(
@@ -216,6 +218,15 @@ impl Io {
             Self::Dyn(_) => Ok(0),
         };
         written.unwrap_or(0)
+    }
+
+    /// Lets the kernel take so much that it cannot send yet; of a connection over TCP.
+    #[cold]
+    #[allow(dead_code, reason = "WebSockets alone do that, and they are optional")]
+    pub(crate) fn let_wait(&self, most: usize) {
+        if let Self::Tcp(io) = self {
+            unsent::limit(io, most);
+        }
     }
 }
 
@@ -396,6 +407,10 @@ impl AsyncWrite for Io {
         Transport::poll_shutdown(&mut *self, cx)
     }
 }
+
+/// What is read at once where there is room for more: it is still in the processor's cache when it is looked at, and others do not
+/// wait long for their turn. The kernel has megabytes to give.
+pub(crate) const LONGEST_READ: usize = 1024 * 1024;
 
 /// What the kernel takes at once unless its buffer is nearly full.
 const SMALL_WRITE: usize = 16 * 1024;

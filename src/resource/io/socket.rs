@@ -1,7 +1,7 @@
 //! TCP and Unix sockets of tokio.
 
-use crate::resource::io::Transport;
-use bytes::BytesMut;
+use crate::resource::io::{LONGEST_READ, Transport};
+use bytes::{BufMut, BytesMut};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A socket that is tried before anything is said to tokio's scheduler.
 pub(super) trait Tried {
-    /// Reads what there is; `None` when there is nothing. As `read_buf` does, a short read clears tokio's readiness:
+    /// Reads what there is, within [`LONGEST_READ`]; `None` when there is nothing. As `read_buf` does, a short read clears tokio's readiness:
     /// the outer call, which was begun before it and is told that nothing is left, does that.
     fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
 }
@@ -22,10 +22,10 @@ macro_rules! socket {
         impl Tried for $stream {
             #[inline(always)]
             fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
-                let room = buf.capacity() - buf.len();
+                let room = LONGEST_READ.min(buf.capacity() - buf.len());
                 let mut read = None;
                 let tried = self.try_io(Interest::READABLE, || {
-                    let len = self.try_read_buf(buf)?;
+                    let len = self.try_read_buf(&mut (&mut *buf).limit(LONGEST_READ))?;
                     read = Some(len);
                     if 0 < len && len < room {
                         return Err(io::ErrorKind::WouldBlock.into());

@@ -10,6 +10,9 @@ pub(crate) const WIDE: usize = 68 * 1024;
 /// How many wide buffers a thread keeps: those of peers in the middle of large messages, 1 MiB or little more.
 const KEPT: usize = 16;
 
+/// What grew beyond this is kept elsewhere.
+const _: () = assert!(super::large::SMALLEST == 2 * WIDE + 1);
+
 thread_local! {
     static BUFFERS: Buffers = const { RefCell::new(Vec::new()) };
 }
@@ -24,14 +27,14 @@ pub(crate) fn take() -> BytesMut {
 
 /// Gives a wide buffer back, as [`give`](super::give) does.
 pub(crate) fn give(buf: BytesMut) {
-    super::keep(&BUFFERS, buf, WIDE, KEPT);
+    drop(super::keep(&BUFFERS, buf, WIDE, KEPT));
 }
 
-/// Gives back what is left of a wide buffer's slices, if this is the last of them.
-pub(crate) fn give_last(slice: Bytes) {
-    if let Ok(buf) = slice.try_into_mut() {
-        give(buf);
-    }
+/// Gives back what is left of a wide buffer's slices, if this is the last of them; gives what is left of another block, of which this
+/// is the last as well.
+pub(crate) fn give_last(slice: Bytes) -> Option<BytesMut> {
+    let buf = slice.try_into_mut().ok()?;
+    super::keep(&BUFFERS, buf, WIDE, KEPT)
 }
 
 #[cfg(test)]
@@ -66,17 +69,20 @@ mod tests {
         for slice in [&mut one, &mut other] {
             slice.advance(slice.len());
         }
-        give_last(one);
-        give_last(other);
+        assert!(give_last(one).is_none());
+        assert!(give_last(other).is_none());
         let mut buf = take();
         assert_eq!((buf.as_ptr(), buf.len()), (pointer, 0));
         assert!(buf.capacity() >= WIDE);
         // Neither what is still shared, nor what was never a wide buffer.
         buf.resize(WIDE, 1);
         let slice = buf.freeze();
-        give_last(slice.clone());
-        give_last(Bytes::from_static(b"static"));
-        give_last(Bytes::from(vec![0; 1000]));
+        assert!(give_last(slice.clone()).is_none());
+        assert!(give_last(Bytes::from_static(b"static")).is_none());
+        for len in [1000, 3 * WIDE] {
+            let other = give_last(Bytes::from(vec![0; len]));
+            assert_eq!(other.map(|buf| buf.capacity()), Some(len));
+        }
         assert_ne!(take().as_ptr(), pointer);
         drop(slice);
     }

@@ -5,6 +5,7 @@ use crate::resource::redis::{Address, Connection, Pushes, RedisError, RedisServe
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Some servers of a cluster, each of which knows the others.
@@ -143,13 +144,39 @@ impl RedisServer {
         let read = answer.and_then(|answer| Slots::read(&answer, host));
         let (slots, places) =
             read.ok_or_else(|| RedisError::new("not every slot has a server that is known"))?;
-        let mut servers = Vec::with_capacity(places.len());
-        for (host, port) in places {
-            let first = self.connect_within(&host, port, patience).await?;
-            let second = self.connect_within(&host, port, patience).await?;
-            servers.push([first, second]);
-        }
+        let servers = self.connect_to_all(places, patience).await?;
         Ok(Spread { slots, servers })
+    }
+
+    /// Connects twice to each server, to some of them side by side: one that is far away, or does not answer, keeps the others waiting
+    /// once, and nobody is overrun by all at once. The first that cannot be reached ends it for all.
+    async fn connect_to_all(
+        &self,
+        places: Vec<(String, u16)>,
+        patience: Duration,
+    ) -> Result<Vec<[(Connection, Pushes); 2]>, RedisError> {
+        let mut servers: Vec<_> = places.iter().map(|_| None).collect();
+        let mut places = places.into_iter().enumerate();
+        let mut connecting = JoinSet::new();
+        loop {
+            while connecting.len() < SIDE_BY_SIDE
+                && let Some((at, (host, port))) = places.next()
+            {
+                let server = self.clone();
+                connecting.spawn(async move {
+                    let first = server.connect_within(&host, port, patience).await?;
+                    let second = server.connect_within(&host, port, patience).await?;
+                    Ok((at, [first, second]))
+                });
+            }
+            let Some(connected) = connecting.join_next().await else {
+                return Ok(servers.into_iter().flatten().collect());
+            };
+            let (at, pair) = connected.map_err(RedisError::new)??;
+            if let Some(place) = servers.get_mut(at) {
+                *place = Some(pair);
+            }
+        }
     }
 
     /// Each connection has its own time: how many there are, and how far away, is the cluster's business.
@@ -206,6 +233,9 @@ const PORT: u16 = 6379;
 
 /// The servers with slots that a node connects to at most.
 const MOST_SERVERS: usize = 256;
+
+/// The servers that are connected to at a time.
+const SIDE_BY_SIDE: usize = 16;
 
 /// For one connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -301,19 +331,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_connection_has_its_own_time_however_many_there_are() {
-        const PATIENCE: Duration = Duration::from_millis(1500);
+    async fn each_connection_has_its_own_time_and_servers_are_connected_to_side_by_side() {
+        const PATIENCE: Duration = Duration::from_millis(1700);
+        const AWAY: Duration = Duration::from_millis(600);
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(distant(stream, Duration::from_millis(300), port));
+                tokio::spawn(distant(stream, AWAY, port));
             }
         });
         let server = RedisServer::new(&format!("redis+cluster://127.0.0.1:{port}")).unwrap();
         let begun = tokio::time::Instant::now();
         let spread = server.spread_within(PATIENCE).await.unwrap();
-        assert!(begun.elapsed() > PATIENCE, "{:?}", begun.elapsed());
+        let took = begun.elapsed();
+        assert!(took > PATIENCE, "{took:?}");
+        // One after the other they are nine times as far away as one.
+        assert!(took < AWAY * 8, "{took:?}");
         assert_eq!(spread.servers.len(), 4);
         assert_eq!(spread.slots.of(b"foo"), 12_182 / 4096);
         let silent = server.spread_within(Duration::from_millis(100)).await;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::resource::counters::Counter;
 
 #[test]
 fn a_deadline_is_never_early() {
@@ -37,6 +38,27 @@ async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_sweep_frees_large_blocks_that_nobody_wants_and_the_last_connection_all() {
+    const SIZE: usize = 1 << 20;
+    let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 << 20))));
+    tokio::spawn(worker.clone().sweep());
+    let give = || {
+        let block = bytes::BytesMut::with_capacity(SIZE);
+        worker.large.give(block, worker.now(), worker.budget());
+        assert_eq!(worker.budget().used(), SIZE);
+    };
+    let slot = worker.register(ConnInfo::default());
+    give();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!(worker.budget().used(), SIZE);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(worker.budget().used(), 0);
+    give();
+    worker.unregister(&slot);
+    assert_eq!(worker.budget().used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sweep_that_cannot_look_is_behind() {
     let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
     tokio::time::advance(TICK * 40).await;
@@ -65,4 +87,113 @@ async fn the_largest_holders_are_shed_first() {
     let shed: Vec<usize> = (0..10).filter(|place| slots[*place].is_shed()).collect();
     assert_eq!(shed, [3]);
     assert_eq!(worker.counters.get(Counter::ShedConnections), 1);
+}
+
+/// A worker of which some connections wait for their peers and hold 100 each, as long as there is room.
+async fn short_of(waiting: usize, working: usize) -> (Arc<Worker>, Vec<Arc<Slot>>) {
+    let worker = Arc::new(Worker::new(Arc::new(Budget::new(10_000))));
+    tokio::spawn(worker.clone().sweep());
+    let slots: Vec<_> = (0..waiting + working)
+        .map(|_| worker.register(ConnInfo::default()))
+        .collect();
+    for slot in &slots[..waiting] {
+        slot.set_waits(worker.now());
+    }
+    tokio::time::sleep(TICK * 3).await;
+    for slot in &slots {
+        worker.charge(slot, 100);
+    }
+    (worker, slots)
+}
+
+fn shed(slots: &[Arc<Slot>]) -> usize {
+    slots.iter().filter(|slot| slot.is_shed()).count()
+}
+
+/// Nobody waits for a tick, and nobody who does not bring much is refused.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_his_peer_goes_before_anybody_is_refused() {
+    let (worker, slots) = short_of(96, 0).await;
+    let new = worker.register(ConnInfo::default());
+    assert!(worker.refuses(&new, || false), "content is still to come");
+    assert!(!worker.refuses(&new, || true));
+    assert_eq!(shed(&slots), 6, "down to 90 %");
+    // Those are on their way, so nobody else has to go.
+    assert!(!worker.refuses(&new, || true));
+    assert_eq!(shed(&slots), 6);
+    for slot in slots.iter().filter(|slot| slot.is_shed()) {
+        worker.unregister(slot);
+    }
+    assert_eq!(worker.budget().pressure(), Pressure::High);
+    assert_eq!(worker.counters.get(Counter::ShedRequests), 1);
+}
+
+/// Whoever makes it short wakes the sweep, though nobody asks for anything.
+#[tokio::test(start_paused = true)]
+async fn the_sweep_does_not_wait_for_its_tick() {
+    let (worker, slots) = short_of(94, 0).await;
+    assert_eq!(shed(&slots), 0);
+    let begun = Instant::now();
+    worker.charge(&slots[0], 300);
+    while shed(&slots) == 0 {
+        yield_now().await;
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(slots[0].is_shed(), "it holds most");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_there_and_holds_nothing_is_refused_last() {
+    let worker = Arc::new(Worker::new(Arc::new(Budget::new(10_000))));
+    let [old, new, busy] = [(); 3].map(|()| worker.register(ConnInfo::default()));
+    assert!(!worker.refuses(&old, || true));
+    worker.charge(&busy, 9600);
+    // It waits for us, so nobody can go.
+    assert!(worker.refuses(&new, || true) && worker.refuses(&old, || false));
+    assert!(!worker.refuses(&old, || true));
+    assert!(!busy.is_shed());
+    // Beyond that whoever holds most goes, whatever it waits for.
+    worker.charge(&busy, 9900);
+    assert!(worker.relieve(true) && busy.is_shed());
+    assert!(worker.refuses(&new, || true) && !worker.refuses(&old, || true));
+}
+
+/// Those that go on for ever have their turns one after another, and whoever comes waits for one of them.
+#[tokio::test(start_paused = true)]
+async fn a_row_of_those_that_go_on_has_one_turn_at_a_time() {
+    let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
+    tokio::spawn(worker.clone().sweep());
+    let slot = worker.register(ConnInfo::default());
+    let had = Arc::new(Mutex::new(Vec::new()));
+    for number in 0..100 {
+        let (worker, had) = (worker.clone(), had.clone());
+        let mut turns = 0;
+        tokio::spawn(std::future::poll_fn(move |cx| {
+            turns += 1;
+            had.lock().unwrap().push(number);
+            if turns == 4 {
+                return std::task::Poll::Ready(());
+            }
+            worker.wait_for_a_turn(cx.waker().clone());
+            std::task::Poll::Pending
+        }));
+    }
+    // Who comes while they are at it is looked at after one turn, or two.
+    while had.lock().unwrap().len() < 150 {
+        yield_now().await;
+    }
+    for _ in 0..20 {
+        let before = had.lock().unwrap().len();
+        tokio::spawn(async {}).await.unwrap();
+        assert!(had.lock().unwrap().len() - before <= 3);
+    }
+    // It is nobody's loss: each has the same, and the clock goes on.
+    while had.lock().unwrap().len() < 400 {
+        tokio::time::sleep(TICK).await;
+    }
+    let had = had.lock().unwrap();
+    for round in had.chunks(100) {
+        assert!((0..100).all(|number| round.contains(&number)));
+    }
+    worker.unregister(&slot);
 }

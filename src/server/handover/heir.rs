@@ -2,7 +2,7 @@
 
 use crate::server::handover::asked::Asked;
 use crate::server::handover::registry::Bequest;
-use crate::server::handover::{notify, pass};
+use crate::server::handover::{alive, notify, pass};
 use crate::wire::number;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +14,11 @@ use tokio::sync::watch;
 /// Says that this process serves: to the one before it, whose place it takes, or else to the service manager (`READY=1`, where
 /// `NOTIFY_SOCKET` is set). A server that watches signals says it by itself once it accepts connections; call this where none does. Only the
 /// first call says anything.
+///
+/// A service manager that wants to hear again and again that the process is well (`WatchdogSec=`) hears that from then on (`WATCHDOG=1`), but not while a
+/// worker of any server of the process is blocked for half of that time, nor once another process has taken over.
+///
+/// It waits for nobody: a manager that has no room for another word is told from a thread.
 ///
 /// Listeners that were left to this process and that nobody has asked for are closed. In a process that takes another's place no server
 /// accepts a connection before this.
@@ -36,6 +41,13 @@ pub fn announce() {
         }
         None => notify::tell("READY=1"),
     }
+    drop(estate);
+    alive::begin();
+}
+
+/// Whether another process waits for this one to be ready.
+pub(in crate::server) fn is_waiting() -> bool {
+    estate().predecessor.is_some()
 }
 
 /// Waits until it is this process's turn to accept: at once, unless another one waits for it to be ready. What is accepted before

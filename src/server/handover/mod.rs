@@ -12,9 +12,10 @@
 //!
 //! A listener is one thing in the kernel, however many processes hold it: whoever connects meanwhile waits in its queue, and is accepted by
 //! either. So nobody is refused and nobody is reset, and a successor that does not become ready has cost nothing: it accepts nobody before.
-//! (Where it has more workers than listeners were left, it opens more, and loses who waits in those.) The descriptors go through the socket
+//! (Where it has more workers than listeners were left, it opens more, and listens there once it is ready.) The descriptors go through the socket
 //! (`SCM_RIGHTS`) and not through `exec`: no other program that this process starts at the time gets them, too.
 
+mod alive;
 mod asked;
 mod error;
 mod heir;
@@ -23,10 +24,10 @@ mod pass;
 mod registry;
 mod successor;
 
+pub(super) use self::alive::look_after;
 pub(super) use self::asked::Asked;
 pub use self::error::SuccessorError;
 pub use self::heir::announce;
-pub(super) use self::heir::{take, turn};
-pub(super) use self::notify::{alive, watchdog};
+pub(super) use self::heir::{is_waiting, take, turn};
 pub(super) use self::registry::Registry;
 pub use self::successor::Successor;

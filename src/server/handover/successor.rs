@@ -3,9 +3,9 @@
 use crate::resource::counters::Counter;
 use crate::server::handle::Handle;
 use crate::server::handover::error::SuccessorError;
-use crate::server::handover::heir::{PREDECESSOR, READY};
+use crate::server::handover::heir::{PREDECESSOR, READY, turn};
 use crate::server::handover::registry::Bequest;
-use crate::server::handover::{notify, pass};
+use crate::server::handover::{alive, notify, pass};
 use std::future::poll_fn;
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -118,6 +118,12 @@ impl Successor {
             mut handles,
             patience,
         } = self;
+        // Who waits himself has listeners that nobody listens at yet.
+        if let Some(handle) = handles.first()
+            && handle.stop_signal().unless(turn()).await.is_none()
+        {
+            return Err(SuccessorError::Stopping);
+        }
         // In the same order whoever asks: two that begin at different ends would wait for each other.
         handles.sort_by_key(|handle| std::ptr::from_ref(handle.listeners()));
         let mut turns = Vec::new();
@@ -156,11 +162,24 @@ impl Successor {
         drop(hang_up);
         let begun = begun.ok_or(SuccessorError::Stopping)?;
         let process = begun.map_err(io::Error::other)??.release();
-        notify::tell(&format!("MAINPID={process}\nREADY=1"));
-        for handle in &handles {
+        alive::end();
+        let given = GivesWay(handles.clone());
+        // It has to know before this process ends, and may keep whoever tells it waiting.
+        let word = format!("MAINPID={process}\nREADY=1");
+        let _ = tokio::task::spawn_blocking(move || notify::tell_in_turn(&word)).await;
+        drop(given);
+        Ok(process)
+    }
+}
+
+/// Servers that another process has taken the place of: they drain when this goes, also when nobody waits for it any more.
+struct GivesWay(Vec<Handle>);
+
+impl Drop for GivesWay {
+    fn drop(&mut self) {
+        for handle in &self.0 {
             handle.give_way();
         }
-        Ok(process)
     }
 }
 

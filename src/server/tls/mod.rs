@@ -46,9 +46,9 @@ pub use self::config::TlsConfig;
 pub use self::error::TlsError;
 
 use crate::server::bind::{Bound, IntoBind};
+use crate::server::builder::Server;
 use crate::server::door::{Door, Secure};
 use crate::server::error::StartError;
-use crate::server::run::Server;
 use crate::server::tls::acceptor::Acceptor;
 use std::sync::Arc;
 

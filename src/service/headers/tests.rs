@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::wire::fields::Span;
+use http::header::CONTENT_TYPE;
 
 /// The same field lines in each representation.
 fn each(lines: &[(&'static str, &'static str)]) -> [Headers; 3] {

@@ -75,6 +75,46 @@ pub fn decode(content: Bytes, most: usize) -> Result<Vec<Packet>, InvalidPayload
     Ok(packets)
 }
 
+/// Looks at content as it comes, so that no more of it is read than has to be to see that it is no payload.
+#[derive(Debug)]
+pub(in crate::socketio) struct Scan {
+    most: usize,
+    packets: usize,
+    /// The next octet begins a packet.
+    begins: bool,
+}
+
+impl Scan {
+    /// For a payload of `most` packets at the most.
+    pub(in crate::socketio) const fn new(most: usize) -> Self {
+        Self {
+            most,
+            packets: 0,
+            begins: true,
+        }
+    }
+
+    /// Looks at the octets that have come next. `decode` looks at what this lets through.
+    pub(in crate::socketio) fn push(&mut self, octets: &[u8]) -> Result<(), InvalidPayload> {
+        let mut pieces = octets.split(|octet| *octet == SEPARATOR).peekable();
+        while let Some(piece) = pieces.next() {
+            let is_last = pieces.peek().is_none();
+            if self.begins {
+                match piece.first() {
+                    Some(b'0'..=b'6' | b'b') => self.packets += 1,
+                    None if is_last => return Ok(()),
+                    _ => return Err(InvalidPayload::Packet),
+                }
+                if self.packets > self.most {
+                    return Err(InvalidPayload::TooMany);
+                }
+            }
+            self.begins = !is_last;
+        }
+        Ok(())
+    }
+}
+
 /// Writes packets, from the first one on, as many as fit into `most` octets, and one at the least; the others stay. Empty when there
 /// are none.
 ///
@@ -179,6 +219,31 @@ mod tests {
             assert_eq!(decode(content.clone(), 3), Err(error), "{content:?}");
         }
         assert!(decode("bAQ\u{1e}bAQ==".into(), 3).is_ok());
+    }
+
+    /// However it is cut: what has a fault is found by the octet that has it, and what has none is not held up.
+    #[test]
+    fn what_is_no_payload_is_seen_as_it_comes() {
+        for (content, seen) in [
+            (&b"4a\x1eb\x1e2\x1e"[..], None),
+            (b"\x1e4a", Some((1, InvalidPayload::Packet))),
+            (b"4a\x1e\x1e4a", Some((4, InvalidPayload::Packet))),
+            (b"4a\x1ex", Some((4, InvalidPayload::Packet))),
+            (b"4\x1e4\x1e4\x1e4", Some((7, InvalidPayload::TooMany))),
+        ] {
+            for step in 1..=content.len() {
+                let mut scan = Scan::new(3);
+                let mut came = 0;
+                let found = content.chunks(step).find_map(|chunk| {
+                    came += chunk.len();
+                    scan.push(chunk).err()
+                });
+                assert_eq!(found, seen.map(|(_, error)| error), "{content:?}, {step}");
+                if let Some((at, _)) = seen {
+                    assert!(came - at < step, "{content:?}, {step}: {came}");
+                }
+            }
+        }
     }
 
     #[test]

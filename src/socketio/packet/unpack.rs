@@ -2,7 +2,8 @@
 //! here alike.
 //!
 //! Of extension types those are read that npm's `notepack.io` writes: version 2, which `socket.io-msgpack-parser` has, and version 3, which nodes
-//! have. Points in time become the strings that `JSON.stringify` makes of them, `undefined` becomes null, an `ArrayBuffer` octets.
+//! have. Points in time become the strings that `JSON.stringify` makes of them, `undefined` becomes null, an `ArrayBuffer` octets. Of types that it
+//! does not know it makes an array of the type's number and the octets, and so do we: what a node of npm passes on is not lost on one of ours.
 
 #[cfg(test)]
 mod tests;
@@ -70,8 +71,10 @@ impl<'a> Reader<'a> {
                 let length = self.length(first - 0xc7)?;
                 match (self.octet()?, self.take(length)?) {
                     (0, octets) => self.binary(octets)?,
-                    (0xff, octets) if length == 12 => self.time(octets)?,
-                    _ => return None,
+                    (TIME, octets) if length == 12 => self.time(octets)?,
+                    // Of another length it has none: npm reads on behind it.
+                    (TIME, _) => return None,
+                    (kind, octets) => self.extension(kind, octets, depth)?,
                 }
             }
             0xca => {
@@ -92,11 +95,12 @@ impl<'a> Reader<'a> {
             }
             0xd4..=0xd8 => {
                 let kind = self.octet()?;
-                match (kind, self.take(1 << (first - 0xd4))?) {
-                    (0, [0]) => self.json.push_str("null"),
-                    (0, octets) => self.date(octets)?,
-                    (0xff, octets) => self.time(octets)?,
-                    _ => return None,
+                let octets = self.take(1 << (first - 0xd4))?;
+                match (kind, octets.len()) {
+                    (0, 1) => self.json.push_str("null"),
+                    (0, 8) => self.date(octets)?,
+                    (TIME, 4 | 8) => self.time(octets)?,
+                    _ => self.extension(kind, octets, depth)?,
                 }
             }
             0xd9..=0xdb => {
@@ -183,6 +187,16 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
+    /// A type that nobody knows: its number, from -128 to 127, and the octets.
+    fn extension(&mut self, kind: u8, octets: &[u8], depth: usize) -> Option<()> {
+        (depth < self.room.depth).then_some(())?;
+        self.room.values = self.room.values.checked_sub(2)?;
+        write!(self.json, "[{},", i8::from_be_bytes([kind])).ok()?;
+        self.binary(octets)?;
+        self.json.push(']');
+        Some(())
+    }
+
     /// Milliseconds since 1970, as version 2 has them.
     fn date(&mut self, octets: &[u8]) -> Option<()> {
         let milliseconds = i64::from_be_bytes(octets.try_into().ok()?);
@@ -206,7 +220,13 @@ impl<'a> Reader<'a> {
             }
             _ => return None,
         };
-        timestamp(&mut self.json, seconds, nanoseconds / 1_000_000)
+        // More than a second of them counts on, as it does in JavaScript, whose Date leaves off what is less than a millisecond: towards 1970.
+        let whole = seconds.saturating_add(i64::from(nanoseconds / 1_000_000_000));
+        let part = nanoseconds % 1_000_000_000;
+        let is_cut_up = whole < 0 && part % 1_000_000 != 0;
+        let milliseconds = part / 1_000_000 + u32::from(is_cut_up);
+        let whole = whole.saturating_add(i64::from(milliseconds / 1_000));
+        timestamp(&mut self.json, whole, milliseconds % 1_000)
     }
 
     fn octet(&mut self) -> Option<u8> {
@@ -255,6 +275,9 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 }
+
+/// The extension type of points in time: -1.
+const TIME: u8 = 0xff;
 
 /// `2023-11-14T22:13:20.123Z`.
 fn timestamp(json: &mut String, seconds: i64, milliseconds: u32) -> Option<()> {

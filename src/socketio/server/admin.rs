@@ -83,7 +83,8 @@ impl AdminConfig {
 
     /// How many wrong passwords may come from an address within a minute, or from 64 bits of IPv6; further ones are refused without
     /// asking whether they are right. Default 10. [`SocketIoStats`](super::SocketIoStats) counts both. Clients behind a proxy are one
-    /// address, unless the server [trusts](crate::server::Server::trusted_proxies) it.
+    /// address, unless the server [trusts](crate::server::Server::trusted_proxies) it. When more than 10,000 try within a minute, further ones are
+    /// counted with others of their network, the first 16 bits of IPv4 or 32 of IPv6.
     #[must_use]
     pub const fn max_guesses(mut self, count: u32) -> Self {
         self.max_guesses = count;
@@ -220,15 +221,15 @@ impl Door {
         let (Some(name), Some(password)) = (word("username"), word("password")) else {
             return Err("invalid credentials".into());
         };
-        if !self.guesses.may_try(client) {
+        let Some(who) = self.guesses.may_try(client) else {
             add(&counters.throttled);
             return Err("too many attempts".into());
-        }
+        };
         if !(self.check)(name, password).await {
             add(&counters.wrong_passwords);
             return Err("invalid credentials".into());
         }
-        self.guesses.was_right(client);
+        self.guesses.was_right(who);
         let session = self.desk.begin_session().ok_or("no randomness")?;
         Ok(session.into())
     }

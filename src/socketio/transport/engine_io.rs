@@ -6,7 +6,7 @@ use super::deflate;
 use super::drive::Driver;
 use super::guesses::Guesses;
 use super::outgoing::Outgoing;
-use super::places::{Places, network};
+use super::places::Places;
 use super::polling::{self, Polling};
 use super::route::Answer;
 use super::sid::Sid;
@@ -15,6 +15,7 @@ use crate::service::request::Parts;
 use crate::service::user::CurrentUser;
 use crate::socketio::engine::session::{Session as Core, Ticket, Times};
 use crate::socketio::engine::{Data, Open, RequestError, Transport};
+use crate::wire::ip;
 use crate::ws::close::CloseCode;
 use crate::ws::deflate::Config as Deflate;
 use crate::ws::limits::Limits;
@@ -306,7 +307,7 @@ pub(super) struct Opening<T> {
 
 /// Where a request comes from, as far as it has to stay the same.
 fn address(parts: &Parts) -> Option<IpAddr> {
-    parts.client().ip().map(network)
+    parts.client().ip().map(ip::client)
 }
 
 fn millis(time: Duration) -> u64 {

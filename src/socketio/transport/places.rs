@@ -1,5 +1,6 @@
 //! How many sessions there may be that hold no connection.
 
+use crate::wire::ip;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +35,7 @@ impl Places {
 
     /// A place, if one is free. Whoever has no address shares those of all.
     pub(super) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        let address = address.map(network);
+        let address = address.map(ip::client);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.most {
             return None;
@@ -78,17 +79,6 @@ impl Drop for Place {
     }
 }
 
-/// What one client has of IPv6 is a /64 at the least.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        address @ IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +86,7 @@ mod tests {
     #[test]
     fn places_are_given_back() {
         let places = Arc::new(Places::new(3, 2));
-        let address = |text: &str| crate::wire::ip::ip(text.as_bytes());
+        let address = |text: &str| ip::ip(text.as_bytes());
         let first = places.take(address("2001:db8::1")).unwrap();
         let _second = places.take(address("2001:db8::2")).unwrap();
         assert!(places.take(address("2001:db8::3")).is_none(), "one network");

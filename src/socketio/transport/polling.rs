@@ -7,8 +7,9 @@ use crate::service::body::{Body, BodyError};
 use crate::service::media_type::MediaType;
 use crate::service::request::Parts;
 use crate::service::response::Response;
+use crate::socketio::engine::payload::{self, Scan};
 use crate::socketio::engine::session::{Received, Refused, Ticket};
-use crate::socketio::engine::{CloseReason, Data, Packet, RequestError, Transport, payload};
+use crate::socketio::engine::{CloseReason, Data, Packet, RequestError, Transport};
 use crate::socketio::transport::route::{Answer, refuse};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -167,8 +168,13 @@ pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response
         session.close(CloseReason::ParseError);
         return refuse(&session.0.shared, RequestError::BadRequest);
     }
-    let content = match collect(body, session.0.shared.config().max_payload).await {
-        Ok(content) => content,
+    let config = session.0.shared.config();
+    let content = match collect(body, config.max_payload, config.max_packets).await {
+        Ok(Some(content)) => content,
+        Ok(None) => {
+            session.close(CloseReason::ParseError);
+            return refuse(&session.0.shared, RequestError::BadRequest);
+        }
         Err(BodyError::TooLarge) => {
             session.close(CloseReason::PayloadTooLarge);
             let refusal = refuse(&session.0.shared, RequestError::BadRequest);
@@ -179,7 +185,7 @@ pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response
             return refusal.with_status(error.status());
         }
     };
-    let Ok(packets) = payload::decode(content, session.0.shared.config().max_packets) else {
+    let Ok(packets) = payload::decode(content, config.max_packets) else {
         session.close(CloseReason::ParseError);
         return refuse(&session.0.shared, RequestError::BadRequest);
     };
@@ -192,24 +198,28 @@ pub(super) async fn post(session: Session, parts: Parts, body: Body) -> Response
     Answer::Ok.into()
 }
 
-/// All of the content, if that is not too much.
-async fn collect(mut body: Body, most: usize) -> Result<Bytes, BodyError> {
+/// All of the content, if that is not too much; nothing when it is no payload, which shows before all of it has come.
+async fn collect(mut body: Body, most: usize, packets: usize) -> Result<Option<Bytes>, BodyError> {
     if body.len().is_some_and(|len| len > most as u64) {
         return Err(BodyError::TooLarge);
     }
     if let Some(content) = body.take_full() {
-        return Ok(content);
+        return Ok(Some(content));
     }
+    let mut scan = Scan::new(packets);
     let mut content = BytesMut::new();
     while let Some(chunk) = body.chunk().await {
         let chunk = chunk?;
         if content.len() + chunk.len() > most {
             return Err(BodyError::TooLarge);
         }
+        if scan.push(&chunk).is_err() {
+            return Ok(None);
+        }
         content.extend_from_slice(&chunk);
         body.keep(content.len());
     }
-    Ok(content.freeze())
+    Ok(Some(content.freeze()))
 }
 
 fn refusal(session: &Session, refused: Refused) -> Answer {

@@ -17,6 +17,9 @@ pub(crate) struct Receiving {
     masked: bool,
     /// Whether parts of messages are handed on.
     streaming: bool,
+    /// The parts of messages that have come since somebody asked, and how many may come before he asks; 0 is any number.
+    crumbs: u16,
+    most_crumbs: u16,
     utf8: Utf8,
     /// The frame whose payload has not wholly come.
     frame: Option<Frame>,
@@ -97,6 +100,8 @@ impl Receiving {
         Self {
             masked,
             streaming: false,
+            crumbs: 0,
+            most_crumbs: 0,
             utf8: Utf8::default(),
             frame: None,
             message: None,
@@ -107,6 +112,15 @@ impl Receiving {
 
     pub(crate) const fn stream(&mut self) {
         self.streaming = true;
+    }
+
+    pub(crate) const fn pause_after(&mut self, crumbs: u16) {
+        self.most_crumbs = crumbs;
+    }
+
+    #[inline]
+    pub(crate) fn take_crumbs(&mut self) -> usize {
+        usize::from(std::mem::take(&mut self.crumbs))
     }
 
     pub(crate) const fn set_time(&mut self, millis: u64) {
@@ -181,8 +195,10 @@ impl Receiving {
                 Kind::Whole { text } => self.whole(text, frame, buf)?,
                 Kind::Part { fin } => match self.part(fin, frame, buf, limits)? {
                     Progress::Event(raw) => Some(raw),
-                    Progress::Ended => continue,
-                    Progress::Waiting => None,
+                    Progress::Ended if self.most_crumbs == 0 || self.crumbs < self.most_crumbs => {
+                        continue;
+                    }
+                    Progress::Ended | Progress::Waiting => None,
                 },
             };
             return Ok(raw);
@@ -256,6 +272,7 @@ impl Receiving {
             return Err(Error::UnexpectedContinuation);
         };
         message.fragments += 1;
+        self.crumbs = self.crumbs.saturating_add(1);
         message.empty += u32::from(len == 0 && !header.fin);
         if message.fragments > limits.fragments || message.empty > limits.empty_fragments {
             return Err(Error::Fragments);

@@ -257,6 +257,26 @@ fn a_buffer_is_asked_for_what_a_frame_declares() {
     assert_eq!(server.held(), 0);
 }
 
+/// Whoever reads for many asks for so many parts at once, and nothing is lost where he stops.
+#[test]
+fn a_turn_ends_in_the_midst_of_a_buffer() {
+    let (mut server, mut buf, _, limits) = server();
+    server.pause_after(3);
+    buf.extend_from_slice(&masked(0x02, b"a"));
+    for _ in 0..6 {
+        buf.extend_from_slice(&masked(0x00, b"b"));
+    }
+    buf.extend_from_slice(&masked(0x80, b"c"));
+    for _ in 0..2 {
+        assert_eq!(server.receive(&mut buf, &limits), Ok(None));
+        assert!(!buf.is_empty());
+        assert_eq!(server.take_crumbs(), 3);
+    }
+    let message = Message::Binary(Bytes::from_static(b"abbbbbbc"));
+    let received = server.receive(&mut buf, &limits);
+    assert_eq!(received, Ok(Some(Event::Message(message))));
+}
+
 #[test]
 fn prepared_messages_go_to_every_kind_of_connection() {
     let text = "published ".repeat(100);

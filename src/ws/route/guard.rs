@@ -1,5 +1,6 @@
 //! What has to be true before a WebSocket is opened.
 
+use crate::service::arguments::from_parts;
 use crate::service::handler::{FromRequestParts, RouteCheck};
 use crate::service::request::Parts;
 use crate::service::response::{IntoResponse, Response};
@@ -124,10 +125,7 @@ macro_rules! guard {
         {
             #[allow(non_snake_case, unused_variables, reason = "one macro for every number of arguments")]
             async fn judge(self, parts: &mut Parts) -> Result<(), Response> {
-                $(let $part = match $part::from_request_parts(parts).await {
-                    Ok(value) => value,
-                    Err(rejection) => return Err(rejection.into_response()),
-                };)*
+                from_parts!(parts, $($part)* => Err);
                 self($($part,)*).await.map_err(IntoResponse::into_response)
             }
 
@@ -140,15 +138,24 @@ macro_rules! guard {
     };
 }
 
-guard!();
-guard!(A);
-guard!(A B);
-guard!(A B C);
-guard!(A B C D);
-guard!(A B C D E);
-guard!(A B C D E F);
-guard!(A B C D E F G);
-guard!(A B C D E F G H);
+/// Calls a macro for each number of arguments up to eight.
+macro_rules! up_to_eight {
+    ($each:ident) => {
+        $each!();
+        $each!(A);
+        $each!(A B);
+        $each!(A B C);
+        $each!(A B C D);
+        $each!(A B C D E);
+        $each!(A B C D E F);
+        $each!(A B C D E F G);
+        $each!(A B C D E F G H);
+    };
+}
+
+pub(super) use up_to_eight;
+
+up_to_eight!(guard);
 
 /// Marks handlers with a guard.
 ///

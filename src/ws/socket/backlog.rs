@@ -1,6 +1,7 @@
 //! What waits in a socket and is not framed yet, who waits for it to leave, and what else most sockets never have:
 //! they hold a pointer.
 
+use crate::wire::out::{SHARED_FROM, Shares};
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::Event;
 use crate::ws::error::Error;
@@ -201,11 +202,23 @@ impl Backlog {
         }
     }
 
-    /// The octets that are held here, for the byte budget.
-    pub(super) fn held(&self) -> usize {
-        self.0.as_ref().map_or(0, |waiting| {
-            waiting.octets + waiting.ahead_octets + waiting.parts.capacity()
-        })
+    /// Counts the octets that are held here, for the byte budget.
+    pub(super) fn count(&self, shares: &mut Shares) {
+        let Some(waiting) = &self.0 else {
+            return;
+        };
+        shares.octets += waiting.ahead_octets + waiting.parts.capacity();
+        if waiting.messages.len() > waiting.octets / SHARED_FROM {
+            // Small ones, of which there may be thousands.
+            shares.octets += waiting.octets;
+            return;
+        }
+        for message in &waiting.messages {
+            shares.octets += OVERHEAD;
+            if let Some(octets) = message.shared() {
+                shares.add(octets, 0);
+            }
+        }
     }
 
     /// Whether reading was paused, which is over.
@@ -258,6 +271,14 @@ impl Queued {
         match self {
             Self::Message(message) => weight(message),
             Self::Prepared(message) => message.frame().len() + OVERHEAD,
+        }
+    }
+
+    /// What it keeps allocated, unless that is next to nothing.
+    fn shared(&self) -> Option<&Bytes> {
+        match self {
+            Self::Message(message) => message.shared(),
+            Self::Prepared(message) => Some(message.shared()),
         }
     }
 }

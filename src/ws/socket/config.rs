@@ -23,6 +23,9 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// How long a Close waits for its answer before the transport is closed. Default 5 s.
     pub close_timeout: Duration,
+    /// Over how long sockets are closed when the server drains, not all at the same moment: whoever is sent away comes back somewhere. What is
+    /// longer than the server's `shutdown_timeout` is cut short by it. Default 2 s; zero closes all at once.
+    pub drain_spread: Duration,
     /// How long a peer may take nothing of what waits for it before it is gone. Default 30 s.
     pub write_timeout: Duration,
     /// The octets that may wait to be written. A message that is larger is taken when nothing waits.
@@ -68,6 +71,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
+            drain_spread: Duration::from_secs(2),
             write_timeout: Duration::from_secs(30),
             queue: 256 * 1024,
             overflow: Overflow::Close,

@@ -7,8 +7,8 @@ mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{FEW, Gone, Io, Transport};
-use crate::resource::pool::{self, READ_BUFFER};
+use crate::resource::io::{FEW, Gone, Io, LONGEST_READ, Transport, unsent};
+use crate::resource::pool;
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
 use crate::ws::limits::Limits;
@@ -18,13 +18,12 @@ use crate::ws::socket::config::Config;
 use crate::ws::socket::core::rare::Room;
 use crate::ws::socket::core::time::Timing;
 use crate::ws::socket::home::Home;
-use crate::ws::socket::live::{Live, give_out};
+use crate::ws::socket::live::{Block, Live, give_out};
 use crate::ws::socket::turn::{News, Turn};
 use crate::ws::socket::{Sent, SocketError, log};
 use crate::ws::state::State;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
-use std::pin::pin;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -67,8 +66,8 @@ pub(super) struct Core {
     few: bool,
     /// What was received since others had their turn, in 512 octets.
     spent: u8,
-    /// The read buffer was borrowed as a wide one.
-    wide: bool,
+    /// What the read buffer was borrowed as.
+    block: Block,
     timing: Timing,
 }
 
@@ -84,6 +83,7 @@ impl Shared {
         if config.fragments {
             connection = connection.with_fragments();
         }
+        connection.pause_after(CRUMBS);
         let timing = Timing {
             heard: home.now(),
             ..Timing::default()
@@ -113,7 +113,7 @@ impl Shared {
                 drained: true,
                 few: true,
                 spent: 0,
-                wide: false,
+                block: Block::Narrow,
                 timing,
             }),
             turn: Turn::default(),
@@ -246,7 +246,7 @@ impl Core {
             return false;
         }
         self.spent = 0;
-        end_turn(cx);
+        self.home.end_turn(cx);
         true
     }
 
@@ -283,15 +283,28 @@ impl Core {
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
-        if live.connection.is_inside_message() && self.is_paused() {
-            return Poll::Pending;
+        let mut lends = lends;
+        if live.connection.is_inside_message() {
+            // Many heads cost more than many octets: a turn ends behind so many of them, wherever that is in the buffer.
+            if live.connection.take_crumbs() >= usize::from(CRUMBS) {
+                let is_empty = live.read.is_empty();
+                lends = false;
+                self.rest();
+                self.spent = u8::MAX;
+                if !is_empty {
+                    return Poll::Ready(Ok(true));
+                }
+            }
+            if self.is_paused() {
+                return Poll::Pending;
+            }
         }
         let Some(live) = self.live.as_deref_mut() else {
             return Poll::Pending;
         };
         if self.drained && live.read.is_empty() {
             // Most likely there is nothing: no buffer is borrowed to learn that.
-            live.rest(&mut self.wide);
+            live.rest(&mut self.block, &self.home);
             match self.io.poll_readable(cx) {
                 Poll::Ready(readable) => readable?,
                 Poll::Pending => {
@@ -302,22 +315,19 @@ impl Core {
             }
         }
         if live.read.capacity() == 0 {
-            live.borrow(lends);
-            self.wide = lends;
+            if self.block == Block::Large {
+                live.rest(&mut self.block, &self.home);
+            }
+            live.borrow(&mut self.block, lends);
         } else {
-            let want = live
-                .connection
-                .wants(&live.read)
-                .clamp(MIN_READ, READ_BUFFER.max(3 * live.read.len()));
-            live.reserve(want, self.wide);
+            let wants = live.connection.wants(&live.read);
+            live.make_room(wants, lends, &mut self.block, &self.home);
         }
-        let room = live.read.capacity() - live.read.len();
+        let room = LONGEST_READ.min(live.read.capacity() - live.read.len());
         // Counted by `spent`.
         match self.io.poll_read_uncounted(cx, &mut live.read, self.few) {
             Poll::Pending => {
-                if live.read.is_empty() {
-                    live.rest(&mut self.wide);
-                }
+                live.rest(&mut self.block, &self.home);
                 self.spent = 0;
                 Poll::Pending
             }
@@ -375,6 +385,9 @@ impl Core {
                 }
                 Some(octets) => self.io.poll_writev(cx, &[IoSlice::new(octets)]),
                 None => {
+                    if self.driven && out.len() >= LONG {
+                        self.io.let_wait(out.len() / 2);
+                    }
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let filled = out.slices(&mut slices);
                     self.io.poll_writev(cx, &slices[..filled])
@@ -382,8 +395,11 @@ impl Core {
             };
             match written {
                 Poll::Ready(Ok(len)) => {
-                    out.advance_with(len, pool::wide::give_last);
+                    out.advance_with(len, |slice| self.home.give_last(slice));
                     self.spent = self.spent.saturating_add(1);
+                    if self.driven && out.len() < LONG && out.len() + len >= LONG {
+                        self.io.let_wait(unsent::USUAL);
+                    }
                     if self.backlog.has_writers()
                         && self.backlog.octets() + out.len() <= config.queue / 2
                     {
@@ -395,6 +411,7 @@ impl Core {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
+                    out.rest();
                     self.timing.stall(self.home.now());
                     return Poll::Pending;
                 }
@@ -451,7 +468,7 @@ impl Core {
     /// Gives an empty read buffer back.
     pub(super) fn rest(&mut self) {
         if let Some(live) = &mut self.live {
-            live.rest(&mut self.wide);
+            live.rest(&mut self.block, &self.home);
         }
     }
 
@@ -466,7 +483,7 @@ impl Core {
         if let Some(live) = &mut self.live {
             live.connection.receive_end();
             live.read.clear();
-            live.rest(&mut self.wide);
+            live.rest(&mut self.block, &self.home);
             live.out = None;
         }
         if !self.ended {
@@ -556,11 +573,6 @@ fn framed(config: &Config) -> usize {
 
 const FRAMED: usize = 64 * 1024;
 
-/// Ends this task's turn. A mere wake would let it run again before the runtime has looked at other sockets.
-fn end_turn(cx: &mut Context<'_>) {
-    let _ = pin!(tokio::task::yield_now()).poll(cx);
-}
-
 /// What control frames may fill beyond the queue's bound: they have room where messages have none.
 const CONTROL_ROOM: usize = 64 * 1024;
 
@@ -570,10 +582,14 @@ pub(super) const TURN: usize = SPENT * 255;
 
 const SPENT: usize = 512;
 
-/// The least room for a read.
-const MIN_READ: usize = 4096;
+/// How many parts of messages are received before others have their turn.
+const CRUMBS: u16 = 512;
+
+/// From so many octets on that wait, the kernel takes half of them: fewer writes for a large message. What it takes for a peer that
+/// does not read stays within what waits here as well, which is charged.
+const LONG: usize = 1024 * 1024;
 
 /// The slices of one vectored write.
-const SLICES: usize = 16;
+const SLICES: usize = 64;
 
 const MILLIS_OF_A_TICK: u64 = 250;

@@ -2,12 +2,15 @@
 
 use crate::resource::budget::Pressure;
 use crate::resource::counters::Counter;
+use crate::resource::pool;
 use crate::resource::worker::{Phase, TICK, ticks};
 use crate::service::upgrade::{Place, Watch};
+use bytes::{Bytes, BytesMut};
 use std::cell::Cell;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Who keeps the time of a socket and who is woken to write.
@@ -74,10 +77,13 @@ impl Home {
         }
     }
 
-    /// A number that spreads sockets.
-    pub(super) fn index(&self) -> u32 {
+    /// How many ticks others come before this one, where what happens to all sockets is to take so long.
+    pub(super) fn turn(&self, spread: Duration) -> u32 {
         match self {
-            Self::Served(place) => place.slot().index(),
+            Self::Served(place) => {
+                let ticks = spread.as_millis() / TICK.as_millis();
+                place.slot().index() % u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+            }
             Self::Own(_) => 0,
         }
     }
@@ -97,6 +103,17 @@ impl Home {
             Self::Own(keeper) => {
                 let waker = keeper.iter().flat_map(|keeper| &keeper.waker);
                 waker.for_each(Waker::wake_by_ref);
+            }
+        }
+    }
+
+    /// Ends this task's turn; it goes on when others had theirs.
+    pub(super) fn end_turn(&self, cx: &mut Context<'_>) {
+        match self {
+            Self::Served(place) => place.worker().wait_for_a_turn(cx.waker().clone()),
+            // A mere wake would let it run again before the runtime has looked at other sockets.
+            Self::Own(_) => {
+                let _ = pin!(yield_now()).poll(cx);
             }
         }
     }
@@ -142,6 +159,32 @@ impl Home {
     pub(super) fn charge(&self, octets: usize) {
         if let Self::Served(place) = self {
             place.charge(octets);
+        }
+    }
+
+    /// A block for `need` octets, if the worker has kept one; the budget is charged for it when the socket is.
+    pub(super) fn take_large(&self, need: usize) -> Option<BytesMut> {
+        match self {
+            Self::Served(place) => {
+                let worker = place.worker();
+                worker.large.take(need, worker.budget())
+            }
+            Self::Own(_) => None,
+        }
+    }
+
+    /// Gives back a block that is large, for the messages that follow.
+    pub(super) fn give_large(&self, block: BytesMut) {
+        if let Self::Served(place) = self {
+            let worker = place.worker();
+            worker.large.give(block, worker.now(), worker.budget());
+        }
+    }
+
+    /// Gives back the block of a slice that was written, if nobody has another.
+    pub(super) fn give_last(&self, slice: Bytes) {
+        if let Some(block) = pool::wide::give_last(slice) {
+            self.give_large(block);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Three nodes of a cluster as processes, each with a proxy of its own before one real broker; subscribers and publishers on all of
 //! them, and what holds what came against what was published.
 //!
+//! With a history that the nodes share, some readers wander besides: from node to node, with the epoch and the offset of what they had.
+//!
 //! Whoever includes this includes `brokers.rs` and `fault_proxy.rs` beside it.
 
 #![allow(dead_code, reason = "not everybody who includes this uses all of it")]
@@ -11,6 +13,7 @@ mod publisher;
 mod scene;
 mod subscriber;
 mod verdict;
+mod wanderer;
 
 pub(crate) use self::clock::Clock;
 pub(crate) use self::node::Node;

@@ -18,9 +18,19 @@ pub(crate) struct Node {
 impl Node {
     /// Starts one at a free port, whose broker is at this one.
     pub(crate) fn start(server: &Path, backplane: &str) -> Result<Self, Failure> {
+        Self::start_with(server, backplane, &[])
+    }
+
+    /// The same, with more to say to it.
+    pub(crate) fn start_with(
+        server: &Path,
+        backplane: &str,
+        more: &[&str],
+    ) -> Result<Self, Failure> {
         let mut command = Command::new(server);
         command.args(["--addr", "127.0.0.1:0", "--backplane", backplane]);
         command.args(["--max-connections", "20000", "--register-on=false"]);
+        command.args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let started = command.stderr(Stdio::null()).spawn();
         let mut child =
@@ -103,6 +113,14 @@ impl Node {
         let stats: Value = serde_json::from_str(&self.get("/api/stats").await?)?;
         let number = stats["cluster"]["node"].as_u64();
         number.ok_or_else(|| "it is no node of a cluster".into())
+    }
+
+    /// Where a topic stands: its epoch, and the offset of its last message.
+    pub(crate) async fn stands(&self, topic: &str) -> Result<(u64, u64), Failure> {
+        let path = format!("/api/history?topic={topic}&limit=1");
+        let found: Value = serde_json::from_str(&self.get(&path).await?)?;
+        let at = |name: &str| found[name].as_u64().ok_or("no history");
+        Ok((at("epoch")?, at("offset")?))
     }
 
     /// The numbers of the connections that are present in a topic, sorted.

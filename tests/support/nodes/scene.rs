@@ -1,6 +1,6 @@
 //! Everything that runs, and what is made of it in the end.
 
-use super::{Clock, Failure, Kind, Node, publisher, subscriber, verdict::Verdict};
+use super::{Clock, Failure, Kind, Node, publisher, subscriber, verdict::Verdict, wanderer};
 use crate::brokers::{Broker, Nats, Redis};
 use crate::fault_proxy::FaultProxy;
 use std::io;
@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) subscribers: usize,
     /// Messages a second, in all.
     pub(crate) rate: u32,
+    /// Whether the nodes share the history of the topics; NATS keeps none.
+    pub(crate) shares_history: bool,
 }
 
 pub(crate) struct Scene {
@@ -33,6 +35,8 @@ pub(crate) struct Scene {
     overs: Vec<watch::Sender<Option<Arc<Vec<u64>>>>>,
     subscribers: JoinSet<Verdict>,
     publishers: JoinSet<(usize, Result<Vec<u64>, Failure>)>,
+    wanderers: JoinSet<Result<wanderer::Journal, Failure>>,
+    shares_history: bool,
     /// Who comes and goes, by node.
     visitors: Vec<Vec<WebSocket>>,
 }
@@ -52,6 +56,9 @@ pub(crate) struct Judgement {
     pub(crate) duplicates_dropped: f64,
     pub(crate) garbled_dropped: f64,
     pub(crate) connects: f64,
+    /// How often a reader went to another node, and how often it missed nothing there.
+    pub(crate) returns: u64,
+    pub(crate) recovered: u64,
 }
 
 impl Judgement {
@@ -76,7 +83,9 @@ impl Scene {
         for _ in 0..NODES {
             let proxy = FaultProxy::start(broker.address()).await?;
             let at = format!("{}://{}", kind.scheme(), proxy.address());
-            nodes.push(Node::start(&plan.server, &at)?);
+            let history = ["--history", "topics=t:*, messages=1000"];
+            let more: &[&str] = if plan.shares_history { &history } else { &[] };
+            nodes.push(Node::start_with(&plan.server, &at, more)?);
             proxies.push(proxy);
         }
         let mut scene = Self {
@@ -88,6 +97,8 @@ impl Scene {
             overs: Vec::new(),
             subscribers: JoinSet::new(),
             publishers: JoinSet::new(),
+            wanderers: JoinSet::new(),
+            shares_history: plan.shares_history,
             visitors: (0..NODES).map(|_| Vec::new()).collect(),
         };
         scene.up().await?;
@@ -103,7 +114,8 @@ impl Scene {
                 let name = format!("t:{topic}");
                 let socket = subscriber::open(scene.nodes[own].port, &name).await?;
                 let (clock, over) = (scene.clock.clone(), over.subscribe());
-                let listening = subscriber::listen(socket, own, names.clone(), clock, over);
+                let verdict = Verdict::new(own, names.clone(), plan.shares_history);
+                let listening = subscriber::listen(socket, verdict, clock, over);
                 scene.subscribers.spawn(listening);
             }
             scene.overs.push(over);
@@ -130,6 +142,15 @@ impl Scene {
     }
 
     pub(crate) fn publish(&mut self, plan: &Plan) {
+        if self.shares_history {
+            let ports: Vec<u16> = self.nodes.iter().map(|node| node.port).collect();
+            for number in 0..WANDERERS {
+                let topic = format!("t:{}", number % plan.topics);
+                let wandering =
+                    wanderer::wander(ports.clone(), number, topic, self.stop.subscribe());
+                self.wanderers.spawn(wandering);
+            }
+        }
         for (by, node) in self.nodes.iter().enumerate() {
             let rate = plan.rate / NODES as u32;
             let (clock, stop) = (self.clock.clone(), self.stop.subscribe());
@@ -223,6 +244,18 @@ impl Scene {
                 Err(error) => judged.complain(format!("publisher {by}: {error}")),
             }
         }
+        while let Some(wandered) = self.wanderers.join_next().await {
+            match wandered? {
+                Ok(journal) => {
+                    judged.returns += journal.returns;
+                    judged.recovered += journal.recovered;
+                    journal.complaints.into_iter().for_each(|complaint| {
+                        judged.complain(complaint);
+                    });
+                }
+                Err(error) => judged.complain(format!("a reader that wanders: {error}")),
+            }
+        }
         for (over, published) in self.overs.iter().zip(&published) {
             over.send_replace(Some(Arc::new(published.clone())));
         }
@@ -236,6 +269,9 @@ impl Scene {
             for complaint in verdict.complaints {
                 judged.complain(complaint);
             }
+        }
+        if self.shares_history {
+            self.compare_places(&mut judged).await?;
         }
         for node in &mut self.nodes {
             if !node.is_running() {
@@ -254,7 +290,28 @@ impl Scene {
         }
         Ok(judged)
     }
+
+    /// Every node stands at the same offset of the same epoch of each topic.
+    async fn compare_places(&self, judged: &mut Judgement) -> Result<(), Failure> {
+        for topic in 0..self.overs.len() {
+            let topic = format!("t:{topic}");
+            let mut places = Vec::new();
+            for node in &self.nodes {
+                places.push(node.stands(&topic).await?);
+            }
+            if places.iter().any(|place| *place != places[0]) {
+                judged.complain(format!("the nodes stand at {places:?} of {topic}"));
+            }
+        }
+        if judged.recovered == 0 {
+            judged.complain("nobody who went to another node missed nothing there".to_owned());
+        }
+        Ok(())
+    }
 }
+
+/// The readers that go from node to node.
+const WANDERERS: usize = 12;
 
 pub(crate) const NODES: usize = 3;
 

@@ -23,15 +23,13 @@ pub(crate) async fn open(port: u16, topic: &str) -> Result<WebSocket, Failure> {
 /// Takes what comes until all has come that was published, or was told to be missing, or it does not come.
 pub(super) async fn listen(
     mut socket: WebSocket,
-    own: usize,
-    names: Arc<[String]>,
+    mut verdict: Verdict,
     clock: Arc<Clock>,
     mut over: watch::Receiver<Option<Arc<Vec<u64>>>>,
 ) -> Verdict {
-    let mut verdict = Verdict::new(own, names);
     let published = loop {
         tokio::select! {
-            message = socket.recv_msg() => if !take(message, own, &clock, &mut verdict) {
+            message = socket.recv_msg() => if !take(message, &clock, &mut verdict) {
                 return verdict;
             },
             changed = over.changed() => match (changed, over.borrow().clone()) {
@@ -49,7 +47,7 @@ pub(super) async fn listen(
         let until = if is_all { quiet.min(limit) } else { limit };
         match timeout_at(until, socket.recv_msg()).await {
             Ok(message) => {
-                if !take(message, own, &clock, &mut verdict) {
+                if !take(message, &clock, &mut verdict) {
                     return verdict;
                 }
             }
@@ -61,12 +59,12 @@ pub(super) async fn listen(
 }
 
 /// Whether there may be more.
-fn take(message: Option<Message>, own: usize, clock: &Clock, verdict: &mut Verdict) -> bool {
+fn take(message: Option<Message>, clock: &Clock, verdict: &mut Verdict) -> bool {
     match message.as_ref().and_then(Message::as_text) {
         Some(text) => match serde_json::from_str::<Heard>(text) {
             Ok(heard) => {
                 if let Some(stamp) = verdict.take(&heard) {
-                    clock.came(own, &stamp);
+                    clock.came(verdict.own, &stamp);
                 }
             }
             Err(error) => verdict.complain(format!("{error} in {text}")),

@@ -2,6 +2,9 @@
 //!
 //! Each topic has a publisher on each node, which counts its messages: 1, 2, 3 ... Those of the subscriber's own node must come
 //! without a gap. Those of another must come in order and once; whatever is left out must have been told before, with just this range.
+//!
+//! Where the nodes share the history, what an order has lost may be told by its offsets: so many, of whomever. And what a node gave up
+//! may be told after what it published then.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -17,6 +20,8 @@ pub(crate) struct Heard {
     missed: u64,
     #[serde(default)]
     node: Option<String>,
+    #[serde(default)]
+    epoch: Option<u64>,
     #[serde(default)]
     first: u64,
     #[serde(default)]
@@ -36,13 +41,18 @@ pub(crate) struct Stamp {
 
 #[derive(Clone)]
 pub(crate) struct Verdict {
-    own: usize,
+    pub(crate) own: usize,
+    shares_history: bool,
     /// The last number that came or was told missing, by publisher.
     had: Vec<u64>,
     /// What each publisher's node is called.
     names: Arc<[String]>,
     /// Gaps that were told, and not yet found: whose, the first, the last.
     told: BTreeMap<String, Vec<(u64, u64)>>,
+    /// How many were told by their offsets, and not yet found.
+    told_by_offsets: u64,
+    /// What was left out and not yet told, where that may come later: whose, the first, the last.
+    open: Vec<(usize, u64, u64)>,
     pub(crate) came: u64,
     pub(crate) missing: u64,
     pub(crate) gaps: u64,
@@ -51,12 +61,15 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn new(own: usize, names: Arc<[String]>) -> Self {
+    pub(crate) fn new(own: usize, names: Arc<[String]>, shares_history: bool) -> Self {
         Self {
             own,
+            shares_history,
             had: vec![0; names.len()],
             names,
             told: BTreeMap::new(),
+            told_by_offsets: 0,
+            open: Vec::new(),
             came: 0,
             missing: 0,
             gaps: 0,
@@ -77,7 +90,7 @@ impl Verdict {
                 self.gap(heard);
                 None
             }
-            ("subscribed", _) => None,
+            ("subscribed" | "skipped", _) => None,
             (other, _) => {
                 self.complain(format!("an unexpected {other}"));
                 None
@@ -101,6 +114,8 @@ impl Verdict {
         let gap = (had + 1, stamp.n - 1);
         if stamp.by == self.own {
             self.complain(format!("local messages {} to {} are missing", gap.0, gap.1));
+        } else if self.shares_history {
+            self.open.push((stamp.by, gap.0, gap.1));
         } else if !self.find(stamp.by, gap.0, gap.1) {
             let told = &self.told;
             self.complain(format!(
@@ -111,9 +126,6 @@ impl Verdict {
     }
 
     fn gap(&mut self, heard: &Heard) {
-        let Some(node) = &heard.node else {
-            return self.complain(format!("{} missed without a range", heard.missed));
-        };
         let count = (heard.last + 1).saturating_sub(heard.first);
         if count == 0 || count != heard.missed {
             return self.complain(format!(
@@ -121,6 +133,15 @@ impl Verdict {
                 heard.missed, heard.first, heard.last
             ));
         }
+        let Some(node) = &heard.node else {
+            if self.shares_history && heard.epoch.is_some() {
+                self.gaps += 1;
+                self.missing += count;
+                self.told_by_offsets += count;
+                return;
+            }
+            return self.complain(format!("{} missed without a range", heard.missed));
+        };
         self.gaps += 1;
         self.missing += count;
         self.told
@@ -134,6 +155,7 @@ impl Verdict {
         let Some(ranges) = self.told.get_mut(&self.names[by]) else {
             return false;
         };
+        ranges.sort_unstable();
         let Some(begin) = ranges.iter().position(|range| range.0 == first) else {
             return false;
         };
@@ -150,17 +172,40 @@ impl Verdict {
         is_found
     }
 
+    /// The same of what was told by its offsets.
+    fn find_by_offsets(&mut self, first: u64, last: u64) -> bool {
+        let left = self.told_by_offsets.checked_sub(last - first + 1);
+        self.told_by_offsets = left.unwrap_or(self.told_by_offsets);
+        left.is_some()
+    }
+
     /// Holds the end against how many each publisher has published.
     pub(crate) fn end(&mut self, published: &[u64]) {
+        for (by, first, last) in std::mem::take(&mut self.open) {
+            if !self.find(by, first, last) && !self.find_by_offsets(first, last) {
+                self.complain(format!(
+                    "messages {first} to {last} of publisher {by} are missing, and nobody told"
+                ));
+            }
+        }
         for (by, count) in published.iter().enumerate() {
             let had = self.had[by];
-            if had != *count && (by == self.own || !self.find(by, had + 1, *count)) {
+            if had != *count
+                && (by == self.own
+                    || !(self.find(by, had + 1, *count) || self.find_by_offsets(had + 1, *count)))
+            {
                 self.complain(format!("publisher {by} had {count}, and {had} came"));
             }
         }
         let left: Vec<_> = self.told.values().flatten().copied().collect();
         if !left.is_empty() {
             self.complain(format!("told to be missing, and came: {left:?}"));
+        }
+        if self.told_by_offsets > 0 {
+            let left = self.told_by_offsets;
+            self.complain(format!(
+                "{left} were told to be missing by offsets, and came"
+            ));
         }
     }
 

@@ -445,7 +445,9 @@ impl World {
                 }
             }
             Action::GivenUp { .. } if self.mutant == Mutant::UntoldGivenUp => {}
-            Action::GivenUp { topic, node, count } => {
+            Action::GivenUp {
+                topic, node, count, ..
+            } => {
                 self.trace(&[13, at as u64, node, count]);
                 self.report.given_up += count;
                 let text = Text {

@@ -36,10 +36,16 @@ pub fn run(port: u16, count: usize, path: Option<String>, deflate: bool) {
     let _ = std::io::stdin().read(&mut answer);
 }
 
-/// Opens `count` connections that subscribe to one topic, and holds them until standard input ends.
-pub fn subscribed(port: u16, count: usize, speaks: &Speaks) {
+/// Opens `count` connections that subscribe to one topic, or `each` of them to so many, and holds them until standard input ends.
+pub fn subscribed(port: u16, count: usize, each: usize, speaks: &Speaks) {
     let held: Vec<_> = (0..count)
-        .map(|at| speaks.subscribe(port, at, None, false))
+        .map(|at| {
+            let (mut stream, walk) = speaks.subscribe(port, at, None, false);
+            for further in 1..each {
+                speaks.subscribe_further(&mut stream, further);
+            }
+            (stream, walk)
+        })
         .collect();
     println!("READY {}", held.len());
     let _ = std::io::stdin().read(&mut [0]);

@@ -5,13 +5,13 @@
 //!         they are events of Socket.IO and their answers
 //!     wsload rate PORT -r MESSAGES [-c CONNECTIONS] [-s SIZE] [-t SECONDS] [-w WARM-UP] [--path /ws]
 //!         so many messages a second leave when they are due, and come back; latencies begin when they were due
-//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [-m MESSAGES] [--sub /sub] [--pub /pub] [--sio | --relay PATH] [--and PORT]
+//!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [-m MESSAGES] [--sub /sub] [--pub /pub] [--sio | --relay PATH | --as-relay] [--and PORT]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber of its topic has it that reads; --deaf of the
 //!         subscribers never do; with -m until so many have landed, without a warm-up; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md;
-//!         with --and every second subscriber is at a second node
-//!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http | --subscribed [--sub /sub | --sio | --relay PATH]]
+//!         with --as-relay messages are as long as those of the relay would be; with --and every second subscriber is at a second node
+//!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http | --subscribed [--sub /sub | --sio | --relay PATH [--each N]]]
 //!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered, with
-//!         --deflate one compressed message sent back
+//!         --deflate one compressed message sent back; with --each every client of the relay subscribes to so many topics
 //!
 //! Prints `MARK start` when measuring begins, `MARK end` when it ends, and one line of JSON. On a fault the JSON is `{"error": ...}` and the
 //! exit status 3.
@@ -66,14 +66,15 @@ fn main() {
             subscribers: options.number("-n", 1000),
             deaf: options.number("--deaf", 0),
             topics: options.number("--topics", 1),
-            size: options.number("-s", 128),
+            size: options.number("-s", 128) + options.longer(),
             window: options.number("-k", 16),
             seconds: options.number("-t", 3.0),
             warm_up: options.number("-w", 0.5),
             messages: options.number("-m", 0),
         }),
         "idle" if options.has("--subscribed") => {
-            idle::subscribed(port, options.number("-n", 10_000), &options.speaks());
+            let each = options.number("--each", 1);
+            idle::subscribed(port, options.number("-n", 10_000), each, &options.speaks());
         }
         "idle" => {
             let http = options.has("--http");
@@ -109,6 +110,15 @@ impl Options {
                 sub: self.text("--sub", "/sub"),
                 publish: self.text("--pub", "/pub"),
             }
+        }
+    }
+
+    /// By how much a push of the relay is longer than its payload.
+    fn longer(&self) -> usize {
+        if self.has("--as-relay") {
+            speak::PUSH.len()
+        } else {
+            0
         }
     }
 

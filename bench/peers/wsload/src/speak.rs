@@ -57,6 +57,16 @@ impl Speaks {
         }
     }
 
+    /// One subscription more of somebody who has one.
+    pub fn subscribe_further(&self, stream: &mut TcpStream, further: usize) {
+        let Self::Relay { .. } = self else {
+            die("--each is for clients of the relay");
+        };
+        let text = format!(r#"{{"type":"subscribe","topic":"{TOPIC}:{further}"}}"#);
+        or_die(stream.write_all(&encode(1, text.as_bytes())), "subscribe");
+        answered(stream, &[], b'{', "subscribe");
+    }
+
     /// Whoever publishes, to any topic if there are `many`; `None` where a subscriber does.
     pub fn publisher(&self, port: u16, at: usize, many: bool) -> Option<TcpStream> {
         match self {
@@ -145,6 +155,9 @@ fn answered(stream: &mut TcpStream, rest: &[u8], first: u8, doing: &str) {
         seen += walk.feed(&piece[..length]);
     }
 }
+
+/// A push of the relay, as it tells a publication without a payload.
+pub const PUSH: &str = r#"{"type":"push","topic":"news","event":"e","payload":""}"#;
 
 /// The topic of the relay.
 const TOPIC: &str = "news";

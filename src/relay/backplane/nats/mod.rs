@@ -19,6 +19,7 @@ use self::trust::Trust;
 use super::{Backplane, BackplaneError, Link};
 use rustls::ClientConfig;
 use std::fmt;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -106,6 +107,17 @@ impl Nats {
     /// [`BackplaneError`] when there is no certificate, or one that cannot be read.
     pub fn roots(mut self, pem: impl AsRef<[u8]>) -> Result<Self, BackplaneError> {
         self.trust = Trust::of_pem(pem.as_ref())?;
+        Ok(self)
+    }
+
+    /// Trusts the authorities in a file, certificates in PEM, in place of the system's. The file is read now, which blocks, and anew for a
+    /// connection when it has changed; while there is nothing good in it, what was there before is trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`BackplaneError`] when it cannot be read, when there is no certificate in it, or one that cannot be read.
+    pub fn roots_file(mut self, path: impl AsRef<Path>) -> Result<Self, BackplaneError> {
+        self.trust = Trust::of_file(path.as_ref())?;
         Ok(self)
     }
 

@@ -1,19 +1,26 @@
 //! Whose certificates are believed.
 
 use crate::relay::backplane::BackplaneError;
+use crate::resource::authorities::{self, File};
 use crate::resource::tls_stream::provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The system's authorities unless told.
 #[derive(Clone, Default)]
-pub(super) struct Trust(Arc<OnceLock<Arc<ClientConfig>>>);
+pub(super) enum Trust {
+    #[default]
+    System,
+    Config(Arc<ClientConfig>),
+    File(File),
+}
 
 impl Trust {
-    pub(super) fn of(config: Arc<ClientConfig>) -> Self {
-        Self(Arc::new(config.into()))
+    pub(super) const fn of(config: Arc<ClientConfig>) -> Self {
+        Self::Config(config)
     }
 
     pub(super) fn of_pem(pem: &[u8]) -> Result<Self, BackplaneError> {
@@ -28,19 +35,23 @@ impl Trust {
         Ok(Self::of(Arc::new(trusting(store)?)))
     }
 
-    /// The system's authorities are read when they are first needed. Where there are none, nobody is believed: that matters where
-    /// there is TLS.
+    pub(super) fn of_file(path: &Path) -> Result<Self, BackplaneError> {
+        File::read(path)
+            .map(Self::File)
+            .map_err(BackplaneError::new)
+    }
+
+    /// For a connection. Where the system has no authorities, nobody is believed: that matters where there is TLS.
     pub(super) async fn config(&self) -> Result<ClientConfig, BackplaneError> {
-        if let Some(config) = self.0.get() {
-            return Ok(ClientConfig::clone(config));
-        }
-        let read = tokio::task::spawn_blocking(|| {
-            let mut store = RootCertStore::empty();
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            store
-        });
-        let config = Arc::new(trusting(read.await.map_err(BackplaneError::new)?)?);
-        Ok(ClientConfig::clone(self.0.get_or_init(|| config)))
+        let config = match self {
+            Self::Config(config) => config.clone(),
+            Self::File(file) => file.config().await,
+            Self::System => match authorities::system().await {
+                Ok(config) => config,
+                Err(_) => return trusting(RootCertStore::empty()),
+            },
+        };
+        Ok(ClientConfig::clone(&config))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Envelopes out of octets, which anybody may have written.
 
-use super::{Change, Envelope, NODES, NUMBERS, Place, Sender};
+use super::{Change, Envelope, NODES, NUMBERS, Place, Run, Sender};
 use crate::relay::cluster::words::{Answer, Operation, Parcel, Target};
 use crate::relay::hub::{Present, Topic};
 use bytes::{Buf, Bytes};
@@ -69,6 +69,7 @@ impl Reader {
                 id: self.u64()?,
                 count: self.u64().filter(|count| *count < NUMBERS)?,
                 age: self.u32()?,
+                runs: self.list(24, Self::run)?,
             },
             _ => return None,
         };
@@ -128,6 +129,15 @@ impl Reader {
             number: self.u64().filter(|number| *number < NUMBERS)?,
             age: self.u32()?,
         })
+    }
+
+    fn run(&mut self) -> Option<Run> {
+        let run = Run {
+            sequence: self.u64()?,
+            first: self.u64()?,
+            last: self.u64().filter(|number| *number < NUMBERS)?,
+        };
+        (run.first <= run.last).then_some(run)
     }
 
     fn parcel(&mut self) -> Option<Parcel> {

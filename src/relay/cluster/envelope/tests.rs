@@ -42,6 +42,18 @@ fn samples() -> Vec<Envelope> {
             id: 2,
             count: 5,
             age: 70,
+            runs: vec![
+                Run {
+                    sequence: 3,
+                    first: 1,
+                    last: 3,
+                },
+                Run {
+                    sequence: 4,
+                    first: 7,
+                    last: 7,
+                },
+            ],
         },
         Envelope::Ask {
             id: 1,

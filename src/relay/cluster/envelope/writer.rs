@@ -14,10 +14,21 @@ pub(super) fn write(envelope: &Envelope, sender: Sender, to: &mut BytesMut) {
             put_parcel(parcel, to);
         }
         Envelope::Mark { place } => put_place(*place, to),
-        Envelope::GivenUp { id, count, age } => {
+        Envelope::GivenUp {
+            id,
+            count,
+            age,
+            runs,
+        } => {
             to.put_u64(*id);
             to.put_u64(*count);
             to.put_u32(*age);
+            put_count(runs.len(), to);
+            for run in runs {
+                to.put_u64(run.sequence);
+                to.put_u64(run.first);
+                to.put_u64(run.last);
+            }
         }
         Envelope::Ask { id, topics } => {
             to.put_u64(*id);

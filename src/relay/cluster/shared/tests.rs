@@ -1,4 +1,5 @@
 use super::*;
+use crate::relay::cluster::envelope::Run;
 use bytes::Bytes;
 
 const ME: Sender = Sender { node: 1, life: 1 };
@@ -54,6 +55,12 @@ impl Case {
             } => format!("{epoch}:{offset}"),
             Action::Count { epoch, offset, .. } => format!("count {epoch}:{offset}"),
             Action::Missing { epoch, last, .. } => format!("missing {epoch}:{last}"),
+            Action::GivenUp {
+                node, count, run, ..
+            } => match run {
+                Some(run) => format!("lost {node}: {}-{}", run.first, run.last),
+                None => format!("lost {node}: {count}"),
+            },
             other => panic!("{other:?}"),
         };
         self.actions.drain(..).map(word).collect()
@@ -62,6 +69,18 @@ impl Case {
     fn message(&mut self, epoch: u64, offset: u64, message: Ordered) -> Vec<String> {
         self.shared
             .message((epoch, offset), message, ME, &mut self.actions);
+        self.told()
+    }
+
+    fn given_up(&mut self, count: u64, runs: &[(u64, u64)]) -> Vec<String> {
+        let run = |(first, last): &(u64, u64)| Run {
+            sequence: 0,
+            first: *first,
+            last: *last,
+        };
+        let runs: Vec<_> = runs.iter().map(run).collect();
+        self.shared
+            .given_up(OTHER, (1, count), (0, 0), &runs, &mut self.actions);
         self.told()
     }
 
@@ -93,7 +112,7 @@ fn a_hole_is_read_and_what_is_not_kept_is_missing() {
     let kept = vec![(5, 0, of(OTHER, 5)), (6, 0, of(OTHER, 6))];
     assert_eq!(case.history(7, 6, kept), ["missing 7:4", "7:5", "7:6"]);
     // After a connection, with nothing kept.
-    case.shared.down();
+    assert_eq!(case.shared.down().count(), 0);
     assert_eq!(case.shared.wants_read(), Some(Some((7, 6))));
     case.shared.refused();
     assert_eq!(case.history(7, 9, vec![]), ["missing 7:9"]);
@@ -123,9 +142,55 @@ fn a_broker_that_forgot_begins_another_order_of_which_nothing_is_passed_over() {
         ["adopt 9:0 0", "missing 9:1", "count 9:2", "9:3"]
     );
     // Nothing is kept any more: the next message begins.
-    case.shared.down();
+    assert_eq!(case.shared.down().count(), 0);
     assert!(case.history(0, 0, vec![]).is_empty());
     assert_eq!(case.message(10, 1, of(OTHER, 7)), ["adopt 10:0 0", "10:1"]);
+}
+
+#[test]
+fn what_an_order_took_with_it_is_told_by_the_numbers_of_its_publisher() {
+    let mut case = Case::new();
+    case.history(7, 2, vec![(2, 0, of(OTHER, 2))]);
+    case.message(7, 3, of(ME, 1));
+    // 3 and 4 went with the broker, and 2 is sent again by who does not know that it arrived.
+    assert_eq!(
+        case.message(8, 1, of(OTHER, 2)),
+        ["adopt 8:0 0", "count 8:1"]
+    );
+    assert_eq!(case.message(8, 2, of(OTHER, 5)), ["lost 2: 3-4", "8:2"]);
+    assert_eq!(case.shared.take_told(), 2);
+    // What is left out in the same order was given up by its publisher, who says so.
+    assert_eq!(case.message(8, 3, of(OTHER, 9)), ["8:3"]);
+    assert_eq!(case.given_up(3, &[(6, 8)]), ["lost 2: 6-8"]);
+    assert!(case.given_up(3, &[(6, 8)]).is_empty());
+    assert_eq!(case.given_up(6, &[(6, 8), (11, 11)]), ["lost 2: 11-11"]);
+    assert_eq!(
+        case.given_up(9, &[(20, 20)]),
+        ["lost 2: 2", "lost 2: 20-20"]
+    );
+    // One that goes on where it was has lost nothing, nor has this node.
+    assert_eq!(case.message(9, 1, of(OTHER, 10)), ["adopt 9:0 0", "9:1"]);
+    assert_eq!(case.message(9, 2, of(ME, 5)), ["9:2"]);
+    assert_eq!(case.message(9, 3, of(OTHER, 12)), ["9:3"]);
+}
+
+#[test]
+fn what_an_order_took_with_it_at_the_end_is_told_when_its_publisher_says_how_far_he_was() {
+    let mut case = Case::new();
+    case.history(7, 2, vec![(2, 0, of(OTHER, 2))]);
+    case.message(8, 1, of(ME, 1));
+    case.shared.mark(OTHER, 0, 4);
+    // A part of it was given up, and that was said before.
+    assert_eq!(case.given_up(1, &[(3, 3)]), ["lost 2: 3-3"]);
+    assert_eq!(case.history(8, 1, vec![]), ["lost 2: 4-4"]);
+    assert_eq!(case.message(8, 2, of(OTHER, 5)), ["8:2"]);
+    // Where offsets are missing, these are told.
+    assert_eq!(case.shared.down().count(), 0);
+    let kept = vec![(4, 0, of(OTHER, 9))];
+    assert_eq!(
+        case.history(9, 4, kept),
+        ["adopt 9:0 0", "missing 9:3", "9:4"]
+    );
 }
 
 #[test]
@@ -152,6 +217,13 @@ fn what_waited_too_long_only_counts_when_it_comes() {
     assert_eq!(case.shared.overdue(0, 2), None);
     case.shared.renumbered(0, 3, (0, 9));
     assert_eq!(case.message(7, 4, of(ME, 9)), ["count 7:4"]);
+    // When the connection ends nothing waits any longer, and all goes in its order.
+    for number in [10, 11] {
+        case.shared.published(0, number, Some(parcel(number)));
+    }
+    let waiting: Vec<_> = case.shared.down().collect();
+    assert_eq!(waiting, [parcel(10), parcel(11)]);
+    assert_eq!(case.shared.down().count(), 0);
 }
 
 #[test]

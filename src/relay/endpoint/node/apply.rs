@@ -62,8 +62,13 @@ impl Relay {
                     self.delivered(hub.publish_as(&topic, told, None, count, now));
                 }
             }
-            Action::GivenUp { topic, node, count } => {
-                let told = words::given_up(&topic, node, count);
+            Action::GivenUp {
+                topic,
+                node,
+                count,
+                run,
+            } => {
+                let told = words::given_up(&topic, node, count, run);
                 self.delivered(hub.publish_as(&topic, told, None, Count::Nothing, now));
             }
             Action::Count {

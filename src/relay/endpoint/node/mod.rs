@@ -13,6 +13,7 @@ mod apply;
 mod ask;
 mod bell;
 mod early;
+mod pause;
 mod task;
 mod words;
 

@@ -1,6 +1,7 @@
 //! The task of a node: the connection to its broker, again and again, and the times of its cluster.
 
 use super::bell::Bell;
+use super::pause::Pauses;
 use super::{Inner, Node, Relay, log};
 use crate::relay::backplane::{BackplaneError, Event, Link};
 use crate::resource::panic::{forget, guarded};
@@ -42,7 +43,8 @@ struct Running {
 struct Connection {
     running: Pin<Box<dyn Future<Output = BackplaneError> + Send>>,
     events: mpsc::Receiver<Event>,
-    is_connected: bool,
+    /// Since when it is one.
+    connected: Option<Instant>,
 }
 
 /// Why a turn is over.
@@ -58,6 +60,7 @@ enum Over {
 impl Running {
     async fn run(self) {
         let mut timer = Box::pin(sleep_until(Instant::now()));
+        let mut pauses = Pauses::default();
         loop {
             let begun = Instant::now();
             let Some(mut connection) = self.connect() else {
@@ -67,18 +70,18 @@ impl Running {
             let Over::Ended(why) = over.await else {
                 return;
             };
-            let was_connected = connection.is_connected;
+            let lasted = connection.connected.map(|since| since.elapsed());
             // Nothing of it is left when the next one begins.
             drop(connection);
             let Some(relay) = self.relay() else {
                 return;
             };
             if let Some(node) = &relay.inner.node {
-                log::lost(node.backplane.name(), &why, was_connected);
+                log::lost(node.backplane.name(), &why, lasted.is_some());
                 relay.with_core(node, |core, now| relay.down(core, &why, now));
             }
             drop(relay);
-            let next = begun + pause();
+            let next = begun + pauses.after(lasted);
             let over = poll_fn(|cx| self.poll(cx, timer.as_mut(), None, Some(next)));
             if !matches!(over.await, Over::Due) {
                 return;
@@ -108,7 +111,7 @@ impl Running {
         Some(Connection {
             running: node.backplane.run(link),
             events,
-            is_connected: false,
+            connected: None,
         })
     }
 
@@ -155,7 +158,7 @@ impl Running {
 impl Connection {
     fn poll(&mut self, cx: &mut Context<'_>, relay: &Relay, node: &Node) -> Option<BackplaneError> {
         let mut events = Vec::new();
-        let taken = self.events.poll_recv_many(cx, &mut events, MOST_EVENTS);
+        let taken = self.events.poll_recv_many(cx, &mut events, AT_ONCE);
         self.take(relay, node, events);
         let why = match guarded(|| self.running.as_mut().poll(cx)) {
             Ok(Poll::Ready(why)) => why,
@@ -185,7 +188,7 @@ impl Connection {
             return;
         }
         if events.contains(&Event::Connected) {
-            self.is_connected = true;
+            self.connected = Some(Instant::now());
             node.core().trouble = None;
             log::connected(node.backplane.name());
         }
@@ -236,13 +239,12 @@ impl Drop for Running {
     }
 }
 
-/// From the beginning of a try to that of the next one: a second, and a part of another, so that not all nodes come at once.
-fn pause() -> Duration {
-    Duration::from_millis(1_000 + super::random() % 500)
-}
-
-/// How many events are taken at once, and how many may wait.
+/// How many events may wait.
 const MOST_EVENTS: usize = 256;
+
+/// How many are taken at once. Whoever was cut off has a lot to hear, and those who are served by the same thread do not wait for all of
+/// it; one write to a subscriber should have several of them all the same.
+const AT_ONCE: usize = 64;
 
 /// Milliseconds after which time passes in any case.
 const LONGEST_WAIT: u64 = 60_000;

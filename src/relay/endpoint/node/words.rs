@@ -1,6 +1,7 @@
 //! What subscribers are told that other nodes have a part in.
 
 use crate::relay::cluster::Parcel;
+use crate::relay::cluster::envelope::Run;
 use crate::relay::hub::Topic;
 use crate::ws::prepared::Prepared;
 use serde::Serialize;
@@ -103,14 +104,19 @@ pub(super) fn lagged(topic: &Topic, whose: &Whose, first: u64, last: u64) -> Pre
     Prepared::text(&serde_json::to_string(&lagged).unwrap_or_default())
 }
 
-/// The message that says that so many of a node are missing which have no place in the order that all nodes share.
-pub(super) fn given_up(topic: &Topic, node: u64, missed: u64) -> Prepared {
+/// The message that says that so many of a node are missing which have no place in the order that all nodes share, and which they are
+/// by its own count, if that is known.
+pub(super) fn given_up(topic: &Topic, node: u64, missed: u64, run: Option<Run>) -> Prepared {
     #[derive(Serialize)]
     struct Lagged<'a> {
         r#type: &'static str,
         topic: &'a str,
         missed: u64,
         node: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last: Option<u64>,
         to: &'static str,
     }
     let lagged = Lagged {
@@ -118,6 +124,8 @@ pub(super) fn given_up(topic: &Topic, node: u64, missed: u64) -> Prepared {
         topic: topic.as_str(),
         missed,
         node: format!("{node:x}"),
+        first: run.map(|run| run.first),
+        last: run.map(|run| run.last),
         to: "all",
     };
     Prepared::text(&serde_json::to_string(&lagged).unwrap_or_default())
@@ -181,7 +189,18 @@ mod tests {
             (places(of_node.payload()), places(of_all.payload())),
             (3, 1)
         );
-        let without = given_up(topic, 0x1_f00d, 4);
+        let run = Run {
+            sequence: 2,
+            first: 7,
+            last: 10,
+        };
+        let with = given_up(topic, 0x1_f00d, 4, Some(run));
+        assert_eq!(
+            text(&with),
+            r#"{"type":"lagged","topic":"a","missed":4,"node":"1f00d","first":7,"last":10,"to":"all"}"#
+        );
+        assert_eq!((places(with.payload()), worth(&with)), (0, 4));
+        let without = given_up(topic, 0x1_f00d, 4, None);
         assert_eq!(
             text(&without),
             r#"{"type":"lagged","topic":"a","missed":4,"node":"1f00d","to":"all"}"#

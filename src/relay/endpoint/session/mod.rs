@@ -43,6 +43,7 @@ pub(super) struct Session {
     next_key: u32,
     messages: Pace,
     octets: Pace,
+    subscriptions: Pace,
     /// Absent while there is nothing to do, and no handler extracts.
     work: Option<Box<Work>>,
     has_ended: bool,
@@ -94,6 +95,7 @@ impl Session {
             next_key: 0,
             messages: Pace::default(),
             octets: Pace::default(),
+            subscriptions: Pace::default(),
             work: parts.map(Work::keeping),
             has_ended: false,
         }
@@ -141,6 +143,14 @@ impl Session {
             Ok(asked) => asked,
             Err(error) => return self.refuse_message(&text, &error),
         };
+        if let Request::Subscribe { topic, wants } = &asked.request
+            && !self.may_subscribe()
+        {
+            self.relay().counters().subscription_limited();
+            let about = Some((topic, wants.join));
+            let code = ErrorCode::RateLimited;
+            return self.fail(asked.reference, code, about, "too many subscriptions");
+        }
         if asked.request.is_ordered() && self.is_busy() {
             self.work().incoming.push_back(Incoming::Text(text));
         } else if let Some(attaching) = self.attaching(&asked.request) {
@@ -218,13 +228,20 @@ impl Session {
         if settings.messages.is_none() && settings.octets.is_none() {
             return true;
         }
-        let now = u64::try_from(inner.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = inner.nanos();
         settings
             .messages
             .is_none_or(|rate| self.messages.allows(rate, messages, now))
             && settings
                 .octets
                 .is_none_or(|rate| self.octets.allows(rate, octets, now))
+    }
+
+    /// Whether it may subscribe once more, which counts.
+    fn may_subscribe(&mut self) -> bool {
+        let inner = &self.link.outlet.relay().inner;
+        let rate = inner.settings.subscriptions;
+        rate.is_none_or(|rate| self.subscriptions.allows(rate, 1, inner.nanos()))
     }
 
     /// Whether a request that speaks of a topic has to wait.
@@ -314,9 +331,9 @@ mod tests {
         let kept = |name: &str, found: usize, most: usize| {
             assert!(found <= most, "{name}: {found} octets, {most} at most");
         };
-        kept("a session", size_of::<Session>(), 96);
-        kept("an outlet", size_of::<Outlet>(), 72);
-        kept("a link with its outlet", size_of::<Link>(), 96);
-        kept("a subscription", size_of::<Sub>(), 56);
+        kept("a session", size_of::<Session>(), 80);
+        kept("an outlet", size_of::<Outlet>(), 48);
+        kept("a link with its outlet", size_of::<Link>(), 72);
+        kept("a subscription", size_of::<Sub>(), 32);
     }
 }

@@ -84,7 +84,7 @@ impl Recovery {
         let tell = |entries: &mut Vec<_>, rest: &Rest, offset: u64| {
             if rest.after < offset {
                 outlet.relay().counters().lagged();
-                entries.push(gap(&rest.topic, offset, offset - rest.after));
+                entries.push(gap(rest, offset));
             }
         };
         for entry in page.entries {
@@ -106,12 +106,14 @@ impl Recovery {
     }
 }
 
-fn gap(topic: &Topic, offset: u64, missed: u64) -> Entry<Prepared> {
-    let counts = true;
+/// What is missing up to an offset.
+fn gap(rest: &Rest, offset: u64) -> Entry<Prepared> {
+    let missed = offset - rest.after;
     let lagged = Reply::Lagged {
-        topic,
+        topic: &rest.topic,
         missed,
-        counts,
+        counts: true,
+        offsets: Some((rest.epoch, rest.after + 1, offset)),
     };
     Entry {
         offset,

@@ -2,22 +2,18 @@
 
 use crate::relay::hub::{Subscription, Topic};
 use crate::ws::prepared::Prepared;
+use std::num::NonZero;
 use std::ops::{Deref, DerefMut};
 use std::slice;
 use tokio::time::Instant;
 
-/// A subscription of the connection.
+/// A subscription of the connection: of its place in the hub as much as tells it from others in the connection's group.
 pub(super) struct Sub {
-    place: Place,
+    topic: Topic,
+    /// Absent once the connection has ended, and only the handler is still to be told.
+    seat: Option<NonZero<u32>>,
     pub(super) key: u32,
     pub(super) more: Option<Box<More>>,
-}
-
-/// Where a subscription is.
-enum Place {
-    InHub(Subscription<Prepared>),
-    /// The connection has ended, and only the handler is still to be told.
-    Ended(Topic),
 }
 
 /// What most subscriptions do not have.
@@ -27,22 +23,22 @@ pub(super) struct More {
     /// When its token ends.
     pub(super) until: Option<Instant>,
     /// To who is present, with the key of that.
-    pub(super) watch: Option<(Subscription<Prepared>, u32)>,
+    pub(super) watch: Option<Box<(Subscription<Prepared>, u32)>>,
 }
 
 /// All of them, in the order in which they began.
-#[derive(Default)]
 pub(super) enum Subs {
-    #[default]
-    None,
     One(Sub),
+    /// Or none.
     Many(Vec<Sub>),
 }
 
 impl Sub {
-    pub(super) const fn new(subscription: Subscription<Prepared>, key: u32) -> Self {
+    pub(super) fn new(subscription: Subscription<Prepared>, key: u32) -> Self {
+        let (topic, seat) = subscription.into_seat();
         Self {
-            place: Place::InHub(subscription),
+            topic,
+            seat: Some(seat),
             key,
             more: None,
         }
@@ -51,26 +47,20 @@ impl Sub {
     /// One of a connection that has ended before it was let in.
     pub(super) const fn ended(topic: Topic, key: u32) -> Self {
         Self {
-            place: Place::Ended(topic),
+            topic,
+            seat: None,
             key,
             more: None,
         }
     }
 
     pub(super) const fn topic(&self) -> &Topic {
-        match &self.place {
-            Place::InHub(subscription) => subscription.topic(),
-            Place::Ended(topic) => topic,
-        }
+        &self.topic
     }
 
     /// Takes its place in the hub away.
-    pub(super) fn end(&mut self) -> Option<Subscription<Prepared>> {
-        let ended = Place::Ended(self.topic().clone());
-        match std::mem::replace(&mut self.place, ended) {
-            Place::InHub(subscription) => Some(subscription),
-            Place::Ended(_) => None,
-        }
+    pub(super) const fn end(&mut self) -> Option<NonZero<u32>> {
+        self.seat.take()
     }
 
     pub(super) fn join(&self) -> Option<u64> {
@@ -82,11 +72,17 @@ impl Sub {
     }
 }
 
+impl Default for Subs {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
 impl Subs {
     pub(super) fn push(&mut self, sub: Sub) {
         *self = match std::mem::take(self) {
-            Self::None => Self::One(sub),
             Self::One(first) => Self::Many(vec![first, sub]),
+            Self::Many(subs) if subs.is_empty() => Self::One(sub),
             Self::Many(mut subs) => {
                 subs.push(sub);
                 Self::Many(subs)
@@ -100,7 +96,6 @@ impl Subs {
             return None;
         }
         match std::mem::take(self) {
-            Self::None => None,
             Self::One(sub) => Some(sub),
             Self::Many(mut subs) => {
                 let sub = subs.remove(place);
@@ -118,7 +113,6 @@ impl Deref for Subs {
 
     fn deref(&self) -> &[Sub] {
         match self {
-            Self::None => &[],
             Self::One(sub) => slice::from_ref(sub),
             Self::Many(subs) => subs,
         }
@@ -128,7 +122,6 @@ impl Deref for Subs {
 impl DerefMut for Subs {
     fn deref_mut(&mut self) -> &mut [Sub] {
         match self {
-            Self::None => &mut [],
             Self::One(sub) => slice::from_mut(sub),
             Self::Many(subs) => subs,
         }
@@ -162,6 +155,6 @@ mod tests {
         for _ in 0..3 {
             assert!(subs.remove(0).is_some());
         }
-        assert!(matches!(subs, Subs::None));
+        assert!(subs.is_empty());
     }
 }

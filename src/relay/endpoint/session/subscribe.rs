@@ -279,7 +279,7 @@ impl Session {
         let hub = self.relay().hub();
         let (subscription, present) =
             hub.watch(sub.topic(), link.outlet.group(), link.clone(), key);
-        sub.more().watch = Some((subscription, key));
+        sub.more().watch = Some(Box::new((subscription, key)));
         let state = present_state(sub.topic(), &present);
         let work = self.work();
         work.answers.push_back(state);
@@ -288,7 +288,7 @@ impl Session {
 
     fn unwatch(&mut self, sub: &mut Sub) {
         let watch = sub.more.as_mut().and_then(|more| more.watch.take());
-        if let Some((subscription, key)) = watch {
+        if let Some((subscription, key)) = watch.map(|watch| *watch) {
             self.link.outlet.exit(subscription);
             self.forget(key);
         }
@@ -352,8 +352,8 @@ impl Session {
 
     /// Gives back what a subscription holds: afterwards nothing comes for it, and the connection is not present in its topic.
     pub(super) fn give_back(&mut self, sub: &mut Sub) {
-        if let Some(subscription) = sub.end() {
-            self.link.outlet.exit(subscription);
+        if let Some(seat) = sub.end() {
+            self.link.outlet.leave(sub.topic(), seat);
             self.forget(sub.key);
             self.link.outlet.count(false);
             self.relay().counters().unsubscribed();

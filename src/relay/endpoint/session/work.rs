@@ -146,7 +146,7 @@ impl Session {
     /// Does what there is to do, and gives `take` what goes to the client, as far as it takes it. When it takes nothing, it has
     /// to see to it that the task is woken.
     pub(in crate::relay::endpoint) fn poll(&mut self, cx: &mut Context<'_>, take: &mut Take<'_>) {
-        self.link.outlet.mailbox.listen(cx);
+        self.link.outlet.listen(cx);
         self.obey();
         self.advance(cx);
         self.send(cx, take);
@@ -364,6 +364,7 @@ impl Session {
                             topic,
                             missed,
                             counts,
+                            offsets: None,
                         }
                     }
                     Gap::Skipped(count) if key & COUNTS != 0 => Reply::Skipped { topic, count },
@@ -372,7 +373,7 @@ impl Session {
                 return Some(Prepared::text(&reply.text(None)));
             }
             let watch = sub.more.as_ref().and_then(|more| more.watch.as_ref());
-            if watch.is_some_and(|(_, of)| *of == key) {
+            if watch.is_some_and(|watch| watch.1 == key) {
                 // Changes are missing: all of it tells more than how many.
                 return Some(present_state(topic, &self.relay().hub().present(topic)));
             }

@@ -1,16 +1,42 @@
 //! Wrong passwords of late: whoever guesses is not heard for a while.
 
+use crate::wire::ip;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Counts attempts to sign in by where they come from: an address, of IPv6 the 64 bits that a client has to itself.
+///
+/// While very many come, those for whom there is no place are counted with their neighbours: so nobody guesses more often because of his many
+/// addresses, and whoever has them all in some networks locks nobody out of others.
 #[derive(Debug)]
 pub(super) struct Guesses {
     most: u32,
-    of: Mutex<HashMap<Option<IpAddr>, Attempts>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    of: HashMap<Who, Attempts>,
+    /// How many of them are clients.
+    clients: usize,
+    /// When it was last looked through for those that are over.
+    swept: Option<Instant>,
+}
+
+/// Whose attempts are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Who {
+    /// All that have no address.
+    Nobody,
+    /// An IPv4 address, or 64 bits of IPv6.
+    Client(IpAddr),
+    /// The first 16 bits of an IPv4 address or 32 of IPv6, as a rule one provider's.
+    Neighbours(IpAddr),
+    /// Who is left.
+    Others,
 }
 
 #[derive(Debug)]
@@ -24,21 +50,16 @@ impl Guesses {
     pub(super) fn new(most: u32) -> Self {
         Self {
             most,
-            of: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
-    /// Whether another attempt is heard. It counts until it turns out to be right: of several at a time no more are heard either.
-    pub(super) fn may_try(&self, client: Option<IpAddr>) -> bool {
+    /// With whom another attempt is counted, if it is heard. It counts until it turns out to be right: of several at a time no more are heard either.
+    pub(super) fn may_try(&self, client: Option<IpAddr>) -> Option<Who> {
         let now = Instant::now();
-        let mut of = self.lock();
-        let mut key = client.map(network);
-        if !of.contains_key(&key) && of.len() >= CLIENTS {
-            of.retain(|_, attempts| !attempts.are_over(now));
-            // The rest have one place together.
-            key = key.filter(|_| of.len() < CLIENTS);
-        }
-        let attempts = of.entry(key).or_insert(Attempts {
+        let mut table = self.lock();
+        let who = table.place(client, now);
+        let attempts = table.of.entry(who).or_insert(Attempts {
             count: 0,
             since: now,
         });
@@ -49,40 +70,73 @@ impl Guesses {
             };
         }
         if attempts.count >= self.most {
-            return false;
+            return None;
         }
         attempts.count += 1;
-        true
+        Some(who)
     }
 
-    /// It was right: what was wrong before is forgotten.
-    pub(super) fn was_right(&self, client: Option<IpAddr>) {
-        let mut of = self.lock();
-        if of.remove(&client.map(network)).is_none()
-            && let Some(shared) = of.get_mut(&None)
-        {
-            shared.count = shared.count.saturating_sub(1);
+    /// It was right: what was wrong before is forgotten, unless it may have been somebody else's.
+    pub(super) fn was_right(&self, who: Who) {
+        let mut table = self.lock();
+        match who {
+            Who::Client(_) | Who::Nobody => table.forget(who),
+            Who::Neighbours(_) | Who::Others => {
+                if let Some(shared) = table.of.get_mut(&who) {
+                    shared.count = shared.count.saturating_sub(1);
+                }
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Attempts>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn place(&mut self, client: Option<IpAddr>, now: Instant) -> Who {
+        let Some(address) = client else {
+            return Who::Nobody;
+        };
+        let own = Who::Client(ip::client(address));
+        if self.of.contains_key(&own) {
+            return own;
+        }
+        let is_due = |swept: Instant| now.duration_since(swept) >= SWEEP;
+        if self.clients >= CLIENTS && self.swept.is_none_or(is_due) {
+            self.swept = Some(now);
+            self.of.retain(|_, attempts| !attempts.are_over(now));
+            self.clients = self.of.keys().filter(|who| who.is_client()).count();
+        }
+        if self.clients < CLIENTS {
+            self.clients += 1;
+            return own;
+        }
+        let neighbours = Who::Neighbours(ip::beginning(address, 16, 32));
+        if self.of.contains_key(&neighbours) || self.of.len() - self.clients < NETWORKS {
+            neighbours
+        } else {
+            Who::Others
+        }
+    }
+
+    fn forget(&mut self, who: Who) {
+        if self.of.remove(&who).is_some() && who.is_client() {
+            self.clients -= 1;
+        }
+    }
+}
+
+impl Who {
+    const fn is_client(&self) -> bool {
+        matches!(self, Self::Client(_))
     }
 }
 
 impl Attempts {
     fn are_over(&self, now: Instant) -> bool {
         now.duration_since(self.since) >= MINUTE
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            Ipv6Addr::from(network).into()
-        }
-        address => address,
     }
 }
 
@@ -98,47 +152,98 @@ pub(super) fn is_same(given: &str, expected: &str) -> bool {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The addresses that are kept apart.
+/// How often a full table is looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The clients that are kept apart.
 const CLIENTS: usize = 10_000;
+
+/// The networks that are kept apart beyond them.
+const NETWORKS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The address of this number in a network of IPv6.
-    fn within(network: u16, number: u16) -> Option<IpAddr> {
-        Some(Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, 0, number).into())
+    impl Guesses {
+        fn hears(&self, client: Option<IpAddr>) -> bool {
+            self.may_try(client).is_some()
+        }
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(ip::ip(text.as_bytes()).unwrap())
+    }
+
+    /// The IPv4 address of this number.
+    fn numbered(number: u32) -> Option<IpAddr> {
+        Some(number.to_be_bytes().into())
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_address_has_so_many_a_minute() {
         let guesses = Guesses::new(2);
-        let one = Some(IpAddr::from([192, 0, 2, 1]));
-        let mapped = Ipv6Addr::from_bits(0xffff_c000_0201).into();
-        assert!(guesses.may_try(one) && guesses.may_try(one));
-        assert!(!guesses.may_try(one) && !guesses.may_try(Some(mapped)));
-        assert!(guesses.may_try(Some([192, 0, 2, 2].into())) && guesses.may_try(None));
+        let (one, mapped) = (address("192.0.2.1"), address("::ffff:192.0.2.1"));
+        let who = guesses.may_try(one);
+        assert!(guesses.hears(one));
+        assert!(!guesses.hears(one) && !guesses.hears(mapped));
+        assert!(guesses.hears(address("192.0.2.2")) && guesses.hears(None));
         // A client of IPv6 has many addresses.
-        assert!(guesses.may_try(within(0, 1)) && guesses.may_try(within(0, 2)));
-        assert!(!guesses.may_try(within(0, 3)) && guesses.may_try(within(1, 3)));
+        assert!(guesses.hears(address("2001:db8::1")) && guesses.hears(address("2001:db8::2")));
+        assert!(!guesses.hears(address("2001:db8::3")));
+        assert!(guesses.hears(address("2001:db8:0:1::3")));
         tokio::time::advance(MINUTE).await;
-        assert!(guesses.may_try(one) && guesses.may_try(one) && !guesses.may_try(one));
-        guesses.was_right(one);
-        assert!(guesses.may_try(one));
+        assert!(guesses.hears(one) && guesses.hears(one) && !guesses.hears(one));
+        guesses.was_right(who.unwrap());
+        assert!(guesses.hears(one));
+        // So is whoever has no address.
+        assert!(guesses.hears(None) && guesses.hears(None) && !guesses.hears(None));
+        guesses.was_right(Who::Nobody);
+        assert!(guesses.hears(None));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_addresses_are_kept_than_there_is_room_for() {
+    async fn many_addresses_lock_out_no_more_than_their_networks() {
         let guesses = Guesses::new(2);
-        let of = |number: u32| Some(number.to_be_bytes().into());
-        for number in 0..12_000 {
-            guesses.may_try(of(number));
+        // Of 0.0.0.0/16, all but two with a place of their own, which are counted together with those that come after them.
+        for number in 0..10_002 {
+            assert!(guesses.hears(numbered(number)), "{number}");
         }
-        assert_eq!(guesses.lock().len(), CLIENTS + 1);
-        assert!(!guesses.may_try(of(20_000)) && guesses.may_try(of(1)));
+        assert!(!guesses.hears(numbered(20_000)));
+        assert!(guesses.hears(numbered(1)) && !guesses.hears(numbered(1)));
+        // Who is elsewhere is heard, as often as anybody.
+        let elsewhere = address("192.0.2.1");
+        let who = guesses.may_try(elsewhere).unwrap();
+        assert!(guesses.hears(elsewhere) && !guesses.hears(address("192.0.77.1")));
+        guesses.was_right(who);
+        assert!(guesses.hears(elsewhere) && !guesses.hears(elsewhere));
+        assert!(guesses.hears(address("2001:db8::1")));
         tokio::time::advance(MINUTE).await;
-        assert!(guesses.may_try(of(20_000)));
-        assert_eq!(guesses.lock().len(), 1);
+        assert!(guesses.hears(numbered(20_000)));
+        let table = guesses.lock();
+        assert_eq!((table.of.len(), table.clients), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_networks_are_kept_than_there_is_room_for() {
+        let guesses = Guesses::new(2);
+        for number in 0..10_000 {
+            guesses.may_try(numbered(number));
+        }
+        for number in 1..12_000_u32 {
+            guesses.may_try(numbered(number << 16));
+        }
+        let table = guesses.lock();
+        assert_eq!(table.clients, CLIENTS);
+        assert_eq!(table.of.len(), CLIENTS + NETWORKS + 1);
+        drop(table);
+        assert!(!guesses.hears(numbered(13_000 << 16)));
+        // A client that is forgotten leaves his place to another.
+        guesses.was_right(Who::Client(numbered(1).unwrap()));
+        assert!(matches!(
+            guesses.may_try(numbered(13_000 << 16)),
+            Some(Who::Client(_))
+        ));
     }
 
     #[test]

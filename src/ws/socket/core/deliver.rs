@@ -58,6 +58,16 @@ impl WsSender {
         self.tell(core, delivered)
     }
 
+    /// Whether the task of this context is the one that writes, which [`wake`](Self::wake) wakes.
+    pub(crate) fn wakes(&self, cx: &Context<'_>) -> bool {
+        self.shared.lock().home.is_woken_by(cx.waker())
+    }
+
+    /// Wakes the task that writes.
+    pub(crate) fn wake(&self) {
+        self.shared.lock().home.wake();
+    }
+
     fn tell(&self, core: MutexGuard<'_, Core>, delivered: Delivered) -> Delivered {
         if delivered == Delivered::Taken && core.has_work() {
             Shared::written_by_others(&self.shared, core);
@@ -99,9 +109,9 @@ impl Core {
         if written < frames.len() {
             let (_, out) = live.parts();
             if written == 0 {
-                out.push(frames.clone());
+                out.push_common(frames.clone());
             } else {
-                out.push(frames.slice(written..));
+                out.push_common(frames.slice(written..));
             }
         }
         Delivered::Taken

@@ -1,9 +1,9 @@
 //! How a turn ends, nearly always: the answers leave in one write, and what is held is nothing.
 
 use crate::resource::pool::wide::WIDE;
-use crate::wire::out::KEPT;
+use crate::wire::out::{KEPT, Shares};
 use crate::ws::socket::core::Core;
-use crate::ws::socket::live::{Live, give_out};
+use crate::ws::socket::live::{Block, Live, give_out};
 
 impl Core {
     /// Writes the usual answer to what has just been read: it lies side by side, is not large, and a socket takes all of it.
@@ -50,11 +50,12 @@ impl Core {
     #[inline]
     pub(in crate::ws::socket) fn charge(&self) {
         if let Some(live) = &self.live {
-            let held = if !self.wide && live.is_at_rest() && self.backlog.is_unused() {
-                0
-            } else {
-                self.held(live)
-            };
+            let held =
+                if self.block == Block::Narrow && live.is_at_rest() && self.backlog.is_unused() {
+                    0
+                } else {
+                    self.held(live)
+                };
             self.home.charge(held);
             self.home.set_waits(if self.timing.stalled != 0 {
                 self.timing.stalled
@@ -67,8 +68,12 @@ impl Core {
     }
 
     pub(super) fn held(&self, live: &Live) -> usize {
-        let out = live.out.as_ref().map_or(0, |out| out.held());
-        let wide = if self.wide { WIDE } else { 0 };
-        live.read.capacity().max(wide) + live.connection.held() + out + self.backlog.held()
+        let mut shares = Shares::default();
+        if let Some(out) = &live.out {
+            out.count(&mut shares);
+        }
+        self.backlog.count(&mut shares);
+        let wide = if self.block == Block::Wide { WIDE } else { 0 };
+        live.read.capacity().max(wide) + live.connection.held() + shares.octets
     }
 }

@@ -85,7 +85,7 @@ impl Core {
         if self.home.phase() >= Phase::Draining && self.timing.drain == 0 {
             // Not all at once: whoever is sent away comes back somewhere. And not before a handler that
             // wants to say something had its turn.
-            self.timing.drain = now + 1 + self.home.index() % DRAIN_SPREAD;
+            self.timing.drain = (now + 1).saturating_add(self.home.turn(config.drain_spread));
             self.backlog.wake_parked();
         }
         if self.timing.drain != 0 && self.timing.drain <= now && open && !self.backlog.closes() {
@@ -164,6 +164,3 @@ impl Core {
 
 /// How long a peer may say nothing after our last word and a fault of its own before the transport ends.
 const LINGER: Duration = Duration::from_millis(250);
-
-/// A drain closes sockets over this many ticks.
-const DRAIN_SPREAD: u32 = 8;

@@ -56,6 +56,19 @@ pub struct Place {
 }
 
 /// Messages of a sequence that follow one another.
+///
+/// ```
+/// use wireline::relay::backplane::Channel;
+/// use wireline::relay::cluster::envelope::{Envelope, Run, Sender};
+/// use wireline::relay::hub::Topic;
+///
+/// // Three were given up, the 4th to the 6th of the first sequence.
+/// let runs = vec![Run { sequence: 0, first: 4, last: 6 }];
+/// let told = Envelope::GivenUp { id: 1, count: 3, age: 0, runs };
+/// let channel = Channel::Topic(Topic::new("room:1").unwrap());
+/// let sender = Sender { node: 7, life: 1 };
+/// assert_eq!(Envelope::decode(&told.encode(sender, &channel), &channel), Some((sender, told)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Run {
     /// Which sequence.

@@ -113,6 +113,14 @@ impl Nats {
     /// Trusts the authorities in a file, certificates in PEM, in place of the system's. The file is read now, which blocks, and anew for a
     /// connection when it has changed; while there is nothing good in it, what was there before is trusted.
     ///
+    /// ```
+    /// use wireline::relay::backplane::nats::Nats;
+    ///
+    /// let nats = Nats::new("tls://nats.example")?;
+    /// assert!(nats.roots_file("/no/such/file.pem").is_err());
+    /// # Ok::<(), wireline::relay::backplane::BackplaneError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`BackplaneError`] when it cannot be read, when there is no certificate in it, or one that cannot be read.

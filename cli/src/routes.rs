@@ -161,7 +161,7 @@ async fn upload(mut body: Body) -> Result<Response> {
 /// this server. `tests/serve.rs` holds the digests to the pages.
 const CONSOLE: (&str, &str) = (
     include_str!("console.html"),
-    "default-src 'none'; style-src 'sha256-QEIuQN/J1SKZuHd3HRTo6f9kOsVFdCmWMxpaoKaBDtg='; script-src 'sha256-DEQYeTz3cv5Y9D26e8rQsULOEdQDkvGbryfKQu1Qy8Y='; \
+    "default-src 'none'; style-src 'sha256-kRlkRXs9fcbtwTSAzRcc0KX0aulYa8u27I0xbek8juw='; script-src 'sha256-PE+D/G4srA12InG76sITAqA2ACa7RG7FGgdNXybPQBQ='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const WELCOME: (&str, &str) = (

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 /// use wireline::relay::protocol::Reply;
 ///
 /// let topic = Topic::new("room:1").unwrap();
-/// let lagged = Reply::Lagged { topic: &topic, missed: 3, counts: true };
+/// let lagged = Reply::Lagged { topic: &topic, missed: 3, counts: true, offsets: None };
 /// assert_eq!(lagged.text(None), r#"{"type":"lagged","topic":"room:1","missed":3}"#);
 /// ```
 #[derive(Clone, Debug)]

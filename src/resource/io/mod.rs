@@ -22,13 +22,8 @@ pub(crate) mod unsent;
 
 #[cfg(feature = "websocket")]
 pub(crate) use self::gone::Gone;
-#[cfg(not(all(feature = "raw-syscalls", target_os = "linux")))]
-use self::no_raw_calls as calls;
-#[cfg(all(feature = "raw-syscalls", target_os = "linux"))]
-use self::raw_calls as calls;
 
-use crate::resource::io::calls::Small;
-use crate::resource::io::socket::Tried;
+use crate::resource::io::socket::{Small, Tried};
 use crate::resource::pool;
 use bytes::BytesMut;
 use std::io::{self, IoSlice};

@@ -4,21 +4,13 @@
 //! nobody in Rust has any use.
 
 use crate::resource::io::FEW;
+use crate::resource::io::socket::{Small, what_came};
 use bytes::BytesMut;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io;
 use std::mem::MaybeUninit;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
-
-/// A socket that is tried with little.
-pub(super) trait Small {
-    /// Reads at most [`FEW`] octets of what there is; `None` when there is nothing. What `Tried` says of tokio's readiness holds here.
-    fn read_small(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
-
-    /// Writes what the socket takes at once, as tokio's `try_write`.
-    fn send_small(&self, octets: &[u8]) -> io::Result<usize>;
-}
 
 macro_rules! socket {
     ($($stream:ty),*) => {$(
@@ -40,13 +32,7 @@ macro_rules! socket {
                     }
                     Ok(())
                 });
-                match (read, tried) {
-                    (Some(len), _) => Some(Ok(len)),
-                    (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
-                        Some(Err(error))
-                    }
-                    (None, _) => None,
-                }
+                what_came(read, tried)
             }
 
             #[inline(always)]

@@ -16,6 +16,26 @@ pub(super) trait Tried {
     fn read_at_once(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
 }
 
+/// A socket that is tried with little.
+pub(super) trait Small {
+    /// Reads at most [`FEW`](crate::resource::io::FEW) octets of what there is; `None` when there is nothing. What `Tried` says of tokio's readiness holds here.
+    fn read_small(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
+
+    /// Writes what the socket takes at once, as tokio's `try_write`.
+    fn send_small(&self, octets: &[u8]) -> io::Result<usize>;
+}
+
+/// What a read that was tried gave, which tokio has been told to be over when it was short.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "as in `Io`")]
+pub(super) fn what_came(read: Option<usize>, tried: io::Result<()>) -> Option<io::Result<usize>> {
+    match (read, tried) {
+        (Some(len), _) => Some(Ok(len)),
+        (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Some(Err(error)),
+        (None, _) => None,
+    }
+}
+
 macro_rules! socket {
     ($($stream:ty),*) => {$(
         #[allow(clippy::inline_always, reason = "as in `Io`")]
@@ -32,13 +52,7 @@ macro_rules! socket {
                     }
                     Ok(())
                 });
-                match (read, tried) {
-                    (Some(len), _) => Some(Ok(len)),
-                    (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
-                        Some(Err(error))
-                    }
-                    (None, _) => None,
-                }
+                what_came(read, tried)
             }
         }
 
@@ -92,7 +106,6 @@ socket!(TcpStream, UnixStream);
 mod tests {
     use super::*;
     use crate::resource::io::FEW;
-    use crate::resource::io::calls::Small;
     use std::future::poll_fn;
     use std::task::Waker;
     use tokio::io::AsyncWriteExt;

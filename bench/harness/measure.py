@@ -25,21 +25,31 @@ def by_wsload(server, put_load):
 
 
 def waiting(server, count, words):
-    """The growth of resident memory for each of `count` connections that `words` open and hold, and of the kernel's buffers."""
+    """The growth of resident memory for each of `count` connections that `words` with `-n` open and hold, and of the kernel's buffers."""
     if process.raise_descriptor_limit(count + 100) < count + 100:
         raise load.LoadError(f"{count} connections need {count + 100} descriptors, more than the hard limit")
+    # Code and tables that the first connection touches are no connection's memory.
+    _hold(1, words, lambda: None)
+    time.sleep(1)
     before, kernel_before = server.memory(process.NOW), process.socket_memory()
-    with subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
-        said = driver.stdout.readline().strip()
-        # What the last answers borrowed is given back.
-        time.sleep(2)
-        after, kernel_after = server.memory(process.NOW), process.socket_memory()
-        driver.stdin.close()
-    if said != f"READY {count}":
-        raise load.LoadError(f"{os.path.basename(str(words[0]))}: {said or 'ended'}")
+    after, kernel_after = _hold(count, words, lambda: (server.memory(process.NOW), process.socket_memory()))
     return {
         "bytes_per_connection": (after - before) / count,
         "before_bytes": before,
         "kernel_bytes": kernel_after["bytes"] - kernel_before["bytes"],
         "kernel_sockets": kernel_after["sockets"] - kernel_before["sockets"],
     }
+
+
+def _hold(count, words, look):
+    """What `look` sees while `count` connections are open."""
+    words = [*map(str, words), "-n", str(count)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
+        said = driver.stdout.readline().strip()
+        # What the last answers borrowed is given back.
+        time.sleep(2)
+        seen = look()
+        driver.stdin.close()
+    if said != f"READY {count}":
+        raise load.LoadError(f"{os.path.basename(words[0])}: {said or 'ended'}")
+    return seen

@@ -46,10 +46,10 @@ async fn many_that_are_overdue_leave_others_their_turn() {
     const MANY: usize = 20 * PART;
     let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
     tokio::spawn(worker.clone().sweep());
-    let ended = Arc::new(AtomicUsize::new(0));
+    let (ended, first) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::default()));
     let due = worker.tick_after(Duration::from_secs(1));
     for _ in 0..MANY {
-        let (worker, ended) = (worker.clone(), ended.clone());
+        let (worker, ended, first) = (worker.clone(), ended.clone(), first.clone());
         tokio::spawn(async move {
             let slot = worker.register(ConnInfo::default());
             slot.set_due(due);
@@ -64,15 +64,13 @@ async fn many_that_are_overdue_leave_others_their_turn() {
             .await;
             worker.unregister(&slot);
             ended.fetch_add(1, Ordering::Relaxed);
+            first.notify_one();
         });
     }
+    first.notified().await;
     let (mut seen, mut most) = (0, 0);
     while seen < MANY {
-        if seen == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        } else {
-            yield_now().await;
-        }
+        yield_now().await;
         let now = ended.load(Ordering::Relaxed);
         most = most.max(now - seen);
         seen = now;

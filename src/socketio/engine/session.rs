@@ -5,6 +5,7 @@ mod tests;
 
 use super::packet::{Data, Packet};
 use super::reason::CloseReason;
+use std::fmt;
 
 /// How a session's packets come and go.
 ///
@@ -134,6 +135,18 @@ pub enum Refused {
     /// There is one already; the session has ended because of that.
     Overlap,
 }
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the session has ended",
+            Self::Transport => "the session has another transport",
+            Self::Overlap => "a second request of its kind at the same time",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// A session, without what waits for it. Times are milliseconds since any moment.
 ///

@@ -306,7 +306,7 @@ impl Worker {
                 return;
             };
             worker.refresh();
-            worker.wake_overdue();
+            wake_all(worker.overdue());
             worker.large.age(worker.now(), &worker.budget);
             worker.look_after_budget(&mut short);
         }
@@ -326,18 +326,16 @@ impl Worker {
         );
     }
 
-    fn wake_overdue(&self) {
+    /// Those whose deadline has passed. To be woken outside the lock: a waker of a runtime that shuts down may drop its task on the spot.
+    fn overdue(&self) -> Vec<Waker> {
         let now = self.now();
-        // Woken outside the lock: a waker of a runtime that shuts down may drop its task on the spot.
-        let wakers: Vec<Waker> = self
-            .slots()
+        self.slots()
             .table
             .iter()
             .flatten()
             .filter(|slot| slot.is_due(now))
             .filter_map(|slot| slot.waker.get().cloned())
-            .collect();
-        wakers.into_iter().for_each(Waker::wake);
+            .collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -352,6 +350,24 @@ impl Drop for Worker {
         self.large.clear(&self.budget);
     }
 }
+
+/// Wakes a few at once, and many in parts, between which everybody else has his turn: to close five thousand connections whose buffers are
+/// full takes the kernel a third of a second.
+fn wake_all(wakers: Vec<Waker>) {
+    let mut wakers = wakers.into_iter();
+    wakers.by_ref().take(PART).for_each(Waker::wake);
+    if wakers.len() > 0 {
+        tokio::spawn(async move {
+            while wakers.len() > 0 {
+                yield_now().await;
+                wakers.by_ref().take(PART).for_each(Waker::wake);
+            }
+        });
+    }
+}
+
+/// How many are woken at once.
+const PART: usize = 32;
 
 /// How long a drain in favour of another process waits for requests that may be on their way.
 const UNHURRIED: Duration = Duration::from_secs(2);

@@ -1,5 +1,8 @@
 use super::*;
 use crate::resource::counters::Counter;
+use std::future::poll_fn;
+use std::sync::atomic::AtomicUsize;
+use std::task::Poll;
 
 #[test]
 fn a_deadline_is_never_early() {
@@ -16,12 +19,12 @@ async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
     let slot = worker.register(ConnInfo::default());
     slot.set_due(worker.tick_after(Duration::from_secs(10)));
     let begun = Instant::now();
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         slot.set_waker(cx.waker());
         if slot.is_due(worker.now()) {
-            std::task::Poll::Ready(())
+            Poll::Ready(())
         } else {
-            std::task::Poll::Pending
+            Poll::Pending
         }
     })
     .await;
@@ -35,6 +38,44 @@ async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
     assert_eq!(worker.budget().used(), 0);
     assert_eq!(worker.live(), 0);
     worker.wait_empty().await;
+}
+
+/// Whoever comes while many deadlines pass at once does not wait for all of them.
+#[tokio::test(start_paused = true)]
+async fn many_that_are_overdue_leave_others_their_turn() {
+    const MANY: usize = 20 * PART;
+    let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
+    tokio::spawn(worker.clone().sweep());
+    let (ended, first) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::default()));
+    let due = worker.tick_after(Duration::from_secs(1));
+    for _ in 0..MANY {
+        let (worker, ended, first) = (worker.clone(), ended.clone(), first.clone());
+        tokio::spawn(async move {
+            let slot = worker.register(ConnInfo::default());
+            slot.set_due(due);
+            poll_fn(|cx| {
+                slot.set_waker(cx.waker());
+                if slot.is_due(worker.now()) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            worker.unregister(&slot);
+            ended.fetch_add(1, Ordering::Relaxed);
+            first.notify_one();
+        });
+    }
+    first.notified().await;
+    let (mut seen, mut most) = (0, 0);
+    while seen < MANY {
+        yield_now().await;
+        let now = ended.load(Ordering::Relaxed);
+        most = most.max(now - seen);
+        seen = now;
+    }
+    assert!(most <= 2 * PART, "{most} between two turns");
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,14 +209,14 @@ async fn a_row_of_those_that_go_on_has_one_turn_at_a_time() {
     for number in 0..100 {
         let (worker, had) = (worker.clone(), had.clone());
         let mut turns = 0;
-        tokio::spawn(std::future::poll_fn(move |cx| {
+        tokio::spawn(poll_fn(move |cx| {
             turns += 1;
             had.lock().unwrap().push(number);
             if turns == 4 {
-                return std::task::Poll::Ready(());
+                return Poll::Ready(());
             }
             worker.wait_for_a_turn(cx.waker().clone());
-            std::task::Poll::Pending
+            Poll::Pending
         }));
     }
     // Who comes while they are at it is looked at after one turn, or two.

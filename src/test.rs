@@ -118,10 +118,8 @@ impl TestClient {
     /// As [`new`](Self::new).
     pub fn with_budget(service: impl Service, config: Config, octets: usize) -> Self {
         let budget = Arc::new(Budget::new(octets));
-        let worker = Arc::new(Worker::new(budget.clone()));
-        tokio::spawn(worker.clone().sweep());
         let shared = Arc::new(Shared {
-            worker,
+            worker: Worker::start(budget.clone()),
             service: Arc::new(service),
             config: Arc::new(config.settled()),
         });

@@ -175,8 +175,10 @@ socketio_version() {
 cargo_programs() {
     command -v oha >/dev/null && return
     echo "building oha $OHA_VERSION"
-    # A target folder of its own keeps a stopped build for the next run.
-    if CARGO_TARGET_DIR=$tools/build cargo install oha --version "$OHA_VERSION" --locked --root "$tools" --quiet; then
+    # A target folder of its own keeps a stopped build for the next run. oha's release profile makes one piece of all crates, which takes
+    # minutes; the tests do not need it that fast.
+    if CARGO_TARGET_DIR=$tools/build CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        cargo install oha --version "$OHA_VERSION" --locked --root "$tools" --quiet; then
         rm -rf "$tools/build"
     else
         missing+=("oha; cargo says why above, or put any recent oha into PATH")

@@ -8,6 +8,9 @@
     reason = "over TCP it is the real clock that counts"
 )]
 
+#[cfg(target_os = "linux")]
+#[path = "ws_resilience/few_turns.rs"]
+mod few_turns;
 #[path = "support/socket.rs"]
 mod socket;
 #[path = "support/ws_peer.rs"]
@@ -574,17 +577,7 @@ fn a_payload_that_waits_for_many_is_there_once() {
         joining.lock().unwrap().push(socket.sender());
         async move { while socket.recv().await.is_some() {} }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let client = TestClient::new(routes.build().unwrap());
-        let mut peers = Vec::new();
-        for _ in 0..20 {
-            peers.push(Peer::open(&client, "/").await);
-        }
+    with_peers(routes, 20, async |mut peers| {
         let members = members.lock().unwrap().clone();
         let wait = || tokio::time::sleep(Duration::from_millis(10));
         // The transport is full before the count begins.
@@ -633,17 +626,7 @@ fn a_short_message_of_a_topic_waits_once_for_all() {
             drop(subscription);
         }
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let client = TestClient::new(routes.build().unwrap());
-        let mut peers = Vec::new();
-        for _ in 0..PEERS {
-            peers.push(Peer::open(&client, "/").await);
-        }
+    with_peers(routes, PEERS, async |mut peers| {
         while relay.hub().subscribers(&topic) != PEERS {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -665,6 +648,23 @@ fn a_short_message_of_a_topic_waits_once_for_all() {
                 assert_eq!(peer.next().await, (0x82, vec![b'x'; LEN]));
             }
         }
+    });
+}
+
+/// With so many peers on `/`, in memory and on a paused clock.
+fn with_peers(routes: Router, count: usize, code: impl AsyncFnOnce(Vec<Peer>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = TestClient::new(routes.build().unwrap());
+        let mut peers = Vec::new();
+        for _ in 0..count {
+            peers.push(Peer::open(&client, "/").await);
+        }
+        code(peers).await;
     });
 }
 

@@ -1,9 +1,11 @@
 //! The node's part in a cluster.
 
+use crate::tell::{complain, say};
 use std::io;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
-use wireline::relay::Relay;
+use wireline::relay::{ClusterHandle, Relay};
 use wireline::socketio::server::SocketIo;
 
 /// The connection to the other nodes, on a thread of its own: however busy the workers are, the others hear of this node, and they are
@@ -14,10 +16,11 @@ pub(crate) struct Joined {
 }
 
 impl Joined {
-    /// Begins to connect, if there is anybody to connect to.
+    /// Begins to connect, if there is anybody to connect to, by the broker of this name.
     pub(crate) fn begin(
         relay: Option<&Relay>,
         io: Option<&SocketIo>,
+        broker: String,
     ) -> Option<Result<Self, String>> {
         // Outside a runtime these begin nothing yet.
         let relay = relay.filter(|relay| relay.cluster().is_some());
@@ -25,11 +28,11 @@ impl Joined {
         if relay.is_none() && io.is_none() {
             return None;
         }
-        let joined = Self::on_thread(relay.cloned(), io.cloned());
+        let joined = Self::on_thread(relay.cloned(), io.cloned(), broker);
         Some(joined.map_err(|error| error.to_string()))
     }
 
-    fn on_thread(relay: Option<Relay>, io: Option<SocketIo>) -> io::Result<Self> {
+    fn on_thread(relay: Option<Relay>, io: Option<SocketIo>, broker: String) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -42,6 +45,9 @@ impl Joined {
                     if let Some(adapter) = io.as_ref().and_then(SocketIo::adapter) {
                         // Its task is of this runtime from now on.
                         drop(adapter.up());
+                    }
+                    if let Some(cluster) = cluster.clone() {
+                        tokio::spawn(tell_of_the_first(cluster, broker));
                     }
                     let _ = ended.await;
                     if let Some(cluster) = cluster {
@@ -58,3 +64,32 @@ impl Joined {
         let _ = self.thread.join();
     }
 }
+
+/// Says so when there is no connection at first, and when there is one then: a wrong address looks like a broker that is not there yet, so
+/// the server begins all the same. What happens to a connection later stands in the log.
+async fn tell_of_the_first(cluster: ClusterHandle, broker: String) {
+    let mut is_told = false;
+    loop {
+        tokio::time::sleep(FIRST).await;
+        if cluster.standing().is_up {
+            if is_told {
+                say(&format!(
+                    "wireline has a connection to the broker at {broker}"
+                ));
+            }
+            return;
+        }
+        if !is_told {
+            is_told = true;
+            let why = cluster.trouble();
+            let why = why.as_deref().unwrap_or("it does not answer");
+            complain(&format!(
+                "wireline: warning: no connection to the broker at {broker} yet: {why}; until there is one, every topic is this node's own (/ready \
+                 says how it stands)"
+            ));
+        }
+    }
+}
+
+/// How long a broker may take before anybody is told.
+const FIRST: Duration = Duration::from_secs(2);

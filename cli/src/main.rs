@@ -63,7 +63,7 @@ fn configured(options: &Options) -> Result<(), Vec<String>> {
     } else {
         serve::run(&config)
     };
-    outcome.map_err(|line| vec![format!("wireline: {line}")])
+    outcome.map_err(|line| vec![format!("wireline: {}", effective.told(line))])
 }
 
 /// What is wrong with a file begins with the file's name, as editors and other tools know to read it; anything else with that of the program.

@@ -175,7 +175,12 @@ fn open_access_log(place: &str, format: &str) -> Result<AccessLog, String> {
         Box::new(io::stdout())
     } else {
         let file = Reopened::open(place);
-        Box::new(file.map_err(|error| format!("the access log {place}: {error}"))?)
+        Box::new(file.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("the access log {place}: its directory is not there")
+            }
+            _ => format!("the access log {place}: {error}"),
+        })?)
     };
     let log = AccessLog::new(sink).map_err(|error| format!("the access log: {error}"))?;
     Ok(log.format(match format {

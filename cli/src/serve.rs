@@ -1,7 +1,7 @@
 //! Running the server, and what it says meanwhile.
 
 use crate::cluster::Joined;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::observe::{Observed, Scraped, Watched};
 use crate::routes;
 use crate::successor;
@@ -57,7 +57,10 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
         None => None,
     };
 
-    let joined = Joined::begin(watched.relay.get(), watched.socketio.get()).transpose()?;
+    let broker = config.backplane.as_ref();
+    let broker = broker.map(|broker| config::show::without_password(&broker.address));
+    let (relay, io) = (watched.relay.get(), watched.socketio.get());
+    let joined = Joined::begin(relay, io, broker.unwrap_or_default()).transpose()?;
     let drain_told = Arc::new(Once::new());
     let told = drain_told.clone();
     let outcome = server.run_with(|handle| {
@@ -113,11 +116,16 @@ pub(crate) fn run(config: &Config) -> Result<(), String> {
 /// Why it could not begin to listen.
 pub(crate) fn not_begun(error: &StartError) -> String {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let told = error.to_string();
     match cause.map(io::Error::kind) {
-        Some(io::ErrorKind::AddrInUse) => {
-            format!("{error} (another program has it; with port 0 it would be a free one)")
+        // A file has no port, and its own words.
+        Some(io::ErrorKind::AddrInUse) if told.ends_with("the address is in use") => {
+            format!("{told} (another program has it; with port 0 it would be a free one)")
         }
-        _ => error.to_string(),
+        Some(io::ErrorKind::AddrNotAvailable) => {
+            format!("{told} (0.0.0.0 stands for all that it has)")
+        }
+        _ => told,
     }
 }
 

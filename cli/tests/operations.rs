@@ -8,6 +8,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_wireline");
@@ -223,17 +224,35 @@ fn without_its_broker_it_starts_all_the_same() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = nobody.local_addr().unwrap();
     drop(nobody);
-    for broker in [
-        format!("redis://{addr}"),
-        format!("nats://{addr}"),
-        "redis://no-such-host.invalid:6379".to_owned(),
+    for (broker, shown) in [
+        (format!("redis://{addr}"), format!("redis://{addr}")),
+        (
+            format!("nats://me:secret@{addr}"),
+            format!("nats://me:(redacted)@{addr}"),
+        ),
+        (UNKNOWN.to_owned(), UNKNOWN.to_owned()),
     ] {
-        let server = Running::start(wireline(&["--backplane", &broker]));
+        let mut command = wireline(&["--backplane", &broker]);
+        command.stderr(Stdio::piped());
+        let mut server = Running::start(command);
         let mut stream = server.connect();
         assert_eq!(Running::ask(&mut stream).unwrap(), 200, "{broker}");
         stream
             .write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .unwrap();
         assert_eq!(status(&mut stream).unwrap(), 200, "{broker}");
+        // It may be a wrong address: somebody is told, without a log.
+        let mut stderr = BufReader::new(server.child.stderr.take().unwrap());
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = stderr.read_line(&mut line);
+            let _ = sender.send(line);
+        });
+        let line = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        let told = format!("wireline: warning: no connection to the broker at {shown} yet: ");
+        assert!(line.starts_with(&told), "{line}");
     }
 }
+
+const UNKNOWN: &str = "redis://no-such-host.invalid:6379";

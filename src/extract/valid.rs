@@ -89,6 +89,7 @@ pub trait Validate {
 /// objections.add("guests", "there are 2 beds");
 /// assert_eq!(objections.iter().next(), Some(("/to", "a stay ends after it has begun")));
 /// assert_eq!(objections.iter().count(), 2);
+/// assert_eq!(objections.to_string(), "/to: a stay ends after it has begun; /guests: there are 2 beds");
 /// // By hand, where a handler finds out itself:
 /// let problem = Problem::from(objections);
 /// # let _ = problem;
@@ -143,6 +144,18 @@ impl Objections {
         }
         let field = field.replace('~', "~0").replace('/', "~1");
         format!("{}/{field}", self.prefix)
+    }
+}
+
+/// Each after its pointer, those of the value as a whole alone.
+impl fmt::Display for Objections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (pointer, sentence)) in self.iter().enumerate() {
+            let between = if place == 0 { "" } else { "; " };
+            let colon = if pointer.is_empty() { "" } else { ": " };
+            write!(f, "{between}{pointer}{colon}{sentence}")?;
+        }
+        Ok(())
     }
 }
 
@@ -270,6 +283,24 @@ pub enum ValidRejection<R> {
     Unreadable(R),
     /// It was read, and this is wrong with it (422).
     Invalid(Objections),
+}
+
+impl<R: fmt::Display> fmt::Display for ValidRejection<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(rejection) => rejection.fmt(f),
+            Self::Invalid(objections) => write!(f, "not valid: {objections}"),
+        }
+    }
+}
+
+impl<R: std::error::Error + 'static> std::error::Error for ValidRejection<R> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unreadable(rejection) => Some(rejection),
+            Self::Invalid(_) => None,
+        }
+    }
 }
 
 impl<R: IntoResponse> IntoResponse for ValidRejection<R> {

@@ -27,7 +27,7 @@ use crate::resource::worker::relief::Found;
 use crate::resource::worker::turns::Turns;
 use crate::sync::{AtomicU8, AtomicU32, Mutex, MutexGuard, OnceLock, said_before_asked};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -39,8 +39,8 @@ pub const TICK: Duration = Duration::from_millis(250);
 
 /// What the connections of one worker share.
 ///
-/// A [`Server`](crate::Server) has one for each of its threads. Whoever accepts connections himself makes one and spawns its
-/// [`sweep`](Self::sweep); it is part of what connections share ([`Shared`](crate::service::link::Shared)).
+/// A [`Server`](crate::Server) has one for each of its threads. Whoever accepts connections himself [starts](Self::start) one; it is part of
+/// what connections share ([`Shared`](crate::service::link::Shared)).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,8 +49,7 @@ pub const TICK: Duration = Duration::from_millis(250);
 /// use wireline::resource::worker::{Phase, Worker};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 * 1024 * 1024))));
-/// tokio::spawn(worker.clone().sweep());
+/// let worker = Worker::start(Arc::new(Budget::new(64 * 1024 * 1024)));
 /// let slot = worker.register(ConnInfo::default());
 /// assert_eq!(worker.live(), 1);
 ///
@@ -95,9 +94,24 @@ struct Slots {
 }
 
 impl Worker {
-    /// A worker whose connections are charged to `budget`. Must be made inside a tokio runtime with
-    /// time enabled: its clock is tokio's, so that a paused clock rules it.
-    pub fn new(budget: Arc<Budget>) -> Self {
+    /// Starts a worker whose connections are charged to `budget`. A task of the runtime that this is called on looks at all deadlines four
+    /// times a second, sheds connections when the budget runs short, and gives busy ones their turns, until the worker is dropped. It sleeps
+    /// while there is no connection. The clock is tokio's, so that a paused one rules it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, and in one whose time is not enabled.
+    pub fn start(budget: Arc<Budget>) -> Arc<Self> {
+        // A runtime without time is told here, and not to a task of which nobody hears.
+        drop(tokio::time::sleep(TICK));
+        let worker = Arc::new(Self::new(budget));
+        let (occupied, called) = (worker.occupied.clone(), worker.called.clone());
+        tokio::spawn(Self::sweep(Arc::downgrade(&worker), occupied, called));
+        worker
+    }
+
+    /// One whose task nobody has spawned.
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
         Self {
             counters: Counters::default(),
             on_panic: OnceLock::new(),
@@ -276,13 +290,8 @@ impl Worker {
         }
     }
 
-    /// Runs the sweep for as long as the worker lives; spawn it once. It sleeps while there is no connection.
-    ///
-    /// Given up, no deadline passes and nobody is shed until it is run again.
-    pub async fn sweep(self: Arc<Self>) {
-        let (occupied, called) = (self.occupied.clone(), self.called.clone());
-        let worker = Arc::downgrade(&self);
-        drop(self);
+    /// Runs the sweep for as long as the worker lives. It sleeps while there is no connection.
+    async fn sweep(worker: Weak<Self>, occupied: Arc<Notify>, called: Arc<Notify>) {
         // For how many ticks in a row the budget has been short.
         let mut short = 0;
         let threads = Handle::current().metrics().num_workers();

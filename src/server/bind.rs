@@ -241,7 +241,7 @@ impl Bind {
                 Err(last)
             }
             Self::Unix(path) => Ok(vec![
-                unix(&path, backlog).map_err(|error| named(&error, path.display()))?,
+                unix(&path, backlog).map_err(|error| named_file(&error, &path))?,
             ]),
             Self::Listener(listener) => {
                 listener.set_nonblocking(true)?;
@@ -257,7 +257,7 @@ impl Bind {
             Self::Invalid(text) => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
-                    "`{text}` is no address to listen at (expected HOST:PORT, :PORT or unix:PATH)"
+                    "`{text}` is no address to listen at: not HOST:PORT, :PORT or unix:PATH, or a host that is not known here"
                 ),
             )),
         }
@@ -403,5 +403,26 @@ fn named(error: &io::Error, place: impl fmt::Display) -> io::Error {
         }
         _ => error.to_string(),
     };
+    io::Error::new(error.kind(), format!("cannot listen at {place}: {reason}"))
+}
+
+/// The same of a socket's file, of which other things are true.
+fn named_file(error: &io::Error, path: &Path) -> io::Error {
+    let is_socket = || {
+        let found = std::fs::symlink_metadata(path);
+        found.is_ok_and(|found| found.file_type().is_socket())
+    };
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse if is_socket() => {
+            "in use: another program listens there".to_owned()
+        }
+        io::ErrorKind::AddrInUse => "in use: what is there is no socket".to_owned(),
+        io::ErrorKind::NotFound => "its directory is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied (whoever listens writes to its directory)".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    let place = path.display();
     io::Error::new(error.kind(), format!("cannot listen at {place}: {reason}"))
 }

@@ -53,10 +53,9 @@ impl Common {
         }
     }
 
-    /// The shared part of one worker, and its sweep. Must be called inside the worker's runtime.
+    /// The shared part of one worker. Must be called inside the worker's runtime.
     pub(super) fn shared(&self) -> Arc<Shared> {
-        let worker = Arc::new(Worker::new(self.budget.clone()));
-        tokio::spawn(worker.clone().sweep());
+        let worker = Worker::start(self.budget.clone());
         self.handle.add_worker(worker.clone());
         handover::look_after(&worker);
         Arc::new(Shared {

@@ -294,8 +294,14 @@ impl Connection {
         F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
     {
         loop {
-            if self.lend_small(buf, out, limits, f)?.is_break() {
-                return Ok(ControlFlow::Break(()));
+            let mut taken = Taken {
+                buf: &mut *buf,
+                len: 0,
+            };
+            let flow = self.lend_small(taken.buf, &mut taken.len, out, limits, f)?;
+            drop(taken);
+            if flow.is_break() {
+                return Ok(flow);
             }
             if buf.is_empty() {
                 return Ok(ControlFlow::Continue(()));
@@ -357,12 +363,41 @@ impl Connection {
         }
     }
 
+    /// As [`receive_each`](Self::receive_each), of octets that are in no buffer: only while small messages stand at their front. `taken` says
+    /// how many were taken, also when `f` panics.
+    #[inline]
+    pub(crate) fn receive_small<F>(
+        &mut self,
+        octets: &mut [u8],
+        taken: &mut usize,
+        out: &mut Out,
+        limits: &Limits,
+        mut f: F,
+    ) -> Result<ControlFlow<()>, Error>
+    where
+        F: FnMut(Lent<'_>, &mut Replies<'_>) -> ControlFlow<()>,
+    {
+        let result = self.lend_small(octets, taken, out, limits, &mut f);
+        if let Err(error) = result {
+            self.sending.fail(error);
+            *taken = octets.len();
+        }
+        result
+    }
+
+    /// Whether a message that may be small comes next.
+    #[inline]
+    pub(crate) const fn takes_small(&self) -> bool {
+        self.receiving.takes_small()
+    }
+
     /// Messages of a client that are not large in one frame each, which is nearly everything that a server reads: their
     /// heads need no more than a look.
     #[inline]
     fn lend_small<F>(
         &mut self,
-        buf: &mut BytesMut,
+        octets: &mut [u8],
+        taken: &mut usize,
         out: &mut Out,
         limits: &Limits,
         f: &mut F,
@@ -379,12 +414,12 @@ impl Connection {
             out,
             lent: None,
         };
-        let mut taken = Taken { buf, len: 0 };
         loop {
-            let Some(small) = Small::read(&mut taken.buf[taken.len..], longest) else {
+            let rest = octets.get_mut(*taken..).unwrap_or_default();
+            let Some(small) = Small::read(rest, longest) else {
                 return Ok(ControlFlow::Continue(()));
             };
-            taken.len += small.len;
+            *taken += small.len;
             let flow = if small.text {
                 let mut aligned = Aligned::new();
                 let text = if let Some(place) = aligned.place(small.payload) {

@@ -6,6 +6,7 @@
 
 use crate::wire::grammar;
 use std::borrow::Cow;
+use std::fmt;
 
 /// One extension of a list, with its parameters in order.
 ///
@@ -33,6 +34,14 @@ pub struct Extension<'a> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a list of extensions")
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// Reads the value of one field line; empty members are skipped.
 ///

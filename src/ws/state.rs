@@ -11,6 +11,8 @@
 //!
 //! CONNECTING is not here: the opening handshake is HTTP's, and has its own file.
 
+use std::fmt;
+
 /// Where a connection stands.
 ///
 /// ```
@@ -70,6 +72,14 @@ pub enum Transition {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IllegalTransition;
+
+impl fmt::Display for IllegalTransition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not allowed in the closing handshake's present state")
+    }
+}
+
+impl std::error::Error for IllegalTransition {}
 
 impl State {
     /// Applies a transition, or leaves the state alone and says that it was not legal.

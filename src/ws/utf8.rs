@@ -5,15 +5,26 @@ use simdutf8::compat::from_utf8 as check;
 #[cfg(not(feature = "simd"))]
 use std::str::from_utf8 as check;
 
+use std::fmt;
+
 /// The octets cannot be, or become, UTF-8.
 ///
 /// ```
 /// use wireline::ws::utf8::{Invalid, Utf8};
 ///
 /// assert_eq!(Utf8::default().push(b"\xc0"), Err(Invalid), "no character begins so");
+/// assert_eq!(Invalid.to_string(), "not UTF-8");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not UTF-8")
+    }
+}
+
+impl std::error::Error for Invalid {}
 
 /// A check of text that comes in pieces. It fails as soon as what has come cannot be continued to valid
 /// UTF-8, wherever the pieces are cut.

@@ -2,7 +2,8 @@
 
     python3 tests/api/main.py            fails, and shows the lines, where the API is another one than the file says
     python3 tests/api/main.py --write    writes the file anew
-    python3 tests/api/main.py --sweep    lists what has no example, and futures that do not say what giving them up costs; fails where there are any
+    python3 tests/api/main.py --sweep    lists what has no example, futures that do not say what giving them up costs, and what a `Result` fails with
+                                         and is no `Error`; fails where there are any
 
 It reads what rustdoc says as JSON. That format is unstable, so it belongs to the toolchain; when this stops reading it, `render.py` is the place.
 Lines are what a user can write, and what a user's program depends on: paths, signatures, fields, variants, implementations of traits. What the

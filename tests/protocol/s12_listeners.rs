@@ -180,6 +180,8 @@ fn open_listeners_are_taken() {
 async fn places_that_cannot_be_had() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let addr = taken.local_addr().unwrap();
+    let no_socket = Path::new("no-socket");
+    std::fs::write(&no_socket.0, "a file").unwrap();
     for (error, text) in [
         (server().start().unwrap_err(), "call `bind`".to_owned()),
         (
@@ -193,6 +195,24 @@ async fn places_that_cannot_be_had() {
         (
             server().bind("192.0.2.1:80").start().unwrap_err(),
             "no such address".to_owned(),
+        ),
+        (
+            server()
+                .bind("no-such-host.invalid:80")
+                .start()
+                .unwrap_err(),
+            "a host that is not known".to_owned(),
+        ),
+        (
+            server()
+                .bind("unix:/no/such/directory/a")
+                .start()
+                .unwrap_err(),
+            "its directory is not there".to_owned(),
+        ),
+        (
+            server().bind(no_socket.0.as_path()).start().unwrap_err(),
+            "what is there is no socket".to_owned(),
         ),
         (
             server().bind("systemd").start().unwrap_err(),

@@ -36,10 +36,15 @@ pub(crate) struct Served {
 /// after each piece.
 pub(crate) fn serve(case: &Case, pieces: &[&[u8]], tail: &[u8]) -> Served {
     let (client, server) = memory::pair(4 * 1024 * 1024);
-    let (recorder, worker) = (
-        Arc::new(Recorder::default()),
-        Arc::new(Worker::new(Arc::new(Budget::new(usize::MAX)))),
-    );
+    let recorder = Arc::new(Recorder::default());
+    // The worker is of a runtime that never runs.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let inside = runtime.enter();
+    let worker = Worker::start(Arc::new(Budget::new(usize::MAX)));
+    drop(inside);
     let mut config = Config::default();
     config.max_body = u64::MAX;
     let shared = Arc::new(Shared {

@@ -20,6 +20,7 @@ fn every_mistake_is_one_line_that_names_the_culprit() {
     let future = authority.sign_between("localhost", 3000, 3001);
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let damaged = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     let half = &good.certificate[..good.certificate.len() / 2];
     for (outcome, expected) in [
         (
@@ -42,6 +43,10 @@ fn every_mistake_is_one_line_that_names_the_culprit() {
             &["no private key", "BEGIN PRIVATE KEY"],
         ),
         (given(half, &good.key), &["certificate", "cut off"]),
+        (
+            given(damaged, &good.key),
+            &["certificate", "or a damaged one"],
+        ),
         (given(&good.certificate, encrypted), &["encrypted"]),
         (
             given(&expired.certificate, &expired.key),

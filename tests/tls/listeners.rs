@@ -250,7 +250,7 @@ async fn an_embedder_hands_on_what_the_handshake_says() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shared = Arc::new(Shared {
-        worker: Arc::new(Worker::new(Arc::new(Budget::new(usize::MAX)))),
+        worker: Worker::start(Arc::new(Budget::new(usize::MAX))),
         service: Arc::new(routes()),
         config: Arc::default(),
     });

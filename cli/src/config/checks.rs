@@ -89,8 +89,17 @@ pub(super) fn broker(text: &str) -> Result<(), String> {
     if !schemes.contains(&scheme) {
         return Err(wrong.to_owned());
     }
-    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
-    let host = host.split(['/', '?', ',']).next().unwrap_or_default();
+    let hosts = place.rsplit_once('@').map_or(place, |(_, hosts)| hosts);
+    let hosts = hosts.split(['/', '?']).next().unwrap_or_default();
+    for host in hosts.split(',') {
+        let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+        let is_number = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
+        if is_number && !matches!(number::decimal(port.as_bytes()), Some(1..=65_535)) {
+            // It may be a password: it is not shown.
+            return Err("its port is none (1 to 65535)".to_owned());
+        }
+    }
+    let host = hosts.split(',').next().unwrap_or_default();
     (!host.is_empty() && !host.starts_with(':') && !text.contains(char::is_whitespace))
         .then_some(())
         .ok_or_else(|| wrong.to_owned())
@@ -166,7 +175,7 @@ mod tests {
     #[test]
     fn texts_are_looked_at() {
         let digest = format!("shop=sha256:{}", "0a".repeat(32));
-        let cases: [(Check, &[&str], &[&str]); 7] = [
+        let cases: [(Check, &[&str], &[&str]); 8] = [
             (
                 place,
                 &["127.0.0.1:0", ":80", "[::1]:80", "unix:/a", "systemd"],
@@ -221,6 +230,24 @@ mod tests {
                 secret,
                 &["0123456789abcdef0123456789abcdef"],
                 &["", "short"],
+            ),
+            (
+                broker,
+                &[
+                    "redis://a",
+                    "redis://[::1]:6379/0",
+                    "redis://u:99999999@a:1",
+                    "redis+sentinel://a:1,b:2/m",
+                    "nats://a,b:4222",
+                ],
+                &[
+                    "",
+                    "redis://",
+                    "http://a",
+                    "redis://a:0",
+                    "redis://a:65536",
+                    "redis+cluster://a:1,b:70000",
+                ],
             ),
         ];
         for (check, right, wrong) in cases {

@@ -14,8 +14,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Found>, Vec<Fault>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let end = text.len();
     let faults = errors.into_iter().map(|error| {
+        let span = error.span().unwrap_or(end..end);
         let message = error.message().replace('\n', " ");
-        (error.span().unwrap_or(end..end), message)
+        let hint = another_form(text, span.start).unwrap_or_default();
+        (span, format!("{message}{hint}"))
     });
     // The first in the file: a quotation mark that is missing makes more mistakes behind it.
     if let Some(first) = faults.min_by_key(|(span, _)| span.start) {
@@ -89,6 +91,32 @@ fn take(
     }
 }
 
+/// What a mistake shows that is written in the way of other files.
+fn another_form(text: &str, at: usize) -> Option<&'static str> {
+    let (before, behind) = (text.get(..at)?, text.get(at..)?);
+    if before.trim().is_empty() && behind.trim_start().starts_with('{') {
+        Some(" (this is JSON, and the file is TOML: a line is `key = value`)")
+    } else if behind.starts_with(':') {
+        Some(" (a line is `key = value`)")
+    } else {
+        None
+    }
+}
+
+/// What other servers call it.
+fn other_name(name: &str) -> Option<&'static str> {
+    match name {
+        "port" | "host" | "bind" | "listen" | "address" => {
+            Some("where to listen is `addr = \"HOST:PORT\"`")
+        }
+        "server" | "http" | "global" => Some("the server's own settings stand before all tables"),
+        "ssl" | "https" => Some("certificates are `cert` and `key` in [tls]"),
+        "redis" | "nats" | "broker" => Some("the broker is `backplane`"),
+        "log_level" | "level" => Some("how much is logged says RUST_LOG in the environment"),
+        _ => None,
+    }
+}
+
 fn unknown_key(name: &str) -> String {
     let sections = SETTINGS
         .iter()
@@ -101,7 +129,10 @@ fn unknown_key(name: &str) -> String {
         Some(key) if nearest(name, known.clone()).is_none() => {
             format!("unknown key `{name}` (did you mean `{key}`?)")
         }
-        _ => unknown(name, known),
+        _ => match other_name(name) {
+            Some(hint) => format!("unknown key `{name}` ({hint})"),
+            None => unknown(name, known),
+        },
     }
 }
 
@@ -193,6 +224,10 @@ mod tests {
         wrong("\"ä\" = 1", &[(1, 1, "unknown key `ä`")]);
         wrong("workers = 4 # ä\nworkers = 5", &[(2, 1, "duplicate key")]);
         wrong("workers = ", &[(1, 11, "")]);
+        wrong("# a\nport = 80", &[(2, 1, "is `addr = \"HOST:PORT\"`")]);
+        wrong("[server]\nport = 80", &[(1, 2, "before all tables")]);
+        wrong("{\"addr\": \"a:1\"}", &[(1, 1, "this is JSON")]);
+        wrong("# a\naddr: a:1", &[(2, 5, "a line is `key = value`")]);
         wrong("public_url = \"http://a\n[relay", &[(1, 23, "expected")]);
         wrong(
             "a = 1\n[tls]\nself_singed = true\nkey = 5\n",

@@ -9,6 +9,7 @@ pub(crate) mod settings;
 pub(crate) mod show;
 mod units;
 pub(crate) mod value;
+mod whence;
 
 pub(crate) use self::checks::digest;
 pub(crate) use self::effective::{Adapter, Backplane, Config, History, Tls};

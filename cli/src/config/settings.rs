@@ -87,7 +87,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "backplane", kind: Kind::Secret("BROKER", broker), default: "",
         help: "Serve the same topics and rooms of Socket.IO as other nodes, which are connected by this broker: redis://, rediss://, nats:// or tls:// with HOST:PORT, and USER:PASSWORD@ before it where the broker wants that; or redis+sentinel://, with the name of the master behind the Sentinels: HOST:PORT,HOST:PORT/MASTER; or redis+cluster://, with some servers of a Redis Cluster: HOST:PORT,HOST:PORT." },
     Setting { key: "backplane_ca", kind: Kind::Text("FILE", present), default: "",
-        help: "Believe a broker over TLS whose certificate is of an authority in this PEM file, in place of the system's; it is read when the node starts." },
+        help: "Believe a broker over TLS whose certificate is of an authority in this PEM file, in place of the system's; it is read when the node starts, and again for new connections when it has changed." },
     Setting { key: "backplane_credentials", kind: Kind::Text("FILE", present), default: "",
         help: "Sign in to a broker of NATS with what is in this file: the seed of a key (NKey), or credentials, which are a JWT and the seed of its key; it is read when the node starts." },
     Setting { key: "backplane_prefix", kind: Kind::Text("TEXT", prefix), default: "\"wireline\"",

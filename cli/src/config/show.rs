@@ -62,7 +62,7 @@ fn shown(setting: &Setting, value: &Value) -> String {
 }
 
 /// An address with everything but what is secret in it.
-fn without_password(address: &str) -> String {
+pub(crate) fn without_password(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else {
         return REDACTED.to_owned();
     };

@@ -318,6 +318,51 @@ fn mistakes_elsewhere_are_told_by_the_name_they_were_made_under() {
     );
 }
 
+/// What the system refuses is told with the setting that asked for it, and where that stands.
+#[test]
+fn whatever_cannot_be_had_is_told_with_where_it_was_asked_for() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let file = |text: &str| File::new("asked", format!("# a comment\n{text}\n"));
+    for (text, key, place) in [
+        (format!("addr = [\"{addr}\"]"), "addr", "2:1"),
+        (format!("metrics_addr = \"{addr}\""), "metrics_addr", "2:1"),
+        (
+            "access_log = \"/nowhere/a.log\"".to_owned(),
+            "access_log",
+            "2:1",
+        ),
+        (
+            "[tls]\nkey = \"/nowhere.key\"\ncert = \"/nowhere.pem\"".to_owned(),
+            "tls.cert",
+            "4:1",
+        ),
+        (
+            "[auth]\njwks_file = \"/nowhere.json\"".to_owned(),
+            "auth.jwks_file",
+            "3:1",
+        ),
+    ] {
+        let file = file(&text);
+        let told = refused(
+            &["--config", file.path()],
+            &[("WIRELINE_ADDR", "127.0.0.1:0")][..usize::from(key != "addr")],
+        );
+        let whence = format!("; see `{key}` in {}:{place}", file.path());
+        assert!(
+            told.len() == 1 && told[0].starts_with("wireline: ") && told[0].ends_with(&whence),
+            "{told:?}, {whence}"
+        );
+    }
+    let told = refused(&[], &[("WIRELINE_ADDR", &addr)]);
+    assert!(
+        told[0].ends_with("; see `addr` in WIRELINE_ADDR"),
+        "{told:?}"
+    );
+    let told = refused(&["--addr", &addr], &[]);
+    assert!(!told[0].contains("; see"), "{told:?}");
+}
+
 /// The first things that go wrong, with a file as without.
 #[test]
 fn a_file_does_not_hide_what_the_system_refuses() {

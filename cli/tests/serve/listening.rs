@@ -1,5 +1,6 @@
 //! Where it listens, for how many, and behind whom.
 
+use crate::config::File;
 use crate::server::{Answer, Server, assert_refused};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -144,11 +145,22 @@ fn what_it_cannot_have_is_one_line_and_code_2() {
     let metrics = ["--addr", "127.0.0.1:0", "--metrics-addr", &place];
     assert_refused(&metrics, "in use (another program has it");
     // 192.0.2.0/24 is for documentation (RFC 5737): nobody has it.
-    assert_refused(&["--addr", "192.0.2.1:8000"], "no such address");
+    assert_refused(
+        &["--addr", "192.0.2.1:8000"],
+        "no such address (0.0.0.0 stands for all that it has)",
+    );
     assert_refused(
         &["--addr", "unix:/no/such/directory/a.sock"],
-        "/no/such/directory/a.sock",
+        "/no/such/directory/a.sock: its directory is not there",
     );
+    assert_refused(
+        &["--addr", "127.0.0.1:0", "--access-log", "/no/such/a.log"],
+        "/no/such/a.log: its directory is not there",
+    );
+    // Not a word of ports about a file.
+    let file = File::new("no-socket", "a file");
+    let place = format!("unix:{}", file.path());
+    assert_refused(&["--addr", &place], "what is there is no socket\n");
     assert_refused(&["--addr", "systemd"], "LISTEN_FDS");
 }
 

@@ -58,7 +58,7 @@ use std::task::{Context, Poll, ready};
 /// use wireline::resource::worker::Worker;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 * 1024 * 1024))));
+/// let worker = Worker::start(Arc::new(Budget::new(64 * 1024 * 1024)));
 /// let routes = Router::new().get("/", async || "hello").build().unwrap();
 /// let shared = Arc::new(Shared { worker, service: Arc::new(routes), config: Arc::new(Config::default().settled()) });
 ///

@@ -3,6 +3,7 @@
 use crate::resource::io::socket::{Small, Tried};
 use bytes::BytesMut;
 use std::io;
+use std::mem::MaybeUninit;
 use tokio::net::{TcpStream, UnixStream};
 
 macro_rules! socket {
@@ -12,6 +13,12 @@ macro_rules! socket {
             #[inline(always)]
             fn read_small(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
                 self.read_at_once(buf)
+            }
+
+            /// Without a buffer that is filled before it is read into there is no such read.
+            #[inline(always)]
+            fn read_few<'a>(&self, _: &'a mut [MaybeUninit<u8>]) -> Option<io::Result<&'a mut [u8]>> {
+                None
             }
 
             #[inline(always)]

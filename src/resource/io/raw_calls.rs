@@ -20,13 +20,22 @@ macro_rules! socket {
             /// the C library does.
             #[inline(always)]
             fn read_small(&self, buf: &mut BytesMut) -> Option<io::Result<usize>> {
-                let mut room = [MaybeUninit::<u8>::uninit(); FEW];
                 let few = FEW.min(buf.capacity() - buf.len());
+                let mut room = [MaybeUninit::uninit(); FEW];
+                let read = self.read_few(&mut room[..few])?;
+                Some(read.map(|octets| {
+                    buf.extend_from_slice(octets);
+                    octets.len()
+                }))
+            }
+
+            #[inline(always)]
+            fn read_few<'a>(&self, room: &'a mut [MaybeUninit<u8>]) -> Option<io::Result<&'a mut [u8]>> {
+                let few = room.len();
                 let mut read = None;
                 let tried = self.try_io(Interest::READABLE, || {
-                    let ((octets, _), len) = recv(self, &mut room[..few], RecvFlags::empty())?;
-                    buf.extend_from_slice(octets);
-                    read = Some(len);
+                    let ((octets, _), len) = recv(self, room, RecvFlags::empty())?;
+                    read = Some(octets);
                     if 0 < len && len < few {
                         return Err(io::ErrorKind::WouldBlock.into());
                     }

@@ -4,6 +4,7 @@ use crate::resource::io::{LONGEST_READ, Transport};
 use bytes::{BufMut, BytesMut};
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
@@ -21,6 +22,9 @@ pub(super) trait Small {
     /// Reads at most [`FEW`](crate::resource::io::FEW) octets of what there is; `None` when there is nothing. What `Tried` says of tokio's readiness holds here.
     fn read_small(&self, buf: &mut BytesMut) -> Option<io::Result<usize>>;
 
+    /// The same for whoever needs no buffer; `None` also where that cannot be done.
+    fn read_few<'a>(&self, room: &'a mut [MaybeUninit<u8>]) -> Option<io::Result<&'a mut [u8]>>;
+
     /// Writes what the socket takes at once, as tokio's `try_write`.
     fn send_small(&self, octets: &[u8]) -> io::Result<usize>;
 }
@@ -28,9 +32,9 @@ pub(super) trait Small {
 /// What a read that was tried gave, which tokio has been told to be over when it was short.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "as in `Io`")]
-pub(super) fn what_came(read: Option<usize>, tried: io::Result<()>) -> Option<io::Result<usize>> {
+pub(super) fn what_came<T>(read: Option<T>, tried: io::Result<()>) -> Option<io::Result<T>> {
     match (read, tried) {
-        (Some(len), _) => Some(Ok(len)),
+        (Some(read), _) => Some(Ok(read)),
         (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Some(Err(error)),
         (None, _) => None,
     }

@@ -8,7 +8,7 @@
 /// use wireline::resource::worker::{Phase, Worker};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+/// let worker = Worker::start(Arc::new(Budget::new(1 << 20)));
 /// assert_eq!(worker.phase(), Phase::Running);
 /// worker.enter(Phase::Draining);
 /// // There is no way back.

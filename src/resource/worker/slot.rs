@@ -20,7 +20,7 @@ use std::task::Waker;
 /// use wireline::resource::worker::Worker;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let worker = Worker::new(Arc::new(Budget::new(1 << 20)));
+/// let worker = Worker::start(Arc::new(Budget::new(1 << 20)));
 /// let slot = worker.register(ConnInfo::default());
 /// // Woken when five seconds have passed, unless it says otherwise by then.
 /// slot.set_due(worker.tick_after(Duration::from_secs(5)));

@@ -14,8 +14,7 @@ fn a_deadline_is_never_early() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
-    let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
-    tokio::spawn(worker.clone().sweep());
+    let worker = Worker::start(Arc::new(Budget::new(1 << 20)));
     let slot = worker.register(ConnInfo::default());
     slot.set_due(worker.tick_after(Duration::from_secs(10)));
     let begun = Instant::now();
@@ -40,12 +39,40 @@ async fn the_sweep_wakes_the_overdue_and_rests_when_empty() {
     worker.wait_empty().await;
 }
 
+/// Nobody has to keep, spawn or end anything: the task ends with the worker, also before its first turn.
+#[tokio::test]
+async fn the_sweep_does_not_keep_the_worker() {
+    let tasks = Handle::current().metrics();
+    let before = tasks.num_alive_tasks();
+    for turns in [0, 1] {
+        let worker = Worker::start(Arc::new(Budget::new(1 << 20)));
+        for _ in 0..turns {
+            yield_now().await;
+        }
+        let gone = Arc::downgrade(&worker);
+        drop(worker);
+        assert!(gone.upgrade().is_none());
+        while tasks.num_alive_tasks() > before {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
+
+/// Without a clock there would be no deadlines, and nobody would hear of that.
+#[test]
+#[should_panic(expected = "timers are disabled")]
+fn a_runtime_without_time_is_refused_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        drop(Worker::start(Arc::new(Budget::new(1 << 20))));
+    });
+}
+
 /// Whoever comes while many deadlines pass at once does not wait for all of them.
 #[tokio::test(start_paused = true)]
 async fn many_that_are_overdue_leave_others_their_turn() {
     const MANY: usize = 20 * PART;
-    let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
-    tokio::spawn(worker.clone().sweep());
+    let worker = Worker::start(Arc::new(Budget::new(1 << 20)));
     let (ended, first) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::default()));
     let due = worker.tick_after(Duration::from_secs(1));
     for _ in 0..MANY {
@@ -81,8 +108,7 @@ async fn many_that_are_overdue_leave_others_their_turn() {
 #[tokio::test(start_paused = true)]
 async fn the_sweep_frees_large_blocks_that_nobody_wants_and_the_last_connection_all() {
     const SIZE: usize = 1 << 20;
-    let worker = Arc::new(Worker::new(Arc::new(Budget::new(64 << 20))));
-    tokio::spawn(worker.clone().sweep());
+    let worker = Worker::start(Arc::new(Budget::new(64 << 20)));
     let give = || {
         let block = bytes::BytesMut::with_capacity(SIZE);
         worker.large.give(block, worker.now(), worker.budget());
@@ -108,7 +134,8 @@ async fn a_sweep_that_cannot_look_is_behind() {
     assert!(worker.behind() < TICK);
     tokio::time::advance(TICK * 40).await;
     assert!(worker.behind() >= TICK * 40);
-    tokio::spawn(worker.clone().sweep());
+    let (occupied, called) = (worker.occupied.clone(), worker.called.clone());
+    tokio::spawn(Worker::sweep(Arc::downgrade(&worker), occupied, called));
     tokio::time::sleep(TICK * 2).await;
     assert!(worker.behind() <= TICK);
     worker.unregister(&slot);
@@ -116,8 +143,7 @@ async fn a_sweep_that_cannot_look_is_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn the_largest_holders_are_shed_first() {
-    let worker = Arc::new(Worker::new(Arc::new(Budget::new(1000))));
-    tokio::spawn(worker.clone().sweep());
+    let worker = Worker::start(Arc::new(Budget::new(1000)));
     let slots: Vec<_> = (0..10)
         .map(|_| worker.register(ConnInfo::default()))
         .collect();
@@ -132,8 +158,7 @@ async fn the_largest_holders_are_shed_first() {
 
 /// A worker of which some connections wait for their peers and hold 100 each, as long as there is room.
 async fn short_of(waiting: usize, working: usize) -> (Arc<Worker>, Vec<Arc<Slot>>) {
-    let worker = Arc::new(Worker::new(Arc::new(Budget::new(10_000))));
-    tokio::spawn(worker.clone().sweep());
+    let worker = Worker::start(Arc::new(Budget::new(10_000)));
     let slots: Vec<_> = (0..waiting + working)
         .map(|_| worker.register(ConnInfo::default()))
         .collect();
@@ -202,8 +227,7 @@ async fn who_was_there_and_holds_nothing_is_refused_last() {
 /// Those that go on for ever have their turns one after another, and whoever comes waits for one of them.
 #[tokio::test(start_paused = true)]
 async fn a_row_of_those_that_go_on_has_one_turn_at_a_time() {
-    let worker = Arc::new(Worker::new(Arc::new(Budget::new(1 << 20))));
-    tokio::spawn(worker.clone().sweep());
+    let worker = Worker::start(Arc::new(Budget::new(1 << 20)));
     let slot = worker.register(ConnInfo::default());
     let had = Arc::new(Mutex::new(Vec::new()));
     for number in 0..100 {

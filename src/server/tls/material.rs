@@ -215,7 +215,7 @@ impl Pair {
         pem.hash(&mut digest);
         let key = private_key(&pem, &self.key)?;
         let parsed = ParsedCertificate::try_from(&chain[0])
-            .map_err(|error| malformed(CERTIFICATE, &self.certificate, &error))?;
+            .map_err(|error| malformed(CERTIFICATE, &self.certificate, &words(&error)))?;
         self.check_validity(&parsed, provider)?;
         if let Some(name) = name {
             self.check_name(&parsed, name)?;
@@ -295,7 +295,7 @@ impl Clients {
         for certificate in certificates(&pem, AUTHORITIES, &self.authorities)? {
             roots
                 .add(certificate)
-                .map_err(|error| malformed(AUTHORITIES, &self.authorities, &error))?;
+                .map_err(|error| malformed(AUTHORITIES, &self.authorities, &words(&error)))?;
         }
         let builder =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
@@ -367,6 +367,16 @@ fn unreadable(what: &'static str, place: &Place, error: &pem::Error) -> TlsError
 
 fn contains(octets: &[u8], wanted: &[u8]) -> bool {
     octets.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// What rustls says of a peer's certificate, of one of our own.
+fn words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            "what the PEM has in it is no certificate, or a damaged one".to_owned()
+        }
+        error => error.to_string(),
+    }
 }
 
 fn malformed(what: &'static str, place: &Place, reason: &dyn fmt::Display) -> TlsError {

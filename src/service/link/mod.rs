@@ -31,12 +31,11 @@ use std::time::Duration;
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let budget = Arc::new(Budget::new(64 * 1024 * 1024));
 /// let shared = Arc::new(Shared {
-///     worker: Arc::new(Worker::new(budget)),
+///     worker: Worker::start(budget),
 ///     service: Arc::new(Router::new().get("/", async || "hello").build().unwrap()),
 ///     config: Arc::new(Config::default().settled()),
 /// });
-/// // Without the sweep there are no deadlines.
-/// tokio::spawn(shared.worker.clone().sweep());
+/// # drop(shared);
 /// # });
 /// ```
 pub struct Shared {

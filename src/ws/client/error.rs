@@ -55,6 +55,7 @@ pub enum ConnectError {
 /// let client = TestClient::new(Router::new().build().unwrap());
 /// let refused = client.websocket("/nowhere").refusal().await;
 /// assert_eq!(refused.status, 404);
+/// assert_eq!(refused.to_string(), "the server answered 404 Not Found");
 /// # }
 /// ```
 #[derive(Debug)]
@@ -67,6 +68,14 @@ pub struct Refused {
     /// The first octets of the content, at most 4 KiB of it.
     pub content: Bytes,
 }
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answered {}", self.status)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 impl ConnectError {
     /// Whether the same may succeed later without anybody changing anything: the transport failed, no
@@ -108,7 +117,7 @@ impl fmt::Display for ConnectError {
             Self::ConnectTimeout => f.write_str("no connection in time"),
             Self::HandshakeTimeout => f.write_str("no answer in time"),
             Self::Malformed(reason) => write!(f, "malformed answer: {reason}"),
-            Self::Refused(refused) => write!(f, "the server answered {}", refused.status),
+            Self::Refused(refused) => refused.fmt(f),
             Self::Mismatch(mismatch) => mismatch.fmt(f),
         }
     }

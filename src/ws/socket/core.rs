@@ -3,11 +3,12 @@
 #[cfg(feature = "relay")]
 pub(super) mod deliver;
 mod rare;
+mod read;
 mod rest;
 mod time;
 
 use crate::resource::counters::Counter;
-use crate::resource::io::{FEW, Gone, Io, LONGEST_READ, Transport, unsent};
+use crate::resource::io::{Gone, Io, Transport, unsent};
 use crate::resource::pool;
 use crate::ws::close::CloseFrame;
 use crate::ws::connection::{Connection, Event};
@@ -271,85 +272,6 @@ impl Core {
         self.live
             .as_ref()
             .is_some_and(|live| live.read.is_empty() && live.connection.state().is_receiving())
-    }
-
-    /// Reads once into the buffer, which is borrowed for as long as there is something in it; `lends` says
-    /// that the messages are lent from it. `Ok(false)` is the end.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        lends: bool,
-    ) -> Poll<io::Result<bool>> {
-        let Some(live) = self.live.as_deref_mut() else {
-            return Poll::Pending;
-        };
-        let mut lends = lends;
-        if live.connection.is_inside_message() {
-            // Many heads cost more than many octets: a turn ends behind so many of them, wherever that is in the buffer.
-            if live.connection.take_crumbs() >= usize::from(CRUMBS) {
-                let is_empty = live.read.is_empty();
-                lends = false;
-                self.rest();
-                self.spent = u8::MAX;
-                if !is_empty {
-                    return Poll::Ready(Ok(true));
-                }
-            }
-            if self.is_paused() {
-                return Poll::Pending;
-            }
-        }
-        let Some(live) = self.live.as_deref_mut() else {
-            return Poll::Pending;
-        };
-        if self.drained && live.read.is_empty() {
-            // Most likely there is nothing: no buffer is borrowed to learn that.
-            live.rest(&mut self.block, &self.home);
-            match self.io.poll_readable(cx) {
-                Poll::Ready(readable) => readable?,
-                Poll::Pending => {
-                    self.drained = false;
-                    self.spent = 0;
-                    return Poll::Pending;
-                }
-            }
-        }
-        if live.read.capacity() == 0 {
-            if self.block == Block::Large {
-                live.rest(&mut self.block, &self.home);
-            }
-            live.borrow(&mut self.block, lends);
-        } else {
-            let wants = live.connection.wants(&live.read);
-            live.make_room(wants, lends, &mut self.block, &self.home);
-        }
-        let room = LONGEST_READ.min(live.read.capacity() - live.read.len());
-        // Counted by `spent`.
-        match self.io.poll_read_uncounted(cx, &mut live.read, self.few) {
-            Poll::Pending => {
-                live.rest(&mut self.block, &self.home);
-                self.spent = 0;
-                Poll::Pending
-            }
-            Poll::Ready(Ok(0)) => {
-                live.connection.receive_end();
-                Poll::Ready(Ok(false))
-            }
-            Poll::Ready(Ok(len)) => {
-                self.drained = len < if self.few { FEW.min(room) } else { room };
-                self.few = len < FEW;
-                self.timing.heard = self.home.now();
-                self.timing.pinged = 0;
-                live.connection
-                    .set_time(u64::from(self.timing.heard) * MILLIS_OF_A_TICK);
-                self.spend(if lends { len / 2 } else { len });
-                Poll::Ready(Ok(true))
-            }
-            Poll::Ready(Err(error)) => {
-                live.connection.receive_end();
-                Poll::Ready(Err(error))
-            }
-        }
     }
 
     /// Writes what waits, as far as the transport takes it; `Ready` when nothing waits any more.

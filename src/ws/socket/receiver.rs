@@ -1,6 +1,7 @@
 //! The receiving half of a socket.
 
 use crate::resource::counters::Counter;
+use crate::resource::io::FEW;
 use crate::ws::connection::{Event, Lent, Replies};
 use crate::ws::message::{Fragment, Message, Text};
 use crate::ws::socket::backlog::{OVERHEAD, SHARED_SEAT};
@@ -9,6 +10,7 @@ use crate::ws::socket::live::Live;
 use crate::ws::socket::{CloseStatus, SocketError};
 use futures_core::Stream;
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, MutexGuard};
@@ -229,6 +231,8 @@ impl WsReceiver {
             let mut loan = Loan {
                 shared,
                 live: core.lend(),
+                few: &mut [],
+                taken: 0,
             };
             drop(core);
             let Some(live) = &mut loan.live else {
@@ -243,7 +247,9 @@ impl WsReceiver {
             }
         }
         let mut dry = core.is_dry();
+        let mut room = [MaybeUninit::uninit(); FEW];
         loop {
+            let mut few: &mut [u8] = &mut [];
             if core.ended {
                 return Poll::Ready(None);
             }
@@ -251,7 +257,9 @@ impl WsReceiver {
                 core.asked = true;
                 return Poll::Pending;
             }
-            if dry {
+            if dry && let Some(octets) = core.read_few(&mut room) {
+                few = octets;
+            } else if dry {
                 match ready!(read_on(&mut core, cx, shared, Some(shared.config.queue))) {
                     Ok(true) => {}
                     Ok(false) => {
@@ -273,6 +281,8 @@ impl WsReceiver {
             let mut loan = Loan {
                 shared,
                 live: Some(live),
+                few,
+                taken: 0,
             };
             let (mut spent, mut flow) = (0usize, ControlFlow::Continue(()));
             let mut received = None;
@@ -280,20 +290,26 @@ impl WsReceiver {
                 return Poll::Ready(None);
             };
             let (connection, read, out) = live.all();
-            let result =
-                connection.receive_each(read, out, &shared.config.limits, |lent, replies| {
-                    spent += OVERHEAD + lent_len(&lent);
-                    if let Lent::Close(Some(close)) = &lent {
-                        received = Some(close.clone());
-                    }
-                    flow = f(lent, replies);
-                    if replies.waiting() > shared.config.queue || spent >= TURN {
-                        // A few octets may bring many: the rest of the batch waits for the peer to read, or
-                        // until others had their turn.
-                        return ControlFlow::Break(());
-                    }
-                    flow
-                });
+            let lend = |lent: Lent<'_>, replies: &mut Replies<'_>| {
+                spent += OVERHEAD + lent_len(&lent);
+                if let Lent::Close(Some(close)) = &lent {
+                    received = Some(close.clone());
+                }
+                flow = f(lent, replies);
+                if replies.waiting() > shared.config.queue || spent >= TURN {
+                    // A few octets may bring many: the rest of the batch waits for the peer to read, or
+                    // until others had their turn.
+                    return ControlFlow::Break(());
+                }
+                flow
+            };
+            let limits = &shared.config.limits;
+            let result = if loan.few.is_empty() {
+                connection.receive_each(read, out, limits, lend)
+            } else {
+                connection.receive_small(loan.few, &mut loan.taken, out, limits, lend)
+            };
+            let all_taken = loan.taken == loan.few.len();
             let receiving = connection.state().is_receiving();
             core = loan.end();
             core.spend(spent / 2);
@@ -314,7 +330,7 @@ impl WsReceiver {
                     shared.written_by_others(core);
                     return Poll::Ready(None);
                 }
-                Ok(all) => dry = all.is_continue(),
+                Ok(all) => dry = all.is_continue() && all_taken,
             }
         }
     }
@@ -338,30 +354,38 @@ impl Stream for WsReceiver {
 }
 
 /// The protocol while it is lent. It goes back even when the function that it is lent to panics.
-struct Loan<'a> {
+struct Loan<'a, 'b> {
     shared: &'a Shared,
     live: Option<Box<Live>>,
+    /// What was read and is in no buffer, and how much of it was taken.
+    few: &'b mut [u8],
+    taken: usize,
 }
 
-impl<'a> Loan<'a> {
+impl<'a> Loan<'a, '_> {
     #[inline]
     fn end(mut self) -> MutexGuard<'a, Core> {
         let mut core = self.shared.lock();
-        if let Some(live) = self.live.take() {
-            core.give_back(live);
-        }
+        self.give_back(&mut core);
         // Nothing is left to drop.
         std::mem::forget(self);
         core
     }
+
+    #[inline]
+    fn give_back(&mut self, core: &mut Core) {
+        if let Some(live) = self.live.take() {
+            core.give_back(live);
+            core.keep_rest(self.few.get(self.taken..).unwrap_or_default());
+        }
+    }
 }
 
-impl Drop for Loan<'_> {
+impl Drop for Loan<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            self.shared.lock().give_back(live);
-        }
+        let mut core = self.shared.lock();
+        self.give_back(&mut core);
     }
 }
 

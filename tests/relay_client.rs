@@ -22,7 +22,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 use wireline::relay::client::{
-    DialError, Ended, Event, RelayClient, RequestError, Status, SubscribeOptions, Subscription,
+    DialError, Ended, Event, Missing, RelayClient, RequestError, Status, SubscribeOptions,
+    Subscription,
 };
 use wireline::resource::io::Io;
 use wireline::resource::io::memory;
@@ -335,7 +336,9 @@ async fn who_reads_slowly_is_told_exactly_what_is_missing() {
     let mut slow = client
         .subscribe_with("a", SubscribeOptions::new().queue(100))
         .unwrap();
-    served.joins("").await;
+    served
+        .joins(r#""epoch":5,"offset":0,"recovered":true"#)
+        .await;
     let mut quick = client.subscribe("b").unwrap();
     served.joins("").await;
     for number in 1..=5000 {
@@ -352,7 +355,14 @@ async fn who_reads_slowly_is_told_exactly_what_is_missing() {
     for number in 1..=99 {
         assert_eq!(next(&mut slow).await, format!("n {number}"));
     }
-    assert_eq!(next(&mut slow).await, "lagged 4901");
+    match slow.next().await {
+        Some(Event::Lagged(lagged)) => {
+            let (epoch, first, last) = (5, 100, 5000);
+            let which = Missing::OfEpoch { epoch, first, last };
+            assert_eq!((lagged.missed, lagged.which), (4901, Some(which)));
+        }
+        other => panic!("{other:?}"),
+    }
     served.say(&push(5001)).await;
     assert_eq!(next(&mut slow).await, "n 5001");
 }

@@ -556,31 +556,95 @@ async fn the_last_value_and_the_newest_few() {
 
 #[tokio::test]
 async fn a_slow_client_is_told_how_much_it_missed() {
+    let live = || RelayConfig::default().with_topic_capacity(4);
+    let plain = json!({"type":"subscribe","topic":"a"});
+    let counting = json!({"type":"subscribe","topic":"a","ref":1});
+    for (config, subscribe, delay) in [
+        (live(), &plain, 0),
+        (live(), &counting, 0),
+        (kept(3).with_topic_capacity(4), &counting, 0),
+        (live(), &plain, 1_000),
+    ] {
+        let server = serve(config);
+        let mut slow = server.connect().await;
+        slow.say(json!({"type":"batch","delay":delay})).await;
+        slow.ask(subscribe.clone()).await;
+        let long = "x".repeat(16 << 10);
+        let mut epoch = 0;
+        for number in 1..=100 {
+            let published = server.relay.push("a", "e", &(number, &long)).await;
+            epoch = published.unwrap().epoch;
+            tokio::task::yield_now().await;
+        }
+        // What came, and what was told to be missing: each of them once, in order.
+        let (mut had, mut missed) = (0, 0);
+        while had < 100 {
+            let all = match slow.hear().await {
+                Value::Array(batch) => batch,
+                one => vec![one],
+            };
+            for heard in all {
+                if heard["type"] == "lagged" {
+                    let count = heard["missed"].as_u64().unwrap();
+                    let (first, last) = (had + 1, had + count);
+                    assert_eq!(
+                        heard,
+                        json!({"type":"lagged","topic":"a","missed":count,"epoch":epoch,"first":first,"last":last})
+                    );
+                    had = last;
+                    missed += count;
+                } else {
+                    had += 1;
+                    assert_eq!(heard["payload"][0], had);
+                }
+            }
+        }
+        assert_eq!(had, 100);
+        assert!(missed > 0, "{subscribe} {delay}");
+        let stats = server.relay.stats();
+        assert_eq!(stats.dropped, missed);
+        assert!(stats.lagged > 0);
+    }
+}
+
+/// It is told where the gap is, and of how many of those there it was not left out.
+#[tokio::test]
+async fn what_a_slow_client_was_left_out_of_it_has_not_missed() {
     let server = serve(RelayConfig::default().with_topic_capacity(4));
     let mut slow = server.connect().await;
+    let hello = slow.ask(json!({"type":"hello","ref":0})).await;
+    let own = hello["conn_id"].as_u64().unwrap();
     slow.subscribe("a").await;
     let long = "x".repeat(16 << 10);
-    for number in 0..100 {
-        server.relay.push("a", "e", &(number, &long)).await.unwrap();
+    for number in 1..=300 {
+        let payload = (number, &long);
+        // Two of three are its own.
+        match number % 3 {
+            0 => server.relay.push("a", "e", &payload).await.unwrap(),
+            _ => (server.relay.push_from(own, "a", "e", &payload).await).unwrap(),
+        };
         tokio::task::yield_now().await;
     }
-    let (mut next, mut missed) = (0, 0);
-    while next < 100 {
+    let own_of = |first: u64, last: u64| (first..=last).filter(|number| number % 3 != 0).count();
+    let (mut had, mut missed) = (0, 0);
+    while had < 300 {
         let heard = slow.hear().await;
-        if heard["type"] == "lagged" {
-            let count = heard["missed"].as_u64().unwrap();
-            assert_eq!(heard, json!({"type":"lagged","topic":"a","missed":count}));
-            next += count;
+        let next = if heard["type"] == "lagged" {
+            let place = |name: &str| heard[name].as_u64().unwrap();
+            let (count, first, last) = (place("missed"), place("first"), place("last"));
+            assert_eq!(last - first + 1 - own_of(first, last) as u64, count);
             missed += count;
+            (first, last)
         } else {
-            assert_eq!(heard["payload"][0], json!(next));
-            next += 1;
-        }
+            let number = heard["payload"][0].as_u64().unwrap();
+            (number, number)
+        };
+        // Between both there is none of others.
+        assert_eq!(own_of(had + 1, next.0 - 1) as u64, next.0 - 1 - had);
+        had = next.1;
     }
     assert!(missed > 0);
-    let stats = server.relay.stats();
-    assert_eq!(stats.dropped, missed);
-    assert!(stats.lagged > 0);
+    assert_eq!(server.relay.stats().dropped, missed);
 }
 
 #[tokio::test]
@@ -1441,26 +1505,22 @@ async fn what_is_given_up_of_a_long_history_while_it_is_read_is_told() {
     );
     // It does not read meanwhile: everything that it has not been sent is given up.
     push(3_000).await;
-    let (mut count, mut missed, mut told) = (0, 0, 0);
+    let (mut count, mut missed) = (0, 0);
     while count + missed < 5_000 {
         let heard = client.hear().await;
         match heard["type"].as_str() {
             Some("lagged") => {
                 let here = heard["missed"].as_u64().unwrap();
-                // What the history has lost is told with its offsets.
-                if let Some(first) = heard["first"].as_u64() {
-                    assert_eq!(first, count + missed + 1, "{heard}");
-                    assert_eq!(heard["last"], count + missed + here, "{heard}");
-                    assert_eq!(heard["epoch"], epoch, "{heard}");
-                    told += here;
-                }
+                // What the history has lost is told with its offsets, and so is what had no room behind it.
+                assert_eq!(heard["first"], count + missed + 1, "{heard}");
+                assert_eq!(heard["last"], count + missed + here, "{heard}");
+                assert_eq!(heard["epoch"], epoch, "{heard}");
                 missed += here;
             }
             _ => count += 1,
         }
     }
     assert_eq!(count + missed, 5_000);
-    assert!(told > 0, "{missed}");
     assert!(missed > 1_000, "{missed}");
     assert_eq!(client.up_to_now().await, [] as [Value; 0]);
 }

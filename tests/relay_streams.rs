@@ -87,7 +87,11 @@ impl World {
             }
             "lagged" => {
                 let missed = message["missed"].as_u64().unwrap();
-                client.position.as_mut().unwrap().1 += missed;
+                let (epoch, offset) = client.position.as_mut().unwrap();
+                assert_eq!(message["epoch"], *epoch, "seed {seed}: {message}");
+                assert_eq!(message["first"], *offset + 1, "seed {seed}: {message}");
+                *offset += missed;
+                assert_eq!(message["last"], *offset, "seed {seed}: {message}");
                 client.gaps += missed;
             }
             "skipped" => {

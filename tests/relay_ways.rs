@@ -413,8 +413,12 @@ async fn a_reader_that_does_not_read_is_told_what_it_missed() {
         let heard = events.hear().await;
         match heard.message["type"].as_str() {
             Some("lagged") => {
-                missed += heard.message["missed"].as_u64().unwrap();
-                offset += heard.message["missed"].as_u64().unwrap();
+                let count = heard.message["missed"].as_u64().unwrap();
+                assert_eq!(heard.message["epoch"], epoch);
+                assert_eq!(heard.message["first"], offset + 1);
+                assert_eq!(heard.message["last"], offset + count);
+                missed += count;
+                offset += count;
             }
             _ => {
                 offset += 1;

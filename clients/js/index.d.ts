@@ -72,9 +72,9 @@ export interface Lagged {
   type: 'lagged';
   topic: string;
   missed: number;
-  /** The node of the cluster that published them, in its own count; none for a count that all nodes share. */
+  /** The node of the cluster that published them, in its own count; none for offsets of the topic. */
   node?: string;
-  /** The epoch of a count that all nodes share. */
+  /** The epoch of the topic's offsets. */
   epoch?: number;
   /** `all`: what is missing had no place in a count that all nodes share. */
   to?: 'all';
@@ -114,7 +114,7 @@ export interface SubscriptionEvents {
   unrecovered: () => void;
   /** It is over. `code`: `unsubscribed` (by this client), `server`, `token_expired`, `join_rejected` and the other refusals, `closed`. */
   unsubscribed: (reason: RelayError) => void;
-  /** So many pushes are missing here; what was lost between nodes of a cluster is told with its range. */
+  /** So many pushes are missing here; the gap says which. */
   lagged: (missed: number, gap: Lagged) => void;
   /** Members have come, gone, or have another meta. */
   presence: (presence: Presence) => void;

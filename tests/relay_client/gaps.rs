@@ -1,11 +1,11 @@
-//! What was lost between the nodes of a cluster, as the client tells it: by socket and by event stream.
+//! What was lost between the nodes of a cluster, or had no room, as the client tells it: by socket and by event stream.
 
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
 use wireline::Router;
 use wireline::relay::backplane::memory::MemoryBackplane;
-use wireline::relay::client::{Event, Missing, RelayClient, Subscription};
+use wireline::relay::client::{Event, Missing, RelayClient, SubscribeOptions, Subscription};
 use wireline::relay::cluster::ClusterConfig;
 use wireline::relay::{Relay, RelayConfig};
 use wireline::resource::io::Io;
@@ -103,5 +103,46 @@ async fn a_gap_between_nodes_is_told_with_its_range() {
                 other => panic!("{other:?}"),
             }
         }
+    }
+}
+
+/// The server drops what the connection does not take at once, and the client what nobody reads.
+#[tokio::test]
+async fn what_had_no_room_is_told_with_its_offsets() {
+    for (by_stream, queue) in [(false, 10_000), (false, 4), (true, 10_000), (true, 4)] {
+        let config = RelayConfig::default().sse("/sse").with_topic_capacity(4);
+        let relay = Relay::new(config);
+        let client = client(&relay, by_stream);
+        let options = SubscribeOptions::new().queue(queue);
+        let mut news = client.subscribe_with("news", options).unwrap();
+        assert!(matches!(event(&mut news).await, Event::Subscribed(_)));
+        let long = "x".repeat(16 << 10);
+        let mut epoch = 0;
+        for number in 1..=200 {
+            let published = relay.push("news", "n", &(number, &long)).await;
+            epoch = published.unwrap().epoch;
+            if number % 20 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let (mut had, mut missed) = (0, 0);
+        while had < 200 {
+            match event(&mut news).await {
+                Event::Push(push) => {
+                    had += 1;
+                    assert_eq!(push.json::<(u64, String)>().unwrap().0, had);
+                }
+                Event::Lagged(lagged) => {
+                    let (first, last) = (had + 1, had + lagged.missed);
+                    let which = Missing::OfEpoch { epoch, first, last };
+                    assert_eq!(lagged.which, Some(which), "{by_stream} {queue}");
+                    had = last;
+                    missed += lagged.missed;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(had, 200);
+        assert!(missed > 0 && relay.stats().dropped > 0);
     }
 }

@@ -140,13 +140,13 @@ export const scenarios = {
     }
   },
 
-  async 'more than a connection takes: each gap is counted'({ open, same, next, up }) {
+  async 'more than a connection takes: each gap is counted, and its range told'({ open, same, next, up }) {
     const [reader, program] = [open({ batch: 20 }), open()];
     const topic = 'news:flood';
     const room = reader.subscribe(topic);
     await room.ready;
     await up(program);
-    const begin = room.offset;
+    const { epoch, offset: begin } = room;
     let expected = 0;
     let wrong = 0;
     const last = new Promise((resolve) =>
@@ -156,7 +156,12 @@ export const scenarios = {
         if (payload === 2999) resolve();
       }),
     );
-    room.on('lagged', (missed) => (expected += missed));
+    room.on('lagged', (missed, gap) => {
+      // Which they are: the first push has the offset behind `begin`, and the number 0.
+      const range = [epoch, begin + expected + 1, begin + expected + missed];
+      if (`${[gap.epoch, gap.first, gap.last]}` !== `${range}`) wrong++;
+      expected += missed;
+    });
     for (let first = 0; first < 3000; first += 1000) {
       await program.call('control', { do: 'push', topic, payloads: Array.from({ length: 1000 }, (_, at) => first + at) });
     }

@@ -21,6 +21,7 @@ room.on('say', ({ text }, push) => text.length + push.topic.length);
 room.on('subscribed', ({ epoch, recovered }) => [epoch?.toFixed(), recovered === true]);
 room.on('unrecovered', () => {});
 room.on('lagged', (missed) => missed.toFixed());
+room.on('lagged', (missed, { epoch, first, last }) => [epoch?.toFixed(), first !== undefined && last === first + missed - 1]);
 room.on('presence', ({ members, joined, left }) => [...members, ...joined, ...left].map((member: Member) => member.conn_id));
 const off: () => void = room.on('error', (error: RelayError) => error.code);
 off();

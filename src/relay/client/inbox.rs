@@ -1,6 +1,7 @@
 //! The queue of a subscription: bounded, and what does not fit is counted where it is missing.
 
 use crate::relay::client::core::event::{Event, Lagged, Member, Missing, Presence, Subscribed};
+use crate::relay::hub::Offsets;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -37,6 +38,8 @@ struct Gap {
     missed: u64,
     /// Which, when the server said so of all of them at once.
     which: Option<Missing>,
+    /// Which, as far as this client counts.
+    offsets: Option<Offsets>,
     /// The last word on whether the subscription goes on; nothing was recovered if any of them says so.
     subscribed: Option<Subscribed>,
     /// Changes of who is present are missing.
@@ -66,8 +69,8 @@ impl Inbox {
         }
     }
 
-    /// Takes an event from the server.
-    pub(crate) fn push(&self, event: Event) {
+    /// Takes an event from the server, with the offsets of what it is about, if that has any.
+    pub(crate) fn push(&self, event: Event, offsets: Option<Offsets>) {
         let mut queue = self.lock();
         if queue.ended {
             return;
@@ -79,7 +82,10 @@ impl Inbox {
         if queue.gap.is_none() && queue.has_room() {
             queue.put(event);
         } else {
-            queue.gap.get_or_insert_with(Gap::default).add(event);
+            queue
+                .gap
+                .get_or_insert_with(Gap::default)
+                .add(event, offsets);
         }
         queue.wake();
     }
@@ -141,7 +147,7 @@ impl Queue {
         if gap.missed > 0 {
             self.put(Event::Lagged(Lagged {
                 missed: gap.missed,
-                which: gap.which,
+                which: gap.which(),
             }));
         }
         if let Some(subscribed) = gap.subscribed {
@@ -171,12 +177,16 @@ impl Queue {
 }
 
 impl Gap {
-    fn add(&mut self, event: Event) {
+    fn add(&mut self, event: Event, offsets: Option<Offsets>) {
         match event {
-            Event::Push(_) => self.miss(1, None),
-            Event::Lagged(lagged) => self.miss(lagged.missed, lagged.which),
+            Event::Push(_) => self.miss(1, None, offsets),
+            Event::Lagged(lagged) => self.miss(lagged.missed, lagged.which, offsets),
             Event::Presence(_) => self.presence = true,
             Event::Subscribed(mut subscribed) => {
+                if !subscribed.recovered {
+                    // It goes on elsewhere: nobody knows how many are missing between.
+                    self.offsets = None;
+                }
                 if let Some(before) = &self.subscribed {
                     subscribed.recovered &= before.recovered;
                 }
@@ -186,9 +196,28 @@ impl Gap {
         }
     }
 
-    fn miss(&mut self, count: u64, which: Option<Missing>) {
-        self.which = which.filter(|_| self.missed == 0);
+    fn miss(&mut self, count: u64, which: Option<Missing>, offsets: Option<Offsets>) {
+        let is_first = self.missed == 0;
+        self.which = which.filter(|_| is_first);
+        self.offsets = match (self.offsets, offsets) {
+            (_, offsets) if is_first => offsets,
+            (Some(all), Some(more)) if all.epoch == more.epoch => Some(Offsets {
+                last: more.last,
+                ..all
+            }),
+            _ => None,
+        };
         self.missed = self.missed.saturating_add(count);
+    }
+
+    /// What the server said says more than what is counted here.
+    fn which(&self) -> Option<Missing> {
+        let counted = self.offsets.map(|offsets| Missing::OfEpoch {
+            epoch: offsets.epoch,
+            first: offsets.first,
+            last: offsets.last,
+        });
+        self.which.or(counted)
     }
 }
 

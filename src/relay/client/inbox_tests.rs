@@ -4,7 +4,7 @@ use crate::relay::client::core::event::{
     Event, Lagged, Member, Missing, Presence, Push, Subscribed,
 };
 use crate::relay::client::inbox::{Inbox, Limits};
-use crate::relay::hub::Topic;
+use crate::relay::hub::{Offsets, Topic};
 use serde_json::value::to_raw_value;
 use std::task::{Context, Poll, Waker};
 
@@ -107,7 +107,7 @@ fn every_push_is_given_or_counted_where_it_is_missing() {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             for _ in 0..(lot >> 60) {
-                inbox.push(push(sent));
+                inbox.push(push(sent), None);
                 sent += 1;
             }
             assert!(inbox.waiting() <= limit + 4);
@@ -123,8 +123,8 @@ fn every_push_is_given_or_counted_where_it_is_missing() {
 #[test]
 fn a_gap_tells_everything_that_was_in_it() {
     let inbox = inbox(2, usize::MAX);
-    inbox.push(push(0));
-    inbox.push(state(&[1, 2]));
+    inbox.push(push(0), None);
+    inbox.push(state(&[1, 2]), None);
     for event in [
         push(2),
         diff(&[3], &[1]),
@@ -135,7 +135,7 @@ fn a_gap_tells_everything_that_was_in_it() {
         diff(&[4], &[]),
         push(3),
     ] {
-        inbox.push(event);
+        inbox.push(event, None);
     }
     assert_eq!(inbox.members().len(), 3);
     assert_eq!(
@@ -148,9 +148,9 @@ fn a_gap_tells_everything_that_was_in_it() {
             "state [2, 3, 4]"
         ]
     );
-    inbox.push(push(9));
+    inbox.push(push(9), None);
     inbox.end();
-    inbox.push(push(10));
+    inbox.push(push(10), None);
     assert_eq!(
         (next(&inbox), next(&inbox), next(&inbox)),
         ("9".into(), "end".into(), "end".into())
@@ -161,7 +161,7 @@ fn a_gap_tells_everything_that_was_in_it() {
 fn octets_are_bounded_too() {
     let inbox = inbox(1_000_000, 10_000);
     for number in 0..1000 {
-        inbox.push(push(number));
+        inbox.push(push(number), None);
     }
     assert!(inbox.waiting() < 200, "{}", inbox.waiting());
     let given = all(&inbox);
@@ -182,7 +182,7 @@ fn who_is_present_is_kept_up() {
         (diff(&[], &[4]), vec![3]),
         (state(&[]), vec![]),
     ] {
-        inbox.push(event);
+        inbox.push(event, None);
         let ids: Vec<u64> = inbox
             .members()
             .iter()
@@ -191,8 +191,71 @@ fn who_is_present_is_kept_up() {
         assert_eq!(ids, present);
     }
     let many: Vec<u64> = (0..20_000).collect();
-    inbox.push(diff(&many, &[]));
+    inbox.push(diff(&many, &[]), None);
     assert_eq!(inbox.members().len(), 10_000);
+}
+
+/// One that the client has counted.
+fn counted(epoch: u64, offset: u64) -> Option<Offsets> {
+    Some(Offsets {
+        epoch,
+        first: offset,
+        last: offset,
+    })
+}
+
+#[test]
+fn what_there_was_no_room_for_has_its_offsets() {
+    let range = |last| {
+        format!(
+            "lagged {} OfEpoch {{ epoch: 5, first: 2, last: {last} }}",
+            last - 1
+        )
+    };
+    let inbox = inbox(1, usize::MAX);
+    for offset in 1..=4 {
+        inbox.push(push(offset), counted(5, offset));
+    }
+    assert_eq!((next(&inbox), next(&inbox)), ("1".into(), range(4)));
+    // What the server has told as missing is among them, whatever it said of it.
+    inbox.push(push(1), counted(5, 1));
+    inbox.push(push(2), counted(5, 2));
+    let told = Missing::OfNode {
+        node: 7,
+        first: 1,
+        last: 3,
+    };
+    let offsets = Offsets {
+        epoch: 5,
+        first: 3,
+        last: 5,
+    };
+    inbox.push(lagged(3, Some(told)), Some(offsets));
+    inbox.push(push(6), counted(5, 6));
+    // It goes on after a reconnection.
+    inbox.push(subscribed(true), None);
+    inbox.push(push(7), counted(5, 7));
+    assert_eq!((next(&inbox), next(&inbox)), ("1".into(), range(7)));
+    assert_eq!(next(&inbox), "subscribed true");
+    // What has no offset, and what is elsewhere, has no range with the others.
+    for (event, offsets, then) in [
+        (push(9), None, "waits"),
+        (push(9), counted(6, 3), "waits"),
+        (subscribed(false), None, "subscribed false"),
+    ] {
+        let missed = if matches!(event, Event::Push(_)) {
+            3
+        } else {
+            2
+        };
+        inbox.push(push(1), counted(5, 1));
+        inbox.push(push(2), counted(5, 2));
+        inbox.push(event, offsets);
+        inbox.push(push(10), counted(5, 10));
+        assert_eq!(next(&inbox), "1");
+        assert_eq!(next(&inbox), format!("lagged {missed}"));
+        assert_eq!(next(&inbox), then);
+    }
 }
 
 #[test]
@@ -206,7 +269,7 @@ fn a_range_is_told_of_one_gap_alone() {
     };
     // Room for it: as it came.
     let inbox = inbox(8, 1 << 20);
-    inbox.push(lagged(3, range(1, 3)));
+    inbox.push(lagged(3, range(1, 3)), None);
     assert_eq!(
         next(&inbox),
         "lagged 3 OfNode { node: 7, first: 1, last: 3 }"
@@ -218,10 +281,10 @@ fn a_range_is_told_of_one_gap_alone() {
         (Some(lagged(2, range(8, 9))), "lagged 5"),
     ] {
         let inbox = self::inbox(1, 1 << 20);
-        inbox.push(push(1));
-        inbox.push(lagged(3, range(1, 3)));
+        inbox.push(push(1), None);
+        inbox.push(lagged(3, range(1, 3)), None);
         if let Some(event) = also {
-            inbox.push(event);
+            inbox.push(event, None);
         }
         assert_eq!(next(&inbox), "1");
         assert_eq!(next(&inbox), expected);

@@ -5,6 +5,7 @@ use crate::relay::client::core::stream::Way;
 use crate::relay::client::core::{Action, Answer, Core, DIRECT, Link};
 use crate::relay::client::inbox::Inbox;
 use crate::relay::client::{Status, TokenCallback};
+use crate::relay::hub::Offsets;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -122,7 +123,11 @@ impl State {
     fn settle(&mut self) {
         while let Some(action) = self.core.poll_action() {
             match action {
-                Action::Event { seat, event } => self.tell(seat, event),
+                Action::Event {
+                    seat,
+                    event,
+                    offsets,
+                } => self.tell(seat, event, offsets),
                 Action::End { seat } => {
                     self.tokens.remove(&seat);
                     if let Some(inbox) = self.inboxes.remove(&seat) {
@@ -145,9 +150,9 @@ impl State {
         }
     }
 
-    fn tell(&self, seat: u64, event: Event) {
+    fn tell(&self, seat: u64, event: Event, offsets: Option<Offsets>) {
         if let Some(inbox) = self.inboxes.get(&seat) {
-            inbox.push(event);
+            inbox.push(event, offsets);
         }
     }
 }

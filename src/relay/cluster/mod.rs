@@ -264,17 +264,18 @@ impl Cluster {
         if keep.is_none() {
             return Local::Deliver;
         }
-        let is_up = self.link.is_up();
+        // What is held for other nodes has no place soon: it does not wait here for one, as it would not without a connection.
+        let is_ordered = self.link.is_up() && !self.is_gathering();
         if let Some(Order::Shared(shared)) =
             self.topics.get_mut(topic).map(|taken| &mut taken.order)
         {
-            shared.published(of, number, is_up.then_some(parcel));
-            if is_up {
+            shared.published(of, number, is_ordered.then_some(parcel));
+            if is_ordered {
                 let alarm = Alarm::Order(topic.clone(), of, number);
                 self.alarms.set(now + self.config.order_wait, alarm);
             }
         }
-        if is_up {
+        if is_ordered {
             Local::Wait
         } else {
             Local::DeliverUncounted

@@ -52,9 +52,13 @@ impl Cluster {
         }
     }
 
+    /// Whether what waits is held for nodes that are expected back.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.now < self.absent_until && !self.absent.is_empty()
+    }
+
     fn next_of_outbox(&mut self) -> Option<Command> {
-        let is_gathering = self.now < self.absent_until && !self.absent.is_empty();
-        if is_gathering {
+        if self.is_gathering() {
             return None;
         }
         let (id, item) = self.outbox.next(self.now)?;

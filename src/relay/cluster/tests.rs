@@ -368,6 +368,55 @@ fn all_nodes_have_the_brokers_order_and_what_waits_too_long_only_counts_later() 
 }
 
 #[test]
+fn nobody_waits_for_a_place_while_other_nodes_are_expected_back() {
+    let mut world = World::new(2, true);
+    world.attach(0, keep());
+    world.attach(1, keep());
+    world.publish(0, "a", keep());
+    for at in 0..2 {
+        world.take(at);
+        world.disconnect(at);
+    }
+    assert_eq!(world.publish(0, "b", keep()), Local::DeliverUncounted);
+    world.connect(0);
+    world.settle();
+    // The other one has lost its connection as well: what it would miss is held for it.
+    assert_eq!(world.publish(0, "c", keep()), Local::DeliverUncounted);
+    assert_eq!(world.history[&topic()].len(), 1);
+    world.connect(1);
+    world.settle();
+    assert_eq!(world.publish(0, "d", keep()), Local::Wait);
+    let at = |offset| Place::At { epoch: 77, offset };
+    let count = |text, offset| Action::Count {
+        topic: topic(),
+        epoch: 77,
+        offset,
+        parcel: parcel(text),
+    };
+    assert_eq!(
+        world.take(0),
+        [count("b", 2), count("c", 3), deliver("d", at(4))]
+    );
+    assert_eq!(
+        world.take(1),
+        [
+            deliver("b", at(2)),
+            deliver("c", at(3)),
+            deliver("d", at(4))
+        ]
+    );
+    // Of one that does not come back nobody waits for longer than a second.
+    world.disconnect(0);
+    world.disconnect(1);
+    world.connect(0);
+    world.settle();
+    assert_eq!(world.publish(0, "e", keep()), Local::DeliverUncounted);
+    world.pass(1_010);
+    assert_eq!(world.publish(0, "f", keep()), Local::Wait);
+    assert_eq!(world.take(0), [count("e", 5), deliver("f", at(6))]);
+}
+
+#[test]
 fn who_is_present_is_known_everywhere_until_his_node_is_gone() {
     let mut world = World::new(2, false);
     let present = Present {

@@ -99,7 +99,7 @@ pub struct Parcel {
 pub enum Local {
     /// It takes the next offset, and is delivered.
     Deliver,
-    /// It is delivered without an offset: the broker, which gives them, is away.
+    /// It is delivered without an offset: the broker, which gives them, is away, or is not given it yet because other nodes are.
     DeliverUncounted,
     /// It comes back as an action, in its place or when it has waited long enough.
     Wait,

@@ -77,7 +77,7 @@ impl Line {
             self.mailbox.put_off_one(&message, &self.terms)
         } else {
             let messages = once((&message, 1, true));
-            self.mailbox.put_off(key, 0, messages, &self.terms)
+            self.mailbox.put_off(key, (0, 0), messages, &self.terms)
         };
         assert!(put_off.dropped == 0 && !put_off.is_over);
         put_off.waker.into_iter().for_each(Waker::wake);
@@ -97,8 +97,10 @@ impl Line {
         block_on(poll_fn(|cx| {
             self.mailbox.listen(cx, false);
             before(cx);
-            self.mailbox
-                .flush(|_, message| self.write(message, Some(cx)), |_, _| None);
+            self.mailbox.flush(
+                |_, message| self.write(message, Some(cx)),
+                |_, _| Vec::new(),
+            );
             let mut socket = self.socket.lock().unwrap();
             if socket.written.len() == self.wanted {
                 return Poll::Ready(());

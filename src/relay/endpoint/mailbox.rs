@@ -4,8 +4,8 @@
 //! ([`Mailbox::put_off`]); the connection's task sends what waits ([`Mailbox::flush`]). The messages of a subscription come from
 //! one task, so that none of them is written before one that waits.
 
-use super::outlet::{COUNTS, Gap, Terms};
-use super::overflow::{Item, NO_SUBSCRIPTION, Overflow, Waiting};
+use super::outlet::{COUNTS, Terms};
+use super::overflow::{Gap, Item, Missed, NO_SUBSCRIPTION, Overflow, Slot, Waiting};
 use crate::relay::hub::Topic;
 use crate::sync::{Mutex, MutexGuard};
 use crate::ws::close::CloseFrame;
@@ -101,11 +101,11 @@ impl Mailbox {
     }
 
     /// Lets messages of a subscription wait, each with how many places it stands for and whether it is for this
-    /// subscriber, behind so many that did not come.
+    /// subscriber, behind the place before them, and so many up to there that did not come.
     pub(super) fn put_off<'m>(
         &self,
         key: u32,
-        missed: u64,
+        (before, missed): (u64, u64),
         messages: impl Iterator<Item = (&'m Prepared, u64, bool)>,
         terms: &Terms,
     ) -> PutOff {
@@ -115,17 +115,18 @@ impl Mailbox {
         }
         let (waiting, knows) = contents.queue(key);
         if missed > 0 {
-            waiting.miss(key, missed);
+            waiting.miss(key, Missed::up_to(before, missed));
         }
-        let mut dropped = missed;
+        let (mut place, mut dropped) = (before, missed);
         for (message, span, is_for_it) in messages {
+            place = place.saturating_add(span);
             if !is_for_it {
                 if key & COUNTS != 0 && span > 0 {
                     waiting.skip(key, span);
                 }
                 continue;
             }
-            waiting.push(key, message.clone(), span);
+            waiting.push(key, message.clone(), place, span);
             while waiting.count(key) > terms.capacity {
                 if terms.overflow == Overflow::Close {
                     return contents.give_up();
@@ -158,7 +159,7 @@ impl Mailbox {
             return PutOff::default();
         }
         let waiting = contents.begin_waiting();
-        waiting.push(NO_SUBSCRIPTION, message.clone(), 0);
+        waiting.push(NO_SUBSCRIPTION, message.clone(), 0, 0);
         let Some(dropped) = contents.bound(terms) else {
             return contents.give_up();
         };
@@ -275,7 +276,7 @@ impl Mailbox {
     pub(super) fn flush(
         &self,
         mut take: impl FnMut(u32, &Prepared) -> Delivered,
-        mut tell: impl FnMut(u32, Gap) -> Option<Prepared>,
+        mut tell: impl FnMut(u32, Gap) -> Vec<Prepared>,
     ) -> Delivered {
         loop {
             let (key, gap) = {
@@ -284,14 +285,16 @@ impl Mailbox {
                     return Delivered::Taken;
                 };
                 loop {
-                    match waiting.front() {
-                        None => {
-                            contents.end_waiting();
-                            return Delivered::Taken;
-                        }
-                        Some((key, Item::Message(message, _))) => match take(*key, message) {
+                    let Some(slot) = waiting.front() else {
+                        contents.end_waiting();
+                        return Delivered::Taken;
+                    };
+                    let key = slot.key;
+                    let gap = match &slot.item {
+                        Item::Message(message, _) => match take(key, message) {
                             Delivered::Taken => {
                                 waiting.pop();
+                                continue;
                             }
                             Delivered::Full => return Delivered::Full,
                             Delivered::Closed => {
@@ -299,40 +302,34 @@ impl Mailbox {
                                 return Delivered::Closed;
                             }
                         },
-                        Some((_, Item::Told(message))) => match take(NO_SUBSCRIPTION, message) {
+                        Item::Told(message) => match take(NO_SUBSCRIPTION, message) {
                             Delivered::Taken => {
                                 waiting.pop();
+                                continue;
                             }
                             other => return other,
                         },
-                        Some((key, Item::Missed(count))) => {
-                            let gap = (*key, Gap::Missed(*count));
-                            waiting.pop();
-                            break gap;
-                        }
-                        Some((key, Item::MissedUncounted(count))) => {
-                            let gap = (*key, Gap::MissedUncounted(*count));
-                            waiting.pop();
-                            break gap;
-                        }
-                        Some((key, Item::Skipped(count))) => {
-                            let gap = (*key, Gap::Skipped(*count));
-                            waiting.pop();
-                            break gap;
-                        }
-                    }
+                        Item::Missed(missed) => Gap::Missed(**missed),
+                        Item::MissedUncounted(count) => Gap::MissedUncounted(*count),
+                        Item::Skipped(count) => Gap::Skipped(*count),
+                    };
+                    waiting.pop();
+                    break (key, gap);
                 }
             };
             // Here the mailbox is open: who is told may want to look at the hub.
-            if let Some(told) = tell(key, gap) {
+            let told = tell(key, gap);
+            if !told.is_empty() {
                 let mut contents = self.lock();
                 let waiting = contents.begin_waiting();
-                waiting.push_told(key, told);
+                for message in told.into_iter().rev() {
+                    waiting.push_told(key, message);
+                }
             }
         }
     }
 
-    pub(super) fn pop(&self) -> Option<(u32, Item)> {
+    pub(super) fn pop(&self) -> Option<Slot> {
         let mut contents = self.lock();
         let popped = contents.waiting_mut().and_then(Waiting::pop);
         if popped.is_none() {

@@ -2,7 +2,7 @@
 
 use super::Relay;
 use super::mailbox::{Command, Mailbox, PutOff};
-use super::overflow::{Item, NO_SUBSCRIPTION, Overflow};
+use super::overflow::{Gap, Item, NO_SUBSCRIPTION, Overflow};
 use crate::relay::hub::{Delivery, Entry, Group, Member, Recovered, Resume, Subscription, Topic};
 use crate::ws::close::{CloseCode, CloseFrame, IntoCloseFrame};
 use crate::ws::message::Message;
@@ -118,15 +118,6 @@ type Entered = (
     Recovered<Prepared>,
     Vec<Entry<Prepared>>,
 );
-
-/// What is missing of a subscription where this stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Gap {
-    Missed(u64),
-    /// Messages that do not count.
-    MissedUncounted(u64),
-    Skipped(u64),
-}
 
 /// Marks the key of a subscription whose client counts what it gets.
 pub(super) const COUNTS: u32 = 1 << 31;
@@ -423,11 +414,13 @@ impl Outlet {
         let missed = self.terms.missed.as_deref();
         self.mailbox.flush(
             |_, message| self.write(message, cx),
-            |key, gap| match gap {
-                Gap::Missed(count) | Gap::MissedUncounted(count) => {
-                    missed.map(|tell| tell(key, count))
-                }
-                Gap::Skipped(_) => None,
+            |key, gap| {
+                let count = match gap {
+                    Gap::Missed(missed) => missed.count,
+                    Gap::MissedUncounted(count) => count,
+                    Gap::Skipped(_) => return Vec::new(),
+                };
+                missed.map(|tell| tell(key, count)).into_iter().collect()
             },
         );
     }
@@ -452,26 +445,35 @@ impl Outlet {
     pub(super) fn batch(
         &self,
         most: usize,
-        mut tell: impl FnMut(u32, Gap) -> Option<Prepared>,
+        mut tell: impl FnMut(u32, Gap) -> Vec<Prepared>,
     ) -> Option<Prepared> {
         let mut array = Vec::new();
+        let add = |array: &mut Vec<u8>, message: &Prepared| {
+            array.push(if array.is_empty() { b'[' } else { b',' });
+            array.extend_from_slice(message.payload());
+        };
         while array.len() < most {
-            let Some((key, item)) = self.mailbox.pop() else {
+            let Some(slot) = self.mailbox.pop() else {
                 break;
             };
-            let message = match item {
-                Item::Message(message, _) if message.is_text() => Some(message),
+            let gap = match slot.item {
+                Item::Message(message, _) if message.is_text() => {
+                    add(&mut array, &message);
+                    continue;
+                }
+                Item::Told(message) => {
+                    add(&mut array, &message);
+                    continue;
+                }
                 // It has no place in a text, and no client of the protocol reads it.
-                Item::Message(_, 0) => None,
-                Item::Message(_, span) => tell(key, Gap::Skipped(span)),
-                Item::Told(message) => Some(message),
-                Item::Missed(count) => tell(key, Gap::Missed(count)),
-                Item::MissedUncounted(count) => tell(key, Gap::MissedUncounted(count)),
-                Item::Skipped(count) => tell(key, Gap::Skipped(count)),
+                Item::Message(..) if slot.span == 0 => continue,
+                Item::Message(..) => Gap::Skipped(slot.span.into()),
+                Item::Missed(missed) => Gap::Missed(*missed),
+                Item::MissedUncounted(count) => Gap::MissedUncounted(count),
+                Item::Skipped(count) => Gap::Skipped(count),
             };
-            if let Some(message) = message {
-                array.push(if array.is_empty() { b'[' } else { b',' });
-                array.extend_from_slice(message.payload());
+            for message in tell(slot.key, gap) {
+                add(&mut array, &message);
             }
         }
         if array.is_empty() {
@@ -537,9 +539,12 @@ impl Member<Prepared> for Outlet {
         }
         let messages = delivery.all();
         let messages = messages.map(|(entry, is_for_it)| (&entry.message, entry.span, is_for_it));
-        let put_off = self
-            .mailbox
-            .put_off(key, delivery.missed, messages, &self.terms);
+        let put_off = self.mailbox.put_off(
+            key,
+            (delivery.before(), delivery.missed),
+            messages,
+            &self.terms,
+        );
         self.finish(put_off);
     }
 }

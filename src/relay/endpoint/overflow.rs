@@ -24,24 +24,68 @@ pub enum Overflow {
 /// Messages that wait, in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    queue: VecDeque<(u32, Item)>,
+    queue: VecDeque<Slot>,
     octets: usize,
     /// How many messages of a subscription wait.
     counts: HashMap<u32, usize>,
 }
 
+/// What waits of a subscription, or stands where something did.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) key: u32,
+    /// How many places of the subscription a message stands for: none if it is not counted.
+    pub(super) span: u32,
+    pub(super) item: Item,
+}
+
 #[derive(Debug)]
 pub(super) enum Item {
-    /// With how many places of the subscription it stands for: none if it is not counted.
+    /// With its place in the topic, the last one if it stands for several.
     Message(Prepared, u64),
-    /// So many messages of the subscription were here.
-    Missed(u64),
+    /// Messages of the subscription were here.
+    Missed(Box<Missed>),
     /// So many were here that are not counted.
     MissedUncounted(u64),
     /// So many were for everybody else.
     Skipped(u64),
     /// What the client is told of a gap that was here.
     Told(Prepared),
+}
+
+/// What is missing of a subscription where this stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gap {
+    Missed(Missed),
+    /// Messages that do not count.
+    MissedUncounted(u64),
+    Skipped(u64),
+}
+
+/// Messages of a topic that are missing, and their places in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missed {
+    /// How many. Those between that were for everybody else are not among them, where the client is not told of such.
+    pub(super) count: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+}
+
+impl Missed {
+    /// So many, up to this place.
+    pub(super) const fn up_to(last: u64, count: u64) -> Self {
+        Self {
+            count,
+            first: last.saturating_sub(count).saturating_add(1),
+            last,
+        }
+    }
+
+    /// And these, which come behind them.
+    const fn add(&mut self, more: Self) {
+        self.count = self.count.saturating_add(more.count);
+        self.last = more.last;
+    }
 }
 
 impl Waiting {
@@ -59,48 +103,65 @@ impl Waiting {
         self.counts.get(&key).copied().unwrap_or(0)
     }
 
-    pub(super) fn push(&mut self, key: u32, message: Prepared, span: u64) {
+    /// Lets a message wait, which stands for so many places up to this one.
+    pub(super) fn push(&mut self, key: u32, message: Prepared, place: u64, span: u64) {
+        let Ok(span) = u32::try_from(span) else {
+            // It tells of billions that are missing: which those are is told without it.
+            return self.miss(key, Missed::up_to(place, span));
+        };
         self.octets += weight(&message);
         *self.counts.entry(key).or_insert(0) += 1;
-        self.add(key, Item::Message(message, span));
+        self.add(Slot {
+            key,
+            span,
+            item: Item::Message(message, place),
+        });
     }
 
     /// Whoever is slow has as much as may wait, as a rule, and there may be many: the queue grows by a half, and is not twice as long as it
     /// has to be.
-    fn add(&mut self, key: u32, item: Item) {
+    fn add(&mut self, slot: Slot) {
         if self.queue.len() == self.queue.capacity() {
             self.queue.reserve_exact(4 + self.queue.len() / 2);
         }
-        self.queue.push_back((key, item));
+        self.queue.push_back(slot);
+    }
+
+    /// The same for what stands where something was.
+    fn add_mark(&mut self, key: u32, item: Item) {
+        self.octets += OVERHEAD;
+        self.add(Slot { key, span: 0, item });
     }
 
     /// Says that messages are missing behind what waits.
-    pub(super) fn miss(&mut self, key: u32, missed: u64) {
-        let last = self.queue.iter_mut().rev().find(|(of, _)| *of == key);
-        match last {
-            Some((_, Item::Missed(count))) => *count += missed,
-            _ => {
-                self.octets += OVERHEAD;
-                self.add(key, Item::Missed(missed));
-            }
+    pub(super) fn miss(&mut self, key: u32, missed: Missed) {
+        let last = self.queue.iter_mut().rev().find(|slot| slot.key == key);
+        let is_added = last.is_some_and(|slot| slot.item.add(Gap::Missed(missed)));
+        if !is_added {
+            self.add_mark(key, Item::Missed(Box::new(missed)));
         }
     }
 
     /// Says that a message, or what stands for several, was for everybody else.
     pub(super) fn skip(&mut self, key: u32, span: u64) {
         match self.queue.back_mut() {
-            Some((of, Item::Skipped(count))) if *of == key => *count += span,
-            _ => {
-                self.octets += OVERHEAD;
-                self.add(key, Item::Skipped(span));
-            }
+            Some(Slot {
+                key: of,
+                item: Item::Skipped(count),
+                ..
+            }) if *of == key => *count += span,
+            _ => self.add_mark(key, Item::Skipped(span)),
         }
     }
 
     /// Puts what is told of a gap before everything else. It is no more than was there before, so it counts as little.
     pub(super) fn push_told(&mut self, key: u32, message: Prepared) {
         self.octets += OVERHEAD;
-        self.queue.push_front((key, Item::Told(message)));
+        self.queue.push_front(Slot {
+            key,
+            span: 0,
+            item: Item::Told(message),
+        });
     }
 
     /// Takes what waits there over.
@@ -115,50 +176,46 @@ impl Waiting {
     /// Drops the oldest message of a subscription; what tells so stands in its place.
     pub(super) fn drop_oldest(&mut self, key: u32) {
         let (mut told, mut told_uncounted) = (None, None);
-        let mut of_key = self.queue.iter_mut().enumerate();
-        let oldest = of_key.find_map(|(place, (of, item))| {
-            if *of != key {
+        let mut slots = self.queue.iter().enumerate();
+        let oldest = slots.find_map(|(place, slot)| {
+            if slot.key != key {
                 return None;
             }
-            match item {
-                Item::Message(_, span) => Some((place, *span)),
-                Item::Missed(_) => {
-                    told = Some(place);
-                    None
+            match &slot.item {
+                // One that is not counted is missing nevertheless: the client has no other way to know.
+                Item::Message(message, _) if slot.span == 0 => {
+                    return Some((place, Gap::MissedUncounted(worth(message))));
                 }
-                Item::MissedUncounted(_) => {
-                    told_uncounted = Some(place);
-                    None
+                Item::Message(_, last) => {
+                    let missed = Missed::up_to(*last, slot.span.into());
+                    return Some((place, Gap::Missed(missed)));
                 }
+                Item::Missed(_) => told = Some(place),
+                Item::MissedUncounted(_) => told_uncounted = Some(place),
                 // What was missed before it is told apart from what is missed behind it.
-                Item::Skipped(_) | Item::Told(_) => {
-                    (told, told_uncounted) = (None, None);
-                    None
-                }
+                Item::Skipped(_) | Item::Told(_) => (told, told_uncounted) = (None, None),
             }
+            None
         });
-        let Some((oldest, span)) = oldest else {
+        let Some((oldest, gap)) = oldest else {
             return;
         };
-        let Some((_, item)) = self.queue.get_mut(oldest) else {
-            return;
+        let told = match gap {
+            Gap::MissedUncounted(_) => told_uncounted,
+            _ => told,
         };
-        // One that is not counted is missing nevertheless: the client has no other way to know.
-        let (gap, told) = match item {
-            Item::Message(message, 0) => (Item::MissedUncounted(worth(message)), told_uncounted),
-            _ => (Item::Missed(span), told),
+        let told = told.and_then(|place| self.queue.get_mut(place));
+        let dropped = if told.is_some_and(|slot| slot.item.add(gap)) {
+            self.queue.remove(oldest).map(|slot| slot.item)
+        } else {
+            self.octets += OVERHEAD;
+            self.queue.get_mut(oldest).map(|slot| {
+                slot.span = 0;
+                std::mem::replace(&mut slot.item, gap.into())
+            })
         };
-        let missed = gap.missed();
-        let item = std::mem::replace(item, gap);
-        self.octets += OVERHEAD;
-        self.let_go(key, &item);
-        if let Some(place) = told
-            && let Some((_, Item::Missed(count) | Item::MissedUncounted(count))) =
-                self.queue.get_mut(place)
-        {
-            *count = count.saturating_add(missed);
-            self.queue.remove(oldest);
-            self.octets -= OVERHEAD;
+        if let Some(dropped) = dropped {
+            self.let_go(key, &dropped);
         }
     }
 
@@ -167,8 +224,8 @@ impl Waiting {
         let oldest = self
             .queue
             .iter()
-            .find(|(key, item)| *key != NO_SUBSCRIPTION && matches!(item, Item::Message(..)));
-        let Some(key) = oldest.map(|(key, _)| *key) else {
+            .find(|slot| slot.key != NO_SUBSCRIPTION && matches!(slot.item, Item::Message(..)));
+        let Some(key) = oldest.map(|slot| slot.key) else {
             return false;
         };
         self.drop_oldest(key);
@@ -176,26 +233,26 @@ impl Waiting {
     }
 
     /// The oldest.
-    pub(super) fn front(&self) -> Option<&(u32, Item)> {
+    pub(super) fn front(&self) -> Option<&Slot> {
         self.queue.front()
     }
 
     /// Takes the oldest away.
-    pub(super) fn pop(&mut self) -> Option<(u32, Item)> {
-        let (key, item) = self.queue.pop_front()?;
-        self.let_go(key, &item);
-        Some((key, item))
+    pub(super) fn pop(&mut self) -> Option<Slot> {
+        let slot = self.queue.pop_front()?;
+        self.let_go(slot.key, &slot.item);
+        Some(slot)
     }
 
     /// Forgets what waits of a subscription that has ended.
     pub(super) fn forget(&mut self, key: u32) {
         self.counts.remove(&key);
         let octets = &mut self.octets;
-        self.queue.retain(|(of, item)| {
-            if *of == key {
-                *octets -= item.weight();
+        self.queue.retain(|slot| {
+            if slot.key == key {
+                *octets -= slot.item.weight();
             }
-            *of != key
+            slot.key != key
         });
     }
 
@@ -222,11 +279,25 @@ impl Item {
         }
     }
 
-    /// How many are missing where it stands.
-    const fn missed(&self) -> u64 {
-        match self {
-            Self::Missed(count) | Self::MissedUncounted(count) => *count,
-            Self::Message(..) | Self::Skipped(_) | Self::Told(_) => 0,
+    /// Takes in what is missing behind it; `false` when it is of another kind.
+    fn add(&mut self, gap: Gap) -> bool {
+        match (self, gap) {
+            (Self::Missed(missed), Gap::Missed(more)) => missed.add(more),
+            (Self::MissedUncounted(count), Gap::MissedUncounted(more)) => {
+                *count = count.saturating_add(more);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl From<Gap> for Item {
+    fn from(gap: Gap) -> Self {
+        match gap {
+            Gap::Missed(missed) => Self::Missed(Box::new(missed)),
+            Gap::MissedUncounted(count) => Self::MissedUncounted(count),
+            Gap::Skipped(count) => Self::Skipped(count),
         }
     }
 }
@@ -242,119 +313,4 @@ pub(super) const NO_SUBSCRIPTION: u32 = u32::MAX;
 const OVERHEAD: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(waiting: &Waiting) -> String {
-        let items = waiting.queue.iter().map(|(key, item)| match item {
-            Item::Message(message, _) => {
-                format!("{key}{}", str::from_utf8(&message.frame()[2..]).unwrap())
-            }
-            Item::Missed(count) => format!("{key}-{count}"),
-            Item::MissedUncounted(count) => format!("{key}={count}"),
-            Item::Skipped(count) => format!("{key}~{count}"),
-            Item::Told(message) => {
-                format!("{key}!{}", str::from_utf8(&message.frame()[2..]).unwrap())
-            }
-        });
-        items.collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn what_is_dropped_is_told_where_it_was() {
-        let mut waiting = Waiting::default();
-        for (key, text) in [(1, "a"), (2, "b"), (1, "c"), (1, "d"), (2, "e")] {
-            waiting.push(key, Prepared::text(text), 1);
-        }
-        assert_eq!((waiting.count(1), waiting.count(2)), (3, 2));
-        waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-1 2b 1c 1d 2e");
-        waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-2 2b 1d 2e");
-        waiting.miss(1, 3);
-        waiting.miss(1, 1);
-        waiting.drop_oldest(2);
-        assert_eq!(shown(&waiting), "1-2 2-1 1d 2e 1-4");
-        waiting.pop();
-        assert_eq!((waiting.count(1), waiting.count(2)), (1, 1));
-        waiting.forget(1);
-        assert_eq!(shown(&waiting), "2-1 2e");
-        waiting.forget(2);
-        waiting.drop_oldest(2);
-        assert_eq!((waiting.octets(), waiting.is_empty()), (0, true));
-        assert!(waiting.counts.is_empty());
-    }
-
-    /// As many as may wait, for as many as are slow.
-    #[test]
-    fn what_waits_takes_little_more_than_it_is() {
-        let mut waiting = Waiting::default();
-        let message = Prepared::text("a");
-        for _ in 0..1000 {
-            waiting.push(1, message.clone(), 1);
-            while waiting.count(1) > 128 {
-                waiting.drop_oldest(1);
-            }
-        }
-        let item = size_of::<(u32, Item)>();
-        assert!(item <= 32, "{item} octets");
-        let places = waiting.queue.capacity();
-        assert!((129..200).contains(&places), "{places} places");
-    }
-
-    #[test]
-    fn what_was_for_others_keeps_its_place() {
-        let mut waiting = Waiting::default();
-        waiting.push(1, Prepared::text("a"), 1);
-        waiting.skip(1, 1);
-        waiting.skip(1, 1);
-        waiting.push(1, Prepared::text("b"), 1);
-        waiting.push(1, Prepared::text("c"), 1);
-        assert_eq!(shown(&waiting), "1a 1~2 1b 1c");
-        waiting.drop_oldest(1);
-        waiting.drop_oldest(1);
-        waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-1 1~2 1-2");
-        let mut first = Waiting::default();
-        first.push(2, Prepared::text("x"), 1);
-        first.append(waiting);
-        first.push_told(1, Prepared::text("y"));
-        assert_eq!(first.count(1), 0);
-        assert_eq!(shown(&first), "1!y 2x 1-1 1~2 1-2");
-        assert_eq!(first.pop().map(|(key, _)| key), Some(1));
-        assert_eq!(shown(&first), "2x 1-1 1~2 1-2");
-        assert!(first.drop_oldest_of_all());
-        assert_eq!(shown(&first), "2-1 1-1 1~2 1-2");
-        assert!(!first.drop_oldest_of_all());
-        first.forget(1);
-        first.forget(2);
-        assert_eq!(first.octets(), 0);
-    }
-
-    #[test]
-    fn what_is_dropped_counts_for_what_it_stood_for() {
-        let mut waiting = Waiting::default();
-        for (text, span) in [("a", 1), ("b", 0), ("c", 5), ("d", 0), ("e", 1)] {
-            waiting.push(1, Prepared::text(text), span);
-        }
-        waiting.drop_oldest(1);
-        waiting.drop_oldest(1);
-        // What is not counted is told, and apart from what is.
-        assert_eq!(shown(&waiting), "1-1 1=1 1c 1d 1e");
-        waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-6 1=1 1d 1e");
-        waiting.drop_oldest(1);
-        assert_eq!(
-            (waiting.count(1), shown(&waiting)),
-            (1, "1-6 1=2 1e".to_owned())
-        );
-        waiting.skip(1, 1);
-        let gap = r#"{"type":"lagged","topic":"a","missed":4,"to":"all"}"#;
-        waiting.push(1, Prepared::text(gap), 0);
-        waiting.drop_oldest(1);
-        waiting.drop_oldest(1);
-        assert_eq!(shown(&waiting), "1-7 1=2 1~1 1=4");
-        waiting.forget(1);
-        assert_eq!(waiting.octets(), 0);
-    }
-}
+mod tests;

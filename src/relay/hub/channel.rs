@@ -2,20 +2,19 @@
 
 use super::group::Group;
 use super::history::{History, Recovered, Resume, Retention};
+use super::lives::{Life, Lives, Offsets};
 use super::message::{Count, Entry, Member, Message};
 use super::{Held, Published};
 use std::sync::Arc;
 use std::task::Waker;
 
 pub(super) struct Channel<M: Message> {
-    /// Tells it from every other channel of the hub, earlier ones of the same topic as well.
+    /// Tells it from every other channel of the hub, earlier ones of the same topic as well. It is the epoch of an order of its own.
     id: u64,
-    /// What offsets mean something in: its id, unless its order is another's.
-    epoch: u64,
     /// The offset of the last message.
     last: u64,
-    /// How many places there were in it, whatever their epoch: what its subscribers count by.
-    count: u64,
+    /// The epochs of an order that is another's, or was begun anew. Most have none.
+    lives: Option<Box<Lives>>,
     history: History<M>,
     /// Each with the number of its subscribers.
     groups: Vec<(Arc<Group<M>>, usize)>,
@@ -25,9 +24,8 @@ impl<M: Message> Channel<M> {
     pub(super) const fn new(id: u64, retention: Retention) -> Self {
         Self {
             id,
-            epoch: id,
             last: 0,
-            count: 0,
+            lives: None,
             history: History::new(retention),
             groups: Vec::new(),
         }
@@ -35,6 +33,30 @@ impl<M: Message> Channel<M> {
 
     pub(super) const fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What offsets mean something in now.
+    fn life(&self) -> Life {
+        self.lives
+            .as_ref()
+            .map_or_else(|| Life::own(self.id), |lives| lives.now)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.life().epoch
+    }
+
+    /// How many places there were in it, whatever their epoch: what its subscribers count by.
+    fn count(&self) -> u64 {
+        self.life().place_of(self.last)
+    }
+
+    /// What was at these places, from the first to the last, as far as that is known.
+    pub(super) fn offsets(&self, first: u64, last: u64) -> Vec<Offsets> {
+        match &self.lives {
+            Some(lives) => lives.offsets(first, last),
+            None => Lives::new(Life::own(self.id)).offsets(first, last),
+        }
     }
 
     /// Says what is kept, before anything is.
@@ -75,7 +97,7 @@ impl<M: Message> Channel<M> {
             Some((_, count)) => *count += 1,
             None => self.groups.push((group.clone(), 1)),
         }
-        group.sit(self.id, member, key, self.count)
+        group.sit(self.id, member, key, self.count())
     }
 
     pub(super) fn leave(&mut self, group: &Arc<Group<M>>, seat: u32) -> Option<Arc<dyn Member<M>>> {
@@ -105,7 +127,7 @@ impl<M: Message> Channel<M> {
     ) -> Published {
         let Some(span) = self.advance(count, held) else {
             return Published {
-                epoch: self.epoch,
+                epoch: self.epoch(),
                 offset: self.last,
                 ..Published::default()
             };
@@ -120,15 +142,15 @@ impl<M: Message> Channel<M> {
         if span > 0 {
             self.history.push(&entry, held);
         }
-        let subscribers = self.len();
+        let (subscribers, place) = (self.len(), self.count());
         if let Some(((last, _), others)) = self.groups.split_last() {
             for (group, _) in others {
-                wakes.extend(group.push(self.id, self.count, entry.clone()));
+                wakes.extend(group.push(self.id, place, entry.clone()));
             }
-            wakes.extend(last.push(self.id, self.count, entry));
+            wakes.extend(last.push(self.id, place, entry));
         }
         Published {
-            epoch: self.epoch,
+            epoch: self.epoch(),
             offset: self.last,
             subscribers,
             ..Published::default()
@@ -140,18 +162,17 @@ impl<M: Message> Channel<M> {
         match count {
             Count::Next(span) => {
                 self.last = self.last.saturating_add(span);
-                self.count = self.count.saturating_add(span);
                 Some(span)
             }
             Count::At { epoch, offset } => {
-                if self.epoch != epoch {
+                if self.epoch() != epoch {
                     self.adopt(epoch, offset.saturating_sub(1), Vec::new(), held);
                 }
                 // What is between this and the last one is missing, and its subscribers see that by what they count.
-                let places = offset.checked_sub(self.last).filter(|places| *places > 0)?;
-                self.last = offset;
-                self.count = self.count.saturating_add(places);
-                Some(1)
+                (offset > self.last).then(|| {
+                    self.last = offset;
+                    1
+                })
             }
             Count::Nothing => Some(0),
         }
@@ -159,11 +180,11 @@ impl<M: Message> Channel<M> {
 
     /// Goes on in this order, of which these messages are kept.
     pub(super) fn adopt(&mut self, epoch: u64, last: u64, entries: Vec<Entry<M>>, held: &Held) {
-        if self.epoch == epoch {
-            self.count = self.count.saturating_add(last.saturating_sub(self.last));
+        if self.epoch() == epoch && last >= self.last {
+            self.last = last;
+        } else {
+            self.begin(epoch, last);
         }
-        self.epoch = epoch;
-        self.last = last;
         self.history.clear(held);
         for entry in &entries {
             self.history.push(entry, held);
@@ -174,9 +195,24 @@ impl<M: Message> Channel<M> {
     pub(super) fn renew(&mut self, epoch: u64, held: &Held) {
         if self.groups.is_empty() {
             self.history.clear(held);
-            self.epoch = epoch;
-            self.last = 0;
+            self.begin(epoch, 0);
         }
+    }
+
+    /// Goes on behind this offset of an epoch; places go on where they are.
+    fn begin(&mut self, epoch: u64, offset: u64) {
+        let place = self.count();
+        let (own, is_counted) = (Life::own(self.id), !self.groups.is_empty());
+        let lives = self.lives.get_or_insert_with(|| Box::new(Lives::new(own)));
+        lives.begin(
+            Life {
+                epoch,
+                place,
+                offset,
+            },
+            is_counted,
+        );
+        self.last = offset;
     }
 
     pub(super) fn expire(&mut self, now: u64, held: &Held) {
@@ -184,6 +220,6 @@ impl<M: Message> Channel<M> {
     }
 
     pub(super) fn recover(&self, resume: Resume, most: usize) -> Recovered<M> {
-        self.history.recover(resume, most, self.epoch, self.last)
+        self.history.recover(resume, most, self.epoch(), self.last)
     }
 }

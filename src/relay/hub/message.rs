@@ -176,6 +176,8 @@ pub trait Member<M: Message>: Send + Sync + 'static {
 pub struct Delivery<'a, M: Message> {
     /// How many messages before these did not come.
     pub missed: u64,
+    /// The place before these, as the channel counts.
+    pub(super) before: u64,
     pub(super) member: u64,
     pub(super) entries: &'a [Entry<M>],
     pub(super) whole: Option<&'a M::Run>,
@@ -200,6 +202,11 @@ impl<M: Message> Delivery<'_, M> {
     /// All of them in one piece, if that is all that was published.
     pub const fn whole(&self) -> Option<&M::Run> {
         self.whole
+    }
+
+    /// The place in the topic before these messages. What did not come ends there; `Hub::offsets` tells which those are.
+    pub(crate) const fn before(&self) -> u64 {
+        self.before
     }
 
     /// The offset of the last message that this delivery accounts for.

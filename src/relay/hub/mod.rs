@@ -48,6 +48,7 @@ mod channel;
 mod config;
 mod group;
 mod history;
+mod lives;
 mod message;
 #[cfg(feature = "socketio")]
 mod own;
@@ -64,6 +65,7 @@ pub use self::config::HubConfig;
 pub(crate) use self::group::Turn;
 pub use self::group::{Drain, Group};
 pub use self::history::{Recovered, Resume, Retention};
+pub(crate) use self::lives::Offsets;
 pub use self::message::{Count, Delivery, EVERYBODY, Entry, Member, Message};
 pub use self::presence::{Change, Present};
 pub use self::published::{Elsewhere, Published};

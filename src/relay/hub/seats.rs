@@ -122,6 +122,9 @@ impl<M: Message> Seats<M> {
                 } else {
                     0
                 },
+                before: (skipped.checked_sub(1))
+                    .and_then(|had| places.get(had))
+                    .map_or(before, |place| *place),
                 member: id,
                 entries: &entries[skipped..],
                 whole: is_whole.then_some(whole),
@@ -144,6 +147,7 @@ impl<M: Message> Seats<M> {
             if seat.last < last {
                 let delivery = Delivery {
                     missed: last - seat.last,
+                    before: last,
                     member: seat.member.id(),
                     entries: &[],
                     whole: None,

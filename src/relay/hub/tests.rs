@@ -11,6 +11,8 @@ struct Log {
     came: Mutex<Vec<(u32, u64, u64, Bytes)>>,
     /// What was missed after the last that came.
     missed: Mutex<HashMap<u32, u64>>,
+    /// The places that were missed.
+    lost: Mutex<Vec<(u64, u64)>>,
 }
 
 impl Log {
@@ -38,6 +40,10 @@ impl Member<Bytes> for Log {
         let mut missed = lock(&self.missed);
         let missed = missed.entry(key).or_insert(0);
         *missed += delivery.missed;
+        let before = delivery.before();
+        if delivery.missed > 0 {
+            lock(&self.lost).push((before - delivery.missed + 1, before));
+        }
         let mut joined = Vec::new();
         for entry in delivery.entries() {
             joined.extend_from_slice(&entry.message);
@@ -398,6 +404,63 @@ fn an_order_that_is_anothers_has_its_epoch_and_its_offsets() {
     hub.release(&room);
     assert!(hub.is_empty());
     assert_eq!(hub.held(), 0);
+}
+
+#[test]
+fn what_was_missed_has_its_offsets_in_whichever_epoch() {
+    let hub = hub(Retention::NOTHING);
+    // Room for two messages.
+    let group = Group::with_room(140);
+    let (a, room) = (Log::new(1), topic("room"));
+    hub.adopt(&room, 77, 11, Vec::new(), 0);
+    let (held, _) = hub.subscribe(&room, &group, a.clone(), 1, Resume::Live, 0);
+    let at = |epoch, offset| {
+        let count = Count::At { epoch, offset };
+        hub.publish_as(&room, "x".into(), None, count, 0)
+    };
+    let mut task = Drain::new(group.clone());
+    let told = |task: &mut Drain<Bytes>| {
+        drain(task);
+        let lost = std::mem::take(&mut *lock(&a.lost));
+        let runs = lost.iter().map(|(first, last)| {
+            let offsets = hub.offsets(&room, *first, *last);
+            assert_eq!(
+                offsets.iter().map(Offsets::count).sum::<u64>(),
+                last - first + 1
+            );
+            offsets
+        });
+        let runs = runs.flatten().map(|run| (run.epoch, run.first, run.last));
+        runs.collect::<Vec<_>>()
+    };
+    // 13 and 14 were never there.
+    at(77, 12);
+    at(77, 15);
+    assert_eq!(told(&mut task), [(77, 13, 14)]);
+    // There is no room for all of them, and the order begins anew meanwhile, twice.
+    for offset in 16..20 {
+        at(77, offset);
+    }
+    hub.adopt(&room, 99, 3, Vec::new(), 0);
+    at(99, 4);
+    at(111, 1);
+    at(111, 2);
+    assert_eq!(told(&mut task), [(77, 16, 19), (99, 4, 4)]);
+    assert_eq!(at(111, 3).offset, 3);
+    assert!(told(&mut task).is_empty());
+    let came: Vec<u64> = lock(&a.came).iter().map(|came| came.2).collect();
+    assert_eq!(came, [12, 15, 1, 2, 3]);
+    // Without subscribers a new life begins, at a place behind all others.
+    hub.unsubscribe(held);
+    hub.linger(&room, 9);
+    hub.release(&room);
+    let (held, begun) = hub.subscribe(&room, &group, a.clone(), 1, Resume::Live, 0);
+    assert_eq!(begun.offset, 0);
+    for _ in 0..4 {
+        hub.publish(&room, "x".into(), None, 0);
+    }
+    assert_eq!(told(&mut task), [(begun.epoch, 1, 2)]);
+    hub.unsubscribe(held);
 }
 
 #[test]

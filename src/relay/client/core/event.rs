@@ -91,12 +91,13 @@ pub struct Subscribed {
 pub struct Lagged {
     /// How many.
     pub missed: u64,
-    /// Which. `None` when the server does not say, when several gaps are told as one, and when this client's own queue was
-    /// full.
+    /// Which. `None` when neither the server says so nor this client can tell by what it has counted: when some of those that are
+    /// missing have no offset, or are of two epochs.
     pub which: Option<Missing>,
 }
 
-/// Which pushes of a topic are missing: from the first to the last, both among them.
+/// Which pushes of a topic are missing: from the first to the last, both among them. Those between that this client was left out of,
+/// because it had published them itself, are not counted as missing.
 ///
 /// ```
 /// use wireline::relay::client::Missing;

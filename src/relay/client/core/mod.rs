@@ -31,7 +31,7 @@ use crate::relay::client::core::pace::{Backoff, Course, Ended, Ending, Lots, cou
 use crate::relay::client::core::request::{Kind, Request};
 use crate::relay::client::core::seat::{Renewal, Seat, State, Wants};
 use crate::relay::client::core::stream::{Detour, Way, Ways};
-use crate::relay::hub::Topic;
+use crate::relay::hub::{Offsets, Topic};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,12 @@ pub(crate) enum Action {
     /// Ask the callback of a subscription for a token.
     Token { seat: u64, round: u64 },
     /// Give this to a subscription, or to [`DIRECT`].
-    Event { seat: u64, event: Event },
+    Event {
+        seat: u64,
+        event: Event,
+        /// Those of the push, or of those that are missing, if it is known where the subscription stands.
+        offsets: Option<Offsets>,
+    },
     /// The subscription has ended.
     End { seat: u64 },
     /// A request has its answer.
@@ -526,7 +531,16 @@ impl Core {
     }
 
     fn tell(&mut self, seat: u64, event: Event) {
-        self.actions.push_back(Action::Event { seat, event });
+        self.tell_counted(seat, event, None);
+    }
+
+    /// The same of what has offsets.
+    fn tell_counted(&mut self, seat: u64, event: Event, offsets: Option<Offsets>) {
+        self.actions.push_back(Action::Event {
+            seat,
+            event,
+            offsets,
+        });
     }
 
     fn number(&mut self) -> u64 {

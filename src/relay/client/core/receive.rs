@@ -71,10 +71,11 @@ impl Core {
                 counts,
             } => {
                 let id = self.joined(&topic)?;
-                if counts {
-                    self.seats.get_mut(&id)?.advance(lagged.missed);
-                }
-                self.tell(id, Event::Lagged(lagged));
+                let offsets = match counts {
+                    true => self.seats.get_mut(&id)?.advance(lagged.missed),
+                    false => None,
+                };
+                self.tell_counted(id, Event::Lagged(lagged), offsets);
                 Some(())
             }
             Incoming::Skipped { topic, count } => {
@@ -258,12 +259,12 @@ impl Core {
     }
 
     fn push(&mut self, topic: &str, event: &str, payload: &RawValue, to: To) -> Option<()> {
-        let mut id = DIRECT;
+        let (mut id, mut offsets) = (DIRECT, None);
         let topic = if let Some(joined) = self.joined(topic) {
             id = joined;
             let seat = self.seats.get_mut(&id)?;
             if to == To::Subscribers {
-                seat.advance(1);
+                offsets = seat.advance(1);
             }
             seat.topic.clone()
         } else if let Some(topic) = self.guests.get(topic) {
@@ -274,15 +275,13 @@ impl Core {
             // Late, behind the end of a subscription.
             return None;
         };
-        self.tell(
-            id,
-            Event::Push(Push {
-                topic,
-                event: event.to_owned(),
-                payload: payload.to_owned(),
-                to_user: to == To::User,
-            }),
-        );
+        let push = Push {
+            topic,
+            event: event.to_owned(),
+            payload: payload.to_owned(),
+            to_user: to == To::User,
+        };
+        self.tell_counted(id, Event::Push(push), offsets);
         Some(())
     }
 

@@ -1,7 +1,7 @@
 //! One topic that a client subscribes to.
 
 use crate::relay::client::core::outgoing::Outgoing;
-use crate::relay::hub::Topic;
+use crate::relay::hub::{Offsets, Topic};
 use serde_json::value::RawValue;
 use std::time::{Duration, Instant};
 
@@ -114,11 +114,16 @@ impl Seat {
         .text()
     }
 
-    /// So many more pushes of the topic lie behind.
-    pub(crate) fn advance(&mut self, count: u64) {
-        if let Some((_, offset)) = &mut self.position {
-            *offset = offset.saturating_add(count);
-        }
+    /// So many more pushes of the topic lie behind: which those were, if it is known where it stands.
+    pub(crate) fn advance(&mut self, count: u64) -> Option<Offsets> {
+        let (epoch, offset) = self.position.as_mut()?;
+        let first = offset.saturating_add(1);
+        *offset = offset.saturating_add(count);
+        Some(Offsets {
+            epoch: *epoch,
+            first,
+            last: *offset,
+        })
     }
 
     /// When its token is to be renewed, if it lives so many seconds from now on.

@@ -98,7 +98,7 @@ impl Bench {
                 Action::Close => "close".to_owned(),
                 Action::Token { seat, round } => format!("token {seat} {round}"),
                 Action::End { seat } => format!("{seat} end"),
-                Action::Event { seat, event } => format!("{seat} {}", shown(event)),
+                Action::Event { seat, event, .. } => format!("{seat} {}", shown(event)),
                 Action::Answer { reference, outcome } => match outcome {
                     Ok(answer) => format!("answer {reference} {answer:?}"),
                     Err(error) => format!("answer {reference} error {error}"),

@@ -6,6 +6,7 @@
 mod attach;
 mod calls;
 mod end;
+mod missing;
 mod recovery;
 mod serve;
 mod subs;

@@ -1,10 +1,11 @@
 //! What a session does when it is woken.
 
+use super::missing::lagged;
 use super::subscribe::{By, Joining, present_state};
 use super::{Incoming, Session, Work};
 use crate::relay::endpoint::mailbox::{BATCH, Command};
-use crate::relay::endpoint::outlet::{COUNTS, Gap, Outlet};
-use crate::relay::endpoint::overflow::NO_SUBSCRIPTION;
+use crate::relay::endpoint::outlet::{COUNTS, Outlet};
+use crate::relay::endpoint::overflow::{Gap, NO_SUBSCRIPTION};
 use crate::relay::endpoint::payload::Payload;
 use crate::relay::endpoint::token::Grant;
 use crate::relay::hub::Topic;
@@ -352,33 +353,30 @@ impl Session {
     }
 
     /// What the client is told of a gap.
-    fn tell(&self, key: u32, gap: Gap) -> Option<Prepared> {
+    fn tell(&self, key: u32, gap: Gap) -> Vec<Prepared> {
         for sub in &*self.subs {
             let topic = sub.topic();
             if sub.key == key {
-                let reply = match gap {
-                    Gap::Missed(missed) | Gap::MissedUncounted(missed) => {
-                        self.relay().counters().lagged();
-                        let counts = matches!(gap, Gap::Missed(_));
-                        Reply::Lagged {
-                            topic,
-                            missed,
-                            counts,
-                            offsets: None,
-                        }
+                return match gap {
+                    Gap::Skipped(count) if key & COUNTS != 0 => {
+                        let skipped = Reply::Skipped { topic, count };
+                        vec![Prepared::text(&skipped.text(None))]
                     }
-                    Gap::Skipped(count) if key & COUNTS != 0 => Reply::Skipped { topic, count },
-                    Gap::Skipped(_) => return None,
+                    gap => {
+                        let told = lagged(self.relay().hub(), topic, gap);
+                        told.iter().for_each(|_| self.relay().counters().lagged());
+                        told
+                    }
                 };
-                return Some(Prepared::text(&reply.text(None)));
             }
             let watch = sub.more.as_ref().and_then(|more| more.watch.as_ref());
             if watch.is_some_and(|watch| watch.1 == key) {
                 // Changes are missing: all of it tells more than how many.
-                return Some(present_state(topic, &self.relay().hub().present(topic)));
+                let present = self.relay().hub().present(topic);
+                return vec![present_state(topic, &present)];
             }
         }
-        None
+        Vec::new()
     }
 }
 

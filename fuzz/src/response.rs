@@ -323,8 +323,24 @@ const OURS: [&str; 5] = [
     "proxy-connection",
 ];
 
-/// What of the names below has no place in trailers either (RFC 9110 section 6.5.1).
-const NO_TRAILERS: [&str; 4] = ["upgrade", "trailer", "set-cookie", "content-type"];
+/// What has no place in trailers either (RFC 9110 section 6.5.1): what frames or routes a message, modifies a request, says who asks, controls the
+/// response, or says how content is to be read. An input may name any of them.
+const NO_TRAILERS: [&str; 14] = [
+    "host",
+    "trailer",
+    "te",
+    "upgrade",
+    "expect",
+    "max-forwards",
+    "range",
+    "cache-control",
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "content-encoding",
+    "content-type",
+    "content-range",
+];
 
 const NAMES: [&str; 12] = [
     "connection",

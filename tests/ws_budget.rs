@@ -4,7 +4,8 @@
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[path = "support/talk.rs"]
 mod talk;
@@ -19,7 +20,10 @@ use tokio::time::timeout;
 use wireline::Router;
 use wireline::test::TestClient;
 use wireline::ws::connection::Lent;
-use wireline::ws::socket::{SocketError, WebSocket};
+use wireline::ws::deflate;
+use wireline::ws::limits::Limits;
+use wireline::ws::socket::config::Config;
+use wireline::ws::socket::{SocketError, WebSocket, WsSender};
 use ws_peer::{Peer, masked};
 
 #[global_allocator]
@@ -225,6 +229,199 @@ fn who_announces_much_and_sends_little_holds_little() {
                     "{path}, {comes}: {pinned} octets"
                 );
             }
+        }
+    });
+}
+
+/// Sends on the parts that come, and notes what is allocated meanwhile.
+async fn passes_on(mut socket: WebSocket, most: Arc<AtomicUsize>) -> Result<(), SocketError> {
+    let sender: WsSender = socket.sender();
+    let mut open = None;
+    while let Some(part) = socket.recv_fragment().await {
+        let part = part?;
+        let mut parts = match open.take() {
+            Some(parts) => parts,
+            None => sender.send_parts(part.text).await?,
+        };
+        parts.send(&part.data).await?;
+        most.fetch_max(held(), Ordering::Relaxed);
+        if part.last {
+            parts.finish().await?;
+        } else {
+            open = Some(parts);
+        }
+    }
+    Ok(())
+}
+
+/// The head of a client's frame.
+fn head(first: u8, len: usize) -> Vec<u8> {
+    let mut head = vec![first];
+    match u16::try_from(len) {
+        Ok(len) => {
+            head.push(0x80 | 126);
+            head.extend(len.to_be_bytes());
+        }
+        Err(_) => {
+            head.push(0x80 | 127);
+            head.extend(u64::try_from(len).unwrap().to_be_bytes());
+        }
+    }
+    head.extend(KEY);
+    head
+}
+
+const KEY: [u8; 4] = [0xa5, 0x0f, 0x3c, 0x81];
+
+/// More than 64 MiB, in one frame and in a thousand, come in parts and leave in parts: every octet of them, and nobody holds much.
+#[test]
+fn a_huge_message_goes_through_in_parts() {
+    const PIECES: usize = 1025;
+    let (piece, coded) = {
+        // Not as long as anything is, so that no mistake fits.
+        let piece: Vec<u8> = (0..65_524_u32).map(|at| (at * 7 % 251) as u8).collect();
+        let coded = piece.iter().zip(KEY.iter().cycle());
+        let coded: Vec<u8> = coded.map(|(octet, key)| octet ^ key).collect();
+        (piece, coded)
+    };
+    let len = PIECES * piece.len();
+    assert!(len > 64 << 20 && piece.len().is_multiple_of(4));
+    alone(async {
+        let most = Arc::new(AtomicUsize::new(0));
+        let seen = most.clone();
+        let config = Config {
+            limits: Limits {
+                frame: len as u64,
+                message: len,
+                ..Limits::default()
+            },
+            fragments: true,
+            ..Config::default()
+        };
+        let routes = Router::new().websocket_with(
+            "/",
+            move |upgrade| upgrade.config(config.clone()),
+            move |socket: WebSocket| passes_on(socket, seen.clone()),
+        );
+        let client = TestClient::new(routes.build().unwrap());
+        for in_one_frame in [true, false] {
+            let peer = Peer::open(&client, "/").await;
+            pass(0.1).await;
+            let before = held();
+            most.store(before, Ordering::Relaxed);
+            let mut charged = 0;
+            let (from, mut to) = tokio::io::split(peer.io);
+            let sends = async {
+                for number in 0..PIECES {
+                    let head = match (in_one_frame, number) {
+                        (true, 0) => head(0x82, len),
+                        (true, _) => Vec::new(),
+                        (false, 0) => head(0x02, piece.len()),
+                        (false, number) if number + 1 < PIECES => head(0x00, piece.len()),
+                        (false, _) => head(0x80, piece.len()),
+                    };
+                    to.write_all(&head).await.unwrap();
+                    to.write_all(&coded).await.unwrap();
+                }
+            };
+            let reads = async {
+                let (mut from, mut got) = (from, 0);
+                loop {
+                    let first = from.read_u8().await.unwrap();
+                    assert_eq!(first & 0x7f, if got == 0 { 0x02 } else { 0x00 });
+                    let len = match from.read_u8().await.unwrap() {
+                        126 => usize::from(from.read_u16().await.unwrap()),
+                        len @ ..126 => usize::from(len),
+                        _ => panic!("a part is larger than a read"),
+                    };
+                    let mut payload = vec![0; len];
+                    from.read_exact(&mut payload).await.unwrap();
+                    let mut left = &payload[..];
+                    while !left.is_empty() {
+                        let expected = &piece[got % piece.len()..];
+                        let (found, behind) = left.split_at(left.len().min(expected.len()));
+                        assert!(expected.starts_with(found), "behind {got} octets");
+                        (got, left) = (got + found.len(), behind);
+                    }
+                    charged = charged.max(client.buffered());
+                    if first & 0x80 != 0 {
+                        return got;
+                    }
+                }
+            };
+            let both = async { tokio::join!(sends, reads).1 };
+            let got = timeout(Duration::from_secs(600), both).await.unwrap();
+            assert_eq!(got, len);
+            let most = most.load(Ordering::Relaxed) - before;
+            println!("one frame: {in_one_frame}; {most} octets at most, {charged} charged");
+            assert!(most < 2 << 20, "{in_one_frame}: {most} octets");
+            assert!(charged < 1 << 20, "{in_one_frame}: {charged} octets");
+            pass(3.0).await;
+            assert_eq!(client.buffered(), 0);
+        }
+    });
+}
+
+/// What a budget of kilobytes for the contexts of a socket buys, is what they take, and what is charged for them.
+#[test]
+fn a_socket_holds_no_more_contexts_than_its_kilobytes() {
+    const SOCKETS: usize = 8;
+    const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    // A block that is stored as it is (RFC 1951 §3.2.4), and what is left of the empty one behind it.
+    let said = [b'x'; 300];
+    let len = u16::try_from(said.len()).unwrap();
+    let (len, not) = (len.to_le_bytes(), (!len).to_le_bytes());
+    let message = masked(0xc2, &[&[0][..], &len, &not, &said, &[0]].concat());
+    alone(async {
+        // Nothing, an inflater, and with it each size of a deflater.
+        for (kib, contexts) in [(79, 0), (80, 1), (214, 2), (242, 2), (354, 2), (452, 2)] {
+            let routes = Router::new().websocket_with(
+                "/",
+                move |upgrade| upgrade.deflate(deflate::Config::within(kib)),
+                async |mut socket: WebSocket| {
+                    while let Some(Ok(message)) = socket.recv().await {
+                        if message.is_binary() && socket.send(message).await.is_err() {
+                            break;
+                        }
+                    }
+                },
+            );
+            let client = TestClient::new(routes.build().unwrap());
+            let mut peers = Vec::new();
+            for _ in 0..=SOCKETS {
+                let (peer, head) = Peer::ask(&client, "/", OFFER).await;
+                assert!(head.contains("permessage-deflate"), "{head}");
+                peers.push(peer);
+            }
+            let (mut before, mut charged_before) = (0, 0);
+            for (number, peer) in peers.iter_mut().enumerate() {
+                for _ in 0..2 {
+                    peer.io.write_all(&message).await.unwrap();
+                    let (first, answer) = peer.next().await;
+                    assert_eq!(first, 0xc2);
+                    assert!(answer.len() < 50);
+                }
+                if number == 0 {
+                    // What the thread keeps for reuse is there from now on.
+                    pass(3.0).await;
+                    (before, charged_before) = (held(), client.buffered());
+                }
+            }
+            pass(3.0).await;
+            let pinned = held().saturating_sub(before) / SOCKETS;
+            let charged = (client.buffered() - charged_before) / SOCKETS;
+            println!("{kib} KiB: {pinned} octets a socket, {charged} charged");
+            if contexts == 0 {
+                assert!(pinned < 4096 && charged == 0, "{kib}: {pinned}, {charged}");
+                continue;
+            }
+            let bought = kib * 1024;
+            assert!(pinned <= bought + 4096, "{kib}: {pinned} octets");
+            assert!(pinned > 64 * 1024 * contexts, "{kib}: {pinned} octets");
+            assert!(
+                charged.abs_diff(pinned) <= pinned / 8,
+                "{kib}: {pinned} octets, {charged} are charged"
+            );
         }
     });
 }

@@ -6,6 +6,7 @@ mod talk;
 mod ws_peer;
 
 use std::ops::ControlFlow;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use talk::pass;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -315,6 +316,78 @@ async fn whoever_waited_to_send_parts_and_gave_up_is_in_nobodys_way() {
         assert_eq!((found, payload.len()), (first, len));
     }
     end(&client, peer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_message_in_parts_may_be_given_up() {
+    let (client, mut peer) = open(Config::default(), async |socket: WebSocket| {
+        let mut parts = socket.send_parts(false).await.unwrap();
+        parts.send(vec![b'x'; 400_000]).await.unwrap();
+        // It has ended all the same, and there is no room for what comes behind it.
+        let waiting = timeout(Duration::from_millis(10), parts.finish());
+        assert!(waiting.await.is_err(), "there was room");
+        let waiting = timeout(Duration::from_millis(10), socket.send("lost"));
+        assert!(waiting.await.is_err(), "there was room");
+        let mut tries = 0;
+        let mut parts = impatiently!(tries, socket.send_parts(true)).unwrap();
+        impatiently!(tries, parts.send("and ")).unwrap();
+        parts.finish().await.unwrap();
+        impatiently!(tries, socket.send("behind it")).unwrap();
+    })
+    .await;
+    pass(0.1).await;
+    for (first, len) in [(0x02, 400_000), (0x80, 0), (0x01, 4), (0x80, 0), (0x81, 9)] {
+        let (found, payload) = peer.next().await;
+        assert_eq!((found, payload.len()), (first, len));
+    }
+    end(&client, peer).await;
+}
+
+/// While a batch is lent nothing can be framed: what ends a message in parts is done when it is back.
+#[tokio::test(start_paused = true)]
+async fn a_message_in_parts_ends_while_a_batch_is_lent() {
+    for whole in [true, false] {
+        let (client, mut peer) = open(Config::default(), move |mut socket: WebSocket| async move {
+            let mut parts = socket.send_parts(true).await.unwrap();
+            parts.send("begun").await.unwrap();
+            let mut parts = Some(parts);
+            let lent = socket.each(|_, _| {
+                let parts = parts.take().expect("it is called once");
+                if whole {
+                    let finish = std::pin::pin!(parts.finish());
+                    let cx = &mut Context::from_waker(Waker::noop());
+                    assert!(matches!(finish.poll(cx), Poll::Ready(Ok(()))));
+                } else {
+                    drop(parts);
+                }
+                ControlFlow::Break(())
+            });
+            lent.await.unwrap();
+            let next = timeout(Duration::from_secs(1), socket.send("next")).await;
+            assert_eq!(next.expect("nobody is in its way").is_ok(), whole);
+            let others = timeout(Duration::from_secs(1), socket.send_parts(true)).await;
+            let others = others.expect("nobody is in its way");
+            assert_eq!(others.is_ok(), whole);
+            if let Ok(others) = others {
+                others.finish().await.unwrap();
+            }
+        })
+        .await;
+        assert_eq!(peer.next().await, (0x01, b"begun".to_vec()));
+        peer.say("now").await;
+        if whole {
+            assert_eq!(peer.next().await, (0x80, Vec::new()));
+            assert_eq!(peer.next().await, (0x81, b"next".to_vec()));
+            assert_eq!(peer.next().await, (0x81, Vec::new()));
+            end(&client, peer).await;
+        } else {
+            assert_eq!(peer.close().await.0, 1011);
+            peer.frame(0x88, b"\x03\xf3").await;
+            pass(1.0).await;
+            assert_eq!(client.count(Counter::HandlerPanics), 0);
+            assert_eq!((client.connections(), client.buffered()), (0, 0));
+        }
+    }
 }
 
 /// Notes 60 messages, batch after batch or all of them in one call, given up again and again.

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use futures_sink::Sink;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,7 @@ use wireline::resource::io::{Io, Transport, memory};
 use wireline::resource::panic::PanicHook;
 use wireline::test::TestClient;
 use wireline::ws::client::Client;
+use wireline::ws::connection::{Lent, Replies};
 use wireline::ws::handshake::accept_key;
 use wireline::ws::message::Message;
 use wireline::ws::prepared::Prepared;
@@ -140,6 +142,72 @@ async fn what_was_framed_before_obeys_each_policy() {
         }
         assert!(sender.buffered_amount() <= 11_000, "{overflow:?}");
     }
+}
+
+/// What is dropped for want of room are messages: a ping of ours, and the answer to one of the peer's, are on their way at any time.
+#[tokio::test(start_paused = true)]
+async fn control_frames_are_never_dropped_for_messages() {
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+        let (client, mut peer, sender) = queued(10_000, overflow, 1024).await;
+        let flood = || {
+            let before = sender.dropped();
+            for _ in 0..50 {
+                sender.try_send(vec![0; 1000]).unwrap();
+            }
+            sender.dropped() - before
+        };
+        let dropped = flood();
+        assert!(dropped > 30, "{overflow:?}: {dropped}");
+        let ping = Message::Ping("are you there?".into());
+        assert_eq!(sender.try_send(ping).unwrap(), Sent::Queued);
+        peer.frame(0x89, b"and you?").await;
+        pass(0.1).await;
+        // Five times what fits: whatever could be dropped is gone by now.
+        let dropped = flood();
+        assert!(dropped > 40, "{overflow:?}: {dropped}");
+        let mut controls = Vec::new();
+        while controls.len() < 2 {
+            let next = timeout(Duration::from_secs(5), peer.next()).await;
+            match next.unwrap() {
+                (0x82, message) => assert_eq!(message.len(), 1000),
+                control => controls.push(control),
+            }
+        }
+        let ping = (0x89, b"are you there?".to_vec());
+        assert_eq!(controls, [ping, (0x8a, b"and you?".to_vec())]);
+        let dropped = client.count(Counter::WebSocketMessagesDropped);
+        assert_eq!(dropped, sender.dropped(), "{overflow:?}");
+    }
+}
+
+/// Nor where they cannot be framed yet, because a batch is lent.
+#[tokio::test(start_paused = true)]
+async fn nor_are_those_that_wait_for_a_batch_that_is_lent() {
+    let config = Config {
+        queue: 10_000,
+        overflow: Overflow::DropOldest,
+        ..Config::default()
+    };
+    let client = serve(config, async |mut socket: WebSocket| {
+        let sender = socket.sender();
+        let lent = socket.each(|_, _| {
+            let ping = Message::Ping("are you there?".into());
+            assert_eq!(sender.try_send(ping).unwrap(), Sent::Queued);
+            for number in 0..100 {
+                let sent = sender.try_send(vec![number; 1000]);
+                assert_eq!(sent.unwrap(), Sent::Queued);
+            }
+            ControlFlow::Break(())
+        });
+        lent.await.unwrap();
+        assert!(sender.dropped() > 80, "{}", sender.dropped());
+    });
+    let mut peer = Peer::open(&client, "/").await;
+    peer.say("now").await;
+    assert_eq!(peer.next().await, (0x89, b"are you there?".to_vec()));
+    let (first, message) = peer.next().await;
+    assert_eq!((first, message.len()), (0x82, 1000));
+    assert!(message[0] > 80, "{} was the oldest", message[0]);
 }
 
 /// A waker that counts those of its kind that are left.
@@ -472,5 +540,97 @@ async fn what_is_queued_while_a_receive_waits_in_the_same_turn_leaves() {
         assert_eq!(said.unwrap(), "and then");
         pass(0.5).await;
         peer.say("go on").await;
+    }
+}
+
+/// Counts the writes.
+struct Counts {
+    io: Io,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Transport for Counts {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_readable(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    fn poll_writev(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.io.poll_writev(cx, slices)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_shutdown(cx)
+    }
+}
+
+/// Answers what it is lent.
+fn back(lent: Lent<'_>, replies: &mut Replies<'_>) -> ControlFlow<()> {
+    let sent = match lent {
+        Lent::Binary(octets) => replies.binary(octets),
+        _ => Ok(()),
+    };
+    sent.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+}
+
+/// Sends each message back, as three ways of receiving have it.
+fn echoes() -> TestClient {
+    let routes = Router::new()
+        .websocket("/recv", async |mut socket: WebSocket| {
+            while let Some(Ok(message)) = socket.recv().await {
+                if message.is_binary() && socket.send(message).await.is_err() {
+                    break;
+                }
+            }
+        })
+        .websocket("/recv_each", async |mut socket: WebSocket| {
+            while let Some(Ok(())) = socket.recv_each(back).await {}
+        })
+        .websocket("/each", async |mut socket: WebSocket| {
+            socket.each(back).await
+        });
+    TestClient::new(routes.build().unwrap())
+}
+
+/// What is answered to the messages of one read leaves together, also where each of them is answered by itself.
+#[tokio::test(start_paused = true)]
+async fn the_answers_to_what_one_read_has_brought_leave_in_one_write() {
+    let client = echoes();
+    for path in ["/recv", "/recv_each", "/each"] {
+        // Which is one slice and no more; what is larger is a slice of its own.
+        for len in [0, 16, 200, 900] {
+            let (io, server) = memory::pair(64 * 1024);
+            let writes = Arc::new(AtomicUsize::new(0));
+            let counts = Counts {
+                io: Io::Dyn(Box::new(server)),
+                writes: writes.clone(),
+            };
+            drop(client.serve(Io::Dyn(Box::new(counts))));
+            let mut peer = Peer::open_over(io, path).await;
+            pass(0.1).await;
+            for round in 0..3 {
+                let before = writes.load(Ordering::SeqCst);
+                let message = vec![round; len];
+                let all = masked(0x82, &message).repeat(16);
+                peer.io.write_all(&all).await.unwrap();
+                for _ in 0..16 {
+                    assert_eq!(peer.next().await, (0x82, message.clone()));
+                }
+                let wrote = writes.load(Ordering::SeqCst) - before;
+                assert_eq!(wrote, 1, "16 answers of {len} octets at {path}");
+            }
+        }
     }
 }

@@ -16,7 +16,8 @@ pub struct Limits {
     /// The payload of one frame as its head declares it, judged before any of it is read; beyond it 1009.
     /// Default 1 MiB.
     pub frame: u64,
-    /// The payload of one message, after inflating; beyond it 1009. Inflating stops there. Default 1 MiB.
+    /// The payload of one message, after inflating; beyond it 1009. Inflating stops there. Where parts of messages are handed on it bounds
+    /// what goes through, not what is held. Default 1 MiB.
     pub message: usize,
     /// The frames of one message; beyond it 1008. Default 131,072.
     pub fragments: u32,

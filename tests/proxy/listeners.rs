@@ -10,6 +10,7 @@ use wireline::router::{Router, Routes};
 use wireline::server::{Bound, IntoBind, ProxyProtocol};
 use wireline::service::client_addr::ClientAddr;
 use wireline::test::TestServer;
+use wireline::ws::socket::WebSocket;
 
 fn routes() -> Routes {
     let who =
@@ -199,6 +200,60 @@ fn the_limit_of_an_address_is_the_clients() {
         server.handle().metrics().connections() == 0
     });
     assert!(content(&exchange(addr, &[VERSION_1, REQUEST])).starts_with("192.0.2.1:"));
+}
+
+/// A connection whose socket is open.
+fn upgraded(addr: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let request =
+        b"GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(&[VERSION_1, request].concat()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut octet = [0];
+        stream.read_exact(&mut octet).unwrap();
+        head.push(octet[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "));
+    stream
+}
+
+/// An upgrade is no way past the ceilings of connections: neither that of the server nor that of an address.
+#[test]
+fn open_sockets_count_for_the_limits_of_connections() {
+    let routes = || {
+        let who = async |info: ConnInfo| format!("{} is here", info.peer);
+        let waits = async |mut socket: WebSocket| while socket.recv().await.is_some() {};
+        let routes = Router::new().get("/", who).websocket("/socket", waits);
+        routes.build().unwrap()
+    };
+    for server in [
+        Server::new(routes()).max_connections(2),
+        Server::new(routes()).max_connections_per_address(2),
+    ] {
+        let (server, addr) = marked(server, from(&["127.0.0.1"]));
+        let metrics = server.handle().metrics();
+        let mut open = vec![upgraded(addr), upgraded(addr)];
+        until("both are open", || {
+            metrics.get(Counter::WebSocketsOpened) == 2
+        });
+        assert_eq!(metrics.connections(), 2);
+        let third = exchange(addr, &[VERSION_1, REQUEST]);
+        assert!(third.starts_with("HTTP/1.1 503 "), "{third}");
+        assert_eq!(metrics.get(Counter::ConnectionsRefused), 1);
+        // Those that are open go on; a place is free when one of them has ended.
+        open[0].write_all(b"\x89\x80\0\0\0\0").unwrap();
+        let mut pong = [0; 2];
+        open[0].read_exact(&mut pong).unwrap();
+        assert_eq!(pong, [0x8a, 0]);
+        drop(open.pop());
+        until("a place is free again", || metrics.connections() == 1);
+        assert!(content(&exchange(addr, &[VERSION_1, REQUEST])).starts_with("192.0.2.1:"));
+    }
 }
 
 #[test]

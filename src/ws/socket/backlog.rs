@@ -32,6 +32,8 @@ pub(super) struct Waiting {
     reader: Option<Waker>,
     /// A Close is to be sent once the lent batch is back, or the message in parts has ended.
     close: Option<Option<CloseFrame>>,
+    /// How the message in parts ends once the lent batch is back.
+    pub(super) end: Option<End>,
     /// What was received while the handler did something else, and what it counts.
     ahead: VecDeque<Result<Event, Error>>,
     ahead_octets: usize,
@@ -90,6 +92,15 @@ impl Backlog {
         Some(message)
     }
 
+    /// The oldest that is no control frame.
+    pub(super) fn pop_data(&mut self) -> Option<Queued> {
+        let waiting = self.0.as_mut()?;
+        let place = waiting.messages.iter().position(Queued::is_data)?;
+        let message = waiting.messages.remove(place)?;
+        waiting.octets -= message.weight();
+        Some(message)
+    }
+
     pub(super) fn count_dropped(&mut self) {
         self.waiting().dropped += 1;
     }
@@ -119,6 +130,11 @@ impl Backlog {
     #[inline]
     pub(super) fn take_close(&mut self) -> Option<Option<CloseFrame>> {
         self.0.as_mut()?.close.take()
+    }
+
+    /// How the message in parts ends, if it could not end while a batch was lent.
+    pub(super) fn take_end(&mut self) -> Option<End> {
+        self.0.as_mut()?.end.take()
     }
 
     /// Waits until something was written.
@@ -257,6 +273,16 @@ impl Backlog {
     }
 }
 
+/// How a message in parts ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    Whole {
+        text: bool,
+    },
+    /// Nobody has it any more.
+    Broken,
+}
+
 /// A message that waits.
 #[derive(Debug)]
 pub(super) enum Queued {
@@ -271,6 +297,13 @@ impl Queued {
         match self {
             Self::Message(message) => weight(message),
             Self::Prepared(message) => message.frame().len() + OVERHEAD,
+        }
+    }
+
+    fn is_data(&self) -> bool {
+        match self {
+            Self::Message(message) => matches!(message, Message::Text(_) | Message::Binary(_)),
+            Self::Prepared(_) => true,
         }
     }
 

@@ -37,7 +37,8 @@ pub struct Config {
     pub control_frames: bool,
     /// Whether parts of large messages are handed on as they come, see
     /// [`recv_fragment`](crate::ws::socket::WebSocket::recv_fragment); `recv` still gives whole messages.
-    /// Default no.
+    /// [`Limits::message`] holds for what goes through: raise it, and [`Limits::frame`], for messages that are
+    /// longer than memory. Default no.
     pub fragments: bool,
 }
 

@@ -259,6 +259,9 @@ impl Core {
     /// Takes it back.
     pub(super) fn give_back(&mut self, live: Box<Live>) {
         self.live = Some(live);
+        if self.streaming {
+            self.end_parts_later();
+        }
         self.close_later();
     }
 

@@ -1,6 +1,5 @@
 //! Messages that are sent in parts.
 
-use crate::ws::close::CloseCode;
 use crate::ws::socket::SocketError;
 use crate::ws::socket::backlog::Seat;
 use crate::ws::socket::core::Shared;
@@ -24,7 +23,7 @@ use std::task::{Context, Poll};
 pub struct Parts {
     shared: Arc<Shared>,
     text: bool,
-    /// Whether the last part was sent.
+    /// Whether the last part was sent, or will be.
     finished: bool,
 }
 
@@ -67,27 +66,51 @@ impl Parts {
     /// [`SocketError::Closed`].
     pub async fn send(&mut self, part: impl AsRef<[u8]>) -> Result<(), SocketError> {
         let mut seat = Seat::new(&self.shared);
-        poll_fn(|cx| self.poll_part(cx, part.as_ref(), false, &mut seat.number)).await
+        poll_fn(|cx| self.poll_part(cx, part.as_ref(), &mut seat.number)).await
     }
 
-    /// Ends the message. Given up before it is done it has ended the connection, as a drop would.
+    /// Ends the message, then waits for room in the queue.
+    ///
+    /// Cancel safe: the message ends when this is first polled, whatever waits before it, and others may send
+    /// again. What is given up later is the wait. Never polled it is a drop.
     ///
     /// # Errors
     ///
     /// [`SocketError::Closed`].
     pub async fn finish(mut self) -> Result<(), SocketError> {
-        let mut seat = Seat::new(&self.shared);
-        poll_fn(|cx| self.poll_part(cx, &[], true, &mut seat.number)).await?;
-        drop(seat);
+        // The last frame has no payload: it needs no room, and whoever had to wait for some could be given up.
+        self.shared.lock().last_part(self.text)?;
         self.finished = true;
-        Ok(())
+        let mut seat = Seat::new(&self.shared);
+        poll_fn(|cx| self.poll_room(cx, &mut seat.number)).await
+    }
+
+    fn poll_room(&self, cx: &Context<'_>, seat: &mut u32) -> Poll<Result<(), SocketError>> {
+        let mut core = self.shared.lock();
+        if !core.driven {
+            core.write_now(&self.shared.config)?;
+        }
+        if core.backlog.lost() {
+            return Poll::Ready(Err(SocketError::Closed));
+        }
+        let has_room = core.has_room(0, &self.shared.config);
+        if !has_room {
+            core.backlog.wait(cx, seat);
+        }
+        if core.driven {
+            self.shared.written_by_others(core);
+        }
+        if has_room {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 
     fn poll_part(
         &self,
         cx: &Context<'_>,
         part: &[u8],
-        last: bool,
         seat: &mut u32,
     ) -> Poll<Result<(), SocketError>> {
         let mut core = self.shared.lock();
@@ -95,7 +118,7 @@ impl Parts {
             core.write_now(&self.shared.config)?;
         }
         let sent =
-            core.has_room(part.len(), &self.shared.config) && core.part(self.text, part, last)?;
+            core.has_room(part.len(), &self.shared.config) && core.part(self.text, part, false)?;
         if !sent {
             if core.ended || !core.state().is_open() {
                 return Poll::Ready(Err(SocketError::Closed));
@@ -123,7 +146,7 @@ impl Drop for Parts {
         let mut core = self.shared.lock();
         if !core.ended && core.state().is_open() {
             // What waits for the end of this message can never be sent.
-            core.close_now(Some(&CloseCode::INTERNAL.into()));
+            core.break_off();
         }
         core.backlog.wake_parked();
         self.shared.written_by_others(core);

@@ -7,7 +7,7 @@ use crate::ws::close::{CloseCode, CloseFrame};
 use crate::ws::connection::Event;
 use crate::ws::message::Message;
 use crate::ws::prepared::Prepared;
-use crate::ws::socket::backlog::{OVERHEAD, Queued};
+use crate::ws::socket::backlog::{End, OVERHEAD, Queued};
 use crate::ws::socket::config::{Config, Overflow};
 use crate::ws::socket::core::{Core, framed};
 use crate::ws::socket::{CloseStatus, Sent, SocketError, log};
@@ -110,10 +110,11 @@ impl Core {
         self.home.count(Counter::WebSocketMessagesDropped);
     }
 
-    /// Drops the oldest messages until at least `excess` octets are gone, or there is none.
+    /// Drops the oldest messages until at least `excess` octets are gone, or there is none. Control frames, which
+    /// wait here while a batch is lent, are no messages.
     pub(super) fn drop_oldest(&mut self, mut excess: usize) {
         while excess > 0
-            && let Some(oldest) = self.backlog.pop()
+            && let Some(oldest) = self.backlog.pop_data()
         {
             excess = excess.saturating_sub(oldest.weight());
             self.count_dropped();
@@ -156,6 +157,37 @@ impl Core {
             self.end_parts();
         }
         Ok(true)
+    }
+
+    /// Ends the message that was begun: now, or when the batch that is lent is back.
+    pub(in crate::ws::socket) fn last_part(&mut self, text: bool) -> Result<(), SocketError> {
+        if !self.part(text, &[], true)? {
+            self.backlog.waiting().end = Some(End::Whole { text });
+        }
+        Ok(())
+    }
+
+    /// Ends the connection, because nobody will end the message that was begun: now, or when the batch that is
+    /// lent is back.
+    pub(in crate::ws::socket) fn break_off(&mut self) {
+        if self.live.is_none() {
+            self.backlog.waiting().end = Some(End::Broken);
+        }
+        self.close_now(Some(&CloseCode::INTERNAL.into()));
+    }
+
+    /// What could not be done while a batch was lent.
+    #[cold]
+    pub(super) fn end_parts_later(&mut self) {
+        match self.backlog.take_end() {
+            // Refused only when a Close overtook it: then nothing is sent any more.
+            Some(End::Whole { text }) => drop(self.part(text, &[], true)),
+            Some(End::Broken) => {
+                self.close_now(Some(&CloseCode::INTERNAL.into()));
+                self.backlog.wake_parked();
+            }
+            None => {}
+        }
     }
 
     /// Others may send again.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 use wireline::extract::{Json, State};
 use wireline::relay::hub::{Resume, Retention};
@@ -428,6 +428,37 @@ async fn a_client_that_says_too_much_is_told_and_one_that_says_too_long_things_i
 }
 
 #[tokio::test]
+async fn a_client_that_says_too_many_octets_is_told_whatever_they_are() {
+    let server = serve(
+        RelayConfig::default()
+            .message_rate(None)
+            .octet_rate(Some(Rate::new(1, 300))),
+    );
+    let mut client = server.connect().await;
+    let long = json!({"type":"ping","ref":"x".repeat(200)});
+    assert_eq!(client.ask(long.clone()).await["type"], "pong");
+    let refused = client.ask(long.clone()).await;
+    assert_eq!(refused["code"], "rate_limited");
+    // What was refused does not count, so that there is room for a short one.
+    assert_eq!(
+        client.ask(json!({"type":"ping"})).await,
+        json!({"type":"pong"})
+    );
+    // What is no message does.
+    let nothing = client.ask(json!("x".repeat(200))).await;
+    assert_eq!(nothing["message"], "too many messages");
+    assert_eq!(server.relay.stats().rate_limited, 2);
+}
+
+#[tokio::test]
+async fn a_message_that_is_as_long_as_it_may_be_is_not_too_many_octets() {
+    let server = serve(RelayConfig::default().max_message(8 << 20));
+    let mut client = server.connect().await;
+    let long = json!({"type":"ping","filling":"x".repeat(5 << 20)});
+    assert_eq!(client.ask(long).await, json!({"type":"pong"}));
+}
+
+#[tokio::test]
 async fn a_client_that_subscribes_too_often_is_told() {
     let server = serve(
         RelayConfig::default()
@@ -753,6 +784,31 @@ async fn who_is_present_is_told_and_every_change() {
     assert_eq!(server.relay.stats().connections, 0);
 }
 
+#[tokio::test]
+async fn of_very_many_who_are_present_a_thousand_are_told_and_that_there_are_more() {
+    let server = serve(RelayConfig::default().presence("room:*"));
+    let mut guests = Vec::new();
+    for _ in 0..999 {
+        let mut guest = server.connect().await;
+        guest.subscribe("room:1").await;
+        guests.push(guest);
+    }
+    let watch = json!({"type":"subscribe","topic":"room:1","presence":true});
+    // The thousandth sees all of them, itself among them; the next one does not.
+    for more in [None, Some(&json!(true))] {
+        let mut client = server.connect().await;
+        assert_eq!(client.ask(watch.clone()).await["type"], "subscribed");
+        let state = client.hear().await;
+        assert_eq!(state["type"], "presence_state");
+        assert_eq!(
+            (state["members"].as_array().map(Vec::len), state.get("more")),
+            (Some(1000), more)
+        );
+        guests.push(client);
+    }
+    assert_eq!(server.relay.presence_count("room:1"), 1001);
+}
+
 // Channel handlers.
 
 #[derive(Clone, Default)]
@@ -977,6 +1033,142 @@ async fn nothing_reaches_a_client_before_it_is_let_in_and_nothing_is_lost() {
         drop(client);
         until(|| server.relay.hub().is_empty()).await;
         gate.1.take();
+    }
+}
+
+/// A handler that notes what it has done, and does nothing before its door is open.
+#[derive(Clone)]
+struct Door(Arc<Semaphore>, Seen);
+
+async fn shut(event: RelayEvent, _: Relay, State(door): State<Door>) -> Result<(), Error> {
+    if let RelayEvent::Message { payload, .. } = &event {
+        door.0.acquire().await.unwrap().forget();
+        door.1.note(payload.get());
+    }
+    Ok(())
+}
+
+fn shut_server() -> (Door, Server) {
+    let door = Door(Arc::new(Semaphore::new(0)), Seen::default());
+    let config = RelayConfig::default()
+        .channel("g:*", shut)
+        .message_rate(None)
+        .octet_rate(None);
+    let server = serve_with(config, Router::new().state(door.clone()));
+    (door, server)
+}
+
+impl Client {
+    /// Waits for the answer of a WebSocket's ping.
+    async fn ping(&mut self) {
+        self.0.send_ping("are you there").await.unwrap();
+        let pong = timeout(Duration::from_secs(20), self.0.recv()).await;
+        let pong = pong.unwrap().unwrap().unwrap();
+        assert!(matches!(pong, Message::Pong(_)), "{pong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_its_time_with_a_message_stops_no_pushes_and_no_pings() {
+    let (door, server) = shut_server();
+    let mut client = server.connect().await;
+    client.subscribe("g:1").await;
+    client.subscribe("other").await;
+    let say = json!({"type":"message","topic":"g:1","event":"e","payload":0,"ref":0});
+    client.say(say).await;
+    for topic in ["g:1", "other"] {
+        server.relay.push(topic, "e", &1).await.unwrap();
+        assert_eq!(client.hear().await, push(topic, "e", json!(1)));
+    }
+    client.ping().await;
+    assert_eq!(client.up_to_now().await, [] as [Value; 0]);
+    door.0.add_permits(1);
+    assert_eq!(client.hear().await, json!({"type":"ok","ref":0}));
+}
+
+#[tokio::test]
+async fn a_client_that_says_more_than_may_wait_for_a_handler_is_told_and_is_not_left_alone() {
+    let (door, server) = shut_server();
+    let mut client = server.connect().await;
+    client.subscribe("g:1").await;
+    client.subscribe("other").await;
+    // One is being handled; so many wait, and as many as there may be subscriptions.
+    let taken = 1 + 1024 + 50;
+    let say = |number: usize| json!({"type":"message","topic":"g:1","event":"e","payload":number,"ref":number});
+    for number in 0..taken {
+        client.say(say(number)).await;
+    }
+    assert_eq!(client.up_to_now().await, [] as [Value; 0]);
+    // Whatever needs a turn is refused, each with its `ref`; a subscription can be asked for again.
+    let refused = |more: Value| {
+        let mut told =
+            json!({"type":"error","code":"rate_limited","message":"too many messages are waiting"});
+        told.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        told
+    };
+    assert_eq!(
+        client.ask(say(taken)).await,
+        refused(json!({"topic":"g:1","ref":taken}))
+    );
+    let subscribe = json!({"type":"subscribe","topic":"new","ref":"s","join":7});
+    assert_eq!(
+        client.ask(subscribe).await,
+        refused(json!({"topic":"new","ref":"s","join":7}))
+    );
+    assert_eq!(
+        client
+            .ask(json!({"type":"unsubscribe","topic":"other"}))
+            .await,
+        json!({"type":"error","message":"too many messages are waiting"})
+    );
+    assert_eq!(server.relay.stats().rate_limited, 3);
+    assert_eq!(server.relay.stats().subscriptions_limited, 0);
+    // Everything else goes on.
+    client.ping().await;
+    let ping = json!({"type":"ping","ref":1});
+    assert_eq!(client.ask(ping).await, json!({"type":"pong","ref":1}));
+    let hello = client.ask(json!({"type":"hello"})).await;
+    assert_eq!(hello["type"], "hello");
+    let unknown = client
+        .ask(json!({"type":"call","method":"m","ref":2}))
+        .await;
+    assert_eq!(unknown["code"], "unknown_method");
+    for topic in ["g:1", "other"] {
+        server.relay.push(topic, "e", &1).await.unwrap();
+        assert_eq!(client.hear().await, push(topic, "e", json!(1)));
+    }
+    // Then all that was taken is done, in order, and there is room again.
+    door.0.add_permits(taken + 1);
+    for number in 0..taken {
+        assert_eq!(client.hear().await, json!({"type":"ok","ref":number}));
+    }
+    let order: Vec<String> = (0..taken).map(|number| number.to_string()).collect();
+    assert_eq!(door.1.take(), order);
+    assert_eq!(
+        client.ask(say(taken)).await,
+        json!({"type":"ok","ref":taken})
+    );
+}
+
+#[tokio::test]
+async fn long_messages_that_wait_for_a_handler_are_bounded_by_their_octets() {
+    let (door, server) = shut_server();
+    let mut client = server.connect().await;
+    client.subscribe("g:1").await;
+    // 4 MiB may wait, and the one that goes beyond; one more is being handled.
+    let fill = "x".repeat(63 << 10);
+    let say = json!({"type":"message","topic":"g:1","event":"e","payload":fill,"ref":1});
+    let taken = 1 + (4_usize << 20).div_ceil(say.to_string().len());
+    for _ in 0..taken {
+        client.say(say.clone()).await;
+    }
+    assert_eq!(client.up_to_now().await, [] as [Value; 0]);
+    assert_eq!(client.ask(say.clone()).await["code"], "rate_limited");
+    door.0.add_permits(taken);
+    for _ in 0..taken {
+        assert_eq!(client.hear().await, json!({"type":"ok","ref":1}));
     }
 }
 

@@ -28,15 +28,19 @@ pub(crate) fn routes(config: &Config) -> Result<(Relay, Router), String> {
 fn configured(config: &Config, sign_in: &SignIn) -> RelayConfig {
     let asked = &config.relay;
     let history = asked.history.clone();
-    let rate = asked.messages_per_second;
+    let rate =
+        |per_second: u32, times| Some(Rate::new(per_second, per_second.saturating_mul(times)));
     let mut relay = RelayConfig::default()
         .with_path(asked.path.as_str())
         .sse("/sse")
         .poll("/poll")
         .origin(origins(&asked.origins))
+        .message_rate(rate(asked.messages_per_second, 5))
+        .octet_rate(rate(asked.octets_per_second, 4))
+        .subscription_rate(rate(asked.subscriptions_per_second, 10))
+        // What is long, and what subscribes to much, has room in these.
         .max_message(asked.max_message)
         .with_max_subscriptions(asked.max_subscriptions)
-        .message_rate(Some(Rate::new(rate, rate.saturating_mul(5))))
         .with_topic_capacity(asked.topic_capacity)
         .max_waiting(asked.max_waiting)
         .max_history(asked.max_history)

@@ -65,7 +65,7 @@ _wireline() {
 
     case "${cmd}" in
         wireline)
-            opts="-h -V --config --check --addr --workers --max-connections --max-connections-per-address --public-url --h2c --proxy-protocol --trusted-proxy --trusted-field --redirect-http --log --access-log --access-log-format --metrics --metrics-addr --backplane --backplane-ca --backplane-credentials --backplane-prefix --backplane-history --backplane-ready --tls-cert --tls-key --tls-self-signed --tls-client-ca --auth-jwt-secret --auth-jwks-file --auth-issuer --auth-audience --auth-api-keys --auth-required --relay-on --relay-path --relay-origins --relay-unmatched --relay-topics --relay-token-topics --relay-presence --relay-max-message --relay-max-subscriptions --relay-messages-per-second --relay-topic-capacity --relay-max-waiting --relay-max-history --history --register-on --register-topics --register-reply-pong --register-max-clients --register-max-clients-per-user --register-max-topics --register-max-message --register-unconnected --socketio-on --socketio-path --socketio-namespaces --socketio-max-rooms --socketio-max-payload --socketio-adapter --socketio-adapter-key --api-on --api-keys --api-hosts --console-on --help --version serve sub pub bench completions man help"
+            opts="-h -V --config --check --addr --workers --max-connections --max-connections-per-address --public-url --h2c --proxy-protocol --trusted-proxy --trusted-field --redirect-http --log --access-log --access-log-format --metrics --metrics-addr --backplane --backplane-ca --backplane-credentials --backplane-prefix --backplane-history --backplane-ready --tls-cert --tls-key --tls-self-signed --tls-client-ca --auth-jwt-secret --auth-jwks-file --auth-issuer --auth-audience --auth-api-keys --auth-required --relay-on --relay-path --relay-origins --relay-unmatched --relay-topics --relay-token-topics --relay-presence --relay-max-message --relay-max-subscriptions --relay-messages-per-second --relay-octets-per-second --relay-subscriptions-per-second --relay-topic-capacity --relay-max-waiting --relay-max-history --history --register-on --register-topics --register-reply-pong --register-max-clients --register-max-clients-per-user --register-max-topics --register-max-message --register-unconnected --socketio-on --socketio-path --socketio-namespaces --socketio-max-rooms --socketio-max-payload --socketio-adapter --socketio-adapter-key --api-on --api-keys --api-hosts --console-on --help --version serve sub pub bench completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -423,6 +423,20 @@ _wireline() {
                     return 0
                     ;;
                 --relay-messages-per-second)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --relay-octets-per-second)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --relay-subscriptions-per-second)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
@@ -832,7 +846,7 @@ _wireline() {
             return 0
             ;;
         wireline__subcmd__serve)
-            opts="-h --config --check --addr --workers --max-connections --max-connections-per-address --public-url --h2c --proxy-protocol --trusted-proxy --trusted-field --redirect-http --log --access-log --access-log-format --metrics --metrics-addr --backplane --backplane-ca --backplane-credentials --backplane-prefix --backplane-history --backplane-ready --tls-cert --tls-key --tls-self-signed --tls-client-ca --auth-jwt-secret --auth-jwks-file --auth-issuer --auth-audience --auth-api-keys --auth-required --relay-on --relay-path --relay-origins --relay-unmatched --relay-topics --relay-token-topics --relay-presence --relay-max-message --relay-max-subscriptions --relay-messages-per-second --relay-topic-capacity --relay-max-waiting --relay-max-history --history --register-on --register-topics --register-reply-pong --register-max-clients --register-max-clients-per-user --register-max-topics --register-max-message --register-unconnected --socketio-on --socketio-path --socketio-namespaces --socketio-max-rooms --socketio-max-payload --socketio-adapter --socketio-adapter-key --api-on --api-keys --api-hosts --console-on --help"
+            opts="-h --config --check --addr --workers --max-connections --max-connections-per-address --public-url --h2c --proxy-protocol --trusted-proxy --trusted-field --redirect-http --log --access-log --access-log-format --metrics --metrics-addr --backplane --backplane-ca --backplane-credentials --backplane-prefix --backplane-history --backplane-ready --tls-cert --tls-key --tls-self-signed --tls-client-ca --auth-jwt-secret --auth-jwks-file --auth-issuer --auth-audience --auth-api-keys --auth-required --relay-on --relay-path --relay-origins --relay-unmatched --relay-topics --relay-token-topics --relay-presence --relay-max-message --relay-max-subscriptions --relay-messages-per-second --relay-octets-per-second --relay-subscriptions-per-second --relay-topic-capacity --relay-max-waiting --relay-max-history --history --register-on --register-topics --register-reply-pong --register-max-clients --register-max-clients-per-user --register-max-topics --register-max-message --register-unconnected --socketio-on --socketio-path --socketio-namespaces --socketio-max-rooms --socketio-max-payload --socketio-adapter --socketio-adapter-key --api-on --api-keys --api-hosts --console-on --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1190,6 +1204,20 @@ _wireline() {
                     return 0
                     ;;
                 --relay-messages-per-second)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --relay-octets-per-second)
+                    COMPREPLY=("${cur}")
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o nospace
+                    fi
+                    return 0
+                    ;;
+                --relay-subscriptions-per-second)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace

@@ -52,6 +52,16 @@ impl Text {
     fn detached(&self) -> Self {
         Self::from(self.as_str())
     }
+
+    /// The text alone, which holds no more than its own octets: a slice of a larger buffer would keep all of it.
+    #[allow(dead_code, reason = "connections of the relay alone need it")]
+    pub(crate) fn alone(self) -> Self {
+        if self.len() < SLICED_FROM {
+            self
+        } else {
+            self.detached()
+        }
+    }
 }
 
 impl Deref for Text {
@@ -317,6 +327,17 @@ pub struct Fragment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_alone_holds_no_buffer() {
+        let mut buf = bytes::BytesMut::zeroed(16 << 10);
+        let text = Text::try_from(buf.split_to(8 << 10).freeze()).unwrap();
+        assert!(!buf.try_reclaim(16 << 10));
+        let alone = text.alone();
+        assert_eq!(alone.len(), 8 << 10);
+        buf.clear();
+        assert!(buf.try_reclaim(16 << 10));
+    }
 
     #[test]
     fn messages_from_what_people_have() {

@@ -91,6 +91,8 @@ pub(crate) struct Relay {
     pub(crate) max_message: usize,
     pub(crate) max_subscriptions: usize,
     pub(crate) messages_per_second: u32,
+    pub(crate) octets_per_second: u32,
+    pub(crate) subscriptions_per_second: u32,
     pub(crate) topic_capacity: usize,
     pub(crate) max_waiting: usize,
     pub(crate) max_history: usize,
@@ -372,13 +374,18 @@ fn relay(reader: &Reader<'_>) -> Relay {
         presence: reader.switch("relay.presence"),
         max_message: reader.count("relay.max_message"),
         max_subscriptions: reader.count("relay.max_subscriptions"),
-        messages_per_second: u32::try_from(reader.count("relay.messages_per_second"))
-            .unwrap_or(u32::MAX),
+        messages_per_second: rate(reader, "relay.messages_per_second"),
+        octets_per_second: rate(reader, "relay.octets_per_second"),
+        subscriptions_per_second: rate(reader, "relay.subscriptions_per_second"),
         topic_capacity: reader.count("relay.topic_capacity"),
         max_waiting: reader.count("relay.max_waiting"),
         max_history: reader.count("relay.max_history"),
         history: history(reader),
     }
+}
+
+fn rate(reader: &Reader<'_>, key: &str) -> u32 {
+    u32::try_from(reader.count(key)).unwrap_or(u32::MAX)
 }
 
 fn history(reader: &Reader<'_>) -> Vec<History> {

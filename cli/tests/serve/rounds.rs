@@ -292,6 +292,40 @@ messages = 2
     server.stop();
 }
 
+#[test]
+fn how_much_a_client_of_the_relay_may_say_and_how_often_subscribe_is_as_it_is_configured() {
+    let server = Server::start(&[
+        "--addr",
+        "127.0.0.1:0",
+        "--relay-octets-per-second",
+        "1KiB",
+        "--relay-max-message",
+        "1KiB",
+        "--relay-subscriptions-per-second",
+        "1",
+        "--relay-max-subscriptions",
+        "2",
+    ]);
+    round(async || {
+        let refused = async |message: &str, said: &str| {
+            let mut socket = relay(&server, "/ws").await;
+            let mut refused = 0;
+            for _ in 0..30 {
+                refused += usize::from(asked(&mut socket, message).await.contains(said));
+            }
+            refused
+        };
+        // Four times 1,024 octets at once, of which each takes 224; and ten times one subscription. A second or two more may pass.
+        let long = format!(r#"{{"type":"ping","ref":"{}"}}"#, "x".repeat(200));
+        let limited = refused(&long, "too many messages").await;
+        assert!((1..=12).contains(&limited), "{limited}");
+        let subscribe = r#"{"type":"subscribe","topic":"a"}"#;
+        let limited = refused(subscribe, "too many subscriptions").await;
+        assert!((10..=20).contains(&limited), "{limited}");
+    });
+    server.stop();
+}
+
 fn status(outcome: Result<WebSocket, ConnectError>) -> u16 {
     match outcome {
         Err(error @ ConnectError::Refused(_)) => error.status().unwrap().as_u16(),

@@ -307,8 +307,7 @@ export class RelayClient extends Emitter {
 
   /** Puts off the end of a subscription that ends with its token. */
   #renew(subscription, ttl) {
-    const { topic, options } = subscription;
-    const { join } = subscription;
+    const { topic, options, join } = subscription;
     subscription.stop();
     if (typeof options?.token !== 'function' || !ttl) return;
     subscription.stop = after(ttl * 800, async () => {

@@ -10,7 +10,7 @@ import { WebSocket } from 'ws';
 import { chromium } from './browser.js';
 import { redis } from './process.js';
 import { launch, start } from './server.js';
-import { connect } from './support.js';
+import { connect, deaf } from './support.js';
 
 const PAGE = fileURLToPath(new URL('../../../cli/src/console.html', import.meta.url));
 const cleaning = [];
@@ -191,6 +191,25 @@ test('it says when the server does not answer, wants a key, and when it is back;
   assert.deepEqual([await page.evaluate('asked'), await page.text('state-text')], [0, 'paused']);
   await page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))");
   await page.until("asked > 0 && document.getElementById('state').dataset.is === 'live'", 'it goes on');
+});
+
+test('it shows on a phone what slow clients have lost, and a picture of all of it is longer than the window', { skip: !process.env.WIRELINE && 'the limits are of the program' }, async (t) => {
+  const { place } = await launch(t, ['--addr', '127.0.0.1:0', '--relay-messages-per-second', '100000', '--relay-octets-per-second', '1GiB'], process.env.WIRELINE);
+  const page = await open('phone', `http://${place}/`);
+  const loud = connect(`ws://${place}/ws`, { WebSocket });
+  t.after(() => loud.close());
+  const topic = loud.subscribe('console:loud');
+  await topic.ready;
+  assert.deepEqual([await page.text('dropped'), await page.text('lagged')], ['0', '0']);
+  await deaf(t, place, 'console:loud', async () => {
+    for (const end = Date.now() + 10_000; !number(await page.text('dropped')) && Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) for (let sent = 0; sent < 100; sent++) topic.send('fill', 'x'.repeat(4000));
+  });
+  await page.until("['dropped', 'lagged'].every((id) => parseInt(document.getElementById(id).textContent) > 0 && document.getElementById(id).offsetParent)", 'what is lost');
+  const { cssContentSize: { width, height } } = await page.call('Page.getLayoutMetrics');
+  assert.ok(width === SIZES.phone[0] && height > SIZES.phone[1], `${width} x ${height}`);
+  const { data } = await page.call('Page.captureScreenshot', { format: 'png', captureBeyondViewport: true, clip: { x: 0, y: 0, width, height, scale: 1 } });
+  const octets = Buffer.from(data, 'base64');
+  assert.deepEqual([octets.readUInt32BE(16), octets.readUInt32BE(20)], [width, height]);
 });
 
 test('it fits a phone and a desktop, and every field has a name', async () => {

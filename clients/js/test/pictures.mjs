@@ -10,16 +10,19 @@ import { WebSocket } from 'ws';
 import { sheet, whiteboard } from './board.js';
 import { chromium } from './browser.js';
 import { launch } from './server.js';
-import { connect } from './support.js';
+import { connect, deaf } from './support.js';
 
 const FOLDER = fileURLToPath(new URL('../../../docs/pictures/', import.meta.url));
 const cleaning = [];
 const t = { after: (clean) => cleaning.unshift(clean) };
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-const picture = async (page, name) => {
+/** What the window shows, or the `whole` page with what has to be scrolled to. */
+const picture = async (page, name, whole = false) => {
   await page.call('Page.bringToFront');
-  const { data } = await page.call('Page.captureScreenshot', { format: 'png' });
+  const { cssContentSize: { width, height } } = await page.call('Page.getLayoutMetrics');
+  const more = whole && { captureBeyondViewport: true, clip: { x: 0, y: 0, width, height, scale: 1 } };
+  const { data } = await page.call('Page.captureScreenshot', { format: 'png', ...more });
   const octets = Buffer.from(data, 'base64');
   writeFileSync(FOLDER + name, octets);
   console.log(`${name}: ${octets.length} octets`);
@@ -71,7 +74,7 @@ async function drawn(browser) {
 }
 
 async function watched(browser) {
-  const { place } = await launch(t, ['--addr', '127.0.0.1:0', '--history', 'topics=room:*'], process.env.WIRELINE);
+  const { place } = await launch(t, ['--addr', '127.0.0.1:0', '--history', 'topics=room:*', '--relay-messages-per-second', '100000', '--relay-octets-per-second', '1GiB'], process.env.WIRELINE);
   const people = await Promise.all(
     ['ada', 'lin', 'sam', 'eve'].map(async (name) => {
       const relay = connect(`ws://${place}/ws`, { WebSocket });
@@ -99,12 +102,18 @@ async function watched(browser) {
       await pause(30 + 25 * Math.sin((Date.now() - begun) / 4000));
     }
   })();
-  await pause(40_000);
+  await pause(35_000);
+  // Somebody who does not read, so that what is dropped and told is in the pictures, too.
+  await deaf(t, place, 'prices', async () => {
+    const dropped = async () => Number(await page.evaluate("document.getElementById('dropped').textContent.replaceAll(',', '')"));
+    for (const end = Date.now() + 20_000; !(await dropped()) && Date.now() < end; await pause(20)) for (let number = 0; number < 100; number++) people[0][2].send('fill', 'x'.repeat(4000));
+  });
+  await pause(5000);
   for (const [name, size, scheme] of [['console', DESKTOP, 'light'], ['console-dark', DESKTOP, 'dark'], ['console-phone', PHONE, 'light'], ['console-phone-dark', PHONE, 'dark']]) {
     await look(size, scheme);
     // Its lines are drawn once a second.
     await pause(1200);
-    await picture(page, `${name}.png`);
+    await picture(page, `${name}.png`, size === PHONE);
   }
   goes = false;
   await talk;

@@ -172,3 +172,17 @@ export async function settle() {
 export function pass(t, milliseconds) {
   for (let at = 0; at < milliseconds; at++) t.mock.timers.tick(1);
 }
+
+/** Somebody who subscribes at `place` and reads nothing while `talk` goes on; afterwards he reads what is left, and what he is told is missing. */
+export async function deaf(t, place, topic, talk) {
+  const socket = new WebSocket(`ws://${place}/ws`, { perMessageDeflate: false });
+  t.after(() => socket.terminate());
+  await within(once(socket, 'open'), 'the socket of who does not read');
+  socket.send(JSON.stringify({ type: 'subscribe', topic }));
+  await within(once(socket, 'message'), 'his subscription');
+  socket.pause();
+  await talk();
+  const told = new Promise((resolve) => socket.on('message', (data) => JSON.parse(data).type === 'lagged' && resolve()));
+  socket.resume();
+  await within(told, 'what he has missed');
+}

@@ -207,12 +207,16 @@ impl RelayConfig {
         self
     }
 
-    /// The longest message of a client, in octets: 64 KiB unless said otherwise. A longer one closes its connection with 1009.
+    /// The longest message of a client, in octets: 64 KiB unless said otherwise. A longer one closes its connection with 1009. So many octets
+    /// may come at once, too: [`octet_rate`](Self::octet_rate) is raised to that where it allows fewer.
     #[must_use]
     pub const fn max_message(mut self, octets: usize) -> Self {
         let limits = &mut self.socket.limits;
         limits.message = octets;
         limits.frame = octets as u64;
+        if let Some(rate) = self.settings.octets {
+            self.settings.octets = Some(rate.with_room_for(octets));
+        }
         self
     }
 

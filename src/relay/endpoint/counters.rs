@@ -36,7 +36,7 @@ pub struct Stats {
     pub messages: u64,
     /// What was answered with an error.
     pub errors: u64,
-    /// Messages of clients that were refused because there were too many.
+    /// Messages of clients that were refused because there were too many, or too many of a connection waited for its handlers.
     pub rate_limited: u64,
     /// Subscriptions of clients that were refused because they came too often.
     pub subscriptions_limited: u64,

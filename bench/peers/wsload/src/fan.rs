@@ -1,4 +1,4 @@
-//! Fan-out: one publisher, many subscribers, so many messages in flight.
+//! Fan-out: one publisher, or the first subscriber of each topic, many subscribers, so many messages in flight.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -70,8 +70,13 @@ pub fn run(fan: &Fan) {
     let publisher = fan
         .speaks
         .publisher(fan.port, fan.subscribers, fan.topics > 1);
-    let mut publisher =
-        publisher.unwrap_or_else(|| or_die(subscribers[0].stream.try_clone(), "publisher"));
+    let mut publishers: Vec<TcpStream> = match publisher {
+        Some(publisher) => vec![publisher],
+        // The first of each topic.
+        None => (subscribers.iter().take(topics as usize))
+            .map(|subscriber| or_die(subscriber.stream.try_clone(), "publisher"))
+            .collect(),
+    };
     let window = fan.window.max(1);
     // The messages in their order, each to its topic, over and over: what is written begins anywhere in the first round.
     let messages: Vec<Vec<u8>> = (0..topics)
@@ -110,11 +115,16 @@ pub fn run(fan: &Fan) {
     loop {
         let room = (window - (sent - landed)).min(last - sent);
         if room > 0 {
-            let begin = (sent % topics) as usize * length;
-            or_die(
-                publisher.write_all(&ring[begin..begin + room as usize * length]),
-                "publish",
-            );
+            if let [publisher] = &mut publishers[..] {
+                let begin = (sent % topics) as usize * length;
+                let octets = &ring[begin..begin + room as usize * length];
+                or_die(publisher.write_all(octets), "publish");
+            } else {
+                for number in sent..sent + room {
+                    let topic = (number % topics) as usize;
+                    or_die(publishers[topic].write_all(&messages[topic]), "publish");
+                }
+            }
             for number in sent..sent + room {
                 flights[(number % slots) as usize] = Flight {
                     sent: now,

@@ -7,7 +7,7 @@
 //!         so many messages a second leave when they are due, and come back; latencies begin when they were due
 //!     wsload fan PORT [-n SUBSCRIBERS] [--topics N] [--deaf N] [-s SIZE] [-k WINDOW] [-t SECONDS] [-w WARM-UP] [-m MESSAGES] [--sub /sub] [--pub /pub] [--sio | --relay PATH | --as-relay] [--and PORT]
 //!         one publisher keeps WINDOW messages in flight; a message has landed when every subscriber of its topic has it that reads; --deaf of the
-//!         subscribers never do; with -m until so many have landed, without a warm-up; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md;
+//!         subscribers never do; with -m until so many have landed, without a warm-up; with --sio in Socket.IO, with --relay in the JSON of docs/relay_protocol.md, where the first subscriber of each topic publishes to it;
 //!         with --as-relay messages are as long as those of the relay would be; with --and every second subscriber is at a second node
 //!     wsload idle PORT [-n CONNECTIONS] [--path /ws [--deflate] | --http | --subscribed [--sub /sub | --sio | --relay PATH [--each N]]]
 //!         opens the connections, prints READY and holds them until its standard input ends; with --http each has had one GET / answered, with

@@ -16,7 +16,8 @@ pub enum Speaks {
     /// Socket.IO 5 over a WebSocket of Engine.IO 4: the event `topic` names the topic, `pub` is a publication, `pubs` one that names its topic;
     /// whoever publishes has left the room with `role`.
     SocketIo,
-    /// The relay's JSON (docs/relay_protocol.md) at this path: a subscriber publishes, and gets what it publishes.
+    /// The relay's JSON (docs/relay_protocol.md) at this path: a subscriber publishes, and gets what it publishes. With
+    /// topics it is the first one of each, for only who subscribes may publish.
     Relay { path: String },
 }
 
@@ -49,7 +50,8 @@ impl Speaks {
             }
             Self::Relay { path } => {
                 let (mut stream, rest) = upgrade(port, path, at, false, receive);
-                let text = format!(r#"{{"type":"subscribe","topic":"{TOPIC}"}}"#);
+                let topic = relay_topic(topic);
+                let text = format!(r#"{{"type":"subscribe","topic":"{topic}"}}"#);
                 or_die(stream.write_all(&encode(1, text.as_bytes())), "subscribe");
                 answered(&mut stream, &rest, b'{', "subscribe");
                 (stream, Walk::default())
@@ -67,7 +69,7 @@ impl Speaks {
         answered(stream, &[], b'{', "subscribe");
     }
 
-    /// Whoever publishes, to any topic if there are `many`; `None` where a subscriber does.
+    /// Whoever publishes, to any topic if there are `many`; `None` where subscribers do.
     pub fn publisher(&self, port: u16, at: usize, many: bool) -> Option<TcpStream> {
         match self {
             Self::Plain { publish, .. } => {
@@ -83,7 +85,6 @@ impl Speaks {
                 or_die(stream.write_all(&encode(1, br#"42["role","pub"]"#)), "role");
                 Some(stream)
             }
-            Self::Relay { .. } if many => die("the relay has one topic here"),
             Self::Relay { .. } => None,
         }
     }
@@ -98,8 +99,9 @@ impl Speaks {
             Self::SocketIo if topic.is_some() => (1, format!(r#"42["pubs","{payload}"]"#).into()),
             Self::SocketIo => (1, format!(r#"42["pub","{payload}"]"#).into()),
             Self::Relay { .. } => {
+                let topic = relay_topic(topic);
                 let text = format!(
-                    r#"{{"type":"message","topic":"{TOPIC}","event":"e","payload":"{payload}"}}"#
+                    r#"{{"type":"message","topic":"{topic}","event":"e","payload":"{payload}"}}"#
                 );
                 (1, text.into())
             }
@@ -158,6 +160,11 @@ fn answered(stream: &mut TcpStream, rest: &[u8], first: u8, doing: &str) {
 
 /// A push of the relay, as it tells a publication without a payload.
 pub const PUSH: &str = r#"{"type":"push","topic":"news","event":"e","payload":""}"#;
+
+/// One topic of the relay, all as long.
+fn relay_topic(topic: Option<usize>) -> String {
+    topic.map_or_else(|| TOPIC.to_owned(), |topic| format!("{TOPIC}:{topic:04}"))
+}
 
 /// The topic of the relay.
 const TOPIC: &str = "news";

@@ -96,7 +96,7 @@ impl Drop for Session {
         let mut leaving = Vec::new();
         if let Some(work) = &mut self.work {
             leaving.extend(work.current.take().filter(Current::is_leaving));
-            let left = std::mem::take(&mut work.incoming).into_iter();
+            let left = work.incoming.take_all().into_iter();
             let left = left.filter_map(|incoming| match incoming {
                 Incoming::Left(topic) => self.leaving(topic),
                 _ => None,

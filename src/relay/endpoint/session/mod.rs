@@ -1,11 +1,12 @@
 //! One connection's half of the protocol.
 //!
 //! Requests that speak of a topic are done in order, one by one: while a handler has one, the next ones wait here, up to a
-//! number at which nothing more is read. Everything else goes on meanwhile: pushes, pings, calls.
+//! number above which they are refused. Everything else goes on meanwhile: pushes, pings, calls.
 
 mod attach;
 mod calls;
 mod end;
+mod incoming;
 mod missing;
 mod recovery;
 mod serve;
@@ -16,6 +17,7 @@ mod work;
 pub(crate) use self::serve::serve;
 
 use self::calls::Calls;
+use self::incoming::{Incoming, Queue};
 use self::recovery::Recovery;
 use self::subs::{Sub, Subs};
 use self::subscribe::By;
@@ -23,7 +25,6 @@ use self::work::{Current, Waits};
 use super::Relay;
 use super::directory::Link;
 use super::handler::SharedParts;
-use super::mailbox::Command;
 use super::outlet::Outlet;
 use super::pace::Pace;
 use crate::relay::hub::Topic;
@@ -60,7 +61,7 @@ struct Work {
     /// What came before a subscription.
     recoveries: VecDeque<Recovery>,
     /// What waits for the handler before it.
-    incoming: VecDeque<Incoming>,
+    incoming: Queue,
     /// What a handler has.
     current: Option<Current>,
     calls: Calls,
@@ -75,17 +76,6 @@ impl Work {
             ..Self::default()
         })
     }
-}
-
-enum Incoming {
-    /// A message of the client.
-    Text(Text),
-    /// What wants to subscribe to a topic that other nodes have been told of.
-    Attached(Box<Self>),
-    /// What the server wants.
-    Command(Command),
-    /// A subscription has ended, and its handler is to be told.
-    Left(Topic),
 }
 
 impl Session {
@@ -114,11 +104,10 @@ impl Session {
         self.link.outlet.id()
     }
 
-    /// Whether it takes one more message: neither too many wait for handlers, nor too much for the client.
+    /// Whether it takes one more message: not too much waits for the client.
     pub(super) fn has_room(&self) -> bool {
         self.work.as_ref().is_none_or(|work| {
-            work.incoming.len() < MOST_INCOMING
-                && work.answers.len() < MOST_ANSWERS
+            work.answers.len() < MOST_ANSWERS
                 && work
                     .answers
                     .iter()
@@ -144,6 +133,12 @@ impl Session {
             Ok(asked) => asked,
             Err(error) => return self.refuse_message(&text, &error),
         };
+        if asked.request.is_ordered() && self.is_full() {
+            self.relay().counters().rate_limited();
+            let (code, about) = (ErrorCode::RateLimited, asked.request.about());
+            let message = "too many messages are waiting";
+            return self.fail(asked.reference, code, about, message);
+        }
         if let Request::Subscribe { topic, wants } = &asked.request
             && !self.may_subscribe()
         {
@@ -153,6 +148,8 @@ impl Session {
             return self.fail(asked.reference, code, about, "too many subscriptions");
         }
         if asked.request.is_ordered() && self.is_busy() {
+            // What counts the octets that wait counts these, and not a buffer that they may be a slice of.
+            let text = text.alone();
             self.work().incoming.push_back(Incoming::Text(text));
         } else if let Some(attaching) = self.attaching(&asked.request) {
             self.attach(attaching, Incoming::Text(text));
@@ -252,6 +249,13 @@ impl Session {
             .is_some_and(|work| work.current.is_some() || !work.incoming.is_empty())
     }
 
+    /// Whether so much has to wait that a request that would have to is refused.
+    fn is_full(&self) -> bool {
+        let most = self.relay().inner.settings.max_subscriptions;
+        let work = self.work.as_ref();
+        work.is_some_and(|work| work.incoming.is_full(most))
+    }
+
     fn work(&mut self) -> &mut Work {
         self.work.get_or_insert_default()
     }
@@ -305,10 +309,18 @@ impl Request<'_> {
                 | Self::Refresh { .. }
         )
     }
-}
 
-/// How many messages wait for handlers before nothing more is read.
-const MOST_INCOMING: usize = 64;
+    /// The topic that it speaks of, and the `join` of the subscription that it asks for.
+    const fn about(&self) -> Option<(&Topic, Option<u64>)> {
+        match self {
+            Self::Subscribe { topic, wants } => Some((topic, wants.join)),
+            Self::Unsubscribe { topic, .. }
+            | Self::Message { topic, .. }
+            | Self::Refresh { topic, .. } => Some((topic, None)),
+            _ => None,
+        }
+    }
+}
 
 /// How many answers wait for the client before nothing more is read.
 const MOST_ANSWERS: usize = 64;

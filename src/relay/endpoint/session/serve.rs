@@ -58,18 +58,25 @@ enum Stage {
 }
 
 /// Receives and sends; ready when the client has gone.
+///
+/// A handler that takes its time is no reason to receive nothing: pings, and the client's end, come this way, too.
 fn poll_open(session: &mut Session, receiver: &mut WsReceiver, cx: &mut Context<'_>) -> Poll<()> {
     let link = session.link.clone();
     loop {
-        while session.has_room() {
+        let mut received = 0;
+        let is_all = loop {
+            // What has come goes on before more does: a handler that is quick keeps nobody waiting.
+            if received == AT_ONCE || !session.has_room() {
+                break false;
+            }
             match pin!(receiver.recv()).poll(cx) {
                 Poll::Ready(Some(Ok(Message::Text(text)))) => session.receive(text),
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                Poll::Pending => break,
+                Poll::Pending => break true,
             }
-        }
-        let was_full = !session.has_room();
+            received += 1;
+        };
         session.poll(cx, &mut |_, message, cx| link.outlet.write(message, cx));
         if !session.has_room() {
             // Nothing is received, so nothing else tells that the client has gone.
@@ -79,9 +86,12 @@ fn poll_open(session: &mut Session, receiver: &mut WsReceiver, cx: &mut Context<
                 Poll::Pending
             };
         }
-        // What made room lets more in; nobody else wakes this task for it.
-        if !was_full {
+        // Nobody else wakes this task for what is still to be received.
+        if is_all {
             return Poll::Pending;
         }
     }
 }
+
+/// How many messages are received before what they ask for goes on.
+const AT_ONCE: usize = 64;

@@ -32,7 +32,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// The counts are of the whole process, in which the harness begins and reports the other tests meanwhile: that is less than this.
 const BESIDE: usize = 16 * 1024;
 
-/// One scene at a time, from the making of its runtime to its end, because the counts are of the whole process.
+/// One scene at a time, from the making of its runtime to its end, because the counts are of the whole process. What a scene needs is made in it.
 fn alone(scene: impl Future<Output = ()>) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,16 +277,13 @@ const KEY: [u8; 4] = [0xa5, 0x0f, 0x3c, 0x81];
 #[test]
 fn a_huge_message_goes_through_in_parts() {
     const PIECES: usize = 1025;
-    let (piece, coded) = {
+    alone(async {
         // Not as long as anything is, so that no mistake fits.
         let piece: Vec<u8> = (0..65_524_u32).map(|at| (at * 7 % 251) as u8).collect();
         let coded = piece.iter().zip(KEY.iter().cycle());
         let coded: Vec<u8> = coded.map(|(octet, key)| octet ^ key).collect();
-        (piece, coded)
-    };
-    let len = PIECES * piece.len();
-    assert!(len > 64 << 20 && piece.len().is_multiple_of(4));
-    alone(async {
+        let len = PIECES * piece.len();
+        assert!(len > 64 << 20 && piece.len().is_multiple_of(4));
         let most = Arc::new(AtomicUsize::new(0));
         let seen = most.clone();
         let config = Config {
@@ -367,12 +364,12 @@ fn a_huge_message_goes_through_in_parts() {
 fn a_socket_holds_no_more_contexts_than_its_kilobytes() {
     const SOCKETS: usize = 8;
     const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
-    // A block that is stored as it is (RFC 1951 §3.2.4), and what is left of the empty one behind it.
-    let said = [b'x'; 300];
-    let len = u16::try_from(said.len()).unwrap();
-    let (len, not) = (len.to_le_bytes(), (!len).to_le_bytes());
-    let message = masked(0xc2, &[&[0][..], &len, &not, &said, &[0]].concat());
     alone(async {
+        // A block that is stored as it is (RFC 1951 §3.2.4), and what is left of the empty one behind it.
+        let said = [b'x'; 300];
+        let len = u16::try_from(said.len()).unwrap();
+        let (len, not) = (len.to_le_bytes(), (!len).to_le_bytes());
+        let message = masked(0xc2, &[&[0][..], &len, &not, &said, &[0]].concat());
         // Nothing, an inflater, and with it each size of a deflater.
         for (kib, contexts) in [(79, 0), (80, 1), (214, 2), (242, 2), (354, 2), (452, 2)] {
             let routes = Router::new().websocket_with(

@@ -9,6 +9,7 @@ did not hold.
 
 import json
 import os
+import sys
 import traceback
 import urllib.parse
 from collections.abc import Callable
@@ -60,10 +61,16 @@ CASES = [
 ]
 
 
+def tell(what: dict[str, object]) -> None:
+    """Writes a line at once: each connection has a thread of its own."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 def judge(socket: ServerConnection) -> None:
     url = urllib.parse.urlsplit(socket.request.path)
     if url.path == "/getCaseCount":
-        print(json.dumps({"cases": len(CASES)}), flush=True)
+        tell({"cases": len(CASES)})
         socket.send(str(len(CASES)))
     elif url.path == "/runCase":
         name, check = CASES[int(urllib.parse.parse_qs(url.query)["case"][0]) - 1]
@@ -72,7 +79,7 @@ def judge(socket: ServerConnection) -> None:
             check(socket)
         except (AssertionError, ConnectionClosed, TimeoutError):
             verdict["failure"] = traceback.format_exc()
-        print(json.dumps(verdict), flush=True)
+        tell(verdict)
 
 
 def main() -> None:

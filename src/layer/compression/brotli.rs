@@ -42,6 +42,8 @@ impl BrotliEncoder {
 
     /// Adds octets that a decoder passes over: a block of metadata.
     pub(super) fn pad(&mut self, octets: usize, out: &mut Vec<u8>) -> Result<(), Failed> {
+        // The encoder says of a block with one octet that it has none, and no decoder reads on from there.
+        let octets = if octets == 1 { 2 } else { octets };
         let padding = vec![0; octets];
         self.run(Operation::BROTLI_OPERATION_EMIT_METADATA, &padding, out)
     }
@@ -290,6 +292,27 @@ mod tests {
                     assert!(clear == content[..len], "quality {quality}, {len} octets");
                 }
             }
+        }
+    }
+
+    /// Every length that one octet or two say of a block of metadata, and some more.
+    #[test]
+    fn a_decoder_passes_over_whatever_was_added() {
+        let content = literals(300);
+        let mut encoder = BrotliEncoder::new(4);
+        for octets in (0..=1025).chain([65_534, 65_535]) {
+            encoder.expect(content.len());
+            let mut out = Vec::new();
+            encoder.pad(octets, &mut out).unwrap();
+            encoder.write(&content, Then::Finish, &mut out).unwrap();
+            encoder.reset();
+            assert!(out.len() >= octets, "{octets}");
+            let mut clear = Vec::new();
+            let mut independent = brotli::Decompressor::new(&out[..], 4096);
+            std::io::Read::read_to_end(&mut independent, &mut clear)
+                .unwrap_or_else(|error| panic!("{octets}: {error}"));
+            assert!(clear == content, "{octets}");
+            assert!(decoded(&out) == (clear, true), "{octets}");
         }
     }
 

@@ -4,8 +4,10 @@
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 #[path = "support/talk.rs"]
 mod talk;
@@ -32,15 +34,18 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// The counts are of the whole process, in which the harness begins and reports the other tests meanwhile: that is less than this.
 const BESIDE: usize = 16 * 1024;
 
-/// One scene at a time, from the making of its runtime to its end, because the counts are of the whole process. What a scene needs is made in it.
-fn alone(scene: impl Future<Output = ()>) {
+/// One scene at a time, because the counts are of the whole process: in a thread of its own, which has ended, and let go of what threads keep for
+/// reuse, before the next one begins. What a scene needs is made in it.
+fn alone(scene: impl AsyncFnOnce() + Send + 'static) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
-        .build();
-    runtime.unwrap().block_on(scene);
+        .build()
+        .unwrap();
+    let ended = thread::spawn(move || runtime.block_on(scene())).join();
+    ended.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 /// The octets that are allocated now.
@@ -52,7 +57,7 @@ fn held() -> usize {
 /// Each message is the only one of its read, and just long enough not to be copied when it is received.
 #[test]
 fn what_waits_costs_what_it_is_charged() {
-    alone(async {
+    alone(async || {
         let routes = Router::new()
             .websocket("/echoes", async |mut socket: WebSocket| {
                 while let Some(Ok(message)) = socket.recv().await {
@@ -142,7 +147,7 @@ fn allocated() -> usize {
 
 #[test]
 fn the_block_of_a_large_message_serves_the_next_is_charged_and_goes() {
-    alone(async {
+    alone(async || {
         let client = client();
         let mut peer = Peer::open(&client, "/each").await;
         pass(2.0).await;
@@ -170,7 +175,7 @@ fn the_block_of_a_large_message_serves_the_next_is_charged_and_goes() {
 /// However its reads were cut, and whether the last of them filled the buffer.
 #[test]
 fn a_socket_at_rest_holds_nothing_of_a_large_message() {
-    alone(async {
+    alone(async || {
         let client = client();
         for (path, answers) in [("/looks", 0), ("/each", 1)] {
             for len in [66_000, 100_000, 300_000, 1 << 20] {
@@ -201,7 +206,7 @@ fn a_socket_at_rest_holds_nothing_of_a_large_message() {
 /// A frame of 1 MiB is announced, and some of it comes: also when there is a block that would hold all of it.
 #[test]
 fn who_announces_much_and_sends_little_holds_little() {
-    alone(async {
+    alone(async || {
         let client = client();
         let whole = masked(0x82, &vec![b'x'; 1 << 20]);
         for path in ["/looks", "/each"] {
@@ -277,7 +282,7 @@ const KEY: [u8; 4] = [0xa5, 0x0f, 0x3c, 0x81];
 #[test]
 fn a_huge_message_goes_through_in_parts() {
     const PIECES: usize = 1025;
-    alone(async {
+    alone(async || {
         // Not as long as anything is, so that no mistake fits.
         let piece: Vec<u8> = (0..65_524_u32).map(|at| (at * 7 % 251) as u8).collect();
         let coded = piece.iter().zip(KEY.iter().cycle());
@@ -364,7 +369,7 @@ fn a_huge_message_goes_through_in_parts() {
 fn a_socket_holds_no_more_contexts_than_its_kilobytes() {
     const SOCKETS: usize = 8;
     const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
-    alone(async {
+    alone(async || {
         // A block that is stored as it is (RFC 1951 §3.2.4), and what is left of the empty one behind it.
         let said = [b'x'; 300];
         let len = u16::try_from(said.len()).unwrap();

@@ -1,13 +1,11 @@
 """A server under test: starting and stopping it, what it has used, pinning."""
 
-import contextlib
 import os
 import re
 import resource
 import shlex
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import time
@@ -26,25 +24,6 @@ def raise_descriptor_limit(wanted=0):
             pass
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-@contextlib.contextmanager
-def awake():
-    """Keeps idle cores from sleeping while it is entered, where that is allowed; gives whether it is.
-
-    On a virtual machine to wake a core goes through the host, and whoever wakes it pays: a load for a server that sleeps between two packets, a server for its load.
-    """
-    try:
-        latency = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-    except OSError:
-        yield False
-        return
-    try:
-        # The longest that a core may take to wake, in microseconds, for as long as the file is open.
-        os.write(latency, struct.pack("i", 0))
-        yield True
-    finally:
-        os.close(latency)
 
 
 def pinned(core, command):

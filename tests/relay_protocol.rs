@@ -402,6 +402,25 @@ async fn there_are_so_many_subscriptions_and_no_more() {
 }
 
 #[tokio::test]
+async fn no_task_stands_behind_a_subscription() {
+    let server = serve(RelayConfig::default());
+    let mut client = server.connect().await;
+    client.subscribe("t:0").await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    for number in 1..50 {
+        client.subscribe(&format!("t:{number}")).await;
+    }
+    server.relay.push("t:49", "e", &1).await.unwrap();
+    assert_eq!(client.hear().await, push("t:49", "e", json!(1)));
+    assert_eq!(tasks(), before);
+}
+
+#[tokio::test]
 async fn a_client_that_says_too_much_is_told_and_one_that_says_too_long_things_is_closed() {
     let server = serve(
         RelayConfig::default()
@@ -456,6 +475,27 @@ async fn a_message_that_is_as_long_as_it_may_be_is_not_too_many_octets() {
     let mut client = server.connect().await;
     let long = json!({"type":"ping","filling":"x".repeat(5 << 20)});
     assert_eq!(client.ask(long).await, json!({"type":"pong"}));
+}
+
+#[tokio::test]
+async fn a_client_that_says_too_much_may_leave_all_the_same() {
+    let server = serve(RelayConfig::default().message_rate(Some(Rate::new(1, 3))));
+    let mut client = server.connect().await;
+    client.subscribe("a").await;
+    client.subscribe("b").await;
+    let ping = json!({"type":"ping"});
+    assert_eq!(client.ask(ping.clone()).await["type"], "pong");
+    assert_eq!(client.ask(ping).await["message"], "too many messages");
+    for topic in ["a", "b"] {
+        let unsubscribe = json!({"type":"unsubscribe","topic":topic});
+        let answer = client.ask(unsubscribe).await;
+        assert_eq!(answer, json!({"type":"unsubscribed","topic":topic}));
+    }
+    assert!(server.relay.hub().is_empty());
+    // There is nothing left to end.
+    let again = json!({"type":"unsubscribe","topic":"b"});
+    assert_eq!(client.ask(again).await["message"], "too many messages");
+    assert_eq!(server.relay.stats().rate_limited, 2);
 }
 
 #[tokio::test]
@@ -974,6 +1014,34 @@ async fn s80_a_handler_decides_about_joins_takes_messages_and_is_told_of_leaves(
 }
 
 /// A handler that waits until it may go on.
+/// A Leave belongs to a Join that was let in.
+#[tokio::test]
+async fn nobody_leaves_who_was_not_there() {
+    let (seen, server) = rooms();
+    let mut client = server.connect().await;
+    let unsubscribe = json!({"type":"unsubscribe","topic":"room:1","ref":1});
+    client.say(unsubscribe.clone()).await;
+    client
+        .say(json!({"type":"subscribe","topic":"room:1"}))
+        .await;
+    for _ in 0..2 {
+        client.say(unsubscribe.clone()).await;
+    }
+    let mut answers = 0;
+    while answers < 3 {
+        let heard = client.hear().await;
+        answers += usize::from(heard == json!({"type":"unsubscribed","topic":"room:1","ref":1}));
+    }
+    // What it says next has its turn after all of that.
+    client
+        .say(json!({"type":"subscribe","topic":"room:2","payload":"no"}))
+        .await;
+    while client.hear().await["type"] != "error" {}
+    let told: Vec<String> = seen.take();
+    let about = |word: &str| told.iter().filter(|event| event.starts_with(word)).count();
+    assert_eq!((about("join room:1"), about("leave")), (1, 1), "{told:?}");
+}
+
 #[derive(Clone, Default)]
 struct Gate(Arc<Notify>, Seen);
 
@@ -1092,8 +1160,8 @@ async fn a_client_that_says_more_than_may_wait_for_a_handler_is_told_and_is_not_
     let mut client = server.connect().await;
     client.subscribe("g:1").await;
     client.subscribe("other").await;
-    // One is being handled; so many wait, and as many as there may be subscriptions.
-    let taken = 1 + 1024 + 50;
+    // One is being handled, and so many wait.
+    let taken = 1 + 1024;
     let say = |number: usize| json!({"type":"message","topic":"g:1","event":"e","payload":number,"ref":number});
     for number in 0..taken {
         client.say(say(number)).await;
@@ -1112,16 +1180,23 @@ async fn a_client_that_says_more_than_may_wait_for_a_handler_is_told_and_is_not_
         client.ask(say(taken)).await,
         refused(json!({"topic":"g:1","ref":taken}))
     );
+    // Behind them there is room for as many subscriptions as may be, and behind those for their ends: nobody who has left is kept.
     let subscribe = json!({"type":"subscribe","topic":"new","ref":"s","join":7});
+    for _ in 0..50 {
+        client.say(subscribe.clone()).await;
+    }
     assert_eq!(
         client.ask(subscribe).await,
         refused(json!({"topic":"new","ref":"s","join":7}))
     );
+    let unsubscribe = json!({"type":"unsubscribe","topic":"new","ref":"u"});
+    for _ in 0..50 {
+        client.say(unsubscribe.clone()).await;
+    }
+    assert_eq!(client.up_to_now().await, [] as [Value; 0]);
     assert_eq!(
-        client
-            .ask(json!({"type":"unsubscribe","topic":"other"}))
-            .await,
-        json!({"type":"error","message":"too many messages are waiting"})
+        client.ask(unsubscribe).await,
+        refused(json!({"topic":"new","ref":"u"}))
     );
     assert_eq!(server.relay.stats().rate_limited, 3);
     assert_eq!(server.relay.stats().subscriptions_limited, 0);
@@ -1144,6 +1219,12 @@ async fn a_client_that_says_more_than_may_wait_for_a_handler_is_told_and_is_not_
     for number in 0..taken {
         assert_eq!(client.hear().await, json!({"type":"ok","ref":number}));
     }
+    for told in ["subscribed", "unsubscribed"] {
+        for _ in 0..50 {
+            assert_eq!(client.hear().await["type"], told);
+        }
+    }
+    assert_eq!(server.relay.hub().len(), 2, "g:1 and other");
     let order: Vec<String> = (0..taken).map(|number| number.to_string()).collect();
     assert_eq!(door.1.take(), order);
     assert_eq!(

@@ -662,6 +662,8 @@ async fn d39_a_slow_client_is_closed_with_1013_when_too_many_octets_wait() {
         }
     };
     assert_eq!(code, 1013);
+    let ended = (scene.service.dropped(), scene.service.closed_slow());
+    assert_eq!(ended, (0, 1));
     // What waited outside of the socket, 1 MiB of it, is dropped.
     assert!(
         (delivered - 20..delivered).contains(&read),
@@ -702,6 +704,9 @@ async fn d39_a_slow_client_misses_the_oldest_messages_of_a_topic() {
     }
     // Ten at the least: a server whose thread had no turn while they came has only what waits.
     assert!((10..count).contains(&read), "{read}");
+    // It is not told what it has missed; whoever runs the server is.
+    let missed = (scene.service.dropped(), scene.service.closed_slow());
+    assert_eq!(missed, (count - read, 0));
     // It goes on as before.
     scene.publish(r#"{"topic":"cats","message":"next"}"#).await;
     assert_eq!(text(&mut slow).await, "next");

@@ -296,6 +296,12 @@ fn scrape(prometheus: &PrometheusHandle, watched: &Watched) -> Response {
     if let Some(register) = watched.register.get() {
         gauge("wireline.register.clients", register.clients() as u64);
         gauge("wireline.register.connected", register.connected() as u64);
+        for (name, count) in [
+            ("wireline.register.dropped", register.dropped()),
+            ("wireline.register.closed_slow", register.closed_slow()),
+        ] {
+            metrics::counter!(name).absolute(count);
+        }
     }
     if let Some(io) = watched.socketio.get() {
         scrape_socketio(io);

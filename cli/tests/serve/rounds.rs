@@ -521,6 +521,8 @@ fn metrics_are_guarded() {
             "wireline_relay_dropped_total 0",
             "wireline_register_clients 1",
             "wireline_register_connected 0",
+            "wireline_register_dropped_total 0",
+            "wireline_register_closed_slow_total 0",
         ] {
             let text = content(&text);
             assert!(text.lines().any(|found| found == line), "{line}: {text}");

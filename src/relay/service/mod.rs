@@ -215,6 +215,16 @@ impl RegisterService {
     pub fn connected(&self) -> usize {
         self.registry.connected()
     }
+
+    /// The messages that were dropped for clients that are slower than what is published, see [`Waiting`]: one that two clients have missed counts twice.
+    pub fn dropped(&self) -> u64 {
+        self.registry.losses.dropped()
+    }
+
+    /// The clients that were closed for that, with 1013.
+    pub fn closed_slow(&self) -> u64 {
+        self.registry.losses.closed_slow()
+    }
 }
 
 impl Default for RegisterService {

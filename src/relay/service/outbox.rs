@@ -8,6 +8,7 @@ use crate::ws::prepared::Prepared;
 use crate::ws::socket::{SocketError, WsSender};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -41,6 +42,23 @@ impl Default for Waiting {
             octets: 1 << 20,
             beyond_octets: Overflow::Close,
         }
+    }
+}
+
+/// What clients that are too slow have missed, in all.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    dropped: AtomicU64,
+    closed_slow: AtomicU64,
+}
+
+impl Losses {
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn closed_slow(&self) -> u64 {
+        self.closed_slow.load(Ordering::Relaxed)
     }
 }
 
@@ -86,7 +104,13 @@ impl Outbox {
     }
 
     /// Sends a message, or lets it wait. Never waits itself. Whether the socket may still get it.
-    pub(super) fn deliver(&self, topic: &Arc<str>, message: &Prepared, bounds: &Waiting) -> bool {
+    pub(super) fn deliver(
+        &self,
+        topic: &Arc<str>,
+        message: &Prepared,
+        bounds: &Waiting,
+        losses: &Losses,
+    ) -> bool {
         let mut queue = self.queue();
         let is_first = queue.messages.is_empty() && !queue.busy;
         let sent = match &queue.sender {
@@ -103,10 +127,14 @@ impl Outbox {
                 return false;
             }
         }
+        let waiting = queue.messages.len() + 1;
         let taken = queue.push(topic, message, bounds);
+        let dropped = waiting.saturating_sub(queue.messages.len());
         let waker = queue.waker.take();
         drop(queue);
+        losses.dropped.fetch_add(dropped as u64, Ordering::Relaxed);
         if !taken {
+            losses.closed_slow.fetch_add(1, Ordering::Relaxed);
             self.close(CloseCode::TRY_AGAIN, "too slow");
             log::tell_slow(self.id);
         }

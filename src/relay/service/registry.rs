@@ -1,7 +1,7 @@
 //! Who is registered.
 
 use crate::relay::service::error::NotRegistered;
-use crate::relay::service::outbox::{Outbox, Waiting};
+use crate::relay::service::outbox::{Losses, Outbox, Waiting};
 use crate::relay::service::{Delivered, Settings};
 use crate::wire::number;
 use crate::ws::close::CloseCode;
@@ -17,7 +17,10 @@ pub(super) struct ClientId([u8; 16]);
 
 /// All clients. Readers do not wait for each other, and nobody waits under the lock.
 #[derive(Debug, Default)]
-pub(super) struct Registry(RwLock<Clients>);
+pub(super) struct Registry {
+    clients: RwLock<Clients>,
+    pub(super) losses: Losses,
+}
 
 #[derive(Debug, Default)]
 struct Clients {
@@ -135,7 +138,7 @@ impl Registry {
         };
         let failed = receivers
             .iter()
-            .filter(|receiver| !receiver.deliver(&topic, message, waiting))
+            .filter(|receiver| !receiver.deliver(&topic, message, waiting, &self.losses))
             .count();
         Delivered {
             clients: receivers.len(),
@@ -152,11 +155,11 @@ impl Registry {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Clients> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.clients.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Clients> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.clients.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

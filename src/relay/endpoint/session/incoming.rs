@@ -39,9 +39,10 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Whether a client that may have so many subscriptions has to wait with what needs a turn.
-    pub(super) fn is_full(&self, max_subscriptions: usize) -> bool {
-        self.waiting.len() >= MOST.saturating_add(max_subscriptions) || self.octets >= MOST_OCTETS
+    /// Whether one more has to be refused: there is room for [`MOST`] of them, and behind those for so many `spare` ones.
+    pub(super) fn is_full(&self, spare: usize) -> bool {
+        self.waiting.len() >= MOST.saturating_add(spare)
+            || self.octets >= MOST_OCTETS.saturating_add(spare.saturating_mul(SPARE_OCTETS))
     }
 
     pub(super) fn push_back(&mut self, incoming: Incoming) {
@@ -74,11 +75,14 @@ impl Queue {
     }
 }
 
-/// How many messages wait besides those that subscribe: as many as a client of ours has unanswered at most.
+/// How many wait, whatever they are: as many as a client of ours has unanswered at most.
 const MOST: usize = 1024;
 
-/// The octets of all of them, beyond which there is room for no other: what a client may say at once, unless configured otherwise.
+/// The octets of those, beyond which there is room for none: what a client may say at once, unless configured otherwise.
 const MOST_OCTETS: usize = 4 << 20;
+
+/// The octets of a spare one: a topic, and what is said with it.
+const SPARE_OCTETS: usize = 1024;
 
 /// The room for so many is kept by a connection that goes on.
 const KEPT: usize = 64;
@@ -110,15 +114,16 @@ mod tests {
         }
         assert!(queue.is_full(2) && !queue.is_full(3));
         assert!(queue.pop_front().is_some() && !queue.is_full(2));
-        // What stands in front of it counts as well, and what is wrapped.
-        queue.push_front(Incoming::Attached(Box::new(text(MOST_OCTETS))));
-        assert!(queue.is_full(usize::MAX));
+        queue.take_all();
+        // By octets; what stands in front of it counts as well, and what is wrapped.
+        queue.push_back(text(MOST_OCTETS));
+        assert!(queue.is_full(0) && !queue.is_full(1));
+        queue.push_front(Incoming::Attached(Box::new(text(SPARE_OCTETS))));
+        assert!(queue.is_full(1) && !queue.is_full(2));
         let mut is_first = true;
         queue.retain(|_| !std::mem::take(&mut is_first));
-        assert!(!queue.is_full(3));
-        queue.push_back(text(MOST_OCTETS));
-        assert!(queue.is_full(usize::MAX));
-        assert_eq!(queue.take_all().len(), MOST + 2);
+        assert!(queue.is_full(0) && !queue.is_full(1));
+        assert_eq!(queue.take_all().len(), 1);
         assert!(queue.is_empty() && !queue.is_full(0));
     }
 }

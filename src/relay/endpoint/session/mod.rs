@@ -124,7 +124,7 @@ impl Session {
         let asked = read(&text);
         let cost = asked.as_ref().map_or(1, |asked| asked.request.cost());
         let keeps_pace = self.keeps_pace(cost, text.len());
-        if !keeps_pace {
+        if !keeps_pace && !asked.as_ref().is_ok_and(|asked| self.has_to_hear(asked)) {
             self.relay().counters().rate_limited();
             let reference = asked.as_ref().ok().and_then(|asked| asked.reference);
             return self.fail(reference, ErrorCode::RateLimited, None, "too many messages");
@@ -133,7 +133,7 @@ impl Session {
             Ok(asked) => asked,
             Err(error) => return self.refuse_message(&text, &error),
         };
-        if asked.request.is_ordered() && self.is_full() {
+        if asked.request.is_ordered() && self.is_full(&asked.request) {
             self.relay().counters().rate_limited();
             let (code, about) = (ErrorCode::RateLimited, asked.request.about());
             let message = "too many messages are waiting";
@@ -249,11 +249,25 @@ impl Session {
             .is_some_and(|work| work.current.is_some() || !work.incoming.is_empty())
     }
 
-    /// Whether so much has to wait that a request that would have to is refused.
-    fn is_full(&self) -> bool {
+    /// Whether so much has to wait that a request is refused. Behind messages there is room for subscriptions, and behind those for their ends.
+    fn is_full(&self, request: &Request<'_>) -> bool {
         let most = self.relay().inner.settings.max_subscriptions;
+        let spare = match request {
+            Request::Subscribe { .. } => most,
+            Request::Unsubscribe { .. } => most.saturating_mul(2),
+            _ => 0,
+        };
         let work = self.work.as_ref();
-        work.is_some_and(|work| work.incoming.is_full(most))
+        work.is_some_and(|work| work.incoming.is_full(spare))
+    }
+
+    /// Whether it is taken from a client that says too much as well: it ends a subscription, or may end one that waits. A client that has ended
+    /// one does not look for an answer, and would be subscribed, and present, until its connection ends.
+    fn has_to_hear(&self, asked: &Asked<'_>) -> bool {
+        let Request::Unsubscribe { topic, .. } = &asked.request else {
+            return false;
+        };
+        self.is_busy() || self.place_of(topic).is_some()
     }
 
     fn work(&mut self) -> &mut Work {

@@ -8,17 +8,17 @@ mod ws_peer;
 
 use bytes::BytesMut;
 use futures_sink::Sink;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::ControlFlow;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 use talk::pass;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wireline::Router;
 use wireline::http1;
 use wireline::resource::counters::Counter;
@@ -289,6 +289,93 @@ async fn a_close_waits_for_the_message_in_parts_and_for_all_behind_it() {
     assert_eq!(peer.next().await, (0x88, Vec::new()));
 }
 
+/// Waits for a write, or for the room that it makes, in one of the ways there are.
+async fn goes_on(how: &str, mut sender: WsSender) {
+    match how {
+        "drained" => sender.drained().await,
+        "flush" => poll_fn(|cx| Pin::new(&mut sender).poll_flush(cx))
+            .await
+            .unwrap(),
+        "ready" => poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx))
+            .await
+            .unwrap(),
+        _ => assert_eq!(sender.send_ping("").await.unwrap(), Sent::Queued),
+    }
+}
+
+/// Whoever waits for a write is told of it while a message in parts is open, too: its end may be his to bring about.
+#[tokio::test(start_paused = true)]
+async fn a_write_is_told_while_a_message_in_parts_is_open() {
+    for how in ["drained", "flush", "ready", "ping"] {
+        let config = Config {
+            queue: 50_000,
+            ..Config::default()
+        };
+        let client = serve(config, move |socket: WebSocket| async move {
+            let mut parts = socket.send_parts(false).await.unwrap();
+            parts.send(vec![0; 200_000]).await.unwrap();
+            let begun = Instant::now();
+            goes_on(how, socket.sender()).await;
+            // Nor by the next event that comes by.
+            assert!(begun.elapsed() < Duration::from_secs(1), "{how}");
+            parts.finish().await.unwrap();
+        });
+        let mut peer = Peer::open_narrow(&client, "/", 1024).await;
+        takes_parts(&mut peer, how).await;
+        assert_eq!(peer.next().await, (0x80, Vec::new()), "{how}");
+        assert_eq!(peer.close().await.0, 1000, "{how}");
+
+        // In another task, which nothing else wakes.
+        let (_client, mut peer, sender) = queued(50_000, Overflow::Wait, 1024).await;
+        let mut parts = sender.send_parts(false).await.unwrap();
+        parts.send(vec![0; 200_000]).await.unwrap();
+        let waiting = tokio::spawn(goes_on(how, sender.clone()));
+        pass(0.1).await;
+        assert!(!waiting.is_finished(), "{how}");
+        takes_parts(&mut peer, how).await;
+        let waited = timeout(Duration::from_secs(1), waiting).await;
+        waited.expect(how).expect(how);
+        parts.finish().await.unwrap();
+        assert_eq!(peer.next().await, (0x80, Vec::new()), "{how}");
+    }
+}
+
+async fn takes_parts(peer: &mut Peer, how: &str) {
+    let (first, part) = peer.next().await;
+    assert_eq!((first, part.len()), (0x02, 200_000));
+    if how == "ping" {
+        let ping = timeout(Duration::from_secs(1), peer.next()).await;
+        assert_eq!(ping.expect(how), (0x89, Vec::new()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_behind_a_message_in_parts_is_waited_for_without_a_spin() {
+    let (_client, mut peer, sender) = queued(50_000, Overflow::Wait, 1024).await;
+    let mut parts = sender.send_parts(false).await.unwrap();
+    assert_eq!(sender.try_send("behind").unwrap(), Sent::Queued);
+    parts.send(vec![0; 200_000]).await.unwrap();
+    let waits = sender.clone();
+    let waiting = tokio::spawn(async move {
+        let mut drained = pin!(waits.drained());
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            assert!(polls < 1000, "it goes round and round");
+            drained.as_mut().poll(cx)
+        })
+        .await;
+    });
+    takes_parts(&mut peer, "drained").await;
+    pass(5.0).await;
+    assert!(!waiting.is_finished());
+    parts.finish().await.unwrap();
+    assert_eq!(peer.next().await, (0x80, Vec::new()));
+    assert_eq!(peer.text().await, "behind");
+    let waited = timeout(Duration::from_secs(1), waiting).await;
+    waited.unwrap().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_a_message_in_parts_for_ever() {
     let place = Arc::default();
@@ -529,7 +616,7 @@ async fn what_is_queued_while_a_receive_waits_in_the_same_turn_leaves() {
                 received = socket.recv() => if received.is_none() { break },
                 () = async {
                     sender.try_send("and then").unwrap();
-                    std::future::pending().await
+                    pending().await
                 } => {}
             }
         }

@@ -376,6 +376,81 @@ async fn what_is_behind_a_message_in_parts_is_waited_for_without_a_spin() {
     waited.unwrap().unwrap();
 }
 
+/// However small the queue is, what is larger is taken when nothing waits; and what the peer is owed leaves.
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_nothing_takes_one_message_after_another() {
+    for queue in [0, 1, 2] {
+        let config = Config {
+            queue,
+            ..Config::default()
+        };
+        let next = async |peer: &mut Peer| {
+            let next = timeout(Duration::from_secs(5), peer.next()).await;
+            next.unwrap_or_else(|_| panic!("nothing comes with a queue of {queue}"))
+        };
+        let client = serve(config.clone(), async |mut socket: WebSocket| {
+            let again = Prepared::text("again");
+            while let Some(Ok(message)) = socket.recv().await {
+                if message.is_text() {
+                    socket.send(message).await.unwrap();
+                    socket.send_prepared(&again).await.unwrap();
+                    let ready = poll_fn(|cx| Pin::new(&mut socket).poll_ready(cx));
+                    ready.await.unwrap();
+                }
+            }
+        });
+        let mut peer = Peer::open(&client, "/").await;
+        let said = [
+            masked(0x81, b"one"),
+            masked(0x89, b"ping"),
+            masked(0x81, b"two"),
+        ];
+        peer.io.write_all(&said.concat()).await.unwrap();
+        let (mut messages, mut pongs) = (Vec::new(), 0);
+        while messages.len() < 4 || pongs < 1 {
+            match next(&mut peer).await {
+                (0x8a, payload) => {
+                    assert_eq!(payload, b"ping");
+                    pongs += 1;
+                }
+                (_, payload) => messages.push(payload),
+            }
+        }
+        assert_eq!(messages, [&b"one"[..], b"again", b"two", b"again"]);
+
+        // A handler that does something else.
+        let client = serve(config.clone(), async |socket: WebSocket| {
+            pending::<()>().await;
+            drop(socket);
+        });
+        let mut peer = Peer::open(&client, "/").await;
+        for _ in 0..3 {
+            peer.frame(0x89, b"are you there?").await;
+            let pong = (0x8a, b"are you there?".to_vec());
+            assert_eq!(next(&mut peer).await, pong);
+        }
+
+        // Who answers what he is lent, and a client with such a queue of its own.
+        let client = serve(config.clone(), async |mut socket: WebSocket| {
+            socket.each(back).await
+        });
+        let (io, server) = memory::pair(64 * 1024);
+        drop(client.serve(Io::Dyn(Box::new(server))));
+        let opening = Client::new().config(config);
+        let opened = opening.connect_over(Io::Dyn(Box::new(io)), "ws://a/").await;
+        let mut socket = opened.unwrap();
+        for number in 0..3 {
+            let sent = timeout(Duration::from_secs(5), socket.send(vec![number; 1000]));
+            assert_eq!(sent.await.unwrap().unwrap(), Sent::Queued);
+        }
+        for number in 0..3 {
+            let heard = timeout(Duration::from_secs(5), socket.recv()).await;
+            let message = heard.unwrap().unwrap().unwrap();
+            assert_eq!(message, Message::Binary(vec![number; 1000].into()));
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_a_message_in_parts_for_ever() {
     let place = Arc::default();

@@ -490,10 +490,10 @@ const _: () =
     assert!(cfg!(wireline_loom) || size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
 
 /// Beyond this many octets that are framed already, further messages wait as they are: what is not framed can
-/// still be dropped.
+/// still be dropped. Something is framed however small the queue is: else nothing would ever leave.
 #[inline]
 fn framed(config: &Config) -> usize {
-    FRAMED.min(config.queue / 2)
+    FRAMED.min(config.queue / 2).max(1)
 }
 
 const FRAMED: usize = 64 * 1024;

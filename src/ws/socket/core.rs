@@ -261,6 +261,8 @@ impl Core {
         self.live = Some(live);
         if self.streaming {
             self.end_parts_later();
+            // A part that came meanwhile: what wakes for a write may have nothing to write.
+            self.backlog.wake();
         }
         self.close_later();
     }

@@ -210,6 +210,33 @@ async fn nor_are_those_that_wait_for_a_batch_that_is_lent() {
     assert!(message[0] > 80, "{} was the oldest", message[0]);
 }
 
+/// What was framed before a batch was lent waits to be written all the same.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_counted_while_a_batch_is_lent() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        let sender = socket.sender();
+        sender.try_send(vec![0; 50_000]).unwrap();
+        let lent = socket.each(|_, _| {
+            let waiting = sender.buffered_amount();
+            assert!((40_000..50_100).contains(&waiting), "{waiting}");
+            let cx = &mut Context::from_waker(Waker::noop());
+            assert!(pin!(sender.drained()).poll(cx).is_pending());
+            sender.try_send(vec![1; 1000]).unwrap();
+            assert!(sender.buffered_amount() > waiting + 1000);
+            ControlFlow::Break(())
+        });
+        lent.await.unwrap();
+        sender.drained().await;
+        assert_eq!(sender.buffered_amount(), 0);
+    });
+    let mut peer = Peer::open_narrow(&client, "/", 1024).await;
+    peer.say("now").await;
+    pass(0.1).await;
+    assert_eq!(peer.next().await.1.len(), 50_000);
+    assert_eq!(peer.next().await, (0x82, vec![1; 1000]));
+    assert_eq!(peer.close().await.0, 1000);
+}
+
 /// A waker that counts those of its kind that are left.
 struct Counted(Arc<AtomicUsize>);
 

@@ -8,17 +8,17 @@ mod ws_peer;
 
 use bytes::BytesMut;
 use futures_sink::Sink;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::ControlFlow;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 use talk::pass;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wireline::Router;
 use wireline::http1;
 use wireline::resource::counters::Counter;
@@ -210,6 +210,33 @@ async fn nor_are_those_that_wait_for_a_batch_that_is_lent() {
     assert!(message[0] > 80, "{} was the oldest", message[0]);
 }
 
+/// What was framed before a batch was lent waits to be written all the same.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_counted_while_a_batch_is_lent() {
+    let client = serve(Config::default(), async |mut socket: WebSocket| {
+        let sender = socket.sender();
+        sender.try_send(vec![0; 50_000]).unwrap();
+        let lent = socket.each(|_, _| {
+            let waiting = sender.buffered_amount();
+            assert!((40_000..50_100).contains(&waiting), "{waiting}");
+            let cx = &mut Context::from_waker(Waker::noop());
+            assert!(pin!(sender.drained()).poll(cx).is_pending());
+            sender.try_send(vec![1; 1000]).unwrap();
+            assert!(sender.buffered_amount() > waiting + 1000);
+            ControlFlow::Break(())
+        });
+        lent.await.unwrap();
+        sender.drained().await;
+        assert_eq!(sender.buffered_amount(), 0);
+    });
+    let mut peer = Peer::open_narrow(&client, "/", 1024).await;
+    peer.say("now").await;
+    pass(0.1).await;
+    assert_eq!(peer.next().await.1.len(), 50_000);
+    assert_eq!(peer.next().await, (0x82, vec![1; 1000]));
+    assert_eq!(peer.close().await.0, 1000);
+}
+
 /// A waker that counts those of its kind that are left.
 struct Counted(Arc<AtomicUsize>);
 
@@ -287,6 +314,168 @@ async fn a_close_waits_for_the_message_in_parts_and_for_all_behind_it() {
     assert_eq!(peer.next().await, (0x80, Vec::new()));
     assert_eq!(peer.next().await, (0x81, b"two".to_vec()));
     assert_eq!(peer.next().await, (0x88, Vec::new()));
+}
+
+/// Waits for a write, or for the room that it makes, in one of the ways there are.
+async fn goes_on(how: &str, mut sender: WsSender) {
+    match how {
+        "drained" => sender.drained().await,
+        "flush" => poll_fn(|cx| Pin::new(&mut sender).poll_flush(cx))
+            .await
+            .unwrap(),
+        "ready" => poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx))
+            .await
+            .unwrap(),
+        _ => assert_eq!(sender.send_ping("").await.unwrap(), Sent::Queued),
+    }
+}
+
+/// Whoever waits for a write is told of it while a message in parts is open, too: its end may be his to bring about.
+#[tokio::test(start_paused = true)]
+async fn a_write_is_told_while_a_message_in_parts_is_open() {
+    for how in ["drained", "flush", "ready", "ping"] {
+        let config = Config {
+            queue: 50_000,
+            ..Config::default()
+        };
+        let client = serve(config, move |socket: WebSocket| async move {
+            let mut parts = socket.send_parts(false).await.unwrap();
+            parts.send(vec![0; 200_000]).await.unwrap();
+            let begun = Instant::now();
+            goes_on(how, socket.sender()).await;
+            // Nor by the next event that comes by.
+            assert!(begun.elapsed() < Duration::from_secs(1), "{how}");
+            parts.finish().await.unwrap();
+        });
+        let mut peer = Peer::open_narrow(&client, "/", 1024).await;
+        takes_parts(&mut peer, how).await;
+        assert_eq!(peer.next().await, (0x80, Vec::new()), "{how}");
+        assert_eq!(peer.close().await.0, 1000, "{how}");
+
+        // In another task, which nothing else wakes.
+        let (_client, mut peer, sender) = queued(50_000, Overflow::Wait, 1024).await;
+        let mut parts = sender.send_parts(false).await.unwrap();
+        parts.send(vec![0; 200_000]).await.unwrap();
+        let waiting = tokio::spawn(goes_on(how, sender.clone()));
+        pass(0.1).await;
+        assert!(!waiting.is_finished(), "{how}");
+        takes_parts(&mut peer, how).await;
+        let waited = timeout(Duration::from_secs(1), waiting).await;
+        waited.expect(how).expect(how);
+        parts.finish().await.unwrap();
+        assert_eq!(peer.next().await, (0x80, Vec::new()), "{how}");
+    }
+}
+
+async fn takes_parts(peer: &mut Peer, how: &str) {
+    let (first, part) = peer.next().await;
+    assert_eq!((first, part.len()), (0x02, 200_000));
+    if how == "ping" {
+        let ping = timeout(Duration::from_secs(1), peer.next()).await;
+        assert_eq!(ping.expect(how), (0x89, Vec::new()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_behind_a_message_in_parts_is_waited_for_without_a_spin() {
+    let (_client, mut peer, sender) = queued(50_000, Overflow::Wait, 1024).await;
+    let mut parts = sender.send_parts(false).await.unwrap();
+    assert_eq!(sender.try_send("behind").unwrap(), Sent::Queued);
+    parts.send(vec![0; 200_000]).await.unwrap();
+    let waits = sender.clone();
+    let waiting = tokio::spawn(async move {
+        let mut drained = pin!(waits.drained());
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            assert!(polls < 1000, "it goes round and round");
+            drained.as_mut().poll(cx)
+        })
+        .await;
+    });
+    takes_parts(&mut peer, "drained").await;
+    pass(5.0).await;
+    assert!(!waiting.is_finished());
+    parts.finish().await.unwrap();
+    assert_eq!(peer.next().await, (0x80, Vec::new()));
+    assert_eq!(peer.text().await, "behind");
+    let waited = timeout(Duration::from_secs(1), waiting).await;
+    waited.unwrap().unwrap();
+}
+
+/// However small the queue is, what is larger is taken when nothing waits; and what the peer is owed leaves.
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_nothing_takes_one_message_after_another() {
+    for queue in [0, 1, 2] {
+        let config = Config {
+            queue,
+            ..Config::default()
+        };
+        let next = async |peer: &mut Peer| {
+            let next = timeout(Duration::from_secs(5), peer.next()).await;
+            next.unwrap_or_else(|_| panic!("nothing comes with a queue of {queue}"))
+        };
+        let client = serve(config.clone(), async |mut socket: WebSocket| {
+            let again = Prepared::text("again");
+            while let Some(Ok(message)) = socket.recv().await {
+                if message.is_text() {
+                    socket.send(message).await.unwrap();
+                    socket.send_prepared(&again).await.unwrap();
+                    let ready = poll_fn(|cx| Pin::new(&mut socket).poll_ready(cx));
+                    ready.await.unwrap();
+                }
+            }
+        });
+        let mut peer = Peer::open(&client, "/").await;
+        let said = [
+            masked(0x81, b"one"),
+            masked(0x89, b"ping"),
+            masked(0x81, b"two"),
+        ];
+        peer.io.write_all(&said.concat()).await.unwrap();
+        let (mut messages, mut pongs) = (Vec::new(), 0);
+        while messages.len() < 4 || pongs < 1 {
+            match next(&mut peer).await {
+                (0x8a, payload) => {
+                    assert_eq!(payload, b"ping");
+                    pongs += 1;
+                }
+                (_, payload) => messages.push(payload),
+            }
+        }
+        assert_eq!(messages, [&b"one"[..], b"again", b"two", b"again"]);
+
+        // A handler that does something else.
+        let client = serve(config.clone(), async |socket: WebSocket| {
+            pending::<()>().await;
+            drop(socket);
+        });
+        let mut peer = Peer::open(&client, "/").await;
+        for _ in 0..3 {
+            peer.frame(0x89, b"are you there?").await;
+            let pong = (0x8a, b"are you there?".to_vec());
+            assert_eq!(next(&mut peer).await, pong);
+        }
+
+        // Who answers what he is lent, and a client with such a queue of its own.
+        let client = serve(config.clone(), async |mut socket: WebSocket| {
+            socket.each(back).await
+        });
+        let (io, server) = memory::pair(64 * 1024);
+        drop(client.serve(Io::Dyn(Box::new(server))));
+        let opening = Client::new().config(config);
+        let opened = opening.connect_over(Io::Dyn(Box::new(io)), "ws://a/").await;
+        let mut socket = opened.unwrap();
+        for number in 0..3 {
+            let sent = timeout(Duration::from_secs(5), socket.send(vec![number; 1000]));
+            assert_eq!(sent.await.unwrap().unwrap(), Sent::Queued);
+        }
+        for number in 0..3 {
+            let heard = timeout(Duration::from_secs(5), socket.recv()).await;
+            let message = heard.unwrap().unwrap().unwrap();
+            assert_eq!(message, Message::Binary(vec![number; 1000].into()));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -529,7 +718,7 @@ async fn what_is_queued_while_a_receive_waits_in_the_same_turn_leaves() {
                 received = socket.recv() => if received.is_none() { break },
                 () = async {
                     sender.try_send("and then").unwrap();
-                    std::future::pending().await
+                    pending().await
                 } => {}
             }
         }

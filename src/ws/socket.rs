@@ -322,7 +322,8 @@ impl WebSocket {
     }
 
     /// Begins a message that is sent in parts, for what is too large to be held; `text` says what it is.
-    /// Messages and a Close that are sent meanwhile wait until it has ended; pings and pongs do not.
+    /// Messages and a Close that are sent meanwhile wait until it has ended; pings and pongs do not. It is never
+    /// compressed, and that its text is UTF-8 is not checked.
     ///
     /// Cancel safe.
     ///

@@ -48,6 +48,8 @@ pub(super) struct Core {
     io: Io,
     /// Absent while a batch is lent: what is sent meanwhile waits in `backlog`.
     live: Option<Box<Live>>,
+    /// What was framed and not written when the batch was lent.
+    lent: u32,
     /// What is not framed yet, and what else most sockets never have.
     pub(super) backlog: Backlog,
     pub(super) home: Home,
@@ -104,6 +106,7 @@ impl Shared {
             core: Mutex::new(Core {
                 io,
                 live: Some(Box::new(live)),
+                lent: 0,
                 backlog: Backlog::default(),
                 driven: matches!(home, Home::Served(_)),
                 home,
@@ -151,8 +154,11 @@ impl Core {
 
     /// The octets that wait to be written.
     pub(super) fn buffered(&self) -> usize {
-        let out = self.live.as_ref().and_then(|live| live.out.as_ref());
-        self.backlog.octets() + out.map_or(0, |out| out.len())
+        let framed = match &self.live {
+            Some(live) => live.waiting(),
+            None => usize::try_from(self.lent).unwrap_or(usize::MAX),
+        };
+        self.backlog.octets() + framed
     }
 
     /// Whether everything has left, as far as can be seen from here.
@@ -253,7 +259,10 @@ impl Core {
 
     /// Takes the protocol out for a batch.
     pub(super) fn lend(&mut self) -> Option<Box<Live>> {
-        self.live.take()
+        let live = self.live.take();
+        let framed = live.as_ref().map_or(0, |live| live.waiting());
+        self.lent = u32::try_from(framed).unwrap_or(u32::MAX);
+        live
     }
 
     /// Takes it back.
@@ -261,6 +270,8 @@ impl Core {
         self.live = Some(live);
         if self.streaming {
             self.end_parts_later();
+            // A part that came meanwhile: what wakes for a write may have nothing to write.
+            self.backlog.wake();
         }
         self.close_later();
     }
@@ -490,10 +501,10 @@ const _: () =
     assert!(cfg!(wireline_loom) || size_of::<Shared>() <= 152 && size_of::<Live>() <= 152);
 
 /// Beyond this many octets that are framed already, further messages wait as they are: what is not framed can
-/// still be dropped.
+/// still be dropped. Something is framed however small the queue is: else nothing would ever leave.
 #[inline]
 fn framed(config: &Config) -> usize {
-    FRAMED.min(config.queue / 2)
+    FRAMED.min(config.queue / 2).max(1)
 }
 
 const FRAMED: usize = 64 * 1024;

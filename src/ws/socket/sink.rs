@@ -18,7 +18,8 @@ impl WsSender {
         if !core.is_sending() {
             return Poll::Ready(Err(SocketError::Closed));
         }
-        if core.buffered() < self.shared.config.queue {
+        let waiting = core.buffered();
+        if waiting == 0 || waiting < self.shared.config.queue {
             return Poll::Ready(Ok(()));
         }
         core.wait(cx, &mut { SHARED_SEAT });

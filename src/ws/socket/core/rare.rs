@@ -279,9 +279,13 @@ impl Core {
         Poll::Ready(more)
     }
 
-    /// Waits until something was written, or until others may send again.
+    /// Waits until something was written, or until others may send again, where a message in parts is open and nothing
+    /// of it is left to write.
     pub(in crate::ws::socket) fn wait(&mut self, cx: &Context<'_>, seat: &mut u32) {
-        if self.streaming {
+        // Of what is lent nobody knows whether it has something to write: whoever gives it back wakes.
+        let writes =
+            self.timing.stalled != 0 || self.live.as_ref().is_none_or(|live| live.waiting() > 0);
+        if self.streaming && !writes {
             self.backlog.park(cx, seat);
         } else {
             self.backlog.wait(cx, seat);

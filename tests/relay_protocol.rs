@@ -486,6 +486,9 @@ async fn a_client_that_says_too_much_may_leave_all_the_same() {
     let ping = json!({"type":"ping"});
     assert_eq!(client.ask(ping.clone()).await["type"], "pong");
     assert_eq!(client.ask(ping).await["message"], "too many messages");
+    // An end of another subscription ends nothing.
+    let other = json!({"type":"unsubscribe","topic":"a","join":9});
+    assert_eq!(client.ask(other).await["message"], "too many messages");
     for topic in ["a", "b"] {
         let unsubscribe = json!({"type":"unsubscribe","topic":topic});
         let answer = client.ask(unsubscribe).await;
@@ -495,7 +498,7 @@ async fn a_client_that_says_too_much_may_leave_all_the_same() {
     // There is nothing left to end.
     let again = json!({"type":"unsubscribe","topic":"b"});
     assert_eq!(client.ask(again).await["message"], "too many messages");
-    assert_eq!(server.relay.stats().rate_limited, 2);
+    assert_eq!(server.relay.stats().rate_limited, 3);
 }
 
 #[tokio::test]

@@ -264,10 +264,10 @@ impl Session {
     /// Whether it is taken from a client that says too much as well: it ends a subscription, or may end one that waits. A client that has ended
     /// one does not look for an answer, and would be subscribed, and present, until its connection ends.
     fn has_to_hear(&self, asked: &Asked<'_>) -> bool {
-        let Request::Unsubscribe { topic, .. } = &asked.request else {
+        let Request::Unsubscribe { topic, join } = &asked.request else {
             return false;
         };
-        self.is_busy() || self.place_of(topic).is_some()
+        self.is_busy() || self.place_meant(topic, *join).is_some()
     }
 
     fn work(&mut self) -> &mut Work {

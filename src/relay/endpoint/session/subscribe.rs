@@ -310,13 +310,12 @@ impl Session {
     ) {
         let place = self.place_of(topic);
         let own = place.and_then(|place| self.subs[place].join());
-        let is_meant = join.is_none() || join == own;
         let answer = Reply::Unsubscribed {
             topic,
             join: join.or(own),
             reason: None,
         };
-        match place.filter(|_| is_meant) {
+        match self.place_meant(topic, join) {
             Some(place) => self.leave(place, &answer, reference),
             None => self.answer(&answer, reference),
         }
@@ -485,6 +484,12 @@ impl Session {
 
     pub(super) fn place_of(&self, topic: &Topic) -> Option<usize> {
         self.subs.iter().position(|sub| sub.topic() == topic)
+    }
+
+    /// That of a subscription which `join` means: an older one of the topic has ended.
+    pub(super) fn place_meant(&self, topic: &Topic, join: Option<u64>) -> Option<usize> {
+        let place = self.place_of(topic)?;
+        (join.is_none() || join == self.subs[place].join()).then_some(place)
     }
 
     fn next_key(&mut self) -> u32 {
